@@ -1,0 +1,3 @@
+"""kubectl lbdoctor: why the targets of an AWS load balancer on EKS are unhealthy."""
+
+__version__ = "0.1.0"

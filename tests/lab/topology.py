@@ -1,0 +1,102 @@
+"""The lab's fixed facts: names, addresses and versions that its cluster half and its AWS half agree on.
+
+Nothing here does anything; both halves import it, so that an address stands in one place.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+KUBERNETES_VERSION = "1.34.4"
+CONTROLLER_VERSION = "2.17.1"
+# Module versions >= 2 of the controller cannot be resolved by tag (its module path has no /v2): this is the commit of tag v2.17.1.
+CONTROLLER_MODULE = "sigs.k8s.io/aws-load-balancer-controller@v0.0.0-20260109171550-3b9bdb1e3fb2"
+HELM_MODULE = "helm.sh/helm/v3/cmd/helm@v3.19.0"
+
+CLUSTER_NAME = "lbdlab"
+REGION = "us-west-2"
+ACCOUNT = "123456789012"
+SERVICE_CIDR = "172.20.0.0/16"
+VPC_CIDR = "10.0.0.0/16"
+
+NETNS_PREFIX = "lbdlab-"
+NETNS_VPC = NETNS_PREFIX + "vpc"
+NETNS_ELB = NETNS_PREFIX + "elb"
+
+CONTROL_PLANE_IP = "10.0.0.1"
+API_SERVER_PORT = 6443
+API_SERVER_URL = f"https://{CONTROL_PLANE_IP}:{API_SERVER_PORT}"
+AWS_PORT = 5000
+AWS_URL = f"http://{CONTROL_PLANE_IP}:{AWS_PORT}"
+
+
+@dataclass(frozen=True)
+class Subnet:
+    name: str
+    cidr: str
+    zone: str
+    public: bool
+
+
+SUBNETS = (
+    Subnet("private-a", "10.0.1.0/24", "us-west-2a", False),
+    Subnet("private-c", "10.0.2.0/24", "us-west-2c", False),
+    Subnet("public-a", "10.0.101.0/24", "us-west-2a", True),
+    Subnet("public-c", "10.0.102.0/24", "us-west-2c", True),
+)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node. `group` names its security-group set: "default" carries the cluster security group,
+    any other value carries a security group of its own (a second node group)."""
+
+    name: str
+    ip: str
+    pod_cidr: str
+    subnet: str
+    group: str = "default"
+
+    @property
+    def netns(self) -> str:
+        return NETNS_PREFIX + self.name
+
+
+NODES = (
+    Node("node1", "10.0.1.10", "10.0.1.32/27", "private-a"),
+    Node("node2", "10.0.2.10", "10.0.2.32/27", "private-c"),
+)
+# Started only on request (`lab.add_node`): a node of a second node group with a security group of its own.
+EXTRA_NODE = Node("node3", "10.0.1.20", "10.0.1.64/27", "private-a", group="second")
+
+# Each caller has keys of its own, so that its AWS actions can be denied alone.
+CONTROLLER_ACCESS_KEY = "AKIALABCONTROLLER000"
+DOCTOR_ACCESS_KEY = "AKIALABDOCTOR0000000"
+ADMIN_ACCESS_KEY = "AKIALABADMIN00000000"
+SECRET_KEY = "lab-secret"
+
+
+def cache_dir() -> Path:
+    """Binaries and images, kept between runs and keyed by version."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lbdoctor-lab"
+
+
+def run_dir() -> Path:
+    """Everything of one running lab: pid files, state, sockets, logs, kubeconfig. Removed by `make lab-down`."""
+    return Path(os.environ.get("LBDOCTOR_LAB_RUN", "/run/lbdoctor-lab"))
+
+
+def aws_state_file() -> Path:
+    """Written by the AWS half once it is seeded: ids of VPC, subnets, instances, security groups (see tests/lab/aws/seed.py)."""
+    return run_dir() / "aws-state.json"
+
+
+def aws_control_file() -> Path:
+    """Read by the AWS half on every request: which access key is denied, throttled or delayed for which action."""
+    return run_dir() / "aws-control.json"
+
+
+def kubeconfig() -> Path:
+    return run_dir() / "kubeconfig"
