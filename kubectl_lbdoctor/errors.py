@@ -1,0 +1,69 @@
+"""Every way in which the program can end, and the errors that lead there.
+
+Only the client modules (`collect.kube`, `collect.aws`) see SDK exceptions; they raise these instead, chaining the
+cause, so that everything above them can say in one sentence what was tried, what went wrong and what to do next.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses, the same for every output format (documented in README.md)."""
+
+    HEALTHY = 0
+    FINDINGS = 1
+    USAGE = 2
+    UNKNOWN = 3
+    COULD_NOT_RUN = 4
+    INTERRUPTED = 130
+
+
+class LbdoctorError(Exception):
+    """An error with a sentence for the user.
+
+    `message` says what was tried and what went wrong, `hint` what to do next (may be empty); `status` is the exit
+    status that the program ends with when nobody handles the error.
+    """
+
+    status: ExitStatus = ExitStatus.COULD_NOT_RUN
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LbdoctorError):
+    """The command line or an input file cannot be used as given."""
+
+    status = ExitStatus.USAGE
+
+
+class CouldNotRun(LbdoctorError):
+    """There is no cluster, no such object, or no readable bundle: nothing can be diagnosed."""
+
+
+class ReadDenied(LbdoctorError):
+    """One read was refused for lack of permission.
+
+    `permission` is what to add, in the words of the system that refused: an IAM action
+    ("elasticloadbalancing:DescribeTargetHealth") or an RBAC rule ("list pods in namespace shop").
+    """
+
+    def __init__(self, message: str, permission: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.permission = permission
+
+
+class ReadFailed(LbdoctorError):
+    """One read failed, was throttled or timed out; whether the object exists is not known."""
+
+
+class Unreachable(ReadFailed):
+    """The whole service did not answer (refused connection, name not found, TLS): every other read will fail too."""
+
+
+class NoCredentials(LbdoctorError):
+    """The service was not asked because there are no usable credentials."""
