@@ -50,7 +50,7 @@ def leftovers() -> bool:
         any(topology.run_dir().glob("*"))
         or bool(network.namespaces())
         or Path("/sys/class/net", network.HOST_LINK).exists()
-        or any((root / daemons.CGROUP).is_dir() for root in daemons.hierarchies())
+        or any((root / daemons.CGROUP).is_dir() for root in daemons.cgroup_trees())
     )
 
 
@@ -140,8 +140,6 @@ def start(archives: list[Path]) -> None:
                 cluster.join_node(node)
             say("both nodes are starting")
             cluster.install_kube_proxy()
-            controller.install(cluster.aws_state()["vpc_id"])
-            say("the controller is installed")
         except BaseException:
             progress.cancelled.set()
             raise
@@ -149,6 +147,9 @@ def start(archives: list[Path]) -> None:
         cluster.wait_node(node)
     say("both nodes are Ready")
     cluster.wait_kube_proxy()
+    # Not earlier: a controller that cannot reach the API server's service address yet exits once, and that shows.
+    controller.install(cluster.aws_state()["vpc_id"])
+    say("the controller is installed")
     controller.wait_ready()
 
 

@@ -132,6 +132,7 @@ def start_controllers() -> None:
             "--use-service-account-credentials=true",
             "--allocate-node-cidrs=false",
             f"--cluster-name={topology.CLUSTER_NAME}",
+            f"--flex-volume-plugin-dir={topology.run_dir()}/volume-plugins",  # it makes its default one in /usr
         ],
         "kube-scheduler": [],
     }.items():

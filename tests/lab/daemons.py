@@ -69,19 +69,19 @@ def _stat(pid: int) -> tuple[str, int] | None:
 
 
 @cache
-def hierarchies() -> tuple[Path, ...]:
-    """Roots of the cgroup hierarchies: every v1 controller, or the single v2 tree."""
-    v1, v2 = [], []
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, path, kind, *_ = line.split()
-        if kind == "cgroup":
-            v1.append(Path(path))
-        elif kind == "cgroup2":
-            v2.append(Path(path))
-    if not v1 and not v2:
+def cgroup_trees() -> tuple[Path, ...]:
+    """Where cgroups are mounted: one tree for each v1 controller, or a single v2 tree, or (hybrid) both."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    trees = [Path(path) for kind in ("cgroup", "cgroup2") for _, path, found, *_ in mounts if found == kind]
+    if not trees:
         raise LabError("no cgroup hierarchy is mounted on this machine")
-    # On a hybrid machine the v2 tree has no controllers and runc ignores it.
-    return tuple(v1 or v2)
+    return tuple(trees)
+
+
+@cache
+def hierarchies() -> tuple[Path, ...]:
+    """The trees that hold processes to account; on a hybrid machine the v2 tree has no controllers."""
+    return tuple(tree for tree in cgroup_trees() if not (tree / "cgroup.controllers").exists()) or cgroup_trees()
 
 
 def make_cgroup(name: str) -> str:
@@ -107,7 +107,7 @@ def make_cgroup(name: str) -> str:
 
 def cgroup_members(name: str = "") -> set[int]:
     pids: set[int] = set()
-    for root in hierarchies():
+    for root in cgroup_trees():
         for procs in (root / CGROUP / name).rglob("cgroup.procs"):
             try:
                 pids.update(int(pid) for pid in procs.read_text().split())
@@ -129,7 +129,7 @@ def kill_cgroup(name: str = "") -> None:
 
 
 def remove_cgroup(name: str = "") -> None:
-    for root in hierarchies():
+    for root in cgroup_trees():  # runc makes its groups in the v2 tree of a hybrid machine, too
         top = root / CGROUP / name
         if not top.is_dir():
             continue

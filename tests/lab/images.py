@@ -60,14 +60,13 @@ class Image:
 
 def _with_libraries(*programs: Path) -> dict[str, Path | str]:
     """Programs and the shared libraries that the host's loader finds for them, at the same paths."""
-    files: dict[str, Path | str] = {}
-    for program in programs:
-        files[str(program)] = program
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-        for line in listed.splitlines():
-            library = next((word for word in line.split() if word.startswith("/")), None)
-            if library is not None:
-                files[library] = Path(library)
+    files: dict[str, Path | str] = {str(program): program for program in programs}
+    listed = subprocess.run(["ldd", *programs], capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        # A line that ends with a colon only names the program whose libraries follow.
+        library = next((word for word in line.split() if word.startswith("/")), ":")
+        if not library.endswith(":"):
+            files[library] = Path(library)
     return files
 
 
@@ -87,12 +86,11 @@ def _find(program: str) -> Path:
 
 def _kube_proxy() -> Image:
     xtables = _find("iptables-nft")
-    files = _with_libraries(xtables, _find("conntrack")) | _busybox()
+    # iptables loads its matches and targets (comment, statistic, …) from here, which need libraries of their own.
+    modules = [module for directory in Path("/usr/lib").glob("*/xtables") for module in directory.glob("*.so")]
+    files = _with_libraries(xtables, _find("conntrack"), *modules) | _busybox()
     for name in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
         files[f"/usr/sbin/{name}"] = f"-> {xtables.name}"
-    # iptables loads its matches and targets (comment, statistic, …) from here at run time.
-    for directory in Path("/usr/lib").glob("*/xtables"):
-        files |= {str(module): module for module in directory.glob("*.so")}
     files["/usr/local/bin/kube-proxy"] = build.kubernetes("kube-proxy")
     return Image(KUBE_PROXY, ["kube-proxy"], files)
 

@@ -23,6 +23,7 @@ from tests.lab.progress import LabError, Missing
 
 # What the router answers to on every link; link-local, so it can repeat.
 ROUTER = "169.254.1.1"
+ELB_KEEPER = "169.254.1.2"
 HOST_LINK = "lbdlab0"
 HOST_NETWORK = ipaddress.ip_network("169.254.99.0/30")
 HOST_ADDRESS, HOST_ROUTER = (str(address) for address in reversed(list(HOST_NETWORK.hosts())))
@@ -91,6 +92,8 @@ def create() -> None:
 
     _add_netns(topology.NETNS_ELB)
     _attach(topology.NETNS_ELB, "elb", [subnet.cidr for subnet in topology.SUBNETS if subnet.public])
+    # Load balancers come and go; the kernel would drop the routes with the last address of the link.
+    _ip("addr", "add", f"{ELB_KEEPER}/32", "dev", "eth0", netns=topology.NETNS_ELB)
 
 
 def add_node(node: topology.Node) -> None:
@@ -157,7 +160,7 @@ def wipe() -> None:
         _ip("link", "del", HOST_LINK)
     # `ip netns add` turned the directory into a mount point when it was the first to use it.
     if NETNS_DIR.is_dir() and not any(NETNS_DIR.iterdir()):
-        while os.path.ismount(NETNS_DIR):
-            if subprocess.run(["umount", str(NETNS_DIR)], capture_output=True).returncode:
-                return
-        NETNS_DIR.rmdir()
+        while subprocess.run(["umount", str(NETNS_DIR)], capture_output=True).returncode == 0:
+            pass
+        with suppress(OSError):
+            NETNS_DIR.rmdir()

@@ -279,7 +279,7 @@ def clean_host_files() -> None:
             path.unlink(missing_ok=True)
     # A containerd or a kubelet of the machine's own keeps its sockets.
     if not Path("/run/containerd/containerd.sock").exists():
-        for path in Path("/run/containerd/s").glob("*"):
+        for path in (*Path("/run/containerd/s").glob("*"), *Path("/var/lib/cni/results").glob("cni-loopback-*")):
             path.unlink(missing_ok=True)
     if not Path("/var/lib/kubelet/config.yaml").exists():
         for name in ("kubelet.sock", "DEPRECATION", "kubelet_internal_checkpoint"):
