@@ -67,3 +67,18 @@ class Unreachable(ReadFailed):
 
 class NoCredentials(LbdoctorError):
     """The service was not asked because there are no usable credentials."""
+
+
+class AwsApiError(ReadFailed):
+    """AWS answered a call with an error that is neither a denial, a throttle nor a credentials problem.
+
+    `code` is the API's own error code, so that the caller can tell absence ("TargetGroupNotFound") from failure.
+    """
+
+    def __init__(self, message: str, code: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.code = code
+
+
+class ApiMissing(LbdoctorError):
+    """The cluster does not serve this API at all: no such group, version or resource (its CRD is not installed)."""
