@@ -94,6 +94,13 @@ class Fact(Generic[T]):
             raise Unknown(cast("Fact[object]", self))
         return cast(T, self.value)
 
+    def peek(self) -> T | None:
+        """The value where it is known, else None. Only to choose words or a default, never to conclude absence."""
+        opened = _opened.get()
+        if opened is not None:
+            opened.add(self.source)
+        return self.value if self.state is ReadState.KNOWN else None
+
     def map(self, function: Callable[[T], U]) -> Fact[U]:
         """The same read with its value transformed; what is unknown stays unknown."""
         if self.state is not ReadState.KNOWN:

@@ -1,0 +1,129 @@
+"""The one way to declare a check, and the catalogue of all of them.
+
+A check is a generator function over one Route under `@check(...)`; the decorator's arguments and the docstring are its
+only declaration. Explanations, `docs/checks.md`, the policies and the collector's list of reads come from it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import string
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from kubectl_lbdoctor.model.finding import Finding, Severity
+from kubectl_lbdoctor.model.route import Route
+
+CheckFunction = Callable[[Route], Iterable[Finding]]
+
+_CODE = re.compile(r"LBD[0-9]{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """One declared code.
+
+    title: the positive statement that holds when the check passes. message: template of a failure, filled from the
+    finding's params. reads: names from `model.reads` that the function may open. explains: codes of findings that
+    this root cause makes mere symptoms. symptom: folded under any error on the same route, a root cause only when
+    alone. fix: the name that `--fix` accepts ("" when there is none). function is None for codes that the program
+    itself reports (LBD0xx).
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    message: str
+    doc: str
+    reads: frozenset[str] = frozenset()
+    explains: tuple[str, ...] = ()
+    symptom: bool = False
+    fix: str = ""
+    function: CheckFunction | None = None
+
+    def render(self, finding: Finding) -> str:
+        """The message of a finding; raises KeyError when a parameter of the template is missing."""
+        return self.message.format_map(finding.params)
+
+    def fields(self) -> tuple[str, ...]:
+        return tuple(name for _, name, _, _ in string.Formatter().parse(self.message) if name)
+
+
+class DuplicateCode(ValueError):
+    """Two declarations share one code."""
+
+
+@dataclass
+class Catalogue:
+    """Specs in the order of their codes."""
+
+    specs: dict[str, CheckSpec] = field(default_factory=dict)
+
+    def add(self, spec: CheckSpec) -> None:
+        if not _CODE.fullmatch(spec.code):
+            raise ValueError(f"{spec.code!r} is not a code like LBD301")
+        if spec.code in self.specs:
+            raise DuplicateCode(f"{spec.code} is declared twice")
+        if not spec.doc.strip():
+            raise ValueError(f"{spec.code} has no docstring to explain it")
+        self.specs[spec.code] = spec
+
+    def __iter__(self) -> Iterator[CheckSpec]:
+        return iter(sorted(self.specs.values(), key=lambda s: s.code))
+
+    def __getitem__(self, code: str) -> CheckSpec:
+        return self.specs[code]
+
+    def get(self, code: str) -> CheckSpec | None:
+        return self.specs.get(code)
+
+    def checks(self) -> tuple[CheckSpec, ...]:
+        """The specs that are run."""
+        return tuple(spec for spec in self if spec.function is not None)
+
+    def reads(self) -> frozenset[str]:
+        """Everything that any check may read: what the collector fetches and the policies allow."""
+        return frozenset().union(*(spec.reads for spec in self))
+
+
+CATALOGUE = Catalogue()
+
+
+def check(
+    code: str,
+    *,
+    title: str,
+    severity: Severity,
+    message: str,
+    reads: Iterable[str],
+    explains: tuple[str, ...] = (),
+    symptom: bool = False,
+    fix: str = "",
+    catalogue: Catalogue = CATALOGUE,
+) -> Callable[[CheckFunction], CheckFunction]:
+    """Declare the decorated generator function as the check of `code` (see CheckSpec for the arguments)."""
+
+    def declare(function: CheckFunction) -> CheckFunction:
+        catalogue.add(
+            CheckSpec(
+                code=code,
+                title=title,
+                severity=severity,
+                message=message,
+                doc=inspect.getdoc(function) or "",
+                reads=frozenset(reads),
+                explains=explains,
+                symptom=symptom,
+                fix=fix,
+                function=function,
+            )
+        )
+        return function
+
+    return declare
+
+
+def reported(code: str, *, title: str, severity: Severity, message: str, doc: str) -> None:
+    """Declare a code that the program itself reports and no function over routes can find."""
+    CATALOGUE.add(CheckSpec(code, title, severity, message, inspect.cleandoc(doc)))

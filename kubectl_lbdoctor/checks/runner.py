@@ -1,0 +1,43 @@
+"""Runs every check on every route; each pair gives exactly one result and none may vanish."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.model.fact import ReadState, Unknown
+from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
+from kubectl_lbdoctor.model.route import Route
+
+
+class NotApplicable(Exception):
+    """Raised by a check that has nothing to look at on this route; the result is SKIPPED with this reason."""
+
+
+def run(catalogue: Catalogue, routes: Iterable[Route]) -> tuple[CheckResult, ...]:
+    """All results, in the order of routes and codes."""
+    return tuple(run_one(spec, route) for route in routes for spec in catalogue.checks())
+
+
+def run_one(spec: CheckSpec, route: Route) -> CheckResult:
+    """One result: a needed fact that is not known gives UNKNOWN, a crash gives CRASHED, and the run goes on.
+
+    Findings made before a fact turned out to be unknown are kept: what is proven stays proven.
+    """
+    assert spec.function is not None
+    found: list[Finding] = []
+    try:
+        for finding in spec.function(route):
+            found.append(finding)
+    except Unknown as unknown:
+        fact = unknown.fact
+        reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"
+        status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
+        return CheckResult(spec.code, route.key, status, tuple(found), reason)
+    except NotApplicable as skipped:
+        return CheckResult(spec.code, route.key, CheckStatus.SKIPPED, reason=str(skipped))
+    except Exception as crash:
+        reason = f"{type(crash).__name__}: {crash}"
+        return CheckResult(spec.code, route.key, CheckStatus.CRASHED, tuple(found), reason, traceback.format_exc())
+    return CheckResult(spec.code, route.key, CheckStatus.FAIL if found else CheckStatus.PASS, tuple(found))

@@ -1,0 +1,144 @@
+"""From findings to diagnoses: root causes first, symptoms folded under the cause that explains them. Pure.
+
+Two findings belong together when they were made on a common route and one's declaration says that it explains the
+other. Targets that fail their check and that no proven cause accounts for give LBD005: a doctor that cannot prove a
+cause says so and names what is left, instead of guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from kubectl_lbdoctor.checks.hypotheses import hypotheses
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import (
+    CheckResult,
+    Confidence,
+    Diagnosis,
+    Evidence,
+    Finding,
+    ObjectRef,
+    Severity,
+)
+from kubectl_lbdoctor.model.route import Route
+
+UNEXPLAINED = "LBD005"
+
+
+@dataclass
+class _Merged:
+    """One finding with all routes on which it was made."""
+
+    spec: CheckSpec
+    finding: Finding
+    routes: set[str] = field(default_factory=set)
+    explains: list[str] = field(default_factory=list)
+    folded: bool = False
+
+
+def correlate(catalogue: Catalogue, routes: Iterable[Route], results: Iterable[CheckResult]) -> tuple[Diagnosis, ...]:
+    """The root causes, worst and most certain first."""
+    by_key = {route.key: route for route in routes}
+    merged = _merge(catalogue, results)
+    merged += _unexplained(catalogue, by_key, merged)
+    _fold(merged)
+    roots = [m for m in merged if not m.folded]
+    roots.sort(
+        key=lambda m: (
+            m.spec.severity.order,
+            m.finding.confidence.order,
+            m.spec.symptom,
+            -len(m.finding.targets),
+            m.spec.code,
+            m.finding.object,
+        )
+    )
+    return tuple(_diagnosis(rank, m, by_key) for rank, m in enumerate(roots, 1))
+
+
+def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged]:
+    """Findings that say the same about the same object become one, with all their evidence and targets."""
+    found: dict[tuple[str, ObjectRef, tuple[tuple[str, str], ...]], _Merged] = {}
+    for result in results:
+        for finding in result.findings:
+            key = (finding.code, finding.object, tuple(sorted(finding.params.items())))
+            entry = found.get(key)
+            if entry is None:
+                entry = found[key] = _Merged(catalogue[finding.code], finding)
+            else:
+                entry.finding = replace(
+                    entry.finding,
+                    evidence=_union(entry.finding.evidence, finding.evidence),
+                    targets=_union(entry.finding.targets, finding.targets),
+                )
+            entry.routes.add(result.route)
+    return list(found.values())
+
+
+def _union(left: tuple, right: tuple) -> tuple:  # type: ignore[type-arg]
+    return tuple(dict.fromkeys((*left, *right)))
+
+
+def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list[_Merged]) -> list[_Merged]:
+    found = []
+    for key, route in routes.items():
+        try:
+            failing = route.unhealthy()
+        except Unknown:
+            continue
+        accounted = {t for m in merged if key in m.routes for t in m.finding.targets}
+        left = [t for t in failing if t.key not in accounted]
+        if not left:
+            continue
+        group = route.target_group.peek()
+        name = group.name if group is not None else "the target group"
+        reasons = sorted({f"{t.reason} ({t.description})" if t.description else t.reason for t in left})
+        finding = Finding(
+            UNEXPLAINED,
+            ObjectRef("TargetGroup", "", name),
+            params={"count": str(len(left)), "total": str(len(route.targets())), "reasons": ", ".join(reasons)},
+            evidence=tuple(
+                Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip()) for t in left[:5]
+            ),
+            confidence=Confidence.POSSIBLE,
+            targets=tuple(t.key for t in left),
+            hypotheses=hypotheses(route, left),
+        )
+        found.append(_Merged(catalogue[UNEXPLAINED], finding, {key}))
+    return found
+
+
+def _fold(merged: list[_Merged]) -> None:
+    """Mark what another finding of the same route explains; the explaining one remembers the code."""
+    for symptom in merged:
+        for cause in merged:
+            if cause is symptom or cause.folded or not cause.routes & symptom.routes:
+                continue
+            declared = symptom.spec.code in cause.spec.explains
+            generic = symptom.spec.symptom and cause.spec.severity is Severity.ERROR and not cause.spec.symptom
+            if declared or generic:
+                if symptom.spec.code not in cause.explains:
+                    cause.explains.append(symptom.spec.code)
+                symptom.folded = True
+    # A cause may be folded after it explained something; what it explained belongs to its own cause then.
+    for entry in merged:
+        if entry.folded and entry.explains:
+            for cause in merged:
+                if not cause.folded and entry.spec.code in cause.explains:
+                    cause.explains += [code for code in entry.explains if code not in cause.explains]
+
+
+def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagnosis:
+    affected = sorted({routes[key].subject for key in entry.routes if key in routes})
+    return Diagnosis(
+        rank=rank,
+        finding=entry.finding,
+        severity=entry.spec.severity,
+        title=entry.spec.title,
+        message=entry.spec.render(entry.finding),
+        affects=tuple(affected),
+        explains=tuple(sorted(entry.explains)),
+        fix=entry.spec.fix,
+    )

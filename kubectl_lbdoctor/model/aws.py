@@ -1,0 +1,122 @@
+"""Slim records of the AWS objects that a diagnosis needs. Field names follow the ELBv2 and EC2 APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway."""
+
+    arn: str
+    name: str = ""
+    dns_name: str = ""
+    type: str = ""
+    scheme: str = ""
+    state: str = ""
+    state_reason: str = ""
+    vpc_id: str = ""
+    zones: Mapping[str, str] = field(default_factory=dict)
+    security_groups: tuple[str, ...] = ()
+    ip_address_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a listener or a rule does. `target_groups` maps ARN to weight."""
+
+    type: str
+    target_groups: Mapping[str, int] = field(default_factory=dict)
+    status_code: str = ""
+    message_body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    arn: str
+    load_balancer_arn: str = ""
+    protocol: str = ""
+    port: int = 0
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    arn: str
+    listener_arn: str = ""
+    priority: str = ""
+    hosts: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A target group's check. Interval and timeout in seconds; `port` is "traffic-port" or a number as text."""
+
+    enabled: bool = True
+    protocol: str = ""
+    port: str = "traffic-port"
+    path: str = ""
+    matcher: str = ""
+    interval: int = 0
+    timeout: int = 0
+    healthy_threshold: int = 0
+    unhealthy_threshold: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup:
+    arn: str
+    name: str = ""
+    target_type: str = ""
+    protocol: str = ""
+    protocol_version: str = ""
+    port: int = 0
+    vpc_id: str = ""
+    ip_address_type: str = ""
+    load_balancer_arns: tuple[str, ...] = ()
+    health_check: HealthCheck = field(default_factory=HealthCheck)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """One target's health (elbv2:DescribeTargetHealth). `check_port` is the port that is really checked."""
+
+    id: str
+    port: int = 0
+    zone: str = ""
+    state: str = ""
+    reason: str = ""
+    description: str = ""
+    check_port: str = ""
+    override_state: str = ""
+    anomaly: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.id}:{self.port}"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The response codes that the description names: "Health checks failed with these codes: [404]" → ("404",)."""
+        start, end = self.description.rfind("["), self.description.rfind("]")
+        if start < 0 or end < start:
+            return ()
+        return tuple(code.strip() for code in self.description[start + 1 : end].split(",") if code.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An EC2 instance that is, or could be, a target."""
+
+    id: str
+    state: str = ""
+    private_ip: str = ""
+    subnet_id: str = ""
+    vpc_id: str = ""
+    zone: str = ""
+    type: str = ""
+    security_groups: tuple[str, ...] = ()

@@ -1,0 +1,407 @@
+"""Slim records of the Kubernetes objects that a diagnosis needs; nothing else of an object is kept.
+
+Times are RFC 3339 strings as the API server sends them ("" when absent). Names of fields follow the Kubernetes API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    kind: str
+    name: str
+    controller: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What every object carries. `deleted` is the deletionTimestamp: set while finalizers are still at work."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    created: str = ""
+    deleted: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    owners: tuple[Owner, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    since: str = ""
+
+
+def condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
+    """The condition of the given type, or None when the object does not carry it."""
+    return next((c for c in conditions if c.type == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
+class IngressBackend:
+    """Where an Ingress path leads: a Service and one of its ports by number or name, or another resource.
+
+    A port named "use-annotation" makes `service` the name of an `actions.<name>` annotation instead.
+    """
+
+    service: str = ""
+    port: str = ""
+    resource: str = ""
+
+    @property
+    def is_action(self) -> bool:
+        return self.port == "use-annotation"
+
+
+@dataclass(frozen=True, slots=True)
+class IngressPath:
+    """One path of an Ingress; `rule` and `index` say where it stands in spec.rules[rule].http.paths[index]."""
+
+    host: str
+    path: str
+    path_type: str
+    backend: IngressBackend
+    rule: int = 0
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    meta: Meta
+    class_name: str = ""
+    default_backend: IngressBackend | None = None
+    paths: tuple[IngressPath, ...] = ()
+    tls_hosts: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngressClass:
+    meta: Meta
+    controller: str = ""
+    parameters_kind: str = ""
+    parameters_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngressClassParams:
+    """`spec` is kept as read: its fields override annotations one by one."""
+
+    meta: Meta
+    spec: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """`target_port` is a number or a container port's name, as written ("" means the same as `port`)."""
+
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    target_port: str = ""
+    node_port: int = 0
+    app_protocol: str = ""
+
+    @property
+    def target(self) -> str:
+        return self.target_port or str(self.port)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    meta: Meta
+    type: str = "ClusterIP"
+    selector: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[ServicePort, ...] = ()
+    cluster_ip: str = ""
+    external_traffic_policy: str = ""
+    health_check_node_port: int = 0
+    load_balancer_class: str = ""
+    addresses: tuple[str, ...] = ()
+    publish_not_ready: bool = False
+    ip_families: tuple[str, ...] = ()
+    allocate_node_ports: bool = True
+    source_ranges: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+    def find_port(self, wanted: str) -> ServicePort | None:
+        """The port with this number or name, as an Ingress backend or a TargetGroupBinding refers to it."""
+        for port in self.ports:
+            if wanted in (str(port.port), port.name) and wanted:
+                return port
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointPort:
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """`ready` None means ready (EndpointSlice API: unset is to be read as true)."""
+
+    addresses: tuple[str, ...]
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+    node: str = ""
+    zone: str = ""
+    target_kind: str = ""
+    target_name: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.ready is not False
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    meta: Meta
+    service: str = ""
+    address_type: str = "IPv4"
+    ports: tuple[EndpointPort, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerPort:
+    port: int
+    name: str = ""
+    protocol: str = "TCP"
+    host_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A container probe. kind: httpGet, tcpSocket, grpc or exec; times in seconds; `port` number or name."""
+
+    kind: str
+    port: str = ""
+    path: str = ""
+    scheme: str = "HTTP"
+    host_header: str = ""
+    command: tuple[str, ...] = ()
+    initial_delay: int = 0
+    period: int = 10
+    timeout: int = 1
+    failure_threshold: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container of a pod's spec. `sidecar` marks a native side-car (an init container that is restarted)."""
+
+    name: str
+    image: str = ""
+    ports: tuple[ContainerPort, ...] = ()
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    startup: Probe | None = None
+    init: bool = False
+    sidecar: bool = False
+    pre_stop: bool = False
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerStatus:
+    """state: waiting, running or terminated; `reason` and `message` belong to it. `last_*` describe the run before."""
+
+    name: str
+    ready: bool = False
+    started: bool | None = None
+    restarts: int = 0
+    state: str = ""
+    reason: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    since: str = ""
+    last_reason: str = ""
+    last_message: str = ""
+    last_exit_code: int | None = None
+    last_finished: str = ""
+    image: str = ""
+    init: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    meta: Meta
+    node: str = ""
+    ip: str = ""
+    ips: tuple[str, ...] = ()
+    host_ip: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    host_network: bool = False
+    service_account: str = ""
+    started: str = ""
+    grace_seconds: int = 30
+    containers: tuple[Container, ...] = ()
+    statuses: tuple[ContainerStatus, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    readiness_gates: tuple[str, ...] = ()
+    token_audiences: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def is_ready(self) -> bool:
+        ready = condition(self.conditions, "Ready")
+        return ready is not None and ready.status == "True"
+
+    @property
+    def containers_ready(self) -> bool:
+        ready = condition(self.conditions, "ContainersReady")
+        return ready is not None and ready.status == "True"
+
+    def serving_containers(self) -> tuple[Container, ...]:
+        """Containers that run beside each other: ordinary ones and native side-cars, no one-shot init containers."""
+        return tuple(c for c in self.containers if not c.init or c.sidecar)
+
+    def named_port(self, name: str, protocol: str = "TCP") -> int | None:
+        """The number of a declared port, as a named targetPort is resolved (side-cars included)."""
+        for container in self.serving_containers():
+            for port in container.ports:
+                if port.name == name and port.protocol == protocol:
+                    return port.port
+        return None
+
+    def declared_ports(self, protocol: str = "TCP") -> tuple[int, ...]:
+        return tuple(p.port for c in self.serving_containers() for p in c.ports if p.protocol == protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    key: str
+    effect: str = ""
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    meta: Meta
+    provider_id: str = ""
+    internal_ip: str = ""
+    addresses: tuple[str, ...] = ()
+    hostname: str = ""
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    kubelet_version: str = ""
+
+    @property
+    def instance_id(self) -> str:
+        """The EC2 instance id that the providerID ends in ("" for Fargate, hybrid or foreign nodes)."""
+        last = self.provider_id.rsplit("/", 1)[-1]
+        return last if last.startswith("i-") else ""
+
+    @property
+    def zone(self) -> str:
+        return self.meta.labels.get("topology.kubernetes.io/zone", "")
+
+    @property
+    def ready(self) -> str:
+        """The status of the Ready condition: "True", "False" or "Unknown"."""
+        found = condition(self.conditions, "Ready")
+        return found.status if found else "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroupBinding:
+    """`networking` is None when the spec has none: then the controller writes no security group rules for it."""
+
+    meta: Meta
+    target_group_arn: str = ""
+    target_group_name: str = ""
+    target_type: str = ""
+    service: str = ""
+    port: str = ""
+    node_selector: Mapping[str, object] | None = None
+    ip_address_type: str = ""
+    vpc_id: str = ""
+    multi_cluster: bool = False
+    networking: tuple[Mapping[str, object], ...] | None = None
+    observed_generation: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`last` is when it was last seen. Events vanish after the API server's TTL (1 h): their absence proves nothing."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    type: str = "Normal"
+    reason: str = ""
+    message: str = ""
+    count: int = 1
+    component: str = ""
+    first: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many."""
+
+    kind: str
+    meta: Meta
+    replicas: int = 0
+    ready: int = 0
+    updated: int = 0
+    observed_generation: int = 0
+    selector: Mapping[str, str] = field(default_factory=dict)
+    template_labels: Mapping[str, str] = field(default_factory=dict)
+    containers: tuple[Container, ...] = ()
+    service_account: str = ""
+    conditions: tuple[Condition, ...] = ()
+    strategy: str = ""
+    max_unavailable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    meta: Meta
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookConfiguration:
+    """One webhook of a Mutating- or ValidatingWebhookConfiguration."""
+
+    configuration: str
+    name: str
+    service_namespace: str = ""
+    service_name: str = ""
+    service_port: int = 443
+    failure_policy: str = ""
+    ca_bundle: str = ""

@@ -1,0 +1,123 @@
+"""Everything that one run has read, as facts; what `--save` writes and `--from` reads.
+
+A part that was not asked for holds NOT_ASKED facts, so that a check which needs it turns unknown instead of wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import Instance, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import (
+    EndpointSlice,
+    Event,
+    Ingress,
+    IngressClass,
+    IngressClassParams,
+    Namespace,
+    Node,
+    Pod,
+    Service,
+    ServiceAccount,
+    TargetGroupBinding,
+    WebhookConfiguration,
+    Workload,
+)
+
+T = TypeVar("T")
+
+SCHEMA = 1
+
+
+def _not_asked(source: str) -> Any:
+    return field(default_factory=lambda: Fact.not_asked(source, "not needed for this run"))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where the facts come from. `cluster` is the EKS cluster's name as far as it is known."""
+
+    kube_context: str = ""
+    server: str = ""
+    namespace: str = ""
+    region: str = ""
+    account: str = ""
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """What was read in one namespace; each list holds all objects of its kind there."""
+
+    ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.INGRESSES)
+    services: Fact[tuple[Service, ...]] = _not_asked(reads.SERVICES)
+    slices: Fact[tuple[EndpointSlice, ...]] = _not_asked(reads.ENDPOINT_SLICES)
+    pods: Fact[tuple[Pod, ...]] = _not_asked(reads.PODS)
+    bindings: Fact[tuple[TargetGroupBinding, ...]] = _not_asked(reads.BINDINGS)
+    events: Fact[tuple[Event, ...]] = _not_asked(reads.EVENTS)
+    workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
+    namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """What was read of the cluster as a whole. `controllers` are the deployments of load balancer controllers."""
+
+    nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
+    ingress_classes: Fact[tuple[IngressClass, ...]] = _not_asked(reads.INGRESS_CLASSES)
+    class_params: Fact[tuple[IngressClassParams, ...]] = _not_asked(reads.INGRESS_CLASS_PARAMS)
+    controllers: Fact[tuple[Workload, ...]] = _not_asked(reads.CONTROLLER)
+    controller_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.CONTROLLER_PODS)
+    controller_logs: Mapping[str, Fact[str]] = field(default_factory=dict)
+    service_accounts: Mapping[str, Fact[ServiceAccount | None]] = field(default_factory=dict)
+    webhooks: Fact[tuple[WebhookConfiguration, ...]] = _not_asked(reads.WEBHOOKS)
+
+
+@dataclass(frozen=True, slots=True)
+class AwsFacts:
+    """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN."""
+
+    load_balancers: Mapping[str, Fact[LoadBalancer | None]] = field(default_factory=dict)
+    listeners: Mapping[str, Fact[tuple[Listener, ...]]] = field(default_factory=dict)
+    rules: Mapping[str, Fact[tuple[Rule, ...]]] = field(default_factory=dict)
+    target_groups: Mapping[str, Fact[TargetGroup | None]] = field(default_factory=dict)
+    target_health: Mapping[str, Fact[tuple[TargetHealth, ...]]] = field(default_factory=dict)
+    instances: Fact[tuple[Instance, ...]] = _not_asked(reads.INSTANCES)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against."""
+
+    taken_at: str = ""
+    context: Context = field(default_factory=Context)
+    subjects: tuple[ObjectRef, ...] = ()
+    namespaces: Mapping[str, NamespaceFacts] = field(default_factory=dict)
+    cluster: ClusterFacts = field(default_factory=ClusterFacts)
+    aws: AwsFacts = field(default_factory=AwsFacts)
+
+    def facts(self) -> Iterator[Fact[Any]]:
+        """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
+        yield from _walk(self)
+
+
+def _walk(value: Any) -> Iterator[Fact[Any]]:
+    if isinstance(value, Fact):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _walk(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for part in fields(value):
+            yield from _walk(getattr(value, part.name))
+
+
+def lookup(table: Mapping[str, Fact[T]], key: str, source: str) -> Fact[T]:
+    """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent."""
+    return table.get(key) or Fact.not_asked(source, f"{key or 'nothing'} was not read")
