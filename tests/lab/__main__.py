@@ -78,7 +78,7 @@ def lock() -> Iterator[None]:
 
 
 def check_machine() -> None:
-    build.add_usual_paths()
+    build.prepare_environment()
     check_root()
     build.check_go()
     done = subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, text=True)
@@ -166,6 +166,9 @@ def wait_aws() -> None:
 
 def give_up(error: BaseException) -> None:
     """Keep the logs, then leave nothing behind."""
+    # A second Ctrl-C would leave half of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     progress.cancelled.set()
     say("interrupted; removing what was started" if isinstance(error, KeyboardInterrupt) else "failed; cleaning up")
     kept = topology.cache_dir() / "logs" / "last-failure"
@@ -189,7 +192,7 @@ def tear_down() -> None:
 
 
 def down() -> None:
-    build.add_usual_paths()
+    build.prepare_environment()
     check_root()
     with lock():
         if leftovers():
@@ -200,7 +203,7 @@ def down() -> None:
 
 
 def status() -> int:
-    build.add_usual_paths()
+    build.prepare_environment()
     if not topology.run_dir().exists():
         print("the lab is not running")
         return 1
@@ -217,7 +220,7 @@ def status() -> int:
 
 def load_images() -> None:
     """Rebuild images whose source changed and load them into the running nodes."""
-    build.add_usual_paths()
+    build.prepare_environment()
     check_root()
     archives = images.ensure()
     for node in (*topology.NODES, topology.EXTRA_NODE):
@@ -229,6 +232,13 @@ def load_images() -> None:
 def usage() -> None:
     print("\nuse it with:\n  export " + " ".join(f"{name}={value}" for name, value in exports().items()))
     print(f"or: eval $(python -m tests.lab env)    kubectl: {build.kubernetes('kubectl')}    stop: make lab-down")
+
+
+def print_environment() -> None:
+    for name, value in exports().items():
+        print(f"export {name}={value}")
+    if shutil.which("kubectl") is None:
+        print(f"export PATH={build.kubernetes('kubectl').parent}:$PATH")
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -259,8 +269,7 @@ def main() -> int:
         elif command == "images":
             load_images()
         else:
-            for name, value in exports().items():
-                print(f"export {name}={value}")
+            print_environment()
         return 0
     except Missing as error:
         print(f"lab: {error}", file=sys.stderr)

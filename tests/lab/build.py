@@ -53,8 +53,11 @@ PACKAGES = {
 }
 
 
-def add_usual_paths() -> None:
-    """`sudo` and cron strip PATH of the places where Go and the administrator's programs usually are."""
+def prepare_environment() -> None:
+    """`sudo` and cron strip PATH of the places where Go and the administrator's programs usually are; and a machine's
+    proxy for downloads must not be asked for the lab's own addresses."""
+    for variable in ("NO_PROXY", "no_proxy"):
+        os.environ[variable] = ",".join(filter(None, (os.environ.get(variable), topology.CONTROL_PLANE_IP)))
     paths = os.environ.get("PATH", "").split(":")
     usual = ("/usr/local/go/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
     os.environ["PATH"] = ":".join([*paths, *(path for path in usual if path not in paths)])

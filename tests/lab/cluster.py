@@ -8,8 +8,10 @@ import secrets
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -209,7 +211,7 @@ def write_access() -> None:
         "args": ["eks", "get-token", "--region", topology.REGION, "--cluster-name", topology.CLUSTER_NAME],
         "interactiveMode": "Never",
     }
-    users = {CONTEXT: {"token": _token("admin")}, EXEC_CONTEXT: {"exec": execution}}
+    users: dict[str, dict[str, Any]] = {CONTEXT: {"token": _token("admin")}, EXEC_CONTEXT: {"exec": execution}}
     contexts = {CONTEXT: CONTEXT, EXEC_CONTEXT: EXEC_CONTEXT}
     _private(topology.kubeconfig(), _config(users, contexts, CONTEXT))
 
@@ -219,7 +221,9 @@ def _request(path: str, timeout: float = 5) -> bytes:
     request = urllib.request.Request(
         topology.API_SERVER_URL + path, headers={"Authorization": f"Bearer {_token('admin')}"}
     )
-    with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
+    # No proxy: the lab's addresses exist on this machine only.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    with opener.open(request, timeout=timeout) as answer:
         body: bytes = answer.read()
     return body
 
@@ -264,9 +268,10 @@ def join_node(node: topology.Node) -> None:
 
 def start_node(node: topology.Node) -> None:
     """Start a node (one that was stopped, or the extra one) and wait until it is Ready."""
+    begun = int(time.time())
     nodes.start_runtime(node, images.ensure())
     join_node(node)
-    wait_node(node)
+    wait_node(node, since=begun)
 
 
 def stop_node(node: topology.Node, *, forget: bool = False) -> None:
@@ -276,14 +281,17 @@ def stop_node(node: topology.Node, *, forget: bool = False) -> None:
         kubectl("delete", "node", node.name, "--ignore-not-found")
 
 
-def _ready(conditions: list[dict[str, Any]], kind: str) -> bool:
-    return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
+def wait_node(node: topology.Node, *, since: int = 0) -> None:
+    """Wait until the node has said after `since` that it is Ready: one that was switched off stays so for a while."""
 
-
-def wait_node(node: topology.Node) -> None:
     def ready() -> bool:
-        found = get(f"/api/v1/nodes/{node.name}")
-        return bool(found) and _ready(found["status"].get("conditions", []), "Ready")
+        conditions = get(f"/api/v1/nodes/{node.name}").get("status", {}).get("conditions", [])
+        return any(
+            condition["type"] == "Ready"
+            and condition["status"] == "True"
+            and datetime.fromisoformat(condition["lastHeartbeatTime"].replace("Z", "+00:00")).timestamp() > since
+            for condition in conditions
+        )
 
     names = nodes.daemon_names(node)
     log = daemons.log_file(names[1])

@@ -117,15 +117,30 @@ def cgroup_members(name: str = "") -> set[int]:
 
 
 def kill_cgroup(name: str = "") -> None:
-    """Kill until nothing is left: what was killed may have forked just before."""
+    """Kill all in one cgroup, or in all of the lab's, until nothing is left: the killed may have forked just before."""
+    killed: set[int] = set()
     for _ in range(100):
         pids = cgroup_members(name)
         if not pids:
+            if not name:
+                _wait_reaped(killed)
             return
+        killed |= pids
         for pid in pids:
             _kill(pid)
         time.sleep(0.05)
     raise LabError(f"processes {sorted(cgroup_members(name))} of the lab cannot be killed")
+
+
+def _wait_reaped(pids: set[int], patience: float = 3) -> None:
+    """Let the parents (init, or this process) collect the dead, so that not even a zombie is seen afterwards."""
+    deadline = time.monotonic() + patience
+    while pids and time.monotonic() < deadline:
+        for pid in pids:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        pids = {pid for pid in pids if _stat(pid) is not None}
+        time.sleep(0.05)
 
 
 def remove_cgroup(name: str = "") -> None:
