@@ -1,0 +1,76 @@
+"""`--save` and `--from`: a snapshot as a file, redacted, to diagnose again without cluster and AWS."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
+from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
+
+KIND = "lbdoctor-bundle"
+
+
+def save(snapshot: Snapshot, path: Path) -> None:
+    """Write the redacted snapshot (gzip when the name ends in .gz), readable by its owner only.
+
+    An existing file is replaced only when the new one is complete. Raises CouldNotRun when it cannot be written.
+    """
+    import orjson
+
+    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": Redactor()(to_json(snapshot))}
+    data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    if path.suffix == ".gz":
+        data = gzip.compress(data, mtime=0)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CouldNotRun(f"cannot write the bundle {path}: {error.strerror or error}") from error
+
+
+def load(path: Path) -> Snapshot:
+    """Read a bundle. Raises CouldNotRun, saying what is wrong: no such file, not a bundle, cut off, a newer schema."""
+    import orjson
+
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise CouldNotRun(f"the bundle {path} is cut off or damaged: {error}", "save it again with --save") from error
+    except OSError as error:
+        raise CouldNotRun(f"cannot read the bundle {path}: {error.strerror or error}") from error
+    if not data.strip():
+        raise CouldNotRun(f"the bundle {path} is empty", "save it again with --save")
+    try:
+        document: Any = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        started = data.lstrip()[:1] == b"{" and KIND.encode() in data[:400]
+        what = "is cut off or damaged" if started else "is not a bundle: no JSON"
+        raise CouldNotRun(f"the file {path} {what} ({error})", "save it again with --save") from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise CouldNotRun(f"the file {path} is not a bundle of kubectl lbdoctor", "make one with --save FILE")
+    schema = document.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise CouldNotRun(
+            f"the bundle {path} has schema {schema}, this version {__version__} reads up to {SCHEMA}",
+            f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",
+        )
+    try:
+        snapshot: Snapshot = from_json(Snapshot, document.get("snapshot"))
+    except CodecError as error:
+        raise CouldNotRun(f"the bundle {path} cannot be read: {error}", "save it again with this version") from error
+    return snapshot

@@ -1,0 +1,473 @@
+"""Which reads are made, in what order, and what becomes of their failures.
+
+Reads that do not depend on each other run at the same time on a bounded pool; every outcome, good or bad, becomes a
+Fact. The number of calls is O(pages): lists per namespace, one DescribeTargetHealth per target group in question,
+never one call per pod or target.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from kubectl_lbdoctor.collect import convert_aws, convert_kube
+from kubectl_lbdoctor.errors import (
+    ApiMissing,
+    AwsApiError,
+    CouldNotRun,
+    LbdoctorError,
+    NoCredentials,
+    ReadDenied,
+    Unreachable,
+)
+from kubectl_lbdoctor.model import aws, k8s, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Enough for every first-stage read of one namespace to run at once; connections are reused after that.
+WORKERS = 16
+# DescribeTargetGroups and DescribeLoadBalancers take at most 20 names or ARNs a call (ELBv2 API reference).
+ELB_BATCH = 20
+
+CONTROLLER_SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
+
+
+class Kube(Protocol):
+    """What the collector needs of `collect.kube.KubeReader`."""
+
+    def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
+
+    def list(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> Iterator[dict[str, Any]]: ...
+
+
+class Aws(Protocol):
+    """What the collector needs of `collect.aws.AwsReader`."""
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
+
+
+OpenAws = Callable[[Callable[[], "str | None"]], Aws]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run is about: the objects, and the reads that the selected checks declare."""
+
+    subjects: tuple[ObjectRef, ...]
+    reads: frozenset[str]
+    context: Context
+    taken_at: str
+
+
+_WORKLOADS = (
+    ("deployments", "Deployment"),
+    ("statefulsets", "StatefulSet"),
+    ("daemonsets", "DaemonSet"),
+    ("replicasets", "ReplicaSet"),
+)
+_SUBJECT_PATHS = {
+    "Ingress": ("networking.k8s.io/v1", "ingresses"),
+    "Service": ("v1", "services"),
+    "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
+}
+
+
+def api_path(group_version: str, resource: str, namespace: str = "", name: str = "") -> str:
+    """The URL path of a collection or an object."""
+    root = "/api/v1" if group_version == "v1" else f"/apis/{group_version}"
+    middle = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{middle}/{resource}" + (f"/{name}" if name else "")
+
+
+def attempt(source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
+    """Run one read and turn every documented way of failing into a fact; only what ends the run is raised."""
+    try:
+        return Fact.known(source, read(), scope)
+    except ReadDenied as error:
+        return Fact.denied(source, error.message, error.permission, scope)
+    except NoCredentials as error:
+        return Fact.not_asked(source, error.message, scope)
+    except CouldNotRun:
+        raise
+    except LbdoctorError as error:
+        return Fact.failed(source, error.message, scope)
+
+
+class Collector:
+    """One run's reads. `kube` and `open_aws` are the only ways out; `progress` gets a line per stage."""
+
+    def __init__(self, kube: Kube, open_aws: OpenAws, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._kube = kube
+        self._open_aws = open_aws
+        self._progress = progress
+
+    def collect(self, plan: Plan) -> Snapshot:
+        """Read everything that the plan needs.
+
+        Raises CouldNotRun when there is nothing to diagnose: the API server does not answer or refuses the
+        credentials, or a subject does not exist (then with similar names).
+        """
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
+        try:
+            return self._collect(pool, plan)
+        finally:
+            # Without waiting: after Ctrl-C, or when one read has ended the run, the others are of no use.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _collect(self, pool: ThreadPoolExecutor, plan: Plan) -> Snapshot:
+        self._progress("reading the cluster")
+        spaces = {
+            namespace: self._namespace(pool, plan, namespace)
+            for namespace in dict.fromkeys(subject.namespace for subject in plan.subjects)
+        }
+        cluster = self._cluster(pool, plan)
+        aws_reader, aws_reason = self._aws(plan, cluster.get("nodes"))
+        snapshot = Snapshot(
+            taken_at=plan.taken_at,
+            context=plan.context,
+            subjects=plan.subjects,
+            namespaces={name: NamespaceFacts(**_results(futures)) for name, futures in spaces.items()},
+        )
+        self._require_subjects(snapshot)
+        self._progress("reading AWS")
+        facts = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
+        snapshot = replace(snapshot, cluster=ClusterFacts(**_results(cluster)), aws=facts)
+        return replace(snapshot, context=_completed(snapshot))
+
+    # ---- Kubernetes
+
+    def _list(
+        self, source: str, path: str, convert: Callable[[dict[str, Any]], R], **params: str
+    ) -> Fact[tuple[R, ...]]:
+        def read() -> tuple[R, ...]:
+            try:
+                return tuple(convert(item) for item in self._kube.list(path, params or None))
+            except ApiMissing:
+                return ()  # The cluster does not have this API: none of its objects can exist.
+            except Unreachable as error:
+                raise CouldNotRun(error.message, error.hint) from error  # Every other read would fail alike.
+
+        return attempt(source, path, read)
+
+    def _namespace(self, pool: ThreadPoolExecutor, plan: Plan, namespace: str) -> dict[str, Future[Any]]:
+        lists: list[tuple[str, str, str, str, Callable[[dict[str, Any]], Any]]] = [
+            ("services", reads.SERVICES, "v1", "services", convert_kube.service),
+            ("slices", reads.ENDPOINT_SLICES, "discovery.k8s.io/v1", "endpointslices", convert_kube.endpoint_slice),
+            ("pods", reads.PODS, "v1", "pods", convert_kube.pod),
+            (
+                "bindings",
+                reads.BINDINGS,
+                "elbv2.k8s.aws/v1beta1",
+                "targetgroupbindings",
+                convert_kube.target_group_binding,
+            ),
+            ("ingresses", reads.INGRESSES, "networking.k8s.io/v1", "ingresses", convert_kube.ingress),
+            ("events", reads.EVENTS, "v1", "events", convert_kube.event),
+        ]
+        futures: dict[str, Future[Any]] = {}
+        for attribute, source, version, resource, convert in lists:
+            if source in plan.reads:
+                path = api_path(version, resource, namespace)
+                futures[attribute] = pool.submit(self._list, source, path, convert)
+        for subject in plan.subjects:
+            version, resource = _SUBJECT_PATHS[subject.kind]
+            attribute = {"ingresses": "ingresses", "services": "services"}.get(resource, "bindings")
+            if subject.namespace == namespace and attribute in futures:
+                futures[attribute] = pool.submit(self._with_single, futures[attribute], subject)
+        if reads.WORKLOADS in plan.reads:
+            parts = [
+                pool.submit(
+                    self._list,
+                    reads.WORKLOADS,
+                    api_path("apps/v1", resource, namespace),
+                    lambda raw, kind=kind: convert_kube.workload(raw, kind),
+                )
+                for resource, kind in _WORKLOADS
+            ]
+            futures["workloads"] = pool.submit(_joined, parts)
+        return futures
+
+    def _with_single(self, listing: Future[Fact[tuple[Any, ...]]], subject: ObjectRef) -> Fact[tuple[Any, ...]]:
+        """The list; where only listing is denied, the one object by its name (a common half of permissions)."""
+        fact = listing.result()
+        if fact.is_known or not fact.permission:
+            return fact
+        version, resource = _SUBJECT_PATHS[subject.kind]
+        convert = getattr(
+            convert_kube, {"TargetGroupBinding": "target_group_binding"}.get(subject.kind, subject.kind.lower())
+        )
+        path = api_path(version, resource, subject.namespace, subject.name)
+        single = attempt(fact.source, path, lambda: self._kube.get(path))
+        return single.map(lambda raw: (convert(raw),) if raw is not None else ()) if single.is_known else fact
+
+    def _cluster(self, pool: ThreadPoolExecutor, plan: Plan) -> dict[str, Future[Any]]:
+        futures: dict[str, Future[Any]] = {}
+        if reads.NODES in plan.reads:
+            # resourceVersion=0: served from the API server's cache; a second of staleness does no harm for nodes.
+            path = api_path("v1", "nodes")
+            futures["nodes"] = pool.submit(self._list, reads.NODES, path, convert_kube.node, resourceVersion="0")
+        if reads.INGRESS_CLASSES in plan.reads:
+            path = api_path("networking.k8s.io/v1", "ingressclasses")
+            futures["ingress_classes"] = pool.submit(
+                self._list, reads.INGRESS_CLASSES, path, convert_kube.ingress_class
+            )
+        if reads.INGRESS_CLASS_PARAMS in plan.reads:
+            path = api_path("elbv2.k8s.aws/v1beta1", "ingressclassparams")
+            futures["class_params"] = pool.submit(
+                self._list, reads.INGRESS_CLASS_PARAMS, path, convert_kube.ingress_class_params
+            )
+        return futures
+
+    def _require_subjects(self, snapshot: Snapshot) -> None:
+        """Raise when a subject certainly does not exist; name similar ones."""
+        for subject in snapshot.subjects:
+            facts = snapshot.namespaces[subject.namespace]
+            listings: dict[str, Fact[Any]] = {
+                "Ingress": facts.ingresses,
+                "Service": facts.services,
+                "TargetGroupBinding": facts.bindings,
+            }
+            items = listings[subject.kind].peek()
+            if items is None or any(item.meta.name == subject.name for item in items):
+                continue
+            names = [item.meta.name for item in items]
+            close = difflib.get_close_matches(subject.name, names, n=3, cutoff=0.4) or names[:5]
+            if not names:
+                kind = subject.kind.lower()
+                hint = f"namespace {subject.namespace} has no {subject.kind}; look in all: kubectl get {kind} -A"
+            else:
+                hint = f"there is: {', '.join(close)}"
+            raise CouldNotRun(f'{subject.kind} "{subject.name}" not found in namespace "{subject.namespace}"', hint)
+
+    # ---- AWS
+
+    def _aws(self, plan: Plan, nodes: Future[Fact[tuple[k8s.Node, ...]]] | None) -> tuple[Aws | None, str]:
+        """The reader, or the reason why AWS is not asked."""
+        if not any(reads.is_aws(read) for read in plan.reads):
+            return None, "no check needs AWS"
+
+        def node_region() -> str | None:
+            listed = nodes.result().peek() if nodes is not None else None
+            regions = {n.meta.labels.get("topology.kubernetes.io/region", "") for n in listed or ()} - {""}
+            return sorted(regions)[0] if regions else None
+
+        try:
+            return self._open_aws(node_region), ""
+        except (NoCredentials, Unreachable) as error:
+            return None, error.message
+
+    def _aws_facts(
+        self, pool: ThreadPoolExecutor, plan: Plan, snapshot: Snapshot, reader: Aws | None, reason: str
+    ) -> AwsFacts:
+        joined = routes(snapshot)
+        arns = list(dict.fromkeys(arn for route in joined for arn in _group_arns(route)))
+        hosts = list(dict.fromkeys(host for route in joined for host in _hosts(route)))
+        if reader is None:
+            return _nothing_asked(arns, hosts, reason)
+        elb = _Elb(reader, plan.reads)
+        health = {arn: pool.submit(elb.target_health, arn) for arn in arns}
+        balancers = {host: pool.submit(elb.load_balancer_by_host, host) for host in hosts}
+        groups: dict[str, Fact[aws.TargetGroup | None]] = {}
+        for found in [pool.submit(elb.target_groups, batch) for batch in _batches(arns)]:
+            groups.update(found.result())
+        table: dict[str, Fact[aws.LoadBalancer | None]] = {}
+        for host, future in balancers.items():
+            table[host] = future.result()
+        known = {lb.arn for fact in table.values() if (lb := fact.peek()) is not None}
+        more = [
+            arn
+            for fact in groups.values()
+            if (group := fact.peek()) is not None
+            for arn in group.load_balancer_arns
+            if arn not in known
+        ]
+        for batch in _batches(list(dict.fromkeys(more))):
+            table.update(elb.load_balancers_by_arn(batch))
+        balancer_arns = sorted({lb.arn for fact in table.values() if (lb := fact.peek()) is not None})
+        listeners = dict(zip(balancer_arns, pool.map(elb.listeners, balancer_arns), strict=True))
+        # Only an Application Load Balancer's listeners have rules beside their default action.
+        routed = [
+            listener.arn
+            for fact in listeners.values()
+            for listener in fact.peek() or ()
+            if listener.protocol in ("HTTP", "HTTPS")
+        ]
+        rules = dict(zip(routed, pool.map(elb.rules, routed), strict=True))
+        for listener in (entry for fact in listeners.values() for entry in fact.peek() or ()):
+            rules.setdefault(listener.arn, Fact.known(reads.LISTENERS, ()))
+        return AwsFacts(
+            load_balancers=table,
+            listeners=listeners,
+            rules=rules,
+            target_groups=groups,
+            target_health={arn: future.result() for arn, future in health.items()},
+        )
+
+
+class _Elb:
+    """The ELBv2 reads, each giving a fact."""
+
+    def __init__(self, reader: Aws, wanted: frozenset[str]) -> None:
+        self._reader = reader
+        self._wanted = wanted
+
+    def _read(self, source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
+        if source not in self._wanted:
+            return Fact.not_asked(source, "not needed for this run")
+        return attempt(source, scope, read)
+
+    def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
+        """Target groups by ARN. One unknown ARN fails the whole call, so the batch is then asked one by one."""
+
+        def read(batch: list[str]) -> dict[str, aws.TargetGroup]:
+            raw = self._reader.call("elbv2", "describe_target_groups", "TargetGroups", TargetGroupArns=batch)
+            return {entry["TargetGroupArn"]: convert_aws.target_group(entry) for entry in raw}
+
+        def one(arn: str) -> aws.TargetGroup | None:
+            return _or_absent(lambda: read([arn]).get(arn), "TargetGroupNotFound")
+
+        if not arns:
+            return {}
+        try:
+            found = attempt(reads.TARGET_GROUPS, "", lambda: _or_absent(lambda: read(arns), "TargetGroupNotFound"))
+        except NoCredentials as error:
+            found = Fact.not_asked(reads.TARGET_GROUPS, error.message)
+        if found.is_known and found.peek() is None and len(arns) > 1:
+            return {arn: self._read(reads.TARGET_GROUPS, arn, lambda arn=arn: one(arn)) for arn in arns}  # type: ignore[misc]
+        return {arn: found.map(lambda table, arn=arn: (table or {}).get(arn)) for arn in arns}  # type: ignore[misc]
+
+    def target_health(self, arn: str) -> Fact[tuple[aws.TargetHealth, ...]]:
+        def read() -> tuple[aws.TargetHealth, ...]:
+            raw = self._reader.call("elbv2", "describe_target_health", "TargetHealthDescriptions", TargetGroupArn=arn)
+            found = [convert_aws.target_health(entry) for entry in raw]
+            return tuple(sorted(found, key=lambda t: (t.zone, t.id, t.port)))
+
+        return self._read(reads.TARGET_HEALTH, arn, lambda: _or_absent(read, "TargetGroupNotFound") or ())
+
+    def load_balancer_by_host(self, host: str) -> Fact[aws.LoadBalancer | None]:
+        """The load balancer with this DNS name.
+
+        Its name is the head of the DNS name ("internal-" and the hash after the last "-" aside), which saves reading
+        every load balancer of the account; where that guess finds nothing, all pages are read.
+        """
+
+        def read() -> aws.LoadBalancer | None:
+            head = re.sub(r"^(internal-|dualstack\.)+", "", host.split(".", 1)[0])
+            name = head.rsplit("-", 1)[0]
+            for wanted in ({"Names": [name]}, {}):
+                raw = _or_absent(
+                    lambda wanted=wanted: self._reader.call(  # type: ignore[misc]
+                        "elbv2", "describe_load_balancers", "LoadBalancers", **wanted
+                    ),
+                    "LoadBalancerNotFound",
+                    "ValidationError",
+                )
+                for entry in raw or ():
+                    if entry.get("DNSName", "").lower() == host.lower():
+                        return convert_aws.load_balancer(entry)
+            return None
+
+        return self._read(reads.LOAD_BALANCERS, host, read)
+
+    def load_balancers_by_arn(self, arns: list[str]) -> dict[str, Fact[aws.LoadBalancer | None]]:
+        def read() -> dict[str, aws.LoadBalancer]:
+            raw = self._reader.call("elbv2", "describe_load_balancers", "LoadBalancers", LoadBalancerArns=arns)
+            return {entry["LoadBalancerArn"]: convert_aws.load_balancer(entry) for entry in raw}
+
+        found = self._read(reads.LOAD_BALANCERS, arns[0], lambda: _or_absent(read, "LoadBalancerNotFound") or {})
+        return {arn: found.map(lambda table, arn=arn: table.get(arn)) for arn in arns}  # type: ignore[misc]
+
+    def listeners(self, arn: str) -> Fact[tuple[aws.Listener, ...]]:
+        def read() -> tuple[aws.Listener, ...]:
+            raw = self._reader.call("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+            return tuple(convert_aws.listener(entry) for entry in raw)
+
+        return self._read(reads.LISTENERS, arn, read)
+
+    def rules(self, arn: str) -> Fact[tuple[aws.Rule, ...]]:
+        def read() -> tuple[aws.Rule, ...]:
+            raw = self._reader.call("elbv2", "describe_rules", "Rules", ListenerArn=arn)
+            return tuple(convert_aws.rule(entry, arn) for entry in raw)
+
+        return self._read(reads.RULES, arn, read)
+
+
+def _or_absent(read: Callable[[], T], *codes: str) -> T | None:
+    """The value, or None where AWS answers with one of the codes that mean "does not exist"."""
+    try:
+        return read()
+    except AwsApiError as error:
+        if error.code in codes:
+            return None
+        raise
+
+
+def _results(futures: Mapping[str, Future[Any]]) -> dict[str, Any]:
+    return {name: future.result() for name, future in futures.items()}
+
+
+def _joined(parts: Iterable[Future[Fact[tuple[Any, ...]]]]) -> Fact[tuple[Any, ...]]:
+    """Several lists as one; one that is not known makes the whole unknown."""
+    found: list[Any] = []
+    source = ""
+    for part in parts:
+        fact = part.result()
+        if not fact.is_known:
+            return fact
+        source = fact.source
+        found += fact.need()
+    return Fact.known(source, tuple(found))
+
+
+def _batches(items: list[str]) -> list[list[str]]:
+    return [items[start : start + ELB_BATCH] for start in range(0, len(items), ELB_BATCH)]
+
+
+def _group_arns(route: Route) -> Iterator[str]:
+    binding = route.binding.peek()
+    if binding is not None and binding.target_group_arn:
+        yield binding.target_group_arn
+    if route.backend is not None and route.backend.target_group_arn:
+        yield route.backend.target_group_arn
+
+
+def _hosts(route: Route) -> Iterator[str]:
+    """DNS names under which the front door is published; addresses that are not ELB names lead nowhere in AWS."""
+    front = route.ingress.peek() if route.subject.kind == "Ingress" else None
+    service = route.service.peek() if route.subject.kind == "Service" else None
+    for address in (front or service).addresses if (front or service) is not None else ():  # type: ignore[union-attr]
+        if not re.fullmatch(r"[0-9.]+|.*:.*", address):
+            yield address
+
+
+def _nothing_asked(arns: list[str], hosts: list[str], reason: str) -> AwsFacts:
+    """The same keys as a full run, so that what is missing is named."""
+    return AwsFacts(
+        load_balancers={host: Fact.not_asked(reads.LOAD_BALANCERS, reason, host) for host in hosts},
+        target_groups={arn: Fact.not_asked(reads.TARGET_GROUPS, reason, arn) for arn in arns},
+        target_health={arn: Fact.not_asked(reads.TARGET_HEALTH, reason, arn) for arn in arns},
+        reason=reason,
+    )
+
+
+def _completed(snapshot: Snapshot) -> Context:
+    """The context with what the ARNs say of account and region."""
+    arns = [*snapshot.aws.target_groups, *snapshot.aws.listeners]
+    parts = next((arn.split(":") for arn in arns if arn.count(":") >= 5), None)
+    if parts is None:
+        return snapshot.context
+    return replace(
+        snapshot.context,
+        region=snapshot.context.region or parts[3],
+        account=snapshot.context.account or parts[4],
+    )

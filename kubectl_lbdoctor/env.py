@@ -1,0 +1,66 @@
+"""The process's surroundings in one place: streams, terminal, clock, variables. Nothing else prints or reads them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TextIO
+
+
+def _utc_now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class Environment:
+    """Streams and facts of the process; tests put their own in its place.
+
+    width: columns of the terminal, 0 when stdout is none (then nothing is cut). now: fixed time (RFC 3339) for tests.
+    """
+
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    fixed_width: int | None = None
+    fixed_now: str = ""
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.stdout.isatty()
+
+    @property
+    def width(self) -> int:
+        if self.fixed_width is not None:
+            return self.fixed_width
+        if self.variables.get("COLUMNS", "").isdigit():
+            return int(self.variables["COLUMNS"])
+        return shutil.get_terminal_size((120, 24)).columns if self.is_terminal else 0
+
+    @property
+    def colour(self) -> bool:
+        """Colour only on a terminal that can show it, and never with NO_COLOR (no-color.org: any non-empty value)."""
+        return self.is_terminal and not self.variables.get("NO_COLOR") and self.variables.get("TERM") != "dumb"
+
+    def now(self) -> str:
+        """The current time, RFC 3339 in UTC with seconds."""
+        return self.fixed_now or _utc_now()
+
+    def out(self, text: str) -> None:
+        """The result, and nothing else, goes to stdout."""
+        self.stdout.write(text)
+
+    def note(self, text: str) -> None:
+        """Progress, warnings and errors go to stderr."""
+        self.stderr.write(text + "\n")
+        self.stderr.flush()
+
+    def progress(self, text: str) -> None:
+        """A passing note that is overwritten; only where a person watches."""
+        if self.stderr.isatty():
+            self.stderr.write(f"\r\x1b[K{text}…" if text else "\r\x1b[K")
+            self.stderr.flush()

@@ -1,0 +1,38 @@
+"""The permissions that the doctor reads with, generated from what its checks declare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
+
+
+def iam(reads: Iterable[str]) -> str:
+    """An IAM policy with every AWS action. ELBv2 and EC2 Describe actions know no resources, so it stays "*"."""
+    actions = sorted({iam_action(read) for read in reads if is_aws(read)})
+    statement = {"Sid": "LbdoctorRead", "Effect": "Allow", "Action": actions, "Resource": "*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2) + "\n"
+
+
+def rbac(reads: Iterable[str]) -> str:
+    """A ClusterRole with every Kubernetes read."""
+    import yaml
+
+    merged: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    for name in reads:
+        if not is_aws(name):
+            read = KUBE[name]
+            merged.setdefault((read.group, tuple(sorted(read.verbs))), set()).update(read.resources)
+    rules = [
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": list(verbs)}
+        for (group, verbs), resources in sorted(merged.items())
+    ]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "lbdoctor-read"},
+        "rules": rules,
+    }
+    text: str = yaml.safe_dump(role, sort_keys=False)
+    return text
