@@ -1,0 +1,457 @@
+"""The only module that reads through the Kubernetes API.
+
+It sends GET requests over the kubernetes package's connection pool and parses the raw bytes with orjson: the typed
+models of that package take longer to build than the answer takes to arrive, and the generic path needs no code per
+kind. Every failure leaves here as one of our own errors, with the read, the permission and the server named.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, LbdoctorError, ReadDenied, ReadFailed, Unreachable
+
+PAGE_SIZE = 500
+"""Objects per list request, kubectl's own --chunk-size."""
+
+MAX_CONNECTIONS = 16
+"""Connections kept open: one per concurrent read of the collector, so that none pays a TLS handshake twice."""
+
+ATTEMPTS = 3
+"""Times that one request is sent when the server is overloaded (429, 5xx) or drops the connection."""
+
+FIRST_WAIT = 0.2
+MAX_WAIT = 5.0
+"""Seconds before the second attempt when the server names none, and the longest Retry-After that is waited for."""
+
+_CHUNK = 64 * 1024
+
+Params = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class ApiPath:
+    """What a Kubernetes URL path asks for, in RBAC's terms. `namespace` is "" for cluster-wide reads."""
+
+    group: str
+    resource: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def parse(cls, path: str) -> ApiPath | None:
+        """None for a path that is no resource ("/version", "/apis/elbv2.k8s.aws").
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
+        """
+        parts = path.strip("/").split("/")
+        if parts[0] == "api":
+            group, rest = "", parts[2:]
+        elif parts[0] == "apis" and len(parts) > 1:
+            group, rest = parts[1], parts[3:]
+        else:
+            return None
+        namespace = ""
+        if len(rest) > 2 and rest[0] == "namespaces":
+            namespace, rest = rest[1], rest[2:]
+        if not rest:
+            return None
+        resource, name = rest[0], rest[1] if len(rest) > 1 else ""
+        if len(rest) > 2:
+            resource = f"{resource}/{rest[2]}"
+        return cls(group, resource, namespace, name)
+
+    @property
+    def full_resource(self) -> str:
+        """The resource with its group as kubectl writes it: "pods", "ingresses.networking.k8s.io", "pods/log"."""
+        if not self.group:
+            return self.resource
+        base, slash, sub = self.resource.partition("/")
+        return f"{base}.{self.group}{slash}{sub}"
+
+
+def permission_of(verb: str, path: str) -> str:
+    """The RBAC rule for a read: "list pods in namespace shop", "list nodes (cluster)", "get /version"."""
+    parsed = ApiPath.parse(path)
+    if parsed is None:
+        return f"{verb} {path}"
+    scope = f"in namespace {parsed.namespace}" if parsed.namespace else "(cluster)"
+    return f"{verb} {parsed.full_resource} {scope}"
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """A complete response. `truncated`: reading stopped at the limit of bytes or time."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool = False
+
+
+class _OutOfTime(Exception):
+    """A response that trickles in for longer than the request may last."""
+
+
+class KubeReader:
+    """Reads of one cluster; safe to use from many threads.
+
+    `calls` counts the requests sent by verb and resource ("list pods"), `bytes_received` what came over the wire.
+    Besides the errors that its methods name, every read raises CouldNotRun when the server does not accept the
+    credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed.
+    """
+
+    def __init__(
+        self,
+        context: KubeContext,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        attempts: int = ATTEMPTS,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        import urllib3
+        from kubernetes.client.rest import RESTClientObject
+
+        self.context = context
+        self.calls: Counter[str] = Counter()
+        self.bytes_received = 0
+        self._attempts = attempts
+        self._sleep = sleep
+        self._timeout = context.request_timeout
+        self._counting = threading.Lock()
+        self._authenticating = threading.Lock()
+        if not context.configuration.verify_ssl:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user asked for it; stderr is ours
+        self._pool = RESTClientObject(context.configuration, maxsize=max_connections).pool_manager
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.clear()
+
+    def get(self, path: str, params: Params | None = None) -> dict[str, Any] | None:
+        """One object (or any JSON document such as "/version"); None when the object does not exist.
+
+        Raises ApiMissing when the cluster has no such API, so that a missing CRD is not taken for a missing object.
+        """
+        answer = self._request("get", path, params)
+        if answer.status == 404 and _status_document(answer) is not None:
+            return None
+        return self._document("get", path, answer)
+
+    def list(self, path: str, params: Params | None = None) -> Iterator[dict[str, Any]]:
+        """All objects of a collection, page by page; errors are raised while iterating.
+
+        Items carry neither `kind` nor `apiVersion`: the API server leaves them out of lists. `resourceVersion` in
+        `params` counts for the first page alone. When the snapshot behind the pages expires (410), the list starts
+        again once, without what was already given. Raises ApiMissing when the cluster has no such API.
+        """
+        token = ""
+        restarted = False
+        given: set[str] = set()
+        while True:
+            query: dict[str, str | int | bool] = {"limit": PAGE_SIZE, **(params or {})}
+            if token:
+                # "resourceVersion must not be set when using continue" (API concepts, chunked lists)
+                query = {key: value for key, value in query.items() if not key.startswith("resourceVersion")}
+                query["continue"] = token
+            answer = self._request("list", path, query)
+            if answer.status == 410 and token and not restarted:
+                token, restarted = "", True
+                continue
+            page = self._document("list", path, answer)
+            metadata = page.get("metadata") or {}
+            paged = bool(token or restarted or metadata.get("continue"))
+            for item in page.get("items") or []:
+                if paged:
+                    identity = _identity(item)
+                    if restarted and identity in given:
+                        continue
+                    given.add(identity)
+                yield item
+            token = metadata.get("continue") or ""
+            if not token:
+                return
+
+    def text(self, path: str, params: Params | None = None, max_bytes: int = 1 << 20) -> str:
+        """Plain text such as a pod's log: its first `max_bytes` bytes, and no more than one request timeout of them.
+
+        What was cut off ends at a whole line. Bound the log at the server too (`tailLines`, `sinceSeconds`).
+        """
+        answer = self._request("get", path, params, max_bytes=max_bytes)
+        if answer.status != 200:
+            self._refused("get", path, answer)
+        body = answer.body
+        if answer.truncated:
+            body = body[: body.rfind(b"\n") + 1] or body
+        return body.decode("utf-8", "replace")
+
+    # --- One request ---
+
+    def _request(self, verb: str, path: str, params: Params | None, max_bytes: int | None = None) -> _Answer:
+        """Send a GET until there is an answer worth looking at. 401 and what cannot be sent raise here."""
+        query = {key: _query_value(value) for key, value in (params or {}).items()}
+        url = f"{self.context.server}{path}" + (f"?{urlencode(query)}" if query else "")
+        for attempt in range(1, self._attempts + 1):
+            last = attempt == self._attempts
+            answer = self._send(verb, path, url, max_bytes, last)
+            if answer is None:
+                continue
+            if answer.status == 401:
+                raise self._unauthorized(answer)
+            if answer.status != 429 and answer.status < 500:
+                return answer
+            wait = _retry_after(answer)
+            if wait is None:
+                wait = FIRST_WAIT * 2 ** (attempt - 1)
+            if last or wait > MAX_WAIT:
+                raise self._overloaded(verb, path, answer, attempt, wait)
+            self._sleep(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _send(self, verb: str, path: str, url: str, max_bytes: int | None, last: bool) -> _Answer | None:
+        """One attempt; None when the connection broke and there is another attempt."""
+        import urllib3
+
+        parsed = ApiPath.parse(path)
+        with self._counting:
+            self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        try:
+            response = self._pool.request(
+                "GET",
+                url,
+                headers=self._headers(as_text=max_bytes is not None),
+                timeout=urllib3.Timeout(total=self._timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)
+            finally:
+                with self._counting:
+                    self.bytes_received += response.tell()
+            return _Answer(response.status, response.headers, body, truncated)
+        except urllib3.exceptions.ProtocolError as error:
+            if last:
+                raise ReadFailed(
+                    f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
+                ) from error
+            return None
+        except LbdoctorError:
+            raise
+        except (urllib3.exceptions.HTTPError, _OutOfTime, OSError, ValueError) as error:
+            raise self._not_answered(verb, path, error) from error
+
+    def _headers(self, as_text: bool) -> Any:
+        from urllib3 import HTTPHeaderDict
+
+        headers = HTTPHeaderDict({"User-Agent": f"kubectl-lbdoctor/{__version__}"})
+        headers["Accept"] = "*/*" if as_text else "application/json"
+        if not as_text:
+            headers["Accept-Encoding"] = "gzip"
+        with self._authenticating:  # the token hook may run an exec plugin: once, not once per thread
+            for setting in self.context.configuration.auth_settings().values():
+                if setting["in"] == "header" and setting["value"]:
+                    headers[setting["key"]] = setting["value"]
+        for name, value in self.context.headers:
+            headers.add(name, value)
+        return headers
+
+    # --- What went wrong ---
+
+    def _document(self, verb: str, path: str, answer: _Answer) -> dict[str, Any]:
+        """The JSON object of a successful answer; raises for every other one."""
+        import orjson
+
+        if answer.status != 200:
+            self._refused(verb, path, answer)
+        try:
+            document = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            kind = answer.headers.get("Content-Type", "no content type")
+            raise ReadFailed(
+                f"could not {permission_of(verb, path)}: {self.context.server} answered with {kind} instead of JSON",
+                "something between here and the API server answers in its place: check the server address and proxies",
+            )
+        return document
+
+    def _refused(self, verb: str, path: str, answer: _Answer) -> NoReturn:
+        """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
+        action = permission_of(verb, path)
+        said = _said(answer)
+        if answer.status == 404:
+            document = _status_document(answer)
+            if verb == "list" or document is None:
+                parsed = ApiPath.parse(path)
+                raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
+        if answer.status == 403:
+            permission, hint = action, f"check with: {self._can_i(verb, path)}"
+            impersonated = re.search(r'cannot impersonate resource "([^"]+)"', said)
+            if impersonated:
+                permission, hint = f"impersonate {impersonated.group(1)} (cluster)", "leave out --as and --as-group"
+            elif "system:anonymous" in said:
+                hint = f"{self._as_whom()} sends no credentials: check the user of the context"
+            raise ReadDenied(f"may not {action}: {said}", permission, hint)
+        if 300 <= answer.status < 400:
+            raise ReadFailed(
+                f"could not {action}: {self.context.server} redirects to {answer.headers.get('Location', 'nowhere')}",
+                "a login page or proxy answers in place of the API server: check the server address",
+            )
+        raise ReadFailed(f"could not {action}: the API server answered {answer.status}: {said}")
+
+    def _unauthorized(self, answer: _Answer) -> CouldNotRun:
+        hint = f"check with: kubectl auth whoami{self._context_flag()}"
+        if self.context.plugin:
+            hint = (
+                f"the token comes from: {self.context.plugin}; is that identity mapped in the cluster "
+                f"(EKS access entry or aws-auth)? {hint}"
+            )
+        elif not self.context.configuration.api_key and not self.context.configuration.cert_file:
+            hint = f"{self._as_whom()} sends no credentials: check the user of the context; {hint}"
+        return CouldNotRun(
+            f"the API server {self.context.server} does not accept the credentials of {self._as_whom()} "
+            f"(401: {_said(answer)})",
+            hint,
+        )
+
+    def _overloaded(self, verb: str, path: str, answer: _Answer, attempts: int, wait: float) -> ReadFailed:
+        tried = f"{attempts} attempts" if attempts > 1 else "1 attempt"
+        if wait > MAX_WAIT:
+            tried += f", it asks to wait {wait:.0f}s"
+        return ReadFailed(
+            f"could not {permission_of(verb, path)}: the API server answered {answer.status} ({tried}): {_said(answer)}"
+        )
+
+    def _not_answered(self, verb: str, path: str, error: Exception) -> ReadFailed:
+        from urllib3 import exceptions
+
+        server = self.context.server
+        action = permission_of(verb, path)
+        limit = "no limit" if self._timeout is None else f"{self._timeout:g}s"
+        cluster_info = f"check with: kubectl cluster-info{self._context_flag()}"
+        if isinstance(error, exceptions.ProxyError):
+            return Unreachable(
+                f"the proxy for the API server {server} does not work: {error}", "check proxy-url and HTTPS_PROXY"
+            )
+        if isinstance(error, exceptions.NameResolutionError):
+            return Unreachable(
+                f"the name of the API server {server} cannot be resolved",
+                f"is the cluster deleted, or a VPN needed? {cluster_info}",
+            )
+        if isinstance(error, exceptions.NewConnectionError):  # itself a ConnectTimeoutError in urllib3 2
+            refused = isinstance(error.__cause__ or error.__context__, ConnectionRefusedError)
+            what = "refuses connections" if refused else f"cannot be connected to: {_inner(error)}"
+            return Unreachable(f"the API server {server} {what}", cluster_info)
+        if isinstance(error, exceptions.ConnectTimeoutError):
+            return Unreachable(
+                f"the API server {server} accepted no connection within {limit}",
+                f"is a VPN needed, or does the EKS endpoint's allow-list lack your address? {cluster_info}",
+            )
+        if isinstance(error, (exceptions.TimeoutError, _OutOfTime, TimeoutError)):
+            return ReadFailed(f"{action} timed out after {limit}", "allow more with --request-timeout 60s")
+        if isinstance(error, exceptions.SSLError) or "SSL" in type(error).__name__:
+            return Unreachable(
+                f"TLS with the API server {server} failed: {_inner(error)}",
+                "was the cluster created anew? renew the kubeconfig with: aws eks update-kubeconfig --name CLUSTER",
+            )
+        return ReadFailed(f"could not {action}: {type(error).__name__}: {error}")
+
+    def _as_whom(self) -> str:
+        if self.context.in_cluster:
+            return "the pod's service account"
+        return f"context {self.context.name!r}" if self.context.name else f"user {self.context.user!r}"
+
+    def _context_flag(self) -> str:
+        return f" --context {self.context.name}" if self.context.name else ""
+
+    def _can_i(self, verb: str, path: str) -> str:
+        parsed = ApiPath.parse(path)
+        if parsed is None:
+            return f"kubectl auth can-i {verb} {path}{self._context_flag()}"
+        scope = f"-n {parsed.namespace}" if parsed.namespace else "-A"
+        resource, _, sub = parsed.full_resource.partition("/")
+        subresource = f" --subresource {sub}" if sub else ""
+        return f"kubectl auth can-i {verb} {resource}{subresource} {scope}{self._context_flag()}"
+
+
+def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple[bytes, bool]:
+    """The body, and whether it was cut at `max_bytes` or (only then allowed) at the deadline.
+
+    urllib3's read timeout starts again with every packet, so a slow trickle needs the deadline too.
+    """
+    from urllib3.exceptions import ReadTimeoutError
+
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        for chunk in response.stream(_CHUNK if max_bytes is None else min(_CHUNK, max_bytes + 1)):
+            chunks.append(chunk)
+            size += len(chunk)
+            if max_bytes is not None and size > max_bytes:
+                response.close()
+                return b"".join(chunks)[:max_bytes], True
+            if deadline is not None and time.monotonic() > deadline:
+                raise _OutOfTime
+    except (_OutOfTime, ReadTimeoutError):
+        response.close()
+        if max_bytes is None or not chunks:
+            raise
+        return b"".join(chunks), True
+    return b"".join(chunks), False
+
+
+def _identity(item: Mapping[str, Any]) -> str:
+    metadata = item.get("metadata") or {}
+    return str(metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata.get('name', '')}")
+
+
+def _query_value(value: str | int | bool) -> str:
+    """Kubernetes reads booleans in the query as Go's strconv does: "true" and "false"."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _retry_after(answer: _Answer) -> float | None:
+    """Seconds of Retry-After. The API server always sends whole seconds; a date is ignored."""
+    value = answer.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None
+
+
+def _status_document(answer: _Answer) -> dict[str, Any] | None:
+    """The `Status` object of a refusal. A path that no API serves is answered with plain text instead:
+    "404 page not found" (k8s.io/apiserver, the mux's NotFound handler)."""
+    import orjson
+
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) and document.get("kind") == "Status" else None
+
+
+def _said(answer: _Answer) -> str:
+    """The server's own words, on one line."""
+    document = _status_document(answer)
+    text = str(document.get("message") or document.get("reason") or "") if document else ""
+    text = text or answer.body[:200].decode("utf-8", "replace")
+    return " ".join(text.split()) or "no explanation"
+
+
+def _inner(error: Exception) -> str:
+    """The system's reason inside a urllib3 error ("certificate verify failed: …"), without the wrapping."""
+    cause = error.__cause__ or error.__context__ or (error.args[0] if error.args else None)
+    if isinstance(cause, OSError):
+        verify = getattr(cause, "verify_message", "")
+        return f"certificate not trusted: {verify}" if verify else cause.strerror or str(cause)
+    return str(error)

@@ -1,0 +1,494 @@
+"""Which cluster to talk to, as whom: kubeconfig files, kubectl's flags and the in-cluster service account.
+
+A plugin must reach the cluster that kubectl would reach with the same flags, so files are found, merged and overridden
+by the rules of client-go's `clientcmd`. The kubernetes package then turns the chosen entries into a `Configuration`
+(its own merger lets the last `current-context` win, client-go the first, so it only ever sees one of each).
+
+The package takes 0.35 s to import and exec plugins take longer still, so the plugin is started first and the package
+is imported while it runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
+from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, KeyFiles, RenewingToken, read_token, token_expiry
+from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
+from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+
+DEFAULT_REQUEST_TIMEOUT = 15.0
+"""Seconds for one request without --request-timeout. kubectl has no limit; a diagnosis must come to an end."""
+
+NAMES_SHOWN = 10
+"""Known names that an error about an unknown one lists."""
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where kubelet mounts a pod's service account (token, ca.crt, namespace)."""
+
+
+@dataclass(frozen=True)
+class KubeOptions:
+    """kubectl's connection flags as typed; an empty string means that the flag was not given, as for kubectl."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    cluster: str = ""
+    user: str = ""
+    namespace: str = ""
+    server: str = ""
+    as_user: str = ""
+    as_groups: tuple[str, ...] = ()
+    request_timeout: str = ""
+    insecure_skip_tls_verify: bool = False
+
+
+@dataclass(frozen=True)
+class KubeContext:
+    """Everything that a reader needs to talk to one cluster; `close()` removes the key files that it may have written.
+
+    `name`, `cluster` and `user` are the kubeconfig's names ("" for the in-cluster service account). `configuration` is
+    a `kubernetes.client.Configuration` whose token hook renews exec and file tokens. `headers` are the impersonation
+    headers (names may repeat). `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's
+    command line for messages, "" without one.
+    """
+
+    name: str
+    cluster: str
+    user: str
+    namespace: str
+    server: str
+    configuration: Any = field(repr=False, compare=False)
+    aws: AwsHints = AwsHints()
+    headers: tuple[tuple[str, str], ...] = ()
+    request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
+    plugin: str = ""
+    in_cluster: bool = False
+    key_directory: str = field(default="", repr=False, compare=False)
+
+    def close(self) -> None:
+        """Remove the files that inline certificates and keys were written to. Safe to call twice."""
+        if self.key_directory:
+            shutil.rmtree(self.key_directory, ignore_errors=True)
+
+
+def import_sdk() -> None:
+    """Pay for the import of the kubernetes package (0.35 s, 0.2 s of it for its models) when it suits the caller."""
+    import kubernetes.client.rest
+    import kubernetes.config.incluster_config
+    import kubernetes.config.kube_config  # noqa: F401
+
+
+def load_kube_context(
+    options: KubeOptions,
+    environ: Mapping[str, str],
+    *,
+    interactive: bool = False,
+    notify: Callable[[str], None] | None = None,
+) -> KubeContext:
+    """The cluster, user and namespace that kubectl would use for these flags and this environment.
+
+    `interactive`: stdin is a terminal, so an exec plugin may ask for something. `notify` gets the lines that an exec
+    plugin writes to stderr as they appear (a device-code login prints its address there).
+
+    Raises CouldNotRun when there is no usable kubeconfig, context or credential, UsageError for an impossible flag.
+    """
+    timeout = parse_timeout(options.request_timeout)
+    paths = kubeconfig_paths(options, environ)
+    config = merge(paths, must_exist=bool(options.kubeconfig))
+    chosen = select(config, options)
+    if chosen is None:
+        if _in_cluster_possible(environ):
+            return _in_cluster_context(options, environ, timeout)
+        raise _nothing_chosen(config, paths, options)
+    return _build(chosen, options, environ, timeout, interactive, notify)
+
+
+# --- Choosing --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl."""
+
+    context: str
+    cluster: Entry
+    user_name: str
+    user: Entry | None
+    namespace: str
+
+
+def kubeconfig_paths(options: KubeOptions, environ: Mapping[str, str]) -> list[Path]:
+    """The files to read, in kubectl's order: --kubeconfig alone, else all of KUBECONFIG, else ~/.kube/config."""
+    if options.kubeconfig:
+        return [Path(options.kubeconfig)]
+    listed = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    if listed:
+        return list(dict.fromkeys(listed))
+    home = environ.get("HOME") or environ.get("USERPROFILE")
+    return [Path(home) / ".kube" / "config"] if home else []
+
+
+def select(config: Kubeconfig, options: KubeOptions) -> Selection | None:
+    """Apply --context, --cluster, --user, --server and -n; None when nothing says which cluster to talk to.
+
+    A user that is named but not defined means anonymous access, as in client-go, unless --user named it.
+    Raises CouldNotRun for an unknown context, cluster or --user and for a context without a cluster.
+    """
+    name = options.context or config.current_context
+    if not config.files and not options.server:
+        return None
+    if name and name not in config.contexts:
+        what = f"there is no context {name!r}" if options.context else f"the current context {name!r} does not exist"
+        raise _unknown(what, name, config.contexts, "context", "choose one with --context")
+    if not name and not options.cluster and not options.server:
+        return None
+    context = config.contexts[name].value if name else {}
+
+    cluster_name = options.cluster or text_of(context.get("cluster"))
+    if cluster_name and cluster_name not in config.clusters:
+        origin = "" if options.cluster else f" (named by context {name!r})"
+        raise _unknown(
+            f"there is no cluster {cluster_name!r}{origin}",
+            cluster_name,
+            config.clusters,
+            "cluster",
+            "choose one with --cluster, or another --context",
+        )
+    if not cluster_name and not options.server:
+        raise CouldNotRun(f"the context {name!r} names no cluster", "choose one with --cluster, or another --context")
+    cluster = config.clusters[cluster_name] if cluster_name else Entry("", {}, Path())
+
+    user_name = options.user or text_of(context.get("user"))
+    user = config.users.get(user_name)
+    if user is None and options.user:
+        raise _unknown(f"there is no user {user_name!r}", user_name, config.users, "user", "choose one with --user")
+    namespace = options.namespace or text_of(context.get("namespace")) or "default"
+    return Selection(name, cluster, user_name, user, namespace)
+
+
+def _unknown(what: str, name: str, known: Iterable[str], kind: str, hint: str) -> CouldNotRun:
+    """An error about an unknown name that lists the known ones, the nearest first."""
+    names = sorted(known, key=lambda other: (-difflib.SequenceMatcher(None, name, other).ratio(), other))
+    if not names:
+        return CouldNotRun(
+            f"{what}: the kubeconfig has no {kind}s", "add one with: aws eks update-kubeconfig --name CLUSTER"
+        )
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return CouldNotRun(f"{what}; known: {', '.join(names[:NAMES_SHOWN])}{more}", hint)
+
+
+def _nothing_chosen(config: Kubeconfig, paths: list[Path], options: KubeOptions) -> CouldNotRun:
+    if config.files:
+        if config.contexts:
+            return _unknown("no current context is set", "", config.contexts, "context", "choose one with --context")
+        files = ", ".join(str(path) for path in config.files)
+        return CouldNotRun(
+            f"the kubeconfig {files} holds no contexts", "add one with: aws eks update-kubeconfig --name CLUSTER"
+        )
+    looked = ", ".join(str(path) for path in paths) or "~/.kube/config (HOME is not set)"
+    return CouldNotRun(
+        f"no kubeconfig found (looked at {looked}; not running in a pod with a service account)",
+        "pass --kubeconfig, set KUBECONFIG, or create one with: aws eks update-kubeconfig --name CLUSTER",
+    )
+
+
+_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_timeout(text: str) -> float | None:
+    """Seconds for kubectl's --request-timeout: "" is our default, "0" is no limit (None), "15" are seconds, "1m30s".
+
+    The syntax is Go's ParseDuration plus bare seconds (client-go clientcmd.ParseTimeout). Raises UsageError.
+    """
+    text = text.strip()
+    if not text:
+        return DEFAULT_REQUEST_TIMEOUT
+    if text.isascii() and text.isdigit():
+        seconds = float(text)
+    elif re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    else:
+        raise UsageError(
+            f"--request-timeout {text!r} is not a duration", "write it like 15, 15s, 2m or 1m30s; 0 means no limit"
+        )
+    return seconds or None
+
+
+# --- Building --------------------------------------------------------------------------------------------------------
+
+
+def _build(
+    chosen: Selection,
+    options: KubeOptions,
+    environ: Mapping[str, str],
+    timeout: float | None,
+    interactive: bool,
+    notify: Callable[[str], None] | None,
+) -> KubeContext:
+    cluster_entry = chosen.cluster
+    user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
+    server = _server(cluster_entry, options)
+    headers = _impersonation(user_entry.value, options)
+    cluster: dict[str, Any] = {"server": server}
+    insecure = options.insecure_skip_tls_verify or cluster_entry.value.get("insecure-skip-tls-verify") is True
+    if insecure:
+        cluster["insecure-skip-tls-verify"] = True
+    if cluster_entry.value.get("tls-server-name"):
+        cluster["tls-server-name"] = text_of(cluster_entry.value["tls-server-name"])
+
+    files = KeyFiles()
+    try:
+        ca_file = "" if insecure else files.path(cluster_entry, "certificate-authority")
+        if ca_file:
+            cluster["certificate-authority"] = ca_file
+        user, tokens, plugin = _credentials(
+            user_entry, {**cluster_entry.value, **cluster}, files, environ, interactive, notify
+        )
+        configuration = _configure(chosen.user_name, user, cluster, tokens)
+        _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
+    except BaseException:
+        shutil.rmtree(files.directory, ignore_errors=True) if files.directory else None
+        raise
+    return KubeContext(
+        name=chosen.context,
+        cluster=cluster_entry.name,
+        user=chosen.user_name,
+        namespace=chosen.namespace,
+        server=server,
+        configuration=configuration,
+        aws=aws_hints(chosen.user_name, user_entry.value, server, (cluster_entry.name, chosen.context)),
+        headers=headers,
+        request_timeout=timeout,
+        plugin=plugin,
+        key_directory=files.directory,
+    )
+
+
+def _server(cluster: Entry, options: KubeOptions) -> str:
+    server = (options.server or text_of(cluster.value.get("server"))).rstrip("/")
+    if not server:
+        raise CouldNotRun(f"the kubeconfig cluster {cluster.name!r} has no server", view_hint(cluster))
+    if "://" not in server:  # client-go rest.DefaultServerURL: https only when TLS is configured
+        secure = any(key.startswith(("certificate-authority", "insecure-skip")) for key in cluster.value)
+        server = f"{'https' if secure else 'http'}://{server}"
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CouldNotRun(f"the server {server!r} of kubeconfig cluster {cluster.name!r} is not an http(s) address")
+    return server
+
+
+def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple[str, str], ...]:
+    """The Impersonate-* headers of --as/--as-group, else of the kubeconfig user's as/as-groups/as-uid/as-user-extra.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+    """
+    if options.as_user:
+        return (("Impersonate-User", options.as_user), *(("Impersonate-Group", group) for group in options.as_groups))
+    name = text_of(user.get("as"))
+    if not name:
+        if options.as_groups:
+            raise UsageError("--as-group needs --as", "add --as USER")
+        return ()
+    headers = [("Impersonate-User", name)]
+    headers += [("Impersonate-Group", group) for group in options.as_groups or texts_of(user.get("as-groups"))]
+    if user.get("as-uid"):
+        headers.append(("Impersonate-Uid", text_of(user["as-uid"])))
+    extra = user.get("as-user-extra")
+    for key, values in extra.items() if isinstance(extra, dict) else ():
+        headers += [(f"Impersonate-Extra-{quote(text_of(key).lower(), safe='')}", value) for value in texts_of(values)]
+    return tuple(headers)
+
+
+def _credentials(
+    entry: Entry,
+    cluster: Mapping[str, Any],
+    files: KeyFiles,
+    environ: Mapping[str, str],
+    interactive: bool,
+    notify: Callable[[str], None] | None,
+) -> tuple[dict[str, Any], RenewingToken | None, str]:
+    """The user section that the kubernetes package shall load, a renewing token if there is one, and the plugin's name.
+
+    Order as in client-go: client certificates always, then tokenFile over token, then exec; basic auth and the old
+    auth-providers (oidc) are left to the package.
+    """
+    raw = entry.value
+    user: dict[str, Any] = {}
+    for key in ("client-certificate", "client-key"):
+        path = files.path(entry, key)
+        if path:
+            user[key] = path
+    if raw.get("tokenFile"):
+        path = str(entry.path.parent / text_of(raw["tokenFile"]))
+        first = read_token(path, entry.name)
+        return {**user, "token": first[0]}, RenewingToken(lambda: read_token(path, entry.name), first), ""
+    if raw.get("token"):
+        return {**user, "token": text_of(raw["token"]).strip()}, None, ""
+    if "exec" in raw:
+        plugin = ExecPlugin(entry, cluster, environ, interactive, notify)
+        process = plugin.start()
+        try:
+            import_sdk()
+            status = plugin.finish(process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if status.get("clientCertificateData") and status.get("clientKeyData"):
+            user["client-certificate"] = files.write("client.crt", text_of(status["clientCertificateData"]).encode())
+            user["client-key"] = files.write("client.key", text_of(status["clientKeyData"]).encode())
+        if not status.get("token"):
+            return user, None, plugin.shown
+
+        def renew() -> tuple[str, float | None]:
+            again = plugin.finish(plugin.start())
+            return text_of(again.get("token")), token_expiry(again)
+
+        token = text_of(status["token"])
+        return {**user, "token": token}, RenewingToken(renew, (token, token_expiry(status))), plugin.shown
+    for key in ("username", "password", "auth-provider"):
+        if key in raw:
+            user[key] = raw[key] if key == "auth-provider" else text_of(raw[key])
+    return user, None, ""
+
+
+def _configure(user_name: str, user: dict[str, Any], cluster: dict[str, Any], tokens: RenewingToken | None) -> Any:
+    """A `kubernetes.client.Configuration` for one cluster and user section (absolute paths, no inline data)."""
+    import_sdk()
+    from kubernetes.client import Configuration
+    from kubernetes.config.kube_config import KubeConfigLoader
+
+    configuration = Configuration()
+    name = "chosen"
+    document = {
+        "current-context": name,
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": user}],
+    }
+    try:
+        # No config_persister: the user's kubeconfig is never written to.
+        KubeConfigLoader(document, config_base_path="").load_and_set(configuration)
+    except Exception as error:  # the auth-provider code raises whatever its HTTP and JSON libraries raise
+        raise CouldNotRun(
+            f"the credentials of kubeconfig user {user_name!r} cannot be loaded: {type(error).__name__}: {error}",
+            "check that kubectl works with the same --context",
+        ) from error
+    if tokens is not None:
+
+        def renew(target: Any) -> None:
+            # The key is "BearerToken" since kubernetes 36 and "authorization" before; both are what the loader has set.
+            for key in list(target.api_key):
+                target.api_key[key] = f"Bearer {tokens.current()}"
+
+        configuration.refresh_api_key_hook = renew
+    return configuration
+
+
+def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping[str, str]) -> None:
+    """The proxy that client-go would use: proxy-url of the cluster, else the environment's for the server's scheme.
+
+    The kubernetes package ignores proxy-url and lets HTTP_PROXY win for https servers. Go never uses the environment's
+    proxy for loopback addresses (golang.org/x/net/http/httpproxy).
+    """
+    configuration.proxy = None
+    configuration.no_proxy = None
+    parts = urlsplit(server)
+    if not proxy_url:
+        name = f"{parts.scheme}_proxy"
+        proxy_url = environ.get(name.upper()) or environ.get(name) or ""
+        configuration.no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy")
+        if not proxy_url or _is_loopback(parts.hostname or ""):
+            return
+        proxy_url = proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+    proxy = urlsplit(proxy_url)
+    if proxy.scheme not in ("http", "https"):
+        raise CouldNotRun(
+            f"the proxy {_without_password(proxy_url)} for {server} is not an http or https proxy",
+            "a SOCKS proxy is not supported: use an HTTP proxy or a direct connection",
+        )
+    configuration.proxy = proxy_url
+    if proxy.username:
+        import urllib3.util
+
+        configuration.proxy_headers = urllib3.util.make_headers(
+            proxy_basic_auth=f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        )
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//", url)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# --- In a pod --------------------------------------------------------------------------------------------------------
+
+
+def _in_cluster_possible(environ: Mapping[str, str]) -> bool:
+    """client-go's test (rest.InClusterConfig): the service's address is set and a token is mounted."""
+    address = environ.get("KUBERNETES_SERVICE_HOST") and environ.get("KUBERNETES_SERVICE_PORT")
+    return bool(address) and (SERVICE_ACCOUNT / "token").is_file()
+
+
+def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeout: float | None) -> KubeContext:
+    """The pod's own service account, for when there is no kubeconfig."""
+    if options.context or options.user or options.cluster:
+        flag = "--context" if options.context else "--user" if options.user else "--cluster"
+        raise CouldNotRun(f"there is no kubeconfig that {flag} could choose from", f"pass --kubeconfig, or drop {flag}")
+    import_sdk()
+    from kubernetes.client import Configuration
+    from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.incluster_config import InClusterConfigLoader
+
+    configuration = Configuration()
+    try:
+        InClusterConfigLoader(
+            token_filename=str(SERVICE_ACCOUNT / "token"),
+            cert_filename=str(SERVICE_ACCOUNT / "ca.crt"),
+            environ=environ,
+        ).load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        raise CouldNotRun(
+            f"the service account in {SERVICE_ACCOUNT} cannot be used: {error}", "pass --kubeconfig"
+        ) from error
+    server: str = configuration.host
+    if options.insecure_skip_tls_verify:
+        configuration.verify_ssl = False
+        configuration.ssl_ca_cert = None
+    _set_proxy(configuration, "", server, environ)
+    try:
+        mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+    except OSError:
+        mounted = ""
+    return KubeContext(
+        name="",
+        cluster="",
+        user="",
+        namespace=options.namespace or environ.get("POD_NAMESPACE", "") or mounted or "default",
+        server=server,
+        configuration=configuration,
+        headers=_impersonation({}, options),
+        request_timeout=timeout,
+        in_cluster=True,
+    )

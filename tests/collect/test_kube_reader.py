@@ -1,0 +1,638 @@
+"""KubeReader over real HTTP: kmock where it can play the API server, a small HTTP server where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kmock
+import pytest
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect import kube
+from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
+
+PODS = "/api/v1/namespaces/shop/pods"
+TGBS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/shop/targetgroupbindings"
+
+
+@dataclass
+class Request:
+    path: str
+    query: dict[str, str]
+    headers: Any
+
+
+@dataclass
+class Response:
+    """`body` as an iterator is sent chunked, as it comes."""
+
+    body: Any = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def status(code: int, message: str = "", reason: str = "", headers: dict[str, str] | None = None) -> Response:
+    """A refusal as the API server words it."""
+    document = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
+    return Response(json.dumps(document).encode(), code, {"Content-Type": "application/json", **(headers or {})})
+
+
+def as_json(document: Any) -> Response:
+    return Response(json.dumps(document).encode(), headers={"Content-Type": "application/json"})
+
+
+NO_SUCH_API = Response(b"404 page not found\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
+
+
+class Api:
+    """An HTTP/1.1 server whose answers a test scripts; keeps every request and counts connections."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.answer: Callable[[Request], Response] = lambda request: NO_SUCH_API
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                api.connections += 1
+                super().setup()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                request = Request(parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}, self.headers)
+                api.requests.append(request)
+                response = api.answer(request)
+                self.send_response(response.status)
+                for name, value in response.headers.items():
+                    self.send_header(name, value)
+                if isinstance(response.body, bytes):
+                    self.send_header("Content-Length", str(len(response.body)))
+                    self.end_headers()
+                    self.wfile.write(response.body)
+                    return
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                try:
+                    for chunk in response.body:
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                    self.wfile.write(b"0\r\n\r\n")
+                except OSError:
+                    self.close_connection = True
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64  # with the default of 5, the 16 threads of a test wait for repeated SYNs
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self._server.handle_error = lambda *args: None  # type: ignore[method-assign]
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def sequence(self, *responses: Response) -> None:
+        """One answer after the other; the last one again and again."""
+        left = list(responses)
+        self.answer = lambda request: left.pop(0) if len(left) > 1 else left[0]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    server = Api()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def context_for(tmp_path: Path) -> Callable[..., KubeContext]:
+    """A context "dev" for a server, through a real kubeconfig file."""
+
+    def make(
+        url: str,
+        user: dict[str, Any] | None = None,
+        cluster: dict[str, Any] | None = None,
+        options: KubeOptions | None = None,
+    ) -> KubeContext:
+        path = tmp_path / "config"
+        path.write_text(
+            json.dumps(
+                {
+                    "current-context": "dev",
+                    "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
+                    "clusters": [{"name": "c", "cluster": {"server": url, **(cluster or {})}}],
+                    "users": [{"name": "u", "user": user if user is not None else {"token": "secret"}}],
+                }
+            )
+        )
+        return load_kube_context(options or KubeOptions(), {"KUBECONFIG": str(path)})
+
+    return make
+
+
+@pytest.fixture
+def reader(api: Api, context_for: Callable[..., KubeContext]) -> Iterator[KubeReader]:
+    made = KubeReader(context_for(api.url), sleep=lambda seconds: None)
+    yield made
+    made.close()
+
+
+# --- Against kmock ---
+
+
+@pytest.fixture
+def emulator() -> Iterator[Any]:
+    """kmock's Kubernetes emulator on a real port, in a thread of its own (its pytest plugin is for asyncio tests)."""
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    made: dict[str, Any] = {}
+
+    async def serve() -> None:
+        made["stop"] = asyncio.Event()
+        async with kmock.KubernetesEmulator() as handler, kmock.Server(handler) as server:
+            made["handler"], made["url"] = handler, str(server.url).rstrip("/")
+            ready.set()
+            await made["stop"].wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(5)
+    yield made
+    loop.call_soon_threadsafe(made["stop"].set)
+    thread.join(5)
+    loop.close()
+
+
+def test_get_and_list_on_kmock(emulator: Any, context_for: Callable[..., KubeContext]) -> None:
+    handler = emulator["handler"]
+    handler.resources["v1/pods"] = {"kind": "Pod", "namespaced": True}
+    for name in ("a", "b"):
+        handler.objects["v1/pods", "shop", name] = {"metadata": {"name": name, "namespace": "shop"}}
+    reader = KubeReader(context_for(emulator["url"]))
+    assert [pod["metadata"]["name"] for pod in reader.list(PODS)] == ["a", "b"]
+    assert reader.get(f"{PODS}/b") == {"metadata": {"name": "b", "namespace": "shop"}}
+    assert reader.get(f"{PODS}/c") is None
+    assert (reader.get("/version") or {})["major"] == "1"
+    with pytest.raises(ApiMissing, match=r"targetgroupbindings\.elbv2\.k8s\.aws"):
+        list(reader.list(TGBS))
+    assert reader.calls == {
+        "list pods": 1, "get pods": 2, "get /version": 1, "list targetgroupbindings.elbv2.k8s.aws": 1
+    }  # fmt: skip
+    reader.close()
+
+
+# --- Absent or missing ---
+
+
+def test_missing_api_is_not_a_missing_object(api: Api, reader: KubeReader) -> None:
+    api.sequence(NO_SUCH_API)
+    with pytest.raises(ApiMissing):
+        reader.get(f"{TGBS}/web")
+    with pytest.raises(ApiMissing):
+        list(reader.list(TGBS))
+    api.sequence(status(404, 'targetgroupbindings.elbv2.k8s.aws "web" not found', "NotFound"))
+    assert reader.get(f"{TGBS}/web") is None
+
+
+# --- Lists ---
+
+
+def page(*names: str, token: str = "") -> Response:
+    return as_json({"metadata": {"continue": token}, "items": [{"metadata": {"uid": name}} for name in names]})
+
+
+def uids(reader: KubeReader, **params: Any) -> list[str]:
+    return [item["metadata"]["uid"] for item in reader.list(PODS, params)]
+
+
+def test_list_follows_pages(api: Api, reader: KubeReader) -> None:
+    api.sequence(page("a", "b", token="t1"), page("c", token="t2"), page("d"))
+    assert uids(reader, labelSelector="app=web", resourceVersion="0", resourceVersionMatch="NotOlderThan") == list(
+        "abcd"
+    )
+    first, second, third = (request.query for request in api.requests)
+    assert first == {
+        "limit": "500", "labelSelector": "app=web", "resourceVersion": "0", "resourceVersionMatch": "NotOlderThan"
+    }  # fmt: skip
+    assert second == {"limit": "500", "labelSelector": "app=web", "continue": "t1"}
+    assert third["continue"] == "t2"
+    assert api.connections == 1
+
+
+def test_pages_are_read_when_they_are_needed(api: Api, reader: KubeReader) -> None:
+    api.sequence(page("a", token="t1"), page("b"))
+    items = reader.list(PODS)
+    assert not api.requests
+    assert next(items)["metadata"]["uid"] == "a"
+    assert len(api.requests) == 1
+
+
+def test_null_items_are_an_empty_list(api: Api, reader: KubeReader) -> None:
+    api.sequence(as_json({"metadata": {}, "items": None}))
+    assert uids(reader) == []
+
+
+def test_expired_snapshot_starts_again_once_without_repeats(api: Api, reader: KubeReader) -> None:
+    expired = status(410, "The provided continue parameter is too old", "Expired")
+    api.sequence(page("a", "b", token="t1"), expired, page("a", "x", token="t2"), page("c"))
+    assert uids(reader) == ["a", "b", "x", "c"]
+    assert [request.query.get("continue") for request in api.requests] == [None, "t1", None, "t2"]
+    api.sequence(page("a", token="t1"), expired, page("a", token="t2"), expired)
+    with pytest.raises(ReadFailed, match="410: The provided continue parameter is too old"):
+        uids(reader)
+
+
+# --- Requests ---
+
+
+def test_headers(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    api.sequence(as_json({}))
+    reader = KubeReader(context_for(api.url, options=KubeOptions(as_user="me", as_groups=("a", "b"))))
+    assert reader.get("/version", {"pretty": False, "n": 1}) == {}
+    request = api.requests[0]
+    assert request.headers["Authorization"] == "Bearer secret"
+    assert request.headers["User-Agent"] == f"kubectl-lbdoctor/{__version__}"
+    assert request.headers["Impersonate-User"] == "me"
+    assert request.headers.get_all("Impersonate-Group") == ["a", "b"]
+    assert request.query == {"pretty": "false", "n": "1"}
+
+
+def test_gzip_and_bytes_on_the_wire(api: Api, reader: KubeReader) -> None:
+    body = gzip.compress(json.dumps({"x": "y" * 5000}).encode())
+    api.sequence(Response(body, headers={"Content-Encoding": "gzip"}))
+    assert (reader.get(f"{PODS}/a") or {})["x"] == "y" * 5000
+    assert api.requests[0].headers["Accept-Encoding"] == "gzip"
+    assert reader.bytes_received == len(body)
+
+
+def test_threads_share_connections(api: Api, reader: KubeReader) -> None:
+    def slow(request: Request) -> Response:
+        time.sleep(0.02)
+        return as_json({"path": request.path})
+
+    api.answer = slow
+    paths = [f"{PODS}/p{number}" for number in range(64)]
+    with ThreadPoolExecutor(16) as pool:
+        assert [(answer or {})["path"] for answer in pool.map(reader.get, paths)] == paths
+    assert api.connections <= 16
+    assert reader.calls["get pods"] == 64
+
+
+def test_token_hook_is_asked_for_each_request(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    context = context_for(api.url)
+    tokens = iter(["one", "two"])
+
+    def renew(configuration: Any) -> None:
+        for key in configuration.api_key:
+            configuration.api_key[key] = f"Bearer {next(tokens)}"
+
+    context.configuration.refresh_api_key_hook = renew
+    api.sequence(as_json({}))
+    reader = KubeReader(context)
+    reader.get("/version")
+    reader.get("/version")
+    assert [request.headers["Authorization"] for request in api.requests] == ["Bearer one", "Bearer two"]
+
+
+# --- Text ---
+
+
+def test_text_stops_at_the_limit_of_bytes_at_a_whole_line(api: Api, reader: KubeReader) -> None:
+    def forever() -> Iterator[bytes]:
+        while True:
+            yield b"0123456789\n" * 100
+
+    api.answer = lambda request: Response(forever(), headers={"Content-Type": "text/plain"})
+    text = reader.text(f"{PODS}/a/log", {"tailLines": 5}, max_bytes=25)
+    assert text == "0123456789\n0123456789\n"
+    assert api.requests[0].query == {"tailLines": "5"}
+
+
+def test_text_stops_at_the_limit_of_time(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    stop = threading.Event()
+
+    def stalls() -> Iterator[bytes]:
+        yield b"line\nhalf"
+        stop.wait(5)
+
+    api.answer = lambda request: Response(stalls())
+    reader = KubeReader(context_for(api.url, options=KubeOptions(request_timeout="300ms")))
+    assert reader.text(f"{PODS}/a/log") == "line\n"
+    stop.set()
+
+
+def test_whole_text_is_kept_as_it_is(api: Api, reader: KubeReader) -> None:
+    api.sequence(Response(b"one\ntwo \xff"))
+    assert reader.text(f"{PODS}/a/log") == "one\ntwo \N{REPLACEMENT CHARACTER}"
+    api.sequence(status(400, 'container "a" in pod "a" is waiting to start: ContainerCreating', "BadRequest"))
+    with pytest.raises(ReadFailed, match="waiting to start"):
+        reader.text(f"{PODS}/a/log")
+    api.sequence(status(404, 'pods "a" not found', "NotFound"))
+    with pytest.raises(ReadFailed, match='pods "a" not found'):
+        reader.text(f"{PODS}/a/log")
+
+
+# --- Refusals ---
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "permission"),
+    [
+        ("list", "/api/v1/nodes", "list nodes (cluster)"),
+        ("list", PODS, "list pods in namespace shop"),
+        ("list", "/api/v1/pods", "list pods (cluster)"),
+        ("get", f"{PODS}/web-1", "get pods in namespace shop"),
+        ("get", f"{PODS}/web-1/log", "get pods/log in namespace shop"),
+        ("list", "/apis/networking.k8s.io/v1/ingresses", "list ingresses.networking.k8s.io (cluster)"),
+        ("get", "/apis/discovery.k8s.io/v1/namespaces/a/x/y", "get x.discovery.k8s.io in namespace a"),
+        ("get", "/apis/apps/v1/namespaces/shop/deployments/w/scale", "get deployments.apps/scale in namespace shop"),
+        ("get", "/api/v1/namespaces/shop", "get namespaces (cluster)"),
+        ("list", "/api/v1/namespaces", "list namespaces (cluster)"),
+        ("get", "/version", "get /version"),
+        ("get", "/apis/elbv2.k8s.aws/v1beta1", "get /apis/elbv2.k8s.aws/v1beta1"),
+    ],
+)  # fmt: skip
+def test_permission_from_the_path(verb: str, path: str, permission: str) -> None:
+    assert permission_of(verb, path) == permission
+
+
+def test_denied_names_the_permission(api: Api, reader: KubeReader) -> None:
+    api.sequence(status(403, 'pods is forbidden: User "me" cannot list resource "pods"', "Forbidden"))
+    with pytest.raises(ReadDenied) as caught:
+        list(reader.list(PODS))
+    assert caught.value.permission == "list pods in namespace shop"
+    assert 'User "me" cannot list' in caught.value.message
+    assert caught.value.hint == "check with: kubectl auth can-i list pods -n shop --context dev"
+    with pytest.raises(ReadDenied) as caught:
+        reader.text("/api/v1/namespaces/shop/pods/a/log")
+    assert "can-i get pods --subresource log -n shop" in caught.value.hint
+    with pytest.raises(ReadDenied) as caught:
+        reader.get("/metrics")
+    assert caught.value.permission == "get /metrics"
+
+
+def test_denied_impersonation_and_anonymous(api: Api, reader: KubeReader) -> None:
+    api.sequence(status(403, 'users "x" is forbidden: User "me" cannot impersonate resource "users" in API group ""'))
+    with pytest.raises(ReadDenied) as caught:
+        reader.get(f"{PODS}/a")
+    assert caught.value.permission == "impersonate users (cluster)"
+    api.sequence(status(403, 'pods is forbidden: User "system:anonymous" cannot get resource "pods"'))
+    with pytest.raises(ReadDenied) as caught:
+        reader.get(f"{PODS}/a")
+    assert "sends no credentials" in caught.value.hint
+
+
+def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    api.sequence(status(401, "Unauthorized", "Unauthorized"))
+    context = context_for(api.url)
+    with pytest.raises(CouldNotRun) as caught:
+        KubeReader(context).get(f"{PODS}/a")
+    assert caught.value.message == (
+        f"the API server {api.url} does not accept the credentials of context 'dev' (401: Unauthorized)"
+    )
+    assert caught.value.hint == "check with: kubectl auth whoami --context dev"
+    with pytest.raises(CouldNotRun) as caught:
+        KubeReader(context_for(api.url, user={})).get(f"{PODS}/a")
+    assert "context 'dev' sends no credentials" in caught.value.hint
+    import dataclasses
+
+    with pytest.raises(CouldNotRun) as caught:
+        KubeReader(dataclasses.replace(context, plugin="aws eks get-token")).get(f"{PODS}/a")
+    assert "the token comes from: aws eks get-token" in caught.value.hint
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_overload_is_retried_then_reported(api: Api, context_for: Callable[..., KubeContext], code: int) -> None:
+    waits: list[float] = []
+    reader = KubeReader(context_for(api.url), sleep=waits.append)
+    busy = status(code, "too busy", headers={"Retry-After": "2"})
+    api.sequence(busy, as_json({"ok": True}))
+    assert reader.get(f"{PODS}/a") == {"ok": True}
+    assert waits == [2.0]
+    api.sequence(status(code, "too busy"))
+    with pytest.raises(ReadFailed, match=rf"could not get pods in namespace shop: .* {code} \(3 attempts\): too busy"):
+        reader.get(f"{PODS}/a")
+    assert waits[1:] == [0.2, 0.4]
+    assert reader.calls["get pods"] == 5
+
+
+def test_long_retry_after_is_not_waited_for(api: Api, reader: KubeReader) -> None:
+    api.sequence(status(429, "later", headers={"Retry-After": "60"}))
+    with pytest.raises(ReadFailed, match=r"1 attempt, it asks to wait 60s"):
+        reader.get(f"{PODS}/a")
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (Response(b"<html>", headers={"Content-Type": "text/html"}), "answered with text/html instead of JSON"),
+        (Response(b"[]"), "instead of JSON"),
+        (Response(b"", 302, {"Location": "https://login"}), "redirects to https://login"),
+        (Response(b"", 418), "answered 418: no explanation"),
+        (status(400, "bad selector"), "answered 400: bad selector"),
+    ],
+)
+def test_strange_answers(api: Api, reader: KubeReader, response: Response, said: str) -> None:
+    api.sequence(response)
+    with pytest.raises(ReadFailed) as caught:
+        reader.get(f"{PODS}/a")
+    assert said in caught.value.message
+
+
+# --- No answer ---
+
+
+def test_timeout_before_the_answer(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    stop = threading.Event()
+
+    def never(request: Request) -> Response:
+        stop.wait(5)
+        return as_json({})
+
+    api.answer = never
+    reader = KubeReader(context_for(api.url, options=KubeOptions(request_timeout="200ms")))
+    with pytest.raises(ReadFailed) as caught:
+        list(reader.list(PODS))
+    stop.set()
+    assert caught.value.message == "list pods in namespace shop timed out after 0.2s"
+    assert not isinstance(caught.value, Unreachable)
+
+
+def test_timeout_of_an_answer_that_trickles_in(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    stop = threading.Event()
+
+    def trickle() -> Iterator[bytes]:
+        while not stop.wait(0.02):
+            yield b" "
+
+    api.answer = lambda request: Response(trickle())
+    reader = KubeReader(context_for(api.url, options=KubeOptions(request_timeout="200ms")))
+    started = time.monotonic()
+    with pytest.raises(ReadFailed, match=r"timed out after 0\.2s"):
+        reader.get(f"{PODS}/a")
+    assert time.monotonic() - started < 1
+    stop.set()
+
+
+def test_no_limit_waits(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    api.sequence(as_json({"ok": True}))
+    assert KubeReader(context_for(api.url, options=KubeOptions(request_timeout="0"))).get("/version") == {"ok": True}
+
+
+def test_broken_connection_is_tried_again(context_for: Callable[..., KubeContext]) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    def serve(answers: list[bytes]) -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+    good = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"
+    for answers, ends_well in (([b"", good], True), ([cut, good], True), ([b"", cut, b""], False)):
+        thread = threading.Thread(target=serve, args=(answers,), daemon=True)
+        thread.start()
+        reader = KubeReader(context_for(url))
+        if ends_well:
+            assert reader.get("/version") == {}
+        else:
+            with pytest.raises(ReadFailed, match="broke"):
+                reader.get("/version")
+        thread.join(2)
+    listener.close()
+
+
+def test_refused_connection(context_for: Callable[..., KubeContext]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(Unreachable) as caught:
+        KubeReader(context_for(url)).get("/version")
+    assert caught.value.message == f"the API server {url} refuses connections"
+    assert caught.value.hint == "check with: kubectl cluster-info --context dev"
+
+
+def test_unknown_host(context_for: Callable[..., KubeContext], monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*args: Any, **kwargs: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Unreachable, match=r"API server https://gone\.example cannot be resolved"):
+        KubeReader(context_for("https://gone.example")).get("/version")
+
+
+def test_connection_that_is_never_accepted(
+    context_for: Callable[..., KubeContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silence(*args: Any, **kwargs: Any) -> Any:
+        raise TimeoutError("timed out")
+
+    reader = KubeReader(context_for("https://10.255.255.1"))
+    monkeypatch.setattr("urllib3.util.connection.create_connection", silence)
+    with pytest.raises(Unreachable, match="accepted no connection within 15s"):
+        reader.get("/version")
+
+
+def test_broken_proxy(context_for: Callable[..., KubeContext]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with pytest.raises(Unreachable, match=r"the proxy for the API server https://10\.0\.0\.1 does not work"):
+        KubeReader(context_for("https://10.0.0.1", cluster={"proxy-url": proxy})).get("/version")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 with its key, in one file."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.now(timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+def test_tls(certificate: Path, context_for: Callable[..., KubeContext], recwarn: pytest.WarningsRecorder) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    api = Api(tls)
+    api.sequence(as_json({"ok": True}))
+    try:
+        trusting = context_for(api.url, cluster={"certificate-authority": str(certificate)})
+        assert KubeReader(trusting).get("/version") == {"ok": True}
+        careless = context_for(api.url, cluster={"insecure-skip-tls-verify": True})
+        assert KubeReader(careless).get("/version") == {"ok": True}
+        assert not list(recwarn)
+        with pytest.raises(Unreachable) as caught:
+            KubeReader(context_for(api.url)).get("/version")
+        assert "certificate not trusted: self" in caught.value.message
+        assert "update-kubeconfig" in caught.value.hint
+        broken = context_for(api.url, cluster={"certificate-authority": __file__})
+        with pytest.raises(Unreachable, match="TLS with the API server"):
+            KubeReader(broken).get("/version")
+    finally:
+        api.close()
+
+
+def test_page_size_is_kubectls() -> None:
+    assert kube.PAGE_SIZE == 500

@@ -1,0 +1,601 @@
+"""Kubeconfig: cluster, user and namespace are those that kubectl would use; every failure is one clear sentence."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shlex
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubectl_lbdoctor.collect import kube_credentials, kubeconfig
+from kubectl_lbdoctor.collect.aws_hints import aws_hints
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context, parse_timeout
+from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+
+EKS_SERVER = "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com"
+EKS_ARN = "arn:aws:eks:eu-central-1:123456789012:cluster/shop"
+
+Write = Callable[..., Path]
+
+
+def document(
+    contexts: dict[str, Any] | None = None,
+    clusters: dict[str, Any] | None = None,
+    users: dict[str, Any] | None = None,
+    current: str | None = None,
+) -> dict[str, Any]:
+    """A kubeconfig from dicts by name."""
+    sections = {"contexts": contexts, "clusters": clusters, "users": users}
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        **({"current-context": current} if current is not None else {}),
+        **{
+            section: [{"name": name, section[:-1]: value} for name, value in (entries or {}).items()]
+            for section, entries in sections.items()
+        },
+    }
+
+
+def simple(user: dict[str, Any] | None = None, **cluster: Any) -> dict[str, Any]:
+    """One context "dev" with one cluster and one user."""
+    return document(
+        {"dev": {"cluster": "c", "user": "u", "namespace": "shop"}},
+        {"c": {"server": "https://10.0.0.1:6443", **cluster}},
+        {"u": user or {}},
+        current="dev",
+    )
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def writer(content: dict[str, Any] | str, name: str = "config") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        return path
+
+    return writer
+
+
+def load(path: Path | str, options: KubeOptions | None = None, **environ: str) -> KubeContext:
+    return load_kube_context(options or KubeOptions(), {"KUBECONFIG": str(path), "PATH": os.environ["PATH"], **environ})
+
+
+def fails(path: Path | str, options: KubeOptions | None = None, **environ: str) -> CouldNotRun:
+    with pytest.raises(CouldNotRun) as caught:
+        load(path, options, **environ)
+    return caught.value
+
+
+def token(context: KubeContext) -> str:
+    """The Authorization header that a request would carry."""
+    settings = context.configuration.auth_settings()
+    return str(settings["BearerToken"]["value"]) if settings else ""
+
+
+# --- Files and merging ---
+
+
+def test_current_context_gives_cluster_user_and_namespace(write: Write) -> None:
+    context = load(write(simple({"token": "secret"})))
+    assert (context.name, context.cluster, context.user, context.namespace) == ("dev", "c", "u", "shop")
+    assert context.server == context.configuration.host == "https://10.0.0.1:6443"
+    assert token(context) == "Bearer secret"
+    assert "secret" not in repr(context)
+
+
+def test_first_file_wins_for_entries_and_current_context(write: Write) -> None:
+    first = write(document({"a": {"cluster": "c"}}, {"c": {"server": "https://first"}}, current="a"), "1")
+    second = write(
+        document({"a": {"cluster": "x"}, "b": {"cluster": "c"}}, {"c": {"server": "https://second"}}, current="b"), "2"
+    )
+    paths = os.pathsep.join([str(first.parent / "missing"), str(first), str(second), str(first)])
+    assert load(paths).server == "https://first"
+    assert load(paths, KubeOptions(context="b")).server == "https://first"
+
+
+def test_explicit_file_replaces_the_list_and_must_exist(write: Write, tmp_path: Path) -> None:
+    listed, explicit = write(simple(), "listed"), write(simple(), "explicit")
+    explicit.write_text(explicit.read_text().replace("10.0.0.1", "10.0.0.2"))
+    assert load(listed, KubeOptions(kubeconfig=str(explicit))).server == "https://10.0.0.2:6443"
+    error = fails(listed, KubeOptions(kubeconfig=str(tmp_path / "gone")))
+    assert str(tmp_path / "gone") in error.message
+
+
+def test_home_is_the_default_place(write: Write, tmp_path: Path) -> None:
+    write(simple(), ".kube/config")
+    assert load("", HOME=str(tmp_path)).name == "dev"
+
+
+def test_relative_paths_start_at_their_own_file(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "token").write_text("from-file\n")
+    (tmp_path / "sub" / "ca.pem").write_text("pem")
+    path = write(simple({"tokenFile": "token"}, **{"certificate-authority": "ca.pem"}), "sub/config")
+    context = load(path)
+    assert token(context) == "Bearer from-file"
+    assert context.configuration.ssl_ca_cert == str(tmp_path / "sub" / "ca.pem")
+
+
+def test_flags_override_cluster_user_namespace_and_server(write: Write) -> None:
+    path = write(
+        document(
+            {"dev": {"cluster": "c", "user": "u"}},
+            {"c": {"server": "https://c"}, "other": {"server": "https://other"}},
+            {"u": {"token": "1"}, "admin": {"token": "2"}},
+            current="dev",
+        )
+    )
+    context = load(path, KubeOptions(cluster="other", user="admin", namespace="web"))
+    assert (context.server, token(context), context.namespace) == ("https://other", "Bearer 2", "web")
+    assert load(path, KubeOptions(server="http://127.0.0.1:8001/")).server == "http://127.0.0.1:8001"
+    assert load(path).namespace == "default"
+
+
+def test_names_that_yaml_takes_for_numbers_and_dates_are_names(write: Write) -> None:
+    path = write(
+        "current-context: 2024-01-01\n"
+        "contexts: [{name: 2024-01-01, context: {cluster: 12, user: 12, namespace: 7}}]\n"
+        "clusters: [{name: 12, cluster: {server: http://localhost:1}}]\n"
+        "users: [{name: 12, user: {token: 12345}}]\n"
+    )
+    context = load(path)
+    assert (context.name, context.cluster, context.namespace) == ("2024-01-01", "12", "7")
+    assert token(context) == "Bearer 12345"
+
+
+def test_user_that_is_not_defined_is_anonymous(write: Write) -> None:
+    path = write(
+        document({"dev": {"cluster": "c", "user": "ghost"}}, {"c": {"server": "http://localhost:1"}}, {}, "dev")
+    )
+    assert token(load(path)) == ""
+
+
+@given(st.binary(max_size=200))
+def test_no_file_content_ends_in_a_traceback(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config"
+        path.write_bytes(content)
+        with pytest.raises(CouldNotRun):
+            load(path)
+
+
+_scalar = st.sampled_from([None, True, 7, "", "a", "true"])
+_value = _scalar | st.sampled_from([[], {}, [None], [{}], {"cluster": "a"}, {"server": 1}, {"a": {"a": []}}])
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "contexts": _value | st.lists(st.fixed_dictionaries({"name": _scalar, "context": _value}), max_size=2),
+            "clusters": _value | st.lists(st.fixed_dictionaries({"name": _scalar, "cluster": _value}), max_size=2),
+            "users": _value,
+            "current-context": _value,
+        },
+    )
+)
+def test_no_document_shape_ends_in_a_traceback(shape: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "config"
+        path.write_text(yaml.safe_dump(shape))
+        with pytest.raises(CouldNotRun):
+            load(path)
+
+
+# --- What cannot be used ---
+
+
+def test_no_kubeconfig_names_the_places(tmp_path: Path) -> None:
+    error = fails("", HOME=str(tmp_path))
+    assert str(tmp_path / ".kube" / "config") in error.message
+    assert "update-kubeconfig" in error.hint
+    error = fails(os.pathsep.join(["/nowhere/a", "/nowhere/b"]))
+    assert "/nowhere/a, /nowhere/b" in error.message
+
+
+def test_invalid_yaml_names_file_and_line(write: Write) -> None:
+    error = fails(write("contexts:\n  - name: [\n"))
+    assert "config is not valid YAML" in error.message
+    assert "line 3" in error.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("just words", "is not a kubeconfig"),
+        ("contexts: yes", "contexts is not a list"),
+        ("contexts: [{context: {}}]", "has no name"),
+        ("contexts: [{name: a, context: [1]}]", "is not a mapping"),
+        ("contexts: [{name: a, context: {}}, {name: a, context: {}}]", "'a' twice"),
+        ("", "holds no contexts"),
+    ],
+)
+def test_what_is_no_kubeconfig_says_why(write: Write, content: str, said: str) -> None:
+    assert said in fails(write(content)).message
+
+
+def test_unreadable_file_says_why(tmp_path: Path) -> None:
+    assert "cannot be read: Is a directory" in fails(tmp_path).message
+
+
+def test_unknown_context_lists_the_nearest_first(write: Write) -> None:
+    path = write(
+        document({n: {"cluster": "c"} for n in ("alpha", "prod-eu", "staging")}, {"c": {"server": "https://c"}})
+    )
+    error = fails(path, KubeOptions(context="prod"))
+    assert error.message == "there is no context 'prod'; known: prod-eu, alpha, staging"
+    assert "no current context is set; known: alpha, prod-eu, staging" in fails(path).message
+
+
+def test_current_context_that_does_not_exist(write: Write) -> None:
+    assert (
+        "the current context 'b' does not exist; known: a"
+        in fails(write(document({"a": {"cluster": "c"}}, current="b"))).message
+    )
+
+
+@pytest.mark.parametrize(
+    ("contexts", "clusters", "said"),
+    [
+        ({"dev": {}}, {}, "the context 'dev' names no cluster"),
+        ({"dev": {"cluster": "x"}}, {"c": {}}, "there is no cluster 'x' (named by context 'dev'); known: c"),
+        ({"dev": {"cluster": "c"}}, {"c": {}}, "the kubeconfig cluster 'c' has no server"),
+        ({"dev": {"cluster": "c"}}, {"c": {"server": "ftp://x"}}, "is not an http(s) address"),
+        ({"dev": {"cluster": "c"}}, {"c": {"server": "https://x:port"}}, "is not an http(s) address"),
+    ],
+)
+def test_unusable_cluster(write: Write, contexts: dict[str, Any], clusters: dict[str, Any], said: str) -> None:
+    assert said in fails(write(document(contexts, clusters, current="dev"))).message
+
+
+def test_unknown_user_flag(write: Write) -> None:
+    assert "there is no user 'x'; known: u" in fails(write(simple()), KubeOptions(user="x")).message
+
+
+def test_missing_certificate_file_is_named(write: Write, tmp_path: Path) -> None:
+    error = fails(write(simple(**{"certificate-authority": "ca.pem"})))
+    assert f"certificate-authority file {tmp_path / 'ca.pem'}" in error.message
+
+
+def test_data_that_is_not_base64(write: Write) -> None:
+    assert "is not base64" in fails(write(simple(**{"certificate-authority-data": "x"}))).message
+
+
+# --- Credentials and TLS ---
+
+
+def test_inline_certificates_become_private_files_that_close_removes(write: Write) -> None:
+    data = {k: base64.b64encode(k.encode()).decode() for k in ("client-certificate", "client-key")}
+    user = {f"{key}-data": value for key, value in data.items()}
+    context = load(write(simple(user, **{"certificate-authority-data": base64.b64encode(b"ca").decode()})))
+    for attribute, content in (("ssl_ca_cert", "ca"), ("cert_file", "client-certificate"), ("key_file", "client-key")):
+        path = Path(getattr(context.configuration, attribute))
+        assert path.read_text() == content
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    context.close()
+    context.close()
+    assert not Path(context.key_directory).exists()
+
+
+def test_failure_leaves_no_key_files(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    ca = base64.b64encode(b"ca").decode()
+    fails(write(simple({"exec": plugin("no-such-program")}, **{"certificate-authority-data": ca})))
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_insecure_server_name_and_basic_auth(write: Write) -> None:
+    context = load(
+        write(
+            simple({"username": "me", "password": "pw"}, **{"insecure-skip-tls-verify": True, "tls-server-name": "api"})
+        )
+    )
+    assert context.configuration.verify_ssl is False
+    assert context.configuration.tls_server_name == "api"
+    assert token(context) == "Basic " + base64.b64encode(b"me:pw").decode()
+    assert load(write(simple()), KubeOptions(insecure_skip_tls_verify=True)).configuration.verify_ssl is False
+
+
+def test_token_file_is_read_again_when_it_is_due(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_credentials, "TOKEN_FILE_PERIOD", -1.0)
+    (tmp_path / "token").write_text("one")
+    context = load(write(simple({"tokenFile": "token", "token": "ignored"})))
+    (tmp_path / "token").write_text("two")
+    assert token(context) == "Bearer two"
+    (tmp_path / "token").write_text("")
+    assert "is empty" in fails(tmp_path / "config").message
+    (tmp_path / "token").unlink()
+    assert "cannot be read" in fails(tmp_path / "config").message
+
+
+def test_proxy_of_the_cluster_then_of_the_environment(write: Write) -> None:
+    path = write(simple())
+    assert (
+        load(path, HTTPS_PROXY="http://env:3128", HTTP_PROXY="http://wrong:1").configuration.proxy == "http://env:3128"
+    )
+    assert load(path, HTTP_PROXY="http://wrong:1").configuration.proxy is None
+    path = write(simple(**{"proxy-url": "http://me:pw@cluster:3128"}))
+    context = load(path, HTTPS_PROXY="http://env:3128")
+    assert context.configuration.proxy == "http://me:pw@cluster:3128"
+    assert "proxy-authorization" in context.configuration.proxy_headers
+    assert load(path, KubeOptions(server="http://localhost:1")).configuration.proxy  # proxy-url counts even there
+    path = write(simple(server="http://127.0.0.1:1"))
+    assert load(path, http_proxy="env:3128").configuration.proxy is None
+    error = fails(write(simple(**{"proxy-url": "socks5://me:pw@cluster"})))
+    assert "socks5://cluster" in error.message
+
+
+def test_impersonation_flags_win_over_the_kubeconfig(write: Write) -> None:
+    path = write(simple({"as": "bot", "as-groups": ["a", "b"], "as-uid": "7", "as-user-extra": {"Scopes": ["view"]}}))
+    assert load(path).headers == (
+        ("Impersonate-User", "bot"),
+        ("Impersonate-Group", "a"),
+        ("Impersonate-Group", "b"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Extra-scopes", "view"),
+    )
+    assert load(path, KubeOptions(as_user="me", as_groups=("x",))).headers == (
+        ("Impersonate-User", "me"),
+        ("Impersonate-Group", "x"),
+    )
+    with pytest.raises(UsageError, match="--as-group needs --as"):
+        load(write(simple()), KubeOptions(as_groups=("x",)))
+
+
+def test_broken_auth_provider_is_a_sentence(write: Write) -> None:
+    user = {"auth-provider": {"name": "oidc", "config": {"id-token": "x.ab.y"}}}
+    assert "credentials of kubeconfig user 'u' cannot be loaded" in fails(write(simple(user))).message
+
+
+# --- Exec plugins ---
+
+ANSWER = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": {"token": "t1"}}
+
+
+def plugin(command: str, *args: str, **more: Any) -> dict[str, Any]:
+    return {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": command, "args": list(args), **more}
+
+
+def python(code: str, **more: Any) -> dict[str, Any]:
+    """A user whose exec plugin is a line of Python."""
+    return {"exec": plugin(sys.executable, "-c", code, **more)}
+
+
+def test_exec_plugin_gives_the_token_with_its_environment(write: Write) -> None:
+    code = (
+        "import os,json;a=json.loads(os.environ['ANSWER']);i=json.loads(os.environ['KUBERNETES_EXEC_INFO']);"
+        "a['status']['token']=i['spec']['cluster']['server']+os.getcwd();print(json.dumps(a))"
+    )
+    user = python(code, env=[{"name": "ANSWER", "value": json.dumps(ANSWER)}], provideClusterInfo=True)
+    context = load(write(simple(user)))
+    assert token(context) == f"Bearer https://10.0.0.1:6443{os.getcwd()}"
+    assert context.plugin.startswith(sys.executable)
+
+
+def test_exec_plugin_runs_again_when_its_token_expires(write: Write, tmp_path: Path) -> None:
+    code = (
+        "import json,pathlib,sys;p=pathlib.Path(sys.argv[1]);n=p.stat().st_size if p.exists() else 0;"
+        "p.write_text('x'*(n+1));a=json.loads(sys.argv[2]);"
+        "a['status']={'token':f't{n}','expirationTimestamp':'2000-01-01T00:00:00Z' if n<1 else '2999-01-01T00:00:00Z'};"
+        "print(json.dumps(a))"
+    )
+    user = {"exec": plugin(sys.executable, "-c", code, str(tmp_path / "count"), json.dumps(ANSWER))}
+    context = load(write(simple(user)))
+    assert [token(context), token(context)] == ["Bearer t1", "Bearer t1"]
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def test_exec_plugin_with_a_client_certificate(write: Write) -> None:
+    answer = {**ANSWER, "status": {"clientCertificateData": "CERT", "clientKeyData": "KEY"}}
+    context = load(write(simple(python(f"print({json.dumps(answer)!r})"))))
+    assert Path(context.configuration.cert_file).read_text() == "CERT"
+    assert Path(context.configuration.key_file).read_text() == "KEY"
+    context.close()
+
+
+def test_relative_plugin_starts_at_the_kubeconfig(write: Write, tmp_path: Path) -> None:
+    script = tmp_path / "bin" / "login"
+    script.parent.mkdir()
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(ANSWER)}'\n")
+    script.chmod(0o755)
+    assert token(load(write(simple({"exec": plugin("./bin/login")})))) == "Bearer t1"
+
+
+def test_plugin_stderr_is_passed_on(write: Write) -> None:
+    path = write(
+        simple(python(f"import sys;print('open https://login',file=sys.stderr);print({json.dumps(ANSWER)!r})"))
+    )
+    said: list[str] = []
+    load_kube_context(KubeOptions(), {"KUBECONFIG": str(path)}, interactive=True, notify=said.append)
+    assert said == ["open https://login"]
+
+
+def test_plugin_that_is_not_installed(write: Write) -> None:
+    error = fails(write(simple({"exec": plugin("no-such-program", installHint="brew install\n  it")})))
+    assert error.message.startswith("the command 'no-such-program' is not on PATH; kubeconfig user 'u'")
+    assert error.hint == "brew install it"
+    assert "does not exist or cannot be run" in fails(write(simple({"exec": plugin("./gone")}))).message
+
+
+def test_plugin_that_fails_tells_its_first_line_even_on_a_terminal(
+    write: Write, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    error = fails(
+        write(simple(python("import sys;print('\\nThe SSO session has expired\\nmore',file=sys.stderr);sys.exit(255)")))
+    )
+    assert (
+        "failed with exit status 255: The SSO session has expired (credentials of kubeconfig user 'u')" in error.message
+    )
+    assert error.hint == "sign in with: aws sso login"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_traceback_of_a_plugin_is_told_by_its_last_line(write: Write) -> None:
+    assert "exit status 1: ValueError: boom" in fails(write(simple(python("raise ValueError('boom')")))).message
+
+
+def test_credentials_hint_names_the_profile(write: Write) -> None:
+    user = {
+        "exec": plugin(sys.executable, "-c", "import sys;sys.exit('Unable to locate credentials')", "--profile", "p1")
+    }
+    assert fails(write(simple(user))).hint.endswith("aws sts get-caller-identity --profile p1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("nonsense", "printed no ExecCredential"),
+        ("[]", "printed no ExecCredential"),
+        (json.dumps({**ANSWER, "apiVersion": "client.authentication.k8s.io/v1"}), "the kubeconfig expects"),
+        (json.dumps({**ANSWER, "status": {"clientCertificateData": "x"}}), "neither a token nor a client certificate"),
+    ],
+)
+def test_plugin_with_a_useless_answer(write: Write, answer: str, said: str) -> None:
+    assert said in fails(write(simple(python(f"print({answer!r})")))).message
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"apiVersion": "client.authentication.k8s.io/v1"}, "names no command"),
+        ({"command": "x", "apiVersion": "v1"}, "has apiVersion 'v1'"),
+        (plugin(sys.executable, interactiveMode="Always"), "must ask you something"),
+    ],
+)
+def test_unusable_exec_section(write: Write, section: dict[str, Any], said: str) -> None:
+    assert said in fails(write(simple({"exec": section}))).message
+
+
+def test_plugin_that_hangs_is_stopped(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_credentials, "PLUGIN_TIMEOUT", 0.3)
+    assert "gave no answer" in fails(write(simple(python("import time;time.sleep(60)")))).message
+
+
+def test_secrets_in_plugin_arguments_are_not_shown(write: Write) -> None:
+    user = {"exec": plugin("gone", "--client-secret", "s3cret", "--password=s3cret")}
+    error = fails(write(simple(user)))
+    assert "s3cret" not in error.message + error.hint
+    assert kube_credentials._masked(["x", "--client-secret", "s3cret", "--password=s3cret"]) == (
+        "x --client-secret *** --password=***"
+    )
+
+
+# --- In a pod ---
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "serviceaccount"
+    directory.mkdir()
+    for name, content in (("token", "sa-token"), ("ca.crt", "pem"), ("namespace", "tools\n")):
+        (directory / name).write_text(content)
+    monkeypatch.setattr(kubeconfig, "SERVICE_ACCOUNT", directory)
+    return directory
+
+
+IN_POD = {"KUBERNETES_SERVICE_HOST": "10.100.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+
+
+def test_service_account_is_used_without_a_kubeconfig(service_account: Path) -> None:
+    context = load("", **IN_POD)
+    assert (context.server, context.namespace, context.in_cluster) == ("https://10.100.0.1:443", "tools", True)
+    assert token(context) == "bearer sa-token"
+    assert load("", KubeOptions(namespace="x"), **IN_POD).namespace == "x"
+
+
+def test_kubeconfig_wins_over_the_service_account(service_account: Path, write: Write) -> None:
+    assert load(write(simple()), **IN_POD).name == "dev"
+
+
+def test_broken_service_account(service_account: Path) -> None:
+    (service_account / "ca.crt").unlink()
+    assert "cannot be used" in fails("", **IN_POD).message
+    assert "--context" in fails("", KubeOptions(context="x"), **IN_POD).message
+
+
+# --- Timeouts ---
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("", 15.0), ("0", None), ("0s", None), ("7", 7.0), ("1m30s", 90.0), ("1.5h", 5400.0), ("250ms", 0.25)],
+)
+def test_timeout_syntax(text: str, seconds: float | None) -> None:
+    assert parse_timeout(text) == pytest.approx(seconds)
+
+
+@given(st.text(max_size=8))
+def test_timeout_is_seconds_or_a_usage_error(text: str) -> None:
+    try:
+        seconds = parse_timeout(text)
+    except UsageError:
+        return
+    assert seconds is None or seconds > 0
+
+
+# --- AWS hints ---
+
+
+def exec_user(line: str, **env: str) -> dict[str, Any]:
+    """A user whose exec plugin is this command line."""
+    command, *args = shlex.split(line)
+    return {"exec": {"command": command, "args": args, "env": [{"name": k, "value": v} for k, v in env.items()]}}
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        exec_user("aws --region eu-west-1 eks get-token --cluster-name shop --profile p --role r"),
+        exec_user("/bin/aws eks get-token --region=eu-west-1 --cluster-name=shop --profile=p --role-arn=r"),
+        exec_user("aws-iam-authenticator token -i shop -r r", AWS_PROFILE="p", AWS_REGION="eu-west-1"),
+        exec_user("sh -c 'aws eks get-token --region eu-west-1 --cluster-name shop --profile p --role-arn r'"),
+    ],
+)
+def test_hints_from_the_plugin(user: dict[str, Any]) -> None:
+    hints = aws_hints("u", user, EKS_SERVER, (EKS_ARN,))
+    assert (hints.region, hints.profile, hints.cluster_name, hints.role_arn) == ("eu-west-1", "p", "shop", "r")
+    assert "kubeconfig user u" in hints.region_source
+    assert "kubeconfig user u" in hints.profile_source
+
+
+@pytest.mark.parametrize(
+    ("server", "names", "region", "cluster"),
+    [
+        (EKS_SERVER, ("c",), "us-west-2", ""),
+        ("https://X.sk1.cn-north-1.eks.amazonaws.com.cn", (), "cn-north-1", ""),
+        ("https://X.eks-cluster.us-gov-west-1.api.aws:443/", (), "us-gov-west-1", ""),
+        ("https://10.0.0.1", (EKS_ARN, "short"), "eu-central-1", "shop"),
+        ("https://10.0.0.1", ("c", "me@corp.com@shop.ap-south-1.eksctl.io"), "ap-south-1", "shop"),
+        (EKS_SERVER, ("shop.us-west-2.eksctl.io",), "us-west-2", "shop"),
+        ("https://eks.amazonaws.com.evil.example", ("arn:aws:iam::1:user/x",), "", ""),
+    ],
+)
+def test_hints_from_addresses_and_names(server: str, names: tuple[str, ...], region: str, cluster: str) -> None:
+    hints = aws_hints("u", {}, server, names)
+    assert (hints.region, hints.cluster_name, hints.profile) == (region, cluster, "")
+
+
+def test_hints_keep_the_plugins_aws_variables(write: Write) -> None:
+    user = exec_user("aws eks get-token", AWS_CONFIG_FILE="/c", OTHER="x", AWS_PROFILE="p")
+    assert aws_hints("u", user, "", ()).env == {"AWS_CONFIG_FILE": "/c", "AWS_PROFILE": "p"}
+
+
+@given(st.text(max_size=60), st.lists(st.text(max_size=60), max_size=6))
+def test_hints_never_raise(command: str, args: list[str]) -> None:
+    aws_hints("u", {"exec": {"command": command, "args": args, "env": None}}, EKS_SERVER, ("c", "x"))
