@@ -1,0 +1,129 @@
+"""The error texts of the AWS Load Balancer Controller, of the APIs behind it and of the in-tree provider, each with
+its cause.
+
+Why this exists: the controller reports by prose. This table is the only place that knows the prose;
+`controller_errors.decode` applies it. A rule is a regular expression over one error text, the LBD code of the cause,
+and a sentence in our words; its named groups become parameters. Rules are tried in order, the first match wins, so a
+narrow text stands before a wide one.
+
+Sources: the file named in the comment above each block, in kubernetes-sigs/aws-load-balancer-controller v2.17.1
+(3b9bdb1); texts of other releases and of AWS as collected in reference-facts 3.2, 3.9, 3.10, 4.3, 4.4 and in the
+issues that fault-catalogue names. A code of "" means: recognised, but the stage decides (FailedBuildModel → LBD103,
+FailedDeployModel → LBD104, binding → LBD109).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+__all__ = ["API_CODES", "ParamValue", "Rule", "extract", "rule"]
+
+ParamValue = str | int | tuple[str, ...]
+Summary = str | Callable[[Mapping[str, ParamValue]], str]
+
+LIST_PARAMS = frozenset(
+    {
+        "found",
+        "instances",
+        "members",
+        "missing_subnets",
+        "nodes",
+        "pods",
+        "requested",
+        "security_groups",
+        "subnets",
+        "bindings",
+        "ports",
+    }
+)
+"""Named groups that hold Go's `[a b c]` or a comma list: they become tuples."""
+
+INT_PARAMS = frozenset(
+    {"addresses", "evaluated", "found_count", "limit", "low_addresses", "minimum", "other_clusters", "without_ipv6"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One recognised text: the LBD code ("" = the stage decides), the pattern, our sentence, and whether waiting alone
+    may cure it. The sentence may use the parameters and `{said}`, the clause of the error that matched."""
+
+    code: str
+    pattern: re.Pattern[str]
+    summary: Summary
+    retryable: bool = False
+
+
+def extract(match: re.Match[str]) -> dict[str, ParamValue]:
+    """The named groups that took part, converted by name: lists to tuples, counts to int."""
+    params: dict[str, ParamValue] = {}
+    for group, value in match.groupdict().items():
+        if value is None:
+            continue
+        name = group.rstrip("23")  # each alternative of a pattern needs its own group name
+        if name in LIST_PARAMS:
+            params[name] = tuple(re.findall(r"[^\s,|{}\[\]']+", value))
+        elif name in INT_PARAMS:
+            params[name] = int(value)
+        elif value:
+            params[name] = value.strip()
+    return params
+
+
+def rule(code: str, pattern: str, summary: Summary, *, retryable: bool = False) -> Rule:
+    return Rule(code, re.compile(pattern), summary, retryable)
+
+
+API_CODES: Mapping[str, tuple[str, str]] = {
+    "TargetGroupNotFound": ("LBD113", "The target group does not exist (any more)."),
+    "InvalidTarget": ("LBD219", "AWS does not accept a target for this target group."),
+    "InvalidInstanceID.NotFound": ("LBD219", "An instance does not exist in the controller's region and account."),
+    "InvalidInstanceID.Malformed": ("LBD219", "A node's providerID holds no instance id."),
+    "TooManyTargets": ("LBD216", "The quota of targets is reached."),
+    "TooManyRegistrationsForTargetId": (
+        "LBD216",
+        "One target is registered too often (quota of registrations per target).",
+    ),
+    "TargetGroupAssociationLimit": ("LBD216", "The target group cannot be associated with another load balancer."),
+    "TooManyUniqueTargetGroupsPerLoadBalancer": ("LBD216", "The load balancer has reached its quota of target groups."),
+    "TooManyTargetGroups": ("LBD216", "The region's quota of target groups is reached."),
+    "TooManyLoadBalancers": ("LBD216", "The region's quota of load balancers is reached."),
+    "TooManyListeners": ("LBD216", "The load balancer has reached its quota of listeners."),
+    "TooManyRules": ("LBD216", "The load balancer has reached its quota of rules."),
+    "TooManyActions": ("LBD216", "A rule has more actions than the quota allows."),
+    "TooManyCertificates": ("LBD216", "The load balancer has reached its quota of certificates."),
+    "TooManyTags": ("LBD216", "A resource has more tags than AWS allows."),
+    "SecurityGroupLimitExceeded": ("LBD216", "The VPC's quota of security groups is reached."),
+    "SecurityGroupsPerInterfaceLimitExceeded": (
+        "LBD216",
+        "The quota of security groups per network interface is reached.",
+    ),
+    "RulesPerSecurityGroupLimitExceeded": ("LBD506", "The security group has reached its quota of rules."),
+    "InvalidSubnet": ("LBD511", "AWS does not accept a subnet for the load balancer."),
+    "SubnetNotFound": ("LBD511", "A subnet does not exist."),
+    "InvalidSubnetID.NotFound": ("LBD511", "A subnet does not exist."),
+    "AvailabilityZoneNotSupported": ("LBD511", "The load balancer cannot be placed in a subnet's Availability Zone."),
+    "InvalidVpcID.NotFound": (
+        "LBD122",
+        "The VPC that the controller was given does not exist in its region and account.",
+    ),
+    "CertificateNotFound": ("", "A certificate that is named by annotation does not exist in this region."),
+    "UnsupportedCertificate": ("", "ELB does not accept a certificate (key type or size)."),
+    "InvalidGroup.NotFound": ("", "A security group does not exist."),
+    "InvalidSecurityGroup": ("", "ELB does not accept a security group (missing, or of another VPC)."),
+    "AllocationIdNotFound": ("", "An elastic IP allocation does not exist."),
+    "OperationNotPermitted": ("", "AWS does not permit this operation."),
+    "DuplicateLoadBalancerName": ("", "A load balancer of this name exists with other settings or another owner."),
+    "DuplicateTargetGroupName": ("", "A target group of this name exists with other settings or another owner."),
+    "ResourceInUse": ("", "What should be deleted is still in use."),
+    "DependencyViolation": ("", "What should be deleted is still in use."),
+    "InvalidConfigurationRequest": ("", "AWS rejects the configuration."),
+    "IncompatibleProtocols": ("", "The protocols of listener and target group do not fit."),
+    "UnsupportedProtocol": ("", "The protocol is not supported."),
+    "HealthUnavailable": ("", "AWS could not tell the targets' health just now."),
+    "PriorityInUse": ("", "A listener rule of this priority already exists."),
+}
+"""AWS error code → (LBD code or "" for the stage's, what it means); botocore elbv2 model, EC2 error codes. Messages
+are tried by RULES first."""
