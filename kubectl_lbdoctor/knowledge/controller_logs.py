@@ -78,7 +78,11 @@ def normalise(error: str) -> str:
 
 
 _NETWORK = "Requesting network requeue"
-_PASS_ENDS = ("Requeue for target monitor target health", "Requeue for potentially ready endpoints")
+_PASS_ENDS = (
+    "Requeue for target monitor target health",
+    "Requeue for potentially ready endpoints",
+    "Requeue for networking requeue",
+)
 _STARTED = ("starting podInfo repo", "adding health check for controller", "Starting workers")
 _MODEL_ID = re.compile(r'^\{"id":"([^"]*)"')
 _NOISE = re.compile(
@@ -192,9 +196,8 @@ class _Reader:
         elif msg.startswith(_PASS_ENDS) and record.name:
             self._close(record, lambda e: e.key == key and not (e.network and e.fresh))
             self._age(key)
-        elif msg == "Requeue for networking requeue" and record.name:
-            self._close(record, lambda e: e.key == key and not e.network)
-            self._age(key)
+        elif msg == "deleted targetGroupBinding":
+            self._close(record, lambda e: e.key == key)
         elif msg in ("registered targets", "deRegistered targets", "deregistered targets"):
             self._targets_written(record)
         elif msg in _STARTED:

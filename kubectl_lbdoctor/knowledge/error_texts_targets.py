@@ -362,6 +362,7 @@ TARGET_RULES: tuple[Rule, ...] = (
         "LBD109",
         r"cannot resolve pod ENI for pods: \[(?P<pods>[^\]]*)\]",
         "No network interface was found for these pods, so their security groups cannot be opened: {pods}.",
+        retryable=True,
     ),
     rule(
         "LBD109",

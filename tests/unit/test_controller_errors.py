@@ -1258,14 +1258,9 @@ def test_an_error_that_comes_back_stands_again() -> None:
     assert (found.superseded, found.count) == (False, 2)
 
 
-def network_error(second: int, kind: str = "Pod") -> bytes:
-    return zap(
-        "error",
-        second,
-        f"Requesting network requeue due to error from ReconcileFor{kind}Endpoints",
-        tgb=TGB,
-        error=TAGGED,
-    )
+def network_error(second: int, kind: str = "Pod", text: str = TAGGED) -> bytes:
+    msg = f"Requesting network requeue due to error from ReconcileFor{kind}Endpoints"
+    return zap("error", second, msg, tgb=TGB, error=text)
 
 
 def test_a_network_error_outlives_the_pass_that_it_is_part_of() -> None:
@@ -1282,6 +1277,21 @@ def test_a_network_error_outlives_the_pass_that_it_is_part_of() -> None:
     assert over.superseded
     (requeued,) = relevant_errors([network_error(1), zap("info", 2, "Requeue for networking requeue", tgb=TGB)])
     assert not requeued.superseded
+
+
+def test_a_network_error_with_other_words_replaces_the_former() -> None:
+    """Seen in the lab: the pods that have no interface change from pass to pass while a Deployment goes away."""
+    requeue = "Requeue for networking requeue"
+    lines = [
+        network_error(1, text="cannot resolve pod ENI for pods: [shop/web-1 shop/web-2]"),
+        zap("info", 2, requeue, tgb=TGB),
+        network_error(3, text="cannot resolve pod ENI for pods: [shop/web-2]"),
+        zap("info", 4, requeue, tgb=TGB),
+    ]
+    latest, former = relevant_errors(lines)
+    assert (latest.superseded, former.superseded) == (False, True)
+    gone = zap("info", 5, "deleted targetGroupBinding", targetGroupBinding=TGB)
+    assert all(error.superseded for error in relevant_errors([*lines, gone]))
 
 
 def test_one_failure_said_twice_counts_once() -> None:
