@@ -235,14 +235,6 @@ class _Reader:
         found = []
         for error in sorted(self._open.values(), key=lambda e: e.order, reverse=True):
             decoded = decode_event(error.reason, error.text) if error.reason else decode(error.text, stage=error.stage)
-            if (
-                decoded.retryable
-                and decoded.known
-                and not decoded.params.keys() & {"error_code", "failure", "pod", "object"}
-            ):
-                continue
-            if "the object has been modified" in error.text:
-                continue
             kind, namespace, name = error.key
             found.append(
                 ControllerError(
