@@ -1,0 +1,807 @@
+"""What is wrong with annotations taken together: ignored next to another, contradicting another, without effect here.
+
+One rule is one generator over `Facts`. A rule that lacks a fact says nothing; it never guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kubectl_lbdoctor.knowledge.annotation_catalogue import ALB_PREFIX, NLB_STEM, SERVICE_PREFIX, spec_for
+from kubectl_lbdoctor.knowledge.annotation_health import (
+    NO_ANNOTATIONS,
+    HealthCheckIntent,
+    Owner,
+    Setting,
+    TargetType,
+    effective_health_check,
+)
+from kubectl_lbdoctor.knowledge.annotation_values import (
+    GRPC_CODES,
+    HTTP_CODES_ALB,
+    TRAFFIC_PORT,
+    Severity,
+    ValueProblem,
+    parse_bool,
+    parse_list,
+    parse_listen_ports,
+    parse_port,
+)
+
+Kind = Literal["Ingress", "Service"]
+ProblemKind = Literal["unknown-key", "invalid-value", "no-effect", "unsupported-in-version", "conflict"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationContext:
+    """What is known about the object and its surroundings. None always means: not known; then no rule builds on it."""
+
+    is_alb: bool | None = None
+    """The object makes, or is a backend of, an application load balancer."""
+    is_nlb: bool | None = None
+    """The object makes a network load balancer; False with the cloud provider means a Classic one."""
+    counterpart: Mapping[str, str] | None = None
+    """Annotations of the other object on the route: the backend Service's for an Ingress, the Ingress's for a Service.
+    An Ingress with several backends is linted once per backend. An Ingress without it is taken to have nothing
+    overridden; of a Service without it no rule assumes what its Ingress says."""
+    target_type: str | None = None
+    """`instance` or `ip` in force; else it is derived from the annotations where they say it."""
+    external_traffic_policy: str | None = None
+    service_type: str | None = None
+    load_balancer_class: str | None = None
+    """spec.loadBalancerClass; "" when the field is not set."""
+    service_ports: tuple[tuple[str, int], ...] | None = None
+    """(name, port) of every port of the Service; the name is "" when it has none."""
+    class_parameters: Mapping[str, str] = field(default_factory=dict)
+    """Fields that IngressClassParams sets, by their names there → value; lists joined by commas, "" for structures."""
+    in_group: bool | None = None
+    """The Ingress shares its load balancer; else it is derived from `group.name` and the class parameters."""
+    group_listeners: Mapping[int, str] | None = None
+    """Port → HTTP or HTTPS over all members of the IngressGroup, this one included."""
+    backends: frozenset[str] | None = None
+    """Names of all backend Services in the Ingress's rules and default backend, as written there."""
+    action_backends: frozenset[str] | None = None
+    """Those of `backends` whose port is `use-annotation`."""
+    scheme: str | None = None
+    """Scheme of the existing load balancer."""
+    load_balancer_has_security_groups: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationProblem:
+    """One thing wrong with one annotation."""
+
+    kind: ProblemKind
+    rule: str
+    """Stable name of the rule, such as `interval-timeout`."""
+    key: str
+    """Full key as written on the object."""
+    value: str
+    reason: str
+    """What is wrong, in our words: reads after "KEY: "."""
+    severity: Severity
+    """error: the controller or AWS refuses it, or the result is not what it says; warning: ignored; info: harmless."""
+    controller_error: str = ""
+    """The message that the controller gives, exactly, where it is known; "" when it says nothing."""
+    suggested_key: str = ""
+    """Full key to use, "" for the same key. May hold `${...}` parts that somebody has to fill in."""
+    suggested_value: str = ""
+    """Value to set on the suggested key, else on the same key; "" when none is known or the value may stay."""
+    related: tuple[str, ...] = ()
+    """Full keys of the annotations that it clashes with or depends on."""
+
+    @property
+    def suggestion(self) -> str:
+        """The key to use instead, else the value to use instead, else ""."""
+        return self.suggested_key or self.suggested_value
+
+    @property
+    def renames(self) -> bool:
+        """The repair is to move the value to `suggested_key` (which may be taken already)."""
+        return bool(self.suggested_key) and not self.suggested_value and "${" not in self.suggested_key
+
+    @property
+    def sets(self) -> tuple[str, str] | None:
+        """The repair is to set this key to this value, beside or in place of what is there."""
+        return (self.suggested_key or self.key, self.suggested_value) if self.suggested_value else None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One object to lint, with its annotations and what is known around it."""
+
+    kind: Kind
+    annotations: Mapping[str, str]
+    owner: Owner
+    controller_version: str | None
+    context: AnnotationContext
+
+    def key(self, suffix: str) -> str:
+        """Full key of an ALB suffix or of an `aws-load-balancer-` suffix."""
+        return (SERVICE_PREFIX if suffix.startswith((NLB_STEM, "load-balancer-source-")) else ALB_PREFIX) + suffix
+
+    def own(self, suffix: str) -> str | None:
+        """The value on this object."""
+        return self.annotations.get(self.key(suffix))
+
+    def merged(self, suffix: str) -> str | None:
+        """The value in force: the Service's before the Ingress's. None also when it stands on neither."""
+        other = self.context.counterpart or NO_ANNOTATIONS
+        service, ingress = (self.annotations, other) if self.kind == "Service" else (other, self.annotations)
+        key = self.key(suffix)
+        return service.get(key, ingress.get(key))
+
+    @property
+    def complete(self) -> bool:
+        """Whether absence from `merged` means absence."""
+        return self.kind == "Ingress" or self.context.counterpart is not None
+
+    @property
+    def in_group(self) -> bool:
+        if self.context.in_group is not None:
+            return self.context.in_group
+        return "group" in self.context.class_parameters or self.own("group.name") is not None
+
+    @property
+    def alb_target_type(self) -> str | None:
+        known = (
+            self.context.target_type or self.context.class_parameters.get("targetType") or self.merged("target-type")
+        )
+        return known or ("ip" if self.owner == "auto-mode" and self.complete else None)
+
+    @property
+    def nlb_target_type(self) -> TargetType | None:
+        asked = self.own(NLB_STEM + "nlb-target-type")
+        if self.context.target_type == "ip" or (self.owner != "cloud-provider" and asked == "ip"):
+            return "ip"
+        if self.own(NLB_STEM + "type") == "nlb-ip":
+            return "ip"
+        if self.owner == "cloud-provider" or self.context.target_type == "instance" or asked == "instance":
+            return "instance"
+        return None
+
+    @property
+    def is_classic(self) -> bool:
+        """The cloud provider makes a Classic load balancer."""
+        by_type = self.own(NLB_STEM + "type") != "nlb"
+        return self.owner == "cloud-provider" and (by_type if self.context.is_nlb is None else not self.context.is_nlb)
+
+    def listeners(self) -> Mapping[int, str] | None:
+        """Port → protocol of the Ingress's load balancer; None when other members of its group may add some."""
+        if self.context.group_listeners is not None:
+            return self.context.group_listeners
+        if self.in_group:
+            return None
+        text = self.own("listen-ports")
+        if text is not None:
+            try:
+                return parse_listen_ports(text)
+            except ValueProblem:
+                return None
+        has_certificate = (
+            parse_list(self.own("certificate-arn") or "") or "certificateArn" in self.context.class_parameters
+        )
+        return {443: "HTTPS"} if has_certificate else {80: "HTTP"}
+
+    def problem(
+        self,
+        kind: ProblemKind,
+        rule: str,
+        suffix: str,
+        reason: str,
+        *,
+        severity: Severity | None = None,
+        controller_error: str = "",
+        suggested_key: str = "",
+        suggested_value: str = "",
+        related: tuple[str, ...] = (),
+    ) -> AnnotationProblem:
+        """A problem with the annotation `suffix` of this object; `suffix` may be a full key, `related` too."""
+        key = suffix if "/" in suffix else self.key(suffix)
+        return AnnotationProblem(
+            kind=kind,
+            rule=rule,
+            key=key,
+            value=self.annotations[key],
+            reason=reason,
+            severity=severity or ("error" if kind in ("conflict", "invalid-value") else "warning"),
+            controller_error=controller_error,
+            suggested_key=self.key(suggested_key) if suggested_key and "/" not in suggested_key else suggested_key,
+            suggested_value=suggested_value,
+            related=tuple(name if "/" in name else self.key(name) for name in related),
+        )
+
+
+Rule = Callable[[Facts], Iterator[AnnotationProblem]]
+
+
+def truth(text: str | None) -> bool | None:
+    """A boolean annotation, None when it is absent or not readable."""
+    if text is None:
+        return None
+    try:
+        return parse_bool(text)
+    except ValueProblem:
+        return None
+
+
+# --- health check timing ----------------------------------------------------------------------------------------------
+
+_ALB_TIMING_ERROR = "Health check interval must be greater than the timeout."
+
+
+def alb_interval_over_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    interval, timeout = "healthcheck-interval-seconds", "healthcheck-timeout-seconds"
+    if not facts.complete and None in (facts.own(interval), facts.own(timeout)):
+        return
+    other = facts.context.counterpart or NO_ANNOTATIONS
+    ingress, service = (facts.annotations, other) if facts.kind == "Ingress" else (other, facts.annotations)
+    intent = effective_health_check("alb", ingress_annotations=ingress, service_annotations=service)
+    wanted, limit = intent.interval_seconds, intent.timeout_seconds
+    if wanted.value is None or limit.value is None or wanted.value > limit.value:
+        return
+    here = f"{facts.kind} annotation"
+    # Reported once per route: on the object whose interval is in force, else on the one whose timeout is.
+    if here not in (wanted.source, limit.source) or wanted.source not in (here, "default"):
+        return
+    suffix = interval if wanted.source == here else timeout
+    yield facts.problem(
+        "conflict",
+        "interval-timeout",
+        suffix,
+        f"the interval ({_said(wanted)}) must be longer than the timeout ({_said(limit)})",
+        controller_error=_ALB_TIMING_ERROR,
+        suggested_value=_timing_fix(suffix == interval, wanted.value, limit.value, 1),
+        related=tuple(setting.key for setting in (wanted, limit) if setting.key),
+    )
+
+
+def nlb_interval_not_under_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    asked = [facts.own(NLB_STEM + name) is not None for name in ("healthcheck-interval", "healthcheck-timeout")]
+    # The defaults are certain for a network load balancer of a known owner; else both numbers must be written.
+    if not any(asked) or (not all(asked) and (facts.owner == "unknown" or facts.is_classic)):
+        return
+    # Where it is not known whether kube-proxy's port is checked, only what is wrong either way counts.
+    found = [_nlb_timing(facts, intent) for intent in _possible_intents(facts)]
+    if found and all(found):
+        yield from (problem for problem in found[:1] if problem is not None)
+
+
+def _nlb_timing(facts: Facts, intent: HealthCheckIntent) -> AnnotationProblem | None:
+    wanted, limit = intent.interval_seconds, intent.timeout_seconds
+    if wanted.value is None or limit.value is None or wanted.value >= limit.value or not (wanted.key or limit.key):
+        return None
+    key = wanted.key or limit.key
+    return facts.problem(
+        "conflict",
+        "interval-timeout",
+        key,
+        f"the interval ({_said(wanted)}) must not be shorter than the timeout ({_said(limit)})",
+        suggested_value=_timing_fix(key == wanted.key, wanted.value, limit.value, 0),
+        related=tuple(setting.key for setting in (wanted, limit) if setting.key),
+    )
+
+
+def _said(setting: Setting[int]) -> str:
+    return f"{setting.value} s{', the default' if setting.source == 'default' else ''}"
+
+
+def _timing_fix(interval: bool, wanted: int, limit: int, distance: int) -> str:
+    """A value within AWS's ranges that repairs the pair by changing only the interval, or only the timeout."""
+    if interval:
+        return str(max(5, limit + distance)) if limit + distance <= 300 else ""
+    return str(wanted - distance) if 2 <= wanted - distance <= 120 else ""
+
+
+def _possible_intents(facts: Facts) -> list[HealthCheckIntent]:
+    """What the annotations may ask an NLB for, given that some facts may be missing."""
+    policy, service_type, target_type = (
+        facts.context.external_traffic_policy,
+        facts.context.service_type,
+        facts.nlb_target_type,
+    )
+    return [
+        effective_health_check(
+            "nlb",
+            service_annotations=facts.annotations,
+            target_type=possible_type,
+            external_traffic_policy=possible_policy,
+            service_type=service_type or "LoadBalancer",
+            owner=facts.owner,
+            controller_version=facts.controller_version,
+        )
+        for possible_type in ([target_type] if target_type else _TARGET_TYPES)
+        for possible_policy in ([policy] if policy is not None else ["Cluster", "Local"])
+    ]
+
+
+_TARGET_TYPES: list[TargetType] = ["instance", "ip"]
+
+
+def frontend_interval_not_under_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    intent = effective_health_check("frontend-nlb", ingress_annotations=facts.annotations)
+    problem = _nlb_timing(facts, intent)
+    if problem is not None and not facts.in_group:
+        yield problem
+
+
+# --- health check protocol --------------------------------------------------------------------------------------------
+
+
+def unused_with_tcp_check(facts: Facts) -> Iterator[AnnotationProblem]:
+    names = [
+        NLB_STEM + name for name in ("healthcheck-path", "healthcheck-success-codes") if facts.own(NLB_STEM + name)
+    ]
+    if not names or not all(intent.protocol.value == "TCP" for intent in _possible_intents(facts)):
+        return
+    protocol = NLB_STEM + "healthcheck-protocol"
+    default = "" if facts.own(protocol) is not None else ", the default"
+    for name in names:
+        yield facts.problem(
+            "no-effect",
+            "tcp-check",
+            name,
+            f"not used: the check is TCP{default}; set {facts.key(protocol)} to http or https",
+            suggested_key=protocol,
+            suggested_value="http",
+            related=(protocol,),
+        )
+
+
+def success_code_limits(facts: Facts) -> tuple[tuple[int, int], ...]:
+    """The ranges that an ALB's success codes may come from: one, or both when the protocol version is not known."""
+    version = facts.merged("backend-protocol-version")
+    overridden = facts.kind == "Ingress" and facts.merged("success-codes") != facts.own("success-codes")
+    if overridden or (version is None and facts.context.counterpart is None):
+        return (HTTP_CODES_ALB, GRPC_CODES)
+    return (GRPC_CODES,) if version == "GRPC" else (HTTP_CODES_ALB,)
+
+
+def grpc_needs_https(facts: Facts) -> Iterator[AnnotationProblem]:
+    listeners = facts.listeners()
+    if facts.own("backend-protocol-version") != "GRPC" or facts.merged("backend-protocol-version") != "GRPC":
+        return
+    if listeners is not None and "HTTPS" not in listeners.values():
+        yield facts.problem(
+            "conflict",
+            "grpc-listener",
+            "backend-protocol-version",
+            "GRPC needs an HTTPS listener and the load balancer has none",
+            related=("listen-ports",),
+        )
+
+
+def alb_port_name(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.merged("healthcheck-port") == facts.own("healthcheck-port"):
+        yield from _port_name(facts, "healthcheck-port")
+
+
+def nlb_port_name(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.owner != "cloud-provider":
+        yield from _port_name(facts, NLB_STEM + "healthcheck-port")
+
+
+def _port_name(facts: Facts, suffix: str) -> Iterator[AnnotationProblem]:
+    text, ports = facts.own(suffix), facts.context.service_ports
+    if not text or ports is None:
+        return
+    try:
+        port = parse_port(text)
+    except ValueProblem:
+        return
+    names = [name for name, _ in ports if name]
+    if isinstance(port, int) or port == TRAFFIC_PORT or port in names:
+        return
+    yield facts.problem(
+        "invalid-value",
+        "port-name",
+        suffix,
+        f"the Service has no port named {port!r} (it has {', '.join(names) or 'no named port'})",
+        controller_error=f"failed to resolve healthCheckPort: unable to find port {port} on service",
+        suggested_value=next((name for name in names if name.lower() == port.lower()), TRAFFIC_PORT),
+    )
+
+
+# --- listeners of an ALB ----------------------------------------------------------------------------------------------
+
+
+def ssl_redirect_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    text, listeners = facts.own("ssl-redirect"), facts.listeners()
+    if text is None or listeners is None or not text.isdecimal() or "sslRedirectPort" in facts.context.class_parameters:
+        return
+    protocol = listeners.get(int(text))
+    if protocol == "HTTPS":
+        return
+    secure = [str(port) for port, name in sorted(listeners.items()) if name == "HTTPS"]
+    yield facts.problem(
+        "conflict",
+        "ssl-redirect",
+        "ssl-redirect",
+        f"port {text} {'is an HTTP listener' if protocol else 'is no listener'} of this load balancer",
+        controller_error=(
+            f"listener protocol non-SSL for SSLRedirect port: {int(text)}"
+            if protocol
+            else f"listener does not exist for SSLRedirect port: {int(text)}"
+        ),
+        suggested_value=secure[0] if secure else "",
+        related=("listen-ports",),
+    )
+
+
+def tls_without_https_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    listeners = facts.listeners()
+    if listeners is None or "HTTPS" in listeners.values():
+        return
+    for name in ("ssl-policy", "certificate-arn", "mutual-authentication"):
+        if facts.own(name):
+            reason = "not used: the load balancer has no HTTPS listener"
+            yield facts.problem("no-effect", "no-https-listener", name, reason, related=("listen-ports",))
+
+
+def listener_attributes_of_a_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    listeners = facts.listeners()
+    for key in facts.annotations:
+        spec = spec_for(key)
+        match = spec.pattern.fullmatch(key) if spec is not None and spec.pattern is not None else None
+        if spec is None or match is None or spec.key != ALB_PREFIX + "listener-attributes.${Protocol}-${Port}":
+            continue
+        protocol, port = match["protocol"], match["port"]
+        stem = ALB_PREFIX + "listener-attributes."
+        if protocol not in ("HTTP", "HTTPS") or not port.isdecimal():
+            meant = protocol.upper() if protocol.upper() in ("HTTP", "HTTPS") and port.isdecimal() else ""
+            yield facts.problem(
+                "unknown-key",
+                "template",
+                key,
+                "ends with HTTP-<port> or HTTPS-<port>, in capitals",
+                suggested_key=f"{stem}{meant}-{port}" if meant else spec.key,
+            )
+        elif listeners is not None and listeners.get(int(port)) != protocol:
+            actual = listeners.get(int(port))
+            yield facts.problem(
+                "no-effect",
+                "no-such-listener",
+                key,
+                f"not used: the load balancer has no {protocol} listener on port {port}",
+                suggested_key=f"{stem}{actual}-{port}" if actual else "",
+                related=("listen-ports",),
+            )
+
+
+# --- other ALB rules --------------------------------------------------------------------------------------------------
+
+
+def alb_target_type_dependent(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.alb_target_type == "ip" and facts.own("target-node-labels"):
+        yield facts.problem(
+            "no-effect", "ip-targets", "target-node-labels", "not used with ip targets: nodes are no targets"
+        )
+    if facts.alb_target_type == "instance":
+        for key in facts.annotations:
+            if key.startswith(ALB_PREFIX + "target-control-port."):
+                yield facts.problem(
+                    "conflict",
+                    "control-port",
+                    key,
+                    "needs ip targets",
+                    controller_error="target control port is not supported for instance target target group",
+                    related=("target-type",),
+                )
+
+
+def alb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
+    if parse_list(facts.own("security-groups") or ""):
+        for name in ("inbound-cidrs", "security-group-prefix-lists"):
+            if facts.own(name):
+                yield facts.problem(
+                    "no-effect",
+                    "own-security-groups",
+                    name,
+                    "not used: with security-groups the controller manages no frontend security group",
+                    related=("security-groups",),
+                )
+    elif facts.own("manage-backend-security-group-rules") is not None and not facts.in_group:
+        yield facts.problem(
+            "no-effect",
+            "managed-security-group",
+            "manage-backend-security-group-rules",
+            "not used: it is read together with security-groups only",
+            severity="info",
+            related=("security-groups",),
+        )
+
+
+def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.in_group or truth(facts.own("enable-frontend-nlb")):
+        return
+    for key in facts.annotations:
+        if key.startswith(ALB_PREFIX + "frontend-nlb-"):
+            yield facts.problem(
+                "no-effect",
+                "no-frontend-nlb",
+                key,
+                "not used: there is no frontend NLB without enable-frontend-nlb",
+                suggested_key="enable-frontend-nlb",
+                suggested_value="true",
+                related=("enable-frontend-nlb",),
+            )
+
+
+def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
+    kind = facts.own("auth-type")
+    providers = {
+        "oidc": ("auth-idp-oidc", "missing IDPConfigOIDC"),
+        "cognito": ("auth-idp-cognito", "missing IDPConfigCognito"),
+    }
+    if kind in providers and facts.context.counterpart is not None and facts.merged(providers[kind][0]) is None:
+        name, error = providers[kind]
+        reason = f"{kind} needs {facts.key(name)}"
+        yield facts.problem("conflict", "no-idp", "auth-type", reason, controller_error=error, related=(name,))
+    if facts.own("jwt-validation") and facts.own("auth-type") in providers:
+        yield facts.problem(
+            "conflict",
+            "jwt-and-auth",
+            "jwt-validation",
+            "cannot be combined with auth-type",
+            controller_error="authentication and jwt validation can't both be configured",
+            related=("auth-type",),
+        )
+
+
+def unused_backend_annotations(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`actions.X`, `conditions.X` and `transforms.X` for an X that no rule names."""
+    users = {
+        "actions.": (facts.context.action_backends, "no backend named {name} has the port use-annotation"),
+        "conditions.": (facts.context.backends, "no backend is named {name}"),
+        "transforms.": (facts.context.backends, "no backend is named {name}"),
+    }
+    for key in facts.annotations:
+        for stem, (names, reason) in users.items():
+            name = key.removeprefix(ALB_PREFIX + stem)
+            if name != key and names is not None and name not in names:
+                reason = "not used: " + reason.format(name=name)
+                yield facts.problem("no-effect", "unused-backend", key, reason, severity="info")
+
+
+# --- NLB rules --------------------------------------------------------------------------------------------------------
+
+
+def load_balancer_type(facts: Facts) -> Iterator[AnnotationProblem]:
+    name, target = NLB_STEM + "type", NLB_STEM + "nlb-target-type"
+    kind, load_balancer_class = facts.own(name), facts.context.load_balancer_class
+    if kind == "external" and load_balancer_class == "" and facts.owner not in ("controller", "auto-mode"):
+        if facts.own(target) not in ("instance", "ip"):
+            yield facts.problem(
+                "conflict",
+                "nobody-responsible",
+                name,
+                f"nobody makes a load balancer: it needs {facts.key(target)} instance or ip, or a loadBalancerClass",
+                suggested_key=target,
+                suggested_value=facts.context.target_type or "ip",
+                related=(target,),
+            )
+    elif kind == "nlb" and load_balancer_class:
+        yield facts.problem(
+            "no-effect",
+            "class-wins",
+            name,
+            f"not used: spec.loadBalancerClass {load_balancer_class} decides who makes the load balancer",
+            severity="info",
+        )
+    if kind == "nlb-ip" and facts.own(target) == "instance":
+        yield facts.problem("no-effect", "type-wins", target, "not used: type nlb-ip means ip targets", related=(name,))
+
+
+def nlb_ip_targets(facts: Facts) -> Iterator[AnnotationProblem]:
+    labels = NLB_STEM + "target-node-labels"
+    if facts.nlb_target_type == "ip" and facts.own(labels):
+        yield facts.problem("no-effect", "ip-targets", labels, "not used with ip targets: nodes are no targets")
+    if facts.nlb_target_type == "instance" and facts.own(NLB_STEM + "quic-enabled-ports"):
+        yield facts.problem(
+            "conflict",
+            "quic-instance",
+            NLB_STEM + "quic-enabled-ports",
+            "QUIC needs ip targets",
+            controller_error="QUIC protocol is not supported for Instance target types.",
+            related=(NLB_STEM + "nlb-target-type",),
+        )
+
+
+def nlb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.owner == "cloud-provider":
+        return
+    groups, managed = NLB_STEM + "security-groups", NLB_STEM + "manage-backend-security-group-rules"
+    own = parse_list(facts.own(groups) or "")
+    if own and truth(facts.own(NLB_STEM + "disable-nlb-sg")):
+        reason = "not used: disable-nlb-sg makes a load balancer without security groups"
+        yield facts.problem(
+            "no-effect", "security-groups-disabled", groups, reason, related=(NLB_STEM + "disable-nlb-sg",)
+        )
+    elif own:
+        for name in ("load-balancer-source-ranges", NLB_STEM + "security-group-prefix-lists"):
+            if facts.own(name):
+                yield facts.problem(
+                    "no-effect",
+                    "own-security-groups",
+                    name,
+                    "not used: with security-groups the controller manages no frontend security group",
+                    related=(groups,),
+                )
+    elif facts.own(managed) is not None and facts.context.load_balancer_has_security_groups:
+        yield facts.problem(
+            "no-effect",
+            "managed-security-group",
+            managed,
+            "not used: on a load balancer with managed security groups it is read together with security-groups only",
+            severity="info",
+            related=(groups,),
+        )
+
+
+def nlb_overridden(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Annotations that another one on the same Service replaces or switches off."""
+    per_group, proxy = NLB_STEM + "proxy-protocol-per-target-group", NLB_STEM + "proxy-protocol"
+    if facts.own(per_group) is not None and facts.own(proxy) is not None:
+        reason = f"not used: {proxy} switches proxy protocol on for all ports"
+        yield facts.problem("no-effect", "proxy-protocol", per_group, reason, related=(proxy,))
+    scheme, internal = facts.own(NLB_STEM + "scheme"), truth(facts.own(NLB_STEM + "internal"))
+    if (
+        scheme is not None
+        and internal is not None
+        and (scheme == "internal") != internal
+        and facts.owner == "controller"
+    ):
+        reason = f"not used: {NLB_STEM}scheme decides, and says {scheme}"
+        yield facts.problem("no-effect", "scheme-wins", NLB_STEM + "internal", reason, related=(NLB_STEM + "scheme",))
+    enabled = NLB_STEM + "access-log-enabled"
+    if facts.owner != "cloud-provider" and not truth(facts.own(enabled)):
+        for name in (NLB_STEM + "access-log-s3-bucket-name", NLB_STEM + "access-log-s3-bucket-prefix"):
+            if facts.own(name):
+                reason = f"not used without {enabled}"
+                yield facts.problem("no-effect", "no-access-log", name, reason, severity="info", related=(enabled,))
+
+
+def nlb_addresses(facts: Facts) -> Iterator[AnnotationProblem]:
+    if facts.owner == "cloud-provider":
+        return
+    scheme = facts.own(NLB_STEM + "scheme") or facts.context.scheme
+    if scheme is None and truth(facts.own(NLB_STEM + "internal")) is not None:
+        scheme = "internal" if truth(facts.own(NLB_STEM + "internal")) else "internet-facing"
+    for name, wanted, error in (
+        ("eip-allocations", "internet-facing", "EIP allocations can only be set for internet facing load balancers"),
+        ("private-ipv4-addresses", "internal", "private IPv4 addresses can only be set for internal load balancers"),
+    ):
+        if facts.own(NLB_STEM + name) is not None and scheme in ("internal", "internet-facing") and scheme != wanted:
+            reason = f"needs the scheme {wanted}, and it is {scheme}"
+            related = (NLB_STEM + "scheme",)
+            yield facts.problem("conflict", "scheme", NLB_STEM + name, reason, controller_error=error, related=related)
+    family = facts.own(NLB_STEM + "ip-address-type") or "ipv4"
+    related = (NLB_STEM + "ip-address-type",)
+    dualstack_only = {
+        "ipv6-addresses": "IPv6 addresses can only be set for dualstack load balancers",
+        "source-nat-ipv6-prefixes": (
+            "source-nat-ipv6-prefixes annotation can only be set for "
+            "Network Load Balancers using Dualstack IP address type."
+        ),
+    }
+    if facts.own(NLB_STEM + "enable-prefix-for-ipv6-source-nat") == "on":
+        dualstack_only["enable-prefix-for-ipv6-source-nat"] = (
+            "enable-prefix-for-ipv6-source-nat annotation is only applicable to "
+            "Network Load Balancers using Dualstack IP address type."
+        )
+    for name, error in dualstack_only.items():
+        if facts.own(NLB_STEM + name) is not None and family == "ipv4":
+            reason = "needs a dualstack load balancer"
+            yield facts.problem(
+                "conflict", "ip-family", NLB_STEM + name, reason, controller_error=error, related=related
+            )
+
+
+def nlb_tls(facts: Facts) -> Iterator[AnnotationProblem]:
+    certificate, protocol = NLB_STEM + "ssl-cert", NLB_STEM + "backend-protocol"
+    if parse_list(facts.own(certificate) or ""):
+        return
+    for name in (NLB_STEM + "ssl-ports", NLB_STEM + "ssl-negotiation-policy", NLB_STEM + "alpn-policy", protocol):
+        text = facts.own(name)
+        if text and (name != protocol or (text == "ssl" and facts.context.is_nlb is not False)):
+            reason = f"not used: without {certificate} there is no TLS listener"
+            yield facts.problem("no-effect", "no-certificate", name, reason, related=(certificate,))
+
+
+def nlb_backend_protocol(facts: Facts) -> Iterator[AnnotationProblem]:
+    text = facts.own(NLB_STEM + "backend-protocol")
+    if facts.context.is_nlb is False or facts.is_classic or facts.owner == "unknown":
+        return
+    if text is not None and text.lower() in ("http", "https"):
+        reason = "not used: a network load balancer forwards TCP whatever this says"
+        yield facts.problem("no-effect", "classic-only", NLB_STEM + "backend-protocol", reason, severity="info")
+
+
+def nlb_ports(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Annotations that name ports which the Service does not have."""
+    if facts.context.service_ports is None:
+        return
+    numbers = {str(port) for _, port in facts.context.service_ports}
+    known = numbers | {name for name, _ in facts.context.service_ports if name}
+    ssl_ports = NLB_STEM + "ssl-ports"
+    for name in (ssl_ports, NLB_STEM + "quic-enabled-ports", NLB_STEM + "proxy-protocol-per-target-group"):
+        unused = [item for item in parse_list(facts.own(name) or "") if item not in known]
+        if not unused or (facts.owner == "cloud-provider" and unused == ["*"]):
+            continue
+        reason = f"names {', '.join(unused)}, which is no port of the Service"
+        if name == ssl_ports and facts.owner in ("controller", "auto-mode"):
+            error = f"Unused port in ssl-ports annotation [{' '.join(unused)}]"
+            yield facts.problem("invalid-value", "service-port", name, reason, controller_error=error)
+        elif facts.owner != "unknown" or name != ssl_ports:
+            yield facts.problem("no-effect", "service-port", name, reason)
+    for key in facts.annotations:
+        yield from _templated_port(facts, key, numbers)
+
+
+_LISTENER_PROTOCOLS = ("TCP", "UDP", "TLS", "TCP_UDP", "QUIC", "TCP_QUIC")
+
+
+def _templated_port(facts: Facts, key: str, numbers: set[str]) -> Iterator[AnnotationProblem]:
+    spec = spec_for(key)
+    match = spec.pattern.fullmatch(key) if spec is not None and spec.pattern is not None else None
+    if spec is None or match is None or spec.prefix != SERVICE_PREFIX or "port" not in match.groupdict():
+        return
+    port, protocol = match["port"], match.groupdict().get("protocol", "TCP")
+    if protocol not in _LISTENER_PROTOCOLS:
+        meant = protocol.upper()
+        yield facts.problem(
+            "unknown-key",
+            "template",
+            key,
+            f"the listener protocol is one of {', '.join(_LISTENER_PROTOCOLS)}, in capitals",
+            suggested_key=f"{spec.prefix}{spec.stem}.{meant}-{port}" if meant in _LISTENER_PROTOCOLS else spec.key,
+        )
+    elif port not in numbers:
+        reason = f"not used: {port} is no port number of the Service"
+        yield facts.problem("no-effect", "service-port", key, reason)
+
+
+def classic_target_group_attributes(facts: Facts) -> Iterator[AnnotationProblem]:
+    name = NLB_STEM + "target-group-attributes"
+    if facts.is_classic and facts.own(name) is not None:
+        error = "target group annotations attribute is only supported for NLB"
+        reason = "a Classic load balancer has no target groups"
+        yield facts.problem("conflict", "classic", name, reason, controller_error=error)
+
+
+ALB_RULES: tuple[Rule, ...] = (
+    alb_interval_over_timeout,
+    alb_port_name,
+    alb_target_type_dependent,
+    authentication,
+)
+"""For an Ingress, and for a Service that is a backend of one."""
+
+INGRESS_RULES: tuple[Rule, ...] = (
+    frontend_interval_not_under_timeout,
+    grpc_needs_https,
+    ssl_redirect_listener,
+    tls_without_https_listener,
+    listener_attributes_of_a_listener,
+    alb_security_groups,
+    frontend_nlb_disabled,
+    unused_backend_annotations,
+)
+
+NLB_RULES: tuple[Rule, ...] = (
+    nlb_interval_not_under_timeout,
+    unused_with_tcp_check,
+    nlb_port_name,
+    load_balancer_type,
+    nlb_ip_targets,
+    nlb_security_groups,
+    nlb_overridden,
+    nlb_addresses,
+    nlb_tls,
+    nlb_backend_protocol,
+    nlb_ports,
+    classic_target_group_attributes,
+)
+"""For a Service that makes a load balancer."""
