@@ -48,7 +48,7 @@ def document(
     }
 
 
-def simple(user: dict[str, Any] | None = None, **cluster: Any) -> dict[str, Any]:
+def simple(user: Any = None, **cluster: Any) -> dict[str, Any]:
     """One context "dev" with one cluster and one user."""
     return document(
         {"dev": {"cluster": "c", "user": "u", "namespace": "shop"}},
@@ -173,7 +173,9 @@ def test_no_file_content_ends_in_a_traceback(content: bytes) -> None:
 
 
 _scalar = st.sampled_from([None, True, 7, "", "a", "true"])
-_value = _scalar | st.sampled_from([[], {}, [None], [{}], {"cluster": "a"}, {"server": 1}, {"a": {"a": []}}])
+_value: st.SearchStrategy[Any] = _scalar | st.sampled_from(
+    [[], {}, [None], [{}], {"cluster": "a"}, {"server": 1}, {"a": {"a": []}}]
+)
 
 
 @given(
@@ -509,7 +511,7 @@ def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-IN_POD = {"KUBERNETES_SERVICE_HOST": "10.100.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+IN_POD: dict[str, Any] = {"KUBERNETES_SERVICE_HOST": "10.100.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 def test_service_account_is_used_without_a_kubeconfig(service_account: Path) -> None:

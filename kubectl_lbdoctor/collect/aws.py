@@ -1,0 +1,241 @@
+"""The only module that reads through boto3.
+
+One generic call with the API's own operation names: paging, retries and error translation are the same for every
+operation, and the name in the code is the name in the IAM policy and in the evidence.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from typing import Any, overload
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.aws_session import AwsSession, credentials_error, import_sdk
+from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
+
+__all__ = ["AwsReader", "import_sdk"]
+
+CONNECT_TIMEOUT = 3.0
+READ_TIMEOUT = 10.0
+"""Seconds. A reachable endpoint accepts in milliseconds; the slowest describe calls answer in a few seconds."""
+
+MAX_ATTEMPTS = 4
+"""Times that one request is sent in all. Adaptive mode also slows the client down when AWS throttles."""
+
+MAX_CONNECTIONS = 16
+"""Connections per service: one per concurrent read of the collector (botocore's default is 10)."""
+
+# IAM action prefixes that differ from the name that requests are signed with
+# (https://docs.aws.amazon.com/service-authorization/latest/reference/).
+_IAM_PREFIX = {"tagging": "tag", "monitoring": "cloudwatch"}
+
+# https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html and
+# https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html; query APIs leave out the "Exception" suffix.
+_DENIED = {
+    "AccessDenied", "AuthorizationError", "NotAuthorized", "OperationNotPermitted", "UnauthorizedAccess",
+    "UnauthorizedOperation",
+}  # fmt: skip
+_CREDENTIALS = {
+    "AuthFailure", "ExpiredToken", "IncompleteSignature", "InvalidAccessKeyId", "InvalidClientTokenId",
+    "InvalidSignature", "InvalidToken", "MissingAuthenticationToken", "OptInRequired", "RequestExpired",
+    "SignatureDoesNotMatch", "UnrecognizedClient",
+}  # fmt: skip
+_THROTTLED = {
+    "BandwidthLimitExceeded", "EC2Throttled", "PriorRequestNotComplete", "RequestLimitExceeded", "RequestThrottled",
+    "SlowDown", "Throttled", "Throttling", "TooManyRequests",
+}  # fmt: skip
+_SERVER_SIDE = {"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable", "RequestTimeout"}
+
+# botocore exceptions about finding or renewing credentials, by name: not every botocore >= 1.35 has all of them.
+_CREDENTIAL_ERRORS = {
+    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound", "ConfigNotFound",
+    "ConfigParseError", "InvalidConfigError", "InfiniteLoopConfigError", "UnknownCredentialError",
+    "RefreshWithMFAUnsupportedError", "MetadataRetrievalError", "TokenRetrievalError", "NoAuthTokenError", "SSOError",
+    "SSOTokenLoadError", "UnauthorizedSSOTokenError", "LoginError", "LoginRefreshRequired", "LoginTokenLoadError",
+    "LoginInsufficientPermissions", "LoginAuthorizationCodeError", "UnknownTokenProviderError",
+}  # fmt: skip
+
+
+class AwsReader:
+    """Reads of one account and region; safe to use from many threads.
+
+    `calls` counts requests that were sent, retries included, by "service:Operation".
+    """
+
+    def __init__(
+        self,
+        session: AwsSession,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> None:
+        from botocore.config import Config
+
+        self.session = session
+        self.region = session.region
+        self.calls: Counter[str] = Counter()
+        self._read_timeout = read_timeout
+        self._config = Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"mode": "adaptive", "total_max_attempts": max_attempts},
+            max_pool_connections=MAX_CONNECTIONS,
+            user_agent_extra=f"kubectl-lbdoctor/{__version__}",
+        )
+        self._clients: dict[str, Any] = {}
+        self._creating = threading.Lock()
+        self._counting = threading.Lock()
+
+    def prepare(self, *services: str) -> None:
+        """Create clients early: an ec2 client takes 0.17 s, most of it parsing its service model."""
+        for service in services:
+            self._client(service)
+
+    @overload
+    def call(self, service: str, operation: str, result_key: None = None, **params: Any) -> dict[str, Any]: ...
+
+    @overload
+    def call(self, service: str, operation: str, result_key: str, **params: Any) -> list[Any]: ...
+
+    def call(
+        self, service: str, operation: str, result_key: str | None = None, **params: Any
+    ) -> dict[str, Any] | list[Any]:
+        """One operation with all its pages: `call("elbv2", "DescribeTargetGroups", "TargetGroups", Names=[…])`.
+
+        `service` is boto3's name, `operation` and `params` are the API's. With `result_key` the list under that key,
+        else the whole answer (its lists joined over all pages, without ResponseMetadata).
+
+        Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
+        Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list).
+        """
+        from botocore import xform_name
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client(service)
+            method = xform_name(operation)
+            if method not in client.meta.method_to_api_mapping:
+                raise ValueError(f"{service} has no operation {operation}")
+            if client.can_paginate(method):
+                answer = client.get_paginator(method).paginate(**params).build_full_result()
+            else:
+                answer = dict(getattr(client, method)(**params))
+                answer.pop("ResponseMetadata", None)
+        except ClientError as error:
+            raise self._refused(service, operation, error) from error
+        except BotoCoreError as error:
+            raise self._failed(service, operation, error) from error
+        if result_key is None:
+            return answer  # type: ignore[no-any-return]
+        value = answer.get(result_key, [])
+        if not isinstance(value, list):
+            raise TypeError(f"{service}:{operation}: {result_key} is no list")
+        return value
+
+    def permission(self, service: str, operation: str) -> str:
+        """The IAM action of an operation: "elasticloadbalancing:DescribeTargetHealth"."""
+        name = str(self._client(service).meta.service_model.signing_name)
+        return f"{_IAM_PREFIX.get(name, name)}:{operation}"
+
+    def _client(self, service: str) -> Any:
+        """The client for one service. boto3 sessions are not thread-safe, so clients are created one at a time."""
+        from botocore.exceptions import BotoCoreError
+
+        client = self._clients.get(service)
+        if client is not None:
+            return client
+        with self._creating:
+            if service not in self._clients:
+                try:
+                    client = self.session.session.client(service, region_name=self.region, config=self._config)
+                except (BotoCoreError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is no URL
+                    raise self._failed(service, "", error) from error
+                client.meta.events.register("before-send", self._count)
+                self._clients[service] = client
+            return self._clients[service]
+
+    def _count(self, event_name: str, **_ignored: Any) -> None:
+        """botocore's "before-send.<service id>.<Operation>" event, once for each request."""
+        service_id, _, operation = event_name.removeprefix("before-send.").rpartition(".")
+        service = {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
+        with self._counting:
+            self.calls[f"{service}:{operation}"] += 1
+
+    # --- What went wrong ---
+
+    def _refused(self, service: str, operation: str, error: Any) -> LbdoctorError:
+        """Our error for an error code that AWS answered with."""
+        details = error.response.get("Error") or {}
+        code = str(details.get("Code") or "")
+        said = _shortened(str(details.get("Message") or ""))
+        what = f"{service}:{operation}"
+        base = code.removeprefix("Client.").removesuffix("Exception")
+        if base in _DENIED or base.startswith("AccessDenied"):
+            return self._denied(service, operation, said)
+        if base in _CREDENTIALS:
+            return NoCredentials(
+                f"AWS does not accept the credentials{self._profile_note()} ({what}: {code}: {said})",
+                f"check with: aws sts get-caller-identity{self._profile_option()}; "
+                "expired ones are renewed with aws sso login or by your own sign-in",
+            )
+        if base in _THROTTLED:
+            tried = f"{code} after {self._attempts(error)} attempts"
+            return ReadFailed(f"{what} was throttled ({tried})", "try again in a minute")
+        status = (error.response.get("ResponseMetadata") or {}).get("HTTPStatusCode", 0)
+        if base in _SERVER_SIDE or status >= 500:
+            return ReadFailed(f"{what} failed inside AWS ({code or status}: {said or 'no explanation'})")
+        return AwsApiError(f"{what} failed: {code}: {said or 'no explanation'}", code)
+
+    def _denied(self, service: str, operation: str, said: str) -> ReadDenied:
+        named = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9]+)", said)
+        permission = named.group(1) if named else self.permission(service, operation)
+        who = re.search(r"(arn:aws[a-z-]*:(?:iam|sts)::\d*:\S+?)(?= is not authorized|[\s,;]|$)", said)
+        principal = who.group(1) if who else f"the AWS identity{self._profile_note()}"
+        if "explicit deny" in said:
+            policy = re.search(r"explicit deny in an? ([a-z ]+policy|permissions boundary)", said)
+            hint = f"{policy.group(1) if policy else 'a policy'} denies it; allowing it elsewhere does not help"
+        else:
+            hint = f"allow {permission} (kubectl lbdoctor policy iam prints the whole policy)"
+        return ReadDenied(f"{principal} may not call {permission}: {said or 'access denied'}", permission, hint)
+
+    def _failed(self, service: str, operation: str, error: Exception) -> LbdoctorError:
+        """Our error for what botocore itself raises: no credentials, no connection, no answer."""
+        kind = type(error).__name__
+        what = f"{service}:{operation}" if operation else f"the {service} client"
+        text = " ".join(str(error).split())
+        if kind in _CREDENTIAL_ERRORS:
+            return credentials_error(error, self.session.profile)
+        if kind in ("ReadTimeoutError", "ResponseStreamingError", "IncompleteReadError", "ConnectionClosedError"):
+            if kind == "ReadTimeoutError":
+                return ReadFailed(f"{what} timed out after {self._read_timeout:g}s")
+            return ReadFailed(f"{what} failed: the connection broke: {text}")
+        if kind in ("EndpointConnectionError", "ConnectTimeoutError", "SSLError", "ProxyConnectionError"):
+            return Unreachable(
+                f"AWS cannot be reached for {what}: {text}",
+                "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL" + self._region_note(),
+            )
+        if kind in ("UnknownEndpointError", "InvalidRegionError", "EndpointResolutionError", "UnknownRegionError"):
+            return Unreachable(f"AWS cannot be reached for {what}: {text}", "check --region" + self._region_note())
+        return ReadFailed(f"{what} failed: {kind}: {text}")
+
+    def _profile_option(self) -> str:
+        return f" --profile {self.session.profile}" if self.session.profile else ""
+
+    def _profile_note(self) -> str:
+        if self.session.profile:
+            return f" of profile {self.session.profile!r}"
+        return f" ({self.session.profile_source})" if self.session.profile_source else ""
+
+    def _region_note(self) -> str:
+        return f"; the region {self.region} comes from {self.session.region_source}"
+
+    def _attempts(self, error: Any) -> int:
+        return int((error.response.get("ResponseMetadata") or {}).get("RetryAttempts", 0)) + 1
+
+
+def _shortened(message: str) -> str:
+    """AWS's message on one line, without the kilobyte of base64 that EC2 adds to a denial."""
+    return " ".join(re.sub(r"Encoded authorization failure message: \S+", "", message).split())

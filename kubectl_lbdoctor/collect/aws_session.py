@@ -1,0 +1,171 @@
+"""As whom and where AWS is asked: one boto3 session, and the record of why it is this profile and this region.
+
+The cluster's own kubeconfig usually knows both better than the shell does: somebody with ten accounts has one
+`AWS_PROFILE` set and another one in the `aws eks get-token` arguments of the cluster that is being diagnosed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kubectl_lbdoctor.collect.aws_hints import AwsHints
+from kubectl_lbdoctor.errors import NoCredentials
+
+if TYPE_CHECKING:
+    import boto3
+
+PROFILES_SHOWN = 10
+"""Known profiles that an error about an unknown one lists."""
+
+
+@dataclass(frozen=True)
+class AwsOptions:
+    """--profile, --region and --no-aws as typed; an empty string means that the flag was not given."""
+
+    profile: str = ""
+    region: str = ""
+    no_aws: bool = False
+
+
+@dataclass(frozen=True)
+class AwsSession:
+    """A boto3 session whose credentials were found (not yet used), with the origin of what it uses.
+
+    `profile` is "" when boto3's own chain gives the credentials; `profile_source` then says which part of it did
+    (botocore's name: "env", "iam-role", "assume-role-with-web-identity", …).
+    """
+
+    session: boto3.Session = field(repr=False, compare=False)
+    region: str
+    region_source: str
+    profile: str
+    profile_source: str
+
+
+def import_sdk() -> None:
+    """Pay for the import of boto3 at a time of the caller's choice."""
+    import boto3  # noqa: F401
+
+
+def open_session(
+    options: AwsOptions,
+    hints: AwsHints,
+    node_region: Callable[[], str | None],
+    environ: Mapping[str, str],
+) -> AwsSession:
+    """The session for the flags, what the kubeconfig says, the nodes' region and boto3's own chain, in that order.
+
+    `node_region` is only called when neither flag nor kubeconfig names a region. Credentials are looked up but not
+    used: whether AWS accepts them shows at the first call.
+
+    Raises NoCredentials when AWS cannot be asked: switched off, unknown profile, no credentials, no region.
+    """
+    if options.no_aws:
+        raise NoCredentials("AWS was not asked because of --no-aws")
+    import boto3
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
+
+    profile, profile_source = options.profile, "--profile"
+    keys: dict[str, str] = {}
+    if not profile:
+        profile, profile_source = hints.profile, hints.profile_source
+    if not profile and hints.env.get("AWS_ACCESS_KEY_ID"):
+        keys = _static_keys(hints.env)
+        profile_source = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
+    if not profile and not keys:
+        profile_source = "AWS_PROFILE" if environ.get("AWS_PROFILE") else ""
+
+    core = botocore.session.Session(profile=profile or None)
+    for variable, name in (
+        ("config_file", "AWS_CONFIG_FILE"),
+        ("credentials_file", "AWS_SHARED_CREDENTIALS_FILE"),
+        ("ca_bundle", "AWS_CA_BUNDLE"),
+    ):
+        if hints.env.get(name):
+            core.set_config_variable(variable, hints.env[name])
+    named = profile or environ.get("AWS_PROFILE", "")
+    try:
+        if named and named not in core.available_profiles:
+            raise _unknown_profile(named, profile_source, core.available_profiles)
+        session = boto3.Session(botocore_session=core, **keys)
+        region, region_source = _region(options, hints, node_region, environ, session)
+        if options.region or region:
+            core.set_config_variable("region", region)
+        credentials = session.get_credentials()
+    except (BotoCoreError, OSError) as error:  # OSError: the command of a credential_process is missing
+        raise credentials_error(error, named) from error
+    if credentials is None:
+        raise NoCredentials(
+            "there are no AWS credentials: no profile is named by --profile or the kubeconfig, and boto3 found none",
+            "pass --profile NAME, or sign in (aws sso login, aws configure); --no-aws leaves AWS out",
+        )
+    if not region:
+        raise NoCredentials(
+            "the AWS region is not known: --region, the kubeconfig, the nodes and the AWS configuration do not name it",
+            "pass --region, for example --region us-west-2",
+        )
+    return AwsSession(
+        session=session,
+        region=region,
+        region_source=region_source,
+        profile=named if not keys else "",
+        profile_source=profile_source or str(getattr(credentials, "method", "")),
+    )
+
+
+def _region(
+    options: AwsOptions,
+    hints: AwsHints,
+    node_region: Callable[[], str | None],
+    environ: Mapping[str, str],
+    session: Any,
+) -> tuple[str, str]:
+    """The region and where it comes from, ("", "") when nothing names one."""
+    if options.region:
+        return options.region, "--region"
+    if hints.region:
+        return hints.region, hints.region_source
+    from_nodes = node_region()
+    if from_nodes:
+        return from_nodes, "node label topology.kubernetes.io/region"
+    if environ.get("AWS_REGION"):  # the AWS CLI and EKS pod identity use it, boto3 alone does not
+        return environ["AWS_REGION"], "AWS_REGION"
+    return (session.region_name, "AWS configuration") if session.region_name else ("", "")
+
+
+def _static_keys(env: Mapping[str, str]) -> dict[str, str]:
+    names = {
+        "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+        "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+        "aws_session_token": "AWS_SESSION_TOKEN",
+    }
+    return {argument: env[name] for argument, name in names.items() if env.get(name)}
+
+
+def _unknown_profile(profile: str, source: str, known: list[str]) -> NoCredentials:
+    names = ", ".join(sorted(known)[:PROFILES_SHOWN])
+    return NoCredentials(
+        f"the AWS profile {profile!r} (from {source}) does not exist on this machine; known: {names or 'none'}",
+        f"pass --profile NAME, or create it with: aws configure --profile {profile}",
+    )
+
+
+def credentials_error(error: Exception, profile: str = "") -> NoCredentials:
+    """Our error for a botocore exception about finding or renewing credentials, with what to do about it."""
+    kind = type(error).__name__
+    option = f" --profile {profile}" if profile else ""
+    text = " ".join(str(error).split())
+    if "SSO" in kind or "sso" in text.lower() or kind in ("TokenRetrievalError", "NoAuthTokenError"):
+        return NoCredentials(
+            f"the AWS single sign-on session has expired or is missing: {text}", f"sign in with: aws sso login{option}"
+        )
+    if kind.startswith("Login"):
+        return NoCredentials(
+            f"the AWS login session has expired or is missing: {text}", f"sign in with: aws login{option}"
+        )
+    return NoCredentials(
+        f"the AWS credentials cannot be used: {text}", f"check with: aws sts get-caller-identity{option}"
+    )
