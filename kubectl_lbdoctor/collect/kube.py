@@ -105,7 +105,8 @@ class _OutOfTime(Exception):
 class KubeReader:
     """Reads of one cluster; safe to use from many threads.
 
-    `calls` counts the requests sent by verb and resource ("list pods"), `bytes_received` what came over the wire.
+    `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
+    (after decompression).
     Besides the errors that its methods name, every read raises CouldNotRun when the server does not accept the
     credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed.
     """
@@ -123,7 +124,7 @@ class KubeReader:
 
         self.context = context
         self.calls: Counter[str] = Counter()
-        self.bytes_received = 0
+        self.bytes_read = 0
         self._attempts = attempts
         self._sleep = sleep
         self._timeout = context.request_timeout
@@ -143,7 +144,7 @@ class KubeReader:
         Raises ApiMissing when the cluster has no such API, so that a missing CRD is not taken for a missing object.
         """
         answer = self._request("get", path, params)
-        if answer.status == 404 and _status_document(answer) is not None:
+        if answer.status == 404 and not _is_api_missing(answer):
             return None
         return self._document("get", path, answer)
 
@@ -224,22 +225,21 @@ class KubeReader:
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
+        headers = self._headers(as_text=max_bytes is not None)
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         try:
             response = self._pool.request(
                 "GET",
                 url,
-                headers=self._headers(as_text=max_bytes is not None),
+                headers=headers,
                 timeout=urllib3.Timeout(total=self._timeout),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
-            try:
-                body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)
-            finally:
-                with self._counting:
-                    self.bytes_received += response.tell()
+            body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)
+            with self._counting:
+                self.bytes_read += len(body)
             return _Answer(response.status, response.headers, body, truncated)
         except urllib3.exceptions.ProtocolError as error:
             if last:
@@ -247,8 +247,6 @@ class KubeReader:
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except LbdoctorError:
-            raise
         except (urllib3.exceptions.HTTPError, _OutOfTime, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
@@ -260,7 +258,16 @@ class KubeReader:
         if not as_text:
             headers["Accept-Encoding"] = "gzip"
         with self._authenticating:  # the token hook may run an exec plugin: once, not once per thread
-            for setting in self.context.configuration.auth_settings().values():
+            try:
+                settings = self.context.configuration.auth_settings()
+            except LbdoctorError:
+                raise
+            except Exception as error:  # the package's own hooks (service account, oidc) raise what they meet
+                raise CouldNotRun(
+                    f"the credentials of {self._as_whom()} cannot be renewed: {type(error).__name__}: {error}",
+                    "check that kubectl works in the same place",
+                ) from error
+            for setting in settings.values():
                 if setting["in"] == "header" and setting["value"]:
                     headers[setting["key"]] = setting["value"]
         for name, value in self.context.headers:
@@ -291,11 +298,9 @@ class KubeReader:
         """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
         action = permission_of(verb, path)
         said = _said(answer)
-        if answer.status == 404:
-            document = _status_document(answer)
-            if verb == "list" or document is None:
-                parsed = ApiPath.parse(path)
-                raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
+        if answer.status == 404 and (verb == "list" or _is_api_missing(answer)):
+            parsed = ApiPath.parse(path)
+            raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
         if answer.status == 403:
             permission, hint = action, f"check with: {self._can_i(verb, path)}"
             impersonated = re.search(r'cannot impersonate resource "([^"]+)"', said)
@@ -366,6 +371,9 @@ class KubeReader:
                 f"TLS with the API server {server} failed: {_inner(error)}",
                 "was the cluster created anew? renew the kubeconfig with: aws eks update-kubeconfig --name CLUSTER",
             )
+        if isinstance(error, ValueError) and not isinstance(error, exceptions.HTTPError):
+            # http.client shows the whole header in its message, and that header may be the token.
+            return ReadFailed(f"could not {action}: the token or another header holds characters that HTTP forbids")
         return ReadFailed(f"could not {action}: {type(error).__name__}: {error}")
 
     def _as_whom(self) -> str:
@@ -428,9 +436,18 @@ def _retry_after(answer: _Answer) -> float | None:
     return float(value) if value.isascii() and value.isdigit() else None
 
 
+def _is_api_missing(answer: _Answer) -> bool:
+    """Whether a 404 means that nothing serves the path, not that the object is absent.
+
+    Seen on a 1.34 API server: the plain text "404 page not found" for an unknown group, and for an unknown resource or
+    version of a custom group; a Status with the message below, naming no object, for one of a built-in group.
+    """
+    document = _status_document(answer)
+    return document is None or document.get("message") == "the server could not find the requested resource"
+
+
 def _status_document(answer: _Answer) -> dict[str, Any] | None:
-    """The `Status` object of a refusal. A path that no API serves is answered with plain text instead:
-    "404 page not found" (k8s.io/apiserver, the mux's NotFound handler)."""
+    """The `Status` object that the API server refuses with; None when something else answered."""
     import orjson
 
     try:

@@ -224,6 +224,9 @@ def test_missing_api_is_not_a_missing_object(api: Api, reader: KubeReader) -> No
         reader.get(f"{TGBS}/web")
     with pytest.raises(ApiMissing):
         list(reader.list(TGBS))
+    api.sequence(status(404, "the server could not find the requested resource", "NotFound"))
+    with pytest.raises(ApiMissing):
+        reader.get("/apis/apps/v1/namespaces/shop/nosuchkind/web")
     api.sequence(status(404, 'targetgroupbindings.elbv2.k8s.aws "web" not found', "NotFound"))
     assert reader.get(f"{TGBS}/web") is None
 
@@ -291,12 +294,12 @@ def test_headers(api: Api, context_for: Callable[..., KubeContext]) -> None:
     assert request.query == {"pretty": "false", "n": "1"}
 
 
-def test_gzip_and_bytes_on_the_wire(api: Api, reader: KubeReader) -> None:
+def test_gzip_and_counted_bytes(api: Api, reader: KubeReader) -> None:
     body = gzip.compress(json.dumps({"x": "y" * 5000}).encode())
     api.sequence(Response(body, headers={"Content-Encoding": "gzip"}))
     assert (reader.get(f"{PODS}/a") or {})["x"] == "y" * 5000
     assert api.requests[0].headers["Accept-Encoding"] == "gzip"
-    assert reader.bytes_received == len(body)
+    assert reader.bytes_read == len(gzip.decompress(body))
 
 
 def test_threads_share_connections(api: Api, reader: KubeReader) -> None:
@@ -326,6 +329,20 @@ def test_token_hook_is_asked_for_each_request(api: Api, context_for: Callable[..
     reader.get("/version")
     reader.get("/version")
     assert [request.headers["Authorization"] for request in api.requests] == ["Bearer one", "Bearer two"]
+
+
+def test_token_that_cannot_be_renewed_or_sent(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    context = context_for(api.url, user={"token": "se\ncret"})
+    with pytest.raises(ReadFailed, match="holds characters that HTTP forbids") as caught:
+        KubeReader(context).get("/version")
+    assert "cret" not in str(caught.value)
+
+    def broken(configuration: Any) -> None:
+        raise FileNotFoundError("token")
+
+    context.configuration.refresh_api_key_hook = broken
+    with pytest.raises(CouldNotRun, match="credentials of context 'dev' cannot be renewed: FileNotFoundError: token"):
+        KubeReader(context).get("/version")
 
 
 # --- Text ---
