@@ -1,0 +1,3 @@
+module lbdlab/app
+
+go 1.24
