@@ -37,6 +37,10 @@ class _Merged:
     explains: list[str] = field(default_factory=list)
     folded: bool = False
 
+    @property
+    def severity(self) -> Severity:
+        return self.finding.severity or self.spec.severity
+
 
 def correlate(catalogue: Catalogue, routes: Iterable[Route], results: Iterable[CheckResult]) -> tuple[Diagnosis, ...]:
     """The root causes, worst and most certain first."""
@@ -47,7 +51,7 @@ def correlate(catalogue: Catalogue, routes: Iterable[Route], results: Iterable[C
     roots = [m for m in merged if not m.folded]
     roots.sort(
         key=lambda m: (
-            m.spec.severity.order,
+            m.severity.order,
             m.finding.confidence.order,
             m.spec.symptom,
             -len(m.finding.targets),
@@ -117,7 +121,7 @@ def _fold(merged: list[_Merged]) -> None:
             if cause is symptom or cause.folded or not cause.routes & symptom.routes:
                 continue
             declared = symptom.spec.code in cause.spec.explains
-            generic = symptom.spec.symptom and cause.spec.severity is Severity.ERROR and not cause.spec.symptom
+            generic = symptom.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
             if declared or generic:
                 if symptom.spec.code not in cause.explains:
                     cause.explains.append(symptom.spec.code)
@@ -135,7 +139,7 @@ def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagno
     return Diagnosis(
         rank=rank,
         finding=entry.finding,
-        severity=entry.spec.severity,
+        severity=entry.severity,
         title=entry.spec.title,
         message=entry.spec.render(entry.finding),
         affects=tuple(affected),

@@ -320,6 +320,7 @@ def application_answers_5xx(route: Route) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=_ANSWER_READS,
+    explains=("LBD301", "LBD302"),
     fix="healthcheck-protocol",
 )
 def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:

@@ -46,6 +46,7 @@ START_REASONS = frozenset(
 STUCK_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"})
 # A pod younger than this without any complaint is starting, not failing.
 STARTING_SECONDS = 30
+NO_ANSWER = "no event says how (events expire after an hour)"
 
 _READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES)
 _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
@@ -145,7 +146,7 @@ def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
         allowed = probe.initial_delay + probe.period * probe.failure_threshold + STARTING_SECONDS
         if complaint is None and status.state == "running" and route.age(status.since) < allowed:
             continue
-        answer = complaint.message if complaint is not None else "no event says how (events expire after an hour)"
+        answer = complaint.message if complaint is not None else NO_ANSWER
         answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(
             f"{kind.capitalize()} probe errored: "
         )
@@ -203,23 +204,22 @@ def _findings(route: Route, code: str) -> Iterator[Finding]:
     grouped: dict[tuple[ObjectRef, tuple[tuple[str, str], ...]], list[tuple[Pod, PodProblem]]] = defaultdict(list)
     for pod, problem in problems(route):
         if problem.code == code:
-            grouped[(owner_of(route, pod), tuple(sorted(problem.params.items())))].append((pod, problem))
+            # A probe's answer may be known of one pod and expired for the next: it does not make them two causes.
+            key = tuple(sorted(item for item in problem.params.items() if item[0] != "answer"))
+            grouped[(owner_of(route, pod), key)].append((pod, problem))
     total = len(route.matching_pods()) if grouped else 0
-    for (owner, params), members in grouped.items():
+    for (owner, _), members in grouped.items():
+        params = max((problem.params for _, problem in members), key=lambda p: p.get("answer", "") != NO_ANSWER)
         names = [pod.meta.name for pod, _ in members]
         yield Finding(
             code,
             owner,
-            params={**dict(params), "pods": f"{len(members)} of {total} pods"},
+            params={**params, "pods": f"{len(members)} of {total} pods"},
             evidence=tuple(problem.evidence for _, problem in members[:3]),
             confirm=(
                 kubectl("describe", "pod", names[0], namespace=route.namespace),
                 *(
-                    (
-                        kubectl(
-                            "logs", names[0], "-c", dict(params)["container"], "--previous", namespace=route.namespace
-                        ),
-                    )
+                    (kubectl("logs", names[0], "-c", params["container"], "--previous", namespace=route.namespace),)
                     if code == "LBD403"
                     else ()
                 ),

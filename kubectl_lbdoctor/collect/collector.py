@@ -27,7 +27,7 @@ from kubectl_lbdoctor.errors import (
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.model.join import ingress_group, routes
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
 
@@ -39,7 +39,12 @@ WORKERS = 16
 # DescribeTargetGroups and DescribeLoadBalancers take at most 20 names or ARNs a call (ELBv2 API reference).
 ELB_BATCH = 20
 
+# The chart's label; a controller that was installed otherwise is found by its image or its arguments.
 CONTROLLER_SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
+CONTROLLER_IMAGE = "aws-load-balancer-controller"
+# Bounds of one controller pod's log: an hour of normal work fits, and a verbose one cannot hold up the diagnosis.
+LOG_LINES = 2000
+LOG_BYTES = 1 << 20
 
 
 class Kube(Protocol):
@@ -48,6 +53,8 @@ class Kube(Protocol):
     def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
 
     def list(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> Iterator[dict[str, Any]]: ...
+
+    def text(self, path: str, params: Mapping[str, str | int | bool] | None = None, max_bytes: int = ...) -> str: ...
 
 
 class Aws(Protocol):
@@ -131,6 +138,7 @@ class Collector:
             for namespace in dict.fromkeys(subject.namespace for subject in plan.subjects)
         }
         cluster = self._cluster(pool, plan)
+        controller = pool.submit(self._controller, plan)
         aws_reader, aws_reason = self._aws(plan, cluster.get("nodes"))
         snapshot = Snapshot(
             taken_at=plan.taken_at,
@@ -140,8 +148,13 @@ class Collector:
         )
         self._require_subjects(snapshot)
         self._progress("reading AWS")
+        # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
+        cluster_facts = ClusterFacts(**_results(cluster))
+        snapshot = replace(snapshot, cluster=cluster_facts)
+        grouped = self._group_ingresses(pool, plan, snapshot)
         facts = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
-        snapshot = replace(snapshot, cluster=ClusterFacts(**_results(cluster)), aws=facts)
+        cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
+        snapshot = replace(snapshot, cluster=cluster_facts, aws=facts)
         return replace(snapshot, context=_completed(snapshot))
 
     # ---- Kubernetes
@@ -184,6 +197,8 @@ class Collector:
             attribute = {"ingresses": "ingresses", "services": "services"}.get(resource, "bindings")
             if subject.namespace == namespace and attribute in futures:
                 futures[attribute] = pool.submit(self._with_single, futures[attribute], subject)
+        if reads.NAMESPACES in plan.reads:
+            futures["namespace"] = pool.submit(self._namespace_object, namespace)
         if reads.WORKLOADS in plan.reads:
             parts = [
                 pool.submit(
@@ -196,6 +211,117 @@ class Collector:
             ]
             futures["workloads"] = pool.submit(_joined, parts)
         return futures
+
+    def _namespace_object(self, name: str) -> Fact[k8s.Namespace | None]:
+        path = api_path("v1", "namespaces", name=name)
+        fact = attempt(reads.NAMESPACES, path, lambda: self._kube.get(path))
+        return fact.map(lambda raw: convert_kube.namespace(raw) if raw is not None else None)
+
+    def _controller(self, plan: Plan) -> dict[str, Any]:
+        """The controllers with their pods, logs, identity and webhooks: each step needs the one before."""
+        found: dict[str, Any] = {}
+        if reads.CONTROLLER not in plan.reads:
+            return found
+        controllers = self._controllers()
+        found["controllers"] = controllers
+        homes = {(c.meta.namespace, c.meta.name): c for c in controllers.peek() or ()}
+        pods: list[k8s.Pod] = []
+        listed: Fact[tuple[k8s.Pod, ...]] = Fact.known(reads.CONTROLLER_PODS, ())
+        for (namespace, _), deployment in homes.items():
+            selector = ",".join(f"{k}={v}" for k, v in sorted(deployment.selector.items()))
+            fact = self._list(
+                reads.CONTROLLER_PODS,
+                api_path("v1", "pods", namespace),
+                lambda raw: convert_kube.pod(raw, with_args=True),
+                labelSelector=selector,
+            )
+            listed = fact if not fact.is_known else listed
+            pods += fact.peek() or ()
+        found["controller_pods"] = Fact.known(reads.CONTROLLER_PODS, tuple(pods)) if listed.is_known else listed
+        if reads.CONTROLLER_LOGS in plan.reads:
+            found["controller_logs"] = {
+                p.meta.key: self._log(p) for p in pods if any(s.started or s.restarts for s in p.statuses)
+            }
+        if reads.SERVICE_ACCOUNTS in plan.reads:
+            accounts = {(c.meta.namespace, c.service_account or "default") for c in homes.values()}
+            found["service_accounts"] = {
+                f"{ns}/{name}": self._service_account(ns, name) for ns, name in sorted(accounts)
+            }
+        if reads.WEBHOOKS in plan.reads:
+            webhooks = self._webhooks()
+            found["webhooks"] = webhooks
+            targets = sorted({(w.service_namespace, w.service_name) for w in webhooks.peek() or ()})
+            slices: list[k8s.EndpointSlice] = []
+            answer: Fact[tuple[k8s.EndpointSlice, ...]] = Fact.known(reads.WEBHOOK_SLICES, ())
+            for namespace, name in targets:
+                fact_slices = self._list(
+                    reads.WEBHOOK_SLICES,
+                    api_path("discovery.k8s.io/v1", "endpointslices", namespace),
+                    convert_kube.endpoint_slice,
+                    labelSelector=f"kubernetes.io/service-name={name}",
+                )
+                answer = fact_slices if not fact_slices.is_known else answer
+                slices += fact_slices.peek() or ()
+            found["webhook_slices"] = Fact.known(reads.WEBHOOK_SLICES, tuple(slices)) if answer.is_known else answer
+        return found
+
+    def _controllers(self) -> Fact[tuple[k8s.Workload, ...]]:
+        """Controller Deployments of all namespaces: by the chart's label, else by image among all Deployments."""
+        path = api_path("apps/v1", "deployments")
+
+        def convert(raw: dict[str, Any]) -> k8s.Workload:
+            return convert_kube.workload(raw, "Deployment", with_args=True)
+
+        labelled = self._list(reads.CONTROLLER, path, convert, labelSelector=CONTROLLER_SELECTOR)
+        if not labelled.is_known or labelled.peek():
+            return labelled
+
+        def read() -> tuple[k8s.Workload, ...]:
+            # Only the image is looked at before anything is kept: a large cluster has thousands of Deployments.
+            return tuple(convert(raw) for raw in self._kube.list(path) if _runs_controller(raw))
+
+        return attempt(reads.CONTROLLER, path, read)
+
+    def _log(self, pod: k8s.Pod) -> Fact[str]:
+        path = api_path("v1", "pods", pod.meta.namespace, pod.meta.name) + "/log"
+        serving = pod.serving_containers()
+        own = next((c for c in serving if CONTROLLER_IMAGE in c.image), serving[0] if serving else None)
+        params: dict[str, str | int | bool] = {"tailLines": LOG_LINES}
+        if own is not None:
+            params["container"] = own.name
+            status = next((s for s in pod.statuses if s.name == own.name), None)
+            if status is not None and status.state != "running" and status.restarts:
+                params["previous"] = True  # A crash loop says why in the log of the run that ended.
+        return attempt(reads.CONTROLLER_LOGS, pod.meta.key, lambda: self._kube.text(path, params, LOG_BYTES))
+
+    def _service_account(self, namespace: str, name: str) -> Fact[k8s.ServiceAccount | None]:
+        path = api_path("v1", "serviceaccounts", namespace, name)
+        fact = attempt(reads.SERVICE_ACCOUNTS, path, lambda: self._kube.get(path))
+        return fact.map(lambda raw: convert_kube.service_account(raw) if raw is not None else None)
+
+    def _webhooks(self) -> Fact[tuple[k8s.WebhookConfiguration, ...]]:
+        """Webhooks of the controller: their names end in its API group, whatever the release is called."""
+
+        def read() -> tuple[k8s.WebhookConfiguration, ...]:
+            found: list[k8s.WebhookConfiguration] = []
+            for resource in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+                for raw in self._kube.list(api_path("admissionregistration.k8s.io/v1", resource)):
+                    found += (w for w in convert_kube.webhooks(raw) if w.name.endswith(".elbv2.k8s.aws"))
+            return tuple(found)
+
+        return attempt(reads.WEBHOOKS, "cluster", read)
+
+    def _group_ingresses(self, pool: ThreadPoolExecutor, plan: Plan, snapshot: Snapshot) -> dict[str, Future[Any]]:
+        """Ingresses of all namespaces, only where a subject shares its load balancer with others."""
+        grouped = any(
+            ingress_group(ingress, snapshot)
+            for route in routes(snapshot)
+            if (ingress := route.ingress.peek()) is not None
+        )
+        if not grouped or reads.ALL_INGRESSES not in plan.reads:
+            return {}
+        path = api_path("networking.k8s.io/v1", "ingresses")
+        return {"group_ingresses": pool.submit(self._list, reads.ALL_INGRESSES, path, convert_kube.ingress)}
 
     def _with_single(self, listing: Future[Fact[tuple[Any, ...]]], subject: ObjectRef) -> Fact[tuple[Any, ...]]:
         """The list; where only listing is denied, the one object by its name (a common half of permissions)."""
@@ -276,6 +402,7 @@ class Collector:
             return _nothing_asked(arns, hosts, reason)
         elb = _Elb(reader, plan.reads)
         health = {arn: pool.submit(elb.target_health, arn) for arn in arns}
+        group_attributes = {arn: pool.submit(elb.group_attributes, arn) for arn in arns}
         balancers = {host: pool.submit(elb.load_balancer_by_host, host) for host in hosts}
         groups: dict[str, Fact[aws.TargetGroup | None]] = {}
         for found in [pool.submit(elb.target_groups, batch) for batch in _batches(arns)]:
@@ -294,6 +421,7 @@ class Collector:
         for batch in _batches(list(dict.fromkeys(more))):
             table.update(elb.load_balancers_by_arn(batch))
         balancer_arns = sorted({lb.arn for fact in table.values() if (lb := fact.peek()) is not None})
+        balancer_attributes = {arn: pool.submit(elb.balancer_attributes, arn) for arn in balancer_arns}
         listeners = dict(zip(balancer_arns, pool.map(elb.listeners, balancer_arns), strict=True))
         # Only an Application Load Balancer's listeners have rules beside their default action.
         routed = [
@@ -311,6 +439,8 @@ class Collector:
             rules=rules,
             target_groups=groups,
             target_health={arn: future.result() for arn, future in health.items()},
+            group_attributes={arn: future.result() for arn, future in group_attributes.items()},
+            balancer_attributes={arn: future.result() for arn, future in balancer_attributes.items()},
         )
 
 
@@ -387,6 +517,20 @@ class _Elb:
         found = self._read(reads.LOAD_BALANCERS, arns[0], lambda: _or_absent(read, "LoadBalancerNotFound") or {})
         return {arn: found.map(lambda table, arn=arn: table.get(arn)) for arn in arns}  # type: ignore[misc]
 
+    def group_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
+        def read() -> Mapping[str, str]:
+            raw = self._reader.call("elbv2", "describe_target_group_attributes", "Attributes", TargetGroupArn=arn)
+            return convert_aws.attributes(raw)
+
+        return self._read(reads.TARGET_GROUP_ATTRIBUTES, arn, lambda: _or_absent(read, "TargetGroupNotFound") or {})
+
+    def balancer_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
+        def read() -> Mapping[str, str]:
+            raw = self._reader.call("elbv2", "describe_load_balancer_attributes", "Attributes", LoadBalancerArn=arn)
+            return convert_aws.attributes(raw)
+
+        return self._read(reads.LOAD_BALANCER_ATTRIBUTES, arn, lambda: _or_absent(read, "LoadBalancerNotFound") or {})
+
     def listeners(self, arn: str) -> Fact[tuple[aws.Listener, ...]]:
         def read() -> tuple[aws.Listener, ...]:
             raw = self._reader.call("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
@@ -400,6 +544,17 @@ class _Elb:
             return tuple(convert_aws.rule(entry, arn) for entry in raw)
 
         return self._read(reads.RULES, arn, read)
+
+
+def _runs_controller(raw: Mapping[str, Any]) -> bool:
+    """Whether a raw Deployment runs the controller: its image, or the two flags that only it has together."""
+    containers = raw.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ())
+    for container in containers:
+        arguments = [str(a) for a in (*(container.get("command") or ()), *(container.get("args") or ()))]
+        flags = {a.split("=", 1)[0] for a in arguments}
+        if CONTROLLER_IMAGE in container.get("image", "") or {"--cluster-name", "--ingress-class"} <= flags:
+            return True
+    return False
 
 
 def _or_absent(read: Callable[[], T], *codes: str) -> T | None:

@@ -111,14 +111,6 @@ def target_health(raw: Raw) -> aws.TargetHealth:
     )
 
 
-def instance(raw: Raw) -> aws.Instance:
-    return aws.Instance(
-        id=raw["InstanceId"],
-        state=raw.get("State", {}).get("Name", ""),
-        private_ip=raw.get("PrivateIpAddress", ""),
-        subnet_id=raw.get("SubnetId", ""),
-        vpc_id=raw.get("VpcId", ""),
-        zone=raw.get("Placement", {}).get("AvailabilityZone", ""),
-        type=raw.get("InstanceType", ""),
-        security_groups=tuple(g["GroupId"] for g in raw.get("SecurityGroups", ())),
-    )
+def attributes(raw: list[Raw]) -> dict[str, str]:
+    """Attributes of a target group or a load balancer: key to value."""
+    return {entry.get("Key", ""): str(entry.get("Value", "")) for entry in raw}

@@ -106,17 +106,3 @@ class TargetHealth:
         if start < 0 or end < start:
             return ()
         return tuple(code.strip() for code in self.description[start + 1 : end].split(",") if code.strip())
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """An EC2 instance that is, or could be, a target."""
-
-    id: str
-    state: str = ""
-    private_ip: str = ""
-    subnet_id: str = ""
-    vpc_id: str = ""
-    zone: str = ""
-    type: str = ""
-    security_groups: tuple[str, ...] = ()

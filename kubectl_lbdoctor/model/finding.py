@@ -76,6 +76,8 @@ class Finding:
     confirm and commands are complete shell commands: how to see it by hand, how to repair it.
     fix_automatic: the evidence determines the new value, so that the repair needs no choice by the user.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
+    severity: only where this case is milder than its code, such as a controller that is down while all targets are
+    healthy; None means the severity of the code.
     """
 
     code: str
@@ -90,6 +92,7 @@ class Finding:
     advice: str = ""
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ are hashes with a readable head and are never used as keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, TypeVar
 
 from kubectl_lbdoctor.model import reads
@@ -243,6 +243,12 @@ def _route(
         load_balancer=balancer,
         listeners=listeners,
         rules=listeners.then(lambda ls: _rules(snapshot, ls)),
+        group_attributes=target_group.then(
+            lambda group: _attributes(aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES)
+        ),
+        balancer_attributes=balancer.then(
+            lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
+        ),
         facts=facts,
         cluster=snapshot.cluster,
         aws=aws,
@@ -255,6 +261,10 @@ def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetH
     if group is None:
         return Fact.known(reads.TARGET_GROUPS, ())
     return lookup(snapshot.aws.target_health, group.arn, reads.TARGET_HEALTH)
+
+
+def _attributes(table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str) -> Fact[Mapping[str, str]]:
+    return lookup(table, arn, source) if arn else Fact.known(source, {})
 
 
 def _listeners(snapshot: Snapshot, balancer: LoadBalancer | None) -> Fact[tuple[Listener, ...]]:

@@ -24,6 +24,8 @@ CONTROLLER_PODS = "core/pods (controller)"
 CONTROLLER_LOGS = "core/pods/log"
 SERVICE_ACCOUNTS = "core/serviceaccounts"
 WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
+WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
+ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
 
 LOAD_BALANCERS = "elbv2:DescribeLoadBalancers"
 LISTENERS = "elbv2:DescribeListeners"
@@ -32,7 +34,6 @@ TARGET_GROUPS = "elbv2:DescribeTargetGroups"
 TARGET_HEALTH = "elbv2:DescribeTargetHealth"
 TARGET_GROUP_ATTRIBUTES = "elbv2:DescribeTargetGroupAttributes"
 LOAD_BALANCER_ATTRIBUTES = "elbv2:DescribeLoadBalancerAttributes"
-INSTANCES = "ec2:DescribeInstances"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ KUBE: dict[str, KubeRead] = {
         ("list",),
         cluster_wide=True,
     ),
+    WEBHOOK_SLICES: KubeRead("discovery.k8s.io", ("endpointslices",), ("list",), cluster_wide=True),
+    ALL_INGRESSES: KubeRead("networking.k8s.io", ("ingresses",), ("list",), cluster_wide=True),
 }
 
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}

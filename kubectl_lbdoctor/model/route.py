@@ -5,6 +5,7 @@ Ingress, Service and bare TargetGroupBinding all become Routes (see `join.routes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -72,6 +73,8 @@ class Route:
     load_balancer: Fact[LoadBalancer | None]
     listeners: Fact[tuple[Listener, ...]]
     rules: Fact[tuple[Rule, ...]]
+    group_attributes: Fact[Mapping[str, str]]
+    balancer_attributes: Fact[Mapping[str, str]]
     facts: NamespaceFacts
     cluster: ClusterFacts
     aws: AwsFacts

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Instance, Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import (
@@ -66,7 +66,12 @@ class NamespaceFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What was read of the cluster as a whole. `controllers` are the deployments of load balancer controllers."""
+    """What was read of the cluster as a whole.
+
+    controllers: deployments of AWS Load Balancer Controllers, in any namespace. controller_logs: the last lines of
+    each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
+    webhook's Service. group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup.
+    """
 
     nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
     ingress_classes: Fact[tuple[IngressClass, ...]] = _not_asked(reads.INGRESS_CLASSES)
@@ -76,18 +81,24 @@ class ClusterFacts:
     controller_logs: Mapping[str, Fact[str]] = field(default_factory=dict)
     service_accounts: Mapping[str, Fact[ServiceAccount | None]] = field(default_factory=dict)
     webhooks: Fact[tuple[WebhookConfiguration, ...]] = _not_asked(reads.WEBHOOKS)
+    webhook_slices: Fact[tuple[EndpointSlice, ...]] = _not_asked(reads.WEBHOOK_SLICES)
+    group_ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.ALL_INGRESSES)
 
 
 @dataclass(frozen=True, slots=True)
 class AwsFacts:
-    """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN."""
+    """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
+
+    `reason` says why AWS was not asked at all ("" when it was).
+    """
 
     load_balancers: Mapping[str, Fact[LoadBalancer | None]] = field(default_factory=dict)
     listeners: Mapping[str, Fact[tuple[Listener, ...]]] = field(default_factory=dict)
     rules: Mapping[str, Fact[tuple[Rule, ...]]] = field(default_factory=dict)
     target_groups: Mapping[str, Fact[TargetGroup | None]] = field(default_factory=dict)
     target_health: Mapping[str, Fact[tuple[TargetHealth, ...]]] = field(default_factory=dict)
-    instances: Fact[tuple[Instance, ...]] = _not_asked(reads.INSTANCES)
+    group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
+    balancer_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     reason: str = ""
 
 
