@@ -145,6 +145,8 @@ class ExecPlugin:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
         if self._reader is not None:
             self._reader.join(timeout=1.0)
         if process.returncode != 0:
