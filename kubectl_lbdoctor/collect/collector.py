@@ -460,7 +460,7 @@ class _Elb:
         """Target groups by ARN. One unknown ARN fails the whole call, so the batch is then asked one by one."""
 
         def read(batch: list[str]) -> dict[str, aws.TargetGroup]:
-            raw = self._reader.call("elbv2", "describe_target_groups", "TargetGroups", TargetGroupArns=batch)
+            raw = self._reader.call("elbv2", "DescribeTargetGroups", "TargetGroups", TargetGroupArns=batch)
             return {entry["TargetGroupArn"]: convert_aws.target_group(entry) for entry in raw}
 
         def one(arn: str) -> aws.TargetGroup | None:
@@ -478,7 +478,7 @@ class _Elb:
 
     def target_health(self, arn: str) -> Fact[tuple[aws.TargetHealth, ...]]:
         def read() -> tuple[aws.TargetHealth, ...]:
-            raw = self._reader.call("elbv2", "describe_target_health", "TargetHealthDescriptions", TargetGroupArn=arn)
+            raw = self._reader.call("elbv2", "DescribeTargetHealth", "TargetHealthDescriptions", TargetGroupArn=arn)
             found = [convert_aws.target_health(entry) for entry in raw]
             return tuple(sorted(found, key=lambda t: (t.zone, t.id, t.port)))
 
@@ -497,7 +497,7 @@ class _Elb:
             for wanted in ({"Names": [name]}, {}):
                 raw = _or_absent(
                     lambda wanted=wanted: self._reader.call(  # type: ignore[misc]
-                        "elbv2", "describe_load_balancers", "LoadBalancers", **wanted
+                        "elbv2", "DescribeLoadBalancers", "LoadBalancers", **wanted
                     ),
                     "LoadBalancerNotFound",
                     "ValidationError",
@@ -511,7 +511,7 @@ class _Elb:
 
     def load_balancers_by_arn(self, arns: list[str]) -> dict[str, Fact[aws.LoadBalancer | None]]:
         def read() -> dict[str, aws.LoadBalancer]:
-            raw = self._reader.call("elbv2", "describe_load_balancers", "LoadBalancers", LoadBalancerArns=arns)
+            raw = self._reader.call("elbv2", "DescribeLoadBalancers", "LoadBalancers", LoadBalancerArns=arns)
             return {entry["LoadBalancerArn"]: convert_aws.load_balancer(entry) for entry in raw}
 
         found = self._read(reads.LOAD_BALANCERS, arns[0], lambda: _or_absent(read, "LoadBalancerNotFound") or {})
@@ -519,28 +519,28 @@ class _Elb:
 
     def group_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
         def read() -> Mapping[str, str]:
-            raw = self._reader.call("elbv2", "describe_target_group_attributes", "Attributes", TargetGroupArn=arn)
+            raw = self._reader.call("elbv2", "DescribeTargetGroupAttributes", "Attributes", TargetGroupArn=arn)
             return convert_aws.attributes(raw)
 
         return self._read(reads.TARGET_GROUP_ATTRIBUTES, arn, lambda: _or_absent(read, "TargetGroupNotFound") or {})
 
     def balancer_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
         def read() -> Mapping[str, str]:
-            raw = self._reader.call("elbv2", "describe_load_balancer_attributes", "Attributes", LoadBalancerArn=arn)
+            raw = self._reader.call("elbv2", "DescribeLoadBalancerAttributes", "Attributes", LoadBalancerArn=arn)
             return convert_aws.attributes(raw)
 
         return self._read(reads.LOAD_BALANCER_ATTRIBUTES, arn, lambda: _or_absent(read, "LoadBalancerNotFound") or {})
 
     def listeners(self, arn: str) -> Fact[tuple[aws.Listener, ...]]:
         def read() -> tuple[aws.Listener, ...]:
-            raw = self._reader.call("elbv2", "describe_listeners", "Listeners", LoadBalancerArn=arn)
+            raw = self._reader.call("elbv2", "DescribeListeners", "Listeners", LoadBalancerArn=arn)
             return tuple(convert_aws.listener(entry) for entry in raw)
 
         return self._read(reads.LISTENERS, arn, read)
 
     def rules(self, arn: str) -> Fact[tuple[aws.Rule, ...]]:
         def read() -> tuple[aws.Rule, ...]:
-            raw = self._reader.call("elbv2", "describe_rules", "Rules", ListenerArn=arn)
+            raw = self._reader.call("elbv2", "DescribeRules", "Rules", ListenerArn=arn)
             return tuple(convert_aws.rule(entry, arn) for entry in raw)
 
         return self._read(reads.RULES, arn, read)
