@@ -1,0 +1,37 @@
+"""Fixtures of the whole-program tests: one pair of servers for all, healthy again before each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import botocore.loaders
+import pytest
+
+from tests.support import fake_cluster
+from tests.support.fake_cluster import Cloud
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """botocore parses its service models once for all tests instead of once for each: half of a run's time."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *args: loader)
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Cloud]:
+    with fake_cluster.cloud() as made:
+        yield made
+
+
+@pytest.fixture
+def cloud(servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Healthy servers; what botocore waits between attempts is not waited for."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *args: 0.0)
+    monkeypatch.setattr("botocore.retries.adaptive.ClientRateLimiter.on_sending_request", lambda *args, **more: None)
+    servers.reset(tmp_path)
+    yield servers
+    servers.reset(tmp_path)

@@ -1,0 +1,720 @@
+"""A Kubernetes API and an AWS endpoint over real HTTP, holding one Ingress `shop/web` behind an ALB with ip targets.
+
+The Kubernetes side is a small server of our own and no kmock: it must speak the API server's exact refusals, fail one
+read in one namespace while the same resource is served elsewhere, and be asked from threads. The AWS side is moto
+behind a WSGI front that fails one action at a time, and that answers DescribeTargetHealth itself: moto knows neither
+reason codes nor zones of ip targets.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.sax.saxutils import escape
+
+import boto3
+import werkzeug.serving
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from kubectl_lbdoctor.model import reads
+
+NS = "shop"
+LONG_AGO = "2026-11-23T08:00:00Z"
+REGION = "us-west-2"
+# Long enough for every client of the tests to give up first, and cut short as soon as the fault is taken away.
+SLOW = 20.0
+
+Raw = dict[str, Any]
+
+
+# --- Objects ---------------------------------------------------------------------------------------------------------
+
+
+def _meta(name: str, namespace: str = NS, **values: Any) -> Raw:
+    uid = f"{namespace}-{name}"
+    return {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": LONG_AGO, "generation": 1, **values}
+
+
+def _conditions(*kinds: str) -> list[Raw]:
+    return [{"type": kind, "status": "True", "lastTransitionTime": LONG_AGO} for kind in kinds]
+
+
+def pod(name: str, node: int, address: str, owner: str, namespace: str = NS, **values: Any) -> Raw:
+    """A running, ready pod."""
+    container = {
+        "name": "app",
+        "image": "registry.example/app:1",
+        "ports": [{"containerPort": 8080, "name": "http", "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTP"}, "periodSeconds": 10},
+        **values.pop("container", {}),
+    }
+    status = {
+        "name": "app",
+        "ready": True,
+        "started": True,
+        "restartCount": 0,
+        "state": {"running": {"startedAt": LONG_AGO}},
+    }
+    references = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": owner, "controller": True}]
+    return {
+        "metadata": _meta(name, namespace, labels=values.pop("labels"), ownerReferences=references),
+        "spec": {"nodeName": f"node{node}", "containers": [container], **values.pop("spec", {})},
+        "status": {
+            "phase": "Running",
+            "podIP": address,
+            "podIPs": [{"ip": address}],
+            "hostIP": f"10.0.{node}.10",
+            "startTime": LONG_AGO,
+            "conditions": _conditions("PodScheduled", "ContainersReady", "Ready"),
+            "containerStatuses": [status],
+        },
+    }
+
+
+def workload(name: str, namespace: str, replicas: int, labels: dict[str, str], spec: Raw | None = None) -> Raw:
+    """A Deployment or ReplicaSet with all its pods ready."""
+    return {
+        "metadata": _meta(name, namespace, labels=labels),
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec or {"containers": [{"name": "app"}]}},
+        },
+        "status": {
+            "observedGeneration": 1,
+            "replicas": replicas,
+            "readyReplicas": replicas,
+            "updatedReplicas": replicas,
+            "availableReplicas": replicas,
+            "conditions": _conditions("Available"),
+        },
+    }
+
+
+def _node(number: int) -> Raw:
+    zone = f"{REGION}{'ac'[number - 1]}"
+    labels = {"topology.kubernetes.io/zone": zone, "topology.kubernetes.io/region": REGION}
+    return {
+        "metadata": {"name": f"node{number}", "uid": f"node{number}", "creationTimestamp": LONG_AGO, "labels": labels},
+        "spec": {"providerID": f"aws:///{zone}/i-{number:017x}"},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": f"10.0.{number}.10"}],
+            "conditions": _conditions("Ready"),
+            "nodeInfo": {"kubeletVersion": "v1.34.4"},
+        },
+    }
+
+
+def _slice(name: str, service: str, namespace: str, port: int, pods: Iterable[tuple[str, str, int]]) -> Raw:
+    return {
+        "metadata": _meta(name, namespace, labels={"kubernetes.io/service-name": service}),
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": port, "protocol": "TCP"}],
+        "endpoints": [
+            {
+                "addresses": [address],
+                "conditions": {"ready": True, "serving": True, "terminating": False},
+                "nodeName": f"node{node}",
+                "targetRef": {"kind": "Pod", "name": pod_name, "namespace": namespace},
+            }
+            for pod_name, address, node in pods
+        ],
+    }
+
+
+CONTROLLER_LABELS = {
+    "app.kubernetes.io/name": "aws-load-balancer-controller",
+    "app.kubernetes.io/instance": "aws-load-balancer-controller",
+}
+CONTROLLER_LOG = (
+    '{"level":"info","ts":"2026-11-23T08:00:10Z","logger":"controllers.ingress",'
+    '"msg":"successfully deployed model","ingressGroup":"shop/web"}\n'
+)
+
+
+def _controller() -> dict[tuple[str, str], list[Raw]]:
+    """A controller as its chart 1.17 installs it, at work for four hours."""
+    name = "aws-load-balancer-controller"
+    container = {
+        "name": name,
+        "image": f"public.ecr.aws/eks/{name}:v2.17.1",
+        "args": ["--cluster-name=lab", "--ingress-class=alb", f"--aws-region={REGION}"],
+        "ports": [{"containerPort": 9443, "name": "webhook-server", "protocol": "TCP"}],
+        "readinessProbe": {"httpGet": {"path": "/readyz", "port": 61779, "scheme": "HTTP"}},
+        "env": [
+            {"name": "AWS_ROLE_ARN", "value": "arn:aws:iam::123456789012:role/lbc"},
+            {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"},
+        ],
+    }
+    spec = {"serviceAccountName": name, "containers": [container]}
+    pods = [(f"{name}-abc-{n}", f"10.0.{n}.9", n) for n in (1, 2)]
+    raw_pods = [
+        pod(
+            pod_name,
+            node,
+            address,
+            f"{name}-abc",
+            "kube-system",
+            labels={**CONTROLLER_LABELS, "pod-template-hash": "abc"},
+            container=container,
+            spec={"serviceAccountName": name},
+        )
+        for pod_name, address, node in pods
+    ]
+    for raw in raw_pods:
+        raw["status"]["containerStatuses"][0]["name"] = name
+    account = _meta(
+        name, "kube-system", annotations={"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/lbc"}
+    )
+    hook = {
+        "name": "mtargetgroupbinding.elbv2.k8s.aws",
+        "failurePolicy": "Fail",
+        "clientConfig": {
+            "caBundle": "Q0E=",
+            "service": {"namespace": "kube-system", "name": "aws-load-balancer-webhook-service", "port": 443},
+        },
+    }
+    webhook = {"metadata": {"name": "aws-load-balancer-webhook", "uid": "webhook"}, "webhooks": [hook]}
+    return {
+        ("apps", "deployments"): [workload(name, "kube-system", 2, CONTROLLER_LABELS, spec)],
+        ("", "pods"): raw_pods,
+        ("", "serviceaccounts"): [{"metadata": account}],
+        ("", "services"): [
+            {
+                "metadata": _meta("aws-load-balancer-webhook-service", "kube-system"),
+                "spec": {"type": "ClusterIP", "selector": CONTROLLER_LABELS, "ports": [{"port": 443}]},
+            }
+        ],
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): [webhook],
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): [],
+        ("discovery.k8s.io", "endpointslices"): [
+            _slice("webhook-x1", "aws-load-balancer-webhook-service", "kube-system", 9443, pods)
+        ],
+    }
+
+
+def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw]]:
+    """Everything of a healthy `shop/web` whose target group and load balancer are given, by (API group, resource)."""
+    labels = {"app": "web"}
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    pods = [("web-abc-1", "10.0.1.34", 1), ("web-abc-2", "10.0.2.34", 2)]
+    stack = {"ingress.k8s.aws/stack-namespace": NS, "ingress.k8s.aws/stack-name": "web"}
+    event = {
+        "metadata": _meta("web.1"),
+        "involvedObject": {"kind": "Ingress", "name": "web", "namespace": NS},
+        "type": "Normal",
+        "reason": "SuccessfullyReconciled",
+        "message": "Successfully reconciled",
+        "count": 1,
+        "firstTimestamp": LONG_AGO,
+        "lastTimestamp": LONG_AGO,
+        "source": {"component": "ingress"},
+    }
+    objects: dict[tuple[str, str], list[Raw]] = {
+        ("", "namespaces"): [{"metadata": {"name": n, "uid": n}} for n in (NS, "default", "kube-system")],
+        ("", "services"): [
+            {
+                "metadata": _meta("web"),
+                "spec": {
+                    "type": "ClusterIP",
+                    "selector": labels,
+                    "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}],
+                },
+            }
+        ],
+        ("", "pods"): [
+            pod(name, node, address, "web-abc", labels={**labels, "pod-template-hash": "abc"})
+            for name, address, node in pods
+        ],
+        ("", "nodes"): [_node(1), _node(2)],
+        ("", "events"): [event],
+        ("apps", "deployments"): [workload("web", NS, 2, labels)],
+        ("apps", "replicasets"): [workload("web-abc", NS, 2, {**labels, "pod-template-hash": "abc"})],
+        ("apps", "statefulsets"): [],
+        ("apps", "daemonsets"): [],
+        ("discovery.k8s.io", "endpointslices"): [_slice("web-x1", "web", NS, 8080, pods)],
+        ("networking.k8s.io", "ingresses"): [
+            {
+                "metadata": _meta(
+                    "web",
+                    annotations={"alb.ingress.kubernetes.io/target-type": "ip"},
+                    finalizers=["ingress.k8s.aws/resources"],
+                ),
+                "spec": {
+                    "ingressClassName": "alb",
+                    "rules": [{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+                },
+                "status": {"loadBalancer": {"ingress": [{"hostname": host}]}},
+            }
+        ],
+        ("networking.k8s.io", "ingressclasses"): [
+            {"metadata": {"name": "alb", "uid": "alb"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
+        ],
+        ("networking.k8s.io", "networkpolicies"): [],
+        ("elbv2.k8s.aws", "ingressclassparams"): [],
+        ("elbv2.k8s.aws", "targetgroupbindings"): [
+            {
+                "metadata": _meta("k8s-shop-web-fdbb6ec3c4", labels=stack),
+                "spec": {
+                    "targetGroupARN": group_arn,
+                    "targetType": "ip",
+                    "serviceRef": {"name": "web", "port": 80},
+                    "networking": {"ingress": []},
+                },
+                "status": {"observedGeneration": 1},
+            }
+        ],
+    }
+    for key, items in _controller().items():
+        objects[key] = [*objects.get(key, []), *items]
+    return objects
+
+
+# --- Faults ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class KubeFault:
+    """Requests that fail: of these resources, inside namespace `shop` or outside of it, with kind "denied",
+    "error", "slow" or "unauthorized"."""
+
+    kind: str
+    group: str = ""
+    resources: tuple[str, ...] = ()
+    in_shop: bool | None = None
+    verbs: tuple[str, ...] = ("get", "list")
+
+    @classmethod
+    def of(cls, read: str, kind: str) -> KubeFault:
+        """The fault that hits exactly one read of `model.reads`."""
+        rule = reads.KUBE[read]
+        return cls(kind, rule.group, rule.resources, None if read == reads.NAMESPACES else not rule.cluster_wide)
+
+    def hits(self, asked: Asked) -> bool:
+        if self.resources and (asked.group, asked.resource) not in {(self.group, r) for r in self.resources}:
+            return False
+        return asked.verb in self.verbs and self.in_shop in (None, asked.namespace == NS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request in RBAC's terms."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str
+    name: str
+    query: dict[str, str] = field(default_factory=dict)
+
+
+def _ask(path: str, query: dict[str, str]) -> Asked:
+    parts = path.strip("/").split("/")
+    group, rest = ("", parts[2:]) if parts[0] == "api" else (parts[1], parts[3:])
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces":
+        namespace, rest = rest[1], rest[2:]
+    resource = "/".join([rest[0], *rest[2:]])
+    name = rest[1] if len(rest) > 1 else ""
+    return Asked("get" if name else "list", group, resource, namespace, name, query)
+
+
+class Answer(Exception):
+    """Raised to end a request: status, document or text, headers."""
+
+    def __init__(self, status: int, body: Any, **headers: str) -> None:
+        super().__init__(status)
+        self.status, self.body, self.headers = status, body, headers
+
+
+def _status(code: int, reason: str, message: str, **headers: str) -> Answer:
+    """A refusal as the API server words it."""
+    document = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
+    return Answer(code, {**document, "reason": reason, "code": code}, **headers)
+
+
+class FakeKube:
+    """The API server. `objects` may be changed at any time; `asked` keeps what was asked, `hit` counts faults met."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], list[Raw]] = {}
+        self.logs: dict[str, str] = {}
+        self.faults: list[KubeFault] = []
+        self.missing_groups: set[str] = set()
+        self.page_size = 500
+        self.asked: list[Asked] = []
+        self.headers: list[Any] = []
+        self.hit: Counter[str] = Counter()
+        self._recover = threading.Event()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                query = {k: v[0] for k, v in parse_qs(parts.query).items()}
+                fake.headers.append(self.headers)
+                try:
+                    answer = Answer(200, fake.answer(_ask(parts.path, query)))
+                except Answer as other:
+                    answer = other
+                as_text = isinstance(answer.body, str)
+                data = answer.body.encode() if as_text else json.dumps(answer.body).encode()
+                try:
+                    self.send_response(answer.status)
+                    self.send_header("Content-Type", "text/plain" if as_text else "application/json")
+                    self.send_header("Content-Length", str(len(data)))
+                    for name, value in answer.headers.items():
+                        self.send_header(name.replace("_", "-"), value)
+                    self.end_headers()
+                    self.wfile.write(data)
+                except OSError:
+                    self.close_connection = True
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 64
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, *args: Any) -> None:
+                pass
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def reset(self, objects: dict[tuple[str, str], list[Raw]]) -> None:
+        self._recover.set()
+        self._recover = threading.Event()
+        self.objects, self.faults, self.missing_groups, self.page_size = deepcopy(objects), [], set(), 500
+        self.logs = {f"kube-system/{p['metadata']['name']}": CONTROLLER_LOG for p in self.named("pods", "kube-system")}
+        self.asked, self.headers, self.hit = [], [], Counter()
+
+    def close(self) -> None:
+        self._recover.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def named(self, resource: str, namespace: str = NS, group: str = "") -> list[Raw]:
+        """The stored objects of a namespace, to bend them."""
+        return [o for o in self.objects[(group, resource)] if o["metadata"].get("namespace") == namespace]
+
+    def answer(self, asked: Asked) -> Any:
+        self.asked.append(asked)
+        for fault in self.faults:
+            if fault.hits(asked):
+                self.hit[fault.kind] += 1
+                self._fail(fault, asked)
+        if asked.group in self.missing_groups or (asked.group, asked.resource.split("/")[0]) not in self.objects:
+            raise Answer(404, "404 page not found\n")
+        if asked.resource == "pods/log":
+            return self.logs.get(f"{asked.namespace}/{asked.name}", "")
+        found = [
+            o
+            for o in self.objects[(asked.group, asked.resource)]
+            if (not asked.namespace or o["metadata"].get("namespace") == asked.namespace)
+            and _selected(o, asked.query.get("labelSelector", ""))
+        ]
+        if asked.name:
+            for entry in found:
+                if entry["metadata"]["name"] == asked.name:
+                    return entry
+            raise _status(404, "NotFound", f'{asked.resource} "{asked.name}" not found')
+        start = int(asked.query.get("continue", "0"))
+        end = start + min(int(asked.query.get("limit", "500")), self.page_size)
+        metadata = {"resourceVersion": "1", **({"continue": str(end)} if end < len(found) else {})}
+        return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end]}
+
+    def _fail(self, fault: KubeFault, asked: Asked) -> None:
+        if fault.kind == "unauthorized":
+            raise _status(401, "Unauthorized", "Unauthorized")
+        if fault.kind == "error":
+            # The wait that it asks for saves the tests the reader's own.
+            raise _status(500, "InternalError", "etcdserver: leader changed", Retry_After="0")
+        if fault.kind == "denied":
+            where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
+            message = (
+                f'{asked.resource} is forbidden: User "dev" cannot {asked.verb} resource "{asked.resource}" '
+                f'in API group "{asked.group}" {where}'
+            )
+            raise _status(403, "Forbidden", message)
+        self._recover.wait(SLOW)
+
+
+def _selected(entry: Raw, selector: str) -> bool:
+    labels = entry["metadata"].get("labels", {})
+    wanted = [term.split("=", 1) for term in selector.split(",") if term]
+    return all(labels.get(key) == value for key, value in wanted)
+
+
+# --- AWS -------------------------------------------------------------------------------------------------------------
+
+_ERRORS = {
+    "denied": (403, "AccessDenied"),
+    "throttled": (400, "Throttling"),
+    "error": (500, "InternalFailure"),
+    "expired": (403, "ExpiredToken"),
+}
+
+
+@dataclass
+class Health:
+    """One target as DescribeTargetHealth gives it."""
+
+    id: str
+    zone: str
+    state: str = "healthy"
+    reason: str = ""
+    description: str = ""
+    port: int = 8080
+
+    def xml(self) -> str:
+        reason = f"<Reason>{self.reason}</Reason>" if self.reason else ""
+        description = f"<Description>{escape(self.description)}</Description>" if self.description else ""
+        return (
+            f"<member><HealthCheckPort>{self.port}</HealthCheckPort>"
+            f"<Target><Id>{self.id}</Id><Port>{self.port}</Port><AvailabilityZone>{self.zone}</AvailabilityZone></Target>"
+            f"<TargetHealth><State>{self.state}</State>{reason}{description}</TargetHealth></member>"
+        )
+
+
+class FakeAws:
+    """moto with a load balancer, a listener with one rule and a target group; `faults` maps an action to its failure
+    ("denied", "throttled", "error", "expired" or "slow")."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.health: list[Health] = []
+        self._recover = threading.Event()
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = werkzeug.serving.make_server(
+            "127.0.0.1", 0, self, threaded=True, request_handler=_QuietRequestHandler
+        )
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        self._seed()
+
+    def _client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def _seed(self) -> None:
+        ec2, self._elb = self._client("ec2"), self._client("elbv2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnets = [
+            ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
+                "SubnetId"
+            ]
+            for n, zone in ((1, "a"), (2, "c"))
+        ]
+        balancer = self._elb.create_load_balancer(
+            Name="k8s-shop-web-4ba434b31c", Subnets=subnets, Scheme="internet-facing", Type="application"
+        )["LoadBalancers"][0]
+        group = self._elb.create_target_group(
+            Name="k8s-shop-web-fdbb6ec3c4",
+            Protocol="HTTP",
+            ProtocolVersion="HTTP1",
+            Port=8080,
+            VpcId=vpc,
+            TargetType="ip",
+            HealthCheckProtocol="HTTP",
+            HealthCheckPath="/healthz",
+            HealthCheckIntervalSeconds=15,
+            HealthCheckTimeoutSeconds=5,
+            HealthyThresholdCount=2,
+            UnhealthyThresholdCount=2,
+            Matcher={"HttpCode": "200"},
+        )["TargetGroups"][0]
+        self.balancer_arn, self.host = balancer["LoadBalancerArn"], balancer["DNSName"]
+        self.group_arn = group["TargetGroupArn"]
+        listener = self._elb.create_listener(
+            LoadBalancerArn=self.balancer_arn,
+            Protocol="HTTP",
+            Port=80,
+            DefaultActions=[{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}}],
+        )["Listeners"][0]
+        self._elb.create_rule(
+            ListenerArn=listener["ListenerArn"],
+            Priority=1,
+            Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/*"]}}],
+            Actions=[{"Type": "forward", "TargetGroupArn": self.group_arn}],
+        )
+
+    def reset(self) -> None:
+        self._recover.set()
+        self._recover = threading.Event()
+        self.faults, self.asked = {}, []
+        self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
+        self.check_path("/healthz")
+
+    def check_path(self, path: str) -> None:
+        """The path that the target group checks."""
+        self._elb.modify_target_group(TargetGroupArn=self.group_arn, HealthCheckPath=path)
+
+    def close(self) -> None:
+        self._recover.set()
+        self._server.shutdown()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+        self.asked.append(action)
+        fault = self.faults.get(action)
+        if fault == "slow":
+            self._recover.wait(SLOW)
+        elif fault is not None:
+            return self._refuse(action, fault, "/ec2/" in environ.get("HTTP_AUTHORIZATION", ""), start_response)
+        if action == "DescribeTargetHealth":
+            members = "".join(target.xml() for target in self.health)
+            return _xml(
+                start_response, 200, _result(action, f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>")
+            )
+        environ["wsgi.input"] = io.BytesIO(body)
+        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+
+    def _refuse(self, action: str, fault: str, ec2: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        status, code = _ERRORS[fault]
+        service = "ec2" if ec2 else "elasticloadbalancing"
+        message = {
+            "denied": f"User: arn:aws:iam::123456789012:user/dev is not authorized to perform: {service}:{action} "
+            f"because no identity-based policy allows the {service}:{action} action",
+            "throttled": "Rate exceeded",
+        }.get(fault, "no luck")
+        if ec2:
+            code = {"AccessDenied": "UnauthorizedOperation", "Throttling": "RequestLimitExceeded"}.get(code, code)
+            text = (
+                f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+                "<RequestID>1</RequestID></Response>"
+            )
+        else:
+            text = (
+                f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+                "<RequestId>1</RequestId></ErrorResponse>"
+            )
+        return _xml(start_response, status, text)
+
+
+class _QuietRequestHandler(werkzeug.serving.WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *args: Any) -> None:
+        pass
+
+
+def _result(action: str, inner: str) -> str:
+    return (
+        f'<{action}Response xmlns="http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/">'
+        f"<{action}Result>{inner}</{action}Result><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
+        f"</{action}Response>"
+    )
+
+
+def _xml(start_response: Callable[..., Any], status: int, text: str) -> Iterable[bytes]:
+    data = text.encode()
+    start_response(f"{status} X", [("Content-Type", "text/xml"), ("Content-Length", str(len(data)))])
+    return [data]
+
+
+# --- Both ------------------------------------------------------------------------------------------------------------
+
+
+class Cloud:
+    """Cluster and AWS together, with a kubeconfig that leads there (contexts `lab` in namespace shop, and `bare`)."""
+
+    def __init__(self) -> None:
+        self.kube, self.aws = FakeKube(), FakeAws()
+        self.env: dict[str, str] = {}
+
+    def reset(self, directory: Path) -> None:
+        """Back to health; the kubeconfig is written into `directory`."""
+        self.aws.reset()
+        self.kube.reset(healthy_objects(self.aws.group_arn, self.aws.host))
+        self.kubeconfig = directory / "kubeconfig"
+        self.write_kubeconfig()
+        self.env = {
+            "KUBECONFIG": str(self.kubeconfig),
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def write_kubeconfig(self, server: str = "") -> None:
+        contexts = {"lab": {"namespace": NS}, "bare": {}}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "lab",
+            "clusters": [{"name": "lab", "cluster": {"server": server or self.kube.url}}],
+            "users": [{"name": "dev", "user": {"token": "secret"}}],
+            "contexts": [
+                {"name": name, "context": {"cluster": "lab", "user": "dev", **more}} for name, more in contexts.items()
+            ],
+        }
+        self.kubeconfig.write_text(json.dumps(document))
+
+    def close(self) -> None:
+        self.kube.close()
+        self.aws.close()
+
+    # ---- Faults
+
+    def wrong_path(self) -> None:
+        """The load balancer checks "/", which the application answers with 404."""
+        self.aws.check_path("/")
+        for target in self.aws.health:
+            target.state, target.reason = "unhealthy", "Target.ResponseCodeMismatch"
+            target.description = "Health checks failed with these codes: [404]"
+
+    def crash_loop(self) -> None:
+        """Both pods crash: no endpoint is ready and no target is left."""
+        for raw in self.kube.named("pods"):
+            status = raw["status"]["containerStatuses"][0]
+            status.update(ready=False, restartCount=5)
+            status["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+            status["lastState"] = {"terminated": {"reason": "Error", "exitCode": 2, "finishedAt": LONG_AGO}}
+            for condition in raw["status"]["conditions"]:
+                condition["status"] = "True" if condition["type"] == "PodScheduled" else "False"
+        for piece in self.kube.named("endpointslices", group="discovery.k8s.io"):
+            for endpoint in piece["endpoints"]:
+                endpoint["conditions"] = {"ready": False, "serving": False, "terminating": False}
+        for raw in self.kube.named("deployments", group="apps") + self.kube.named("replicasets", group="apps"):
+            raw["status"].update(readyReplicas=0, availableReplicas=0)
+        self.aws.health = []
+
+    def in_group(self) -> None:
+        """The Ingress shares its load balancer with others by an IngressGroup."""
+        self.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"][
+            "alb.ingress.kubernetes.io/group.name"
+        ] = "front"
+        binding = self.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]
+        binding["metadata"]["labels"] = {"ingress.k8s.aws/stack": "front"}
+
+
+@contextmanager
+def cloud() -> Iterator[Cloud]:
+    """One pair of servers for a whole test session."""
+    made = Cloud()
+    try:
+        yield made
+    finally:
+        made.close()

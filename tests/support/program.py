@@ -1,0 +1,71 @@
+"""Runs the whole program in process and gives back what a shell would see: status, stdout, stderr, parsed JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from kubectl_lbdoctor.cli import main
+from kubectl_lbdoctor.env import Environment
+from tests.support.world import NOW
+
+# What would make boto3 or the program find something of the machine that the tests run on is taken away.
+_BARE = {
+    "PATH": os.environ.get("PATH", ""),
+    "HOME": "/nonexistent",
+    "KUBECONFIG": "/nonexistent/kubeconfig",
+    "AWS_CONFIG_FILE": "/nonexistent/aws-config",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/aws-credentials",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1,localhost",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one run left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    @property
+    def text(self) -> str:
+        """Everything that a person at a terminal sees."""
+        return self.stdout + self.stderr
+
+    @property
+    def codes(self) -> list[str]:
+        """Codes of the diagnoses in their order (the run needs `-o json`)."""
+        return [d["code"] for d in self.json["diagnoses"]]
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def run(
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    width: int = 0,
+    now: str = NOW,
+    stdout: io.StringIO | None = None,
+) -> Result:
+    """Run `kubectl lbdoctor ARGS` with only the given variables set (boto3 reads the real environment, so both are)."""
+    variables = {**_BARE, **(env or {})}
+    out, err = stdout or io.StringIO(), io.StringIO()
+    with mock.patch.dict(os.environ, variables, clear=True):
+        status = main(list(args), Environment(io.StringIO(), out, err, variables, width, now))
+    return Result(int(status), out.getvalue(), err.getvalue())
