@@ -94,12 +94,13 @@ def _merge(ctx: click.Context, /, values: dict[str, Any]) -> Options:
 
 @click.group(
     cls=Group,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit status: 0 healthy, 1 findings, 2 usage, 3 unknown, 4 could not run, 130 interrupted.",
 )
 @common_options
 @click.pass_context
-def cli(ctx: click.Context, /, **flags: Any) -> None:
+def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     """Why are the targets of my AWS load balancer on EKS unhealthy, and what do I change?
 
     \b
@@ -107,6 +108,11 @@ def cli(ctx: click.Context, /, **flags: Any) -> None:
     kubectl lbdoctor ing/web svc/api
     """
     ctx.obj["flags"] = flags
+    if ctx.invoked_subcommand is not None:
+        return None
+    if flags.get("from_file"):
+        return _diagnose(ctx, [], {})
+    raise click.exceptions.NoArgsIsHelpError(ctx)
 
 
 def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict[str, Any]) -> ExitStatus:
