@@ -1,6 +1,12 @@
 """All checks: importing this package declares them in `registry.CATALOGUE`."""
 
-from kubectl_lbdoctor.checks import controller, doctor, healthcheck, policy, registration, workload
+from kubectl_lbdoctor.checks import controller as controller
+from kubectl_lbdoctor.checks import decoded as decoded
+from kubectl_lbdoctor.checks import doctor as doctor
+from kubectl_lbdoctor.checks import healthcheck as healthcheck
+from kubectl_lbdoctor.checks import policy as policy
+from kubectl_lbdoctor.checks import registration as registration
+from kubectl_lbdoctor.checks import workload as workload
 from kubectl_lbdoctor.checks.registry import CATALOGUE, Catalogue
 
-__all__ = ["CATALOGUE", "Catalogue", "controller", "doctor", "healthcheck", "policy", "registration", "workload"]
+__all__ = ["CATALOGUE", "Catalogue"]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.checks.commands import json_patch, kubectl
+from kubectl_lbdoctor.checks.decoded import OWN as DECODED
+from kubectl_lbdoctor.checks.ownership import OUR_CONTROLLERS, ownership
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.reports import READS as REPORT_READS
+from kubectl_lbdoctor.checks.reports import said
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Ingress, Service
+from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.route import Route
 
 
@@ -144,3 +149,276 @@ def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> str:
     if default is not None and default.service == service and default.port == port:
         operations.append({"op": "replace", "path": "/spec/defaultBackend/service/port", "value": value})
     return json_patch(ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), operations)
+
+
+def _deployment_ref(workload: Workload) -> ObjectRef:
+    return ObjectRef("Deployment", workload.meta.namespace, workload.meta.name)
+
+
+def _arguments(workload: Workload) -> dict[str, str]:
+    """The flags of the controller's container, "--aws-vpc-id=x" as {"aws-vpc-id": "x"}."""
+    flags: dict[str, str] = {}
+    for container in workload.containers:
+        for argument in (*container.command, *container.args):
+            name, _, value = argument.partition("=")
+            if name.startswith("--"):
+                flags[name.removeprefix("--")] = value
+    return flags
+
+
+def _controller_pods(route: Route, workload: Workload) -> list[Pod]:
+    wanted = workload.selector.items()
+    return [
+        p
+        for p in route.cluster.controller_pods.need()
+        if p.meta.namespace == workload.meta.namespace and wanted <= p.meta.labels.items()
+    ]
+
+
+def _pod_state(pod: Pod) -> str:
+    """Why a controller pod is not ready, in the kubelet's words."""
+    for status in pod.statuses:
+        if status.ready:
+            continue
+        if status.reason:
+            last = f", last run: {status.last_reason} exit {status.last_exit_code}" if status.last_reason else ""
+            return f"{status.reason}{f': {status.message}' if status.message else ''}{last}, {status.restarts} restarts"
+        return f"{status.state or 'not started'}, not ready"
+    scheduled = condition(pod.conditions, "PodScheduled")
+    return scheduled.message if scheduled is not None and scheduled.status == "False" else pod.phase
+
+
+@check(
+    "LBD102",
+    title="the controller has a ready replica",
+    severity=Severity.ERROR,
+    message="the AWS Load Balancer Controller {name} has no ready replica: {why}",
+    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS),
+    explains=(
+        *("LBD103", "LBD104", "LBD109", "LBD124", "LBD126", "LBD116", "LBD205", "LBD206", "LBD217"),
+        *("LBD214", "LBD215", "LBD311", "LBD601"),
+    ),
+)
+def controller_not_ready(route: Route) -> Iterator[Finding]:
+    """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
+    and its webhooks refuse changes.
+
+    Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
+    Repair: scale it up, or correct what the pod's state names.
+    """
+    controllers = route.cluster.controllers.need()
+    if not controllers:
+        raise NotApplicable("no controller runs in this cluster (EKS Auto Mode runs it in AWS)")
+    if any(workload.ready > 0 for workload in controllers):
+        return
+    workload = controllers[0]
+    ref = _deployment_ref(workload)
+    commands: tuple[str, ...] = ()
+    if workload.replicas == 0:
+        why, evidence = "it is scaled to zero", [Evidence(str(ref), "spec.replicas is 0")]
+        commands = (kubectl("scale", str(ref), "--replicas=2", namespace=ref.namespace),)
+    else:
+        pods = _controller_pods(route, workload)
+        states = [_pod_state(pod) for pod in pods]
+        why = states[0] if states else "no pod exists"
+        evidence = [
+            Evidence(f"pod {pod.meta.name}", state) for pod, state in zip(pods[:3], states[:3], strict=True)
+        ] or [Evidence(str(ref), f"{workload.replicas} replicas wanted, no pod exists")]
+    yield Finding(
+        "LBD102",
+        ref,
+        params={"name": f"{ref.namespace}/{ref.name}", "why": why},
+        evidence=tuple(evidence),
+        confirm=(kubectl("get", "pods", "-o", "wide", namespace=ref.namespace),),
+        commands=commands,
+    )
+
+
+@check(
+    "LBD109",
+    title="every backend has a reconciled TargetGroupBinding",
+    severity=Severity.ERROR,
+    message="{what}",
+    reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
+    explains=("LBD205", "LBD206", "LBD217"),
+)
+def binding_not_reconciled(route: Route) -> Iterator[Finding]:
+    """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the
+    binding. The binding is the controller's own record of a target group; without it nothing is registered.
+
+    Most failures of a binding stand in the controller's log only and make no event.
+
+    Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
+    """
+    for entry in said(route):
+        if entry.stage_code == "LBD109" and entry.decoded.code not in DECODED:
+            what = f"TargetGroupBinding {entry.ref.name} is not reconciled: {entry.decoded.summary}"
+            yield Finding("LBD109", entry.ref, params={"what": what}, evidence=(entry.evidence,))
+    if route.subject.kind == "TargetGroupBinding" or route.binding.need() is not None:
+        return
+    ingress, service = route.ingress.need(), route.service.need()
+    if service is None or route.service_port.need() is None or route.backend is None:
+        return
+    front = ingress or service
+    if ingress is None and service.type != "LoadBalancer":
+        return
+    if ownership(route).owner != "controller" or route.age(front.meta.created) < 60:
+        return
+    where = f"{route.backend.service}:{route.backend.port}"
+    front_name = f"{'Ingress' if ingress else 'Service'} {front.meta.name}"
+    yield Finding(
+        "LBD109",
+        ObjectRef(route.subject.kind, route.namespace, front.meta.name),
+        params={"what": f"{front_name} has no TargetGroupBinding for backend {where}"},
+        evidence=(
+            Evidence(
+                f"targetgroupbindings in {route.namespace}",
+                ", ".join(b.service + ":" + b.port for b in route.facts.bindings.need()) or "none",
+            ),
+        ),
+        confirm=(kubectl("get", "targetgroupbindings", namespace=route.namespace),),
+        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+    )
+
+
+@check(
+    "LBD101",
+    title="an AWS Load Balancer Controller class owns the object",
+    severity=Severity.ERROR,
+    message="no AWS load balancer controller owns {object}: {why}",
+    reads=(reads.INGRESSES, reads.SERVICES, reads.INGRESS_CLASSES),
+    explains=("LBD103", "LBD109", "LBD205", "LBD217", "LBD102"),
+    fix="ingress-class",
+)
+def not_owned(route: Route) -> Iterator[Finding]:
+    """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
+    load balancer for it, and no event says so.
+
+    Confirm by hand: `kubectl get ingressclass` and the object's class. Repair: set `ingressClassName: alb`, or for a
+    Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is created).
+    """
+    if route.subject.kind == "TargetGroupBinding":
+        raise NotApplicable("a binding has no class")
+    if route.subject.kind == "Service":
+        service = route.service.need()
+        if service is None or service.type != "LoadBalancer":
+            raise NotApplicable("not of type LoadBalancer: other objects decide about it")
+    owner = ownership(route)
+    if owner.owner not in ("other", "nobody"):
+        return
+    ref = route.subject
+    commands: tuple[str, ...] = ()
+    ours = [c.meta.name for c in route.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
+    if ref.kind == "Ingress" and len(ours) == 1:
+        patch = {"spec": {"ingressClassName": ours[0]}}
+        commands = (kubectl("patch", str(ref), "--type=merge", "-p", json.dumps(patch), namespace=ref.namespace),)
+    yield Finding(
+        "LBD101",
+        ref,
+        params={"object": f"{ref.kind} {ref.name}", "why": owner.why},
+        evidence=tuple(owner.evidence),
+        confirm=(kubectl("get", "ingressclass"),) if ref.kind == "Ingress" else (),
+        commands=commands,
+        fix_automatic=bool(commands),
+    )
+
+
+@check(
+    "LBD115",
+    title="the TargetGroupBinding's Service and port exist",
+    severity=Severity.ERROR,
+    message="TargetGroupBinding {binding} refers to {what}",
+    reads=(reads.BINDINGS, reads.SERVICES),
+    explains=("LBD109", "LBD217", "LBD205", "LBD206"),
+)
+def binding_reference_missing(route: Route) -> Iterator[Finding]:
+    """A TargetGroupBinding names a Service, or a port of it, that does not exist (any more). The controller then
+    deregisters all of its targets (event BackendNotFound).
+
+    Confirm by hand: `kubectl get targetgroupbinding NAME -o yaml`. Repair: restore the Service or port, or correct the
+    binding; a binding made by the controller follows its Ingress or Service.
+    """
+    binding = route.binding.need()
+    if binding is None:
+        raise NotApplicable("no TargetGroupBinding")
+    service = route.service.need()
+    if service is not None and service.find_port(binding.port) is not None:
+        return
+    if service is None:
+        names = [s.meta.name for s in route.facts.services.need()]
+        close = nearest(binding.service, names)
+        what = f"Service {binding.service}, which does not exist" + (f' (similar: "{close}")' if close else "")
+    else:
+        ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''}" for p in service.ports) or "none"
+        what = f"port {binding.port} of Service {binding.service}, which has {ports}"
+    yield Finding(
+        "LBD115",
+        ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name),
+        params={"binding": binding.meta.name, "what": what},
+        evidence=(Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}"),),
+        confirm=(kubectl("get", "service", namespace=route.namespace),),
+    )
+
+
+@check(
+    "LBD126",
+    title="the webhook's Service has a ready endpoint",
+    severity=Severity.ERROR,
+    message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
+    reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
+    explains=("LBD104", "LBD109"),
+)
+def webhook_without_endpoint(route: Route) -> Iterator[Finding]:
+    """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
+    Ingress, TargetGroupBinding or new Service is refused ("no endpoints available for service").
+
+    Confirm by hand: `kubectl get endpointslices -n kube-system`. Repair: bring the controller up; a Service whose
+    selector does not match its pods has the same effect.
+    """
+    webhooks = route.cluster.webhooks.need()
+    for namespace, name in sorted({(w.service_namespace, w.service_name) for w in webhooks if w.service_name}):
+        slices = [s for s in route.cluster.webhook_slices.need() if s.service == name and s.meta.namespace == namespace]
+        if not any(e.is_ready for s in slices for e in s.endpoints):
+            yield Finding(
+                "LBD126",
+                ObjectRef("Service", namespace, name),
+                params={"service": f"{namespace}/{name}"},
+                evidence=(Evidence("endpointslices", f"{len(slices)} slices, no ready endpoint"),),
+                confirm=(
+                    kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=namespace),
+                ),
+            )
+
+
+@check(
+    "LBD127",
+    title="one controller owns the cluster's objects",
+    severity=Severity.ERROR,
+    message="{count} controllers with the same class and cluster work against each other: {names}",
+    reads=(reads.CONTROLLER,),
+)
+def several_controllers(route: Route) -> Iterator[Finding]:
+    """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
+    lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects.
+
+    Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: remove
+    one of them, or give each an ingress class or namespace of its own.
+    """
+    running = [w for w in route.cluster.controllers.need() if w.ready > 0]
+    seen: dict[tuple[str, str, str], list[str]] = {}
+    for workload in running:
+        flags = _arguments(workload)
+        key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
+        seen.setdefault(key, []).append(workload.meta.key)
+    for names in seen.values():
+        if len(names) > 1:
+            namespace, _, name = sorted(names)[0].partition("/")
+            yield Finding(
+                "LBD127",
+                ObjectRef("Deployment", namespace, name),
+                params={"count": str(len(names)), "names": ", ".join(sorted(names))},
+                evidence=tuple(Evidence(f"deployment {n}", "ready, same class and cluster") for n in sorted(names)),
+                confirm=(
+                    kubectl("get", "deployments", "-A", "-l", "app.kubernetes.io/name=aws-load-balancer-controller"),
+                ),
+            )

@@ -254,6 +254,7 @@ def _route(
         aws=aws,
         context=snapshot.context,
         now=snapshot.taken_at,
+        group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",
     )
 
 

@@ -60,7 +60,10 @@ class RoutedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed."""
+    """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
+
+    `group` is the explicit IngressGroup of the Ingress, "" without one.
+    """
 
     subject: ObjectRef
     namespace: str
@@ -80,6 +83,7 @@ class Route:
     aws: AwsFacts
     context: Context
     now: str = ""
+    group: str = ""
 
     @property
     def key(self) -> str:

@@ -1,0 +1,515 @@
+"""Causes that the controller names itself, in events or in its log, where no object shows them otherwise.
+
+What an object shows as well (a missing Service port, an invalid annotation) is found there by its own check; the
+controller's complaint about it is then the symptom LBD103, LBD104 or LBD109.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
+from kubectl_lbdoctor.knowledge.controller_errors import permission_statement
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.route import Route
+
+# Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
+OWN = frozenset(
+    [
+        "LBD105",
+        "LBD113",
+        "LBD114",
+        "LBD116",
+        "LBD120",
+        "LBD121",
+        "LBD122",
+        "LBD123",
+        "LBD124",
+        "LBD125",
+        "LBD126",
+        "LBD128",
+        "LBD216",
+        "LBD219",
+        "LBD505",
+        "LBD506",
+        "LBD510",
+        "LBD511",
+        "LBD512",
+    ]
+)
+_FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
+
+
+def blamed_member(route: Route, entry: Said) -> str:
+    """ "namespace/name" of another IngressGroup member that the message blames, "" when it blames the subject."""
+    member = entry.param("ingress")
+    if not route.group or route.subject.kind != "Ingress":
+        return ""
+    own = f"{route.subject.namespace}/{route.subject.name}"
+    return member if member and member != own else ""
+
+
+def _reported(route: Route, code: str, **extra: str) -> Iterator[Finding]:
+    for entry in said(route):
+        if entry.decoded.code == code and not blamed_member(route, entry):
+            yield _finding(code, entry, **extra)
+
+
+def _finding(code: str, entry: Said, **extra: str) -> Finding:
+    return Finding(
+        code,
+        entry.ref,
+        params={"summary": entry.decoded.summary, **extra},
+        evidence=(entry.evidence,),
+        confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+    )
+
+
+def _generic(route: Route, code: str) -> Iterator[Finding]:
+    """Complaints of one step whose cause has no code of its own here."""
+    for entry in said(route):
+        known = entry.decoded.code in OWN
+        if not known and entry.stage_code == code and not blamed_member(route, entry):
+            yield _finding(code, entry)
+
+
+@check(
+    "LBD103",
+    title="the controller can build its model of the object",
+    severity=Severity.ERROR,
+    message="the controller cannot build the load balancer's model: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def model_not_built(route: Route) -> Iterator[Finding]:
+    """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
+
+    Nothing of the object is reconciled until it is corrected; what existed before stays as it was. The message is the
+    controller's own, decoded.
+
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: what the message names.
+    """
+    yield from _generic(route, "LBD103")
+
+
+@check(
+    "LBD104",
+    title="the controller can deploy its model to AWS",
+    severity=Severity.ERROR,
+    message="the controller cannot deploy the load balancer: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def model_not_deployed(route: Route) -> Iterator[Finding]:
+    """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
+
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: what the message names.
+    """
+    yield from _generic(route, "LBD104")
+
+
+@check(
+    "LBD105",
+    title="no other member blocks the IngressGroup",
+    severity=Severity.ERROR,
+    message="IngressGroup {group} is blocked by its member {member}: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def group_blocked(route: Route) -> Iterator[Finding]:
+    """All Ingresses of a group share one load balancer and one model. One invalid member stops all of them; the event
+    stands on every member and names the one at fault.
+
+    Confirm by hand: `kubectl describe ingress -n NAMESPACE MEMBER`. Repair the named member, or take it out of the
+    group.
+    """
+    for entry in said(route):
+        member = blamed_member(route, entry)
+        if member:
+            namespace, _, name = member.partition("/")
+            yield Finding(
+                "LBD105",
+                ObjectRef("Ingress", namespace, name),
+                params={"group": route.group, "member": member, "summary": entry.decoded.summary},
+                evidence=(entry.evidence,),
+                confirm=(kubectl("describe", "ingress", name, namespace=namespace),),
+                advice=f"diagnose the member itself: kubectl lbdoctor ingress {name} -n {namespace}",
+            )
+
+
+@check(
+    "LBD120",
+    title="AWS permits the controller everything it needs",
+    severity=Severity.ERROR,
+    message="AWS denies the controller {action}{who}",
+    reads=READS,
+    explains=_FOLLOWS,
+)
+def aws_denies_action(route: Route) -> Iterator[Finding]:
+    """The controller's IAM role lacks an action that the running version needs: the policy is older than the
+    controller, a resource lacks the tag that the policy's condition asks for, or a boundary or organisation policy
+    denies it.
+
+    Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
+    policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
+    """
+    for entry in said(route):
+        if entry.decoded.code != "LBD120":
+            continue
+        actions = [entry.decoded.aws_action] if entry.decoded.aws_action else []
+        role = entry.param("role") or entry.param("principal")
+        explicit = entry.decoded.params.get("explicit_deny")
+        advice = (
+            "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"
+            if explicit
+            else f"add to the role's policy: {' '.join(permission_statement(actions[0]).split())}"
+            if actions
+            else "compare the role's policy with iam_policy.json of the controller's release"
+        )
+        yield Finding(
+            "LBD120",
+            ObjectRef("IAMRole", "", role) if role else entry.ref,
+            params={
+                "action": actions[0] if actions else "a call",
+                "who": f" (role {role})" if role else "",
+            },
+            evidence=(entry.evidence,),
+            confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+            advice=advice,
+        )
+
+
+def _identity(route: Route, code: str) -> Iterator[Finding]:
+    yield from _reported(route, code)
+    for entry in unattached_errors(route):
+        if entry.decoded.code == code:
+            yield _finding(code, entry)
+
+
+@check(
+    "LBD121",
+    title="the controller has an AWS identity of its own",
+    severity=Severity.ERROR,
+    message="the controller has no usable AWS identity: {summary}",
+    reads=READS,
+    explains=(*_FOLLOWS, "LBD120", "LBD102"),
+)
+def wrong_identity(route: Route) -> Iterator[Finding]:
+    """The controller calls AWS without credentials, with the node's role, or with a role that does not trust it.
+
+    With IRSA the service account carries `eks.amazonaws.com/role-arn` and the pod was created after that; with EKS Pod
+    Identity an association exists and the agent runs. Without either the SDK falls back to the node's role.
+
+    Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
+    variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
+    """
+    yield from _identity(route, "LBD121")
+
+
+@check(
+    "LBD122",
+    title="the controller knows its VPC and region",
+    severity=Severity.ERROR,
+    message="the controller cannot find its VPC or region: {summary}",
+    reads=READS,
+    explains=(*_FOLLOWS, "LBD102"),
+)
+def no_vpc(route: Route) -> Iterator[Finding]:
+    """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
+    (hop limit 1, the default of newer node images).
+
+    Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
+    """
+    yield from _identity(route, "LBD122")
+
+
+@check(
+    "LBD123",
+    title="the controller reaches the AWS APIs",
+    severity=Severity.ERROR,
+    message="the controller cannot reach an AWS API: {summary}",
+    reads=READS,
+    explains=(*_FOLLOWS, "LBD102"),
+)
+def api_unreachable(route: Route) -> Iterator[Finding]:
+    """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
+    an interface endpoint or without a way out, or a wrong endpoint in its arguments.
+
+    Repair: make an endpoint for the named service, or switch the feature off that needs it (wafv2, shield).
+    """
+    yield from _identity(route, "LBD123")
+
+
+@check(
+    "LBD113",
+    title="the bound target group exists",
+    severity=Severity.ERROR,
+    message="TargetGroupBinding {binding} points to target group {group}, which does not exist",
+    reads=(*READS, "elbv2:DescribeTargetGroups"),
+    explains=("LBD109", "LBD205", "LBD217"),
+)
+def target_group_missing(route: Route) -> Iterator[Finding]:
+    """The target group that a TargetGroupBinding names was deleted, or belongs to another account or region.
+
+    Such a binding also stops the controller from removing security group rules in the whole cluster.
+
+    Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete the binding, or name an
+    existing target group (for a binding of the controller itself: delete it, it is made again).
+    """
+    binding = route.binding.need()
+    if binding is None or not binding.target_group_arn or route.target_group.need() is not None:
+        return
+    ref = ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name)
+    yield Finding(
+        "LBD113",
+        ref,
+        params={"binding": binding.meta.name, "group": binding.target_group_arn},
+        evidence=tuple(e.evidence for e in _quietly(route) if e.decoded.code == "LBD113"),
+        confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
+        commands=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=route.namespace),),
+    )
+
+
+def _quietly(route: Route) -> list[Said]:
+    """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
+    found: list[Said] = []
+    with suppress(Unknown):
+        for entry in said(route):
+            found.append(entry)
+    return found
+
+
+@check(
+    "LBD114",
+    title="one TargetGroupBinding per target group",
+    severity=Severity.ERROR,
+    message="target group {group} is bound by several TargetGroupBindings: {bindings}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217"),
+)
+def bound_twice(route: Route) -> Iterator[Finding]:
+    """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
+
+    Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep one of them.
+    """
+    binding = route.binding.need()
+    if binding is None:
+        return
+    same = [b for b in route.facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
+    if len(same) > 1 and not all(b.multi_cluster for b in same):
+        names = ", ".join(sorted(b.meta.key for b in same))
+        yield Finding(
+            "LBD114",
+            ObjectRef("TargetGroupBinding", route.namespace, sorted(b.meta.name for b in same)[0]),
+            params={"group": binding.target_group_arn.split("/")[-2], "bindings": names},
+            confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=route.namespace),),
+        )
+        return
+    for entry in said(route):
+        if entry.decoded.code == "LBD114":
+            names = entry.param("bindings") or "another one"
+            group = entry.param("target_group") or binding.target_group_arn
+            yield Finding("LBD114", entry.ref, {"group": group, "bindings": names}, (entry.evidence,))
+
+
+@check(
+    "LBD116",
+    title="the object is not stuck deleting",
+    severity=Severity.WARNING,
+    message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}{why}",
+    reads=READS,
+)
+def stuck_deleting(route: Route) -> Iterator[Finding]:
+    """The object was deleted, but the controller has not removed its finalizer: it does not run, AWS refuses the
+    clean-up, the load balancer is protected, or another member of the group blocks it.
+
+    Repair what the event FailedRemoveFinalizer or FailedCleanup names; removing the finalizer by hand leaves the AWS
+    objects behind.
+    """
+    for entry in (route.ingress.peek(), route.binding.peek(), route.service.peek()):
+        if entry is None or not entry.meta.deleted or route.age(entry.meta.deleted) < 60:
+            continue
+        own = [f for f in entry.meta.finalizers if ".k8s.aws/" in f or ".eks.amazonaws.com/" in f]
+        if own:
+            kind = type(entry).__name__
+            complaints = [e for e in _quietly(route) if e.ref.name == entry.meta.name]
+            yield Finding(
+                "LBD116",
+                ObjectRef(kind, route.namespace, entry.meta.name),
+                params={
+                    "object": f"{kind} {entry.meta.name}",
+                    "minutes": str(int(route.age(entry.meta.deleted) // 60)),
+                    "finalizer": own[0],
+                    "why": f": {complaints[0].decoded.summary}" if complaints else "",
+                },
+                evidence=tuple(c.evidence for c in complaints[:3]),
+                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=route.namespace),),
+            )
+
+
+@check(
+    "LBD124",
+    title="the API server reaches the controller's webhook",
+    severity=Severity.ERROR,
+    message="the API server cannot reach the controller's webhook: {summary}",
+    reads=READS,
+    explains=_FOLLOWS,
+)
+def webhook_unreachable(route: Route) -> Iterator[Finding]:
+    """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
+
+    Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
+    """
+    yield from _reported(route, "LBD124")
+
+
+@check(
+    "LBD125",
+    title="the webhook's certificate fits",
+    severity=Severity.ERROR,
+    message="the certificate of the controller's webhook is not accepted: {summary}",
+    reads=READS,
+    explains=_FOLLOWS,
+)
+def webhook_certificate(route: Route) -> Iterator[Finding]:
+    """The webhook's certificate was made anew while its configuration kept the old CA bundle (GitOps tools that render
+    the chart again do so), or it was made for another name.
+
+    Repair: chart value `keepTLSSecret: true`, or cert-manager; then reinstall and restart the controller.
+    """
+    yield from _reported(route, "LBD125")
+
+
+@check(
+    "LBD216",
+    title="no quota stops registration",
+    severity=Severity.ERROR,
+    message="an AWS quota stops the controller: {summary}",
+    reads=READS,
+    explains=("LBD104", "LBD109", "LBD205", "LBD217"),
+)
+def quota_reached(route: Route) -> Iterator[Finding]:
+    """AWS refuses more targets, target groups, rules or load balancers than the account's quota.
+
+    Repair: raise the quota, use fewer target groups per load balancer, or `ip` in place of `instance` targets.
+    """
+    yield from _reported(route, "LBD216")
+
+
+@check(
+    "LBD219",
+    title="every instance can be a target of the group",
+    severity=Severity.ERROR,
+    message="AWS does not take a target: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD217"),
+)
+def target_not_supported(route: Route) -> Iterator[Finding]:
+    """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
+    account, an address outside the VPC) makes the whole registration fail.
+
+    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
+    """
+    yield from _reported(route, "LBD219")
+
+
+@check(
+    "LBD505",
+    title="each target interface has one tagged security group",
+    severity=Severity.ERROR,
+    message="the controller cannot choose the security group of a target: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD217", "LBD501"),
+)
+def tagged_groups(route: Route) -> Iterator[Finding]:
+    """The controller writes its rules to the one security group of the target's interface that carries the tag
+    `kubernetes.io/cluster/NAME`; with none or several it writes no rule, and targets time out. With `ip` targets they
+    are registered all the same, with `instance` targets they are not.
+
+    Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on exactly
+    one group.
+    """
+    yield from _reported(route, "LBD505")
+
+
+@check(
+    "LBD506",
+    title="security groups have room for rules",
+    severity=Severity.ERROR,
+    message="a security group is full: {summary}",
+    reads=READS,
+    explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
+)
+def rules_quota(route: Route) -> Iterator[Finding]:
+    """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
+    admits the load balancer.
+
+    Repair: remove rules, raise the quota, or let load balancers share a backend security group.
+    """
+    yield from _reported(route, "LBD506")
+
+
+@check(
+    "LBD510",
+    title="the subnets of an internet-facing load balancer are public",
+    severity=Severity.ERROR,
+    message="the load balancer's subnets have no internet gateway: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def no_gateway(route: Route) -> Iterator[Finding]:
+    """An internet-facing load balancer needs subnets with a route to an internet gateway.
+
+    Repair: choose public subnets, or `scheme: internal`.
+    """
+    yield from _reported(route, "LBD510")
+
+
+@check(
+    "LBD511",
+    title="subnets for the load balancer can be found",
+    severity=Severity.ERROR,
+    message="no suitable subnets for the load balancer: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def subnets_not_found(route: Route) -> Iterator[Finding]:
+    """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
+    tagged for another cluster, or lie in one zone.
+
+    Repair: tag one subnet per zone, or name them in the `subnets` annotation.
+    """
+    yield from _reported(route, "LBD511")
+
+
+@check(
+    "LBD512",
+    title="subnets have free addresses",
+    severity=Severity.ERROR,
+    message="a subnet has too few free addresses: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def no_free_addresses(route: Route) -> Iterator[Finding]:
+    """A load balancer needs at least 8 free addresses in each of its subnets.
+
+    Repair: free addresses, or choose larger subnets.
+    """
+    yield from _reported(route, "LBD512")
+
+
+@check(
+    "LBD128",
+    title="the controller's version has no known fault that matches",
+    severity=Severity.WARNING,
+    message="a known fault of this controller version matches: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104"),
+)
+def known_fault(route: Route) -> Iterator[Finding]:
+    """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
+    yield from _reported(route, "LBD128")

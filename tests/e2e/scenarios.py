@@ -1,0 +1,325 @@
+"""Faults that the lab makes real, each with the code that the first diagnosis must name.
+
+A scenario with `fault` starts from a healthy object, which the doctor must call healthy (its healthy twin), and then
+breaks it; one without is broken by its manifests. `seen` waits until the fault shows as AWS or Kubernetes shows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.lab import examples, faults
+from tests.lab.api import Lab
+
+Manifests = list[dict[str, Any]]
+Seen = Callable[[Lab, str], object]
+
+MISMATCH, TIMEOUT, REFUSED = "Target.ResponseCodeMismatch", "Target.Timeout", "Target.FailedHealthChecks"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """codes: accepted codes of the first diagnosis, the best first. object: "kind/name" that it must blame, if given."""
+
+    name: str
+    manifests: Callable[[], Manifests]
+    codes: Sequence[str]
+    seen: Seen
+    subject: str = "ing/web"
+    fault: Callable[[Lab, str], AbstractContextManager[object]] | None = None
+    object: str = ""
+    smoke: bool = False
+    also: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def unhealthy(reason: str, every: str = "all", count: int | None = None) -> Seen:
+    return lambda lab, ns: lab.wait_targets(ns, "unhealthy", reason, all_or_any=every, count=count)
+
+
+def healthy(count: int = 2) -> Seen:
+    return lambda lab, ns: lab.wait_targets(ns, "healthy", count=count)
+
+
+def empty(lab: Lab, ns: str) -> object:
+    return lab.wait_no_targets(ns)
+
+
+def event(reason: str, containing: str = "") -> Seen:
+    """Wait for an event in the namespace."""
+
+    def look(lab: Lab, ns: str) -> object:
+        return until(
+            lambda: any(
+                e.get("reason") == reason and containing in e.get("message", "") for e in lab.objects("events", ns)
+            ),
+            f"event {reason}",
+        )
+
+    return look
+
+
+def waiting(*reasons: str) -> Seen:
+    """Wait until a container of the namespace waits for one of the reasons."""
+
+    def look(lab: Lab, ns: str) -> object:
+        def found() -> bool:
+            for pod in lab.objects("pods", ns):
+                for status in pod["status"].get("containerStatuses", ()):
+                    if status["state"].get("waiting", {}).get("reason") in reasons:
+                        return True
+            return False
+
+        return until(found, f"a container waiting for {reasons}")
+
+    return look
+
+
+def settled(seconds: float) -> Seen:
+    """Wait a moment: for faults that show only by what does not happen."""
+    return lambda lab, ns: time.sleep(seconds)
+
+
+def until(condition: Callable[[], bool], what: str, timeout: float = 90) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not seen within {timeout:.0f} s: {what}")
+        time.sleep(0.5)
+
+
+def _probe(**changes: Any) -> Mapping[str, Any]:
+    return {**examples.READINESS, **changes}
+
+
+def _container(**changes: Any) -> Callable[[], Manifests]:
+    """The healthy ALB stack with fields of the container replaced."""
+
+    def build() -> Manifests:
+        manifests = examples.alb_ip()
+        spec = examples.find(manifests, "Deployment")["spec"]["template"]["spec"]
+        spec["containers"][0].update(changes)
+        return manifests
+
+    return build
+
+
+ALB = examples.ALB
+NLB = examples.NLB
+
+SCENARIOS = [
+    Scenario(
+        "path-404",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-path": None}),
+        ["LBD301"],
+        unhealthy(MISMATCH),
+        object="Ingress/web",
+        smoke=True,
+        also=["LBD607"],
+    ),
+    Scenario(
+        "path-404-instance",
+        lambda: examples.alb_instance(annotations={f"{ALB}healthcheck-path": "/nowhere"}),
+        ["LBD301"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "path-redirect",
+        lambda: examples.alb_ip(
+            annotations={f"{ALB}healthcheck-path": "/old"},
+            app={"args": (*examples.APP_ARGS, "--redirect", "/old=https://shop.example/:301")},
+        ),
+        ["LBD303"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "path-auth",
+        lambda: examples.alb_ip(
+            annotations={f"{ALB}healthcheck-path": "/admin"},
+            app={"args": (*examples.APP_ARGS, "--auth", "/admin=401")},
+        ),
+        ["LBD304"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "path-500",
+        lambda: examples.alb_ip(
+            annotations={f"{ALB}healthcheck-path": "/db"}, app={"args": (*examples.APP_ARGS, "--path", "/db=503")}
+        ),
+        ["LBD317"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "wrong-target-port",
+        lambda: examples.alb_ip(service={"target_port": 9090}),
+        ["LBD307"],
+        unhealthy(REFUSED),
+        object="Service/web",
+        smoke=True,
+    ),
+    Scenario(
+        "wrong-target-port-instance",
+        lambda: examples.alb_instance(service={"target_port": 9090}),
+        ["LBD307"],
+        unhealthy(REFUSED),
+        object="Service/web",
+    ),
+    Scenario(
+        "wrong-target-port-nlb",
+        lambda: examples.nlb_ip(service={"target_port": 9090}),
+        ["LBD307"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+    ),
+    Scenario(
+        "selector-mismatch",
+        lambda: examples.alb_ip(service={"selector": {"app": "wbe"}}),
+        ["LBD201"],
+        empty,
+        object="Service/web",
+        smoke=True,
+    ),
+    Scenario(
+        "local-policy-behind-alb",
+        lambda: examples.alb_instance(app={"replicas": 1}, service={"external_traffic_policy": "Local"}),
+        ["LBD602"],
+        unhealthy(TIMEOUT, "any", 1),
+        object="Service/web",
+        smoke=True,
+    ),
+    Scenario(
+        "missing-service",
+        lambda: examples.alb_ip(ingress={"backends": [("/", "web", 80), ("/api", "wep", 80)]}),
+        ["LBD106"],
+        healthy(),
+        object="Ingress/web",
+    ),
+    Scenario(
+        "missing-port",
+        lambda: examples.alb_ip(ingress={"backends": [("/", "web", 8080)]}),
+        ["LBD107"],
+        event("FailedBuildModel"),
+        object="Ingress/web",
+    ),
+    Scenario(
+        "image-missing",
+        _container(image="lbdlab/none:1"),
+        ["LBD402"],
+        waiting("ErrImageNeverPull", "ErrImagePull", "ImagePullBackOff"),
+        object="Deployment/web",
+    ),
+    Scenario(
+        "crash-loop",
+        lambda: examples.alb_ip(app={"args": (*examples.APP_ARGS, "--exit-after", "1s", "--exit-code", "3")}),
+        ["LBD403"],
+        waiting("CrashLoopBackOff"),
+        object="Deployment/web",
+        smoke=True,
+    ),
+    Scenario(
+        "config-missing",
+        _container(envFrom=[{"configMapRef": {"name": "absent"}}]),
+        ["LBD410"],
+        waiting("CreateContainerConfigError"),
+        object="Deployment/web",
+    ),
+    Scenario(
+        "command-missing",
+        _container(command=["/no/such/program"]),
+        ["LBD410", "LBD403"],
+        waiting("CrashLoopBackOff", "RunContainerError", "StartError"),
+        object="Deployment/web",
+    ),
+    Scenario(
+        "unschedulable",
+        _container(resources={"requests": {"cpu": "900"}}),
+        ["LBD401"],
+        settled(6),
+        object="Deployment/web",
+    ),
+    Scenario(
+        "readiness-fails",
+        lambda: examples.alb_ip(app={"readiness": {"httpGet": {"path": "/nope", "port": 8080}, "periodSeconds": 1}}),
+        ["LBD404"],
+        event("Unhealthy", "404"),
+        object="Deployment/web",
+        smoke=True,
+    ),
+    Scenario(
+        "scaled-to-zero", lambda: examples.alb_ip(app={"replicas": 0}), ["LBD406"], empty, object="Deployment/web"
+    ),
+    Scenario(
+        "named-port-missing",
+        lambda: examples.alb_ip(service={"target_port": "web"}),
+        ["LBD203"],
+        empty,
+        object="Service/web",
+    ),
+    Scenario(
+        "targets-deregistered",
+        examples.alb_ip,
+        ["LBD217"],
+        empty,
+        fault=lambda lab, ns: _all_deregistered(lab, ns),
+        smoke=True,
+    ),
+    Scenario(
+        "app-on-loopback",
+        lambda: examples.alb_ip(
+            app={
+                "args": ("--listen", "127.0.0.1:8080", "--path", "/healthz=200"),
+                "readiness": {"exec": {"command": ["/app", "--help"]}, "periodSeconds": 2},
+            }
+        ),
+        ["LBD308", "LBD005"],
+        unhealthy(REFUSED),
+    ),
+    Scenario(
+        "security-group-rule-revoked",
+        examples.alb_ip,
+        ["LBD501", "LBD005"],
+        unhealthy(TIMEOUT),
+        fault=lambda lab, ns: faults.controller_rules_revoked(lab),
+    ),
+    Scenario(
+        "acl-return-denied",
+        examples.alb_ip,
+        ["LBD508", "LBD005"],
+        unhealthy(TIMEOUT),
+        fault=lambda lab, ns: faults.ephemeral_return_denied(lab),
+    ),
+    Scenario(
+        "nodes-do-not-admit-each-other",
+        lambda: examples.alb_instance(app={"replicas": 1}),
+        ["LBD502", "LBD005"],
+        unhealthy(TIMEOUT, "any", 1),
+        fault=lambda lab, ns: faults.nodes_do_not_admit_each_other(lab),
+    ),
+]
+
+
+class _all_deregistered:
+    """All targets taken out of AWS behind the controller's back; registered again on exit."""
+
+    def __init__(self, lab: Lab, namespace: str) -> None:
+        self._lab, self._namespace = lab, namespace
+
+    def __enter__(self) -> None:
+        self._targets = self._lab.target_health(self._namespace)
+        for target in self._targets:
+            self._lab.aws("elbv2").deregister_targets(
+                TargetGroupArn=target.group, Targets=[{"Id": target.id, "Port": target.port}]
+            )
+        time.sleep(31)  # A younger endpoint is not late yet.
+
+    def __exit__(self, *_: object) -> None:
+        for target in self._targets:
+            self._lab.aws("elbv2").register_targets(
+                TargetGroupArn=target.group, Targets=[{"Id": target.id, "Port": target.port}]
+            )

@@ -1,0 +1,113 @@
+"""The doctor on the lab: healthy objects are called healthy, and the first diagnosis of every fault is its cause.
+
+With LBDOCTOR_RECORD=1 each run is kept as a case in tests/cases, so that `make test` repeats it without the lab.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.scenarios import SCENARIOS, Manifests, Scenario
+from tests.lab import examples
+from tests.lab.api import Lab
+
+CASES = Path(__file__).parent.parent / "cases"
+
+
+def record(lab: Lab, slug: str, subject: str, namespace: str, report: dict[str, Any], status: int) -> None:
+    if not os.environ.get("LBDOCTOR_RECORD"):
+        return
+    folder = CASES / slug
+    folder.mkdir(parents=True, exist_ok=True)
+    lab.lbdoctor(subject, "-n", namespace, "--save", str(folder / "snapshot.json"))
+    expected = {
+        "status": report["status"],
+        "exit": status,
+        "diagnoses": [
+            {"code": d["code"], "kind": d["object"]["kind"], "name": d["object"]["name"]}
+            for d in report["diagnoses"]
+            if d["severity"] != "info"
+        ],
+    }
+    (folder / "expected.yaml").write_text(yaml.safe_dump(expected, sort_keys=False))
+
+
+def wait_healthy(lab: Lab, namespace: str, subject: str) -> None:
+    """All targets healthy for AWS; then the doctor must agree at once."""
+    lab.wait_targets(namespace, "healthy", timeout=120)
+    result = lab.lbdoctor(subject, "-n", namespace)
+    assert result.status == 0, str(result)
+    assert "healthy: " in result.stdout, str(result)
+
+
+HEALTHY: dict[str, tuple[Callable[[], Manifests], str]] = {
+    "alb-ip": (examples.alb_ip, "ing/web"),
+    "alb-instance": (examples.alb_instance, "ing/web"),
+    "nlb-ip": (examples.nlb_ip, "svc/web"),
+    "nlb-instance": (examples.nlb_instance, "svc/web"),
+}
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy(lab: Lab, space: str, name: str) -> None:
+    build, subject = HEALTHY[name]
+    lab.apply(build(), space)
+    wait_healthy(lab, space, subject)
+    result = lab.lbdoctor(subject, "-n", space, "-o", "json")
+    assert result.json["status"] == "healthy" and result.json["diagnoses"] == [], str(result)
+    record(lab, f"healthy-{name}", subject, space, result.json, result.status)
+
+
+def parameters() -> list[Any]:
+    return [
+        pytest.param(scenario, id=scenario.name, marks=[pytest.mark.smoke] if scenario.smoke else [])
+        for scenario in SCENARIOS
+    ]
+
+
+@pytest.mark.parametrize("scenario", parameters())
+def test_fault(lab: Lab, space: str, scenario: Scenario) -> None:
+    lab.apply(scenario.manifests(), space)
+    if scenario.fault is None:
+        diagnose(lab, space, scenario)
+        return
+    wait_healthy(lab, space, scenario.subject)
+    with scenario.fault(lab, space):
+        diagnose(lab, space, scenario)
+
+
+def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
+    """The first diagnosis must be right as soon as the fault is seen; a fault that develops gets some seconds."""
+    scenario.seen(lab, space)
+    end = time.monotonic() + 20
+    while True:
+        result = lab.lbdoctor(scenario.subject, "-n", space, "-o", "json")
+        found = [d["code"] for d in result.json["diagnoses"] if d["severity"] != "info"]
+        if found[:1] and found[0] in scenario.codes or time.monotonic() > end:
+            break
+        time.sleep(1)
+    shown = str(lab.lbdoctor(scenario.subject, "-n", space))
+    assert found[:1] and found[0] in scenario.codes, f"{found} instead of {scenario.codes}\n{shown}"
+    assert result.status == 1, shown
+    first = result.json["diagnoses"][0]
+    if scenario.object:
+        assert f"{first['object']['kind']}/{first['object']['name']}" == scenario.object, shown
+    errors = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
+    assert len(errors) == 1, f"one fault gives one root cause\n{shown}"
+    for code in scenario.also:
+        assert code in first["explains"], shown
+    print(f"\nFAULT {scenario.name}: {_reasons(result.json)} -> {found[0]}")
+    record(lab, f"{found[0]}-{scenario.name}", scenario.subject, space, result.json, result.status)
+
+
+def _reasons(report: dict[str, Any]) -> str:
+    reasons = {t["reason"] or t["state"] for s in report["subjects"] for g in s["targetGroups"] for t in g["targets"]}
+    return ", ".join(sorted(reasons)) or "no targets"

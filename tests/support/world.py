@@ -1,0 +1,379 @@
+"""A small cluster with its AWS side, for tests: a healthy Ingress `shop/web` by default, bent one thing at a time.
+
+`World().build()` gives a Snapshot whose every check passes; the methods replace one part. Raw objects of real reads are
+tested by the recorded cases in tests/cases; this builder is for the many small variations around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run
+from kubectl_lbdoctor.model import aws, k8s, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
+from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.report import build
+
+NOW = "2026-11-23T12:00:00Z"
+LONG_AGO = "2026-11-23T08:00:00Z"
+JUST_NOW = "2026-11-23T11:59:55Z"
+ACCOUNT = "000000000001"
+REGION = "us-west-2"
+ARN = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}"
+GROUP_ARN = f"{ARN}:targetgroup/k8s-shop-web-fdbb6ec3c4/0123456789abcdef"
+ALB_ARN = f"{ARN}:loadbalancer/app/k8s-shop-web-4ba434b31c/0123456789abcdef"
+NLB_ARN = f"{ARN}:loadbalancer/net/k8s-shop-web-4ba434b31c/0123456789abcdef"
+HOST = f"k8s-shop-web-4ba434b31c-1234567890.{REGION}.elb.amazonaws.com"
+NS = "shop"
+
+
+def meta(name: str, **values: Any) -> k8s.Meta:
+    return k8s.Meta(**{"name": name, "namespace": NS, "created": LONG_AGO, **values})
+
+
+def conditions(**values: str) -> tuple[k8s.Condition, ...]:
+    return tuple(k8s.Condition(kind, status, since=LONG_AGO) for kind, status in values.items())
+
+
+READY = conditions(PodScheduled="True", ContainersReady="True", Ready="True")
+NOT_READY = conditions(PodScheduled="True", ContainersReady="False", Ready="False")
+
+
+def container(**values: Any) -> k8s.Container:
+    return k8s.Container(
+        **{
+            "name": "app",
+            "image": "app:1",
+            "ports": (k8s.ContainerPort(8080, "http"),),
+            "readiness": k8s.Probe("httpGet", port="8080", path="/healthz"),
+            **values,
+        }
+    )
+
+
+def running(**values: Any) -> k8s.ContainerStatus:
+    return k8s.ContainerStatus(
+        **{"name": "app", "ready": True, "started": True, "state": "running", "since": LONG_AGO, **values}
+    )
+
+
+def pod(number: int, **values: Any) -> k8s.Pod:
+    """Pod `web-abc-N` on node N, ready, of Deployment web."""
+    labels = values.pop("labels", {"app": "web", "pod-template-hash": "abc"})
+    owners = (k8s.Owner("ReplicaSet", "web-abc", True),)
+    address = f"10.0.{number}.34"
+    return k8s.Pod(
+        **{
+            "meta": meta(f"web-abc-{number}", labels=labels, owners=owners),
+            "node": f"node{number}",
+            "ip": address,
+            "ips": (address,),
+            "phase": "Running",
+            "started": LONG_AGO,
+            "containers": (container(),),
+            "statuses": (running(),),
+            "conditions": READY,
+            **values,
+        }
+    )
+
+
+def node(number: int, **values: Any) -> k8s.Node:
+    zone = {1: "a", 2: "c"}.get(number, "a")
+    labels = {"topology.kubernetes.io/zone": f"{REGION}{zone}", "topology.kubernetes.io/region": REGION}
+    return k8s.Node(
+        **{
+            "meta": k8s.Meta(f"node{number}", labels={**labels, **values.pop("labels", {})}),
+            "provider_id": f"aws:///{REGION}{zone}/i-{number:017x}",
+            "internal_ip": f"10.0.{number}.10",
+            "conditions": conditions(Ready="True"),
+            "kubelet_version": "v1.34.4",
+            **values,
+        }
+    )
+
+
+def target(
+    number: int, state: str = "healthy", reason: str = "", description: str = "", **values: Any
+) -> aws.TargetHealth:
+    return aws.TargetHealth(
+        **{
+            "id": f"10.0.{number}.34",
+            "port": 8080,
+            "zone": f"{REGION}{'a' if number == 1 else 'c'}",
+            "state": state,
+            "reason": reason,
+            "description": description,
+            "check_port": str(values.get("port", 8080)),
+            **values,
+        }
+    )
+
+
+def mismatch(number: int, code: str, **values: Any) -> aws.TargetHealth:
+    text = f"Health checks failed with these codes: [{code}]"
+    return target(number, "unhealthy", "Target.ResponseCodeMismatch", text, **values)
+
+
+def refused(number: int, **values: Any) -> aws.TargetHealth:
+    return target(number, "unhealthy", "Target.FailedHealthChecks", "Health checks failed", **values)
+
+
+def timed_out(number: int, **values: Any) -> aws.TargetHealth:
+    return target(number, "unhealthy", "Target.Timeout", "Request timed out", **values)
+
+
+def instance_target(number: int, state: str = "healthy", reason: str = "", **values: Any) -> aws.TargetHealth:
+    return target(number, state, reason, **{"id": f"i-{number:017x}", "port": 30080, "check_port": "30080", **values})
+
+
+CONTROLLER_POD = "kube-system/aws-load-balancer-controller-abc-1"
+_CONTROLLER_LABELS = {"app.kubernetes.io/name": "aws-load-balancer-controller"}
+
+
+def controller(**values: Any) -> k8s.Workload:
+    """The controller's Deployment with one ready replica."""
+    own = k8s.Container(
+        "aws-load-balancer-controller",
+        "public.ecr.aws/eks/aws-load-balancer-controller:v2.17.1",
+        args=("--cluster-name=lab", "--ingress-class=alb", f"--aws-region={REGION}"),
+    )
+    return k8s.Workload(
+        **{
+            "kind": "Deployment",
+            "meta": k8s.Meta("aws-load-balancer-controller", "kube-system", labels=_CONTROLLER_LABELS),
+            "replicas": 1,
+            "ready": 1,
+            "selector": _CONTROLLER_LABELS,
+            "template_labels": _CONTROLLER_LABELS,
+            "containers": (own,),
+            "service_account": "aws-load-balancer-controller",
+            **values,
+        }
+    )
+
+
+def controller_pod(**values: Any) -> k8s.Pod:
+    namespace, _, name = CONTROLLER_POD.partition("/")
+    return k8s.Pod(
+        **{
+            "meta": k8s.Meta(name, namespace, labels=_CONTROLLER_LABELS, created=LONG_AGO),
+            "node": "node1",
+            "ip": "10.0.1.40",
+            "phase": "Running",
+            "containers": controller().containers,
+            "statuses": (running(name="aws-load-balancer-controller"),),
+            "conditions": READY,
+            "service_account": "aws-load-balancer-controller",
+            **values,
+        }
+    )
+
+
+ALB_CHECK = aws.HealthCheck(
+    protocol="HTTP", path="/healthz", matcher="200", interval=15, timeout=5, healthy_threshold=2, unhealthy_threshold=2
+)
+
+
+@dataclass
+class World:
+    """Parts of the snapshot; `None` for a list means "make it from the other parts"."""
+
+    ingress: k8s.Ingress = field(
+        default_factory=lambda: k8s.Ingress(
+            meta=meta("web", finalizers=("ingress.k8s.aws/resources",)),
+            class_name="alb",
+            paths=(k8s.IngressPath("", "/", "Prefix", k8s.IngressBackend("web", "80")),),
+            addresses=(HOST,),
+        )
+    )
+    service: k8s.Service = field(
+        default_factory=lambda: k8s.Service(
+            meta=meta("web"),
+            type="NodePort",
+            selector={"app": "web"},
+            ports=(k8s.ServicePort(80, target_port="8080", node_port=30080),),
+            external_traffic_policy="Cluster",
+        )
+    )
+    pods: tuple[k8s.Pod, ...] = field(default_factory=lambda: (pod(1), pod(2)))
+    nodes: tuple[k8s.Node, ...] = field(default_factory=lambda: (node(1), node(2)))
+    slices: tuple[k8s.EndpointSlice, ...] | None = None
+    workloads: tuple[k8s.Workload, ...] = field(
+        default_factory=lambda: (
+            k8s.Workload("Deployment", meta("web"), 2, 2, selector={"app": "web"}, template_labels={"app": "web"}),
+        )
+    )
+    events: tuple[k8s.Event, ...] = ()
+    group: aws.TargetGroup = field(
+        default_factory=lambda: aws.TargetGroup(
+            arn=GROUP_ARN,
+            name="k8s-shop-web-fdbb6ec3c4",
+            target_type="ip",
+            protocol="HTTP",
+            protocol_version="HTTP1",
+            port=8080,
+            load_balancer_arns=(ALB_ARN,),
+            health_check=ALB_CHECK,
+        )
+    )
+    health: tuple[aws.TargetHealth, ...] = field(default_factory=lambda: (target(1), target(2)))
+    balancer: aws.LoadBalancer = field(
+        default_factory=lambda: aws.LoadBalancer(
+            arn=ALB_ARN,
+            name="k8s-shop-web-4ba434b31c",
+            dns_name=HOST,
+            type="application",
+            scheme="internet-facing",
+            state="active",
+            zones={f"{REGION}a": "subnet-a", f"{REGION}c": "subnet-c"},
+        )
+    )
+    binding: k8s.TargetGroupBinding | None = None
+    extra_services: tuple[k8s.Service, ...] = ()
+    log: str = ""
+    group_attributes: Mapping[str, str] = field(default_factory=dict)
+    balancer_attributes: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Fact[Any]] = field(default_factory=dict)
+    cluster: Mapping[str, Fact[Any]] = field(default_factory=dict)
+    aws: Mapping[str, Any] = field(default_factory=dict)
+    subject: ObjectRef = ObjectRef("Ingress", NS, "web")
+
+    def with_service(self, **values: Any) -> World:
+        return replace(self, service=replace(self.service, **values))
+
+    def with_group(self, **values: Any) -> World:
+        return replace(self, group=replace(self.group, **values))
+
+    def instance_mode(self) -> World:
+        """Instance targets on node port 30080."""
+        group = replace(self.group, target_type="instance", port=30080)
+        return replace(self, group=group, health=(instance_target(1), instance_target(2)))
+
+    def as_nlb(self) -> World:
+        """The same Service behind a Network Load Balancer of its own, asked about as a Service."""
+        service = replace(
+            self.service, type="LoadBalancer", addresses=(HOST,), load_balancer_class="service.k8s.aws/nlb"
+        )
+        check = replace(self.group.health_check, protocol="TCP", path="", matcher="")
+        group = replace(
+            self.group, protocol="TCP", protocol_version="", load_balancer_arns=(NLB_ARN,), health_check=check
+        )
+        balancer = replace(self.balancer, arn=NLB_ARN, type="network")
+        return replace(self, service=service, group=group, balancer=balancer, subject=ObjectRef("Service", NS, "web"))
+
+    def made_slices(self) -> tuple[k8s.EndpointSlice, ...]:
+        """What the EndpointSlice controller makes of Service and pods."""
+        if self.slices is not None:
+            return self.slices
+        made = []
+        for service in (self.service, *self.extra_services):
+            endpoints, ports = [], []
+            for p in self.pods:
+                if not service.selector or not service.selector.items() <= p.meta.labels.items():
+                    continue
+                endpoints.append(
+                    k8s.Endpoint(
+                        (p.ip,),
+                        p.is_ready or service.publish_not_ready,
+                        node=p.node,
+                        target_kind="Pod",
+                        target_name=p.meta.name,
+                    )
+                )
+            for port in service.ports:
+                number = (
+                    int(port.target)
+                    if port.target.isdigit()
+                    else next((n for p in self.pods if (n := p.named_port(port.target))), None)
+                )
+                if number is not None:
+                    ports.append(k8s.EndpointPort(number, port.name, port.protocol))
+            slice_meta = meta(f"{service.meta.name}-x1", labels={"kubernetes.io/service-name": service.meta.name})
+            made.append(k8s.EndpointSlice(slice_meta, service.meta.name, "IPv4", tuple(ports), tuple(endpoints)))
+        return tuple(made)
+
+    def made_binding(self) -> k8s.TargetGroupBinding:
+        if self.binding is not None:
+            return self.binding
+        stack = "ingress" if self.subject.kind == "Ingress" else "service"
+        labels = {f"{stack}.k8s.aws/stack-namespace": NS, f"{stack}.k8s.aws/stack-name": "web"}
+        return k8s.TargetGroupBinding(
+            meta=meta(self.group.name, labels=labels),
+            target_group_arn=self.group.arn,
+            target_type=self.group.target_type,
+            service=self.service.meta.name,
+            port=str(self.service.ports[0].port),
+            networking=(),
+        )
+
+    def build(self) -> Snapshot:
+        namespace = {
+            "ingresses": Fact.known(reads.INGRESSES, (self.ingress,)),
+            "services": Fact.known(reads.SERVICES, (self.service, *self.extra_services)),
+            "slices": Fact.known(reads.ENDPOINT_SLICES, self.made_slices()),
+            "pods": Fact.known(reads.PODS, self.pods),
+            "bindings": Fact.known(reads.BINDINGS, (self.made_binding(),)),
+            "events": Fact.known(reads.EVENTS, self.events),
+            "workloads": Fact.known(reads.WORKLOADS, self.workloads),
+            "namespace": Fact.known(reads.NAMESPACES, k8s.Namespace(k8s.Meta(NS))),
+            **self.facts,
+        }
+        cluster = {
+            "nodes": Fact.known(reads.NODES, self.nodes),
+            "ingress_classes": Fact.known(
+                reads.INGRESS_CLASSES, (k8s.IngressClass(k8s.Meta("alb"), "ingress.k8s.aws/alb"),)
+            ),
+            "class_params": Fact.known(reads.INGRESS_CLASS_PARAMS, ()),
+            "controllers": Fact.known(reads.CONTROLLER, (controller(),)),
+            "controller_pods": Fact.known(reads.CONTROLLER_PODS, (controller_pod(),)),
+            "controller_logs": {CONTROLLER_POD: Fact.known(reads.CONTROLLER_LOGS, self.log, CONTROLLER_POD)},
+            "webhooks": Fact.known(reads.WEBHOOKS, ()),
+            "webhook_slices": Fact.known(reads.WEBHOOK_SLICES, ()),
+            "group_ingresses": Fact.known(reads.ALL_INGRESSES, (self.ingress,)),
+            **self.cluster,
+        }
+        listener = aws.Listener(f"{self.balancer.arn}/80", self.balancer.arn, "HTTP", 80)
+        rule = aws.Rule("rule-1", listener.arn, "1", (), ("/*",), (aws.Action("forward", {self.group.arn: 1}),))
+        cloud = {
+            "load_balancers": {HOST: Fact.known(reads.LOAD_BALANCERS, self.balancer, HOST)},
+            "listeners": {self.balancer.arn: Fact.known(reads.LISTENERS, (listener,))},
+            "rules": {listener.arn: Fact.known(reads.RULES, (rule,))},
+            "target_groups": {self.group.arn: Fact.known(reads.TARGET_GROUPS, self.group, self.group.arn)},
+            "target_health": {self.group.arn: Fact.known(reads.TARGET_HEALTH, self.health, self.group.arn)},
+            "group_attributes": {
+                self.group.arn: Fact.known(reads.TARGET_GROUP_ATTRIBUTES, self.group_attributes, self.group.arn)
+            },
+            "balancer_attributes": {
+                self.balancer.arn: Fact.known(
+                    reads.LOAD_BALANCER_ATTRIBUTES, self.balancer_attributes, self.balancer.arn
+                )
+            },
+            **self.aws,
+        }
+        return Snapshot(
+            taken_at=NOW,
+            context=Context("lab", "https://lab", NS, REGION, ACCOUNT, "lab"),
+            subjects=(self.subject,),
+            namespaces={NS: NamespaceFacts(**namespace)},
+            cluster=ClusterFacts(**cluster),
+            aws=AwsFacts(**cloud),
+        )
+
+    def results(self) -> tuple[CheckResult, ...]:
+        return run(CATALOGUE, routes(self.build()))
+
+    def report(self) -> Report:
+        snapshot = self.build()
+        joined = routes(snapshot)
+        return build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
+
+    def codes(self) -> list[str]:
+        """Codes of the diagnoses in their order, information left out."""
+        return [d.finding.code for d in self.report().diagnoses if d.severity.value != "info"]

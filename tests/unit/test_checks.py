@@ -1,0 +1,314 @@
+"""Every code of the first slice: a fault that it names first, and a healthy twin on which it is silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kubectl_lbdoctor.model import k8s, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import Confidence
+from kubectl_lbdoctor.model.report import Status
+from tests.support.world import (
+    JUST_NOW,
+    LONG_AGO,
+    NOT_READY,
+    World,
+    conditions,
+    container,
+    instance_target,
+    meta,
+    mismatch,
+    node,
+    pod,
+    refused,
+    running,
+    target,
+    timed_out,
+)
+
+
+def crashed(number: int) -> k8s.Pod:
+    status = running(
+        ready=False, state="waiting", reason="CrashLoopBackOff", restarts=5, last_reason="Error", last_exit_code=2
+    )
+    return pod(number, conditions=NOT_READY, statuses=(status,))
+
+
+def not_started(number: int, reason: str, message: str) -> k8s.Pod:
+    status = k8s.ContainerStatus("app", state="waiting", reason=reason, message=message)
+    return pod(number, conditions=NOT_READY, statuses=(status,), phase="Pending")
+
+
+def unready(number: int, **values: object) -> k8s.Pod:
+    return pod(number, **{"conditions": NOT_READY, "statuses": (running(ready=False),), **values})
+
+
+def unschedulable(number: int) -> k8s.Pod:
+    text = "0/2 nodes are available: 2 Insufficient cpu."
+    condition = k8s.Condition("PodScheduled", "False", "Unschedulable", text)
+    return pod(number, conditions=(condition,), statuses=(), phase="Pending", node="", ip="", ips=())
+
+
+def complaint(number: int, text: str) -> k8s.Event:
+    return k8s.Event(
+        "Pod", f"web-abc-{number}", "shop", type="Warning", reason="Unhealthy", message=text, last=LONG_AGO
+    )
+
+
+EMPTY = ()
+PORT_90 = (k8s.ServicePort(80, target_port="90", node_port=30080),)
+NAMED = (k8s.ServicePort(80, target_port="web", node_port=30080),)
+
+FAULTS = {
+    "LBD106": World(
+        ingress=replace(World().ingress, paths=(k8s.IngressPath("", "/", "Prefix", k8s.IngressBackend("wbe", "80")),)),
+        health=EMPTY,
+    ),
+    "LBD107": World(
+        ingress=replace(
+            World().ingress, paths=(k8s.IngressPath("", "/", "Prefix", k8s.IngressBackend("web", "8080")),)
+        ),
+    ),
+    "LBD201": World(health=EMPTY).with_service(selector={"app": "wbe"}),
+    "LBD203": World(health=EMPTY).with_service(ports=NAMED),
+    "LBD217": World(health=EMPTY),
+    "LBD301": World(health=(mismatch(1, "404"), mismatch(2, "404"))).with_group(
+        health_check=replace(World().group.health_check, path="/")
+    ),
+    "LBD302": World(
+        health=(mismatch(1, "404"), mismatch(2, "404")),
+        pods=tuple(
+            pod(
+                n,
+                containers=(container(readiness=k8s.Probe("httpGet", "8080", "/healthz", host_header="shop.example")),),
+            )
+            for n in (1, 2)
+        ),
+    ),
+    "LBD303": World(health=(mismatch(1, "301"), mismatch(2, "301"))),
+    "LBD304": World(health=(mismatch(1, "401"), mismatch(2, "401"))),
+    "LBD305": World(
+        health=(mismatch(1, "400"), mismatch(2, "400")),
+        pods=tuple(
+            pod(n, containers=(container(readiness=k8s.Probe("httpGet", "8080", "/healthz", scheme="HTTPS")),))
+            for n in (1, 2)
+        ),
+    ),
+    "LBD307": World(health=(refused(1, port=90), refused(2, port=90))).with_service(ports=PORT_90),
+    "LBD317": World(health=(mismatch(1, "503"), mismatch(2, "503"))),
+    "LBD401": World(pods=(unschedulable(1), unschedulable(2)), health=EMPTY),
+    "LBD402": World(pods=(not_started(1, "ErrImagePull", "manifest unknown"),), health=EMPTY),
+    "LBD403": World(pods=(crashed(1), crashed(2)), health=EMPTY),
+    "LBD404": World(
+        pods=(unready(1), unready(2)),
+        health=EMPTY,
+        events=(complaint(1, "Readiness probe failed: HTTP probe failed with statuscode: 404"),),
+    ),
+    "LBD406": World(pods=(), health=EMPTY, workloads=(replace(World().workloads[0], replicas=0, ready=0),)),
+    "LBD409": World(pods=(unready(1),), nodes=(node(1, conditions=conditions(Ready="Unknown")), node(2)), health=EMPTY),
+    "LBD410": World(pods=(not_started(1, "CreateContainerConfigError", 'secret "x" not found'),), health=EMPTY),
+    "LBD602": replace(
+        World().instance_mode().with_service(external_traffic_policy="Local"),
+        pods=(pod(1),),
+        health=(instance_target(1), instance_target(2, "unhealthy", "Target.Timeout")),
+    ),
+    "LBD005": World(health=(timed_out(1), timed_out(2))),
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_fault_is_the_first_diagnosis(code: str) -> None:
+    report = FAULTS[code].report()
+    assert [d.finding.code for d in report.diagnoses][:1] == [code]
+    assert report.status in (Status.UNHEALTHY, Status.DEGRADED)
+    assert report.exit_status() == 1
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_only_one_root_cause_per_fault(code: str) -> None:
+    errors = [d.finding.code for d in FAULTS[code].report().diagnoses if d.severity.value == "error"]
+    assert errors == [code]
+
+
+HEALTHY = {
+    "alb ip": World(),
+    "alb instance": World().instance_mode(),
+    "nlb ip": World().as_nlb(),
+    "nlb instance": World().as_nlb().instance_mode(),
+    "undeclared port that answers": World(pods=tuple(pod(n, containers=(container(ports=()),)) for n in (1, 2))),
+    "target port that nobody declares but targets answer": World().with_service(ports=PORT_90),
+    "named port of a native side-car": World(
+        pods=tuple(
+            pod(
+                n,
+                containers=(
+                    container(ports=()),
+                    container(
+                        name="proxy", init=True, sidecar=True, ports=(k8s.ContainerPort(8080, "web"),), readiness=None
+                    ),
+                ),
+            )
+            for n in (1, 2)
+        )
+    ).with_service(ports=NAMED),
+    "draining target of a rollout": World(
+        health=(target(1), target(2), target(3, "draining", "Target.DeregistrationInProgress"))
+    ),
+    "finished job with the same labels": World(pods=(pod(1), pod(2), pod(3, phase="Succeeded", conditions=NOT_READY))),
+    "readiness path differs from a check path that answers": World().with_group(
+        health_check=replace(World().group.health_check, path="/")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy_twin_is_silent(name: str) -> None:
+    report = HEALTHY[name].report()
+    assert [d.finding.code for d in report.diagnoses] == []
+    assert report.status is Status.HEALTHY
+    assert report.exit_status() == 0
+
+
+def test_check_path_repair_uses_the_readiness_path() -> None:
+    finding = FAULTS["LBD301"].report().diagnoses[0].finding
+    assert finding.commands == (
+        "kubectl annotate ingress/web alb.ingress.kubernetes.io/healthcheck-path=/healthz --overwrite -n shop",
+    )
+    assert finding.fix_automatic
+
+
+def test_service_annotation_is_repaired_where_it_wins() -> None:
+    key = "alb.ingress.kubernetes.io/healthcheck-path"
+    world = FAULTS["LBD301"]
+    world = world.with_service(meta=replace(world.service.meta, annotations={key: "/"}))
+    finding = world.report().diagnoses[0].finding
+    assert finding.object.kind == "Service" and "service/web" in finding.commands[0]
+
+
+def test_ingress_with_several_services_is_repaired_on_the_service() -> None:
+    world = FAULTS["LBD301"]
+    other = k8s.IngressPath("", "/api", "Prefix", k8s.IngressBackend("api", "80"))
+    api = k8s.Service(meta("api"), selector={"app": "web"}, ports=world.service.ports)
+    world = replace(world, ingress=replace(world.ingress, paths=(*world.ingress.paths, other)), extra_services=(api,))
+    found = {d.finding.code: d.finding for d in world.report().diagnoses}
+    assert found["LBD301"].object.kind == "Service"
+
+
+def test_selector_names_the_nearest_pods_and_the_label() -> None:
+    finding = FAULTS["LBD201"].report().diagnoses[0].finding
+    assert "app=web" in finding.params["nearest"] and "deployment/web" in finding.params["nearest"]
+    assert '"op": "test"' in finding.commands[0] and finding.fix_automatic
+
+
+def test_two_candidates_leave_the_choice_to_the_user() -> None:
+    others = tuple(
+        pod(n, meta=meta(f"{name}-1", labels={"app": name}, owners=(k8s.Owner("StatefulSet", name, True),)))
+        for n, name in ((1, "wea"), (2, "weu"))
+    )
+    world = replace(FAULTS["LBD201"], pods=others).with_service(meta=meta("front"), selector={"app": "wex"})
+    ingress = replace(world.ingress, paths=(k8s.IngressPath("", "/", "Prefix", k8s.IngressBackend("front", "80")),))
+    finding = replace(world, ingress=ingress).report().diagnoses[0].finding
+    assert finding.code == "LBD201" and not finding.fix_automatic
+
+
+def test_pods_with_different_problems_are_two_root_causes() -> None:
+    world = World(pods=(crashed(1), not_started(2, "ErrImagePull", "manifest unknown")), health=())
+    assert world.codes() == ["LBD402", "LBD403"]
+
+
+def test_crash_of_one_pod_beside_a_healthy_one_is_degraded() -> None:
+    report = World(pods=(crashed(1), pod(2)), health=(target(2),)).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD403"]
+    assert report.status is Status.DEGRADED
+
+
+def test_symptoms_are_folded_under_the_cause() -> None:
+    diagnosis = FAULTS["LBD403"].report().diagnoses[0]
+    assert "LBD202" in diagnosis.explains
+    assert "LBD607" in FAULTS["LBD301"].report().diagnoses[0].explains
+
+
+def test_two_independent_faults_on_one_object() -> None:
+    world = World(health=(mismatch(1, "404"), timed_out(2)))
+    assert world.codes() == ["LBD301", "LBD005"]
+
+
+def test_starting_pods_are_not_a_fault() -> None:
+    young = unready(1, statuses=(running(ready=False, since=JUST_NOW),), started=JUST_NOW)
+    report = World(pods=(young,), health=()).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD408"]
+    assert report.status is Status.UNKNOWN and report.exit_status() == 3
+
+
+def test_endpoint_that_became_ready_a_moment_ago_is_not_late() -> None:
+    ready = tuple(
+        pod(n, conditions=(k8s.Condition("Ready", "True", since=JUST_NOW), k8s.Condition("ContainersReady", "True")))
+        for n in (1, 2)
+    )
+    report = World(pods=ready, health=()).report()
+    assert report.diagnoses == () and report.status is Status.UNKNOWN
+
+
+def test_local_policy_behind_a_network_load_balancer_is_by_design() -> None:
+    world = replace(
+        World().as_nlb().instance_mode().with_service(external_traffic_policy="Local"),
+        pods=(pod(1),),
+        health=(instance_target(1), instance_target(2, "unhealthy", "Target.FailedHealthChecks")),
+    )
+    report = world.report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD601"]
+    assert report.status is Status.HEALTHY and report.exit_status() == 0
+
+
+def test_refused_port_of_a_network_load_balancer_is_only_likely() -> None:
+    world = World(health=(refused(1, port=90), refused(2, port=90))).with_service(ports=PORT_90).as_nlb()
+    diagnosis = world.report().diagnoses[0]
+    assert diagnosis.finding.code == "LBD307" and diagnosis.finding.confidence is Confidence.LIKELY
+
+
+def test_timeout_on_an_undeclared_port_is_not_blamed_on_the_port() -> None:
+    world = World(health=(timed_out(1, port=90), timed_out(2, port=90))).with_service(ports=PORT_90)
+    assert world.codes() == ["LBD005"]
+
+
+def test_unexplained_targets_come_with_ordered_hypotheses() -> None:
+    finding = FAULTS["LBD005"].report().diagnoses[0].finding
+    assert [h.code for h in finding.hypotheses][:2] == ["LBD501", "LBD507"]
+    assert finding.confidence is Confidence.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    "part, source",
+    [
+        ("services", reads.SERVICES),
+        ("pods", reads.PODS),
+        ("slices", reads.ENDPOINT_SLICES),
+        ("bindings", reads.BINDINGS),
+        ("events", reads.EVENTS),
+        ("workloads", reads.WORKLOADS),
+        ("ingresses", reads.INGRESSES),
+    ],
+)
+def test_denied_list_is_never_healthy(part: str, source: str) -> None:
+    denied: Fact[object] = Fact.denied(source, "forbidden", f"list {part}", "shop")
+    report = World(facts={part: denied}).report()
+    assert report.status is not Status.HEALTHY
+    assert report.exit_status() in (1, 3)
+    assert report.coverage.denied[0].permission == f"list {part}"
+
+
+@pytest.mark.parametrize("part", ["services", "pods", "slices", "bindings", "events", "workloads", "ingresses"])
+def test_denied_list_gives_no_false_diagnosis(part: str) -> None:
+    denied: Fact[object] = Fact.denied("x", "forbidden", "y", "shop")
+    report = World(facts={part: denied}).report()
+    assert [d.finding.code for d in report.diagnoses] == []
+
+
+def test_without_aws_the_pods_are_still_diagnosed() -> None:
+    silent: Fact[object] = Fact.not_asked(reads.TARGET_HEALTH, "no credentials", "x")
+    world = World(
+        pods=(crashed(1), crashed(2)), aws={"target_health": {World().group.arn: silent}, "target_groups": {}}
+    )
+    assert world.codes() == ["LBD403"]
