@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -273,8 +274,10 @@ def target_deregistered(lab: Lab, arn: str, target: Target | Mapping[str, Any]) 
 
 @contextmanager
 def zone_disabled(lab: Lab, lb_arn: str, zone: str) -> Iterator[None]:
-    """The load balancer has no subnet in a zone any more: targets there become unused (Target.NotInUse) in an ALB's
-    or NLB's group."""
+    """The load balancer has no subnet in a zone any more: targets there become unused (Target.NotInUse).
+
+    Only for an NLB: an ALB must keep two zones, and the lab has two.
+    """
     elb = lab.aws("elbv2")
     zones = elb.describe_load_balancers(LoadBalancerArns=[lb_arn])["LoadBalancers"][0]["AvailabilityZones"]
     kept = [item["SubnetId"] for item in zones if item["ZoneName"] != zone]
@@ -300,8 +303,7 @@ def instance_stopped(lab: Lab, node: str) -> Iterator[None]:
         yield
     finally:
         ec2.start_instances(InstanceIds=[instance])
-        cluster.wait_node(nodes.by_name(node), since=int(time.time()))
-        _wait_nodes_usable(lab)
+        _wait_node_back(node)
 
 
 # --- controller ------------------------------------------------------------------------------------------------------
@@ -321,7 +323,7 @@ def controller_scaled_to_zero(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def controller_env(lab: Lab, *, wait: bool = True, **env: str | None) -> Iterator[None]:
-    """The controller restarted with other environment variables; None removes one. `wait=False` when it cannot start."""
+    """The controller restarted with other environment variables (None removes one); `wait=False` when it cannot start."""
     former = _container(lab).get("env", [])
     changed = [item for item in former if item["name"] not in env]
     changed += [{"name": name, "value": value} for name, value in env.items() if value is not None]
@@ -331,7 +333,7 @@ def controller_env(lab: Lab, *, wait: bool = True, **env: str | None) -> Iterato
 
 @contextmanager
 def controller_args(lab: Lab, *args: str, wait: bool = True) -> Iterator[None]:
-    """The controller restarted with other flags: `--aws-vpc-id=x` replaces that flag, `--aws-vpc-id` alone removes it."""
+    """The controller restarted with other flags: `--aws-vpc-id=x` replaces that flag, `--aws-vpc-id` removes it."""
     former = _container(lab)["args"]
     names = {arg.partition("=")[0] for arg in args}
     changed = [arg for arg in former if arg.partition("=")[0] not in names] + [arg for arg in args if "=" in arg]
@@ -444,10 +446,8 @@ def kubelet_stopped(lab: Lab, node: str, *, until_unknown: bool = False) -> Iter
             wait_until(f"{node} is Ready=Unknown", lambda: _node_ready(node) == "Unknown", timeout=120)
         yield
     finally:
-        begun = int(time.time())
         cluster.kubelet_start(node)
-        cluster.wait_node(nodes.by_name(node), since=begun)
-        _wait_nodes_usable(lab)
+        _wait_node_back(node)
 
 
 @contextmanager
@@ -547,12 +547,18 @@ def _node_ready(node: str) -> str:
     return next((str(condition["status"]) for condition in conditions if condition["type"] == "Ready"), "")
 
 
-def _wait_nodes_usable(lab: Lab) -> None:
-    """Ready, and without the taint of a node that was not: pods are scheduled and the controller uses it again."""
+def _wait_node_back(node: str) -> None:
+    """Ready by a kubelet that lives now, and without the taint of a node that was not: pods are scheduled there and the
+    controller uses it again."""
+    begun = datetime.now(timezone.utc)
 
     def usable() -> bool:
-        items = cluster.get("/api/v1/nodes").get("items", [])
-        return all(_node_ready(item["metadata"]["name"]) == "True" and not item["spec"].get("taints") for item in items)
+        # Ready alone may be the word of before: kubelet repeats an unchanged status only every 5 minutes.
+        lease = cluster.get(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}")
+        renewed = datetime.fromisoformat(lease["spec"]["renewTime"].replace("Z", "+00:00"))
+        taints = cluster.get(f"/api/v1/nodes/{node}")["spec"].get("taints")
+        return renewed > begun and _node_ready(node) == "True" and not taints
 
-    wait_until("all nodes are usable again", usable, timeout=120)
-    controller.wait_ready()
+    wait_until(f"{node} is usable again", usable, timeout=120)
+    # Its pod may have run there.
+    _wait_controller()
