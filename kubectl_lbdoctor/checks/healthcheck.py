@@ -127,7 +127,7 @@ class _Answer:
 
 
 def _answers(route: Route, wanted: str) -> _Answer | None:
-    """Targets answered with a code of class `wanted` ("auth", "redirect", "server", "client"); None when there is none."""
+    """Targets answered with a code of class `wanted` (auth, redirect, server or client); None when there is none."""
     group = route.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
@@ -234,7 +234,7 @@ def _host_dependent(answer: _Answer) -> bool:
     "LBD302",
     title="the answer does not depend on the Host header",
     severity=Severity.ERROR,
-    message='path "{path}" is answered with {codes} for the load balancer\'s Host header, but succeeds with Host {host}',
+    message='path "{path}" is answered with {codes} to the load balancer\'s Host header, but not to Host {host}',
     reads=_ANSWER_READS,
 )
 def answer_depends_on_host(route: Route) -> Iterator[Finding]:

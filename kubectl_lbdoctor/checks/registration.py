@@ -201,7 +201,7 @@ def no_pod_ready(route: Route) -> Iterator[Finding]:
     "LBD203",
     title="a named targetPort is declared by every matching pod",
     severity=Severity.ERROR,
-    message='Service {service} sends port {port} to the container port named "{name}", which {pods} not declare{declared}',
+    message='Service {service} sends port {port} to the port named "{name}", which {pods} not declare{declared}',
     reads=(reads.SERVICES, reads.PODS),
     explains=("LBD202", "LBD205", "LBD217"),
     fix="targetport",
@@ -340,8 +340,8 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
     """The Service has ready endpoints (or, with instance targets, the cluster has eligible nodes), but the target group
     holds no target at all.
 
-    The controller registers targets within seconds. An empty group with ready endpoints means that it does not run, that
-    AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not notice
+    The controller registers targets within seconds. An empty group with ready endpoints means that it does not run,
+    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not notice
     such drift until the binding changes or its sync period (10 h) ends.
 
     Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with

@@ -309,7 +309,8 @@ def container_crashes(route: Route) -> Iterator[Finding]:
     explains=_SYMPTOMS,
 )
 def readiness_probe_fails(route: Route) -> Iterator[Finding]:
-    """The kubelet's readiness (or startup) probe fails, so the pod is not ready and the controller does not register it.
+    """The kubelet's readiness (or startup) probe fails, so the pod is not ready and the controller does not register
+    it.
 
     In `ip` mode a failing readiness probe shows as a missing target, not as an unhealthy one.
 

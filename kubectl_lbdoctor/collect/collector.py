@@ -24,6 +24,7 @@ from kubectl_lbdoctor.errors import (
     ReadDenied,
     Unreachable,
 )
+from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -292,7 +293,9 @@ class Collector:
             status = next((s for s in pod.statuses if s.name == own.name), None)
             if status is not None and status.state != "running" and status.restarts:
                 params["previous"] = True  # A crash loop says why in the log of the run that ended.
-        return attempt(reads.CONTROLLER_LOGS, pod.meta.key, lambda: self._kube.text(path, params, LOG_BYTES))
+        return attempt(
+            reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._kube.text(path, params, LOG_BYTES))
+        )
 
     def _service_account(self, namespace: str, name: str) -> Fact[k8s.ServiceAccount | None]:
         path = api_path("v1", "serviceaccounts", namespace, name)

@@ -130,6 +130,30 @@ def relevant_errors(lines: Iterable[bytes | str]) -> tuple[ControllerError, ...]
     return reader.result()
 
 
+_KEPT = re.compile(
+    r'"level":"(?:error|fatal|panic|dpanic|warn)"|^\S*\s*[EFW]\d{4} |panic|deployed model|Successful reconcile'
+    r"|Requeue for|[Rr]egistered targets|deleted targetGroupBinding|SuccessfullyReconciled|Starting workers"
+    r"|adding health check for controller|starting podInfo repo"
+)
+_BUILT = re.compile(r'^(.*"msg":"successfully built model","model":")((?:[^"\\]|\\.){0,200}).*$')
+
+
+def significant(log: str) -> str:
+    """A log without the lines that `relevant_errors` would skip, and without the text of whole models.
+
+    A bundle keeps what a diagnosis needs: errors, and the lines that prove an error over. A line in a form that is not
+    known (no JSON) is kept.
+    """
+    kept = []
+    for line in log.splitlines():
+        built = _BUILT.match(line)
+        if built is not None:
+            kept.append(built.group(1) + built.group(2) + '"}')
+        elif not line.lstrip().startswith("{") or _KEPT.search(line):
+            kept.append(line)
+    return "\n".join(kept)
+
+
 class _Reader:
     """Walks the log once and keeps, per object and error, the last state."""
 

@@ -6,7 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tabulate import tabulate
+import tabulate as tables
+
+# kubectl puts two spaces between columns; tabulate would widen each header by two more.
+tables.MIN_PADDING = 0
 
 # C0 and C1 controls, and the marks that reorder text (Trojan Source): names and messages come from applications.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -32,7 +35,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, 
     shown = [i for i, column in enumerate(columns) if wide or not column.wide]
     body = [[clean(cell) for cell in row] for row in rows]
     while True:
-        text = tabulate(
+        text = tables.tabulate(
             [[row[i] for i in shown] for row in body],
             headers=[columns[i].title for i in shown],
             tablefmt="plain",
