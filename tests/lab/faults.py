@@ -323,7 +323,7 @@ def controller_scaled_to_zero(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def controller_env(lab: Lab, *, wait: bool = True, **env: str | None) -> Iterator[None]:
-    """The controller restarted with other environment variables (None removes one); `wait=False` when it cannot start."""
+    """The controller restarted with other environment variables (None removes one); not `wait` if it cannot start."""
     former = _container(lab).get("env", [])
     changed = [item for item in former if item["name"] not in env]
     changed += [{"name": name, "value": value} for name, value in env.items() if value is not None]
@@ -418,12 +418,13 @@ def _controller_pods() -> list[dict[str, Any]]:
 def _scale(lab: Lab, replicas: int) -> None:
     lab.kubectl("scale", "deployment", controller.NAME, "-n", controller.NAMESPACE, f"--replicas={replicas}")
     if replicas == 0:
-        # It has 10 s to give its lease back.
         wait_until("the controller is gone", lambda: not _controller_pods(), timeout=60)
+        # It does not give its lease back, and the next one would wait for its end.
+        lab.kubectl("delete", "lease", f"{controller.NAME}-leader", "-n", controller.NAMESPACE, "--ignore-not-found")
 
 
 def _wait_controller() -> None:
-    """Until it is ready and leads: a new one waits up to 15 s for the lease of one that was killed."""
+    """Until it is ready and leads: before that it reconciles nothing."""
     controller.wait_ready()
 
     def leads() -> bool:
