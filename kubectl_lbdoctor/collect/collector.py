@@ -22,6 +22,7 @@ from kubectl_lbdoctor.errors import (
     LbdoctorError,
     NoCredentials,
     ReadDenied,
+    ReadFailed,
     Unreachable,
 )
 from kubectl_lbdoctor.knowledge.controller_logs import significant
@@ -83,7 +84,7 @@ _WORKLOADS = (
     ("daemonsets", "DaemonSet"),
     ("replicasets", "ReplicaSet"),
 )
-_SUBJECT_PATHS = {
+SUBJECT_PATHS = {
     "Ingress": ("networking.k8s.io/v1", "ingresses"),
     "Service": ("v1", "services"),
     "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
@@ -193,11 +194,13 @@ class Collector:
             if source in plan.reads:
                 path = api_path(version, resource, namespace)
                 futures[attribute] = pool.submit(self._list, source, path, convert)
-        for subject in plan.subjects:
-            version, resource = _SUBJECT_PATHS[subject.kind]
+        mine = [subject for subject in plan.subjects if subject.namespace == namespace]
+        if len({subject.kind for subject in mine}) == 1:
+            # Subjects of another kind need the whole list: what was not read must not look absent to them.
+            _, resource = SUBJECT_PATHS[mine[0].kind]
             attribute = {"ingresses": "ingresses", "services": "services"}.get(resource, "bindings")
-            if subject.namespace == namespace and attribute in futures:
-                futures[attribute] = pool.submit(self._with_single, futures[attribute], subject)
+            if attribute in futures:
+                futures[attribute] = pool.submit(self._with_singles, futures[attribute], mine)
         if reads.NAMESPACES in plan.reads:
             futures["namespace"] = pool.submit(self._namespace_object, namespace)
         if reads.WORKLOADS in plan.reads:
@@ -326,18 +329,23 @@ class Collector:
         path = api_path("networking.k8s.io/v1", "ingresses")
         return {"group_ingresses": pool.submit(self._list, reads.ALL_INGRESSES, path, convert_kube.ingress)}
 
-    def _with_single(self, listing: Future[Fact[tuple[Any, ...]]], subject: ObjectRef) -> Fact[tuple[Any, ...]]:
-        """The list; where only listing is denied, the one object by its name (a common half of permissions)."""
+    def _with_singles(self, listing: Future[Fact[tuple[Any, ...]]], subjects: list[ObjectRef]) -> Fact[tuple[Any, ...]]:
+        """The list; where only listing is denied, the subjects by their names (a common half of permissions)."""
         fact = listing.result()
         if fact.is_known or not fact.permission:
             return fact
-        version, resource = _SUBJECT_PATHS[subject.kind]
-        convert = getattr(
-            convert_kube, {"TargetGroupBinding": "target_group_binding"}.get(subject.kind, subject.kind.lower())
-        )
-        path = api_path(version, resource, subject.namespace, subject.name)
-        single = attempt(fact.source, path, lambda: self._kube.get(path))
-        return single.map(lambda raw: (convert(raw),) if raw is not None else ()) if single.is_known else fact
+        found: list[Any] = []
+        for subject in subjects:
+            version, resource = SUBJECT_PATHS[subject.kind]
+            convert = getattr(
+                convert_kube, {"TargetGroupBinding": "target_group_binding"}.get(subject.kind, subject.kind.lower())
+            )
+            path = api_path(version, resource, subject.namespace, subject.name)
+            single = attempt(fact.source, path, lambda path=path: self._kube.get(path))  # type: ignore[misc]
+            if not single.is_known:
+                return fact
+            found += [convert(raw) for raw in (single.need(),) if raw is not None]
+        return Fact.known(fact.source, tuple(found), fact.scope)
 
     def _cluster(self, pool: ThreadPoolExecutor, plan: Plan) -> dict[str, Future[Any]]:
         futures: dict[str, Future[Any]] = {}
@@ -370,13 +378,22 @@ class Collector:
             if items is None or any(item.meta.name == subject.name for item in items):
                 continue
             names = [item.meta.name for item in items]
+            if not names and self._lacks_namespace(facts, subject.namespace):
+                raise CouldNotRun(
+                    f'namespace "{subject.namespace}" does not exist', "list them with: kubectl get namespaces"
+                )
             close = difflib.get_close_matches(subject.name, names, n=3, cutoff=0.4) or names[:5]
             if not names:
                 kind = subject.kind.lower()
-                hint = f"namespace {subject.namespace} has no {subject.kind}; look in all: kubectl get {kind} -A"
+                hint = f"look in all namespaces: kubectl get {kind} -A"
             else:
                 hint = f"there is: {', '.join(close)}"
             raise CouldNotRun(f'{subject.kind} "{subject.name}" not found in namespace "{subject.namespace}"', hint)
+
+    def _lacks_namespace(self, facts: NamespaceFacts, name: str) -> bool:
+        """Whether the namespace certainly does not exist: lists are merely empty then."""
+        found = facts.namespace if facts.namespace.is_known else self._namespace_object(name)
+        return found.is_known and found.need() is None
 
     # ---- AWS
 
@@ -392,7 +409,7 @@ class Collector:
 
         try:
             return self._open_aws(node_region), ""
-        except (NoCredentials, Unreachable) as error:
+        except (NoCredentials, ReadFailed) as error:
             return None, error.message
 
     def _aws_facts(
