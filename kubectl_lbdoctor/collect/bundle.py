@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.collector import SUBJECT_PATHS
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
@@ -49,7 +51,7 @@ def load(path: Path) -> Snapshot:
         data = path.read_bytes()
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CouldNotRun(f"the bundle {path} is cut off or damaged: {error}", "save it again with --save") from error
     except OSError as error:
         raise CouldNotRun(f"cannot read the bundle {path}: {error.strerror or error}") from error
@@ -73,4 +75,10 @@ def load(path: Path) -> Snapshot:
         snapshot: Snapshot = from_json(Snapshot, document.get("snapshot"))
     except CodecError as error:
         raise CouldNotRun(f"the bundle {path} cannot be read: {error}", "save it again with this version") from error
+    for subject in snapshot.subjects:
+        if subject.kind not in SUBJECT_PATHS:
+            raise CouldNotRun(
+                f"the bundle {path} is about a {subject.kind}, which this version {__version__} does not know",
+                f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",
+            )
     return snapshot
