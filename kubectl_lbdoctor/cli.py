@@ -236,8 +236,6 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         env.progress("")
         _report(error, env, args)
         return error.status
-    except BrokenPipeError:
-        return ExitStatus.HEALTHY
     except Exception as error:
         env.progress("")
         env.note(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}")

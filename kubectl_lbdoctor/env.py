@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TextIO
@@ -51,13 +52,15 @@ class Environment:
         return self.fixed_now or _utc_now()
 
     def out(self, text: str) -> None:
-        """The result, and nothing else, goes to stdout."""
-        self.stdout.write(text)
+        """The result alone goes to stdout. When nobody reads on (`| head`), the exit status still tells it."""
+        with suppress(BrokenPipeError):
+            self.stdout.write(text)
 
     def note(self, text: str) -> None:
         """Progress, warnings and errors go to stderr."""
-        self.stderr.write(text + "\n")
-        self.stderr.flush()
+        with suppress(BrokenPipeError):
+            self.stderr.write(text + "\n")
+            self.stderr.flush()
 
     def progress(self, text: str) -> None:
         """A passing note that is overwritten; only where a person watches."""
