@@ -64,8 +64,10 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
     if options.save:
         env.note(f"bundle saved: {options.save}")
     if options.verbose:
+        from kubectl_lbdoctor.render.text import clean
+
         for check in report.unknown:
-            env.note(f"{check.code} unknown: {check.reason}" + (f"\n{check.trace}" if check.trace else ""))
+            env.note(clean(f"{check.code} unknown: {check.reason}") + (f"\n{check.trace}" if check.trace else ""))
     return report.exit_status(Severity(options.fail_on))
 
 

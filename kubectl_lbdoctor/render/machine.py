@@ -7,6 +7,7 @@ from typing import Any
 
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
 from kubectl_lbdoctor.model.report import Report, SubjectView, TargetGroupView
+from kubectl_lbdoctor.render.text import clean
 
 API_VERSION = "lbdoctor/v1"
 
@@ -155,4 +156,4 @@ def render_yaml(report: Report) -> str:
 def render_name(report: Report) -> str:
     """One "kind/name" per object that needs attention, as kubectl's -o name."""
     names = [str(ref) for diagnosis in report.diagnoses for ref in [diagnosis.finding.object]]
-    return "".join(f"{name}\n" for name in dict.fromkeys(names))
+    return "".join(f"{clean(name)}\n" for name in dict.fromkeys(names))

@@ -11,13 +11,15 @@ import tabulate as tables
 # kubectl puts two spaces between columns; tabulate would widen each header by two more.
 tables.MIN_PADDING = 0
 
+# Everything that Python or a terminal takes for the end of a line.
+_BREAKS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 # C0 and C1 controls, and the marks that reorder text (Trojan Source): names and messages come from applications.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
 def clean(text: str) -> str:
     """Text without terminal control and reordering characters; line breaks and tabs become spaces."""
-    return _CONTROL.sub("", re.sub(r"[\r\n\t]+", " ", text))
+    return _CONTROL.sub("", _BREAKS.sub(" ", text))
 
 
 @dataclass(frozen=True, slots=True)
