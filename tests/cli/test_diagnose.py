@@ -407,7 +407,7 @@ def test_bundle_holds_no_account(cloud: Cloud, tmp_path: Path) -> None:
     path = tmp_path / "bundle.json"
     diagnose(cloud, "ing", "web", "--save", str(path))
     text = path.read_text()
-    assert "123456789012" not in text and "secret" not in text and "10.0.1.34" in text
+    assert "123456789012" not in text and "t0p-s3cr3t" not in text and "10.0.1.34" in text
 
 
 def test_bundle_needs_no_name_and_no_command(cloud: Cloud, tmp_path: Path) -> None:

@@ -665,7 +665,7 @@ class Cloud:
             "kind": "Config",
             "current-context": "lab",
             "clusters": [{"name": "lab", "cluster": {"server": server or self.kube.url}}],
-            "users": [{"name": "dev", "user": {"token": "secret"}}],
+            "users": [{"name": "dev", "user": {"token": "t0p-s3cr3t"}}],
             "contexts": [
                 {"name": name, "context": {"cluster": "lab", "user": "dev", **more}} for name, more in contexts.items()
             ],
