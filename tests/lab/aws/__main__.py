@@ -10,13 +10,7 @@ import sys
 import threading
 from types import FrameType
 
-# Before moto is imported: hundreds of machine images that nobody here starts cost a second.
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-
 from tests.lab import topology
-from tests.lab.aws import packetfilter, patches, seed, server
-from tests.lab.aws.denials import ControlFile
-from tests.lab.aws.health import Checker
 
 
 def main() -> int:
@@ -25,11 +19,14 @@ def main() -> int:
     host, _, port = parser.parse_args().listen.rpartition(":")
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    # boto3 must not look for proxies or other credentials on its way to this very process.
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = host
+    prepare_environment(host)
+    # Only now: moto reads the environment when it is imported.
+    from tests.lab.aws import packetfilter, patches, seed, server
+    from tests.lab.aws.denials import ControlFile
+    from tests.lab.aws.health import Checker
 
     patches.apply()
-    http, paths = server.build(host, int(port), ControlFile(topology.aws_control_file()))
+    http, paths, changed = server.build(host, int(port), ControlFile(topology.aws_control_file()))
     threading.Thread(target=http.serve_forever, name="http", daemon=True).start()
     state = seed.run()
 
@@ -49,7 +46,7 @@ def main() -> int:
     paths.add("DELETE", "/lab/extra-node", remove_extra_node)
     # A thread that moved into another namespace stays there: the checker's is its own.
     Checker().start()
-    compiler = packetfilter.PacketFilter(state["vpc_id"])
+    compiler = packetfilter.PacketFilter(state["vpc_id"], changed)
     compiler.apply()
     compiler.start()
     save()
@@ -65,6 +62,16 @@ def main() -> int:
     stopped.wait()
     http.shutdown()
     return 0
+
+
+def prepare_environment(host: str) -> None:
+    """boto3 must not find a proxy, a profile or credentials on its way to this very process."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MOTO_"))]:
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = host
+    # Hundreds of machine images that nobody here starts would cost a second.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 
 if __name__ == "__main__":

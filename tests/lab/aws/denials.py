@@ -97,6 +97,8 @@ class Denials:
     def __init__(self, app: WsgiApp, control: ControlFile) -> None:
         self._app = app
         self._control = control
+        # Set whenever something may have changed, for those who follow AWS's state.
+        self.changed = threading.Event()
         self._calls: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
@@ -108,7 +110,10 @@ class Denials:
             self._calls[call.access_key or "", call.iam_action] += 1
         refusal = self._judge(call)
         if refusal is None:
-            return self._app(environ, start_response)
+            answer = self._app(environ, start_response)
+            if not call.action.startswith(("Describe", "List", "Get")):
+                self.changed.set()
+            return answer
         body, headers = render(call.service, refusal)
         start_response(refusal.status, [*headers, ("Content-Length", str(len(body)))])
         return [body]

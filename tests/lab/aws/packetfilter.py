@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,19 +27,22 @@ log = logging.getLogger("packetfilter")
 
 
 class PacketFilter(threading.Thread):
-    def __init__(self, vpc_id: str) -> None:
+    def __init__(self, vpc_id: str, changed: threading.Event) -> None:
         super().__init__(name="packetfilter", daemon=True)
         self._vpc_id = vpc_id
+        self._changed = changed
         self._loaded = ""
 
     def run(self) -> None:
         while True:
+            # At once after a call that changes something, and now and then in any case.
+            self._changed.wait(PERIOD_SECONDS)
+            self._changed.clear()
             try:
                 self.apply()
             except Exception:
                 # Request threads change moto's objects meanwhile; the next round sees them whole.
                 log.exception("the packet filter was not updated")
-            time.sleep(PERIOD_SECONDS)
 
     def apply(self) -> None:
         rules = "\n".join(compile_table(ec2_backends[topology.ACCOUNT][topology.REGION], self._vpc_id)) + "\n"

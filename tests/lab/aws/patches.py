@@ -13,13 +13,13 @@ from ipaddress import ip_address
 from typing import Any
 
 import moto.ec2.utils
-from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
-from moto.ec2.models.instances import Instance
-from moto.ec2.models.security_groups import SecurityGroup, SecurityGroupBackend, SecurityGroupRule
+from moto.ec2.models.network_acls import NetworkAclBackend
+from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 from moto.elbv2.exceptions import (
+    DuplicateListenerError,
     DuplicateLoadBalancerName,
     ELBClientError,
     InvalidTargetError,
@@ -51,6 +51,11 @@ def replace(owner: Any, name: str) -> Callable[[Method], Method]:
     return decorate
 
 
+def assign(owner: type, name: str, value: object) -> None:
+    """Set what is no method, or has no original to build on."""
+    setattr(owner, name, value)
+
+
 def apply() -> None:
     patch_load_balancers()
     patch_listeners()
@@ -59,6 +64,7 @@ def apply() -> None:
     patch_targets()
     patch_security_groups()
     patch_network_interfaces()
+    patch_network_acls()
     patch_filters()
     patch_identity()
 
@@ -129,6 +135,19 @@ def patch_load_balancers() -> None:
 
 
 def patch_listeners() -> None:
+    @replace(ELBv2Backend, "create_listener")
+    def create(
+        original: Method, self: Any, load_balancer_arn: str, protocol: str, port: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        balancer = self.load_balancers.get(load_balancer_arn)
+        if balancer is not None and any(str(one.port) == str(port) for one in balancer.listeners.values()):
+            # moto looks for the port among the listeners' ARNs.
+            raise DuplicateListenerError()
+        listener = original(self, load_balancer_arn, protocol, port, *args, **kwargs)
+        if listener.protocol not in ("HTTPS", "TLS"):
+            listener.ssl_policy = None  # moto gives a policy to plain listeners, too
+        return listener
+
     @replace(ELBv2Backend, "modify_listener")
     def modify(
         original: Method,
@@ -164,8 +183,17 @@ def _ignore(group: Any, value: Any) -> None:
 
 def patch_target_groups() -> None:
     # moto appends one entry per listener or rule and never removes any; AWS lists each load balancer once, while used.
-    FakeTargetGroup.load_balancer_arns = property(_balancer_arns, _ignore)
-    FakeTargetGroup.elbv2_backend = property(lambda self: elbv2_backends[self.account_id][self.region_name])
+    assign(FakeTargetGroup, "load_balancer_arns", property(_balancer_arns, _ignore))
+    backend = property(lambda self: elbv2_backends[self.account_id][self.region_name])
+    assign(FakeTargetGroup, "elbv2_backend", backend)
+
+    @replace(ELBv2Backend, "describe_target_groups")
+    def describe(original: Method, self: Any, load_balancer_arn: str | None, arns: Any, names: Any) -> Any:
+        if load_balancer_arn in self.load_balancers and not arns and not names:
+            # moto raises TargetGroupNotFound for a load balancer that has none.
+            found = [group for group in self.target_groups.values() if load_balancer_arn in group.load_balancer_arns]
+            return sorted(found, key=lambda group: str(group.name))
+        return original(self, load_balancer_arn, arns, names)
 
     @replace(ELBv2Backend, "create_target_group")
     def create(original: Method, self: Any, name: str, **kwargs: Any) -> Any:
@@ -310,7 +338,7 @@ def patch_targets() -> None:
         return targets.describe(group, asked)
 
     # A terminated instance stays a target in state unused (Target.InvalidState) until somebody deregisters it.
-    FakeTargetGroup.deregister_terminated_instances = lambda self, instance_ids: None
+    assign(FakeTargetGroup, "deregister_terminated_instances", lambda self, instance_ids: None)
 
 
 # --- EC2 -------------------------------------------------------------------------------------------------------------
@@ -318,9 +346,8 @@ def patch_targets() -> None:
 
 def patch_security_groups() -> None:
     # DescribeSecurityGroupRules: moto looks for the description beside an address range only.
-    SecurityGroupRule.description = property(
-        lambda self: self.ip_range.get("Description") or self.source_group.get("Description")
-    )
+    description = property(lambda self: self.ip_range.get("Description") or self.source_group.get("Description"))
+    assign(SecurityGroupRule, "description", description)
 
     def source(rule: Any) -> tuple[Any, ...]:
         ports = () if rule.ip_protocol == "-1" else (rule.from_port, rule.to_port)
@@ -328,7 +355,7 @@ def patch_security_groups() -> None:
         return rule.ip_protocol, *ports, *cidrs, rule.source_group.get("GroupId"), rule.prefix_list_id
 
     # A rule's description is not part of its identity: revoking a rule works without naming it.
-    SecurityGroupRule.__eq__ = lambda self, other: source(self) == source(other)
+    assign(SecurityGroupRule, "__eq__", lambda self, other: source(self) == source(other))
 
     @replace(SecurityGroupBackend, "delete_security_group")
     def delete(original: Method, self: Any, name: str | None = None, group_id: str | None = None) -> None:
@@ -347,8 +374,6 @@ def patch_security_groups() -> None:
                 raise DependencyViolationError(f"resource {group.id} has a dependent object")
         original(self, name, group_id)
 
-    SecurityGroup.__hash__ = object.__hash__
-
 
 def _groups(interface: Any) -> list[Any]:
     """moto unites an attached interface's groups with the instance's; an instance's groups are its primary one's."""
@@ -359,7 +384,7 @@ def _groups(interface: Any) -> list[Any]:
 
 
 def patch_network_interfaces() -> None:
-    NetworkInterface.group_set = property(_groups)
+    assign(NetworkInterface, "group_set", property(_groups))
 
     @replace(NetworkInterfaceBackend, "modify_network_interface_attribute")
     def modify(original: Method, self: Any, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> None:
@@ -385,6 +410,19 @@ def patch_network_interfaces() -> None:
         return original(self, name, method_name)
 
 
+def patch_network_acls() -> None:
+    @replace(NetworkAclBackend, "create_network_acl")
+    def create(original: Method, self: Any, vpc_id: str, tags: Any = None, default: bool = False) -> Any:
+        """Every ACL ends with an entry that denies the rest; moto shows it on default ACLs only."""
+        acl = original(self, vpc_id, tags, default)
+        if not default:
+            for egress in (True, False):
+                self.create_network_acl_entry(
+                    acl.id, 32767, "-1", "deny", egress, "0.0.0.0/0", None, None, None, None, None
+                )
+        return acl
+
+
 def patch_filters() -> None:
     @replace(moto.ec2.utils, "is_filter_matching")
     def matches(original: Method, item: Any, name: str, wanted: Any) -> bool:
@@ -393,12 +431,6 @@ def patch_filters() -> None:
         if isinstance(value, (list, set, tuple)) and isinstance(wanted, list):
             return any(fnmatch.fnmatchcase(str(one), str(pattern)) for one in value for pattern in wanted)
         return bool(original(item, name, wanted))
-
-    @replace(Instance, "get_filter_value") if hasattr(Instance, "get_filter_value") else lambda function: function
-    def instance_filter(original: Method, self: Any, name: str, method_name: str | None = None) -> Any:
-        if name == "network-interface.addresses.private-ip-address":
-            return [entry["PrivateIpAddress"] for nic in self.nics.values() for entry in nic.private_ip_addresses]
-        return original(self, name, method_name)
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
@@ -413,6 +445,3 @@ def patch_identity() -> None:
             answer: tuple[str, str, str] = original(self, access_key_id, region)
             return answer
         return principal.user_id, principal.arn, self.account_id
-
-
-__all__ = ["ServiceException", "apply"]

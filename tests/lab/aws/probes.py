@@ -201,11 +201,11 @@ async def _http2(check: Check, reader: asyncio.StreamReader, writer: asyncio.Str
                 return OK if accepts(check.matcher, code) else mismatch(code)
         if grpc and kind in (_DATA, _HEADERS, _CONTINUATION) and flags & _END_STREAM:
             break
-    code = _grpc_status(b"".join(blocks))
-    if code is None:
+    answer = _grpc_status(b"".join(blocks))
+    if answer is None:
         # No gRPC answer at all: the HTTP status is what is left to report.
         return mismatch(_status(blocks[0]))
-    return OK if accepts(check.matcher, code) else mismatch(code)
+    return OK if accepts(check.matcher, answer) else mismatch(answer)
 
 
 def _status(block: bytes) -> int:

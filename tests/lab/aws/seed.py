@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from moto.ec2.models import ec2_backends
+from moto.eks.models import eks_backends
 
 from tests.lab import topology
 from tests.lab.aws import identity
@@ -216,3 +217,7 @@ def _cluster(state: dict[str, Any]) -> None:
         },
         kubernetesNetworkConfig={"serviceIpv4Cidr": topology.SERVICE_CIDR, "ipFamily": "ipv4"},
     )
+    # What EKS adds by itself and moto does not.
+    cluster = eks_backends[topology.ACCOUNT][topology.REGION].clusters[topology.CLUSTER_NAME]
+    cluster.endpoint = topology.API_SERVER_URL
+    cluster.resources_vpc_config |= {"clusterSecurityGroupId": state["cluster_sg"], "vpcId": state["vpc_id"]}

@@ -51,7 +51,9 @@ class LabPaths:
         return [body]
 
 
-def build(host: str, port: int, control: ControlFile) -> tuple[BaseWSGIServer, LabPaths]:
-    app = LabPaths(Denials(DomainDispatcherApplication(create_backend_app), control))
+def build(host: str, port: int, control: ControlFile) -> tuple[BaseWSGIServer, LabPaths, threading.Event]:
+    """The server, its paths below /lab, and an event that is set when a call may have changed something."""
+    denials = Denials(DomainDispatcherApplication(create_backend_app), control)
+    app = LabPaths(denials)
     server = make_server(host, port, app, threaded=True, request_handler=Quiet)
-    return server, app
+    return server, app, denials.changed
