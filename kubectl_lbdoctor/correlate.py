@@ -1,8 +1,8 @@
 """From findings to diagnoses: root causes first, symptoms folded under the cause that explains them. Pure.
 
 Two findings belong together when they were made on a common route and one's declaration says that it explains the
-other. Targets that fail their check and that no proven cause accounts for give LBD005: a doctor that cannot prove a
-cause says so and names what is left, instead of guessing.
+other. Targets that fail their check, or that AWS does not use, and that no proven cause accounts for give LBD005: a
+doctor that cannot prove a cause says so and names what is left, instead of guessing.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
     found = []
     for key, route in routes.items():
         try:
-            failing = route.unhealthy()
+            failing = route.failing()
         except Unknown:
             continue
         accounted = {t for m in merged if key in m.routes for t in m.finding.targets}
@@ -102,7 +102,12 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
         finding = Finding(
             UNEXPLAINED,
             ObjectRef("TargetGroup", "", name),
-            params={"count": str(len(left)), "total": str(len(route.targets())), "reasons": ", ".join(reasons)},
+            params={
+                "count": str(len(left)),
+                "total": str(len(route.targets())),
+                "what": "are not used" if all(t.state == "unused" for t in left) else "fail their health check",
+                "reasons": ", ".join(reasons),
+            },
             evidence=tuple(
                 Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip()) for t in left[:5]
             ),

@@ -52,9 +52,9 @@ reported(
     "LBD005",
     title="the cause of every failing target is proven",
     severity=Severity.ERROR,
-    message="{count} of {total} targets fail their health check ({reasons}) and no cause is proven yet",
+    message="{count} of {total} targets {what} ({reasons}) and no cause is proven yet",
     doc="""
-    Targets fail their health check, and nothing that was read proves why. The remaining hypotheses are listed in order
+    Targets fail their health check, or are not used at all, and nothing that was read proves why. The remaining hypotheses are listed in order
     of likelihood, each with what would settle it.
 
     Confirm by hand: `aws elbv2 describe-target-health --target-group-arn ARN` shows the reason code. Target.Timeout

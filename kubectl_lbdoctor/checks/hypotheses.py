@@ -54,6 +54,21 @@ _POLICY = Hypothesis(
     "a NetworkPolicy that selects the pods does not admit the load balancer",
     "kubectl get networkpolicy in the pods' namespace",
 )
+_PATH = Hypothesis(
+    "LBD301",
+    "the check path is answered with a code outside the success codes (or a redirect, or a demand to log in)",
+    "curl -i http://TARGET/PATH with the target group's health check path, from another pod",
+)
+_ZONE = Hypothesis(
+    "LBD208",
+    "the target is in an Availability Zone that is not enabled for the load balancer",
+    "compare the target's zone with: aws elbv2 describe-load-balancers",
+)
+_UNUSED = Hypothesis(
+    "LBD209",
+    "no listener or rule forwards to the target group",
+    "aws elbv2 describe-target-groups shows its LoadBalancerArns, describe-rules what is forwarded",
+)
 _SECOND_HOP = Hypothesis(
     "LBD502",
     "nodes do not admit each other, so that a NodePort reaches no pod on another node",
@@ -77,4 +92,8 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
         found += [*filters, _SLOW]
     if "Target.FailedHealthChecks" in reasons:
         found += refused if route.is_alb else [*refused, *filters, _SLOW]
+    if "Target.ResponseCodeMismatch" in reasons:
+        found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
+    if "Target.NotInUse" in reasons:
+        found += [_ZONE, _UNUSED]
     return tuple(dict.fromkeys(found))

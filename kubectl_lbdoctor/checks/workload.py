@@ -144,7 +144,9 @@ def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
             route.events_of("Pod", pod.meta.name), frozenset({"Unhealthy"}), f"{kind.capitalize()} probe"
         )
         allowed = probe.initial_delay + probe.period * probe.failure_threshold + STARTING_SECONDS
-        if complaint is None and status.state == "running" and route.age(status.since) < allowed:
+        # A probe may fail once or twice while the application starts; the kubelet turns it down at the threshold.
+        few = complaint is None or complaint.count < probe.failure_threshold
+        if few and status.state == "running" and route.age(status.since) < allowed:
             continue
         answer = complaint.message if complaint is not None else NO_ANSWER
         answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(

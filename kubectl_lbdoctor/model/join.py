@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from kubectl_lbdoctor.model import reads
@@ -18,6 +19,7 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Meta, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.route import Backend, Route
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot, lookup
+from kubectl_lbdoctor.model.wanted import gate_health
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
 GROUP_ANNOTATION = ALB_PREFIX + "group.name"
@@ -231,7 +233,7 @@ def _route(
         health = lookup(aws.target_health, arn, reads.TARGET_HEALTH)
     balancer = _balancer(snapshot, ingress, service, subject, target_group)
     listeners = balancer.then(lambda lb: _listeners(snapshot, lb))
-    return Route(
+    route = Route(
         subject=subject,
         namespace=subject.namespace,
         backend=backend,
@@ -256,6 +258,13 @@ def _route(
         now=snapshot.taken_at,
         group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",
     )
+    return route if health.is_known else _as_gates_tell(route)
+
+
+def _as_gates_tell(route: Route) -> Route:
+    """Where AWS does not tell the targets' health, the pods' readiness gates may: the source says which of the two."""
+    told = gate_health(route)
+    return route if told is None else replace(route, target_health=Fact.known(reads.PODS, told))
 
 
 def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetHealth, ...]]:

@@ -175,6 +175,14 @@ class Route:
             t for t in self.targets() if t.state.startswith("unhealthy") and (not reasons or t.reason in reasons)
         )
 
+    def failing(self) -> tuple[TargetHealth, ...]:
+        """Targets that get no traffic and ought to: those that fail their check and those that AWS cannot use."""
+        return tuple(
+            t
+            for t in self.targets()
+            if t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != "Target.NotRegistered")
+        )
+
     def node_of(self, target: TargetHealth) -> Node | None:
         """The node that an instance target is."""
         return next((n for n in self.cluster.nodes.need() if n.instance_id == target.id), None)

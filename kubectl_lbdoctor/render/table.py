@@ -85,14 +85,13 @@ def _short_zones(zones: str) -> str:
 
 def describe_check(check: HealthCheck, port: int) -> str:
     """A health check in one phrase: "GET http :8080/healthz expects 200, every 15s, 2 to turn"."""
-    where = f":{port}" if check.port == "traffic-port" and port > 1 else f" {check.port}"
-    if check.port.isdigit():
-        where = f":{check.port}"
-    request = (
-        f"{check.protocol.lower()}{where}"
-        if check.protocol == "TCP"
-        else f"GET {check.protocol.lower()} {where}{check.path}"
-    )
+    # A group of a named targetPort shows the dummy port 1: the real port differs per target.
+    number = check.port if check.port.isdigit() else str(port) if port > 1 else ""
+    where = f":{number}" if number else "traffic-port "
+    if check.protocol == "TCP":
+        request = f"tcp {where}".rstrip()
+    else:
+        request = f"GET {check.protocol.lower()} {where}{check.path}"
     expects = f" expects {check.matcher}" if check.matcher and check.protocol != "TCP" else ""
     turns = (
         f"{check.healthy_threshold} to turn"

@@ -312,3 +312,12 @@ def test_without_aws_the_pods_are_still_diagnosed() -> None:
         pods=(crashed(1), crashed(2)), aws={"target_health": {World().group.arn: silent}, "target_groups": {}}
     )
     assert world.codes() == ["LBD403"]
+
+
+def test_first_failures_of_a_probe_are_a_start_not_a_fault() -> None:
+    young = unready(1, statuses=(running(ready=False, since=JUST_NOW),), started=JUST_NOW)
+    event = replace(complaint(1, "Readiness probe failed: connection refused"), count=1, last=JUST_NOW)
+    report = World(pods=(young,), health=(), events=(event,)).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD408"]
+    again = World(pods=(young,), health=(), events=(replace(event, count=3),)).report()
+    assert [d.finding.code for d in again.diagnoses] == ["LBD404"]
