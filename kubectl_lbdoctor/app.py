@@ -10,6 +10,7 @@ from typing import cast
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.collect.resolve import Lists
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, NoCredentials
 from kubectl_lbdoctor.model.finding import ObjectRef, Severity
@@ -127,7 +128,7 @@ def _collect(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
     try:
         kube = KubeReader(context)
         plan = Plan(
-            subjects=tuple(dict.fromkeys(ObjectRef(kind, context.namespace, name) for kind, name in wanted)),
+            subjects=_subjects(kube, wanted, context.namespace),
             reads=needed_reads(CATALOGUE),
             context=Context(
                 kube_context=context.name,
@@ -144,6 +145,21 @@ def _collect(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
         return snapshot
     finally:
         context.close()
+
+
+def _subjects(kube: Lists, wanted: tuple[tuple[str, str], ...], namespace: str) -> tuple[ObjectRef, ...]:
+    """The objects to diagnose; target groups and load balancers are traced to theirs first."""
+    from kubectl_lbdoctor.collect import resolve
+
+    found: list[ObjectRef] = []
+    for kind, name in wanted:
+        if kind == "TargetGroup":
+            found += resolve.target_group(kube, name, namespace)
+        elif kind == "LoadBalancer":
+            found += resolve.load_balancer(kube, name, namespace)
+        else:
+            found.append(ObjectRef(kind, namespace, name))
+    return tuple(dict.fromkeys(found))
 
 
 def render(report: Report, options: Options, env: Environment) -> str:

@@ -28,7 +28,11 @@ KINDS = {
         "targetgroupbindings",
         "targetgroupbindings.elbv2.k8s.aws",
     ),
+    "TargetGroup": ("targetgroup", "tg", "targetgroups"),
+    "LoadBalancer": ("loadbalancer", "lb", "loadbalancers"),
 }
+# What these kinds name is found in AWS by ARN, name or DNS name, and leads to the objects in the cluster.
+_AWS_KINDS = ("TargetGroup", "LoadBalancer")
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 
@@ -73,7 +77,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and "/" in args[0]:
+        if args and "/" in args[0] and not args[0].startswith("-"):
             return "objects", self.commands["objects"], args
         return super().resolve_command(ctx, args)
 
@@ -124,7 +128,12 @@ def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict
 
 
 def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
-    @cli.command(aliases[0], help=f"Diagnose one or more objects of kind {kind} (also: {', '.join(aliases[1:3])}).")
+    text = {
+        "TargetGroup": "Diagnose what a target group belongs to, by ARN or name (also: tg).",
+        "LoadBalancer": "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
+    }.get(kind, f"Diagnose one or more {kind}s by name (also: {', '.join(aliases[1:3])}).")
+
+    @cli.command(aliases[0], help=text, short_help=text)
     @click.argument("names", nargs=-1, metavar="NAME...")
     @common_options
     @click.pass_context
@@ -150,6 +159,12 @@ def objects(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> Exi
 
 def _parse(text: str, kind: str) -> tuple[str, str]:
     """(kind, name) of "web" or "ing/web"; raises UsageError for an unknown kind."""
+    if text.startswith("arn:") or (kind in _AWS_KINDS and _KIND_OF.get(text.partition("/")[0].lower()) != kind):
+        named = {":targetgroup/": "TargetGroup", ":loadbalancer/": "LoadBalancer"}
+        by_arn = next((found for part, found in named.items() if part in text), "")
+        if text.startswith("arn:") and not by_arn:
+            raise UsageError(f'"{text}" is neither a target group nor a load balancer')
+        return by_arn or kind, text
     prefix, slash, name = text.partition("/")
     if not slash:
         if not kind:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_aws, convert_kube
+from kubectl_lbdoctor.collect.resolve import balancer_name
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     AwsApiError,
@@ -29,7 +30,7 @@ from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import ingress_group, routes
+from kubectl_lbdoctor.model.join import ingress_group, listener_groups, routes
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
 
@@ -453,10 +454,14 @@ class Collector:
         rules = dict(zip(routed, pool.map(elb.rules, routed), strict=True))
         for listener in (entry for fact in listeners.values() for entry in fact.peek() or ()):
             rules.setdefault(listener.arn, Fact.known(reads.LISTENERS, ()))
-        return AwsFacts(
-            load_balancers=table,
-            listeners=listeners,
-            rules=rules,
+        facts = AwsFacts(load_balancers=table, listeners=listeners, rules=rules, target_groups=groups)
+        more_arns = [a for a in listener_groups(routes(replace(snapshot, aws=facts))) if a not in groups]
+        for found in [pool.submit(elb.target_groups, batch) for batch in _batches(more_arns)]:
+            groups.update(found.result())
+        health.update({arn: pool.submit(elb.target_health, arn) for arn in more_arns})
+        group_attributes.update({arn: pool.submit(elb.group_attributes, arn) for arn in more_arns})
+        return replace(
+            facts,
             target_groups=groups,
             target_health={arn: future.result() for arn, future in health.items()},
             group_attributes={arn: future.result() for arn, future in group_attributes.items()},
@@ -512,8 +517,7 @@ class _Elb:
         """
 
         def read() -> aws.LoadBalancer | None:
-            head = re.sub(r"^(internal-|dualstack\.)+", "", host.split(".", 1)[0])
-            name = head.rsplit("-", 1)[0]
+            name = balancer_name(host)
             for wanted in ({"Names": [name]}, {}):
                 raw = _or_absent(
                     lambda wanted=wanted: self._reader.call(  # type: ignore[misc]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
@@ -216,7 +216,10 @@ def _route(
     else:
         service = by_name(facts.services, backend.service)
     target_group: Fact[TargetGroup | None]
-    if backend is not None and backend.target_group_arn:
+    if subject.kind == "Service" and binding.is_known and binding.peek() is None:
+        # The cloud provider makes no binding: the listener of the Service port says which target group it feeds.
+        target_group = _by_listener(snapshot, service, backend)
+    elif backend is not None and backend.target_group_arn:
         target_group = lookup(aws.target_groups, backend.target_group_arn, reads.TARGET_GROUPS)
     else:
         target_group = binding.then(
@@ -265,6 +268,37 @@ def _as_gates_tell(route: Route) -> Route:
     """Where AWS does not tell the targets' health, the pods' readiness gates may: the source says which of the two."""
     told = gate_health(route)
     return route if told is None else replace(route, target_health=Fact.known(reads.PODS, told))
+
+
+def _by_listener(
+    snapshot: Snapshot, service: Fact[Service | None], backend: Backend | None
+) -> Fact[TargetGroup | None]:
+    found = service.peek()
+    nothing: Fact[TargetGroup | None] = Fact.known(reads.LISTENERS, None)
+    for address in found.addresses if found is not None and found.type == "LoadBalancer" else ():
+        balancer = lookup(snapshot.aws.load_balancers, address, reads.LOAD_BALANCERS)
+        if not balancer.is_known:
+            return cast("Fact[TargetGroup | None]", balancer)
+        listeners = _listeners(snapshot, balancer.peek())
+        if not listeners.is_known:
+            return cast("Fact[TargetGroup | None]", listeners)
+        for listener in listeners.peek() or ():
+            for action in listener.actions:
+                if backend is not None and str(listener.port) == backend.port and action.target_groups:
+                    return lookup(snapshot.aws.target_groups, next(iter(action.target_groups)), reads.TARGET_GROUPS)
+    return nothing
+
+
+def listener_groups(found_routes: tuple[Route, ...]) -> tuple[str, ...]:
+    """ARNs of target groups that are reached by a listener alone: those of Services without any binding."""
+    found = []
+    for route in found_routes:
+        if route.subject.kind != "Service" or route.binding.peek() is not None or route.backend is None:
+            continue
+        for listener in route.listeners.peek() or ():
+            if str(listener.port) == route.backend.port:
+                found += [arn for action in listener.actions for arn in action.target_groups]
+    return tuple(dict.fromkeys(found))
 
 
 def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetHealth, ...]]:

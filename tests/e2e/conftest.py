@@ -1,4 +1,4 @@
-"""Fixtures of the tests on the lab. Without a running lab they fail, for a skipped test would look like a passed one."""
+"""Fixtures of the tests on the lab. Without a running lab they fail: a skipped test would look like a passed one."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ MISMATCH, TIMEOUT, REFUSED = "Target.ResponseCodeMismatch", "Target.Timeout", "T
 
 @dataclass(frozen=True)
 class Scenario:
-    """codes: accepted codes of the first diagnosis, the best first. object: "kind/name" that it must blame, if given."""
+    """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
+    list as explained.
+    """
 
     name: str
     manifests: Callable[[], Manifests]

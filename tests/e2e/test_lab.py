@@ -91,7 +91,7 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
     while True:
         result = lab.lbdoctor(scenario.subject, "-n", space, "-o", "json")
         found = [d["code"] for d in result.json["diagnoses"] if d["severity"] != "info"]
-        if found[:1] and found[0] in scenario.codes or time.monotonic() > end:
+        if (found[:1] and found[0] in scenario.codes) or time.monotonic() > end:
             break
         time.sleep(1)
     shown = str(lab.lbdoctor(scenario.subject, "-n", space))

@@ -1,0 +1,124 @@
+"""From what an alarm names to the objects in the cluster: a target group or a load balancer to its Ingress or Service.
+
+Only Kubernetes is asked: bindings carry target group ARNs, and Ingresses and Services publish the load balancer's DNS
+name, whose head is the load balancer's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from kubectl_lbdoctor.collect import convert_kube
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.join import backends_of
+from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+
+R = TypeVar("R")
+
+BINDINGS = ("/apis/elbv2.k8s.aws/v1beta1", "targetgroupbindings")
+INGRESSES = ("/apis/networking.k8s.io/v1", "ingresses")
+SERVICES = ("/api/v1", "services")
+
+
+class Lists(Protocol):
+    """What is needed of `collect.kube.KubeReader`."""
+
+    def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
+
+
+def _everywhere(
+    kube: Lists, what: tuple[str, str], namespace: str, convert: Callable[[dict[str, Any]], R]
+) -> tuple[R, ...]:
+    """Objects of all namespaces; where that is denied, those of the current one."""
+    root, resource = what
+    try:
+        try:
+            return tuple(convert(raw) for raw in kube.list(f"{root}/{resource}"))
+        except ReadDenied:
+            return tuple(convert(raw) for raw in kube.list(f"{root}/namespaces/{namespace}/{resource}"))
+    except ApiMissing:
+        return ()
+
+
+def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The front doors of a target group given by ARN or name: the Ingress or Service that it was made for, else the
+    TargetGroupBinding itself.
+
+    Raises CouldNotRun when no binding of the cluster names it.
+    """
+    bindings = _everywhere(kube, BINDINGS, namespace, convert_kube.target_group_binding)
+    name = group_name(wanted)
+    found = [
+        b
+        for b in bindings
+        if b.target_group_arn == wanted or (not wanted.startswith("arn:") and group_name(b.target_group_arn) == name)
+    ]
+    if not found:
+        raise CouldNotRun(
+            f'no TargetGroupBinding of this cluster names target group "{wanted}"',
+            "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
+        )
+    ingresses = _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)
+    return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
+
+
+def group_name(arn_or_name: str) -> str:
+    """The name in "arn:…:targetgroup/NAME/ID"; a name is returned as it is."""
+    parts = arn_or_name.split(":targetgroup/", 1)
+    return parts[1].split("/", 1)[0] if len(parts) == 2 else arn_or_name
+
+
+def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
+    """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
+    labels = binding.meta.labels
+    for stack, kind in (("ingress", "Ingress"), ("service", "Service")):
+        name = labels.get(f"{stack}.k8s.aws/stack-name")
+        if name:
+            return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
+    if "ingress.k8s.aws/stack" in labels:
+        members = tuple(
+            ObjectRef("Ingress", i.meta.namespace, i.meta.name)
+            for i in ingresses
+            if i.meta.namespace == binding.meta.namespace
+            and any(b.service == binding.service and b.port == binding.port for b in backends_of(i))
+        )
+        if members:
+            return members
+    return (ObjectRef("TargetGroupBinding", binding.meta.namespace, binding.meta.name),)
+
+
+def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The Ingresses and Services that publish a load balancer given by ARN, name or DNS name.
+
+    Raises CouldNotRun when none of the cluster does.
+    """
+    found: list[ObjectRef] = []
+    fronts: list[tuple[str, Ingress | Service]] = [
+        *(("Ingress", i) for i in _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)),
+        *(("Service", s) for s in _everywhere(kube, SERVICES, namespace, convert_kube.service)),
+    ]
+    name = balancer_name(wanted)
+    for kind, front in fronts:
+        for address in front.addresses:
+            if address.lower() == wanted.lower() or ("." not in wanted and balancer_name(address) == name):
+                found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
+    if not found:
+        raise CouldNotRun(
+            f'no Ingress or Service of this cluster publishes load balancer "{wanted}"',
+            "list the addresses: kubectl get ingress,service -A",
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def balancer_name(text: str) -> str:
+    """The name in an ARN ("…:loadbalancer/app/NAME/ID") or in a DNS name ("internal-NAME-HASH.…"), or the text."""
+    if ":loadbalancer/" in text:
+        parts = text.split(":loadbalancer/", 1)[1].split("/")
+        return parts[1] if len(parts) > 1 else parts[0]
+    if ".elb." not in text.lower():
+        return text
+    head = re.sub(r"^(internal-|dualstack\.)+", "", text.split(".elb.", 1)[0].split(".", 1)[0])
+    return head.rsplit("-", 1)[0]
