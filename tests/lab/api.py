@@ -193,17 +193,8 @@ class Lab:
         deadline = time.monotonic() + timeout
         while left := self._managed(namespace):
             if time.monotonic() > deadline:
-                say(f"the controller has not taken down {', '.join(left)} of {namespace}: removing their finalizers")
-                for item in left:
-                    kind, _, name = item.partition("/")
-                    self.kubectl(
-                        *("patch", kind, name, "-n", namespace, "--type=merge"),
-                        '--patch={"metadata":{"finalizers":null}}',
-                        check=False,
-                    )
-                self.kubectl(
-                    "delete", "targetgroupbinding", "--all", "-n", namespace, "--ignore-not-found", check=False
-                )
+                # Their finalizers stay: once it works again the controller takes all down, in AWS too.
+                say(f"the controller has not yet taken down {', '.join(left)} of {namespace}")
                 return
             time.sleep(0.2)
 
@@ -298,7 +289,8 @@ class Lab:
                 return len(hits) >= (count or 1), targets
             return len(hits) == len(targets) > 0 and count in (None, len(hits)), targets
 
-        wanted = f"{all_or_any} {'' if count is None else count} targets of {namespace} {state} {reason or ''}".strip()
+        number = "" if count is None else f" {count}"
+        wanted = f"{all_or_any}{number} targets of {namespace} {state} {reason or ''}".rstrip()
         return _wait(wanted, look, timeout, str)
 
     def wait_no_targets(self, namespace: str, *, groups: int = 1, timeout: float = 60) -> None:
