@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -10,8 +12,14 @@ from tests.lab.api import Lab
 from tests.lab.progress import LabError
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
+    # A run that is cancelled or out of time must still undo its fault: the lab is everybody's.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         return Lab.connect()
     except LabError as error:
