@@ -161,7 +161,8 @@ def aws_denies_action(route: Route) -> Iterator[Finding]:
         if entry.decoded.code != "LBD120":
             continue
         actions = [entry.decoded.aws_action] if entry.decoded.aws_action else []
-        role = entry.param("role") or entry.param("principal")
+        # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
+        role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
         explicit = entry.decoded.params.get("explicit_deny")
         advice = (
             "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"

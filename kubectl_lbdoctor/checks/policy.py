@@ -57,7 +57,7 @@ def _evidence(route: Route, failing: list[TargetHealth], with_pod: list[str]) ->
     "LBD601",
     title="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
-    message="externalTrafficPolicy Local: {count} without a ready pod of Service {service} are unhealthy by design",
+    message="externalTrafficPolicy Local keeps {count} without a ready pod of Service {service} unhealthy by design",
     reads=_READS,
     fix="traffic-policy",
 )

@@ -258,7 +258,9 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
             Status.UNHEALTHY: "unhealthy",
         }[report.status]
         colour = "yellow" if report.status is Status.UNKNOWN else "red"
-        yield f"{paint(colour, state)}: {healthy} of {total} targets healthy, {ran} checks{unknown}{crashed}"
+        seen = all(g.known for s in report.subjects for g in s.target_groups)
+        targets = f"{healthy} of {total} targets healthy" if seen else "target health was not read"
+        yield f"{paint(colour, state)}: {targets}, {ran} checks{unknown}{crashed}"
     coverage = report.coverage
     for denied in coverage.denied:
         yield clean(f"LBD001 not read: {denied.read} denied; add permission: {denied.permission}")

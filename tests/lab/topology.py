@@ -11,7 +11,7 @@ from pathlib import Path
 
 KUBERNETES_VERSION = "1.34.4"
 CONTROLLER_VERSION = "2.17.1"
-# Module versions >= 2 of the controller cannot be resolved by tag (its module path has no /v2): this is the commit of tag v2.17.1.
+# Its module path has no /v2, so versions >= 2 cannot be resolved by tag: this is the commit of tag v2.17.1.
 CONTROLLER_MODULE = "sigs.k8s.io/aws-load-balancer-controller@v0.0.0-20260109171550-3b9bdb1e3fb2"
 HELM_MODULE = "helm.sh/helm/v3/cmd/helm@v3.19.0"
 
@@ -89,7 +89,7 @@ def run_dir() -> Path:
 
 
 def aws_state_file() -> Path:
-    """Written by the AWS half once it is seeded: ids of VPC, subnets, instances, security groups (see tests/lab/aws/seed.py)."""
+    """Written by the AWS half once it is seeded: ids of VPC, subnets, instances and security groups (aws/seed.py)."""
     return run_dir() / "aws-state.json"
 
 
