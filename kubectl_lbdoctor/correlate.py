@@ -49,17 +49,21 @@ def correlate(catalogue: Catalogue, routes: Iterable[Route], results: Iterable[C
     merged += _unexplained(catalogue, by_key, merged)
     _fold(merged)
     roots = [m for m in merged if not m.folded]
-    roots.sort(
-        key=lambda m: (
-            m.severity.order,
-            m.finding.confidence.order,
-            m.spec.symptom,
-            -len(m.finding.targets),
-            m.spec.code,
-            m.finding.object,
-        )
-    )
+    roots.sort(key=_order)
     return tuple(_diagnosis(rank, m, by_key) for rank, m in enumerate(roots, 1))
+
+
+def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
+    """Worst first, then most certain, then what accounts for most targets."""
+    finding = entry.finding
+    return (
+        entry.severity.order,
+        finding.confidence.order,
+        entry.spec.symptom,
+        -len(finding.targets),
+        entry.spec.code,
+        finding.object,
+    )
 
 
 def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged]:
@@ -120,23 +124,34 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
 
 
 def _fold(merged: list[_Merged]) -> None:
-    """Mark what another finding of the same route explains; the explaining one remembers the code."""
-    for symptom in merged:
-        for cause in merged:
-            if cause is symptom or cause.folded or not cause.routes & symptom.routes:
+    """Mark what another finding explains, directly or through a chain; the root cause at its head lists the codes."""
+    effects = {id(cause): [e for e in merged if _explains(cause, e)] for cause in merged}
+    explained = {id(effect) for found in effects.values() for effect in found}
+    # Findings that explain each other in a circle have no head: the worst and most certain of them becomes it.
+    heads = [m for m in merged if id(m) not in explained]
+    reached: set[int] = set()
+    for head in (*heads, *sorted(merged, key=_order)):
+        if id(head) in reached:
+            continue
+        reached.add(id(head))
+        chain = list(effects[id(head)])
+        while chain:
+            effect = chain.pop(0)
+            if effect is head or (id(effect) in reached and not effect.folded):
                 continue
-            declared = symptom.spec.code in cause.spec.explains
-            generic = symptom.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
-            if declared or generic:
-                if symptom.spec.code not in cause.explains:
-                    cause.explains.append(symptom.spec.code)
-                symptom.folded = True
-    # A cause may be folded after it explained something; what it explained belongs to its own cause then.
-    for entry in merged:
-        if entry.folded and entry.explains:
-            for cause in merged:
-                if not cause.folded and entry.spec.code in cause.explains:
-                    cause.explains += [code for code in entry.explains if code not in cause.explains]
+            if effect.spec.code not in head.explains and effect.spec.code != head.spec.code:
+                head.explains.append(effect.spec.code)
+            if id(effect) not in reached:
+                reached.add(id(effect))
+                chain += effects[id(effect)]
+            effect.folded = True
+
+
+def _explains(cause: _Merged, effect: _Merged) -> bool:
+    if cause is effect or not cause.routes & effect.routes:
+        return False
+    generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
+    return effect.spec.code in cause.spec.explains or generic
 
 
 def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagnosis:
