@@ -1,0 +1,222 @@
+"""Root causes first, each once, with what they explain folded under them; nothing that is left unexplained is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import (
+    CheckResult,
+    CheckStatus,
+    Confidence,
+    Diagnosis,
+    Evidence,
+    Finding,
+    ObjectRef,
+    Severity,
+)
+from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.model.route import Route
+from tests.support.world import World, mismatch, refused, target, timed_out
+
+WEB = ObjectRef("Ingress", "shop", "web")
+ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
+HEALTHY_ROUTE = routes(World().build())[0]
+
+
+def catalogue(*specs: CheckSpec) -> Catalogue:
+    made = Catalogue()
+    for spec in (*specs, declared(UNEXPLAINED, ERROR)):
+        made.add(spec)
+    return made
+
+
+def declared(code: str, severity: Severity = ERROR, *explains: str, symptom: bool = False) -> CheckSpec:
+    return CheckSpec(code, f"title {code}", severity, f"message {code}", "doc", explains=explains, symptom=symptom)
+
+
+def found(code: str, *routes_: Route, **values: Any) -> list[CheckResult]:
+    finding = Finding(code, **{"object": WEB, **values})
+    return [CheckResult(code, route.key, CheckStatus.FAIL, (finding,)) for route in routes_ or (HEALTHY_ROUTE,)]
+
+
+def codes(diagnoses: Iterable[Diagnosis]) -> list[str]:
+    return [d.finding.code for d in diagnoses]
+
+
+def diagnose(
+    specs: Iterable[CheckSpec], *results: list[CheckResult], of: Iterable[Route] = ()
+) -> tuple[Diagnosis, ...]:
+    return correlate(catalogue(*specs), tuple(of) or (HEALTHY_ROUTE,), [r for part in results for r in part])
+
+
+# --- Order ---
+
+
+def test_order_is_severity_then_confidence_then_reach_then_code() -> None:
+    specs = [declared("LBD901", INFO), declared("LBD902", WARNING), *(declared(f"LBD91{n}") for n in range(5))]
+    results = [
+        found("LBD901"),
+        found("LBD902"),
+        found("LBD910", confidence=Confidence.POSSIBLE),
+        found("LBD911", confidence=Confidence.LIKELY),
+        found("LBD912", targets=("a:1",)),
+        found("LBD913", targets=("b:1", "c:1")),
+        found("LBD914", targets=("d:1",)),
+    ]
+    expected = ["LBD913", "LBD912", "LBD914", "LBD911", "LBD910", "LBD902", "LBD901"]
+    for order in (results, results[::-1], results[3:] + results[:3]):
+        diagnoses = diagnose(specs, *order)
+        assert codes(diagnoses) == expected
+        assert [d.rank for d in diagnoses] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_milder_case_ranks_by_its_own_severity() -> None:
+    specs = [declared("LBD901"), declared("LBD902")]
+    diagnoses = diagnose(specs, found("LBD901", severity=WARNING), found("LBD902"))
+    assert [(d.finding.code, d.severity) for d in diagnoses] == [("LBD902", ERROR), ("LBD901", WARNING)]
+
+
+def test_nothing_found_is_nothing_diagnosed() -> None:
+    assert diagnose([declared("LBD901")]) == ()
+
+
+# --- Folding ---
+
+CHAIN = [declared("LBD901", ERROR, "LBD902"), declared("LBD902", ERROR, "LBD903"), declared("LBD903", ERROR)]
+
+
+@pytest.mark.parametrize("order", list(permutations(["LBD901", "LBD902", "LBD903"])))
+def test_a_chain_folds_under_its_root_in_any_order(order: tuple[str, ...]) -> None:
+    diagnoses = diagnose(CHAIN, *(found(code) for code in order))
+    assert codes(diagnoses) == ["LBD901"]
+    assert diagnoses[0].explains == ("LBD902", "LBD903")
+
+
+@pytest.mark.parametrize("order", list(permutations(["LBD901", "LBD902", "LBD903", "LBD904"])))
+def test_a_long_chain_folds_under_its_root_in_any_order(order: tuple[str, ...]) -> None:
+    specs = [*CHAIN[:2], declared("LBD903", ERROR, "LBD904"), declared("LBD904")]
+    diagnoses = diagnose(specs, *(found(code) for code in order))
+    assert codes(diagnoses) == ["LBD901"]
+    assert diagnoses[0].explains == ("LBD902", "LBD903", "LBD904")
+
+
+def test_the_middle_of_a_chain_is_a_root_when_the_root_is_absent() -> None:
+    diagnoses = diagnose(CHAIN, found("LBD903"), found("LBD902"))
+    assert [(d.finding.code, d.explains) for d in diagnoses] == [("LBD902", ("LBD903",))]
+
+
+def test_two_causes_of_one_symptom_both_name_it() -> None:
+    specs = [declared("LBD901", ERROR, "LBD903"), declared("LBD902", ERROR, "LBD903"), declared("LBD903")]
+    diagnoses = diagnose(specs, found("LBD903"), found("LBD902"), found("LBD901"))
+    assert [(d.finding.code, d.explains) for d in diagnoses] == [("LBD901", ("LBD903",)), ("LBD902", ("LBD903",))]
+
+
+def test_a_symptom_folds_under_any_error_but_not_under_a_warning() -> None:
+    specs = [declared("LBD901"), declared("LBD902", WARNING), declared("LBD903", ERROR, symptom=True)]
+    assert codes(diagnose(specs, found("LBD903"), found("LBD901"))) == ["LBD901"]
+    assert codes(diagnose(specs, found("LBD903"), found("LBD902"))) == ["LBD903", "LBD902"]
+    assert codes(diagnose(specs, found("LBD903"), found("LBD901", severity=WARNING))) == ["LBD903", "LBD901"]
+    assert codes(diagnose(specs, found("LBD903"))) == ["LBD903"]
+
+
+def test_two_symptoms_do_not_fold_each_other_away() -> None:
+    specs = [declared("LBD901", ERROR, symptom=True), declared("LBD902", ERROR, symptom=True)]
+    assert codes(diagnose(specs, found("LBD901"), found("LBD902"))) == ["LBD901", "LBD902"]
+
+
+def test_a_circle_keeps_one_of_its_findings() -> None:
+    specs = [declared("LBD901", ERROR, "LBD902"), declared("LBD902", ERROR, "LBD901")]
+    (diagnosis,) = diagnose(specs, found("LBD901"), found("LBD902"))
+    assert (diagnosis.finding.code, diagnosis.explains) == ("LBD901", ("LBD902",))
+
+
+def test_a_symptom_that_explains_an_error_outranks_it() -> None:
+    specs = [declared("LBD901"), declared("LBD902", ERROR, "LBD901", symptom=True)]
+    (diagnosis,) = diagnose(specs, found("LBD901"), found("LBD902"))
+    assert (diagnosis.finding.code, diagnosis.explains) == ("LBD902", ("LBD901",))
+
+
+def test_a_cause_on_another_route_explains_nothing_here() -> None:
+    other = replace(HEALTHY_ROUTE, subject=ObjectRef("Ingress", "shop", "api"))
+    diagnoses = diagnose(CHAIN, found("LBD901", other), found("LBD902"), of=(HEALTHY_ROUTE, other))
+    assert sorted(codes(diagnoses)) == ["LBD901", "LBD902"]
+
+
+# --- Merging ---
+
+
+def test_one_finding_on_several_routes_is_one_diagnosis() -> None:
+    other = replace(HEALTHY_ROUTE, subject=ObjectRef("Service", "shop", "web"))
+    left = found("LBD901", targets=("a:1", "b:1"), evidence=(Evidence("x", "1"), Evidence("x", "2")))
+    right = found("LBD901", other, targets=("b:1", "c:1"), evidence=(Evidence("x", "2"), Evidence("x", "3")))
+    (diagnosis,) = diagnose([declared("LBD901")], left, right, of=(HEALTHY_ROUTE, other))
+    assert diagnosis.finding.targets == ("a:1", "b:1", "c:1")
+    assert [e.text for e in diagnosis.finding.evidence] == ["1", "2", "3"]
+    assert diagnosis.affects == (WEB, ObjectRef("Service", "shop", "web"))
+
+
+@pytest.mark.parametrize("difference", [{"params": {"path": "/x"}}, {"object": ObjectRef("Service", "shop", "web")}])
+def test_what_differs_stays_apart(difference: dict[str, Any]) -> None:
+    assert len(diagnose([declared("LBD901")], found("LBD901"), found("LBD901", **difference))) == 2
+
+
+# --- What nobody explains ---
+
+
+def unexplained(*health: Any, results: list[CheckResult] | None = None) -> tuple[Diagnosis, ...]:
+    route = routes(World(health=health).build())[0]
+    return diagnose([declared("LBD901")], results or [], of=(route,))
+
+
+def test_failing_targets_without_cause_are_said_to_be_unexplained() -> None:
+    (diagnosis,) = unexplained(timed_out(1), target(2))
+    finding = diagnosis.finding
+    assert (finding.code, finding.confidence) == (UNEXPLAINED, Confidence.POSSIBLE)
+    assert (finding.params["count"], finding.params["total"]) == ("1", "2")
+    assert "Target.Timeout" in finding.params["reasons"] and finding.targets == ("10.0.1.34:8080",)
+    assert finding.hypotheses
+
+
+def test_a_cause_accounts_only_for_its_own_targets() -> None:
+    route = routes(World(health=(timed_out(1), timed_out(2))).build())[0]
+    cause = found("LBD901", route, targets=("10.0.1.34:8080",))
+    diagnoses = diagnose([declared("LBD901")], cause, of=(route,))
+    assert codes(diagnoses) == ["LBD901", UNEXPLAINED]
+    assert diagnoses[1].finding.targets == ("10.0.2.34:8080",)
+
+
+def test_hypotheses_follow_the_reason() -> None:
+    late = unexplained(timed_out(1))[0].finding.hypotheses
+    closed = unexplained(refused(1))[0].finding.hypotheses
+    assert {h.code for h in late} & {h.code for h in closed} == set()
+    assert "LBD501" in {h.code for h in late} and "LBD307" in {h.code for h in closed}
+
+
+def test_waiting_and_draining_targets_need_no_cause() -> None:
+    assert unexplained(target(1, "initial", "Elb.RegistrationInProgress"), target(2, "draining")) == ()
+
+
+def test_unknown_target_health_is_not_unexplained_health() -> None:
+    silent: Fact[Any] = Fact.denied(reads.TARGET_HEALTH, "forbidden", "x")
+    route = routes(World(aws={"target_health": {World().group.arn: silent}}).build())[0]
+    assert diagnose([declared("LBD901")], of=(route,)) == ()
+
+
+def test_every_failing_target_is_accounted_for() -> None:
+    """Whatever mix of reasons: a target that fails is named by some diagnosis."""
+    makers = [lambda n: mismatch(n, "404"), refused, timed_out, target]
+    for first in makers:
+        for second in makers:
+            world = World(health=(first(1), second(2)))
+            failing = {t.key for t in world.health if t.state == "unhealthy"}
+            named = {key for d in world.report().diagnoses for key in d.finding.targets}
+            assert failing <= named, (first, second)

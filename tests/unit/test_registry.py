@@ -1,0 +1,199 @@
+"""Declarations: complete, unique, and in step with each other and with what the checks really produce."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
+from kubectl_lbdoctor.checks.runner import NotApplicable, run_one
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.report import needed_reads
+from tests.support.world import World
+from tests.unit.test_checks import FAULTS, HEALTHY
+
+KNOWN_READS = set(reads.KUBE) | {
+    value for name, value in vars(reads).items() if name.isupper() and isinstance(value, str) and reads.is_aws(value)
+}
+WORLDS = {**FAULTS, **HEALTHY}
+CODES = [spec.code for spec in CATALOGUE]
+
+
+def declare(catalogue: Catalogue, code: str = "LBD901", **changes: Any) -> Any:
+    arguments: dict[str, Any] = {"title": "t", "severity": Severity.ERROR, "message": "m", "reads": ()}
+    return check(code, catalogue=catalogue, **{**arguments, **changes})
+
+
+def documented(route: Any) -> Iterator[Finding]:
+    """What it means."""
+    yield Finding("LBD901", ObjectRef("Ingress"))
+
+
+def undocumented(route: Any) -> Iterator[Finding]:
+    yield Finding("LBD901", ObjectRef("Ingress"))
+
+
+# --- Registration ---
+
+
+def test_a_declaration_is_all_that_is_needed() -> None:
+    catalogue = Catalogue()
+    assert declare(catalogue, reads=[reads.PODS])(documented) is documented
+    assert [spec.code for spec in catalogue.checks()] == ["LBD901"]
+    assert catalogue["LBD901"].doc == "What it means." and catalogue.reads() == {reads.PODS}
+    assert "LBD901" not in CODES
+
+
+def test_a_code_is_declared_once() -> None:
+    catalogue = Catalogue()
+    declare(catalogue)(documented)
+    with pytest.raises(DuplicateCode, match="LBD901"):
+        declare(catalogue)(documented)
+
+
+def test_a_docstring_is_required() -> None:
+    with pytest.raises(ValueError, match="LBD901 has no docstring"):
+        declare(Catalogue())(undocumented)
+
+
+@pytest.mark.parametrize("code", ["LBD1", "lbd101", "LBD1011", "XYZ101", ""])
+def test_a_code_has_one_form(code: str) -> None:
+    with pytest.raises(ValueError, match="is not a code"):
+        declare(Catalogue(), code)(documented)
+
+
+def test_catalogue_is_in_the_order_of_codes() -> None:
+    catalogue = Catalogue()
+    declare(catalogue, "LBD902")(documented)
+    declare(catalogue, "LBD901")(documented)
+    assert [spec.code for spec in catalogue] == ["LBD901", "LBD902"]
+    assert sorted(CODES) == CODES
+
+
+# --- Every declaration ---
+
+
+@pytest.mark.parametrize("spec", list(CATALOGUE), ids=CODES)
+def test_declaration_is_complete(spec: CheckSpec) -> None:
+    assert spec.doc.strip() and spec.title.strip() and spec.message.strip()
+    assert not spec.title.endswith("."), "a title reads after a tick or a cross"
+    assert set(spec.reads) <= KNOWN_READS
+    # What is explained may be a code of a later slice, so only its form is known here.
+    assert all(re.fullmatch("LBD[0-9]{3}", code) for code in spec.explains) and spec.code not in spec.explains
+    assert spec.function is None or spec.reads, "a check that reads nothing knows nothing"
+    assert all(name.isidentifier() for name in spec.fields()), "only plain fields: params are texts"
+
+
+def test_explanations_have_no_circles() -> None:
+    edges = {spec.code: set(spec.explains) for spec in CATALOGUE}
+
+    def reachable(code: str, seen: frozenset[str] = frozenset()) -> set[str]:
+        return {c for n in edges.get(code, set()) - seen for c in {n} | reachable(n, seen | {n})}
+
+    assert [code for code in edges if code in reachable(code)] == []
+
+
+@pytest.mark.parametrize("read", sorted(needed_reads(CATALOGUE)))
+def test_every_needed_read_has_a_permission(read: str) -> None:
+    assert read in KNOWN_READS
+    assert reads.iam_action(read).startswith("elasticloadbalancing:") if read.startswith("elbv2:") else True
+    assert reads.is_aws(read) or reads.KUBE[read].verbs
+
+
+# --- What checks produce ---
+
+FINDINGS = [
+    pytest.param(finding, id=f"{name}-{finding.code}")
+    for name, world in WORLDS.items()
+    for result in world.results()
+    for finding in result.findings
+]
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_message_renders(finding: Finding) -> None:
+    spec = CATALOGUE[finding.code]
+    message = spec.render(finding)
+    assert "{" not in message.replace('{"', "") and message.strip()
+    assert set(spec.fields()) <= set(finding.params)
+    assert all(isinstance(value, str) for value in finding.params.values())
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_finding_is_of_use(finding: Finding) -> None:
+    assert finding.object.kind and finding.object.name
+    assert finding.evidence, "a finding without evidence convinces nobody"
+    assert all(e.source.strip() and e.text.strip() for e in finding.evidence)
+    assert all(command.startswith(("kubectl ", "aws ", "curl ")) for command in (*finding.confirm, *finding.commands))
+    assert not any("\n" in command for command in (*finding.confirm, *finding.commands))
+    if CATALOGUE[finding.code].severity is Severity.ERROR:
+        assert finding.commands or finding.advice or finding.confirm, "an error says what to do next"
+    if finding.fix_automatic:
+        assert finding.commands, "an automatic repair has a command"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_check_gives_exactly_one_result_per_route(name: str) -> None:
+    world = WORLDS[name]
+    joined = routes(world.build())
+    results = world.results()
+    pairs = [(r.route, r.code) for r in results]
+    assert len(pairs) == len(set(pairs)) == len(joined) * len(CATALOGUE.checks())
+    assert [r.code for r in results if r.status is CheckStatus.CRASHED] == []
+
+
+# --- The runner ---
+
+
+def spec_of(function: Any) -> CheckSpec:
+    return CheckSpec("LBD901", "t", Severity.ERROR, "m", "d", function=function)
+
+
+ROUTE = routes(World().build())[0]
+DENIED: Fact[int] = Fact.denied("core/pods", "forbidden", "list pods")
+FOUND = Finding("LBD901", ObjectRef("Ingress", "shop", "web"))
+
+
+def test_pass_and_fail() -> None:
+    assert run_one(spec_of(lambda route: ()), ROUTE).status is CheckStatus.PASS
+    failed = run_one(spec_of(lambda route: [FOUND]), ROUTE)
+    assert (failed.status, failed.findings, failed.route) == (CheckStatus.FAIL, (FOUND,), ROUTE.key)
+
+
+def test_unknown_names_the_read_and_why() -> None:
+    result = run_one(spec_of(lambda route: [DENIED.need()]), ROUTE)
+    assert (result.status, result.reason) == (CheckStatus.UNKNOWN, "core/pods: forbidden")
+
+
+def test_what_was_proven_before_an_unknown_stays_proven() -> None:
+    def function(route: Any) -> Iterator[Finding]:
+        yield FOUND
+        DENIED.need()
+
+    result = run_one(spec_of(function), ROUTE)
+    assert (result.status, result.findings) == (CheckStatus.FAIL, (FOUND,))
+
+
+def test_a_crash_is_a_result() -> None:
+    result = run_one(spec_of(lambda route: 1 // 0), ROUTE)
+    assert (result.status, result.reason) == (
+        CheckStatus.CRASHED,
+        "ZeroDivisionError: integer division or modulo by zero",
+    )
+    assert "Traceback" in result.trace
+
+
+def test_not_applicable_is_skipped() -> None:
+    def function(route: Any) -> Iterator[Finding]:
+        raise NotApplicable("no Service")
+        yield
+
+    result = run_one(spec_of(function), ROUTE)
+    assert (result.status, result.reason) == (CheckStatus.SKIPPED, "no Service")
