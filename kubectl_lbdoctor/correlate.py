@@ -150,8 +150,11 @@ def _fold(merged: list[_Merged]) -> None:
 def _explains(cause: _Merged, effect: _Merged) -> bool:
     if cause is effect or not cause.routes & effect.routes:
         return False
+    if effect.spec.code in cause.spec.explains:
+        return True
+    # Any error explains a symptom, unless the symptom is declared to be the cause of that error.
     generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
-    return effect.spec.code in cause.spec.explains or generic
+    return generic and cause.spec.code not in effect.spec.explains
 
 
 def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagnosis:
