@@ -3,9 +3,12 @@
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import decoded as decoded
 from kubectl_lbdoctor.checks import doctor as doctor
+from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import policy as policy
 from kubectl_lbdoctor.checks import registration as registration
+from kubectl_lbdoctor.checks import resilience as resilience
+from kubectl_lbdoctor.checks import targets as targets
 from kubectl_lbdoctor.checks import workload as workload
 from kubectl_lbdoctor.checks.registry import CATALOGUE, Catalogue
 

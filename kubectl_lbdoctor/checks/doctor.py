@@ -54,8 +54,8 @@ reported(
     severity=Severity.ERROR,
     message="{count} of {total} targets {what} ({reasons}) and no cause is proven yet",
     doc="""
-    Targets fail their health check, or are not used at all, and nothing that was read proves why. The remaining hypotheses are listed in order
-    of likelihood, each with what would settle it.
+    Targets fail their health check, or are not used at all, and nothing that was read proves why. The remaining
+    hypotheses are listed in order of likelihood, each with what would settle it.
 
     Confirm by hand: `aws elbv2 describe-target-health --target-group-arn ARN` shows the reason code. Target.Timeout
     on an Application Load Balancer means that no answer came (a filter on the way, or a slow application),

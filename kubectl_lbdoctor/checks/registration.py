@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Service, condition
 from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.wanted import waits_for_gate
 
 # The controller registers within a second or two of an endpoint becoming ready; below this age nothing is late.
 REGISTRATION_SECONDS = 30
@@ -175,8 +176,8 @@ def no_pod_ready(route: Route) -> Iterator[Finding]:
     """
     service = _service(route)
     pods = route.matching_pods()
-    if not pods or any(pod.is_ready for pod in pods):
-        return
+    if not pods or any(pod.is_ready or waits_for_gate(pod) for pod in pods):
+        return  # A pod that only waits for its target-health gate is registered: what its target lacks is the cause.
     if service.publish_not_ready or any(endpoint.ready for endpoint in route.endpoints()):
         return
     why = problems(route)

@@ -138,7 +138,9 @@ HEALTHY = {
     "nlb ip": World().as_nlb(),
     "nlb instance": World().as_nlb().instance_mode(),
     "undeclared port that answers": World(pods=tuple(pod(n, containers=(container(ports=()),)) for n in (1, 2))),
-    "target port that nobody declares but targets answer": World().with_service(ports=PORT_90),
+    "target port that nobody declares but targets answer": World(
+        health=(target(1, port=90), target(2, port=90))
+    ).with_service(ports=PORT_90),
     "named port of a native side-car": World(
         pods=tuple(
             pod(

@@ -1,0 +1,194 @@
+"""LBD214, LBD215: target-health readiness gates, by which a pod waits for its target to be healthy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.checks.commands import describe_target_health, kubectl
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.targets import asked_health, counted, group_arn
+from kubectl_lbdoctor.checks.workload import owner_of
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Pod, condition
+from kubectl_lbdoctor.model.route import Route, parse_time
+from kubectl_lbdoctor.model.wanted import TargetGate, target_gates
+
+INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
+# The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.
+LAG_SECONDS = 60
+# The webhook knows bindings from a cache: a pod that was made with its binding may have come first.
+CACHE_SECONDS = 5
+
+_READS = (reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH)
+
+
+@check(
+    "LBD214",
+    title="no pod waits for a target-health readiness gate that nobody opens",
+    severity=Severity.ERROR,
+    message="{pods} of Service {service} wait for a readiness gate that stays closed: {why}",
+    reads=_READS,
+    explains=("LBD202",),
+)
+def gate_stays_closed(route: Route) -> Iterator[Finding]:
+    """All containers of a pod are ready, but its target-health readiness gate is not open, so the pod is not Ready and
+    a rollout waits for it.
+
+    Either the gate names a TargetGroupBinding that is gone (an Ingress group or a Service was changed while the pods
+    were rolled out): nobody will ever open it. Or AWS calls the target healthy and the controller has not said so on
+    the pod: it backs off up to 16 m 40 s after errors. A gate that is closed because the target is unhealthy is a
+    consequence; the target's own cause is diagnosed instead.
+
+    Confirm by hand: `kubectl get pod NAME -o wide` shows READINESS GATES; compare the gates' names with
+    `kubectl get targetgroupbindings`. Repair: recreate the pods, or restart the controller.
+    """
+    service = route.service.need()
+    if service is None:
+        raise NotApplicable("no Service behind this route")
+    closed = [
+        (pod, gate)
+        for pod in route.matching_pods()
+        if pod.containers_ready and not pod.is_ready
+        for gate in target_gates(pod)
+        if not gate.is_open
+    ]
+    if not closed:
+        return
+    current = {binding.meta.name for binding in route.facts.bindings.need()}
+    stale: dict[tuple[ObjectRef, str], list[tuple[Pod, TargetGate]]] = defaultdict(list)
+    for pod, gate in closed:
+        if gate.binding not in current:
+            stale[(owner_of(route, pod), gate.binding)].append((pod, gate))
+    for (owner, binding_name), members in stale.items():
+        why = f"it names TargetGroupBinding {binding_name}, which does not exist"
+        names = [pod.meta.name for pod, _ in members]
+        yield Finding(
+            "LBD214",
+            owner,
+            params={
+                "pods": counted(len(members), "pod"),
+                "service": service.meta.name,
+                "why": why if binding_name else "it is one of the controller's first version",
+            },
+            evidence=(
+                *(_evidence(pod, gate) for pod, gate in members[:3]),
+                Evidence("targetgroupbindings", ", ".join(sorted(current)) or "none"),
+            ),
+            confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=route.namespace),),
+            commands=(
+                kubectl("rollout", "restart", str(owner), namespace=route.namespace)
+                if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
+                else kubectl("delete", "pod", *names, namespace=route.namespace),
+            ),
+        )
+    yield from _lagging(route, service.meta.name, closed)
+
+
+def _lagging(route: Route, service: str, closed: list[tuple[Pod, TargetGate]]) -> Iterator[Finding]:
+    """Pods whose target AWS calls healthy while the controller keeps their gate for this binding closed."""
+    binding = route.binding.need()
+    mine = [(pod, gate) for pod, gate in closed if binding is not None and gate.binding == binding.meta.name]
+    old = [(pod, gate) for pod, gate in mine if _closed_for(route, pod, gate) > LAG_SECONDS]
+    if not old:
+        return
+    healthy = {target.id for target in asked_health(route) if target.state == "healthy"}
+    lagging = [(pod, gate) for pod, gate in old if healthy & {pod.ip, *pod.ips}]
+    if not lagging:
+        return
+    yield Finding(
+        "LBD214",
+        owner_of(route, lagging[0][0]),
+        params={
+            "pods": counted(len(lagging), "pod"),
+            "service": service,
+            "why": "AWS calls their targets healthy and the controller has not said so",
+        },
+        evidence=(
+            *(_evidence(pod, gate) for pod, gate in lagging[:3]),
+            Evidence("target health", f"{len(lagging)} targets of these pods are healthy"),
+        ),
+        # The target may have turned healthy since the controller's last look.
+        confidence=Confidence.LIKELY,
+        confirm=(
+            kubectl("get", "pod", lagging[0][0].meta.name, "-o", "wide", namespace=route.namespace),
+            describe_target_health(group_arn(route), route.context.region),
+        ),
+        advice="see the controller's log; kubectl rollout restart -n kube-system "
+        "deployment/aws-load-balancer-controller ends its back-off",
+    )
+
+
+def _closed_for(route: Route, pod: Pod, gate: TargetGate) -> float:
+    """Seconds for which the gate has been all that the pod waits for."""
+    since = [c.since for c in (gate.condition, condition(pod.conditions, "ContainersReady")) if c is not None]
+    return min((route.age(time) for time in since), default=float("inf"))
+
+
+def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
+    if gate.condition is None:
+        return Evidence(f"pod {pod.meta.name}", f"gate {gate.type} has no condition")
+    told = f"{gate.condition.reason} {gate.condition.message}".strip()
+    return Evidence(f"pod {pod.meta.name}", f"gate {gate.type} is {gate.condition.status} {told}".rstrip())
+
+
+@check(
+    "LBD215",
+    title="readiness gates are injected where the namespace asks for them",
+    severity=Severity.WARNING,
+    message="{pods} of Service {service} have no readiness gate for {binding}, which the namespace's label asks for",
+    reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES),
+)
+def gates_not_injected(route: Route) -> Iterator[Finding]:
+    """The namespace is labelled for readiness gates, the pods were created after the binding, and yet they carry no
+    gate; so a rollout does not wait until new targets are healthy.
+
+    The controller's webhook adds gates when a pod is created, for `ip` targets only. It did not answer at that time
+    (its failure policy may let pods pass), or the label was set later.
+
+    Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
+    """
+    service, binding = route.service.need(), route.binding.need()
+    if service is None or binding is None or route.target_type != "ip":
+        raise NotApplicable("readiness gates are for ip targets of a Service")
+    without = [
+        pod
+        for pod in route.matching_pods()
+        if all(gate.binding != binding.meta.name for gate in target_gates(pod))
+        and _younger(pod.meta.created, binding.meta.created)
+    ]
+    if not without:
+        return
+    namespace = route.facts.namespace.need()
+    if namespace is None or namespace.meta.labels.get(INJECT_LABEL) != "enabled":
+        return
+    owner = owner_of(route, without[0])
+    yield Finding(
+        "LBD215",
+        owner,
+        params={
+            "pods": f"{len(without)} of {counted(len(route.matching_pods()), 'pod')}",
+            "service": service.meta.name,
+            "binding": f"TargetGroupBinding {binding.meta.name}",
+        },
+        evidence=(
+            Evidence(f"namespace {route.namespace}", f"label {INJECT_LABEL}=enabled"),
+            *(
+                Evidence(f"pod {pod.meta.name}", f"created {pod.meta.created}, binding {binding.meta.created}")
+                for pod in without[:3]
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+        confirm=(kubectl("get", "pods", "-o", "wide", namespace=route.namespace),),
+        commands=(kubectl("rollout", "restart", str(owner), namespace=route.namespace),)
+        if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
+        else (),
+        advice="recreate the pods",
+    )
+
+
+def _younger(pod: str, binding: str) -> bool:
+    first, second = parse_time(binding), parse_time(pod)
+    return first is not None and second is not None and (second - first).total_seconds() > CACHE_SECONDS

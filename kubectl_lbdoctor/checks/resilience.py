@@ -1,0 +1,248 @@
+"""LBD7xx: what will fail with the next rollout, node or zone. Silent on objects that only could be better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.checks.commands import json_patch, kubectl
+from kubectl_lbdoctor.checks.registration import eligible_nodes
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.targets import counted
+from kubectl_lbdoctor.checks.workload import owner_of, selected_workloads
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Node, Pod, Service
+from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.wanted import target_gates
+
+# A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (LBC#1719, #1064).
+PROPAGATION_SECONDS = 25
+SHORTEST_PROPAGATION_SECONDS = 15
+
+_READS = (reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS)
+
+
+def _service(route: Route) -> Service:
+    service = route.service.need()
+    if service is None or not service.selector:
+        raise NotApplicable("no Service with a selector behind this route")
+    if route.target_group.is_known and route.target_group.need() is None:
+        raise NotApplicable("no target group")
+    return service
+
+
+def _stops_early(pod: Pod) -> bool:
+    """Whether the pod is killed before its deregistration has propagated. Without a preStop hook an application may
+    still delay its own end, so a grace period that leaves the time proves nothing."""
+    waits = any(container.pre_stop for container in pod.serving_containers())
+    return pod.grace_seconds < (SHORTEST_PROPAGATION_SECONDS if waits else PROPAGATION_SECONDS)
+
+
+@check(
+    "LBD701",
+    title="pods that stop outlive their deregistration",
+    severity=Severity.WARNING,
+    message="pods of {owner} are killed after {grace} s{hook}, before their deregistration has propagated",
+    reads=(*_READS, reads.PODS, reads.TARGET_HEALTH),
+    symptom=True,
+)
+def pods_stop_too_early(route: Route) -> Iterator[Finding]:
+    """Targets are being deregistered now, and their pods are killed sooner than the load balancer stops sending to
+    them (15 to 25 s): clients see 502 and 504 during each rollout.
+
+    Confirm by hand: `kubectl get pod NAME -o jsonpath='{.spec.terminationGracePeriodSeconds}'` and
+    `{..lifecycle.preStop}`. Repair: a preStop hook that sleeps for 20 s and a grace period that is longer than that
+    and the application's own shutdown together.
+    """
+    service = _service(route)
+    selector = service.selector.items()
+    leaving = [p for p in route.facts.pods.need() if selector <= p.meta.labels.items() and p.meta.deleted]
+    draining = [t for t in route.targets() if t.state == "draining"]
+    if not leaving and not draining:
+        return
+    early = [pod for pod in (leaving or route.matching_pods()) if not pod.is_finished and _stops_early(pod)]
+    if not early:
+        return
+    worst = min(early, key=lambda pod: pod.grace_seconds)
+    owner = owner_of(route, worst)
+    waits = any(container.pre_stop for container in worst.serving_containers())
+    yield Finding(
+        "LBD701",
+        owner,
+        params={
+            "owner": str(owner),
+            "grace": str(worst.grace_seconds),
+            "hook": "" if waits else " and have no preStop hook",
+        },
+        evidence=(
+            Evidence("target health", f"{counted(len(draining), 'target')} draining"),
+            Evidence("pods", f"{counted(len(leaving), 'pod')} terminating"),
+            Evidence(
+                f"pod {worst.meta.name}",
+                f"terminationGracePeriodSeconds {worst.grace_seconds}, {'a' if waits else 'no'} preStop hook",
+            ),
+        ),
+        confidence=Confidence.LIKELY,
+        confirm=(kubectl("get", str(owner), "-o", "yaml", namespace=route.namespace),),
+        advice="add a preStop hook (sleep 20) to the serving container and raise terminationGracePeriodSeconds to 60",
+    )
+
+
+@check(
+    "LBD702",
+    title="a rollout leaves a healthy target",
+    severity=Severity.WARNING,
+    message="{owner} has one replica{gate}: during this rollout no target of group {group} takes traffic",
+    reads=(*_READS, reads.PODS, reads.WORKLOADS, reads.TARGET_HEALTH),
+    explains=("LBD218", "LBD701"),
+    symptom=True,
+)
+def single_replica_rollout(route: Route) -> Iterator[Finding]:
+    """The only replica was replaced: its target drains, while the new one is not healthy yet. Until it is, the load
+    balancer has nowhere to send requests.
+
+    With a target-health readiness gate and a rolling update the old pod stays until the new target is healthy.
+
+    Confirm by hand: `aws elbv2 describe-target-health` during `kubectl rollout status`. Repair: two replicas or more;
+    label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled and recreate the pods.
+    """
+    _service(route)
+    targets = route.targets()
+    states = {target.state for target in targets}
+    if "draining" not in states or not states <= {"draining", "initial"}:
+        return
+    group = route.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    tops = [w for w in selected_workloads(route) if not (w.kind == "ReplicaSet" and w.meta.owners)]
+    if len(tops) != 1 or tops[0].replicas != 1 or tops[0].kind == "DaemonSet":
+        return
+    workload = tops[0]
+    gated = any(target_gates(pod) for pod in route.matching_pods())
+    if gated and workload.kind == "Deployment" and workload.strategy != "Recreate":
+        return
+    ref = ObjectRef(workload.kind, route.namespace, workload.meta.name)
+    commands = [kubectl("scale", str(ref), "--replicas=2", namespace=route.namespace)]
+    if not gated and route.target_type == "ip":
+        commands.append(
+            kubectl("label", "namespace", route.namespace, "elbv2.k8s.aws/pod-readiness-gate-inject=enabled")
+        )
+    yield Finding(
+        "LBD702",
+        ref,
+        params={"owner": str(ref), "gate": "" if gated else " and no readiness gate", "group": group.name},
+        evidence=(
+            Evidence("target health", ", ".join(f"{t.key} {t.state}" for t in targets[:6])),
+            Evidence(str(ref), f"replicas 1, strategy {workload.strategy or 'default'}"),
+        ),
+        commands=tuple(commands),
+        confirm=(kubectl("rollout", "status", str(ref), namespace=route.namespace),),
+    )
+
+
+@check(
+    "LBD703",
+    title="ready pods are spread over nodes and zones",
+    severity=Severity.WARNING,
+    message="all {count} ready pods of Service {service} are {where}, though {others}",
+    reads=(*_READS, reads.PODS, reads.NODES, reads.LOAD_BALANCERS, reads.INGRESSES),
+)
+def pods_in_one_place(route: Route) -> Iterator[Finding]:
+    """Several replicas run, but all on one node or in one Availability Zone, while the cluster and the load balancer
+    have more: when that node or zone fails, no target is left.
+
+    Confirm by hand: `kubectl get pods -o wide`. Repair: topologySpreadConstraints over kubernetes.io/hostname and
+    topology.kubernetes.io/zone, then a restart of the rollout.
+    """
+    service = _service(route)
+    ready = [pod for pod in route.matching_pods() if pod.is_ready and pod.node]
+    if len(ready) < 2:
+        return
+    nodes = {node.meta.name: node for node in route.cluster.nodes.need()}
+    on = {pod.node for pod in ready}
+    zones = {nodes[name].zone for name in on if name in nodes}
+    if not on <= nodes.keys() or (len(on) > 1 and len(zones) > 1):
+        return
+    usable = [node for node in eligible_nodes(route)[0] if _takes_pods(node)]
+    elsewhere = {node.zone for node in usable} - zones - {""}
+    if len(on) == 1 and len(usable) > 1:
+        where, others = f"on node {next(iter(on))}", f"{len(usable)} nodes take pods"
+    elif len(on) > 1 and "" not in zones and elsewhere:
+        where, others = f"in zone {next(iter(zones))}", f"nodes in {', '.join(sorted(elsewhere))} take pods"
+    else:
+        return
+    balancer = route.load_balancer.need()
+    if balancer is None or len(balancer.zones) < 2:
+        return
+    owner = owner_of(route, ready[0])
+    yield Finding(
+        "LBD703",
+        owner,
+        params={"count": str(len(ready)), "service": service.meta.name, "where": where, "others": others},
+        evidence=(
+            Evidence("pods", ", ".join(f"{pod.meta.name} on {pod.node}" for pod in ready[:6])),
+            Evidence(reads.LOAD_BALANCERS, f"zones {', '.join(sorted(balancer.zones))}"),
+        ),
+        confirm=(kubectl("get", "pods", "-o", "wide", namespace=route.namespace),),
+        advice="spread the pods with topologySpreadConstraints over kubernetes.io/hostname and "
+        "topology.kubernetes.io/zone",
+    )
+
+
+def _takes_pods(node: Node) -> bool:
+    return not node.unschedulable and not any(taint.effect in ("NoSchedule", "NoExecute") for taint in node.taints)
+
+
+@check(
+    "LBD704",
+    title="no unready pod is published",
+    severity=Severity.WARNING,
+    message="Service {service} publishes {pods} that are not ready (publishNotReadyAddresses)",
+    reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),
+    fix="publish-not-ready",
+)
+def unready_pods_published(route: Route) -> Iterator[Finding]:
+    """The Service has publishNotReadyAddresses, so pods that fail their readiness probe are ready endpoints all the
+    same, and the load balancer sends requests to them as far as its own check passes.
+
+    Confirm by hand: `kubectl get endpointslices -l kubernetes.io/service-name=NAME -o yaml` against
+    `kubectl get pods`. Repair: unset publishNotReadyAddresses; where peers must find each other before they are ready,
+    use a headless Service of its own for that.
+    """
+    service = _service(route)
+    if not service.publish_not_ready:
+        return
+    published = {e.pod for e in route.ready_endpoints() if e.pod}
+    unready = [
+        pod
+        for pod in route.matching_pods()
+        if pod.meta.name in published and not pod.is_ready and not pod.containers_ready
+    ]
+    if not unready:
+        return
+    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    yield Finding(
+        "LBD704",
+        ref,
+        params={"service": service.meta.name, "pods": f"{len(unready)} of {counted(len(published), 'pod')}"},
+        evidence=(
+            Evidence(str(ref), "publishNotReadyAddresses: true"),
+            *(Evidence(f"pod {pod.meta.name}", "Ready=False, yet its endpoint is ready") for pod in unready[:3]),
+        ),
+        confirm=(
+            kubectl(
+                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={service.meta.name}", "-o", "yaml"),
+                namespace=route.namespace,
+            ),
+        ),
+        commands=(
+            json_patch(
+                ref,
+                [
+                    {"op": "test", "path": "/spec/publishNotReadyAddresses", "value": True},
+                    {"op": "replace", "path": "/spec/publishNotReadyAddresses", "value": False},
+                ],
+            ),
+        ),
+    )
