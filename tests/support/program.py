@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -66,6 +67,6 @@ def run(
     """Run `kubectl lbdoctor ARGS` with only the given variables set (boto3 reads the real environment, so both are)."""
     variables = {**_BARE, **(env or {})}
     out, err = stdout or io.StringIO(), io.StringIO()
-    with mock.patch.dict(os.environ, variables, clear=True):
+    with mock.patch.dict(os.environ, variables, clear=True), redirect_stdout(out):  # click prints --help itself
         status = main(list(args), Environment(io.StringIO(), out, err, variables, width, now))
     return Result(int(status), out.getvalue(), err.getvalue())
