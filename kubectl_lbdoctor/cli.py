@@ -131,7 +131,10 @@ def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
     text = {
         "TargetGroup": "Diagnose what a target group belongs to, by ARN or name (also: tg).",
         "LoadBalancer": "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
-    }.get(kind, f"Diagnose one or more {kind}{'es' if kind.endswith('s') else 's'} by name (also: {', '.join(aliases[1:3])}).")
+    }.get(
+        kind,
+        f"Diagnose one or more {kind}{'es' if kind.endswith('s') else 's'} by name (also: {', '.join(aliases[1:3])}).",
+    )
 
     @cli.command(aliases[0], help=text, short_help=text)
     @click.argument("names", nargs=-1, metavar="NAME...")
