@@ -43,6 +43,7 @@ _REST_ACTIONS = (
     ("eks", "GET", r"/clusters/[^/]+/node-groups", "ListNodegroups"),
     ("eks", "GET", r"/clusters/[^/]+/node-groups/[^/]+", "DescribeNodegroup"),
 )
+_RESOURCE_PARAMETERS = ("TargetGroupArn", "LoadBalancerArn", "ListenerArn", "RuleArn", "ResourceArns.member.1")
 HANG_SECONDS = 120.0
 
 
@@ -51,6 +52,8 @@ class Call:
     access_key: str | None
     service: str
     action: str
+    # The ARN that the request names, if any.
+    resource: str | None = None
 
     @property
     def iam_action(self) -> str:
@@ -170,7 +173,8 @@ def parse(environ: dict[str, Any]) -> Call | None:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         names = (name for *key, name in _REST_ACTIONS if key[:2] == [service, method] and re.fullmatch(key[2], path))
         action = next(names, f"{method} {path}")
-    return Call(access_key, service, action)
+    resource = next((form[name][0] for name in _RESOURCE_PARAMETERS if name in form), None)
+    return Call(access_key, service, action, resource)
 
 
 def _body(environ: dict[str, Any]) -> bytes:
@@ -215,8 +219,10 @@ def refuse(call: Call, effect: str, arn: str) -> Refusal:
 
 
 def _resource(call: Call) -> str:
-    if call.service == "elasticloadbalancing" and call.action.startswith("Describe"):
+    if call.action.startswith(("Describe", "List", "Get")):
         return "*"
+    if call.resource is not None:
+        return call.resource
     return f"arn:aws:{call.service}:{topology.REGION}:{topology.ACCOUNT}:*"
 
 
