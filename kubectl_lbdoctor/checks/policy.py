@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import annotate, json_patch
-from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, json_patch, shell
+from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, MISMATCH, NLB_PREFIX, setting_owner
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.targets import counted, zone_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.route import Route
 
@@ -88,7 +90,7 @@ def local_policy_by_design(route: Route) -> Iterator[Finding]:
     title="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
     severity=Severity.ERROR,
     message="externalTrafficPolicy Local of Service {service} drops the checks on {count} without a ready pod",
-    reads=_READS,
+    reads=(*_READS, reads.INGRESSES),
     fix="traffic-policy",
 )
 def local_policy_behind_alb(route: Route) -> Iterator[Finding]:
@@ -145,7 +147,7 @@ def _nodes(failing: list[TargetHealth]) -> str:
     title="the load balancer does not fail open",
     severity=Severity.WARNING,
     message="all {count} of target group {group} are unhealthy, so the load balancer fails open and may hide it",
-    reads=(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
 )
 def fails_open(route: Route) -> Iterator[Finding]:
@@ -163,3 +165,201 @@ def fails_open(route: Route) -> Iterator[Finding]:
             params={"count": f"{len(targets)} targets", "group": group.name},
             evidence=(Evidence("target health", "; ".join(sorted({t.reason for t in targets}))),),
         )
+
+
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+# kube-proxy's own health port, which users may name as check port.
+KUBE_PROXY_PORT = 10256
+SHIFTED = ("zonal_shift_active", "zonal_shift_delegated_to_dns")
+
+
+def _crosses_zones(route: Route) -> bool:
+    """Whether traffic may leave the zone it came in by; the target group's own setting wins."""
+    own = route.group_attributes.need().get(CROSS_ZONE, "")
+    if own in ("true", "false"):
+        return own == "true"
+    return route.balancer_attributes.need().get(CROSS_ZONE, "false") == "true"
+
+
+@check(
+    "LBD603",
+    title="every zone of the load balancer has a healthy target, or traffic may cross zones",
+    severity=Severity.WARNING,
+    message="cross-zone balancing is off, and load balancer {balancer} has no healthy target of {group} in {zones}",
+    reads=(
+        *_READS,
+        *(reads.PODS, reads.INGRESSES, reads.TARGET_GROUP_ATTRIBUTES, reads.LOAD_BALANCER_ATTRIBUTES),
+    ),
+    explains=("LBD703",),
+    symptom=True,
+)
+def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
+    """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its
+    zones has none that is healthy: AWS takes that zone's address out of DNS, and clients that still use it time out.
+
+    With fewer ready pods than zones this cannot be otherwise, and is information only.
+
+    Confirm by hand: `aws elbv2 describe-load-balancer-attributes` (load_balancing.cross_zone.enabled) and the zones in
+    `aws elbv2 describe-target-health`. Repair: turn cross-zone balancing on, or spread the pods over the zones.
+    """
+    group, balancer = route.target_group.need(), route.load_balancer.need()
+    if group is None or balancer is None or balancer.type != "network":
+        raise NotApplicable("no target group of a Network Load Balancer")
+    targets: dict[str, list[TargetHealth]] = defaultdict(list)
+    for target in route.targets():
+        targets[zone_of(route, target)].append(target)
+    serving = {zone for zone, members in targets.items() if any(t.state == "healthy" for t in members)}
+    if not serving or "" in serving:
+        return  # None at all is another cause's; a target outside the VPC serves every zone.
+    expected = _by_design(route)
+    empty = []
+    for zone in sorted(balancer.zones.keys() - serving):
+        members = [t for t in targets[zone] if t.state != "draining"]
+        waits = any(t.state == "initial" for t in members)
+        if not waits and not (members and all(t.key in expected for t in members)):
+            empty.append(zone)
+    if not empty or _crosses_zones(route):
+        return
+    service = route.service.need()
+    follow_pods = route.target_type == "ip" or (service is not None and service.external_traffic_policy == "Local")
+    few = follow_pods and service is not None and len(route.ready_endpoints()) < len(balancer.zones)
+    own = route.group_attributes.need().get(CROSS_ZONE, "")
+    key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
+    commands: tuple[str, ...] = ()
+    if service is not None and service.type == "LoadBalancer":
+        value = _with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
+        commands = (annotate(route.service_ref, key, value),)
+    yield Finding(
+        "LBD603",
+        ObjectRef("LoadBalancer", "", balancer.name),
+        params={"balancer": balancer.name, "group": group.name, "zones": ", ".join(empty)},
+        evidence=(
+            Evidence("target health", f"healthy targets in {', '.join(sorted(serving))} only"),
+            Evidence(
+                reads.TARGET_GROUP_ATTRIBUTES if own else reads.LOAD_BALANCER_ATTRIBUTES,
+                f"{CROSS_ZONE} is {own or route.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
+            ),
+        ),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=commands,
+        severity=Severity.INFO if few else None,
+    )
+
+
+def _by_design(route: Route) -> frozenset[str]:
+    """Targets that LBD601 or LBD602 account for."""
+    service = route.service.need()
+    if service is None or route.target_type != "instance" or service.external_traffic_policy != "Local":
+        return frozenset()
+    return frozenset(t.key for t in without_local_endpoint(route)[0])
+
+
+def _with_attribute(annotation: str, key: str, value: str) -> str:
+    """An attributes annotation ("a=b,c=d") with one attribute set and the others kept."""
+    kept = [part for part in annotation.split(",") if part.strip() and part.split("=", 1)[0].strip() != key]
+    return ",".join([*kept, f"{key}={value}"])
+
+
+@check(
+    "LBD605",
+    title="the health check does not use a healthCheckNodePort that is gone",
+    severity=Severity.ERROR,
+    message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
+    reads=(*_READS, reads.INGRESSES, reads.PODS),
+    explains=("LBD311", "LBD313", "LBD607"),
+    fix="healthcheck-port",
+)
+def old_health_check_node_port(route: Route) -> Iterator[Finding]:
+    """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
+    externalTrafficPolicy was Local. With policy Cluster nobody listens there, so every target fails.
+
+    The cloud provider's in-tree load balancers keep the old check; with the AWS Load Balancer Controller it means that
+    the Service has not been reconciled since.
+
+    Confirm by hand: `aws elbv2 describe-target-groups` (HealthCheckPort) against
+    `kubectl get service NAME -o jsonpath='{.spec.healthCheckNodePort}'`. Repair: check the traffic port.
+    """
+    group, service = route.target_group.need(), route.service.need()
+    if group is None or service is None:
+        raise NotApplicable("no target group of a Service")
+    check_settings = group.health_check
+    if not check_settings.port.isdigit() or check_settings.path != "/healthz":
+        return
+    number = int(check_settings.port)
+    if service.external_traffic_policy not in ("", "Cluster") or number in _known_ports(route, service, group.port):
+        return
+    owner = setting_owner(route, "healthcheck-port")
+    annotated = service.meta.annotations.get(owner.key, "")
+    if annotated == str(number) or (owner.present and owner.ref.kind == "Ingress"):
+        return  # Somebody asks for this port: LBD313.
+    failing = [t for t in route.unhealthy() if t.check_port == str(number) and t.reason != MISMATCH]
+    if not failing:
+        return
+    yield Finding(
+        "LBD605",
+        ObjectRef("Service", route.namespace, service.meta.name),
+        params={
+            "port": str(number),
+            "service": service.meta.name,
+            "policy": service.external_traffic_policy or "Cluster",
+        },
+        evidence=(
+            Evidence("target group", f"health check {check_settings.protocol} {number} {check_settings.path}"),
+            Evidence("target health", f"{len(failing)} of {len(route.targets())} targets: {failing[0].reason}"),
+            Evidence(
+                f"service/{service.meta.name}",
+                f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "
+                f"healthCheckNodePort {service.health_check_node_port or 'none'}",
+            ),
+        ),
+        # Node ports are 30000 to 32767 unless the API server was told otherwise.
+        confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
+        targets=tuple(t.key for t in failing),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=(annotate(owner.ref, owner.key, "traffic-port"),),
+        fix_automatic=True,
+    )
+
+
+def _known_ports(route: Route, service: Service, group_port: int) -> set[int]:
+    """Every port that a check may mean: of the Service, its node ports and its pods, and kube-proxy's own."""
+    known = {group_port, KUBE_PROXY_PORT, service.health_check_node_port}
+    for port in service.ports:
+        known |= {port.port, port.node_port}
+        known |= {int(port.target)} if port.target.isdigit() else set()
+    for pod in route.matching_pods():
+        known.update(pod.declared_ports())
+    return known
+
+
+@check(
+    "LBD606",
+    title="no zonal shift is active",
+    severity=Severity.INFO,
+    message="a zonal shift keeps traffic away from {zones}: {count} of target group {group} get none",
+    reads=(*_READS, reads.PODS, reads.INGRESSES),
+)
+def zonal_shift_active(route: Route) -> Iterator[Finding]:
+    """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
+    are checked as before and get no traffic, whatever their health is.
+
+    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: nothing, or cancel the shift.
+    """
+    group = route.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    shifted = [t for t in route.targets() if t.override_state in SHIFTED]
+    if not shifted:
+        return
+    zones = sorted({zone_of(route, t) or "an unknown zone" for t in shifted})
+    balancer = route.load_balancer.peek()
+    region = ("--region", route.context.region) if route.context.region else ()
+    yield Finding(
+        "LBD606",
+        ObjectRef("LoadBalancer", "", balancer.name)
+        if balancer is not None
+        else ObjectRef("TargetGroup", "", group.name),
+        params={"zones": ", ".join(zones), "count": counted(len(shifted), "target"), "group": group.name},
+        evidence=(Evidence("target health", f"{shifted[0].key}: administrative override {shifted[0].override_state}"),),
+        confirm=(shell("aws", "arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", *region),),
+    )

@@ -342,8 +342,8 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
     holds no target at all.
 
     The controller registers targets within seconds. An empty group with ready endpoints means that it does not run,
-    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not notice
-    such drift until the binding changes or its sync period (10 h) ends.
+    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not
+    notice such drift until the binding changes or its sync period (10 h) ends.
 
     Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
     `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`

@@ -46,6 +46,9 @@ START_REASONS = frozenset(
 STUCK_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"})
 # A pod younger than this without any complaint is starting, not failing.
 STARTING_SECONDS = 30
+# How far back an end of a container still says something about now; the events of that time exist.
+RECENT_SECONDS = 3600
+FLAPPING_RESTARTS = 3
 NO_ANSWER = "no event says how (events expire after an hour)"
 
 _READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES)
@@ -72,9 +75,9 @@ def describe_probe(probe: Probe) -> str:
 
 
 def pod_problem(route: Route, pod: Pod) -> PodProblem | None:
-    """What keeps a pod from being ready; None when it is ready or only a readiness gate is missing."""
+    """What keeps a pod from being ready, or has lately; None when it is steady or only a readiness gate is missing."""
     if pod.is_ready or pod.containers_ready:
-        return None
+        return _unsteady(route, pod)
     where = f"pod {pod.meta.name}"
     for status in (*(s for s in pod.statuses if s.init), *(s for s in pod.statuses if not s.init)):
         problem = _container_problem(route, pod, status, where)
@@ -128,6 +131,40 @@ def _container_problem(route: Route, pod: Pod, status: ContainerStatus, where: s
             Evidence(place, f"{status.restarts} restarts, last run: {how}"),
         )
     return None
+
+
+def _unsteady(route: Route, pod: Pod) -> PodProblem | None:
+    """Why a pod that is ready now was not a while ago: a container was killed for its memory, or restarts again and
+    again."""
+    serving = {container.name for container in pod.serving_containers()}
+    ended = [s for s in pod.statuses if s.name in serving and route.age(s.last_finished) < RECENT_SECONDS]
+    for status in sorted(ended, key=lambda s: s.last_finished, reverse=True):
+        place = f"pod {pod.meta.name} container {status.name}"
+        code = status.last_exit_code
+        how = (
+            f"{status.last_reason or 'Error'}, exit code {code}" if code is not None else status.last_reason or "Error"
+        )
+        happened = Evidence(place, f"{status.restarts} restarts, last run: {how} at {status.last_finished}")
+        if status.last_reason == "OOMKilled":
+            return PodProblem("LBD405", {"container": status.name}, happened)
+        if _recent_restarts(route, pod, status) >= FLAPPING_RESTARTS:
+            return PodProblem("LBD407", {"container": status.name, "how": how}, happened)
+    return None
+
+
+def _recent_restarts(route: Route, pod: Pod, status: ContainerStatus) -> int:
+    """Restarts of a container within the last hour, as far as they are proven: the count itself is of all time."""
+    if route.age(pod.started or pod.meta.created) < RECENT_SECONDS:
+        return status.restarts
+    # Each start makes an event; those that began within the hour count no earlier start.
+    starts = [
+        event.count
+        for event in route.events_of("Pod", pod.meta.name)
+        if event.reason == "Started"
+        and route.age(event.first or event.last) < RECENT_SECONDS
+        and (len(pod.serving_containers()) == 1 or status.name in event.message.split())
+    ]
+    return min(status.restarts, sum(starts))
 
 
 def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
@@ -222,7 +259,7 @@ def _findings(route: Route, code: str) -> Iterator[Finding]:
                 kubectl("describe", "pod", names[0], namespace=route.namespace),
                 *(
                     (kubectl("logs", names[0], "-c", params["container"], "--previous", namespace=route.namespace),)
-                    if code == "LBD403"
+                    if code in ("LBD403", "LBD407")
                     else ()
                 ),
             ),
@@ -235,6 +272,8 @@ _ADVICE = {
     "LBD402": "correct the image name or tag, or give the pods an imagePullSecret that may pull it",
     "LBD403": "read the container's last log; it ends by itself",
     "LBD404": "make the probe's request succeed: correct its path, port or timing, or the application",
+    "LBD405": "raise the container's memory limit, or find what it needs the memory for",
+    "LBD407": "read the container's last log; where its liveness probe ends it, relax the probe",
     "LBD409": "bring the node back or drain it, so that its pods are replaced elsewhere",
     "LBD410": "correct what the container is started with (config, secret, command, security context)",
 }
@@ -322,12 +361,45 @@ def readiness_probe_fails(route: Route) -> Iterator[Finding]:
 
 
 @check(
+    "LBD405",
+    title="no container was killed for its memory",
+    severity=Severity.WARNING,
+    message="container {container} of {pods} was OOM-killed within the last hour",
+    reads=_READS,
+)
+def container_killed_for_memory(route: Route) -> Iterator[Finding]:
+    """A container reached its memory limit and was killed. It runs again now, but while it was away its target failed
+    and its requests were lost, and it will happen again. A container that does not come back is LBD403.
+
+    Confirm by hand: `kubectl describe pod NAME` shows the last state OOMKilled. Repair: a higher memory limit, or less
+    use of memory.
+    """
+    yield from _findings(route, "LBD405")
+
+
+@check(
+    "LBD407",
+    title="no container restarts again and again",
+    severity=Severity.WARNING,
+    message="container {container} of {pods} has restarted three times or more within the last hour ({how})",
+    reads=_READS,
+)
+def restarts_make_targets_flap(route: Route) -> Iterator[Finding]:
+    """A container ends and is started again; each time its pod leaves the endpoints, its target drains, and a new one
+    has to pass its first checks: targets flap between healthy and gone.
+
+    Confirm by hand: `kubectl get pods` (RESTARTS) and `kubectl logs POD -c CONTAINER --previous`.
+    """
+    yield from _findings(route, "LBD407")
+
+
+@check(
     "LBD409",
     title="the pods' nodes are ready",
     severity=Severity.ERROR,
     message="node {node}, which runs {pods}, is not ready (Ready={ready})",
     reads=_READS,
-    explains=_SYMPTOMS,
+    explains=(*_SYMPTOMS, "LBD207"),
 )
 def node_not_ready(route: Route) -> Iterator[Finding]:
     """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness.
