@@ -1,0 +1,144 @@
+"""NetworkPolicies: whether the policies that select a pod admit a load balancer's, or a node's, packets.
+
+Sources:
+- networking.k8s.io/v1: a pod that a policy with type Ingress selects is isolated; then only what some rule of some such
+  policy admits comes in. Policies add up, there is no order and no deny rule. policyTypes defaults to Ingress, with
+  Egress where there are egress rules. A rule without `from` admits everyone, one without `ports` all ports.
+- "Traffic to and from the node where a Pod is running is always allowed" (Kubernetes, Network Policies).
+- A load balancer's or node's address is never matched by podSelector or namespaceSelector, by ipBlock only
+  (kubernetes/kubernetes#122151; Kubernetes, Network Policies: ipBlock is for cluster-external addresses).
+- Ports are those of the pod, after any translation from a Service's port or NodePort.
+- Pods on the host's network are not restricted (amazon-vpc-cni-k8s: the agent attaches to the interfaces of pods).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.network import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from kubectl_lbdoctor.network.matching import Answer, contains, host_cidr, protocol_name
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRemedy:
+    """The ingress rule to add to one of the policies that select the pod. `empty`: the policy has no rule yet."""
+
+    namespace: str
+    policy: str
+    cidr: str
+    protocol: str
+    port: int
+    empty: bool
+
+    def patch(self) -> list[dict[str, object]]:
+        """The operations of a JSON patch of the policy."""
+        rule: dict[str, object] = {
+            "from": [{"ipBlock": {"cidr": self.cidr}}],
+            "ports": [{"protocol": self.protocol, "port": self.port}],
+        }
+        if self.empty:
+            return [{"op": "add", "path": "/spec/ingress", "value": [rule]}]
+        return [{"op": "add", "path": "/spec/ingress/-", "value": rule}]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVerdict:
+    """`selecting` are the names of the policies that isolate the pod. ALLOWED by a rule names it: `policy`, `rule`.
+
+    `excluded_by` is the `except` CIDR that takes the address out of an ipBlock which would admit it on this port.
+    """
+
+    answer: Answer
+    selecting: tuple[str, ...] = ()
+    policy: str = ""
+    rule: PolicyRule | None = None
+    excluded_by: str = ""
+    missing: PolicyRemedy | None = None
+
+
+def admits(
+    policies: Sequence[NetworkPolicy],
+    pod: Pod,
+    source: str,
+    port: int,
+    protocol: str = "TCP",
+    node_local: bool = False,
+    name_as: str = "",
+) -> PolicyVerdict:
+    """Whether packets from this address of a load balancer or node reach the pod's port.
+
+    policies: all of the pod's namespace (others do not count). node_local: the source is an address of the pod's own
+    node, beyond the host address that the pod names itself. name_as: the CIDR that a new rule should admit.
+    """
+    selecting = [p for p in policies if isolates(p, pod)]
+    names = tuple(p.meta.name for p in selecting)
+    if not selecting or pod.host_network or node_local or source == pod.host_ip:
+        return PolicyVerdict(Answer.ALLOWED, names)
+    excluded_by = ""
+    for policy in selecting:
+        for rule in policy.ingress:
+            if not _covers_port(rule.ports, pod, port, protocol):
+                continue
+            if not rule.peers or any(_admits_address(peer, source) for peer in rule.peers):
+                return PolicyVerdict(Answer.ALLOWED, names, policy.meta.name, rule)
+            excluded_by = excluded_by or _exception(rule.peers, source)
+    first = selecting[0]
+    missing = PolicyRemedy(
+        first.meta.namespace, first.meta.name, name_as or host_cidr(source), protocol.upper(), port, not first.ingress
+    )
+    return PolicyVerdict(Answer.DENIED, names, excluded_by=excluded_by, missing=missing)
+
+
+def isolates(policy: NetworkPolicy, pod: Pod) -> bool:
+    """Whether the policy restricts what comes in to this pod."""
+    return (
+        policy.isolates_ingress
+        and policy.meta.namespace == pod.meta.namespace
+        and selects(policy.pod_selector, pod.meta.labels)
+    )
+
+
+def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """metav1.LabelSelector: all requirements hold. NotIn holds for objects that lack the key, too."""
+    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
+        return False
+    for needed in selector.match_expressions:
+        value = labels.get(needed.key)
+        holds = {
+            "In": value is not None and value in needed.values,
+            "NotIn": value is None or value not in needed.values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }
+        if not holds.get(needed.operator, False):
+            return False
+    return True
+
+
+def _covers_port(ports: Iterable[PolicyPort], pod: Pod, port: int, protocol: str) -> bool:
+    wanted = protocol_name(protocol)
+    entries = tuple(ports)
+    for entry in entries:
+        if protocol_name(entry.protocol or "TCP") != wanted:
+            continue
+        if not entry.port:
+            return True
+        if entry.port.isdigit():
+            if int(entry.port) <= port <= max(entry.end_port, int(entry.port)):
+                return True
+        elif pod.named_port(entry.port, entry.protocol or "TCP") == port:
+            return True
+    return not entries
+
+
+def _admits_address(peer: PolicyPeer, address: str) -> bool:
+    return bool(peer.cidr) and contains(peer.cidr, address) and not any(contains(c, address) for c in peer.excepts)
+
+
+def _exception(peers: Iterable[PolicyPeer], address: str) -> str:
+    for peer in peers:
+        if peer.cidr and contains(peer.cidr, address):
+            return next((c for c in peer.excepts if contains(c, address)), "")
+    return ""

@@ -1,0 +1,146 @@
+"""Route tables: where a subnet's packets to an address go.
+
+Sources (VPC User Guide, "Route tables" and "How route priority works"):
+- A subnet without an association uses the VPC's main table.
+- "We use the most specific route that matches"; among equal destinations static routes win over prefix lists and these
+  over propagated routes. Propagated routes never win over the local route, even where they are more specific (AWS
+  Site-to-Site VPN User Guide, "Route tables and VPN route priority").
+- Every table has a `local` route per CIDR of its VPC; it cannot be deleted.
+- A route whose target is gone is a `blackhole`: its packets are dropped, no other route is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from kubectl_lbdoctor.model.network import PrefixList, RouteTable, VpcRoute
+from kubectl_lbdoctor.network.matching import Answer, contains, is_global, prefix_length
+
+
+class RouteKind(str, Enum):
+    """What a route gives its packets to."""
+
+    LOCAL = "local"
+    PEERING = "peering"
+    TRANSIT = "transit-gateway"
+    VPN = "virtual-private-gateway"
+    INTERNET = "internet-gateway"
+    NAT = "nat-gateway"
+    MIDDLEBOX = "middlebox"
+    OTHER = "other"
+    NONE = "none"
+
+
+_KINDS = {
+    "local": RouteKind.LOCAL,
+    "pcx": RouteKind.PEERING,
+    "tgw": RouteKind.TRANSIT,
+    "vgw": RouteKind.VPN,
+    "igw": RouteKind.INTERNET,
+    "eigw": RouteKind.INTERNET,
+    "nat": RouteKind.NAT,
+    "eni": RouteKind.MIDDLEBOX,
+    "i": RouteKind.MIDDLEBOX,
+    "vpce": RouteKind.MIDDLEBOX,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RouteVerdict:
+    """`route` is the one that is used, None where none matches or the table was not read (then `table_id` is "").
+
+    UNKNOWN: the packet leaves for something whose own routing was not read (transit gateway, VPN, middlebox), or the
+    table names a prefix list that was not read; `unknown` says which.
+    """
+
+    answer: Answer
+    table_id: str = ""
+    route: VpcRoute | None = None
+    kind: RouteKind = RouteKind.NONE
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def blackhole(self) -> bool:
+        return self.route is not None and self.route.state == "blackhole"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRemedy:
+    """The route that is missing from a table. `replaces` is the target of the route that drops the packets now.
+
+    The new target is the user's choice (a peering connection, a transit gateway), so there is no command for it.
+    """
+
+    table_id: str
+    destination: str
+    replaces: str = ""
+
+
+def table_of(subnet_id: str, vpc_id: str, tables: Iterable[RouteTable]) -> RouteTable | None:
+    """The table associated with the subnet, or the main one of its VPC; None where neither was read."""
+    main = None
+    for table in tables:
+        if subnet_id in table.subnets:
+            return table
+        if table.main and vpc_id and table.vpc_id == vpc_id:
+            main = table
+    return main
+
+
+def route_for(table: RouteTable, address: str, prefix_lists: Mapping[str, PrefixList]) -> RouteVerdict:
+    """The route that the table uses for this address, and whether packets get anywhere by it."""
+    matching = [(r, length) for r in table.routes if (length := _match(r, address, prefix_lists)) is not None]
+    local = any(_kind(r) is RouteKind.LOCAL for r, _ in matching)
+    if local:
+        matching = [(r, length) for r, length in matching if not r.propagated]
+    route, _ = max(matching, key=lambda item: (item[1], _rank(item[0])), default=(None, 0))
+    unread = tuple(r.prefix_list for r in table.routes if r.prefix_list and r.prefix_list not in prefix_lists)
+    if unread and not local:
+        # A list that was not read may hold a more specific CIDR. Inside the VPC it may not: what is more specific than
+        # the local route must be a whole subnet's CIDR, written out (VPC User Guide, middlebox appliances).
+        return RouteVerdict(Answer.UNKNOWN, table.id, route, _kind(route), unread)
+    return RouteVerdict(_answer(route, address), table.id, route, _kind(route), _beyond(route))
+
+
+def _match(route: VpcRoute, address: str, prefix_lists: Mapping[str, PrefixList]) -> int | None:
+    """The length of the longest of the route's prefixes that holds the address."""
+    if route.prefix_list:
+        found = prefix_lists.get(route.prefix_list)
+        cidrs = found.cidrs if found else ()
+    else:
+        cidrs = (route.destination,) if route.destination else ()
+    return max((prefix_length(cidr) for cidr in cidrs if contains(cidr, address)), default=None)
+
+
+def _rank(route: VpcRoute) -> int:
+    """Among routes of the same length: local, static, prefix list, propagated."""
+    if _kind(route) is RouteKind.LOCAL:
+        return 3
+    return 0 if route.propagated else 1 if route.prefix_list else 2
+
+
+def _kind(route: VpcRoute | None) -> RouteKind:
+    if route is None:
+        return RouteKind.NONE
+    return _KINDS.get(route.target.split("-", 1)[0], RouteKind.OTHER)
+
+
+def _answer(route: VpcRoute | None, address: str) -> Answer:
+    kind = _kind(route)
+    if route is None or route.state == "blackhole":
+        return Answer.DENIED
+    if kind in (RouteKind.LOCAL, RouteKind.PEERING):
+        return Answer.ALLOWED
+    if kind is RouteKind.INTERNET:
+        # Private addresses are not routed on the internet.
+        return Answer.ALLOWED if is_global(address) else Answer.DENIED
+    return Answer.UNKNOWN
+
+
+def _beyond(route: VpcRoute | None) -> tuple[str, ...]:
+    if route is None or route.state == "blackhole":
+        return ()
+    known = (RouteKind.LOCAL, RouteKind.PEERING, RouteKind.INTERNET)
+    return () if _kind(route) in known else (f"the routing of {route.target}",)
