@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from kubectl_lbdoctor.collect import convert_aws, convert_kube
+from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
+from kubectl_lbdoctor.collect.network_reads import NetworkReader
 from kubectl_lbdoctor.collect.resolve import balancer_name
 from kubectl_lbdoctor.errors import (
     ApiMissing,
@@ -32,7 +33,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.join import ingress_group, listener_groups, routes
 from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -155,9 +156,9 @@ class Collector:
         cluster_facts = ClusterFacts(**_results(cluster))
         snapshot = replace(snapshot, cluster=cluster_facts)
         grouped = self._group_ingresses(pool, plan, snapshot)
-        facts = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
+        facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
         cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
-        snapshot = replace(snapshot, cluster=cluster_facts, aws=facts)
+        snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
         return replace(snapshot, context=_completed(snapshot))
 
     # ---- Kubernetes
@@ -189,6 +190,13 @@ class Collector:
             ),
             ("ingresses", reads.INGRESSES, "networking.k8s.io/v1", "ingresses", convert_kube.ingress),
             ("events", reads.EVENTS, "v1", "events", convert_kube.event),
+            (
+                "policies",
+                reads.NETWORK_POLICIES,
+                "networking.k8s.io/v1",
+                "networkpolicies",
+                convert_network.network_policy,
+            ),
         ]
         futures: dict[str, Future[Any]] = {}
         for attribute, source, version, resource, convert in lists:
@@ -364,6 +372,21 @@ class Collector:
             futures["class_params"] = pool.submit(
                 self._list, reads.INGRESS_CLASS_PARAMS, path, convert_kube.ingress_class_params
             )
+        if reads.KUBE_PROXY in plan.reads:
+            # EKS installs kube-proxy under this name and label; Auto Mode and Fargate nodes have none.
+            futures["kube_proxy"] = pool.submit(
+                self._list,
+                reads.KUBE_PROXY,
+                api_path("apps/v1", "daemonsets", "kube-system"),
+                lambda raw: convert_kube.workload(raw, "DaemonSet"),
+            )
+            futures["kube_proxy_pods"] = pool.submit(
+                self._list,
+                reads.KUBE_PROXY_PODS,
+                api_path("v1", "pods", "kube-system"),
+                convert_kube.pod,
+                labelSelector="k8s-app=kube-proxy",
+            )
         return futures
 
     def _require_subjects(self, snapshot: Snapshot) -> None:
@@ -415,13 +438,15 @@ class Collector:
 
     def _aws_facts(
         self, pool: ThreadPoolExecutor, plan: Plan, snapshot: Snapshot, reader: Aws | None, reason: str
-    ) -> AwsFacts:
+    ) -> tuple[AwsFacts, NetworkFacts]:
         joined = routes(snapshot)
         arns = list(dict.fromkeys(arn for route in joined for arn in _group_arns(route)))
         hosts = list(dict.fromkeys(host for route in joined for host in _hosts(route)))
         if reader is None:
-            return _nothing_asked(arns, hosts, reason)
+            return _nothing_asked(arns, hosts, reason), NetworkFacts()
         elb = _Elb(reader, plan.reads)
+        network = NetworkReader(reader, attempt, pool) if reads.NETWORK_INTERFACES in plan.reads else None
+        interfaces = network.start_interfaces(*_places(joined)) if network is not None else []
         health = {arn: pool.submit(elb.target_health, arn) for arn in arns}
         group_attributes = {arn: pool.submit(elb.group_attributes, arn) for arn in arns}
         balancers = {host: pool.submit(elb.load_balancer_by_host, host) for host in hosts}
@@ -460,13 +485,16 @@ class Collector:
             groups.update(found.result())
         health.update({arn: pool.submit(elb.target_health, arn) for arn in more_arns})
         group_attributes.update({arn: pool.submit(elb.group_attributes, arn) for arn in more_arns})
-        return replace(
+        in_front = {lb.arn: lb for fact in table.values() if (lb := fact.peek()) is not None}
+        network_facts = network.finish(interfaces, list(in_front.values())) if network is not None else NetworkFacts()
+        facts = replace(
             facts,
             target_groups=groups,
             target_health={arn: future.result() for arn, future in health.items()},
             group_attributes={arn: future.result() for arn, future in group_attributes.items()},
             balancer_attributes={arn: future.result() for arn, future in balancer_attributes.items()},
         )
+        return facts, network_facts
 
 
 class _Elb:
@@ -627,6 +655,23 @@ def _hosts(route: Route) -> Iterator[str]:
     for address in (front or service).addresses if (front or service) is not None else ():  # type: ignore[union-attr]
         if not re.fullmatch(r"[0-9.]+|.*:.*", address):
             yield address
+
+
+def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
+    """Instance ids and pod addresses whose interfaces matter: endpoints, the nodes that run them, instance targets."""
+    addresses: list[str] = []
+    nodes: set[str] = set()
+    instance_targets = False
+    for route in joined:
+        instance_targets = instance_targets or route.target_type == "instance"
+        for piece in route.slices.peek() or ():
+            for endpoint in piece.endpoints:
+                addresses += endpoint.addresses[:1]
+                nodes.add(endpoint.node)
+    everyone = joined[0].cluster.nodes.peek() or () if joined else ()
+    # Behind instance targets any node may be the first hop.
+    ids = [n.instance_id for n in everyone if n.instance_id and (instance_targets or n.meta.name in nodes)]
+    return ids, addresses
 
 
 def _nothing_asked(arns: list[str], hosts: list[str], reason: str) -> AwsFacts:

@@ -257,6 +257,7 @@ def _route(
         facts=facts,
         cluster=snapshot.cluster,
         aws=aws,
+        network=snapshot.network,
         context=snapshot.context,
         now=snapshot.taken_at,
         group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",

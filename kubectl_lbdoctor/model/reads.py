@@ -26,6 +26,9 @@ SERVICE_ACCOUNTS = "core/serviceaccounts"
 WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
 WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
 ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
+NETWORK_POLICIES = "networking.k8s.io/networkpolicies"
+KUBE_PROXY = "apps/daemonsets (kube-proxy)"
+KUBE_PROXY_PODS = "core/pods (kube-proxy)"
 
 LOAD_BALANCERS = "elbv2:DescribeLoadBalancers"
 LISTENERS = "elbv2:DescribeListeners"
@@ -34,6 +37,12 @@ TARGET_GROUPS = "elbv2:DescribeTargetGroups"
 TARGET_HEALTH = "elbv2:DescribeTargetHealth"
 TARGET_GROUP_ATTRIBUTES = "elbv2:DescribeTargetGroupAttributes"
 LOAD_BALANCER_ATTRIBUTES = "elbv2:DescribeLoadBalancerAttributes"
+NETWORK_INTERFACES = "ec2:DescribeNetworkInterfaces"
+SECURITY_GROUPS = "ec2:DescribeSecurityGroups"
+SUBNETS = "ec2:DescribeSubnets"
+NETWORK_ACLS = "ec2:DescribeNetworkAcls"
+ROUTE_TABLES = "ec2:DescribeRouteTables"
+PREFIX_LISTS = "ec2:GetManagedPrefixListEntries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,9 @@ KUBE: dict[str, KubeRead] = {
     ),
     WEBHOOK_SLICES: KubeRead("discovery.k8s.io", ("endpointslices",), ("list",), cluster_wide=True),
     ALL_INGRESSES: KubeRead("networking.k8s.io", ("ingresses",), ("list",), cluster_wide=True),
+    NETWORK_POLICIES: KubeRead("networking.k8s.io", ("networkpolicies",), ("list",)),
+    KUBE_PROXY: KubeRead("apps", ("daemonsets",), ("list",)),
+    KUBE_PROXY_PODS: KubeRead("", ("pods",), ("list",)),
 }
 
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}

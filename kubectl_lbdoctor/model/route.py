@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.k8s import (
     ServicePort,
     TargetGroupBinding,
 )
-from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Route:
     facts: NamespaceFacts
     cluster: ClusterFacts
     aws: AwsFacts
+    network: NetworkFacts
     context: Context
     now: str = ""
     group: str = ""

@@ -28,6 +28,15 @@ from kubectl_lbdoctor.model.k8s import (
     WebhookConfiguration,
     Workload,
 )
+from kubectl_lbdoctor.model.network import (
+    NetworkAcl,
+    NetworkInterface,
+    NetworkPolicy,
+    PrefixList,
+    RouteTable,
+    SecurityGroup,
+    Subnet,
+)
 
 T = TypeVar("T")
 
@@ -62,6 +71,7 @@ class NamespaceFacts:
     events: Fact[tuple[Event, ...]] = _not_asked(reads.EVENTS)
     workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
     namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
+    policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ class ClusterFacts:
     webhooks: Fact[tuple[WebhookConfiguration, ...]] = _not_asked(reads.WEBHOOKS)
     webhook_slices: Fact[tuple[EndpointSlice, ...]] = _not_asked(reads.WEBHOOK_SLICES)
     group_ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.ALL_INGRESSES)
+    kube_proxy: Fact[tuple[Workload, ...]] = _not_asked(reads.KUBE_PROXY)
+    kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,18 @@ class AwsFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkFacts:
+    """What was read of EC2: the interfaces of load balancers, targets and their nodes, and what they refer to."""
+
+    interfaces: Fact[tuple[NetworkInterface, ...]] = _not_asked(reads.NETWORK_INTERFACES)
+    security_groups: Fact[tuple[SecurityGroup, ...]] = _not_asked(reads.SECURITY_GROUPS)
+    subnets: Fact[tuple[Subnet, ...]] = _not_asked(reads.SUBNETS)
+    acls: Fact[tuple[NetworkAcl, ...]] = _not_asked(reads.NETWORK_ACLS)
+    route_tables: Fact[tuple[RouteTable, ...]] = _not_asked(reads.ROUTE_TABLES)
+    prefix_lists: Fact[tuple[PrefixList, ...]] = _not_asked(reads.PREFIX_LISTS)
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against."""
 
@@ -112,6 +136,7 @@ class Snapshot:
     namespaces: Mapping[str, NamespaceFacts] = field(default_factory=dict)
     cluster: ClusterFacts = field(default_factory=ClusterFacts)
     aws: AwsFacts = field(default_factory=AwsFacts)
+    network: NetworkFacts = field(default_factory=NetworkFacts)
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
