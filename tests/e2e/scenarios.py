@@ -7,8 +7,8 @@ breaks it; one without is broken by its manifests. `seen` waits until the fault 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -303,7 +303,192 @@ SCENARIOS = [
         unhealthy(TIMEOUT, "any", 1),
         fault=lambda lab, ns: faults.nodes_do_not_admit_each_other(lab),
     ),
+    Scenario(
+        "register-denied",
+        examples.alb_ip,
+        ["LBD120"],
+        settled(8),
+        fault=lambda lab, ns: _denied_while_scaling(lab, ns),
+    ),
+    Scenario(
+        "controller-scaled-to-zero",
+        examples.alb_ip,
+        ["LBD102"],
+        settled(2),
+        fault=lambda lab, ns: faults.controller_scaled_to_zero(lab),
+        object="Deployment/aws-load-balancer-controller",
+    ),
+    Scenario(
+        "controller-without-credentials",
+        examples.alb_ip,
+        ["LBD121"],
+        settled(10),
+        fault=lambda lab, ns: _touched(lab, ns, faults.controller_env(lab, AWS_ACCESS_KEY_ID="AKIAWRONG00000000000")),
+    ),
+    Scenario(
+        "controller-without-vpc",
+        examples.alb_ip,
+        ["LBD122"],
+        settled(10),
+        fault=lambda lab, ns: faults.controller_args(lab, "--aws-vpc-id", wait=False),
+    ),
+    Scenario(
+        "group-poisoned",
+        lambda: [
+            *examples.alb_ip(ingress={"group": "team"}),
+            examples.ingress("bad", group="team", backends=[("/x", "web", 9999)]),
+        ],
+        ["LBD105"],
+        event("FailedBuildModel"),
+        object="Ingress/bad",
+    ),
+    Scenario(
+        "class-does-not-exist",
+        lambda: examples.alb_ip(ingress={"class_name": "nginx"}),
+        ["LBD101"],
+        settled(3),
+        object="Ingress/web",
+    ),
+    Scenario("no-class", lambda: examples.alb_ip(ingress={"class_name": None}), ["LBD101"], settled(3)),
+    Scenario(
+        "check-timeout-above-interval",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-timeout-seconds": "9"}),
+        ["LBD310"],
+        event("FailedDeployModel"),
+    ),
+    Scenario(
+        "check-protocol-lower-case",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-protocol": "http"}),
+        ["LBD111"],
+        event("FailedBuildModel"),
+    ),
+    Scenario(
+        "annotation-key-mistyped",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-path": None, f"{ALB}health-check-path": "/healthz"}),
+        ["LBD301", "LBD110"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "action-missing",
+        lambda: examples.alb_ip(
+            annotations={
+                f"{ALB}actions.go": '{"type":"fixed-response","fixedResponseConfig":{"statusCode":"200",'
+                '"contentType":"text/plain"}}'
+            },
+            ingress={"backends": [("/", "web", 80), ("/go", "goo", "use-annotation")]},
+        ),
+        ["LBD108"],
+        healthy(),
+    ),
+    Scenario(
+        "instance-targets-without-node-port",
+        lambda: examples.alb_instance(service={"type": "ClusterIP"}),
+        ["LBD204"],
+        event("FailedBuildModel"),
+    ),
+    Scenario(
+        "zone-disabled",
+        examples.nlb_ip,
+        ["LBD208"],
+        lambda lab, ns: lab.wait_targets(ns, "unused", "Target.NotInUse", all_or_any="any", count=1),
+        subject="svc/web",
+        fault=lambda lab, ns: faults.zone_disabled(lab, lab.load_balancer_arn("service", "web", ns), "us-west-2c"),
+    ),
+    Scenario(
+        "instance-stopped",
+        examples.alb_instance,
+        ["LBD210"],
+        lambda lab, ns: lab.wait_targets(ns, "unused", "Target.InvalidState", all_or_any="any", count=1),
+        fault=lambda lab, ns: faults.instance_stopped(lab, "node2"),
+    ),
+    Scenario(
+        "one-target-deregistered",
+        examples.alb_ip,
+        ["LBD205"],
+        settled(31),
+        fault=lambda lab, ns: faults.target_deregistered(lab, lab.target_group_arns(ns)[0], lab.target_health(ns)[0]),
+    ),
+    Scenario(
+        "stale-target",
+        examples.alb_ip,
+        ["LBD206"],
+        unhealthy(TIMEOUT, "any", 1),
+        fault=lambda lab, ns: _stale_target(lab, ns),
+    ),
+    Scenario(
+        "rule-deleted-by-hand",
+        examples.alb_ip,
+        ["LBD209"],
+        lambda lab, ns: lab.wait_targets(ns, "unused", "Target.NotInUse"),
+        fault=lambda lab, ns: _rules_deleted(lab, ns),
+    ),
+    Scenario(
+        "tls-port-checked-by-http",
+        lambda: examples.alb_ip(
+            app={
+                "args": ("--listen", "https://:8080", "--path", "/healthz=200"),
+                "readiness": {
+                    "httpGet": {"path": "/healthz", "port": 8080, "scheme": "HTTPS"},
+                    "periodSeconds": 1,
+                },
+            }
+        ),
+        ["LBD305"],
+        lambda lab, ns: lab.wait_targets(ns, "unhealthy"),
+    ),
+    Scenario(
+        "health-check-port-wrong",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-port": "9999"}),
+        ["LBD313"],
+        unhealthy(REFUSED),
+    ),
+    Scenario(
+        "kubelet-stopped",
+        lambda: examples.alb_ip(app={"replicas": 1, "pod": {"nodeSelector": {"kubernetes.io/hostname": "node2"}}}),
+        ["LBD409"],
+        settled(1),
+        fault=lambda lab, ns: faults.kubelet_stopped(lab, "node2", until_unknown=True),
+    ),
 ]
+
+
+@contextmanager
+def _touched(lab: Lab, ns: str, fault: AbstractContextManager[object]) -> Iterator[None]:
+    """The fault, and a change of the Ingress that makes the controller reconcile it under the fault."""
+    with fault:
+        lab.kubectl("annotate", "ingress/web", "-n", ns, f"{ALB}healthcheck-path=/healthz?x", "--overwrite")
+        yield
+
+
+@contextmanager
+def _denied_while_scaling(lab: Lab, ns: str) -> Iterator[None]:
+    with faults.aws_denied(lab, "elasticloadbalancing:RegisterTargets"):
+        lab.kubectl("scale", "deployment/web", "-n", ns, "--replicas=3")
+        yield
+        lab.kubectl("scale", "deployment/web", "-n", ns, "--replicas=2")
+
+
+@contextmanager
+def _stale_target(lab: Lab, ns: str) -> Iterator[None]:
+    """An address of a pod that is gone, registered behind the controller's back."""
+    target = {"Id": "10.0.1.62", "Port": 8080}
+    arn = lab.target_group_arns(ns)[0]
+    lab.aws("elbv2").register_targets(TargetGroupArn=arn, Targets=[target])
+    try:
+        yield
+    finally:
+        lab.aws("elbv2").deregister_targets(TargetGroupArn=arn, Targets=[target])
+
+
+@contextmanager
+def _rules_deleted(lab: Lab, ns: str) -> Iterator[None]:
+    elb = lab.aws("elbv2")
+    balancer = lab.load_balancer_arn("ingress", "web", ns)
+    for listener in elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]:
+        for rule in elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"]:
+            if not rule["IsDefault"]:
+                elb.delete_rule(RuleArn=rule["RuleArn"])
+    yield
 
 
 class _all_deregistered:
