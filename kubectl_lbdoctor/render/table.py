@@ -37,18 +37,22 @@ def render(report: Report, view: View) -> str:
         if targets:
             blocks.append(targets)
     if report.diagnoses:
-        errors = sum(1 for d in report.diagnoses if d.severity is Severity.ERROR and d.finding.code != "LBD005")
-        blocks.append(paint("bold", _headline(errors, len(report.diagnoses) - errors)))
+        proven = [d for d in report.diagnoses if d.finding.code != "LBD005"]
+        errors = sum(1 for d in proven if d.severity is Severity.ERROR)
+        blocks.append(paint("bold", _headline(errors, len(proven) - errors, len(proven) < len(report.diagnoses))))
         blocks += ["\n".join(_diagnosis(d, report, view, paint)) for d in report.diagnoses]
     blocks.append("\n".join(_closing(report, paint, view)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _headline(errors: int, others: int) -> str:
-    if not errors:
-        return "no root cause proven" if others == 0 else f"{others} finding{'s' if others > 1 else ''}"
-    text = f"{errors} root cause{'s' if errors > 1 else ''}"
-    return text + (f", {others} other finding{'s' if others > 1 else ''}" if others else "")
+def _headline(errors: int, others: int, unexplained: bool) -> str:
+    """How much was found; `unexplained`: some targets fail for reasons that nothing proves."""
+    parts = [f"{errors} root cause{'s' if errors > 1 else ''}"] if errors else []
+    if unexplained:
+        parts.append("some targets unexplained" if errors else "no root cause proven")
+    if others:
+        parts.append(f"{others} {'other ' if parts else ''}finding{'s' if others > 1 else ''}")
+    return ", ".join(parts)
 
 
 def _subject(subject: SubjectView, view: View) -> str:
