@@ -309,7 +309,22 @@ def _why_no_target(node: Node, selector: Mapping[str, object] | None) -> str:
         missing = [f"{k}={v}" for k, v in wanted.items() if labels.get(k) != v]
         if missing:
             return f"nodeSelector {missing[0]}"
+    expressions = selector.get("matchExpressions") if selector else None
+    for expression in expressions if isinstance(expressions, list) else []:
+        if not _expression_holds(expression, labels):
+            return f"nodeSelector {expression.get('key')} {expression.get('operator')}"
     return ""
+
+
+def _expression_holds(expression: Mapping[str, object], labels: Mapping[str, str]) -> bool:
+    """One requirement of a label selector (Kubernetes LabelSelectorRequirement)."""
+    key, operator, values = str(expression.get("key")), expression.get("operator"), expression.get("values")
+    listed = values if isinstance(values, list) else []
+    if operator == "In":
+        return labels.get(key) in listed
+    if operator == "NotIn":
+        return labels.get(key) not in listed
+    return (key in labels) is (operator == "Exists")
 
 
 def _freshest(route: Route) -> float:
