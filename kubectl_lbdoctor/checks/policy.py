@@ -267,7 +267,6 @@ def _with_attribute(annotation: str, key: str, value: str) -> str:
     message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
     reads=(*_READS, reads.INGRESSES, reads.PODS),
     explains=("LBD311", "LBD313", "LBD607"),
-    fix="healthcheck-port",
 )
 def old_health_check_node_port(route: Route) -> Iterator[Finding]:
     """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
@@ -317,7 +316,6 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
         targets=tuple(t.key for t in failing),
         confirm=(describe_target_health(group.arn, route.context.region),),
         commands=(annotate(owner.ref, owner.key, "traffic-port"),),
-        fix_automatic=True,
     )
 
 

@@ -402,7 +402,7 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
     title="no target waits for its first checks",
     severity=Severity.INFO,
     message="{count} of target group {group} wait for registration or their first checks (at most {seconds} s)",
-    reads=(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(route: Route) -> Iterator[Finding]:
     """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.

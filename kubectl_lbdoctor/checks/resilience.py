@@ -200,7 +200,6 @@ def _takes_pods(node: Node) -> bool:
     severity=Severity.WARNING,
     message="Service {service} publishes {pods} that are not ready (publishNotReadyAddresses)",
     reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),
-    fix="publish-not-ready",
 )
 def unready_pods_published(route: Route) -> Iterator[Finding]:
     """The Service has publishNotReadyAddresses, so pods that fail their readiness probe are ready endpoints all the
