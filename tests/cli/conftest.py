@@ -12,7 +12,7 @@ from tests.support import fake_cluster
 from tests.support.fake_cluster import Cloud
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def one_loader() -> Iterator[None]:
     """botocore parses its service models once for all tests instead of once for each: half of a run's time."""
     loader = botocore.loaders.create_loader()
@@ -21,7 +21,7 @@ def one_loader() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers() -> Iterator[Cloud]:
     with fake_cluster.cloud() as made:
         yield made

@@ -344,7 +344,7 @@ def test_expired_aws_credentials(cloud: Cloud, tmp_path: Path) -> None:
     assert "ExpiredToken" in table.stdout
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense", "http://no-such-host.invalid"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nonsense"])
 def test_aws_endpoint_does_not_work(cloud: Cloud, tmp_path: Path, url: str) -> None:
     cloud.env = {**cloud.env, "AWS_ENDPOINT_URL": url}
     _, table = without_aws(cloud, tmp_path)

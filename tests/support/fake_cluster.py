@@ -24,6 +24,7 @@ from xml.sax.saxutils import escape
 
 import boto3
 import werkzeug.serving
+from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from kubectl_lbdoctor.model import reads
@@ -503,6 +504,8 @@ class FakeAws:
         self.asked: list[str] = []
         self.health: list[Health] = []
         self._recover = threading.Event()
+        # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
+        moto_api_backend.reset()
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._server = werkzeug.serving.make_server(
             "127.0.0.1", 0, self, threaded=True, request_handler=_QuietRequestHandler
@@ -576,6 +579,7 @@ class FakeAws:
     def close(self) -> None:
         self._recover.set()
         self._server.shutdown()
+        moto_api_backend.reset()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -715,7 +719,7 @@ class Cloud:
 
 @contextmanager
 def cloud() -> Iterator[Cloud]:
-    """One pair of servers for a whole test session."""
+    """One pair of servers for a package of tests."""
     made = Cloud()
     try:
         yield made

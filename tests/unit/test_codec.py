@@ -84,7 +84,7 @@ RECORDS = [
 
 
 @pytest.mark.parametrize("cls", RECORDS, ids=lambda cls: cls.__name__)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_record_round_trip(cls: type, data: st.DataObject) -> None:
     value = data.draw(records(cls))
@@ -92,7 +92,7 @@ def test_record_round_trip(cls: type, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("cls", [NamespaceFacts, ClusterFacts, AwsFacts], ids=lambda cls: cls.__name__)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_part_of_a_snapshot_round_trip(cls: type, data: st.DataObject) -> None:
     value = data.draw(records(cls))
