@@ -1,11 +1,13 @@
 """All checks: importing this package declares them in `registry.CATALOGUE`."""
 
+from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import decoded as decoded
 from kubectl_lbdoctor.checks import doctor as doctor
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import policy as policy
+from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registration as registration
 from kubectl_lbdoctor.checks import resilience as resilience
 from kubectl_lbdoctor.checks import targets as targets

@@ -12,12 +12,12 @@ from typing import Any
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.model import aws, k8s, reads
+from kubectl_lbdoctor.model import aws, k8s, network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
 from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Report
-from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.report import build
 
 NOW = "2026-11-23T12:00:00Z"
@@ -133,6 +133,54 @@ def instance_target(number: int, state: str = "healthy", reason: str = "", **val
     return target(number, state, reason, **{"id": f"i-{number:017x}", "port": 30080, "check_port": "30080", **values})
 
 
+ANYONE = network.Permission("-1", cidrs=("0.0.0.0/0",))
+FROM_LB = network.Permission("tcp", 0, 65535, groups=("sg-lb",))
+FROM_SELF = network.Permission("-1", groups=("sg-node",))
+CLUSTER_TAG = {"kubernetes.io/cluster/lab": "owned"}
+SUBNETS = {
+    "subnet-n1": "10.0.1.0/24",
+    "subnet-n2": "10.0.2.0/24",
+    "subnet-a": "10.0.101.0/24",
+    "subnet-c": "10.0.102.0/24",
+}
+OPEN_ACL = network.NetworkAcl(
+    "acl-open",
+    "vpc-1",
+    tuple(SUBNETS),
+    tuple(network.AclEntry(100, egress, True, "-1", "0.0.0.0/0") for egress in (False, True)),
+    True,
+)
+
+
+def lb_interface(number: int) -> network.NetworkInterface:
+    """The load balancer's interface in zone a (1) or c (2)."""
+    return network.NetworkInterface(
+        f"eni-lb{number}",
+        "subnet-a" if number == 1 else "subnet-c",
+        "vpc-1",
+        (f"10.0.10{number}.5",),
+        security_groups=("sg-lb",),
+        description=f"ELB {ALB_ARN.split(':loadbalancer/')[1]}",
+        requester_managed=True,
+    )
+
+
+def node_interface(number: int, **values: Any) -> network.NetworkInterface:
+    """Node N's primary interface, which holds its pod's address too."""
+    return network.NetworkInterface(
+        **{
+            "id": f"eni-n{number}",
+            "subnet_id": f"subnet-n{number}",
+            "vpc_id": "vpc-1",
+            "private_ips": (f"10.0.{number}.10", f"10.0.{number}.34"),
+            "security_groups": ("sg-node",),
+            "instance_id": f"i-{number:017x}",
+            "device_index": 0,
+            **values,
+        }
+    )
+
+
 CONTROLLER_POD = "kube-system/aws-load-balancer-controller-abc-1"
 _CONTROLLER_LABELS = {"app.kubernetes.io/name": "aws-load-balancer-controller"}
 
@@ -232,12 +280,28 @@ class World:
             type="application",
             scheme="internet-facing",
             state="active",
+            vpc_id="vpc-1",
+            security_groups=("sg-lb",),
             zones={f"{REGION}a": "subnet-a", f"{REGION}c": "subnet-c"},
         )
     )
     binding: k8s.TargetGroupBinding | None = None
     extra_services: tuple[k8s.Service, ...] = ()
     log: str = ""
+    groups: tuple[network.SecurityGroup, ...] = field(
+        default_factory=lambda: (
+            network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(ANYONE,)),
+            network.SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, (FROM_LB, FROM_SELF), (ANYONE,)),
+        )
+    )
+    interfaces: tuple[network.NetworkInterface, ...] = field(
+        default_factory=lambda: (
+            *(lb_interface(n) for n in (1, 2)),
+            *(node_interface(n) for n in (1, 2)),
+        )
+    )
+    acls: tuple[network.NetworkAcl, ...] = field(default_factory=lambda: (OPEN_ACL,))
+    vpc: Mapping[str, Fact[Any]] = field(default_factory=dict)
     group_attributes: Mapping[str, str] = field(default_factory=dict)
     balancer_attributes: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Fact[Any]] = field(default_factory=dict)
@@ -266,7 +330,11 @@ class World:
             self.group, protocol="TCP", protocol_version="", load_balancer_arns=(NLB_ARN,), health_check=check
         )
         balancer = replace(self.balancer, arn=NLB_ARN, type="network")
-        return replace(self, service=service, group=group, balancer=balancer, subject=ObjectRef("Service", NS, "web"))
+        interfaces = tuple(
+            replace(i, description=i.description.replace("ELB app/", "ELB net/")) for i in self.interfaces
+        )
+        subject = ObjectRef("Service", NS, "web")
+        return replace(self, service=service, group=group, balancer=balancer, interfaces=interfaces, subject=subject)
 
     def made_slices(self) -> tuple[k8s.EndpointSlice, ...]:
         """What the EndpointSlice controller makes of Service and pods."""
@@ -323,6 +391,7 @@ class World:
             "events": Fact.known(reads.EVENTS, self.events),
             "workloads": Fact.known(reads.WORKLOADS, self.workloads),
             "namespace": Fact.known(reads.NAMESPACES, k8s.Namespace(k8s.Meta(NS))),
+            "policies": Fact.known(reads.NETWORK_POLICIES, ()),
             **self.facts,
         }
         cluster = {
@@ -357,6 +426,24 @@ class World:
             },
             **self.aws,
         }
+        vpc = {
+            "interfaces": Fact.known(reads.NETWORK_INTERFACES, self.interfaces),
+            "security_groups": Fact.known(reads.SECURITY_GROUPS, self.groups),
+            "subnets": Fact.known(
+                reads.SUBNETS, tuple(network.Subnet(name, "vpc-1", (cidr,)) for name, cidr in SUBNETS.items())
+            ),
+            "acls": Fact.known(reads.NETWORK_ACLS, self.acls),
+            "route_tables": Fact.known(
+                reads.ROUTE_TABLES,
+                (
+                    network.RouteTable(
+                        "rtb-1", "vpc-1", main=True, routes=(network.VpcRoute("10.0.0.0/16", target="local"),)
+                    ),
+                ),
+            ),
+            "prefix_lists": Fact.known(reads.PREFIX_LISTS, ()),
+            **self.vpc,
+        }
         return Snapshot(
             taken_at=NOW,
             context=Context("lab", "https://lab", NS, REGION, ACCOUNT, "lab"),
@@ -364,6 +451,7 @@ class World:
             namespaces={NS: NamespaceFacts(**namespace)},
             cluster=ClusterFacts(**cluster),
             aws=AwsFacts(**cloud),
+            network=NetworkFacts(**vpc),
         )
 
     def results(self) -> tuple[CheckResult, ...]:

@@ -1,0 +1,204 @@
+"""LBD5xx: each filter that can drop a health check is named, and its harmless look-alike is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kubectl_lbdoctor.model import network, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.k8s import Meta
+from tests.support.world import (
+    ANYONE,
+    CLUSTER_TAG,
+    FROM_LB,
+    FROM_SELF,
+    NS,
+    OPEN_ACL,
+    SUBNETS,
+    World,
+    instance_target,
+    lb_interface,
+    node_interface,
+    pod,
+    timed_out,
+)
+
+LB_GROUP = network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(ANYONE,))
+TIMED_OUT = (timed_out(1), timed_out(2))
+
+
+def node_group(*ingress: network.Permission, name: str = "sg-node") -> network.SecurityGroup:
+    return network.SecurityGroup(name, name, "vpc-1", CLUSTER_TAG, ingress, (ANYONE,))
+
+
+def acl(*entries: network.AclEntry) -> network.NetworkAcl:
+    return replace(OPEN_ACL, entries=(*entries, *OPEN_ACL.entries))
+
+
+def deny(number: int, egress: bool, cidr: str, first: int, last: int) -> network.AclEntry:
+    return network.AclEntry(number, egress, False, "6", cidr, first, last)
+
+
+PRIVATE = ("subnet-n1", "subnet-n2")
+SECOND_GROUP = node_group(FROM_LB, name="sg-two")
+
+
+def instance_world(**changes: object) -> World:
+    """One pod on node1; node2, which has none, times out."""
+    world = replace(World().instance_mode(), pods=(pod(1),))
+    return replace(
+        world, **{"health": (instance_target(1), instance_target(2, "unhealthy", "Target.Timeout")), **changes}
+    )
+
+
+def policy(*rules: network.PolicyRule) -> Fact[tuple[network.NetworkPolicy, ...]]:
+    selector = network.LabelSelector({"app": "web"})
+    found = network.NetworkPolicy(Meta("deny", NS), selector, ("Ingress",), rules)
+    return Fact.known(reads.NETWORK_POLICIES, (found,), NS)
+
+
+FAULTS = {
+    "LBD501": World(health=TIMED_OUT, groups=(LB_GROUP, node_group(FROM_SELF))),
+    "LBD503": World(health=TIMED_OUT, groups=(replace(LB_GROUP, egress=()), node_group(FROM_LB, FROM_SELF))),
+    "LBD507": World(
+        health=TIMED_OUT,
+        acls=(acl(deny(10, False, "10.0.101.0/24", 8080, 8080), deny(11, False, "10.0.102.0/24", 8080, 8080)),),
+    ),
+    "LBD508": World(health=TIMED_OUT, acls=(acl(deny(10, True, "10.0.96.0/20", 1024, 65535)),)),
+    "LBD502": instance_world(
+        groups=(LB_GROUP, node_group(FROM_LB), SECOND_GROUP),
+        interfaces=(
+            lb_interface(1),
+            lb_interface(2),
+            node_interface(1),
+            node_interface(2, security_groups=("sg-two",)),
+        ),
+    ),
+    "LBD514": World(
+        health=TIMED_OUT,
+        groups=(LB_GROUP, node_group(FROM_LB, FROM_SELF), node_group(name="sg-pod")),
+        interfaces=(
+            lb_interface(1),
+            lb_interface(2),
+            *(
+                node_interface(
+                    n,
+                    id=f"eni-b{n}",
+                    private_ips=(f"10.0.{n}.34",),
+                    security_groups=("sg-pod",),
+                    description="aws-k8s-branch-eni",
+                    instance_id="",
+                )
+                for n in (1, 2)
+            ),
+        ),
+    ),
+    "LBD513": World(health=TIMED_OUT, facts={"policies": policy()}),
+}
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_filter_is_the_first_and_only_root_cause(code: str) -> None:
+    report = FAULTS[code].report()
+    assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == [code]
+    assert report.exit_status() == 1
+
+
+@pytest.mark.parametrize("code", FAULTS)
+def test_the_same_filter_is_silent_while_targets_answer(code: str) -> None:
+    healthy = World().instance_mode().health if code == "LBD502" else World().health
+    report = replace(FAULTS[code], health=healthy).report()
+    assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "code, command",
+    [
+        ("LBD501", "ingress --group-id sg-node --protocol tcp --port 8080 --source-group sg-lb"),
+        ("LBD502", "--group-id sg-node --protocol tcp --port 8080 --source-group sg-two"),
+    ],
+)
+def test_the_missing_rule_is_exact(code: str, command: str) -> None:
+    finding = FAULTS[code].report().diagnoses[0].finding
+    assert command in finding.commands[0]
+    assert "0.0.0.0/0" not in finding.commands[0]
+
+
+ADMITTED = {
+    "by the subnets' CIDR": node_group(network.Permission("tcp", 8080, 8080, cidrs=("10.0.101.0/24", "10.0.102.0/24"))),
+    "by a range of all protocols": node_group(network.Permission("-1", cidrs=("10.0.0.0/16",))),
+}
+
+
+@pytest.mark.parametrize("how", ADMITTED)
+def test_a_timeout_is_not_blamed_on_groups_that_admit(how: str) -> None:
+    world = World(health=TIMED_OUT, groups=(LB_GROUP, ADMITTED[how]))
+    assert world.codes()[:1] == ["LBD005"]
+
+
+def test_a_second_untagged_group_that_admits_is_enough() -> None:
+    second = network.SecurityGroup("sg-extra", "extra", "vpc-1", {}, (FROM_LB,), (ANYONE,))
+    interfaces = (
+        lb_interface(1),
+        lb_interface(2),
+        *(node_interface(n, security_groups=("sg-node", "sg-extra")) for n in (1, 2)),
+    )
+    world = World(health=TIMED_OUT, groups=(LB_GROUP, node_group(FROM_SELF), second), interfaces=interfaces)
+    assert world.codes()[:1] == ["LBD005"]
+
+
+def test_narrow_acl_entries_that_admit_both_directions_are_enough() -> None:
+    entries = [
+        network.AclEntry(10 + i, egress, True, "6", cidr, first, last)
+        for i, (egress, cidr, first, last) in enumerate(
+            (e, c, f, t)
+            for c in SUBNETS.values()
+            for e, f, t in ((False, 8080, 8080), (True, 8080, 8080), (False, 1024, 65535), (True, 1024, 65535))
+        )
+    ]
+    narrow = replace(OPEN_ACL, entries=tuple(entries))
+    assert World(health=TIMED_OUT, acls=(narrow,)).codes()[:1] == ["LBD005"]
+
+
+def test_a_policy_that_admits_the_subnets_is_enough() -> None:
+    peers = tuple(network.PolicyPeer(cidr=cidr) for cidr in ("10.0.101.0/24", "10.0.102.0/24"))
+    rule = network.PolicyRule(peers, (network.PolicyPort("8080"),))
+    assert World(health=TIMED_OUT, facts={"policies": policy(rule)}).codes()[:1] == ["LBD005"]
+
+
+def test_two_filters_are_two_root_causes() -> None:
+    world = replace(FAULTS["LBD501"], acls=FAULTS["LBD508"].acls)
+    assert sorted(c for c in world.codes() if c != "LBD607") == ["LBD501", "LBD508"]
+
+
+def test_custom_frontend_groups_without_backend_rules_name_the_annotation() -> None:
+    world = FAULTS["LBD501"]
+    key = "alb.ingress.kubernetes.io/security-groups"
+    ingress = replace(world.ingress, meta=replace(world.ingress.meta, annotations={key: "sg-lb"}))
+    binding = replace(world.made_binding(), networking=None)
+    finding = replace(world, ingress=ingress, binding=binding).report().diagnoses[0].finding
+    assert finding.code == "LBD501"
+    assert any("manage-backend-security-group-rules=true" in command for command in finding.commands)
+
+
+def test_closed_listener_port_is_a_warning() -> None:
+    narrow = replace(LB_GROUP, ingress=(network.Permission("tcp", 443, 443, cidrs=("0.0.0.0/0",)),))
+    report = World(groups=(narrow, node_group(FROM_LB, FROM_SELF))).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD504"]
+    assert report.diagnoses[0].severity.value == "warning" and report.exit_status() == 0
+
+
+@pytest.mark.parametrize("part", ["interfaces", "security_groups", "subnets", "acls", "route_tables"])
+def test_a_denied_read_gives_no_false_cause(part: str) -> None:
+    denied: Fact[object] = Fact.denied(f"ec2:{part}", "denied", "ec2:Describe", "x")
+    report = World(health=TIMED_OUT, vpc={part: denied}).report()
+    assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD005"]
+    assert report.coverage.denied
+
+
+def test_what_can_be_proven_without_the_acls_is_still_proven() -> None:
+    denied: Fact[object] = Fact.denied(reads.NETWORK_ACLS, "denied", "ec2:DescribeNetworkAcls", "x")
+    report = replace(FAULTS["LBD501"], vpc={"acls": denied}).report()
+    assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD501"]
