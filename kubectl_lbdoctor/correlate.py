@@ -151,7 +151,8 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if cause is effect or not cause.routes & effect.routes:
         return False
     if effect.spec.code in cause.spec.explains:
-        return True
+        # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
+        return cause.finding.severity is None or cause.severity.order <= effect.severity.order
     # Any error explains a symptom, unless the symptom is declared to be the cause of that error.
     generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
     return generic and cause.spec.code not in effect.spec.explains

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from kubectl_lbdoctor.checks.commands import json_patch, kubectl
 from kubectl_lbdoctor.checks.decoded import OWN as DECODED
 from kubectl_lbdoctor.checks.ownership import OUR_CONTROLLERS, ownership
+from kubectl_lbdoctor.checks.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.reports import READS as REPORT_READS
 from kubectl_lbdoctor.checks.reports import said
@@ -286,7 +287,7 @@ def binding_not_reconciled(route: Route) -> Iterator[Finding]:
     title="an AWS Load Balancer Controller class owns the object",
     severity=Severity.ERROR,
     message="no AWS load balancer controller owns {object}: {why}",
-    reads=(reads.INGRESSES, reads.SERVICES, reads.INGRESS_CLASSES),
+    reads=OWNERSHIP_READS,
     explains=("LBD103", "LBD109", "LBD205", "LBD217", "LBD102"),
     fix="ingress-class",
 )

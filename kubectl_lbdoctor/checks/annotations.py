@@ -1,0 +1,515 @@
+"""Annotations of Ingress and Service: unknown keys, bad values, and what has no effect where it stands.
+
+The catalogue and the rules are in `knowledge.annotations`; here they meet what is known about the route. An Ingress is
+looked at once per backend Service, because the Service's annotations override its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.intent import class_parameters, lint_owner
+from kubectl_lbdoctor.checks.ownership import (
+    READS as OWNERSHIP_READS,
+)
+from kubectl_lbdoctor.checks.ownership import (
+    Ownership,
+    controller_version,
+    owner_of_ingress,
+    owner_of_service,
+)
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
+from kubectl_lbdoctor.knowledge.annotations import (
+    ALB_PREFIX,
+    AnnotationContext,
+    AnnotationProblem,
+    ValueProblem,
+    check_value,
+    lint,
+    missing_actions,
+    nearest_key,
+    spec_for,
+)
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.join import backends_of
+from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
+from kubectl_lbdoctor.model.route import Backend, Route
+
+_READS = (
+    *OWNERSHIP_READS,
+    reads.INGRESS_CLASS_PARAMS,
+    reads.ALL_INGRESSES,
+    reads.BINDINGS,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+)
+_FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
+# What one annotation shows by itself, whatever else stands on the object or on the other one.
+_ALONE = frozenset({"unknown-key", "template", "value", "wrong-object", "auto-mode", "unsupported-in-version"})
+# LBD101 names this as the reason why nobody makes the load balancer.
+_TOLD_ELSEWHERE = frozenset({"nobody-responsible"})
+_SEVERITY = {"error": 0, "warning": 1, "info": 2}
+
+USE_ANNOTATION = "use-annotation"
+
+
+@check(
+    "LBD108",
+    title="every use-annotation backend has its action",
+    severity=Severity.ERROR,
+    message="Ingress {ingress} leads {paths} to {what}",
+    reads=(reads.INGRESSES, reads.SERVICES),
+    explains=("LBD103", "LBD106", "LBD107", "LBD109", "LBD209", "LBD217"),
+)
+def action_missing(route: Route) -> Iterator[Finding]:
+    """A backend with the port name `use-annotation` means the annotation `actions.NAME` of the Ingress, NAME being the
+    backend's service name; that annotation is not there. Or the port name itself is mistyped, so that the action is
+    taken for a Service.
+
+    The controller then answers these paths with a fixed 503 ("Backend action does not exist", or "Backend service does
+    not exist"), and still reports success.
+
+    Confirm by hand: `kubectl get ingress NAME -o yaml`. Repair: give annotation and backend the same name.
+    """
+    ingress, backend = route.ingress.need(), route.backend
+    if ingress is None or backend is None or not backend.service or _is_resolved(backend):
+        raise NotApplicable("no Ingress backend that may be an action")
+    ref = _ref(ingress)
+    stem = f"{ALB_PREFIX}actions."
+    defined = sorted(key.removeprefix(stem) for key in ingress.meta.annotations if key.startswith(stem))
+    listed = Evidence(str(ref), f"actions: {', '.join(defined) or 'none'}")
+    params = {"ingress": ingress.meta.name, "paths": ", ".join(backend.paths)}
+    if backend.port != USE_ANNOTATION:
+        if backend.service not in defined or not difflib.get_close_matches(backend.port, [USE_ANNOTATION], 1, 0.8):
+            return
+        if route.service.need() is not None:
+            return
+        yield Finding(
+            "LBD108",
+            ref,
+            params={
+                **params,
+                "what": f'action "{backend.service}" by the port name "{backend.port}"; it must be "{USE_ANNOTATION}"',
+            },
+            evidence=(Evidence(str(ref), f"backend {backend.service}, port name {backend.port}"), listed),
+            confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+            advice=f'set the backend\'s port name to "{USE_ANNOTATION}"',
+        )
+        return
+    missing = missing_actions(ingress.meta.annotations, [backend.service])
+    if not missing:
+        return
+    used = _action_names(ingress)
+    near = missing[0][1]
+    free = near and near not in used
+    what = f'action "{backend.service}", for which there is no annotation {stem}{backend.service}'
+    yield Finding(
+        "LBD108",
+        ref,
+        params={**params, "what": what + (f' (similar: "{near}")' if near else "")},
+        evidence=(Evidence(str(ref), f"backend {backend.service}, port name {USE_ANNOTATION}"), listed),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        commands=(_rename(ref, f"{stem}{near}", f"{stem}{backend.service}", ingress.meta.annotations),) if free else (),
+        fix_automatic=bool(free),
+        advice="" if free else f"add the annotation {stem}{backend.service}, or name a Service and its port",
+    )
+
+
+def _is_resolved(backend: Backend) -> bool:
+    """Whether the backend is what an action forwards to, and so has its annotation."""
+    return bool(backend.action) and backend.port != USE_ANNOTATION
+
+
+def _action_names(ingress: Ingress) -> frozenset[str]:
+    return frozenset(b.service for b in _all_backends(ingress) if b.is_action)
+
+
+def _all_backends(ingress: Ingress) -> list[IngressBackend]:
+    found = [path.backend for path in ingress.paths]
+    return [*found, ingress.default_backend] if ingress.default_backend is not None else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """A problem of one annotation of one object."""
+
+    ref: ObjectRef
+    annotations: Mapping[str, str]
+    found: AnnotationProblem
+
+
+@check(
+    "LBD110",
+    title="every annotation under the controller's prefixes is known",
+    severity=Severity.WARNING,
+    message="annotation {key} of {object} is unknown: {reason}{nearest}",
+    reads=_READS,
+    fix="annotation-key",
+)
+def annotation_unknown(route: Route) -> Iterator[Finding]:
+    """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
+    ignores it without a word, and the setting keeps its default.
+
+    Confirm by hand: compare with the controller's annotation guide. Repair: the named key; old and new are changed in
+    one command.
+    """
+    for problem in _problems(route, "LBD110"):
+        near = problem.found.suggested_key
+        commands, certain = _repair(problem)
+        yield _finding(
+            "LBD110",
+            problem,
+            {"nearest": f"; {'meant is' if certain else 'similar is'} {near}" if near else ""},
+            commands,
+            certain,
+        )
+
+
+@check(
+    "LBD111",
+    title="every annotation has a valid value",
+    severity=Severity.ERROR,
+    message='annotation {key} of {object} is "{value}": {reason}{suggestion}',
+    reads=_READS,
+    explains=_FOLLOWS,
+    fix="annotation-value",
+)
+def annotation_value_invalid(route: Route) -> Iterator[Finding]:
+    """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
+    quotes, or contradicts another annotation.
+
+    Mostly the controller refuses the whole Ingress or Service then (FailedBuildModel), or AWS does (FailedDeployModel),
+    and nothing of it is reconciled any more. Where the value is only ignored, this is a warning.
+
+    Confirm by hand: `kubectl describe ingress NAME`. Repair: the value.
+    """
+    for problem in _problems(route, "LBD111"):
+        yield _value_finding("LBD111", problem)
+
+
+@check(
+    "LBD310",
+    title="interval, timeout and thresholds are accepted together",
+    severity=Severity.ERROR,
+    message='annotation {key} of {object} is "{value}": {reason}{suggestion}',
+    reads=_READS,
+    explains=_FOLLOWS,
+    fix="annotation-value",
+)
+def check_timing_refused(route: Route) -> Iterator[Finding]:
+    """The health check's interval and timeout are not accepted together: behind an Application Load Balancer the
+    interval must be longer than the timeout (defaults 15 and 5 s), behind a Network Load Balancer not shorter.
+
+    AWS refuses the target group ("Health check interval must be greater than the timeout", FailedDeployModel), so that
+    it keeps its old settings or is not made at all. A single lowered interval beside the default timeout is enough.
+
+    Confirm by hand: `kubectl describe ingress NAME`. Repair: a longer interval, or a shorter timeout.
+    """
+    for problem in _problems(route, "LBD310"):
+        yield _value_finding("LBD310", problem)
+
+
+@check(
+    "LBD112",
+    title="every annotation has an effect where it stands",
+    severity=Severity.WARNING,
+    message="annotation {key} of {object} has no effect: {reason}",
+    reads=_READS,
+)
+def annotation_without_effect(route: Route) -> Iterator[Finding]:
+    """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
+    controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
+    is not made (a path with a TCP check).
+
+    Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
+    """
+    for problem in _problems(route, "LBD112"):
+        commands, certain = _repair(problem)
+        yield _finding("LBD112", problem, {}, commands, certain)
+
+
+def _value_finding(code: str, problem: _Problem) -> Finding:
+    commands, certain = _repair(problem)
+    meant = problem.found.suggested_value
+    return _finding(
+        code,
+        problem,
+        {"value": problem.found.value[:120], "suggestion": f" (meant is {meant})" if meant and certain else ""},
+        commands,
+        certain,
+    )
+
+
+def _finding(
+    code: str, problem: _Problem, params: Mapping[str, str], commands: tuple[str, ...], certain: bool
+) -> Finding:
+    found, ref = problem.found, problem.ref
+    evidence = [Evidence(str(ref), f"{found.key}: {found.value[:300]}")]
+    evidence += [
+        Evidence(str(ref), f"{key}: {problem.annotations[key][:300]}")
+        for key in found.related
+        if key in problem.annotations and key != found.key
+    ]
+    if found.controller_error:
+        evidence.append(Evidence("controller's answer to it", found.controller_error[:300]))
+    severity = None
+    if code in ("LBD111", "LBD310"):
+        severity = None if found.severity == "error" else Severity(found.severity)
+    elif found.severity == "info":
+        severity = Severity.INFO
+    return Finding(
+        code,
+        ref,
+        params={"key": found.key, "object": str(ref), "reason": found.reason, **params},
+        evidence=tuple(evidence),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        commands=commands,
+        fix_automatic=certain,
+        advice="" if commands else _advice(found),
+        severity=severity,
+    )
+
+
+def _advice(found: AnnotationProblem) -> str:
+    if found.suggested_key:
+        return f"use {found.suggested_key}"
+    return "correct the value" if found.kind in ("invalid-value", "conflict") else "remove the annotation"
+
+
+def _repair(problem: _Problem) -> tuple[tuple[str, ...], bool]:
+    """The command that repairs the annotation, and whether the evidence determines it."""
+    found, ref, present = problem.found, problem.ref, problem.annotations
+    if found.renames:
+        if found.suggested_key in present:
+            return (kubectl("annotate", str(ref), f"{found.key}-", namespace=ref.namespace),), False
+        if not _accepts(found.suggested_key, found.value):
+            return (), False
+        near = nearest_key(found.key) if found.kind == "unknown-key" else None
+        certain = found.kind == "unknown-key" and near is not None and near.certain
+        return (_rename(ref, found.key, found.suggested_key, present),), certain
+    if found.sets is None:
+        return (), False
+    key, value = found.sets
+    command = kubectl("annotate", str(ref), f"{key}={value}", "--overwrite", namespace=ref.namespace)
+    return (command,), found.kind == "invalid-value" and key == found.key
+
+
+def _accepts(key: str, value: str) -> bool:
+    spec = spec_for(key)
+    if spec is None:
+        return False
+    try:
+        check_value(spec, key, value)
+    except ValueProblem:
+        return False
+    return True
+
+
+def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) -> str:
+    """One command that moves a value to another key."""
+    return kubectl("annotate", str(ref), f"{new}={annotations[old]}", f"{old}-", namespace=ref.namespace)
+
+
+# --- the objects of a route -------------------------------------------------------------------------------------------
+
+
+def _code(found: AnnotationProblem) -> str:
+    if found.kind == "unknown-key":
+        return "LBD110"
+    if found.kind in ("no-effect", "unsupported-in-version"):
+        return "LBD112"
+    return "LBD310" if found.rule == "interval-timeout" else "LBD111"
+
+
+def _problems(route: Route, code: str) -> Iterator[_Problem]:
+    """The problems of one code, one per annotation, the worst; raises `Unknown` after those that are certain."""
+    seen: set[tuple[ObjectRef, str]] = set()
+    for problem in _all_problems(route):
+        if _code(problem.found) != code or problem.found.rule in _TOLD_ELSEWHERE:
+            continue
+        name = (problem.ref, problem.found.key)
+        if name not in seen:
+            seen.add(name)
+            yield problem
+
+
+def _all_problems(route: Route) -> Iterator[_Problem]:
+    if route.subject.kind == "Ingress":
+        ingress = route.ingress.need()
+        if ingress is not None:
+            yield from _of_ingress(route, ingress)
+    service = route.service.need()
+    if service is not None:
+        yield from _of_service(route, service)
+
+
+def _ref(item: Ingress | Service) -> ObjectRef:
+    return ObjectRef(type(item).__name__, item.meta.namespace, item.meta.name)
+
+
+def _of_ingress(route: Route, ingress: Ingress) -> Iterator[_Problem]:
+    if not any(key for key in ingress.meta.annotations if "/" in key):
+        return
+    owner = owner_of_ingress(route)
+    if not owner.is_ours:
+        return
+    ref, annotations = _ref(ingress), ingress.meta.annotations
+    version = controller_version(route)
+    try:
+        contexts = _ingress_contexts(route, ingress, owner)
+    except Unknown as unknown:
+        # What stands by itself is certain all the same.
+        context = AnnotationContext(is_alb=True)
+        found = lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
+        yield from (_Problem(ref, annotations, p) for p in found if p.rule in _ALONE)
+        raise unknown from None
+    runs = [
+        lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
+        for context in contexts
+    ]
+    yield from (_Problem(ref, annotations, p) for p in _of_all(runs))
+
+
+def _of_all(runs: list[tuple[AnnotationProblem, ...]]) -> list[AnnotationProblem]:
+    """What is wrong for any backend; without effect is only what has none for every backend."""
+    keys = [{p.key for p in run if p.kind == "no-effect"} for run in runs]
+    useless = set.intersection(*keys) if keys else set()
+    merged = dict.fromkeys(p for run in runs for p in run if p.kind != "no-effect" or p.key in useless)
+    return sorted(merged, key=lambda p: (_SEVERITY[p.severity], p.key, p.rule))
+
+
+def _ingress_contexts(route: Route, ingress: Ingress, owner: Ownership) -> list[AnnotationContext]:
+    """One context per backend Service; the same for every route of the Ingress."""
+    services = {s.meta.name: s for s in route.facts.services.need()}
+    parameters = class_parameters(route, owner.class_name)
+    listed = _all_backends(ingress)
+    balancer = route.load_balancer.peek()
+    names = dict.fromkeys(b.service for b in backends_of(ingress) if b.service in services)
+    found = []
+    for name in names or [""]:
+        service = services.get(name)
+        found.append(
+            AnnotationContext(
+                is_alb=True,
+                counterpart=service.meta.annotations if service is not None else {},
+                service_ports=_ports(service) if service is not None else None,
+                service_type=service.type if service is not None else None,
+                external_traffic_policy=service.external_traffic_policy if service is not None else None,
+                class_parameters={key: _text(value) for key, value in parameters.items()},
+                in_group=bool(route.group),
+                group_listeners=_group_listeners(route, parameters),
+                backends=frozenset(b.service for b in listed if b.service),
+                action_backends=frozenset(b.service for b in listed if b.is_action),
+                scheme=balancer.scheme if balancer is not None else None,
+            )
+        )
+    return found
+
+
+def _ports(service: Service) -> tuple[tuple[str, int], ...]:
+    return tuple((port.name, port.port) for port in service.ports)
+
+
+def _text(value: object) -> str:
+    """A field of IngressClassParams as an annotation would say it; "" for what has no such form."""
+    if isinstance(value, (str, int)):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ",".join(value)
+    return ""
+
+
+def _group_listeners(route: Route, parameters: Mapping[str, object]) -> Mapping[int, str] | None:
+    """The listeners of an IngressGroup's load balancer; None when that is not certain."""
+    members = route.cluster.group_ingresses.peek()
+    if not route.group or members is None or parameters:
+        return None
+    listeners: dict[int, str] = {}
+    for member in members:
+        annotations = member.meta.annotations
+        if annotations.get(ALB_PREFIX + "group.name") != route.group:
+            continue
+        text = annotations.get(ALB_PREFIX + "listen-ports")
+        if text is None:
+            secure = parse_list(annotations.get(ALB_PREFIX + "certificate-arn", ""))
+            listeners.update({443: "HTTPS"} if secure else {80: "HTTP"})
+            continue
+        try:
+            listeners.update(parse_listen_ports(text))
+        except ValueProblem:
+            return None
+    return listeners
+
+
+def _of_service(route: Route, service: Service) -> Iterator[_Problem]:
+    if not any(key for key in service.meta.annotations if "/" in key):
+        return
+    own = owner_of_service(route)
+    front = owner_of_ingress(route) if route.subject.kind == "Ingress" and route.ingress.need() is not None else None
+    if front is not None and not front.is_ours:
+        return  # A backend of another controller's Ingress.
+    makes = own.is_ours or service.type == "LoadBalancer"
+    is_alb = True if front is not None else _behind_alb(route, service)
+    if not makes and is_alb is False:
+        return
+    if own.owner == "other" and is_alb is not True:
+        return  # Another controller reads its annotations in its own way.
+    owner = own if makes or front is None else front
+    ingress = route.ingress.need() if front is not None else None
+    balancer = route.load_balancer.peek() if route.subject.kind == "Service" else None
+    context = AnnotationContext(
+        is_alb=is_alb,
+        is_nlb=_is_nlb(service, own, makes),
+        counterpart=ingress.meta.annotations if ingress is not None else None,
+        target_type=_service_target_type(route, front is not None),
+        external_traffic_policy=service.external_traffic_policy or "Cluster",
+        service_type=service.type,
+        load_balancer_class=service.load_balancer_class,
+        service_ports=_ports(service),
+        class_parameters={k: _text(v) for k, v in class_parameters(route, front.class_name).items()} if front else {},
+        scheme=balancer.scheme if balancer is not None else None,
+        load_balancer_has_security_groups=bool(balancer.security_groups) if balancer is not None else None,
+    )
+    ref, annotations = _ref(service), service.meta.annotations
+    found = lint(
+        "Service",
+        annotations,
+        owner=lint_owner(owner),
+        controller_version=controller_version(route),
+        context=context,
+    )
+    yield from (_Problem(ref, annotations, p) for p in found)
+
+
+def _service_target_type(route: Route, behind_alb: bool) -> str | None:
+    """The target type of the load balancer that the Service itself makes, where it exists."""
+    if behind_alb or route.subject.kind != "Service":
+        return None
+    return route.target_type or None
+
+
+def _is_nlb(service: Service, own: Ownership, makes: bool) -> bool | None:
+    if own.owner in ("controller", "auto-mode"):
+        return True
+    if own.owner == "cloud-provider":
+        return service.meta.annotations.get("service.beta.kubernetes.io/aws-load-balancer-type") == "nlb"
+    return None if makes else False
+
+
+def _behind_alb(route: Route, service: Service) -> bool | None:
+    """Whether an Ingress of ours leads to the Service; None when one leads there whose class is not looked at."""
+    bindings = [b for b in route.facts.bindings.peek() or () if b.service == service.meta.name]
+    if any(label.startswith("ingress.k8s.aws/") for b in bindings for label in b.meta.labels):
+        return True
+    ingresses = route.facts.ingresses.peek()
+    if ingresses is None:
+        return None
+    named = any(b.service == service.meta.name for i in ingresses for b in backends_of(i))
+    return None if named else False
