@@ -6,6 +6,7 @@ from kubectl_lbdoctor.checks import decoded as decoded
 from kubectl_lbdoctor.checks import doctor as doctor
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
+from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import policy as policy
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registration as registration

@@ -400,6 +400,8 @@ class World:
                 reads.INGRESS_CLASSES, (k8s.IngressClass(k8s.Meta("alb"), "ingress.k8s.aws/alb"),)
             ),
             "class_params": Fact.known(reads.INGRESS_CLASS_PARAMS, ()),
+            "kube_proxy": Fact.known(reads.KUBE_PROXY, ()),
+            "kube_proxy_pods": Fact.known(reads.KUBE_PROXY_PODS, ()),
             "controllers": Fact.known(reads.CONTROLLER, (controller(),)),
             "controller_pods": Fact.known(reads.CONTROLLER_PODS, (controller_pod(),)),
             "controller_logs": {CONTROLLER_POD: Fact.known(reads.CONTROLLER_LOGS, self.log, CONTROLLER_POD)},

@@ -8,7 +8,7 @@ import pytest
 
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.k8s import Meta
+from kubectl_lbdoctor.model.k8s import Meta, Pod, Workload
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -18,8 +18,10 @@ from tests.support.world import (
     OPEN_ACL,
     SUBNETS,
     World,
+    conditions,
     instance_target,
     lb_interface,
+    node,
     node_interface,
     pod,
     timed_out,
@@ -202,3 +204,49 @@ def test_what_can_be_proven_without_the_acls_is_still_proven() -> None:
     denied: Fact[object] = Fact.denied(reads.NETWORK_ACLS, "denied", "ec2:DescribeNetworkAcls", "x")
     report = replace(FAULTS["LBD501"], vpc={"acls": denied}).report()
     assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD501"]
+
+
+def kube_proxy(*numbers: int, ready: bool = True) -> dict[str, Fact[object]]:
+    """The kube-proxy DaemonSet with a pod on each of these nodes."""
+    state = pod(1).conditions if ready else conditions(Ready="False")
+    pods = tuple(
+        Pod(Meta(f"kube-proxy-{n}", "kube-system", labels={"k8s-app": "kube-proxy"}), node=f"node{n}", conditions=state)
+        for n in numbers
+    )
+    daemon = Workload("DaemonSet", Meta("kube-proxy", "kube-system"), 2, len(numbers))
+    return {
+        "kube_proxy": Fact.known(reads.KUBE_PROXY, (daemon,)),
+        "kube_proxy_pods": Fact.known(reads.KUBE_PROXY_PODS, pods),
+    }
+
+
+REFUSED_ON_2 = (instance_target(1), instance_target(2, "unhealthy", "Target.FailedHealthChecks"))
+
+
+def test_node_without_kube_proxy() -> None:
+    world = replace(World().instance_mode(), health=REFUSED_ON_2, cluster=kube_proxy(1))
+    assert [c for c in world.codes() if c != "LBD607"] == ["LBD516"]
+
+
+def test_node_with_stale_rules() -> None:
+    world = replace(World().instance_mode(), health=REFUSED_ON_2, cluster=kube_proxy(1, 2))
+    diagnosis = world.report().diagnoses[0]
+    assert diagnosis.finding.code == "LBD517"
+    assert diagnosis.finding.commands == ("kubectl rollout restart daemonset.apps/kube-proxy -n kube-system",)
+
+
+def test_all_nodes_refusing_is_not_kube_proxys_fault() -> None:
+    refused = tuple(instance_target(n, "unhealthy", "Target.FailedHealthChecks") for n in (1, 2))
+    world = replace(World().instance_mode(), health=refused, cluster=kube_proxy(1, 2))
+    assert "LBD517" not in world.codes() and "LBD516" not in world.codes()
+
+
+def test_host_name_that_is_not_the_node_name() -> None:
+    nodes = tuple(node(n, hostname=f"ip-10-0-{n}-10.corp.example") for n in (1, 2))
+    world = replace(
+        World().as_nlb().instance_mode().with_service(external_traffic_policy="Local", health_check_node_port=31000),
+        nodes=nodes,
+        health=tuple(instance_target(n, "unhealthy", "Target.FailedHealthChecks", check_port="31000") for n in (1, 2)),
+        cluster=kube_proxy(1, 2),
+    )
+    assert [c for c in world.codes() if c != "LBD607"] == ["LBD518"]

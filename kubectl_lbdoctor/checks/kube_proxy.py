@@ -1,0 +1,197 @@
+"""LBD516 to LBD518: the node's own part of the path, from the NodePort to a pod.
+
+A node without kube-proxy, or one whose rules are gone, answers a NodePort with a reset: Target.FailedHealthChecks on
+that node alone (seen on the lab), while a filter on the way gives Target.Timeout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Node, Pod
+from kubectl_lbdoctor.model.route import Route
+
+KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
+RESTART = kubectl("rollout", "restart", "daemonset.apps/kube-proxy", namespace="kube-system")
+
+_READS = (
+    reads.SERVICES,
+    reads.BINDINGS,
+    reads.NODES,
+    reads.ENDPOINT_SLICES,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+    reads.KUBE_PROXY,
+    reads.KUBE_PROXY_PODS,
+)
+_PATH_READS = (
+    reads.NETWORK_INTERFACES,
+    reads.SECURITY_GROUPS,
+    reads.SUBNETS,
+    reads.NETWORK_ACLS,
+    reads.ROUTE_TABLES,
+    reads.PREFIX_LISTS,
+    reads.PODS,
+)
+
+
+def _failing(route: Route, *reasons: str) -> list[tuple[TargetHealth, Node]]:
+    """Failing instance targets with their nodes, where kube-proxy runs as the DaemonSet that EKS installs."""
+    if route.target_group.need() is None or route.target_type != "instance":
+        raise NotApplicable("no instance targets")
+    failing = route.unhealthy(*reasons)
+    if not failing:
+        raise NotApplicable("every instance target answers")
+    if not any(w.meta.name == KUBE_PROXY.name for w in route.cluster.kube_proxy.need()):
+        raise NotApplicable("no kube-proxy DaemonSet: the nodes or another component do its work")
+    return [(target, node) for target in failing if (node := route.node_of(target)) is not None]
+
+
+def _proxy_on(route: Route, node: Node) -> Pod | None:
+    """The kube-proxy pod of a node, a ready one first."""
+    mine = [p for p in route.cluster.kube_proxy_pods.need() if p.node == node.meta.name and not p.meta.deleted]
+    return next((p for p in mine if p.is_ready), mine[0] if mine else None)
+
+
+def _confirm(node: Node) -> tuple[str, ...]:
+    name = node.meta.name
+    words = ("get", "pods", "-l", "k8s-app=kube-proxy", "-o", "wide", "--field-selector", f"spec.nodeName={name}")
+    return (kubectl(*words, namespace="kube-system"),)
+
+
+@check(
+    "LBD516",
+    title="kube-proxy runs on every node that is a target",
+    severity=Severity.ERROR,
+    message="kube-proxy {state} on node {nodes}, so its NodePort leads to no pod",
+    reads=_READS,
+    explains=("LBD517", "LBD518", "LBD607"),
+    fix="kube-proxy",
+)
+def kube_proxy_missing(route: Route) -> Iterator[Finding]:
+    """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check is
+    refused.
+
+    Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: what keeps the pod from
+    the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+    """
+    for state, wanted in (("does not run", False), ("is not ready", True)):
+        hit: list[tuple[TargetHealth, Node]] = []
+        for target, node in _failing(route, CATCH_ALL, TIMEOUT):
+            proxy = _proxy_on(route, node)
+            if (proxy is not None) is wanted and not (proxy is not None and proxy.is_ready):
+                hit.append((target, node))
+        if not hit:
+            continue
+        names = ", ".join(sorted({node.meta.name for _, node in hit}))
+        yield Finding(
+            "LBD516",
+            KUBE_PROXY,
+            params={"state": state, "nodes": names},
+            evidence=(
+                Evidence("target group", f"{len(hit)} of {len(route.targets())} targets: {hit[0][0].reason}"),
+                Evidence("pods k8s-app=kube-proxy", f"none ready on {names}"),
+            ),
+            targets=tuple(target.key for target, _ in hit),
+            confirm=_confirm(hit[0][1]),
+            commands=(RESTART,) if wanted else (),
+            advice=""
+            if wanted
+            else "see why the DaemonSet leaves the node out: kubectl describe ds kube-proxy -n kube-system",
+        )
+
+
+@check(
+    "LBD517",
+    title="the NodePort answers on every node",
+    severity=Severity.ERROR,
+    message="the NodePort does not answer on node {nodes}, while other nodes answer: kube-proxy's rules are stale there",
+    reads=(*_READS, *_PATH_READS),
+    explains=("LBD607",),
+    fix="kube-proxy",
+)
+def node_port_refused(route: Route) -> Iterator[Finding]:
+    """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer: its
+    rules are missing or stale. A kube-proxy that hangs stays so until it is restarted.
+
+    Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
+    `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+    """
+    failing = _failing(route, CATCH_ALL)
+    service = route.service.need()
+    healthy = [t for t in route.targets() if t.state == "healthy"]
+    if service is None or not healthy or not route.ready_endpoints():
+        return
+    local = {e.node for e in route.ready_endpoints()}
+    cut = {b.target.key for b in blocked(route)} if not route.is_alb else set()
+    hit = []
+    for target, node in failing:
+        proxy = _proxy_on(route, node)
+        by_policy = service.external_traffic_policy == "Local" and node.meta.name not in local
+        if proxy is not None and proxy.is_ready and not by_policy and target.key not in cut:
+            hit.append((target, node))
+    if not hit:
+        return
+    names = ", ".join(sorted({node.meta.name for _, node in hit}))
+    yield Finding(
+        "LBD517",
+        KUBE_PROXY,
+        params={"nodes": names},
+        evidence=(
+            Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
+            Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
+        ),
+        confidence=Confidence.LIKELY,
+        targets=tuple(target.key for target, _ in hit),
+        confirm=_confirm(hit[0][1]),
+        commands=(RESTART,),
+        fix_automatic=True,
+    )
+
+
+@check(
+    "LBD518",
+    title="kube-proxy knows its node by the node's name",
+    severity=Severity.ERROR,
+    message="kube-proxy counts no local pod on node {nodes}, which runs one: the host name differs from the node name",
+    reads=_READS,
+    explains=("LBD607",),
+)
+def node_name_differs(route: Route) -> Iterator[Finding]:
+    """With externalTrafficPolicy Local, kube-proxy answers the check on healthCheckNodePort with 503 where it counts no
+    local endpoint. It compares endpoints with its own node name; with a custom DHCP domain the host name is another.
+
+    Confirm by hand: `curl http://NODE_IP:HEALTH_PORT/` shows `localEndpoints: 0` on a node with a pod. Repair: start
+    kube-proxy with `--hostname-override=$(NODE_NAME)`.
+    """
+    service = route.service.need()
+    if service is None or service.external_traffic_policy != "Local" or route.is_alb:
+        raise NotApplicable("not externalTrafficPolicy Local behind a Network Load Balancer")
+    local = {e.node for e in route.ready_endpoints()}
+    hit = [
+        (target, node)
+        for target, node in _failing(route, CATCH_ALL, "Target.ResponseCodeMismatch")
+        if node.meta.name in local and node.hostname and node.hostname != node.meta.name
+    ]
+    if hit:
+        names = ", ".join(sorted(node.meta.name for _, node in hit))
+        yield Finding(
+            "LBD518",
+            KUBE_PROXY,
+            params={"nodes": names},
+            evidence=tuple(
+                Evidence(f"node {n.meta.name}", f"host name {n.hostname}, runs a ready pod") for _, n in hit[:3]
+            ),
+            confidence=Confidence.LIKELY,
+            targets=tuple(target.key for target, _ in hit),
+            confirm=_confirm(hit[0][1]),
+            advice="start kube-proxy with --hostname-override=$(NODE_NAME)",
+        )
