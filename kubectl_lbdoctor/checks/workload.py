@@ -76,9 +76,19 @@ def describe_probe(probe: Probe) -> str:
 
 def pod_problem(route: Route, pod: Pod) -> PodProblem | None:
     """What keeps a pod from being ready, or has lately; None when it is steady or only a readiness gate is missing."""
-    if pod.is_ready or pod.containers_ready:
+    if pod.is_ready:
         return _unsteady(route, pod)
     where = f"pod {pod.meta.name}"
+    # A node that is lost takes Ready from its pods and leaves their last container states as they were.
+    node = next((n for n in route.cluster.nodes.peek() or () if n.meta.name == pod.node), None)
+    if node is not None and node.ready != "True":
+        return PodProblem(
+            "LBD409",
+            {"node": node.meta.name, "ready": node.ready},
+            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, {where} runs there"),
+        )
+    if pod.containers_ready:
+        return _unsteady(route, pod)
     for status in (*(s for s in pod.statuses if s.init), *(s for s in pod.statuses if not s.init)):
         problem = _container_problem(route, pod, status, where)
         if problem is not None:
@@ -87,15 +97,10 @@ def pod_problem(route: Route, pod: Pod) -> PodProblem | None:
     if scheduled is not None and scheduled.status == "False":
         text = scheduled.message or scheduled.reason
         return PodProblem("LBD401", {"why": text}, Evidence(where, f"PodScheduled=False: {text}"))
-    node = next((n for n in route.cluster.nodes.peek() or () if n.meta.name == pod.node), None)
-    if node is not None and node.ready != "True":
-        return PodProblem(
-            "LBD409",
-            {"node": node.meta.name, "ready": node.ready},
-            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, {where} runs there"),
-        )
     stuck = _newest(route.events_of("Pod", pod.meta.name), STUCK_EVENTS)
-    if stuck is not None and not any(s.state == "running" for s in pod.statuses):
+    # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
+    young = route.age(pod.started or pod.meta.created) < STARTING_SECONDS
+    if stuck is not None and not young and not any(s.state == "running" for s in pod.statuses):
         return PodProblem("LBD401", {"why": stuck.message}, Evidence(where, f"{stuck.reason}: {stuck.message}"))
     return _probe_problem(route, pod, where)
 

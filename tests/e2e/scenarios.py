@@ -24,7 +24,7 @@ MISMATCH, TIMEOUT, REFUSED = "Target.ResponseCodeMismatch", "Target.Timeout", "T
 @dataclass(frozen=True)
 class Scenario:
     """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
-    list as explained.
+    list as explained. exit: 0 where the cause is a warning only.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Scenario:
     object: str = ""
     smoke: bool = False
     also: Sequence[str] = ()
+    exit: int = 1
 
     def __str__(self) -> str:
         return self.name
@@ -343,8 +344,16 @@ SCENARIOS = [
         object="Ingress/bad",
     ),
     Scenario(
-        "class-does-not-exist",
-        lambda: examples.alb_ip(ingress={"class_name": "nginx"}),
+        "class-of-another-controller",
+        lambda: [
+            {
+                "apiVersion": "networking.k8s.io/v1",
+                "kind": "IngressClass",
+                "metadata": {"name": "lbdlab-nginx"},
+                "spec": {"controller": "k8s.io/ingress-nginx"},
+            },
+            *examples.alb_ip(ingress={"class_name": "lbdlab-nginx"}),
+        ],
         ["LBD101"],
         settled(3),
         object="Ingress/web",
@@ -412,7 +421,8 @@ SCENARIOS = [
         "stale-target",
         examples.alb_ip,
         ["LBD206"],
-        unhealthy(TIMEOUT, "any", 1),
+        settled(32),
+        exit=0,
         fault=lambda lab, ns: _stale_target(lab, ns),
     ),
     Scenario(

@@ -323,3 +323,20 @@ def test_first_failures_of_a_probe_are_a_start_not_a_fault() -> None:
     assert [d.finding.code for d in report.diagnoses] == ["LBD408"]
     again = World(pods=(young,), health=(), events=(replace(event, count=3),)).report()
     assert [d.finding.code for d in again.diagnoses] == ["LBD404"]
+
+
+def test_lost_node_is_named_though_its_containers_still_look_ready() -> None:
+    lost = conditions(PodScheduled="True", ContainersReady="True", Ready="False")
+    world = World(
+        pods=(pod(1, conditions=lost), pod(2)), nodes=(node(1, conditions=conditions(Ready="Unknown")), node(2))
+    )
+    assert world.codes() == ["LBD409"]
+
+
+def test_first_failed_mount_of_a_new_pod_is_a_start() -> None:
+    waiting = k8s.ContainerStatus("app", state="waiting", reason="ContainerCreating")
+    event = k8s.Event("Pod", "web-abc-1", "shop", type="Warning", reason="FailedMount", message="cache", last=JUST_NOW)
+    young = pod(1, conditions=NOT_READY, statuses=(waiting,), started=JUST_NOW, phase="Pending")
+    assert World(pods=(young,), health=(), events=(event,)).codes() == []
+    old = pod(1, conditions=NOT_READY, statuses=(waiting,), phase="Pending")
+    assert World(pods=(old,), health=(), events=(event,)).codes() == ["LBD401"]
