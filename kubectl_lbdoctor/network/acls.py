@@ -130,9 +130,12 @@ def opening(acl: NetworkAcl, verdict: AclVerdict, cidr: str, protocol: str, port
     return AclRemedy(acl.id, verdict.egress, number, before, protocol_name(protocol), cidr, PortRange.of(ports))
 
 
-def free_number(acl: NetworkAcl, egress: bool, before: int) -> int | None:
-    """An unused number below `before`: a round one, as high as can be. Both families share the numbers."""
-    taken = {e.number for e in acl.entries if e.egress == egress}
+def free_number(acl: NetworkAcl, egress: bool, before: int, reserved: Iterable[int] = ()) -> int | None:
+    """An unused number below `before`: the roundest after the entry that stands there. Both families share the numbers.
+
+    reserved: numbers that other new entries of the same direction will have.
+    """
+    taken = {e.number for e in acl.entries if e.egress == egress}.union(reserved)
     previous = max((n for n in taken if n < before), default=0)
     for step in (100, 10, 5, 1):
         number = (previous // step + 1) * step

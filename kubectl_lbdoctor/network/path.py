@@ -47,6 +47,8 @@ from kubectl_lbdoctor.network.matching import (
 from kubectl_lbdoctor.network.routes import RouteKind, RouteRemedy, RouteVerdict
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, GroupVerdict, Peer
 
+Remedy = GroupRemedy | AclRemedy | RouteRemedy
+
 _BACKEND_TAG = ("elbv2.k8s.aws/resource", "backend-sg")
 """The controller's shared backend group, made to be named as a source (AWS Load Balancer Controller, backend_sg)."""
 
@@ -133,7 +135,7 @@ class Hop:
     owner: str
     code: str
     detail: GroupVerdict | AclVerdict | RouteVerdict | None = None
-    remedy: GroupRemedy | AclRemedy | RouteRemedy | None = None
+    remedy: Remedy | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -219,6 +221,35 @@ def primary_interface(instance_id: str, interfaces: Iterable[NetworkInterface]) 
     """The interface with device index 0, where an instance target is reached."""
     mine = [i for i in interfaces if instance_id and i.instance_id == instance_id]
     return next((i for i in mine if i.device_index == 0), mine[0] if len(mine) == 1 else None)
+
+
+def repairs(verdicts: Iterable[PathVerdict], world: NetworkWorld) -> tuple[Remedy, ...]:
+    """All that has to be added so that these paths open, each thing once, in packet order.
+
+    Entries of one ACL get different numbers, so that all of them can be created (each path's own remedy knows nothing
+    of the others).
+    """
+    found: dict[Remedy, Remedy] = {}
+    for remedy in (hop.remedy for verdict in verdicts for hop in verdict.blocking):
+        if isinstance(remedy, AclRemedy):
+            key = replace(remedy, number=None, before=0)
+            other = found.get(key)
+            found[key] = other if isinstance(other, AclRemedy) and other.before <= remedy.before else remedy
+        elif isinstance(remedy, GroupRemedy):
+            found.setdefault(replace(remedy, choices=()), remedy)
+        elif remedy is not None:
+            found.setdefault(remedy, remedy)
+    known = {acl.id: acl for acl in world.acls or ()}
+    reserved: dict[tuple[str, bool], list[int]] = {}
+    out: list[Remedy] = []
+    for remedy in found.values():
+        if isinstance(remedy, AclRemedy):
+            numbers = reserved.setdefault((remedy.acl_id, remedy.egress), [])
+            number = acls.free_number(known[remedy.acl_id], remedy.egress, remedy.before, numbers)
+            numbers += [number] if number else []
+            remedy = replace(remedy, number=number)
+        out.append(remedy)
+    return tuple(out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,13 +400,13 @@ class _Path:
         answer: Answer,
         owner: str,
         detail: GroupVerdict | AclVerdict | RouteVerdict | None = None,
-        remedy: GroupRemedy | AclRemedy | RouteRemedy | None = None,
+        remedy: Remedy | None = None,
         unknown: tuple[str, ...] = (),
     ) -> Hop:
         return Hop(where, answer, owner, self.codes.of(where), detail, remedy, unknown)
 
 
-def command(remedy: GroupRemedy | AclRemedy | RouteRemedy | None, region: str = "") -> str:
+def command(remedy: Remedy | None, region: str = "") -> str:
     """The command line that adds what is missing; "" where it takes a decision first (a route, a full ACL)."""
     if isinstance(remedy, GroupRemedy):
         return security_groups.command(remedy, region)
