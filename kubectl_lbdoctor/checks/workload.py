@@ -175,7 +175,7 @@ def _recent_restarts(route: Route, pod: Pod, status: ContainerStatus) -> int:
 def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
     for status in pod.statuses:
         spec = next((c for c in pod.containers if c.name == status.name), None)
-        if status.ready or spec is None or (spec.init and not spec.sidecar):
+        if status.ready or status.state != "running" or spec is None or (spec.init and not spec.sidecar):
             continue
         kind, probe = (
             ("startup", spec.startup) if spec.startup and status.started is False else ("readiness", spec.readiness)
@@ -188,7 +188,7 @@ def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
         allowed = probe.initial_delay + probe.period * probe.failure_threshold + STARTING_SECONDS
         # A probe may fail once or twice while the application starts; the kubelet turns it down at the threshold.
         few = complaint is None or complaint.count < probe.failure_threshold
-        if few and status.state == "running" and route.age(status.since) < allowed:
+        if few and route.age(status.since) < allowed:
             continue
         answer = complaint.message if complaint is not None else NO_ANSWER
         answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(
