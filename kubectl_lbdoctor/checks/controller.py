@@ -38,7 +38,7 @@ def _ingress_backend(route: Route) -> tuple[Ingress, str]:
     title="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to Service {service}, which does not exist{nearest}",
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
 )
 def backend_service_missing(route: Route) -> Iterator[Finding]:
