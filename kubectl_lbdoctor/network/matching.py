@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -57,12 +57,9 @@ class PortRange:
 
     def without(self, other: PortRange) -> tuple[PortRange, ...]:
         """What is left of it, in up to two pieces."""
-        pieces = (
-            PortRange(self.first, min(self.last, other.first - 1)),
-            PortRange(max(self.first, other.last + 1), self.last),
-        )
-        left = tuple(piece for piece in pieces if piece.first <= piece.last)
-        return left if self.overlap(other) else (self,)
+        before = PortRange(self.first, min(self.last, other.first - 1))
+        after = PortRange(max(self.first, other.last + 1), self.last)
+        return tuple(piece for piece in (before, after) if piece.first <= piece.last)
 
 
 EPHEMERAL = PortRange(1024, 65535)
@@ -71,11 +68,6 @@ Balancing use ports 1024-65535" (VPC User Guide, Ephemeral ports). A NAT gateway
 
 LINUX_EPHEMERAL = PortRange(32768, 60999)
 """What a Linux kernel uses for its own connections (net.ipv4.ip_local_port_range; up to 61000 in old kernels)."""
-
-
-def common(one: Iterable[PortRange], other: Sequence[PortRange]) -> tuple[PortRange, ...]:
-    """The ports that lie in a range of both."""
-    return tuple(sorted(both for a in one for b in other if (both := a.overlap(b))))
 
 
 def merged(ranges: Iterable[PortRange]) -> tuple[PortRange, ...]:

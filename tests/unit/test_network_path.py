@@ -346,6 +346,23 @@ def test_repairs_of_many_paths_are_few_and_do_not_collide() -> None:
     assert len({(r.egress, r.number) for r in entries}) == 4
 
 
+def test_repairs_go_before_every_entry_that_denies_and_name_a_rule_once() -> None:
+    """One new entry serves two targets that different entries deny; one rule serves targets with different groups."""
+    first = deny(deny(ACL_NODE, False, 60, cidr="10.0.1.5/32"), False, 30, cidr="10.0.1.6/32")
+    world = replace(
+        with_acls(ACL_LB, first),
+        groups={"sg-lb": WORLD.groups["sg-lb"], "sg-1": SecurityGroup("sg-1"), "sg-2": SecurityGroup("sg-2")},
+    )
+    asked = [
+        ask(world, LB, replace(NODE, groups=("sg-1",))),
+        ask(world, replace(LB, address="10.0.1.6"), replace(NODE, groups=("sg-1", "sg-2"))),
+    ]
+    entry, rule = path.repairs(asked, world)
+    assert isinstance(entry, AclRemedy) and (entry.number, entry.before) == (10, 30)
+    assert isinstance(rule, GroupRemedy) and rule.group_id == "sg-1"
+    assert path.repairs(reversed(asked), world)[0] == entry
+
+
 # --- against the naive model ------------------------------------------------------------------------------------------
 
 
