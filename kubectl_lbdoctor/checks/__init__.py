@@ -11,6 +11,7 @@ from kubectl_lbdoctor.checks import policy as policy
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registration as registration
 from kubectl_lbdoctor.checks import resilience as resilience
+from kubectl_lbdoctor.checks import settings as settings
 from kubectl_lbdoctor.checks import targets as targets
 from kubectl_lbdoctor.checks import workload as workload
 from kubectl_lbdoctor.checks.registry import CATALOGUE, Catalogue

@@ -248,7 +248,10 @@ def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw
             {
                 "metadata": _meta(
                     "web",
-                    annotations={"alb.ingress.kubernetes.io/target-type": "ip"},
+                    annotations={
+                        "alb.ingress.kubernetes.io/target-type": "ip",
+                        "alb.ingress.kubernetes.io/healthcheck-path": "/healthz",
+                    },
                     finalizers=["ingress.k8s.aws/resources"],
                 ),
                 "spec": {
@@ -688,6 +691,8 @@ class Cloud:
     def wrong_path(self) -> None:
         """The load balancer checks "/", which the application answers with 404."""
         self.aws.check_path("/")
+        annotations = self.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"]
+        annotations.pop("alb.ingress.kubernetes.io/healthcheck-path", None)
         for target in self.aws.health:
             target.state, target.reason = "unhealthy", "Target.ResponseCodeMismatch"
             target.description = "Health checks failed with these codes: [404]"

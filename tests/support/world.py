@@ -308,6 +308,8 @@ class World:
     cluster: Mapping[str, Fact[Any]] = field(default_factory=dict)
     aws: Mapping[str, Any] = field(default_factory=dict)
     subject: ObjectRef = ObjectRef("Ingress", NS, "web")
+    asks: bool = True
+    """Give Ingress or Service the annotations that ask for the check settings of `group`, where they are silent."""
 
     def with_service(self, **values: Any) -> World:
         return replace(self, service=replace(self.service, **values))
@@ -381,7 +383,33 @@ class World:
             networking=(),
         )
 
+    def asking(self) -> World:
+        """The same with annotations that ask for the check settings which the target group has."""
+        check, nlb = self.group.health_check, self.subject.kind == "Service"
+        if self.subject.kind == "TargetGroupBinding":
+            return replace(self, asks=False)
+        prefix = "service.beta.kubernetes.io/aws-load-balancer-" if nlb else "alb.ingress.kubernetes.io/"
+        seconds, count = ("", "") if nlb else ("-seconds", "-count")
+        head = "healthcheck-" if nlb else ""
+        asked = {f"healthcheck-interval{seconds}": check.interval, f"healthcheck-timeout{seconds}": check.timeout}
+        asked |= {f"{head}healthy-threshold{count}": check.healthy_threshold}
+        asked |= {f"{head}unhealthy-threshold{count}": check.unhealthy_threshold}
+        texts = {name: str(value) for name, value in asked.items() if value} | {"healthcheck-protocol": check.protocol}
+        if check.protocol in ("HTTP", "HTTPS"):
+            texts |= {"healthcheck-path": check.path, f"{head}success-codes": check.matcher}
+        if all(t.state == "healthy" for t in self.health):
+            texts["healthcheck-port"] = check.port
+        own = self.service.meta if nlb else self.ingress.meta
+        theirs = {} if nlb else self.service.meta.annotations
+        added = {prefix + name: text for name, text in texts.items() if text and prefix + name not in theirs}
+        made = replace(own, annotations={**added, **own.annotations})
+        if nlb:
+            return replace(self.with_service(meta=made), asks=False)
+        return replace(self, ingress=replace(self.ingress, meta=made), asks=False)
+
     def build(self) -> Snapshot:
+        if self.asks:
+            return self.asking().build()
         namespace = {
             "ingresses": Fact.known(reads.INGRESSES, (self.ingress,)),
             "services": Fact.known(reads.SERVICES, (self.service, *self.extra_services)),

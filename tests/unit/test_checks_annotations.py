@@ -44,7 +44,11 @@ def finding(world: World, code: str) -> Finding:
     return next(d.finding for d in world.report().diagnoses if d.finding.code == code)
 
 
-UNKNOWN_KEY = on_ingress(health_check_path="/healthz")
+NO_PATH = replace(
+    World().with_group(health_check=replace(World().group.health_check, path="/")),
+    asks=False,
+)
+UNKNOWN_KEY = on_ingress(NO_PATH, health_check_path="/healthz")
 BAD_VALUE = on_ingress(healthcheck_protocol="http")
 TIMING = on_ingress(healthcheck_interval_seconds="5")
 USELESS = on_ingress(World(), certificate_arn="arn:aws:acm:x:1:certificate/y", listen_ports='[{"HTTP": 80}]')
@@ -349,5 +353,4 @@ def test_nobody_owning_a_service_is_told_once() -> None:
 
 def test_wrong_path_beside_a_mistyped_key() -> None:
     world = replace(UNKNOWN_KEY, health=(mismatch(1, "404"), mismatch(2, "404")))
-    world = world.with_group(health_check=replace(world.group.health_check, path="/"))
     assert world.codes() == ["LBD301", "LBD110"]
