@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl
 from kubectl_lbdoctor.checks.registration import target_port_patch
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
@@ -37,6 +37,7 @@ _ANSWER_READS = (
     reads.LOAD_BALANCERS,
     reads.TARGET_GROUPS,
     reads.TARGET_HEALTH,
+    reads.CONTROLLER,
 )
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
@@ -171,8 +172,22 @@ def _class_of(code: str) -> str:
 def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Finding:
     """The finding that all answers have in common; a path that answers makes the repair exact."""
     better = answer.better_path
-    commands = (annotate(answer.owner.ref, answer.owner.key, better),) if better else ()
+    commands: tuple[str, ...] = (annotate(answer.owner.ref, answer.owner.key, better),) if better else ()
     matcher = answer.group.health_check.matcher
+    advice = (
+        ""
+        if better
+        else f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {matcher}>, "
+        f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}"
+    )
+    asked = bool(better) and _annotated(route, answer.owner) == better
+    if asked:
+        # The annotation is right and the target group is not (LBD311): to set it once more would change nothing.
+        advice = f"{answer.owner.key} asks for {better} already and was not applied: the controller has to reconcile it"
+        commands = tuple(
+            kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
+            for w in (route.cluster.controllers.peek() or ())[:1]
+        )
     return Finding(
         code,
         answer.owner.ref,
@@ -187,13 +202,16 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
         targets=tuple(t.key for t in answer.targets),
         confirm=(describe_target_health(answer.group.arn, route.context.region),),
         commands=commands,
-        fix_automatic=bool(better),
-        advice=""
-        if better
-        else f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {matcher}>, "
-        f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}",
+        fix_automatic=bool(better) and not asked,
+        advice=advice,
         rules_out=_RULES_OUT,
     )
+
+
+def _annotated(route: Route, owner: SettingOwner) -> str:
+    """What the annotation says now, "" without one."""
+    item = route.ingress.peek() if owner.ref.kind == "Ingress" else route.service.peek()
+    return item.meta.annotations.get(owner.key, "") if item is not None else ""
 
 
 @check(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubectl_lbdoctor.checks.healthcheck import checked_pod_port, readiness_of
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Hypothesis
 from kubectl_lbdoctor.model.route import Route
@@ -83,17 +84,43 @@ _KUBE_PROXY = Hypothesis(
 
 def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
     """Hypotheses for targets that fail for reasons which no check has explained."""
+    failing = tuple(failing)
     reasons = {target.reason for target in failing}
     instance = route.target_type == "instance"
+    group = route.target_group.peek()
+    http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
+    probed = _paths_that_answer(route, failing)
     filters = [_GROUPS, *([_SECOND_HOP, _KUBE_PROXY] if instance else []), _ACL, _EGRESS, _POLICY]
-    refused = [_LISTEN, _LOOPBACK, _PROTOCOL, *([_KUBE_PROXY] if instance else [])]
+    refused = [*([_PROTOCOL] if http else []), *([_KUBE_PROXY] if instance else [])]
+    # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
+    refused = [*refused, _LISTEN, _LOOPBACK] if probed is not None else [_LISTEN, _LOOPBACK, *refused]
+    slow = [_SLOW] if http else []
     found: list[Hypothesis] = []
     if "Target.Timeout" in reasons:
-        found += [*filters, _SLOW]
-    if "Target.FailedHealthChecks" in reasons:
-        found += refused if route.is_alb else [*refused, *filters, _SLOW]
+        found += [*filters, *slow]
+    if "Target.FailedHealthChecks" in reasons and route.is_alb:
+        found += refused
+    elif "Target.FailedHealthChecks" in reasons:
+        # A Network Load Balancer that checks by HTTP does not tell a wrong answer from none.
+        path = [_PATH] if http and group is not None else []
+        if group is not None and probed is not None and group.health_check.path in probed:
+            found += [*filters, *refused, *path, *slow]
+        else:
+            found += [*path, *refused, *filters, *slow]
     if "Target.ResponseCodeMismatch" in reasons:
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
     if "Target.NotInUse" in reasons:
         found += [_ZONE, _UNUSED]
     return tuple(dict.fromkeys(found))
+
+
+def _paths_that_answer(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:
+    """Paths on which the kubelet gets a success on the checked port; None when nothing shows that it is served."""
+    port = checked_pod_port(route, failing[0]) if failing and route.slices.is_known else None
+    if port is None or not (route.facts.pods.is_known and route.service.is_known):
+        return None
+    ready = [pod for pod in route.matching_pods() if pod.containers_ready]
+    probes = [readiness_of(pod, port) for pod in ready]
+    if not ready or any(probe is None for probe in probes):
+        return None
+    return frozenset(probe.path or "/" for probe in probes if probe is not None)
