@@ -155,6 +155,8 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
         return cause.finding.severity is None or cause.severity.order <= effect.severity.order
     # Any error explains a symptom, unless the symptom is declared to be the cause of that error.
     generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
+    if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
+        return False  # What is worth knowing only where no cause is proven.
     return generic and cause.spec.code not in effect.spec.explains
 
 
