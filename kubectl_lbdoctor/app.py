@@ -20,7 +20,8 @@ from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.report import build, needed_reads
 
 # A diagnosis is about a second of work; an AWS endpoint that does not answer must not hold it up for minutes.
-AWS_READ_TIMEOUT = 10.0
+AWS_READ_TIMEOUT = 5.0
+AWS_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,12 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
         snapshot = _chosen(bundle.load(Path(options.from_file)), wanted, options.namespace)
     else:
         snapshot = _collect(options, env, wanted)
-    if options.save:
-        bundle.save(snapshot, Path(options.save))
     joined = routes(snapshot)
     report = build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
     env.progress("")
     env.out(render(report, options, env))
     if options.save:
+        bundle.save(snapshot, Path(options.save))
         env.note(f"bundle saved: {options.save}")
     if options.verbose:
         from kubectl_lbdoctor.render.text import clean
@@ -120,7 +120,7 @@ def _collect(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
         chosen = AwsOptions(options.profile, options.region, options.no_aws)
         session = open_session(chosen, context.aws, node_region, env.variables)
         timeout = min(AWS_READ_TIMEOUT, context.request_timeout or AWS_READ_TIMEOUT)
-        reader = AwsReader(session, read_timeout=timeout)
+        reader = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS)
         reader.prepare("elbv2")
         opened.append(reader)
         return cast(Aws, reader)

@@ -76,13 +76,19 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
             if entry is None:
                 entry = found[key] = _Merged(catalogue[finding.code], finding)
             else:
+                # The surer and more severe of them speaks for both, whichever came first.
                 entry.finding = replace(
-                    entry.finding,
+                    min(entry.finding, finding, key=_weight),
                     evidence=_union(entry.finding.evidence, finding.evidence),
                     targets=_union(entry.finding.targets, finding.targets),
                 )
             entry.routes.add(result.route)
     return list(found.values())
+
+
+def _weight(finding: Finding) -> tuple[int, int]:
+    severity = finding.severity.order if finding.severity is not None else -1
+    return severity, finding.confidence.order
 
 
 def _union(left: tuple, right: tuple) -> tuple:  # type: ignore[type-arg]

@@ -143,7 +143,8 @@ class Collector:
         }
         cluster = self._cluster(pool, plan)
         controller = pool.submit(self._controller, plan)
-        aws_reader, aws_reason = self._aws(plan, cluster.get("nodes"))
+        bindings = [futures["bindings"] for futures in spaces.values() if "bindings" in futures]
+        aws_reader, aws_reason = self._aws(plan, cluster.get("nodes"), bindings)
         snapshot = Snapshot(
             taken_at=plan.taken_at,
             context=plan.context,
@@ -421,7 +422,12 @@ class Collector:
 
     # ---- AWS
 
-    def _aws(self, plan: Plan, nodes: Future[Fact[tuple[k8s.Node, ...]]] | None) -> tuple[Aws | None, str]:
+    def _aws(
+        self,
+        plan: Plan,
+        nodes: Future[Fact[tuple[k8s.Node, ...]]] | None,
+        bindings: list[Future[Fact[tuple[k8s.TargetGroupBinding, ...]]]],
+    ) -> tuple[Aws | None, str]:
         """The reader, or the reason why AWS is not asked."""
         if not any(reads.is_aws(read) for read in plan.reads):
             return None, "no check needs AWS"
@@ -429,6 +435,10 @@ class Collector:
         def node_region() -> str | None:
             listed = nodes.result().peek() if nodes is not None else None
             regions = {n.meta.labels.get("topology.kubernetes.io/region", "") for n in listed or ()} - {""}
+            if not regions:
+                # Nodes may be denied; a target group's ARN names its region as well.
+                found = [b.target_group_arn.split(":") for f in bindings for b in f.result().peek() or ()]
+                regions = {parts[3] for parts in found if len(parts) > 5} - {""}
             return sorted(regions)[0] if regions else None
 
         try:
@@ -443,7 +453,7 @@ class Collector:
         arns = list(dict.fromkeys(arn for route in joined for arn in _group_arns(route)))
         hosts = list(dict.fromkeys(host for route in joined for host in _hosts(route)))
         if reader is None:
-            return _nothing_asked(arns, hosts, reason), NetworkFacts()
+            return _nothing_asked(arns, hosts, reason), _no_network(reason)
         elb = _Elb(reader, plan.reads)
         network = NetworkReader(reader, attempt, pool) if reads.NETWORK_INTERFACES in plan.reads else None
         interfaces = network.start_interfaces(*_places(joined)) if network is not None else []
@@ -681,6 +691,18 @@ def _nothing_asked(arns: list[str], hosts: list[str], reason: str) -> AwsFacts:
         target_groups={arn: Fact.not_asked(reads.TARGET_GROUPS, reason, arn) for arn in arns},
         target_health={arn: Fact.not_asked(reads.TARGET_HEALTH, reason, arn) for arn in arns},
         reason=reason,
+    )
+
+
+def _no_network(reason: str) -> NetworkFacts:
+    """EC2 was not asked: for the same reason as the rest of AWS."""
+    return NetworkFacts(
+        interfaces=Fact.not_asked(reads.NETWORK_INTERFACES, reason, "ec2"),
+        security_groups=Fact.not_asked(reads.SECURITY_GROUPS, reason, "ec2"),
+        subnets=Fact.not_asked(reads.SUBNETS, reason, "ec2"),
+        acls=Fact.not_asked(reads.NETWORK_ACLS, reason, "ec2"),
+        route_tables=Fact.not_asked(reads.ROUTE_TABLES, reason, "ec2"),
+        prefix_lists=Fact.not_asked(reads.PREFIX_LISTS, reason, "ec2"),
     )
 
 

@@ -33,6 +33,8 @@ def render(report: Report, view: View) -> str:
         blocks += [_subject(subject, view)]
         if subject.target_groups:
             blocks.append(_target_groups(subject, view))
+        if subject.backends_without_group:
+            blocks.append(clean(f"without a target group: {', '.join(subject.backends_without_group)}"))
         targets = _targets(subject, view)
         if targets:
             blocks.append(targets)
@@ -109,9 +111,9 @@ def _target_groups(subject: SubjectView, view: View) -> str:
     columns = [
         Column("TARGET GROUP"),
         Column("BACKEND", 60),
-        Column("TARGETS", 50),
+        Column("TARGETS", 35),
         Column("HEALTHY"),
-        Column("CHECK", 40),
+        Column("CHECK", 70),
         Column("TIMEOUT", wide=True),
         Column("ARN", wide=True),
     ]
@@ -185,9 +187,12 @@ def _states(rows: list[list[str]]) -> str:
     return ", ".join(f"{states.count(s)} {s}" for s in _STATE_ORDER if s in states)
 
 
-def _state_order(target: TargetView) -> tuple[int, str, str, int]:
+def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
+    """Failing ones first, then by zone and address (by number: 10.0.2.1 before 10.0.10.1)."""
     order = _STATE_ORDER.index(target.state) if target.state in _STATE_ORDER else 0
-    return order, target.zone, target.id, target.port
+    parts = target.id.split(".")
+    address = [int(part) for part in parts] if len(parts) == 4 and all(p.isdigit() for p in parts) else []
+    return order, target.zone, address, target.id, target.port
 
 
 def _reason(target: TargetView) -> str:

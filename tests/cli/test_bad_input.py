@@ -169,7 +169,7 @@ def test_aws_fails_an_action(cloud: Cloud, tmp_path: Path, read: str, kind: str)
 def test_aws_answers_an_action_too_late(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
-    monkeypatch.setitem(AwsReader.__init__.__kwdefaults__, "max_attempts", 1)
+    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
     cloud.aws.faults[read.partition(":")[2]] = "slow"
     result, table = diagnose(cloud, tmp_path, "--request-timeout", "400ms")
     never_healthy(result, table)
