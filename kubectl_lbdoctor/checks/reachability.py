@@ -241,7 +241,9 @@ def _finding(route: Route, code: str, owner: str, entries: list[Blocked]) -> Fin
     else:
         ref = ObjectRef("RouteTable", "", owner)
         params["what"] = f"no usable route for {way}"
-    commands = tuple(dict.fromkeys(c for e in entries if (c := path.command(e.hop.remedy, route.context.region))))
+    every_hop = path.PathVerdict(Answer.DENIED, tuple(e.hop for e in entries), ())
+    repairs = path.repairs([every_hop], world(route))
+    commands = tuple(c for repair in repairs if (c := path.command(repair, route.context.region)))
     return Finding(
         code,
         ref,

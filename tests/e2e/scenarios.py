@@ -286,23 +286,67 @@ SCENARIOS = [
     Scenario(
         "security-group-rule-revoked",
         examples.alb_ip,
-        ["LBD501", "LBD005"],
+        ["LBD501"],
         unhealthy(TIMEOUT),
         fault=lambda lab, ns: faults.controller_rules_revoked(lab),
     ),
     Scenario(
         "acl-return-denied",
         examples.alb_ip,
-        ["LBD508", "LBD005"],
+        ["LBD508"],
         unhealthy(TIMEOUT),
         fault=lambda lab, ns: faults.ephemeral_return_denied(lab),
     ),
     Scenario(
         "nodes-do-not-admit-each-other",
         lambda: examples.alb_instance(app={"replicas": 1}),
-        ["LBD502", "LBD005"],
+        ["LBD502"],
         unhealthy(TIMEOUT, "any", 1),
         fault=lambda lab, ns: faults.nodes_do_not_admit_each_other(lab),
+    ),
+    Scenario(
+        "security-group-rule-revoked-nlb",
+        examples.nlb_instance,
+        ["LBD501"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        fault=lambda lab, ns: faults.controller_rules_revoked(lab),
+    ),
+    Scenario(
+        "acl-request-denied-in-one-zone",
+        examples.alb_ip,
+        ["LBD507"],
+        unhealthy(TIMEOUT, "any", 1),
+        fault=lambda lab, ns: faults.acl_denies(lab, "private-a", False, (8080, 8080), "10.0.96.0/20"),
+    ),
+    Scenario(
+        "balancer-egress-revoked",
+        examples.alb_ip,
+        ["LBD503"],
+        unhealthy(TIMEOUT),
+        fault=lambda lab, ns: _egress_revoked(lab, ns),
+    ),
+    Scenario(
+        "kube-proxy-missing-on-a-node",
+        examples.alb_instance,
+        ["LBD516"],
+        unhealthy(REFUSED, "any", 1),
+        fault=lambda lab, ns: faults.kube_proxy_missing(lab, "node2"),
+    ),
+    Scenario(
+        "kube-proxy-rules-lost-on-a-node",
+        examples.alb_instance,
+        ["LBD517"],
+        unhealthy(REFUSED, "any", 1),
+        fault=lambda lab, ns: faults.kube_proxy_rules_lost(lab, "node2"),
+    ),
+    Scenario(
+        "clients-not-admitted",
+        examples.alb_ip,
+        ["LBD504"],
+        settled(1),
+        fault=lambda lab, ns: _clients_revoked(lab, ns),
+        exit=0,
     ),
     Scenario(
         "register-denied",
@@ -476,6 +520,39 @@ def _denied_while_scaling(lab: Lab, ns: str) -> Iterator[None]:
         lab.kubectl("scale", "deployment/web", "-n", ns, "--replicas=3")
         yield
         lab.kubectl("scale", "deployment/web", "-n", ns, "--replicas=2")
+
+
+def _balancer_groups(lab: Lab, ns: str) -> list[str]:
+    arn = lab.load_balancer_arn("ingress", "web", ns)
+    found: list[str] = lab.aws("elbv2").describe_load_balancers(LoadBalancerArns=[arn])["LoadBalancers"][0][
+        "SecurityGroups"
+    ]
+    return found
+
+
+@contextmanager
+def _egress_revoked(lab: Lab, ns: str) -> Iterator[None]:
+    """All outbound rules of the load balancer's groups; the shared one is put back."""
+    ec2, undo = lab.aws("ec2"), []
+    for group in ec2.describe_security_groups(GroupIds=_balancer_groups(lab, ns))["SecurityGroups"]:
+        if group["IpPermissionsEgress"]:
+            ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
+            undo.append(group)
+    try:
+        yield
+    finally:
+        for group in undo:
+            ec2.authorize_security_group_egress(GroupId=group["GroupId"], IpPermissions=group["IpPermissionsEgress"])
+
+
+@contextmanager
+def _clients_revoked(lab: Lab, ns: str) -> Iterator[None]:
+    """The inbound rules of the load balancer's own groups."""
+    ec2 = lab.aws("ec2")
+    for group in ec2.describe_security_groups(GroupIds=_balancer_groups(lab, ns))["SecurityGroups"]:
+        if group["IpPermissions"]:
+            ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=group["IpPermissions"])
+    yield
 
 
 @contextmanager
