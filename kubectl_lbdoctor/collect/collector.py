@@ -27,7 +27,7 @@ from kubectl_lbdoctor.errors import (
     ReadFailed,
     Unreachable,
 )
-from kubectl_lbdoctor.knowledge.controller_logs import significant
+from kubectl_lbdoctor.knowledge.controller_logs import concerning, significant
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -159,6 +159,11 @@ class Collector:
         grouped = self._group_ingresses(pool, plan, snapshot)
         facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
         cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
+        words = {word for route in routes(snapshot) for word in (route.namespace, route.group)}
+        logs = {
+            pod: log.map(lambda text: concerning(text, words)) for pod, log in cluster_facts.controller_logs.items()
+        }
+        cluster_facts = replace(cluster_facts, controller_logs=logs)
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
         return replace(snapshot, context=_completed(snapshot))
 

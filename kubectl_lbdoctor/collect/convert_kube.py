@@ -419,7 +419,6 @@ def webhooks(raw: Raw) -> tuple[k8s.WebhookConfiguration, ...]:
                 service_name=_text(target, "name"),
                 service_port=_int(target, "port", 443),
                 failure_policy=_text(hook, "failurePolicy"),
-                ca_bundle=_text(client, "caBundle"),
             )
         )
     return tuple(found)

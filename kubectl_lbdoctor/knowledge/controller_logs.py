@@ -154,6 +154,20 @@ def significant(log: str) -> str:
     return "\n".join(kept)
 
 
+_NAMED = re.compile(r'"(?:name|tgb|TargetGroupBinding|ingressGroup|service|ingress|model|object)":')
+
+
+def concerning(log: str, words: Iterable[str]) -> str:
+    """The lines that mention one of the words (namespaces, group names), and those that name no object at all.
+
+    What the controller says about other objects is of no use to a diagnosis and nobody's business in a bundle.
+    """
+    wanted = [word for word in words if word]
+    return "\n".join(
+        line for line in log.splitlines() if not _NAMED.search(line) or any(word in line for word in wanted)
+    )
+
+
 class _Reader:
     """Walks the log once and keeps, per object and error, the last state."""
 

@@ -404,4 +404,3 @@ class WebhookConfiguration:
     service_name: str = ""
     service_port: int = 443
     failure_policy: str = ""
-    ca_bundle: str = ""

@@ -1402,3 +1402,15 @@ def test_significant_lines_decode_like_the_whole_log() -> None:
     assert len(short) < 1000 and "creating targetGroup" not in short
     assert relevant_errors(short.splitlines()) == relevant_errors(log.splitlines())
     assert relevant_errors(short.splitlines())[0].superseded
+
+
+def test_lines_about_other_objects_are_dropped() -> None:
+    from kubectl_lbdoctor.knowledge.controller_logs import concerning
+
+    lines = [
+        '{"level":"error","msg":"Reconciler error","namespace":"shop","name":"web","error":"x"}',
+        '{"level":"error","msg":"Reconciler error","namespace":"other","name":"api","error":"x"}',
+        '{"level":"error","logger":"setup","msg":"unable to initialize AWS cloud","error":"no region"}',
+        '{"level":"error","msg":"Reconciler error","namespace":"","name":"team","error":"x"}',
+    ]
+    assert concerning("\n".join(lines), ["shop", "team", ""]).splitlines() == [lines[0], lines[2], lines[3]]
