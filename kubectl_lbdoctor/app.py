@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,35 +16,12 @@ from kubectl_lbdoctor.model.finding import ObjectRef, Severity
 from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.report import build, needed_reads
 
 # A diagnosis is about a second of work; an AWS endpoint that does not answer must not hold it up for minutes.
 AWS_READ_TIMEOUT = 5.0
 AWS_ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Everything that the command line says. Empty strings mean "as kubectl (or boto3) would choose"."""
-
-    kubeconfig: str = ""
-    context: str = ""
-    cluster: str = ""
-    user: str = ""
-    server: str = ""
-    namespace: str = ""
-    as_user: str = ""
-    as_groups: tuple[str, ...] = ()
-    request_timeout: str = ""
-    insecure_skip_tls_verify: bool = False
-    profile: str = ""
-    region: str = ""
-    no_aws: bool = False
-    output: str = "table"
-    fail_on: str = "error"
-    save: str = ""
-    from_file: str = ""
-    verbose: bool = False
 
 
 def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], ...]) -> ExitStatus:

@@ -13,9 +13,9 @@ from typing import Any
 import click
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.app import Options
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
+from kubectl_lbdoctor.options import Options
 
 PROGRAM = "kubectl lbdoctor"
 
