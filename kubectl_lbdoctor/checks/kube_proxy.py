@@ -77,8 +77,8 @@ def _confirm(node: Node) -> tuple[str, ...]:
     fix="kube-proxy",
 )
 def kube_proxy_missing(route: Route) -> Iterator[Finding]:
-    """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check is
-    refused.
+    """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
+    is refused.
 
     Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: what keeps the pod from
     the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
@@ -103,9 +103,7 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
             targets=tuple(target.key for target, _ in hit),
             confirm=_confirm(hit[0][1]),
             commands=(RESTART,) if wanted else (),
-            advice=""
-            if wanted
-            else "see why the DaemonSet leaves the node out: kubectl describe ds kube-proxy -n kube-system",
+            advice="" if wanted else "see why it leaves the node out: kubectl describe ds kube-proxy -n kube-system",
         )
 
 
@@ -113,14 +111,14 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
     "LBD517",
     title="the NodePort answers on every node",
     severity=Severity.ERROR,
-    message="the NodePort does not answer on node {nodes}, while other nodes answer: kube-proxy's rules are stale there",
+    message="the NodePort does not answer on node {nodes}, while others do: kube-proxy's rules are stale there",
     reads=(*_READS, *_PATH_READS),
     explains=("LBD607",),
     fix="kube-proxy",
 )
 def node_port_refused(route: Route) -> Iterator[Finding]:
-    """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer: its
-    rules are missing or stale. A kube-proxy that hangs stays so until it is restarted.
+    """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer:
+    its rules are missing or stale. A kube-proxy that hangs stays so until it is restarted.
 
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.

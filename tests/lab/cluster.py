@@ -33,10 +33,7 @@ _USERS = {
     "admin": ("kubernetes-admin", "system:masters"),
     "kube-controller-manager": ("system:kube-controller-manager", ""),
     "kube-scheduler": ("system:kube-scheduler", ""),
-    **{
-        node.name: (f"system:node:{node.name}", "system:nodes")
-        for node in (*topology.NODES, topology.EXTRA_NODE)
-    },
+    **{node.name: (f"system:node:{node.name}", "system:nodes") for node in (*topology.NODES, topology.EXTRA_NODE)},
 }
 
 

@@ -1388,12 +1388,12 @@ def test_normalise_drops_what_differs_at_each_attempt() -> None:
 def test_significant_lines_decode_like_the_whole_log() -> None:
     from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors, significant
 
-    model = r'{\"id\":\"shop/web\",\"resources\":{}}' + "x" * 5000
+    model = r"{\"id\":\"shop/web\",\"resources\":{}}" + "x" * 5000
     log = "\n".join(
         (
             '{"level":"info","ts":"2026-11-23T10:00:00Z","msg":"creating targetGroup"}',
             '{"level":"error","ts":"2026-11-23T10:00:01Z","msg":"Reconciler error","controller":"ingress",'
-            '"namespace":"shop","name":"web","error":"ingress: shop/web: prefix path shouldn\'t contain wildcards: /*"}',
+            '"namespace":"shop","name":"web","error":"ingress: shop/web: multiple ingress defined default backend"}',
             '{"level":"info","ts":"2026-11-23T10:00:02Z","logger":"controllers.ingress",'
             f'"msg":"successfully built model","model":"{model}"}}',
         )
