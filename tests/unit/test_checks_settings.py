@@ -13,7 +13,6 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding, ObjectRef
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import (
-    ALB_ARN,
     JUST_NOW,
     LONG_AGO,
     NS,
@@ -325,6 +324,3 @@ def test_explained_failure_leaves_the_path_alone() -> None:
         world, pods=(pod(1),), health=(instance_target(1), instance_target(2, "unhealthy", "Target.Timeout"))
     )
     assert informed(world) == ["LBD602"]
-
-
-assert ALB_ARN

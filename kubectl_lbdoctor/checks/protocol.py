@@ -1,0 +1,590 @@
+"""LBD3xx: the check's protocol version, time and port against what the pods show that they serve.
+
+A readiness probe that succeeds is the best witness: the kubelet asks the pod's own address, as the load balancer does.
+A Network Load Balancer reports Target.FailedHealthChecks for every failure, filters included, so that what is found
+here is only likely there, unless objects alone prove it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl
+from kubectl_lbdoctor.checks.healthcheck import (
+    MISMATCH,
+    NLB_PREFIX,
+    REFUSED,
+    TIMEOUT,
+    SettingOwner,
+    checked_pod_port,
+    setting_owner,
+)
+from kubectl_lbdoctor.checks.policy import without_local_endpoint
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.workload import describe_probe
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
+from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
+from kubectl_lbdoctor.model.route import Route
+
+_READS = (
+    reads.INGRESSES,
+    reads.SERVICES,
+    reads.PODS,
+    reads.ENDPOINT_SLICES,
+    reads.BINDINGS,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+)
+_HTTP = ("HTTP", "HTTPS")
+_DATAGRAMS = ("UDP", "QUIC", "TCP_UDP", "TCP_QUIC")
+# Ports of every node that belong to no Service: kubelet and kube-proxy.
+_NODE_PORTS = frozenset({10248, 10249, 10250, 10255, 10256})
+_PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """A readiness probe that succeeds now, and the port that it asks."""
+
+    pod: Pod
+    probe: Probe
+    port: int
+
+
+def _probed(pods: Iterable[Pod]) -> list[_Probed]:
+    """The network probes of pods whose containers are all ready."""
+    found = []
+    for pod in pods:
+        for container in pod.serving_containers() if pod.containers_ready else ():
+            probe = container.readiness
+            if probe is None or probe.kind not in ("httpGet", "tcpSocket", "grpc"):
+                continue
+            number = int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
+            if number is not None:
+                found.append(_Probed(pod, probe, number))
+    return found
+
+
+def _group(route: Route) -> TargetGroup:
+    group = route.target_group.need()
+    if group is None or route.service.need() is None:
+        raise NotApplicable("no target group of a Service")
+    return group
+
+
+def _health_evidence(route: Route, failing: list[TargetHealth]) -> Evidence:
+    said = failing[0].description if failing[0].reason == MISMATCH else failing[0].reason
+    return Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {said}")
+
+
+def _probe_evidence(probed: list[_Probed]) -> Evidence:
+    return Evidence("pods", f"readinessProbe {describe_probe(probed[0].probe)} succeeds in {len(probed)}")
+
+
+def _keys(failing: list[TargetHealth]) -> tuple[str, ...]:
+    return tuple(t.key for t in failing)
+
+
+# --- LBD306: protocol version -----------------------------------------------------------------------------------------
+
+_SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
+
+
+@check(
+    "LBD306",
+    title="the check speaks the protocol version of the application",
+    severity=Severity.ERROR,
+    message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
+    reads=(*_READS, reads.LISTENERS),
+    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
+)
+def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
+    """The target group's protocol version is not the application's. The check uses the version too: a target group with
+    HTTP2 or GRPC sends HTTP/2 without negotiation, which an HTTP/1.1 server refuses; one with HTTP1 or HTTP2 gets no
+    HTTP answer that it can use from a gRPC server. A Network Load Balancer checks by HTTP/1.1.
+
+    The readiness probe of the same port, or the port's appProtocol, says what the application speaks.
+
+    Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: the
+    backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
+    """
+    group = _group(route)
+    failing = list(route.unhealthy(REFUSED, MISMATCH))
+    speaks = _spoken(group)
+    port = checked_pod_port(route, failing[0]) if failing and speaks else None
+    if port is None:
+        return
+    probed = [p for p in _probed(route.matching_pods()) if p.port == port]
+    service_port = route.service_port.need()
+    own = route.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
+    serves, proven = _served(probed, None if own else service_port)
+    answered = any(t.reason == MISMATCH for t in failing)
+    if not serves or not _unfit(speaks, serves, failing, answered):
+        return
+    certain = route.is_alb and proven and (not answered or serves == "GRPC")
+    owner = setting_owner(route, "backend-protocol-version" if route.is_alb else "healthcheck-protocol")
+    secure = any(listener.protocol == "HTTPS" for listener in route.listeners.peek() or ())
+    told = service_port.app_protocol if service_port is not None else ""
+    yield Finding(
+        "LBD306",
+        owner.ref,
+        params={"speaks": _SAID[speaks], "serves": _SAID[serves], "port": str(port)},
+        evidence=(
+            _health_evidence(route, failing),
+            Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
+            _probe_evidence(probed) if proven else Evidence(str(route.service_ref), f"appProtocol {told}"),
+        ),
+        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
+        targets=_keys(failing),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=(annotate(owner.ref, owner.key, serves if route.is_alb else "tcp"),),
+        fix_automatic=certain and (serves != "GRPC" or secure),
+        advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes" if serves == "GRPC" else "",
+        rules_out="filters on the way: the connection was answered" if route.is_alb else "",
+    )
+
+
+def _asked(group: TargetGroup) -> str:
+    return f"{group.health_check.protocol} {group.health_check.path}".rstrip()
+
+
+def _spoken(group: TargetGroup) -> str:
+    """The HTTP version of the check; "" for one that is not HTTP or is encrypted, where versions are negotiated."""
+    if group.health_check.protocol != "HTTP":
+        return ""
+    return group.protocol_version or "HTTP1"
+
+
+def _served(probed: list[_Probed], port: ServicePort | None) -> tuple[str, bool]:
+    """What the application speaks ("" when nothing says it), and whether a probe shows it."""
+    kinds = {p.probe.kind for p in probed}
+    if kinds == {"grpc"}:
+        return "GRPC", True
+    if kinds == {"httpGet"} and all(p.probe.scheme == "HTTP" for p in probed):
+        return "HTTP1", True
+    told = port.app_protocol.lower() if port is not None else ""
+    if "httpGet" in kinds or "grpc" in kinds:
+        return "", False
+    return {"grpc": "GRPC", "kubernetes.io/h2c": "HTTP2", "http": "HTTP1"}.get(told, ""), False
+
+
+def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool) -> bool:
+    """Whether such a check must fail in the way that is seen."""
+    if serves == "HTTP1" and speaks == "GRPC":
+        # gRPC codes that a server which knows no gRPC is given, such as 2 (unknown) or 13 (internal).
+        codes = {code for t in failing for code in t.codes}
+        return not answered or all(code.isdigit() and int(code) < 100 for code in codes)
+    if serves == "HTTP1":
+        return speaks == "HTTP2" and not answered
+    if serves == "GRPC":
+        return speaks == "HTTP2" or (speaks == "HTTP1" and not answered)
+    return serves == "HTTP2" and speaks == "HTTP1" and not answered
+
+
+# --- LBD309: time -----------------------------------------------------------------------------------------------------
+
+
+@check(
+    "LBD309",
+    title="the application answers within the check's timeout",
+    severity=Severity.ERROR,
+    message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
+    reads=(*_READS, reads.EVENTS),
+    fix="healthcheck-timeout",
+)
+def answer_is_too_slow(route: Route) -> Iterator[Finding]:
+    """Targets time out, and the readiness probe, which asks the same path on the same port and has more time, succeeds;
+    or the kubelet itself has seen that path time out. A filter on the way looks the same to the load balancer, so this
+    is likely and not certain.
+
+    Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: a cheaper check path, or a longer
+    timeout, which must stay below the interval.
+    """
+    group = _group(route)
+    asked = group.health_check
+    failing = list(route.unhealthy(TIMEOUT))
+    port = checked_pod_port(route, failing[0]) if failing and asked.protocol in _HTTP else None
+    if port is None:
+        return
+    same = [
+        p
+        for p in _probed(route.matching_pods())
+        if p.port == port and p.probe.kind == "httpGet" and (p.probe.path or "/") == asked.path
+    ]
+    patient = [p for p in same if p.probe.timeout > asked.timeout]
+    late = _late(route, same)
+    slow = {p.pod.meta.name for p in patient} | set(late)
+    targets = [t for t in failing if route.target_type != "ip" or _name_of(route, t) in slow]
+    if not slow or not targets:
+        return
+    longest = max((p.probe.timeout for p in patient), default=min(2 * asked.timeout, 120))
+    if patient:
+        why = f"the readiness probe, which waits up to {longest} s, succeeds"
+        evidence = _probe_evidence(patient)
+    else:
+        why = "the kubelet's probe of the same path times out, too"
+        evidence = Evidence(f"event on pod {next(iter(late))}", next(iter(late.values())))
+    timeout, interval = (
+        setting_owner(route, _timing(route, "timeout")),
+        setting_owner(route, _timing(route, "interval")),
+    )
+    yield Finding(
+        "LBD309",
+        timeout.ref,
+        params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
+        evidence=(_health_evidence(route, targets), evidence),
+        confidence=Confidence.LIKELY,
+        targets=_keys(targets),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=_longer(asked, timeout, interval, longest),
+        fix_automatic=bool(patient) and longest <= 120,
+        advice="check a path that answers at once, or wait longer for this one",
+    )
+
+
+def _timing(route: Route, name: str) -> str:
+    return f"healthcheck-{name}{'-seconds' if route.is_alb else ''}"
+
+
+def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, wanted: int) -> tuple[str, ...]:
+    """Both annotations in one command where the interval has to grow with the timeout, so that neither is refused."""
+    wanted = min(wanted, 120)
+    if asked.interval > wanted:
+        return (annotate(timeout.ref, timeout.key, str(wanted)),)
+    pairs = (f"{timeout.key}={wanted}", f"{interval.key}={wanted + 5}")
+    if interval.ref != timeout.ref:
+        return (annotate(interval.ref, interval.key, str(wanted + 5)), annotate(timeout.ref, timeout.key, str(wanted)))
+    return (kubectl("annotate", str(timeout.ref), *pairs, "--overwrite", namespace=timeout.ref.namespace),)
+
+
+def _late(route: Route, same: list[_Probed]) -> dict[str, str]:
+    """Pods whose readiness probe of the checked path ran out of time, with the kubelet's words."""
+    found: dict[str, str] = {}
+    for entry in same:
+        for event in route.events_of("Pod", entry.pod.meta.name):
+            timed_out = "context deadline exceeded" in event.message or "Client.Timeout exceeded" in event.message
+            if event.reason == "Unhealthy" and "Readiness" in event.message and timed_out:
+                found.setdefault(entry.pod.meta.name, event.message[:200])
+    return found
+
+
+def _name_of(route: Route, target: TargetHealth) -> str:
+    pod = route.pod_of(target)
+    return pod.meta.name if pod is not None else ""
+
+
+# --- LBD313: the check port -------------------------------------------------------------------------------------------
+
+
+@check(
+    "LBD313",
+    title="something answers on the health-check port",
+    severity=Severity.ERROR,
+    message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
+    reads=_READS,
+    fix="healthcheck-port",
+)
+def check_port_is_dead(route: Route) -> Iterator[Finding]:
+    """The health check has a port of its own (healthcheck-port annotation), and nothing answers there.
+
+    With `ip` targets it must be a port of the pods. With `instance` targets it is a port of the node: a node port of
+    the Service, a host port, or a port of a pod in the host's network; a container's port means nothing there.
+
+    Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: `healthcheck-port: traffic-port`, or the node port
+    that leads to the wanted container port.
+    """
+    group, service = _group(route), route.service.need()
+    if group.protocol in _DATAGRAMS or service is None:
+        raise NotApplicable("a UDP target group needs a port of its own: LBD315")
+    find = _dead_on_pods if route.target_type == "ip" else _dead_on_nodes
+    found = find(route, service)
+    if found is None:
+        return
+    owner = setting_owner(route, "healthcheck-port")
+    pods = _probed(route.matching_pods())
+    # The check keeps its path: traffic-port is a sure repair where that path is known to answer there.
+    sure = group.health_check.protocol == "TCP" or any(
+        p.probe.kind == "httpGet" and (p.probe.path or "/") == group.health_check.path for p in pods
+    )
+    yield Finding(
+        "LBD313",
+        owner.ref,
+        params={"port": found.port, "why": found.why, "traffic": found.traffic},
+        evidence=(
+            _health_evidence(route, found.targets),
+            Evidence("target group", f"health check {_asked(group)} on port {found.port}".replace("  ", " ")),
+            Evidence("pods" if route.target_type == "ip" else str(route.service_ref), found.shown),
+        ),
+        confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
+        targets=_keys(found.targets),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=(annotate(owner.ref, owner.key, found.better or "traffic-port"),),
+        fix_automatic=bool(found.better) or sure,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _DeadPort:
+    targets: list[TargetHealth]
+    port: str
+    traffic: str
+    why: str
+    shown: str
+    certain: bool
+    better: str = ""
+
+
+def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
+    targets, declared = [], set()
+    certain = False
+    for target in route.unhealthy(REFUSED):
+        if not target.check_port.isdigit() or target.check_port == str(target.port):
+            continue
+        pod = route.pod_of(target)
+        if pod is None:
+            continue
+        open_ports, probed = set(pod.declared_ports()), {p.port for p in _probed((pod,))}
+        if int(target.check_port) in open_ports | probed or target.port not in open_ports | probed:
+            continue
+        targets.append(target)
+        declared |= open_ports | probed
+        certain = certain or target.port in probed
+    if not targets:
+        return None
+    return _DeadPort(
+        targets,
+        targets[0].check_port,
+        str(targets[0].port),
+        "which no container of the pods declares or answers",
+        f"declare or answer {', '.join(map(str, sorted(declared)))}",
+        certain and route.is_alb,
+    )
+
+
+def _dead_on_nodes(route: Route, service: Service) -> _DeadPort | None:
+    port = route.service_port.need()
+    if port is None or not route.ready_endpoints():
+        return None
+    used = {p.node_port for s in route.facts.services.need() for p in s.ports if p.node_port}
+    used |= {s.health_check_node_port for s in route.facts.services.need()} | _NODE_PORTS | _on_nodes(route)
+    failing = [
+        t
+        for t in route.unhealthy(REFUSED, TIMEOUT)
+        if t.check_port.isdigit() and t.check_port != str(port.node_port) and int(t.check_port) not in used
+    ]
+    if not failing:
+        return None
+    number = int(failing[0].check_port)
+    failing = [t for t in failing if t.check_port == str(number)]
+    containers = {e.port for e in route.endpoints()}
+    for pod in route.matching_pods():
+        containers |= set(pod.declared_ports()) | {p.port for p in _probed((pod,))}
+    shown = ", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports)
+    if number in containers:
+        why = "a container's port, on which no node listens"
+        return _DeadPort(
+            failing, str(number), str(port.node_port), why, shown, True, _node_port_for(route, service, number)
+        )
+    refused = [t for t in failing if t.reason == REFUSED]
+    if not refused or 30000 <= number <= 32767:
+        return None  # A node port that another namespace may own, or one that the Service had before: LBD605.
+    why = "which is neither a node port of the Service nor a host port of its namespace"
+    return _DeadPort(refused, str(number), str(port.node_port), why, shown, False)
+
+
+def _on_nodes(route: Route) -> set[int]:
+    """Ports of the nodes that pods of the namespace hold."""
+    found = set()
+    for pod in route.facts.pods.need():
+        for container in pod.serving_containers():
+            found |= {p.port if pod.host_network else p.host_port for p in container.ports}
+        if pod.host_network:
+            found |= {p.port for p in _probed((pod,))}
+    return found - {0}
+
+
+def _node_port_for(route: Route, service: Service, container: int) -> str:
+    """What asks for this container port by way of a node port ("" when no node port leads there)."""
+    for port in service.ports:
+        numbers = {pod.named_port(port.target, port.protocol) for pod in route.matching_pods()}
+        if port.node_port and port.protocol == "TCP" and (port.target == str(container) or numbers == {container}):
+            return "traffic-port" if port == route.service_port.need() else str(port.node_port)
+    return ""
+
+
+# --- LBD314: proxy protocol -------------------------------------------------------------------------------------------
+
+
+@check(
+    "LBD314",
+    title="the check port understands proxy protocol",
+    severity=Severity.ERROR,
+    message="proxy protocol v2 is on, so checks carry its header, and {what} does not understand it",
+    reads=(*_READS, reads.TARGET_GROUP_ATTRIBUTES, reads.NODES),
+    explains=("LBD307", "LBD305"),
+)
+def check_port_knows_no_proxy_protocol(route: Route) -> Iterator[Finding]:
+    """With proxy_protocol_v2.enabled a Network Load Balancer sends the header with its health checks, too. An HTTP
+    server that does not expect it answers with an error or closes the connection; kube-proxy's health server, which
+    the check asks with externalTrafficPolicy Local, never understands it. A check by TCP does not mind.
+
+    Confirm by hand: the application's log ("broken header", "malformed request") and
+    `aws elbv2 describe-target-group-attributes`. Repair: check by TCP, or check a port that expects the header, or
+    switch proxy protocol off.
+    """
+    group, service = _group(route), route.service.need()
+    if route.is_alb or service is None:
+        raise NotApplicable("only Network Load Balancers speak proxy protocol")
+    if route.group_attributes.need().get(_PROXY_PROTOCOL) != "true":
+        return
+    failing = list(route.unhealthy(REFUSED, TIMEOUT))
+    if not failing or group.health_check.protocol not in _HTTP:
+        return
+    found = _deaf(route, service, failing)
+    if found is None:
+        return
+    targets, what, certain, evidence = found
+    owner = setting_owner(route, "healthcheck-protocol")
+    local = certain
+    yield Finding(
+        "LBD314",
+        route.service_ref,
+        params={"what": what},
+        evidence=(
+            _health_evidence(route, targets),
+            Evidence("target group attributes", f"{_PROXY_PROTOCOL}=true"),
+            Evidence("target group", f"health check {_asked(group)} on port {targets[0].check_port}"),
+            *evidence,
+        ),
+        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
+        targets=_keys(targets),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=(
+            *(() if local else (annotate(owner.ref, owner.key, "tcp"),)),
+            *_without_proxy_protocol(service, owner),
+        ),
+        advice="use ip targets or externalTrafficPolicy Cluster with a TCP check, or switch proxy protocol off"
+        if local
+        else "check by TCP, or switch proxy protocol off where the application does not need it",
+    )
+
+
+def _deaf(
+    route: Route, service: Service, failing: list[TargetHealth]
+) -> tuple[list[TargetHealth], str, bool, tuple[Evidence, ...]] | None:
+    """The failing targets whose check port does not parse the header, what it is, and whether that is proven."""
+    health_port = str(service.health_check_node_port or "-")
+    asked = [t for t in failing if t.check_port == health_port]
+    if asked:
+        without_pod = {t.key for t in without_local_endpoint(route)[0]}
+        targets = [t for t in asked if t.key not in without_pod]
+        said = Evidence(str(route.service_ref), f"healthCheckNodePort {health_port}: answered by kube-proxy")
+        return (targets, "kube-proxy's health server", True, (said,)) if targets else None
+    port = checked_pod_port(route, failing[0])
+    own = [t for t in failing if t.check_port and t.check_port != _traffic_port(route, t)]
+    probed = [p for p in _probed(route.matching_pods()) if p.probe.kind == "httpGet"]
+    if own:
+        number = own[0].check_port
+        served = {n for pod in route.matching_pods() for n in pod.declared_ports()} | {p.port for p in probed}
+        if route.target_type == "ip" and int(number) not in served:
+            return None  # Nothing shows that anybody listens there at all: LBD313.
+        mine = [p for p in probed if str(p.port) == number]
+        evidence = (_probe_evidence(mine),) if mine else ()
+        return own, f"port {number}, which is not the traffic port,", False, evidence
+    mine = [p for p in probed if p.port == port]
+    if not mine:
+        return None
+    said = Evidence("pods", f"readinessProbe {describe_probe(mine[0].probe)}, which sends no such header, succeeds")
+    return failing, f"port {port}", False, (said,)
+
+
+def _traffic_port(route: Route, target: TargetHealth) -> str:
+    port = route.service_port.need()
+    return str(port.node_port) if route.target_type == "instance" and port is not None else str(target.port)
+
+
+def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[str, ...]:
+    """The command that switches proxy protocol off, where one annotation alone switches it on."""
+    key, attributes = (
+        NLB_PREFIX + "proxy-protocol",
+        service.meta.annotations.get(NLB_PREFIX + "target-group-attributes"),
+    )
+    if key in service.meta.annotations:
+        return (kubectl("annotate", str(owner.ref), f"{key}-", namespace=owner.ref.namespace),)
+    if attributes and f"{_PROXY_PROTOCOL}=true" in attributes:
+        off = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
+        return (annotate(owner.ref, NLB_PREFIX + "target-group-attributes", off),)
+    return ()
+
+
+# --- LBD315: UDP ------------------------------------------------------------------------------------------------------
+
+
+@check(
+    "LBD315",
+    title="a UDP target group has a TCP check port that answers",
+    severity=Severity.ERROR,
+    message="target group {group} is {protocol}, and its {check} check asks port {port}, {why}",
+    reads=_READS,
+    explains=("LBD307",),
+)
+def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
+    """There are no health checks by UDP or QUIC: the load balancer checks by TCP or HTTP, by default on the traffic
+    port, which a UDP server does not serve.
+
+    Confirm by hand: `nc -zv POD_IP PORT`. Repair: a healthcheck-port on which the pods answer TCP (a side-car will do),
+    or instance targets with externalTrafficPolicy Local, which are checked on kube-proxy's own port.
+    """
+    group, service = _group(route), route.service.need()
+    if group.protocol not in _DATAGRAMS or service is None:
+        raise NotApplicable("not a UDP target group")
+    failing = [t for t in route.unhealthy(REFUSED) if t.check_port.isdigit()]
+    pods = [pod for pod in route.matching_pods() if pod.ip]
+    if not failing or not pods:
+        return
+    number = int(failing[0].check_port)
+    failing = [t for t in failing if t.check_port == str(number)]
+    probed = sorted({p.port for p in _probed(pods)})
+    declared = sorted({n for pod in pods for n in pod.declared_ports()})
+    if route.target_type == "instance":
+        mine = [p for p in service.ports if p.node_port == number]
+        if not mine or any(p.protocol == "TCP" for p in mine):
+            return
+        why, certain = "a node port that kube-proxy opens for UDP alone", True
+        candidates = [str(p.node_port) for p in service.ports if p.protocol == "TCP" and p.node_port]
+    else:
+        if number in probed or number in declared:
+            return
+        why, certain = "on which no container declares or answers TCP", False
+        candidates = [str(n) for n in probed or declared]
+    owner = setting_owner(route, "healthcheck-port")
+    shown = ", ".join(f"{n}/{protocol}" for protocol in ("TCP", "UDP") for n in _declared(pods, protocol)) or "no port"
+    yield Finding(
+        "LBD315",
+        owner.ref,
+        params={
+            "group": group.name,
+            "protocol": group.protocol,
+            "check": group.health_check.protocol,
+            "port": str(number),
+            "why": why,
+        },
+        evidence=(_health_evidence(route, failing), Evidence("pods", f"declare {shown}")),
+        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
+        targets=_keys(failing),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        commands=tuple(annotate(owner.ref, owner.key, n) for n in candidates[:3]),
+        fix_automatic=len(candidates) == 1,
+        advice=""
+        if candidates
+        else "let the pods answer TCP on some port (a side-car), and set it as healthcheck-port",
+    )
+
+
+def _declared(pods: list[Pod], protocol: str) -> list[int]:
+    return sorted({n for pod in pods for n in pod.declared_ports(protocol)})
