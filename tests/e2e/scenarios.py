@@ -497,6 +497,30 @@ SCENARIOS = [
         unhealthy(REFUSED),
     ),
     Scenario(
+        "proxy-protocol-on-http-check",
+        lambda: examples.nlb_ip(annotations={f"{NLB}proxy-protocol": "*"}),
+        ["LBD314"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+    ),
+    Scenario(
+        "application-slower-than-timeout",
+        lambda: examples.alb_ip(
+            app={
+                "args": (*examples.APP_ARGS, "--delay", "/healthz=4s"),
+                "readiness": {**examples.READINESS, "timeoutSeconds": 10, "periodSeconds": 10},
+            }
+        ),
+        ["LBD309"],
+        unhealthy(TIMEOUT),
+    ),
+    Scenario(
+        "protocol-version-http2",
+        lambda: examples.alb_ip(annotations={f"{ALB}backend-protocol-version": "HTTP2"}),
+        ["LBD306"],
+        lambda lab, ns: lab.wait_targets(ns, "unhealthy"),
+    ),
+    Scenario(
         "kubelet-stopped",
         lambda: examples.alb_ip(app={"replicas": 1, "pod": {"nodeSelector": {"kubernetes.io/hostname": "node2"}}}),
         ["LBD409"],
