@@ -206,4 +206,10 @@ def _target(route: Route, target: TargetHealth) -> TargetView:
 
 def needed_reads(catalogue: Catalogue) -> frozenset[str]:
     """What a diagnosis reads: everything that its checks declare, and what the tables show."""
-    return catalogue.reads() | {reads.LISTENERS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS}
+    return catalogue.reads() | {
+        reads.LISTENERS,
+        reads.RULES,
+        reads.TAGS,
+        reads.INGRESS_CLASSES,
+        reads.INGRESS_CLASS_PARAMS,
+    }

@@ -495,6 +495,15 @@ class Collector:
         for listener in (entry for fact in listeners.values() for entry in fact.peek() or ()):
             rules.setdefault(listener.arn, Fact.known(reads.LISTENERS, ()))
         facts = AwsFacts(load_balancers=table, listeners=listeners, rules=rules, target_groups=groups)
+        if any(not route.binding.is_known for route in joined):
+            tagged = self._by_tags(elb, facts)
+            for found in [pool.submit(elb.target_groups, batch) for batch in _batches(list(tagged.peek() or {}))]:
+                groups.update(found.result())
+            facts = replace(facts, tagged_groups=tagged.map(_inverted))
+            again = routes(replace(snapshot, aws=facts))
+            ours = {g.arn for route in again if (g := route.target_group.peek()) is not None} - set(health)
+            health.update({arn: pool.submit(elb.target_health, arn) for arn in sorted(ours)})
+            group_attributes.update({arn: pool.submit(elb.group_attributes, arn) for arn in sorted(ours)})
         more_arns = [a for a in listener_groups(routes(replace(snapshot, aws=facts))) if a not in groups]
         for found in [pool.submit(elb.target_groups, batch) for batch in _batches(more_arns)]:
             groups.update(found.result())
@@ -510,6 +519,15 @@ class Collector:
             balancer_attributes={arn: future.result() for arn, future in balancer_attributes.items()},
         )
         return facts, network_facts
+
+    def _by_tags(self, elb: _Elb, facts: AwsFacts) -> Fact[Mapping[str, str]]:
+        """The resource tags of the target groups that the load balancers' listeners and rules lead to."""
+        actions = [a for fact in facts.listeners.values() for entry in fact.peek() or () for a in entry.actions]
+        actions += [a for fact in facts.rules.values() for rule in fact.peek() or () for a in rule.actions]
+        arns = [arn for action in actions for arn in action.target_groups]
+        if not arns:
+            return Fact.not_asked(reads.TAGS, "no load balancer leads to a target group")
+        return elb.resources(list(dict.fromkeys(arns)))
 
 
 class _Elb:
@@ -543,6 +561,21 @@ class _Elb:
         if found.is_known and found.peek() is None and len(arns) > 1:
             return {arn: self._read(reads.TARGET_GROUPS, arn, lambda arn=arn: one(arn)) for arn in arns}  # type: ignore[misc]
         return {arn: found.map(lambda table, arn=arn: (table or {}).get(arn)) for arn in arns}  # type: ignore[misc]
+
+    def resources(self, arns: list[str]) -> Fact[Mapping[str, str]]:
+        """The controller's resource tag of each target group that carries one, by ARN."""
+
+        def read() -> Mapping[str, str]:
+            found: dict[str, str] = {}
+            for batch in _batches(arns):
+                for entry in self._reader.call("elbv2", "DescribeTags", "TagDescriptions", ResourceArns=batch):
+                    tags = {tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", ())}
+                    for key in ("ingress.k8s.aws/resource", "service.k8s.aws/resource"):
+                        if key in tags:
+                            found[entry["ResourceArn"]] = tags[key]
+            return found
+
+        return self._read(reads.TAGS, arns[0] if arns else "", read)
 
     def target_health(self, arn: str) -> Fact[tuple[aws.TargetHealth, ...]]:
         def read() -> tuple[aws.TargetHealth, ...]:
@@ -687,6 +720,10 @@ def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
     # Behind instance targets any node may be the first hop.
     ids = [n.instance_id for n in everyone if n.instance_id and (instance_targets or n.meta.name in nodes)]
     return ids, addresses
+
+
+def _inverted(table: Mapping[str, str]) -> Mapping[str, str]:
+    return {value: key for key, value in table.items()}
 
 
 def _nothing_asked(arns: list[str], hosts: list[str], reason: str) -> AwsFacts:

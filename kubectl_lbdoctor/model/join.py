@@ -148,6 +148,12 @@ def _of_service(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
     facts = snapshot.namespaces.get(subject.namespace, NamespaceFacts())
     nothing: Fact[Ingress | None] = Fact.known(reads.SERVICES, None)
     service = by_name(facts.services, subject.name).peek()
+    if not facts.bindings.is_known and service is not None and service.type == "LoadBalancer":
+        unread = _no_binding(facts)
+        return [
+            _route(snapshot, subject, Backend(subject.name, str(port.port)), nothing, facts, unread)
+            for port in service.ports
+        ]
     mine = [b for b in facts.bindings.peek() or () if b.service == subject.name]
     found = [
         _route(snapshot, subject, Backend(b.service, b.port), nothing, facts, Fact.known(reads.BINDINGS, b))
@@ -229,8 +235,12 @@ def _route(
                 else lookup(aws.target_groups, b.target_group_arn, reads.TARGET_GROUPS)
             )
         )
+    if not binding.is_known and backend is not None:
+        # Without the right to read bindings, the controller's tags in AWS still say which target group is meant.
+        tagged = (aws.tagged_groups.peek() or {}).get(resource_tag(subject, backend))
+        target_group = lookup(aws.target_groups, tagged, reads.TARGET_GROUPS) if tagged else target_group
     health = target_group.then(lambda group: _health(snapshot, group))
-    if not target_group.is_known and binding.peek() is not None:
+    if not target_group.is_known and binding.is_known and binding.peek() is not None:
         # DescribeTargetGroups may be denied alone: the binding names the ARN, which is all that target health needs.
         arn = binding.need().target_group_arn  # type: ignore[union-attr]
         health = lookup(aws.target_health, arn, reads.TARGET_HEALTH)
@@ -288,6 +298,13 @@ def _by_listener(
                 if backend is not None and str(listener.port) == backend.port and action.target_groups:
                     return lookup(snapshot.aws.target_groups, next(iter(action.target_groups)), reads.TARGET_GROUPS)
     return nothing
+
+
+def resource_tag(subject: ObjectRef, backend: Backend) -> str:
+    """The value of the controller's resource tag on the target group of a backend (LBC pkg/deploy/tracking)."""
+    if subject.kind == "Ingress":
+        return f"{subject.namespace}/{subject.name}-{backend.service}:{backend.port}"
+    return f"{subject.namespace}/{backend.service}:{backend.port}"
 
 
 def listener_groups(found_routes: tuple[Route, ...]) -> tuple[str, ...]:

@@ -101,6 +101,8 @@ class ClusterFacts:
 class AwsFacts:
     """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
 
+    tagged_groups: target group ARNs by the resource that the controller's tags name ("ns/ingress-service:port" or
+    "ns/service:port"); read only where TargetGroupBindings could not be.
     `reason` says why AWS was not asked at all ("" when it was).
     """
 
@@ -111,6 +113,7 @@ class AwsFacts:
     target_health: Mapping[str, Fact[tuple[TargetHealth, ...]]] = field(default_factory=dict)
     group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     balancer_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
+    tagged_groups: Fact[Mapping[str, str]] = _not_asked(reads.TAGS)
     reason: str = ""
 
 
