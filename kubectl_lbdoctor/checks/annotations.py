@@ -48,6 +48,7 @@ _READS = (
     reads.ALL_INGRESSES,
     reads.BINDINGS,
     reads.LOAD_BALANCERS,
+    reads.LISTENERS,
     reads.TARGET_GROUPS,
 )
 _FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")

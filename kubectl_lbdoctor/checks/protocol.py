@@ -37,6 +37,7 @@ _READS = (
     reads.ENDPOINT_SLICES,
     reads.BINDINGS,
     reads.LOAD_BALANCERS,
+    reads.LISTENERS,
     reads.TARGET_GROUPS,
     reads.TARGET_HEALTH,
 )
@@ -100,7 +101,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     title="the check speaks the protocol version of the application",
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
-    reads=(*_READS, reads.LISTENERS),
+    reads=_READS,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
 )
 def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:

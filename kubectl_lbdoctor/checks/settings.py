@@ -47,7 +47,7 @@ def _front(route: Route) -> Front:
     title="instance targets have a node port",
     severity=Severity.ERROR,
     message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.TARGET_GROUPS),
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
     explains=("LBD103", "LBD109", "LBD205", "LBD217"),
     fix="target-type",
 )
@@ -102,7 +102,7 @@ def _with_node_ports(service: Service) -> dict[str, Any]:
     title="the target group's check is the one that is asked for",
     severity=Severity.WARNING,
     message="target group {group} is not checked as its annotations ask: {differences}",
-    reads=(*INTENT_READS, reads.TARGET_GROUPS),
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
     symptom=True,
 )
 def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
@@ -195,8 +195,11 @@ def one_path_for_several_backends(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-target-health` of each target group. Repair: a healthcheck-path annotation on
     the Service of each backend that needs another path; it wins over the Ingress's.
     """
-    ingress, group, service = route.ingress.need(), route.target_group.need(), route.service.need()
-    if ingress is None or group is None or service is None:
+    ingress = route.ingress.need()
+    if ingress is None:
+        raise NotApplicable("not an Ingress")
+    group, service = route.target_group.need(), route.service.need()
+    if group is None or service is None:
         raise NotApplicable("no target group of an Ingress backend")
     binding, path = route.binding.need(), group.health_check.path
     if binding is None or _has_path(service) or not _mismatched(route.targets()):
@@ -262,7 +265,7 @@ def _services(names: set[str]) -> str:
     message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.LOAD_BALANCERS),
-        *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+        *(reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     ),
     symptom=True,
     fix="healthcheck-path",

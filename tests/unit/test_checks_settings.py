@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.model import aws, k8s, reads
-from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.finding import Finding, ObjectRef
+from kubectl_lbdoctor.model.fact import Fact, recording
+from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef
+from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import (
     JUST_NOW,
@@ -324,3 +327,41 @@ def test_explained_failure_leaves_the_path_alone() -> None:
         world, pods=(pod(1),), health=(instance_target(1), instance_target(2, "unhealthy", "Target.Timeout"))
     )
     assert informed(world) == ["LBD602"]
+
+
+# --- all of them ------------------------------------------------------------------------------------------------------
+
+FACTS = ("ingresses", "services", "slices", "pods", "bindings", "events", "workloads")
+CLUSTER = ("nodes", "ingress_classes", "class_params", "controllers", "group_ingresses")
+OWN = frozenset({"LBD108", "LBD110", "LBD111", "LBD112", "LBD204", "LBD310", "LBD311", "LBD312", "LBD318"})
+WORLDS = {
+    "cluster ip": cluster_ip(),
+    "unallocated": unallocated({}),
+    "drifted": DRIFTED,
+    "one path": two_backends(GOOD, API_BAD),
+    "other path": OTHER_PATH,
+    "bad timing": annotated(World(), {ALB + "healthcheck-interval-seconds": "5", ALB + "healthcheck-path": "/healthz"}),
+    "mistyped": annotated(World(), {ALB + "health-check-path": "/", ALB + "healthcheck-protocol": "http"}),
+    "network load balancer": World().as_nlb().with_service(meta=meta("web", annotations={NLB + "scheme": "inside"})),
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_declared_reads_hold_in_these_worlds(name: str) -> None:
+    for route in routes(WORLDS[name].build()):
+        for spec in CATALOGUE.checks():
+            with recording() as opened:
+                run_one(spec, route)
+            assert spec.code not in OWN or opened <= spec.reads, f"{spec.code} opens {opened - spec.reads}"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_each_denied_list_neither_crashes_nor_invents(name: str) -> None:
+    world = WORLDS[name]
+    known = {d.finding.code for d in world.report().diagnoses} & OWN
+    denied: Fact[Any] = Fact.denied("x", "forbidden", "list")
+    for part in (*FACTS, *CLUSTER):
+        where = "facts" if part in FACTS else "cluster"
+        less = replace(world, **{where: {**getattr(world, where), part: denied}})
+        assert [r for r in less.results() if r.status is CheckStatus.CRASHED] == [], part
+        assert {d.finding.code for d in less.report().diagnoses} & OWN <= known, part
