@@ -231,7 +231,13 @@ def annotation_without_effect(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
     """
+    ingress = route.ingress.peek()
+    missing = ingress is not None and bool(missing_actions(ingress.meta.annotations, _action_names(ingress)))
+    named = {b.service for b in _all_backends(ingress)} if ingress is not None else set()
     for problem in _problems(route, "LBD112"):
+        action = problem.found.key.removeprefix(f"{ALB_PREFIX}actions.")
+        if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
+            continue  # It was meant for a backend that is mistyped: LBD108.
         commands, certain = _repair(problem)
         yield _finding("LBD112", problem, {}, commands, certain)
 

@@ -145,7 +145,9 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
         confirm=(describe_target_health(group.arn, route.context.region),),
         commands=(annotate(owner.ref, owner.key, serves if route.is_alb else "tcp"),),
         fix_automatic=certain and (serves != "GRPC" or secure),
-        advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes" if serves == "GRPC" else "",
+        advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
+        if serves == "GRPC" and route.is_alb
+        else "",
         rules_out="filters on the way: the connection was answered" if route.is_alb else "",
     )
 
@@ -382,7 +384,7 @@ def _dead_on_nodes(route: Route, service: Service) -> _DeadPort | None:
         return None
     number = int(failing[0].check_port)
     failing = [t for t in failing if t.check_port == str(number)]
-    containers = {e.port for e in route.endpoints()}
+    containers = {e.port for e in route.endpoints()} | {int(p.target) for p in service.ports if p.target.isdigit()}
     for pod in route.matching_pods():
         containers |= set(pod.declared_ports()) | {p.port for p in _probed((pod,))}
     shown = ", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports)

@@ -216,6 +216,7 @@ def test_class_parameters_win_over_an_annotation() -> None:
 
 def test_missing_action_is_renamed_only_when_nobody_uses_the_similar_one() -> None:
     found = finding(ACTION_MISSING, "LBD108")
+    assert [d.finding.code for d in ACTION_MISSING.report().diagnoses] == ["LBD108"]
     assert (
         found.fix_automatic and f"{ALB}actions.go-" in found.commands[0] and f"{ALB}actions.goo=" in found.commands[0]
     )

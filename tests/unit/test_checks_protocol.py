@@ -258,6 +258,11 @@ def test_node_port_that_leads_to_the_wanted_container_port() -> None:
     assert f"{ALB}healthcheck-port=30990" in found.commands[0] and found.fix_automatic
 
 
+def test_node_port_of_a_container_port_that_is_not_declared() -> None:
+    found = finding(on_node_port("9090").with_service(ports=METRICS), "LBD313")
+    assert f"{ALB}healthcheck-port=30990" in found.commands[0] and found.confidence is Confidence.CERTAIN
+
+
 def test_traffic_port_is_no_sure_repair_for_another_path() -> None:
     assert not finding(checked(on_port("9999"), path="/live"), "LBD313").fix_automatic
 
