@@ -159,7 +159,7 @@ class Collector:
         grouped = self._group_ingresses(pool, plan, snapshot)
         facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
         cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
-        words = {word for route in routes(snapshot) for word in (route.namespace, route.group)}
+        words = {word for route in routes(snapshot) for word in _names(route)}
         logs = {
             pod: log.map(lambda text: concerning(text, words)) for pod, log in cluster_facts.controller_logs.items()
         }
@@ -720,6 +720,12 @@ def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
     # Behind instance targets any node may be the first hop.
     ids = [n.instance_id for n in everyone if n.instance_id and (instance_targets or n.meta.name in nodes)]
     return ids, addresses
+
+
+def _names(route: Route) -> tuple[str, ...]:
+    """What the controller's log calls this route: its namespace, IngressGroup and binding."""
+    binding = route.binding.peek()
+    return (route.namespace, route.group, binding.meta.name if binding is not None else "")
 
 
 def _inverted(table: Mapping[str, str]) -> Mapping[str, str]:

@@ -154,7 +154,7 @@ def significant(log: str) -> str:
     return "\n".join(kept)
 
 
-_NAMED = re.compile(r'"(?:name|tgb|TargetGroupBinding|ingressGroup|service|ingress|model|object)":')
+_NAMED = re.compile(r'"(?:name|tgb|TargetGroupBinding|ingressGroup|service|ingress|model|object|arn)":')
 
 
 def concerning(log: str, words: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.k8s import Meta, Pod, Workload
+from kubectl_lbdoctor.model.k8s import Meta, Pod, ServicePort, Workload
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -24,6 +24,7 @@ from tests.support.world import (
     node,
     node_interface,
     pod,
+    refused,
     timed_out,
 )
 
@@ -250,3 +251,13 @@ def test_host_name_that_is_not_the_node_name() -> None:
         cluster=kube_proxy(1, 2),
     )
     assert [c for c in world.codes() if c != "LBD607"] == ["LBD518"]
+
+
+def test_a_proven_filter_outweighs_a_likely_port() -> None:
+    """A Network Load Balancer says FailedHealthChecks for both; the missing rule is proven, the port a guess."""
+    ports = (ServicePort(80, target_port="90", node_port=30080),)
+    refused_all = (refused(1, port=90), refused(2, port=90))
+    world = World(health=refused_all, groups=(LB_GROUP, node_group(FROM_SELF))).with_service(ports=ports).as_nlb()
+    diagnosis = world.report().diagnoses[0]
+    assert diagnosis.finding.code == "LBD501" and "LBD307" in diagnosis.explains
+    assert [d.severity.value for d in world.report().diagnoses].count("error") == 1
