@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
 from kubectl_lbdoctor.knowledge.controller_errors import permission_statement
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.route import Route
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
@@ -146,7 +148,7 @@ def group_blocked(route: Route) -> Iterator[Finding]:
     title="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
     message="AWS denies the controller {action}{who}",
-    reads=READS,
+    reads=(*READS, reads.SERVICE_ACCOUNTS),
     explains=_FOLLOWS,
 )
 def aws_denies_action(route: Route) -> Iterator[Finding]:
@@ -178,10 +180,37 @@ def aws_denies_action(route: Route) -> Iterator[Finding]:
                 "action": actions[0] if actions else "a call",
                 "who": f" (role {role})" if role else "",
             },
-            evidence=(entry.evidence,),
+            evidence=(entry.evidence, *identity_evidence(route)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=advice,
         )
+
+
+def identity_evidence(route: Route) -> tuple[Evidence, ...]:
+    """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
+
+    IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
+    younger than the pod has no effect before a restart.
+    """
+    found = []
+    for key, fact in sorted(route.cluster.service_accounts.items()):
+        account = fact.peek()
+        if account is not None:
+            role = account.meta.annotations.get("eks.amazonaws.com/role-arn", "")
+            text = f"role-arn {role}" if role else "no annotation eks.amazonaws.com/role-arn"
+            found.append(Evidence(f"serviceaccount {key}", text))
+    for pod in (route.cluster.controller_pods.peek() or ())[:1]:
+        env = {name: value for container in pod.containers for name, value in container.env.items()}
+        if "AWS_ROLE_ARN" in env:
+            text = f"IRSA: AWS_ROLE_ARN {env['AWS_ROLE_ARN']}"
+        elif "AWS_CONTAINER_CREDENTIALS_FULL_URI" in env:
+            text = "EKS Pod Identity: AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
+        elif "AWS_ACCESS_KEY_ID" in env:
+            text = "static keys in AWS_ACCESS_KEY_ID"
+        else:
+            text = "no identity of its own: the SDK falls back to the node's role"
+        found.append(Evidence(f"pod {pod.meta.name}", text))
+    return tuple(found)
 
 
 def _identity(route: Route, code: str) -> Iterator[Finding]:
@@ -196,7 +225,7 @@ def _identity(route: Route, code: str) -> Iterator[Finding]:
     title="the controller has an AWS identity of its own",
     severity=Severity.ERROR,
     message="the controller has no usable AWS identity: {summary}",
-    reads=READS,
+    reads=(*READS, reads.SERVICE_ACCOUNTS),
     explains=(*_FOLLOWS, "LBD120", "LBD102"),
 )
 def wrong_identity(route: Route) -> Iterator[Finding]:
@@ -208,7 +237,8 @@ def wrong_identity(route: Route) -> Iterator[Finding]:
     Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
     variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
     """
-    yield from _identity(route, "LBD121")
+    for finding in _identity(route, "LBD121"):
+        yield replace(finding, evidence=(*finding.evidence, *identity_evidence(route)))
 
 
 @check(

@@ -269,3 +269,21 @@ def test_object_that_waits_for_its_finalizer() -> None:
     assert World(ingress=stuck).codes() == ["LBD116"]
     fresh = replace(ingress, meta=replace(ingress.meta, deleted=JUST_NOW))
     assert World(ingress=fresh).codes() == []
+
+
+def test_denial_shows_where_the_identity_comes_from() -> None:
+    account = k8s.ServiceAccount(k8s.Meta("lbc", "kube-system", annotations={"eks.amazonaws.com/role-arn": "arn:r"}))
+    accounts = {"kube-system/lbc": Fact.known(reads.SERVICE_ACCOUNTS, account)}
+    texts = [
+        e.text
+        for e in World(events=(EVENTS["LBD120"],), cluster={"service_accounts": accounts})
+        .report()
+        .diagnoses[0]
+        .finding.evidence
+    ]
+    assert "role-arn arn:r" in texts
+    assert "no identity of its own: the SDK falls back to the node's role" in texts
+    own = replace(controller().containers[0], env={"AWS_ROLE_ARN": "arn:r"})
+    pods = {"controller_pods": Fact.known(reads.CONTROLLER_PODS, (controller_pod(containers=(own,)),))}
+    evidence = World(events=(EVENTS["LBD120"],), cluster=pods).report().diagnoses[0].finding.evidence
+    assert "IRSA: AWS_ROLE_ARN arn:r" in [e.text for e in evidence]
