@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-from tests.lab import examples
+from tests.lab import examples, topology
 from tests.lab.api import Lab
 
 KINDS = "ingress,service,endpointslices,pods,events,targetgroupbindings,deployments,replicasets,statefulsets,daemonsets"
@@ -29,7 +29,8 @@ def timed(command: list[str], env: dict[str, str]) -> float:
 
 def main(runs: int) -> None:
     lab = Lab.connect()
-    env = {**os.environ, **{k: v for k, v in lab.environment().items() if v is not None}}
+    # The aws command reads AWS_DEFAULT_REGION only.
+    env = {**os.environ, **lab.environment(), "AWS_DEFAULT_REGION": topology.REGION}
     with lab.namespace("bench") as ns:
         lab.apply(examples.alb_ip(), ns)
         lab.wait_targets(ns, "healthy", count=2)
