@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor import app
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.aws import AwsReader
@@ -28,7 +30,7 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 from kubectl_lbdoctor.model.snapshot import SCHEMA
 from kubectl_lbdoctor.report import needed_reads
-from tests.support.fake_cluster import Cloud, KubeFault
+from tests.support.fake_cluster import REGION, SLOW, Cloud, KubeFault
 from tests.support.program import Result, run
 from tests.support.world import World, meta, mismatch, pod
 
@@ -83,16 +85,23 @@ def nothing_accused(result: Result) -> None:
 
 def still_diagnosed(result: Result, read: str) -> None:
     """What does not need the failed read is diagnosed all the same."""
-    if read not in CATALOGUE["LBD301"].reads:
+    if not {read, *AFTER.get(read, ())} & CATALOGUE["LBD301"].reads:
         assert (result.status, result.codes[:1]) == (ExitStatus.FINDINGS, ["LBD301"])
     assert set(result.codes) <= {"LBD301", "LBD005", "LBD607"}
+
+
+# Reads that are only made where another one is denied.
+AFTER = {reads.TAGS: (reads.BINDINGS,)}
+
+
+def break_aws(cloud: Cloud, read: str, kind: str) -> None:
+    cloud.aws.faults[read.partition(":")[2]] = kind
+    cloud.kube.faults = [KubeFault.of(before, "denied") for before in AFTER.get(read, ())]
 
 
 def break_kube(cloud: Cloud, read: str, kind: str) -> None:
     if read == reads.ALL_INGRESSES:
         cloud.in_group()
-    if read == reads.NODES:
-        cloud.env["AWS_REGION"] = "us-west-2"  # the test's kubeconfig names no region, so the nodes' labels decide
     cloud.kube.faults = [KubeFault.of(read, kind)]
 
 
@@ -140,12 +149,12 @@ def test_kubernetes_answers_a_read_too_late(cloud: Cloud, tmp_path: Path, read: 
 
 @pytest.mark.parametrize("read", AWS_READS)
 def test_aws_denies_an_action(cloud: Cloud, tmp_path: Path, read: str) -> None:
-    cloud.aws.faults[read.partition(":")[2]] = "denied"
+    break_aws(cloud, read, "denied")
     result, table = diagnose(cloud, tmp_path)
     never_healthy(result, table)
     nothing_accused(result)
     denied = {d["read"]: d["permission"] for d in result.json["coverage"]["denied"]}
-    assert denied == {read: iam_action(read)}
+    assert denied.pop(read) == iam_action(read) and set(denied) == {*AFTER.get(read, ())}
     assert f"add permission: {iam_action(read)}" in table.stdout
 
 
@@ -153,12 +162,11 @@ def test_aws_denies_an_action(cloud: Cloud, tmp_path: Path, read: str) -> None:
 @pytest.mark.parametrize("read", AWS_READS)
 def test_aws_fails_an_action(cloud: Cloud, tmp_path: Path, read: str, kind: str) -> None:
     cloud.wrong_path()
-    action = read.partition(":")[2]
-    cloud.aws.faults[action] = kind
+    break_aws(cloud, read, kind)
     result, table = diagnose(cloud, tmp_path)
     never_healthy(result, table)
     still_diagnosed(result, read)
-    assert cloud.aws.asked.count(action) > 1, "a passing failure is worth a second attempt"
+    assert cloud.aws.asked.count(iam_action(read)) > 1, "a passing failure is worth a second attempt"
     failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
     assert set(failed) == {read}
     assert ("throttled" if kind == "throttled" else "failed inside AWS") in failed[read]
@@ -170,7 +178,7 @@ def test_aws_answers_an_action_too_late(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
     monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
-    cloud.aws.faults[read.partition(":")[2]] = "slow"
+    break_aws(cloud, read, "slow")
     result, table = diagnose(cloud, tmp_path, "--request-timeout", "400ms")
     never_healthy(result, table)
     nothing_accused(result)
@@ -178,10 +186,67 @@ def test_aws_answers_an_action_too_late(
     assert "timed out after 0.4s" in failed[read]
 
 
+# A hanging endpoint is given up by the program itself; small bounds for the tests, and what a busy machine may add.
+GIVE_UP, TRIES, SLACK = 0.25, 2, 6.0
+# By instance, by address, by description; by DNS name, then by the ARN that the target group names.
+QUESTIONS = {reads.NETWORK_INTERFACES: 3, reads.LOAD_BALANCERS: 2}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", TRIES)
+
+
+def test_waiting_for_aws_is_bounded_to_seconds() -> None:
+    assert app.AWS_READ_TIMEOUT * app.AWS_ATTEMPTS <= 15
+
+
+@pytest.mark.parametrize("read", AWS_READS)
+def test_a_hanging_aws_action_is_given_up(cloud: Cloud, tmp_path: Path, impatient: None, read: str) -> None:
+    break_aws(cloud, read, "slow")
+    started = time.monotonic()
+    result, table = diagnose(cloud, tmp_path)
+    assert time.monotonic() - started < GIVE_UP * TRIES * QUESTIONS.get(read, 1) + SLACK < SLOW
+    never_healthy(result, table)
+    nothing_accused(result)
+    failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
+    assert f"timed out after {GIVE_UP}s" in failed[read]
+    assert cloud.aws.asked.count(iam_action(read)) == TRIES * QUESTIONS.get(read, 1)
+
+
+def test_a_hanging_aws_endpoint_is_given_up(cloud: Cloud, tmp_path: Path, impatient: None) -> None:
+    """It takes connections and says nothing at all, to no request."""
+    cloud.crash_loop()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        cloud.env["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        result, table = diagnose(cloud, tmp_path)
+        assert time.monotonic() - started < GIVE_UP * TRIES + SLACK < SLOW
+    never_healthy(result, table)
+    assert (result.status, result.codes[0]) == (ExitStatus.FINDINGS, "LBD403")
+    failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
+    assert set(failed) <= set(AWS_READS) and reads.TARGET_HEALTH in failed
+    assert all(f"timed out after {GIVE_UP}s" in error for error in failed.values())
+
+
+def test_request_timeout_bounds_aws_as_well(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The smaller bound holds: a patient --request-timeout does not make the program wait for AWS."""
+    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
+    cloud.aws.faults["DescribeTargetHealth"] = "slow"
+    result, _ = diagnose(cloud, tmp_path, "--request-timeout", "60s")
+    failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
+    assert f"timed out after {GIVE_UP}s" in failed[reads.TARGET_HEALTH]
+    assert cloud.aws.asked.count(iam_action(reads.TARGET_HEALTH)) == 1
+
+
 @pytest.mark.parametrize("read", AWS_READS)
 def test_pods_are_diagnosed_without_an_aws_action(cloud: Cloud, tmp_path: Path, read: str) -> None:
     cloud.crash_loop()
-    cloud.aws.faults[read.partition(":")[2]] = "denied"
+    break_aws(cloud, read, "denied")
     result, table = diagnose(cloud, tmp_path)
     never_healthy(result, table)
     assert (result.status, result.codes[0]) == (ExitStatus.FINDINGS, "LBD403")
@@ -200,6 +265,75 @@ def test_every_read_is_late(cloud: Cloud, tmp_path: Path) -> None:
     result, table = diagnose(cloud, tmp_path, "--request-timeout", "300ms")
     never_healthy(result, table)
     nothing_accused(result)
+
+
+# --- The world of these tests ---
+
+
+def test_a_healthy_diagnosis_makes_every_read(cloud: Cloud) -> None:
+    """Else the tests above would fail what nobody asks for; and a fault must fail one read alone."""
+    cloud.in_group()
+    result = run("ing", "web", "-o", "json", env=cloud.env)
+    no_traceback(result)
+    assert result.status == ExitStatus.HEALTHY
+    assert {iam_action(read) for read in AWS_READS if read not in AFTER} == set(cloud.aws.asked)
+    hit = [[read for read in KUBE if KubeFault.of(read, "denied").hits(asked)] for asked in cloud.kube.asked]
+    assert all(len(found) == 1 for found in hit), hit
+    by_name_only = {reads.NAMESPACES, reads.SERVICE_ACCOUNTS, reads.CONTROLLER_LOGS}
+    assert {found[0] for found in hit} | by_name_only >= set(KUBE_READS)
+
+
+def test_tags_lead_to_the_target_group_without_bindings(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
+    result = run("ing", "web", "-o", "json", env=cloud.env)
+    assert (result.status, result.codes[:1]) == (ExitStatus.FINDINGS, ["LBD301"])
+    assert iam_action(reads.TAGS) in cloud.aws.asked
+
+
+# --- Nothing but an ARN names the region ---
+
+
+@pytest.mark.parametrize("kind", ["denied", "error", "slow"])
+def test_region_of_the_target_groups_when_nodes_are_unknown(cloud: Cloud, tmp_path: Path, kind: str) -> None:
+    cloud.wrong_path()
+    break_kube(cloud, reads.NODES, kind)
+    result, table = diagnose(cloud, tmp_path, *(("--request-timeout", "400ms") if kind == "slow" else ()))
+    was_asked(cloud, reads.NODES, kind)
+    never_healthy(result, table)
+    assert cloud.aws.regions == {REGION} and result.json["context"]["region"] == REGION
+    assert result.codes[0] == "LBD301", "AWS was asked, and its answer diagnosed"
+    unread = result.json["coverage"]["denied" if kind == "denied" else "failed"]
+    assert {entry["read"] for entry in unread} == {reads.NODES}
+
+
+def unlabelled(cloud: Cloud) -> None:
+    for node in cloud.kube.objects["", "nodes"]:
+        del node["metadata"]["labels"]["topology.kubernetes.io/region"]
+
+
+def test_region_of_the_target_groups_when_nodes_have_no_label(cloud: Cloud) -> None:
+    unlabelled(cloud)
+    result = run("ing", "web", "-o", "json", env=cloud.env)
+    assert (result.status, result.json["context"]["region"]) == (ExitStatus.HEALTHY, REGION)
+    assert cloud.aws.regions == {REGION}
+
+
+def test_region_of_the_target_groups_wins_over_the_shell(cloud: Cloud) -> None:
+    unlabelled(cloud)
+    cloud.env["AWS_REGION"] = cloud.env["AWS_DEFAULT_REGION"] = "eu-central-1"
+    assert run("ing", "web", env=cloud.env).status == ExitStatus.HEALTHY
+    assert cloud.aws.regions == {REGION}
+
+
+@pytest.mark.parametrize("kind", ["denied", "error"])
+def test_no_region_at_all(cloud: Cloud, tmp_path: Path, kind: str) -> None:
+    unlabelled(cloud)
+    cloud.kube.faults = [KubeFault.of(reads.BINDINGS, kind)]
+    result, table = diagnose(cloud, tmp_path)
+    never_healthy(result, table)
+    nothing_accused(result)
+    assert "the AWS region is not known" in table.stdout and cloud.aws.asked == []
 
 
 # --- Listing is denied, the one object may be read ---

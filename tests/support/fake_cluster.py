@@ -2,14 +2,17 @@
 
 The Kubernetes side is a small server of our own and no kmock: it must speak the API server's exact refusals, fail one
 read in one namespace while the same resource is served elsewhere, and be asked from threads. The AWS side is moto
-behind a WSGI front that fails one action at a time, and that answers DescribeTargetHealth itself: moto knows neither
-reason codes nor zones of ip targets.
+behind a WSGI front that fails one action at a time, that answers DescribeTargetHealth itself (moto knows neither reason
+codes nor zones of ip targets), and that asks moto only once for what does not change.
+
+The world is one in which every read of `model.reads` is really made: what no healthy diagnosis needs cannot fail.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +28,7 @@ from xml.sax.saxutils import escape
 import boto3
 import werkzeug.serving
 from moto.moto_api._internal import moto_api_backend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 
 from kubectl_lbdoctor.model import reads
 
@@ -102,12 +105,12 @@ def workload(name: str, namespace: str, replicas: int, labels: dict[str, str], s
     }
 
 
-def _node(number: int) -> Raw:
+def _node(number: int, instance: str) -> Raw:
     zone = f"{REGION}{'ac'[number - 1]}"
     labels = {"topology.kubernetes.io/zone": zone, "topology.kubernetes.io/region": REGION}
     return {
         "metadata": {"name": f"node{number}", "uid": f"node{number}", "creationTimestamp": LONG_AGO, "labels": labels},
-        "spec": {"providerID": f"aws:///{zone}/i-{number:017x}"},
+        "spec": {"providerID": f"aws:///{zone}/{instance}"},
         "status": {
             "addresses": [{"type": "InternalIP", "address": f"10.0.{number}.10"}],
             "conditions": _conditions("Ready"),
@@ -204,8 +207,29 @@ def _controller() -> dict[tuple[str, str], list[Raw]]:
     }
 
 
-def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw]]:
-    """Everything of a healthy `shop/web` whose target group and load balancer are given, by (API group, resource)."""
+def _kube_proxy() -> dict[tuple[str, str], list[Raw]]:
+    """kube-proxy as EKS installs it, on both nodes."""
+    labels = {"k8s-app": "kube-proxy"}
+    daemons = workload("kube-proxy", "kube-system", 2, labels)
+    daemons["status"] = {"observedGeneration": 1, "desiredNumberScheduled": 2, "numberReady": 2, "numberAvailable": 2}
+    pods = [
+        pod(
+            f"kube-proxy-x{n}",
+            n,
+            f"10.0.{n}.10",
+            "kube-proxy",
+            "kube-system",
+            labels=labels,
+            spec={"hostNetwork": True},
+        )
+        for n in (1, 2)
+    ]
+    return {("apps", "daemonsets"): [daemons], ("", "pods"): pods}
+
+
+def healthy_objects(group_arn: str, host: str, instances: tuple[str, str]) -> dict[tuple[str, str], list[Raw]]:
+    """Everything of a healthy `shop/web` whose target group, load balancer and nodes' instances are given, by
+    (API group, resource)."""
     labels = {"app": "web"}
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     pods = [("web-abc-1", "10.0.1.34", 1), ("web-abc-2", "10.0.2.34", 2)]
@@ -237,7 +261,7 @@ def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw
             pod(name, node, address, "web-abc", labels={**labels, "pod-template-hash": "abc"})
             for name, address, node in pods
         ],
-        ("", "nodes"): [_node(1), _node(2)],
+        ("", "nodes"): [_node(n, instance) for n, instance in enumerate(instances, 1)],
         ("", "events"): [event],
         ("apps", "deployments"): [workload("web", NS, 2, labels)],
         ("apps", "replicasets"): [workload("web-abc", NS, 2, {**labels, "pod-template-hash": "abc"})],
@@ -279,7 +303,7 @@ def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw
             }
         ],
     }
-    for key, items in _controller().items():
+    for key, items in (*_controller().items(), *_kube_proxy().items()):
         objects[key] = [*objects.get(key, []), *items]
     return objects
 
@@ -287,27 +311,45 @@ def healthy_objects(group_arn: str, host: str) -> dict[tuple[str, str], list[Raw
 # --- Faults ----------------------------------------------------------------------------------------------------------
 
 
+# Reads of the same resource outside of `shop` are told apart by the labels that they select.
+_SELECTED = {
+    reads.CONTROLLER_PODS: "app.kubernetes.io/name=aws-load-balancer-controller",
+    reads.KUBE_PROXY_PODS: "k8s-app=kube-proxy",
+}
+_IN_KUBE_SYSTEM = {reads.CONTROLLER_PODS, reads.KUBE_PROXY, reads.KUBE_PROXY_PODS}
+
+
 @dataclass(frozen=True)
 class KubeFault:
-    """Requests that fail: of these resources, inside namespace `shop` or outside of it, with kind "denied",
-    "error", "slow" or "unauthorized"."""
+    """Requests that fail with kind "denied", "error", "slow" or "unauthorized": of these resources ("" and () for all),
+    in a namespace that `where` holds for, with a label selector that has `selector` in it."""
 
     kind: str
     group: str = ""
     resources: tuple[str, ...] = ()
-    in_shop: bool | None = None
+    where: Callable[[str], bool] = lambda namespace: True
+    selector: str = ""
     verbs: tuple[str, ...] = ("get", "list")
 
     @classmethod
     def of(cls, read: str, kind: str) -> KubeFault:
         """The fault that hits exactly one read of `model.reads`."""
         rule = reads.KUBE[read]
-        return cls(kind, rule.group, rule.resources, None if read == reads.NAMESPACES else not rule.cluster_wide)
+        return cls(kind, rule.group, rule.resources, _where(read, rule), _SELECTED.get(read, ""))
 
     def hits(self, asked: Asked) -> bool:
         if self.resources and (asked.group, asked.resource) not in {(self.group, r) for r in self.resources}:
             return False
-        return asked.verb in self.verbs and self.in_shop in (None, asked.namespace == NS)
+        selected = self.selector in asked.query.get("labelSelector", "")
+        return asked.verb in self.verbs and self.where(asked.namespace) and selected
+
+
+def _where(read: str, rule: reads.KubeRead) -> Callable[[str], bool]:
+    if read == reads.NAMESPACES:
+        return lambda namespace: True
+    if read in _IN_KUBE_SYSTEM:
+        return lambda namespace: namespace == "kube-system"
+    return lambda namespace: (namespace == NS) is not rule.cluster_wide
 
 
 @dataclass(frozen=True)
@@ -499,17 +541,21 @@ class Health:
 
 
 class FakeAws:
-    """moto with a load balancer, a listener with one rule and a target group; `faults` maps an action to its failure
-    ("denied", "throttled", "error", "expired" or "slow")."""
+    """moto with a load balancer, a listener with one rule, a target group, and the VPC around them; `faults` maps an
+    action to its failure ("denied", "throttled", "error", "expired" or "slow")."""
 
     def __init__(self) -> None:
         self.faults: dict[str, str] = {}
+        # IAM actions ("ec2:DescribeSubnets"), and the regions that requests were signed for.
         self.asked: list[str] = []
+        self.regions: set[str] = set()
         self.health: list[Health] = []
         self._recover = threading.Event()
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        # moto's own dispatcher lists its modules on disk at every request.
+        self._moto = {"ec2": create_backend_app("ec2"), "elasticloadbalancing": create_backend_app("elbv2")}
+        self._answers: dict[tuple[str, bytes], tuple[str, list[Any], bytes]] = {}
         self._server = werkzeug.serving.make_server(
             "127.0.0.1", 0, self, threaded=True, request_handler=_QuietRequestHandler
         )
@@ -535,8 +581,13 @@ class FakeAws:
             ]
             for n, zone in ((1, "a"), (2, "c"))
         ]
+        front, nodes = self._security_groups(ec2, vpc)
         balancer = self._elb.create_load_balancer(
-            Name="k8s-shop-web-4ba434b31c", Subnets=subnets, Scheme="internet-facing", Type="application"
+            Name="k8s-shop-web-4ba434b31c",
+            Subnets=subnets,
+            SecurityGroups=[front],
+            Scheme="internet-facing",
+            Type="application",
         )["LoadBalancers"][0]
         group = self._elb.create_target_group(
             Name="k8s-shop-web-fdbb6ec3c4",
@@ -552,6 +603,7 @@ class FakeAws:
             HealthyThresholdCount=2,
             UnhealthyThresholdCount=2,
             Matcher={"HttpCode": "200"},
+            Tags=[{"Key": "ingress.k8s.aws/resource", "Value": f"{NS}/web-web:80"}],
         )["TargetGroups"][0]
         self.balancer_arn, self.host = balancer["LoadBalancerArn"], balancer["DNSName"]
         self.group_arn = group["TargetGroupArn"]
@@ -567,13 +619,52 @@ class FakeAws:
             Conditions=[{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/*"]}}],
             Actions=[{"Type": "forward", "TargetGroupArn": self.group_arn}],
         )
+        for number, subnet in enumerate(subnets, 1):
+            ec2.create_network_interface(
+                SubnetId=subnet,
+                Groups=[front],
+                PrivateIpAddress=f"10.0.{number}.200",
+                Description="ELB " + self.balancer_arn.split(":loadbalancer/")[1],
+            )
+        first, second = (self._instance(ec2, number, subnet, nodes) for number, subnet in enumerate(subnets, 1))
+        self.instances = (first, second)
+
+    def _security_groups(self, ec2: Any, vpc: str) -> tuple[str, str]:
+        """The load balancer's, open to a managed prefix list, and the nodes', open to the load balancer."""
+        offices = ec2.create_managed_prefix_list(
+            PrefixListName="offices",
+            MaxEntries=5,
+            AddressFamily="IPv4",
+            Entries=[{"Cidr": "203.0.113.0/24"}, {"Cidr": "198.51.100.0/24"}],
+        )["PrefixList"]["PrefixListId"]
+        front, nodes = (
+            ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc)["GroupId"]
+            for name in ("front", "nodes")
+        )
+        web = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": offices}]}
+        pods = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "UserIdGroupPairs": [{"GroupId": front}]}
+        each_other = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": nodes}]}
+        ec2.authorize_security_group_ingress(GroupId=front, IpPermissions=[web])
+        ec2.authorize_security_group_ingress(GroupId=nodes, IpPermissions=[pods, each_other])
+        return front, nodes
+
+    def _instance(self, ec2: Any, number: int, subnet: str, group: str) -> str:
+        """A node; its interface holds its pods' addresses, as the VPC CNI assigns them."""
+        addresses = [{"Primary": host == 10, "PrivateIpAddress": f"10.0.{number}.{host}"} for host in (10, 34, 9)]
+        interface = ec2.create_network_interface(
+            SubnetId=subnet, Groups=[group], PrivateIpAddresses=addresses, Description="aws-K8S"
+        )["NetworkInterface"]["NetworkInterfaceId"]
+        attached = [{"DeviceIndex": 0, "NetworkInterfaceId": interface}]
+        answer = ec2.run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1, NetworkInterfaces=attached)
+        return str(answer["Instances"][0]["InstanceId"])
 
     def reset(self) -> None:
         self._recover.set()
         self._recover = threading.Event()
-        self.faults, self.asked = {}, []
+        self.faults = {}
         self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
         self.check_path("/healthz")
+        self.asked, self.regions = [], set()
 
     def check_path(self, path: str) -> None:
         """The path that the target group checks."""
@@ -587,19 +678,40 @@ class FakeAws:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
-        self.asked.append(action)
+        scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+        region, service = scope.groups() if scope else ("", "")
+        self.asked.append(f"{service}:{action}")
+        self.regions.add(region)
         fault = self.faults.get(action)
         if fault == "slow":
             self._recover.wait(SLOW)
         elif fault is not None:
-            return self._refuse(action, fault, "/ec2/" in environ.get("HTTP_AUTHORIZATION", ""), start_response)
+            return self._refuse(action, fault, service == "ec2", start_response)
         if action == "DescribeTargetHealth":
             members = "".join(target.xml() for target in self.health)
             return _xml(
                 start_response, 200, _result(action, f"<TargetHealthDescriptions>{members}</TargetHealthDescriptions>")
             )
+        status, headers, data = self._from_moto(environ, region, service, action, body)
+        start_response(status, headers)
+        return [data]
+
+    def _from_moto(
+        self, environ: dict[str, Any], region: str, service: str, action: str, body: bytes
+    ) -> tuple[str, list[Any], bytes]:
+        """moto's answer: to equal reads the same until something is written."""
+        key = (region, body)
+        if not action.startswith(("Describe", "Get")):
+            self._answers.clear()
+        elif key in self._answers:
+            return self._answers[key]
         environ["wsgi.input"] = io.BytesIO(body)
-        return self._moto(environ, start_response)  # type: ignore[no-any-return]
+        answered: list[Any] = []
+        data = b"".join(self._moto[service](environ, lambda *answer: answered.extend(answer)))
+        answer = (answered[0], answered[1], data)
+        if action.startswith(("Describe", "Get")):
+            self._answers[key] = answer
+        return answer
 
     def _refuse(self, action: str, fault: str, ec2: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, code = _ERRORS[fault]
@@ -658,7 +770,7 @@ class Cloud:
     def reset(self, directory: Path) -> None:
         """Back to health; the kubeconfig is written into `directory`."""
         self.aws.reset()
-        self.kube.reset(healthy_objects(self.aws.group_arn, self.aws.host))
+        self.kube.reset(healthy_objects(self.aws.group_arn, self.aws.host, self.aws.instances))
         self.kubeconfig = directory / "kubeconfig"
         self.write_kubeconfig()
         self.env = {
