@@ -8,8 +8,8 @@ from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import policy as policy
-from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import protocol as protocol
+from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registration as registration
 from kubectl_lbdoctor.checks import resilience as resilience
 from kubectl_lbdoctor.checks import settings as settings
