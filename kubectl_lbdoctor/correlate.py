@@ -159,13 +159,15 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if effect.spec.code in cause.spec.explains:
         # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
         return cause.finding.severity is None or cause.severity.order <= effect.severity.order
+    if cause.spec.code in effect.spec.explains:
+        return False
     if _proven_instead(cause.finding, effect.finding) and cause.severity is effect.severity is Severity.ERROR:
         return True
-    # Any error explains a symptom, unless the symptom is declared to be the cause of that error.
+    # Any error explains a symptom.
     generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
     if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
         return False  # What is worth knowing only where no cause is proven.
-    return generic and cause.spec.code not in effect.spec.explains
+    return generic
 
 
 def _proven_instead(certain: Finding, likely: Finding) -> bool:

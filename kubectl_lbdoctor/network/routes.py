@@ -97,9 +97,9 @@ def route_for(table: RouteTable, address: str, prefix_lists: Mapping[str, Prefix
         matching = [(r, length) for r, length in matching if not r.propagated]
     route, _ = max(matching, key=lambda item: (item[1], _rank(item[0])), default=(None, 0))
     unread = tuple(r.prefix_list for r in table.routes if r.prefix_list and r.prefix_list not in prefix_lists)
-    if unread and not local:
-        # A list that was not read may hold a more specific CIDR. Inside the VPC it may not: what is more specific than
-        # the local route must be a whole subnet's CIDR, written out (VPC User Guide, middlebox appliances).
+    if unread and _kind(route) is not RouteKind.LOCAL:
+        # A list that was not read may hold a more specific CIDR. Than the local route it may not: what is more specific
+        # must be a whole subnet's CIDR, written out (VPC User Guide, middlebox appliances).
         return RouteVerdict(Answer.UNKNOWN, table.id, route, _kind(route), unread)
     return RouteVerdict(_answer(route, address), table.id, route, _kind(route), _beyond(route))
 
