@@ -22,7 +22,7 @@ demo: $(STAMP)
 	test $$status -eq 1
 
 test: $(STAMP) lint
-	@$(BIN)/python -m pytest tests --ignore=tests/e2e --ignore=tests/lab
+	@$(BIN)/python -m pytest tests --ignore=tests/e2e --ignore=tests/lab -n 2
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .

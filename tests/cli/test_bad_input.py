@@ -136,15 +136,26 @@ def test_kubernetes_fails_a_read(cloud: Cloud, tmp_path: Path, read: str) -> Non
     assert set(failed) == {read} and "500" in failed[read] and "etcdserver" in table.stdout
 
 
+def too_late(cloud: Cloud, tmp_path: Path, read: str) -> tuple[Result, Result]:
+    """A run whose only late answer is the one to `read`. On a busy machine other answers may be late as well, so that
+    `read` is not even asked for: then once more, with more time for all."""
+    for limit in ("0.4", "3"):
+        result, table = diagnose(cloud, tmp_path, "--request-timeout", f"{limit}s")
+        failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
+        if set(failed) == {read}:
+            break
+    assert set(failed) == {read}
+    assert f"timed out after {limit}s" in failed[read]
+    return result, table
+
+
 @pytest.mark.parametrize("read", KUBE_READS)
 def test_kubernetes_answers_a_read_too_late(cloud: Cloud, tmp_path: Path, read: str) -> None:
     break_kube(cloud, read, "slow")
-    result, table = diagnose(cloud, tmp_path, "--request-timeout", "400ms")
+    result, table = too_late(cloud, tmp_path, read)
     was_asked(cloud, read, "slow")
     never_healthy(result, table)
     nothing_accused(result)
-    failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
-    assert "timed out" in failed[read]
 
 
 @pytest.mark.parametrize("read", AWS_READS)
@@ -179,15 +190,13 @@ def test_aws_answers_an_action_too_late(
 ) -> None:
     monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
     break_aws(cloud, read, "slow")
-    result, table = diagnose(cloud, tmp_path, "--request-timeout", "400ms")
+    result, table = too_late(cloud, tmp_path, read)
     never_healthy(result, table)
     nothing_accused(result)
-    failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
-    assert "timed out after 0.4s" in failed[read]
 
 
 # A hanging endpoint is given up by the program itself; small bounds for the tests, and what a busy machine may add.
-GIVE_UP, TRIES, SLACK = 0.25, 2, 6.0
+GIVE_UP, TRIES, SLACK = 0.3, 2, 6.0
 # By instance, by address, by description; by DNS name, then by the ARN that the target group names.
 QUESTIONS = {reads.NETWORK_INTERFACES: 3, reads.LOAD_BALANCERS: 2}
 
@@ -298,7 +307,8 @@ def test_tags_lead_to_the_target_group_without_bindings(cloud: Cloud) -> None:
 def test_region_of_the_target_groups_when_nodes_are_unknown(cloud: Cloud, tmp_path: Path, kind: str) -> None:
     cloud.wrong_path()
     break_kube(cloud, reads.NODES, kind)
-    result, table = diagnose(cloud, tmp_path, *(("--request-timeout", "400ms") if kind == "slow" else ()))
+    late = kind == "slow"
+    result, table = too_late(cloud, tmp_path, reads.NODES) if late else diagnose(cloud, tmp_path)
     was_asked(cloud, reads.NODES, kind)
     never_healthy(result, table)
     assert cloud.aws.regions == {REGION} and result.json["context"]["region"] == REGION

@@ -555,7 +555,9 @@ class FakeAws:
         moto_api_backend.reset()
         # moto's own dispatcher lists its modules on disk at every request.
         self._moto = {"ec2": create_backend_app("ec2"), "elasticloadbalancing": create_backend_app("elbv2")}
-        self._answers: dict[tuple[str, bytes], tuple[str, list[Any], bytes]] = {}
+        # moto's answers to reads, by checked path: all that is ever written after the seed.
+        self._path = "/healthz"
+        self._answers: dict[tuple[str, str, bytes], tuple[str, list[Any], bytes]] = {}
         self._server = werkzeug.serving.make_server(
             "127.0.0.1", 0, self, threaded=True, request_handler=_QuietRequestHandler
         )
@@ -597,7 +599,7 @@ class FakeAws:
             VpcId=vpc,
             TargetType="ip",
             HealthCheckProtocol="HTTP",
-            HealthCheckPath="/healthz",
+            HealthCheckPath=self._path,
             HealthCheckIntervalSeconds=15,
             HealthCheckTimeoutSeconds=5,
             HealthyThresholdCount=2,
@@ -668,7 +670,9 @@ class FakeAws:
 
     def check_path(self, path: str) -> None:
         """The path that the target group checks."""
-        self._elb.modify_target_group(TargetGroupArn=self.group_arn, HealthCheckPath=path)
+        if path != self._path:
+            self._elb.modify_target_group(TargetGroupArn=self.group_arn, HealthCheckPath=path)
+            self._path = path
 
     def close(self) -> None:
         self._recover.set()
@@ -699,11 +703,9 @@ class FakeAws:
     def _from_moto(
         self, environ: dict[str, Any], region: str, service: str, action: str, body: bytes
     ) -> tuple[str, list[Any], bytes]:
-        """moto's answer: to equal reads the same until something is written."""
-        key = (region, body)
-        if not action.startswith(("Describe", "Get")):
-            self._answers.clear()
-        elif key in self._answers:
+        """moto's answer: to a read the same until the world changes."""
+        key = (self._path, region, body)
+        if key in self._answers:
             return self._answers[key]
         environ["wsgi.input"] = io.BytesIO(body)
         answered: list[Any] = []
