@@ -22,7 +22,7 @@ demo: $(STAMP)
 	test $$status -eq 1
 
 test: $(STAMP) lint
-	@$(BIN)/python -m pytest tests --ignore=tests/e2e --ignore=tests/lab -n 2
+	@$(BIN)/python -m pytest tests --ignore=tests/e2e --ignore=tests/lab -n 2 --dist worksteal
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
