@@ -61,6 +61,15 @@ class ReadFailed(LbdoctorError):
     """One read failed, was throttled or timed out; whether the object exists is not known."""
 
 
+class WriteRefused(LbdoctorError):
+    """The API server did not make a write, and nothing was changed: `http_status` is its answer (409: the object moved
+    on; 422: a `test` operation or a rule of the API does not hold; 404: it is gone)."""
+
+    def __init__(self, message: str, http_status: int, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.http_status = http_status
+
+
 class Unreachable(ReadFailed):
     """The whole service did not answer (refused connection, name not found, TLS): every other read will fail too."""
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.commands import annotate, kubectl
 from kubectl_lbdoctor.checks.intent import class_parameters, lint_owner
 from kubectl_lbdoctor.checks.ownership import (
     READS as OWNERSHIP_READS,
@@ -40,6 +40,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Backend, Route
 
 _READS = (
@@ -117,7 +118,7 @@ def action_missing(route: Route) -> Iterator[Finding]:
         params={**params, "what": what + (f' (similar: "{near}")' if near else "")},
         evidence=(Evidence(str(ref), f"backend {backend.service}, port name {USE_ANNOTATION}"), listed),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
-        commands=(_rename(ref, f"{stem}{near}", f"{stem}{backend.service}", ingress.meta.annotations),) if free else (),
+        repairs=(_rename(ref, f"{stem}{near}", f"{stem}{backend.service}", ingress.meta.annotations),) if free else (),
         fix_automatic=bool(free),
         advice="" if free else f"add the annotation {stem}{backend.service}, or name a Service and its port",
     )
@@ -163,12 +164,12 @@ def annotation_unknown(route: Route) -> Iterator[Finding]:
     """
     for problem in _problems(route, "LBD110"):
         near = problem.found.suggested_key
-        commands, certain = _repair(problem)
+        repairs, certain = _repair(problem)
         yield _finding(
             "LBD110",
             problem,
             {"nearest": f"; {'meant is' if certain else 'similar is'} {near}" if near else ""},
-            commands,
+            repairs,
             certain,
         )
 
@@ -238,24 +239,24 @@ def annotation_without_effect(route: Route) -> Iterator[Finding]:
         action = problem.found.key.removeprefix(f"{ALB_PREFIX}actions.")
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
-        commands, certain = _repair(problem)
-        yield _finding("LBD112", problem, {}, commands, certain)
+        repairs, certain = _repair(problem)
+        yield _finding("LBD112", problem, {}, repairs, certain)
 
 
 def _value_finding(code: str, problem: _Problem) -> Finding:
-    commands, certain = _repair(problem)
+    repairs, certain = _repair(problem)
     meant = problem.found.suggested_value
     return _finding(
         code,
         problem,
         {"value": problem.found.value[:120], "suggestion": f" (meant is {meant})" if meant and certain else ""},
-        commands,
+        repairs,
         certain,
     )
 
 
 def _finding(
-    code: str, problem: _Problem, params: Mapping[str, str], commands: tuple[str, ...], certain: bool
+    code: str, problem: _Problem, params: Mapping[str, str], repairs: tuple[Repair, ...], certain: bool
 ) -> Finding:
     found, ref = problem.found, problem.ref
     evidence = [Evidence(str(ref), f"{found.key}: {found.value[:300]}")]
@@ -277,9 +278,9 @@ def _finding(
         params={"key": found.key, "object": str(ref), "reason": found.reason, **params},
         evidence=tuple(evidence),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
-        commands=commands,
-        fix_automatic=certain,
-        advice="" if commands else _advice(found),
+        repairs=repairs,
+        fix_automatic=certain and bool(repairs),
+        advice="" if repairs else _advice(found),
         severity=severity,
     )
 
@@ -290,12 +291,13 @@ def _advice(found: AnnotationProblem) -> str:
     return "correct the value" if found.kind in ("invalid-value", "conflict") else "remove the annotation"
 
 
-def _repair(problem: _Problem) -> tuple[tuple[str, ...], bool]:
-    """The command that repairs the annotation, and whether the evidence determines it."""
+def _repair(problem: _Problem) -> tuple[tuple[Repair, ...], bool]:
+    """What repairs the annotation, and whether the evidence determines it."""
     found, ref, present = problem.found, problem.ref, problem.annotations
     if found.renames:
         if found.suggested_key in present:
-            return (kubectl("annotate", str(ref), f"{found.key}-", namespace=ref.namespace),), False
+            removed = annotate(ref, present, {found.key: None})
+            return (Repair("remove", (removed,)).because(f"{found.suggested_key} is set already"),), False
         if not _accepts(found.suggested_key, found.value):
             return (), False
         near = nearest_key(found.key) if found.kind == "unknown-key" else None
@@ -304,8 +306,8 @@ def _repair(problem: _Problem) -> tuple[tuple[str, ...], bool]:
     if found.sets is None:
         return (), False
     key, value = found.sets
-    command = kubectl("annotate", str(ref), f"{key}={value}", "--overwrite", namespace=ref.namespace)
-    return (command,), found.kind == "invalid-value" and key == found.key
+    repair = Repair(value, (annotate(ref, present, {key: value}),)).because(found.reason)
+    return (repair,), found.kind == "invalid-value" and key == found.key
 
 
 def _accepts(key: str, value: str) -> bool:
@@ -319,9 +321,11 @@ def _accepts(key: str, value: str) -> bool:
     return True
 
 
-def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) -> str:
-    """One command that moves a value to another key."""
-    return kubectl("annotate", str(ref), f"{new}={annotations[old]}", f"{old}-", namespace=ref.namespace)
+def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) -> Repair:
+    """One write that moves a value to another key."""
+    change = annotate(ref, annotations, {new: annotations[old], old: None})
+    change = replace(change, field="annotation key", now=old, then=new)
+    return Repair(new, (change,)).because(f"nobody reads {old}", "the setting takes effect")
 
 
 # --- the objects of a route -------------------------------------------------------------------------------------------

@@ -1,34 +1,60 @@
-"""The shell commands that findings offer, with everything that comes from the cluster quoted."""
+"""The shell commands and the changes that findings offer."""
 
 from __future__ import annotations
 
-import json
-import shlex
+from collections.abc import Mapping
 
-from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, Repair, escape
+from kubectl_lbdoctor.model.shell import kubectl, shell
 
-
-def shell(*words: str) -> str:
-    """One command line; each word is quoted where the shell would take it apart."""
-    return " ".join(shlex.quote(word) for word in words)
+__all__ = ["annotate", "annotation_edit", "describe_target_health", "edit", "kubectl", "patch", "restart", "shell"]
 
 
-def _namespaced(namespace: str) -> list[str]:
-    return ["-n", namespace] if namespace else []
+def annotation_edit(annotations: Mapping[str, str], key: str, value: str | None) -> Edit:
+    """Set an annotation (None removes it) of an object that has these annotations now."""
+    return Edit(f"{ANNOTATIONS}/{escape(key)}", annotations.get(key), value)
 
 
-def kubectl(*words: str, namespace: str = "") -> str:
-    return shell("kubectl", *words, *_namespaced(namespace))
+def annotate(target: ObjectRef, annotations: Mapping[str, str], values: Mapping[str, str | None]) -> Change:
+    """Set annotations of an object that has `annotations` now, all in one write; None removes one."""
+    edits = tuple(annotation_edit(annotations, key, value) for key, value in values.items())
+    return Change(
+        target,
+        field=", ".join(f"annotation {key}" for key in values),
+        now=", ".join(str(e.now) if e.now is not None else "<none>" for e in edits),
+        then=", ".join(str(e.then) if e.then is not None else "<none>" for e in edits),
+        edits=edits,
+    )
 
 
-def annotate(target: ObjectRef, key: str, value: str) -> str:
-    return kubectl("annotate", str(target), f"{key}={value}", "--overwrite", namespace=target.namespace)
+def patch(target: ObjectRef, field: str, *edits: Edit) -> Change:
+    """Change values of an object; `field` is the path as a person writes it ("spec.ports[port=80].targetPort")."""
+    return Change(
+        target,
+        field,
+        now=", ".join(_shown(e.now) for e in edits),
+        then=", ".join(_shown(e.then) for e in edits),
+        edits=edits,
+    )
 
 
-def json_patch(target: ObjectRef, operations: list[dict[str, object]]) -> str:
-    """A JSON patch; its `test` operation makes it refuse an object that has moved on."""
-    return kubectl(
-        "patch", str(target), "--type=json", "-p", json.dumps(operations, sort_keys=True), namespace=target.namespace
+def edit(pointer: str, now: object, then: object) -> Edit:
+    return Edit(pointer, now, then)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "<none>"
+    if isinstance(value, Mapping):
+        return ",".join(f"{k}={_shown(v)}" for k, v in sorted(value.items()))
+    return str(value)
+
+
+def restart(target: ObjectRef, why: str = "", risk: str = "") -> Repair:
+    """A rolling restart of a workload."""
+    return Repair(
+        "restart", (Change(target, "rollout restart", "running", "restarted", why=why, risk=risk, restart=True),)
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from kubectl_lbdoctor.checks.commands import json_patch, kubectl
+from kubectl_lbdoctor.checks.commands import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.checks.decoded import OWN as DECODED
 from kubectl_lbdoctor.checks.ownership import OUR_CONTROLLERS, ownership
 from kubectl_lbdoctor.checks.ownership import READS as OWNERSHIP_READS
@@ -17,6 +17,7 @@ from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
+from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.route import Route
 
 
@@ -76,7 +77,7 @@ def backend_service_missing(route: Route) -> Iterator[Finding]:
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "service", service, namespace=route.namespace),),
-        commands=(kubectl("edit", "ingress", ingress.meta.name, namespace=route.namespace),),
+        by_hand=(kubectl("edit", "ingress", ingress.meta.name, namespace=route.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
         else f"create Service {service}",
@@ -108,9 +109,15 @@ def backend_port_missing(route: Route) -> Iterator[Finding]:
     if port == "use-annotation":
         raise NotApplicable("an action, not a port")
     wanted = _port_meant(service, port)
-    commands: tuple[str, ...] = ()
-    if wanted and not route.backend.action:
-        commands = (_port_patch(ingress, service_name, port, wanted),)
+    repairs: tuple[Repair, ...] = ()
+    if not route.backend.action:
+        candidates = [wanted] if wanted else [str(p.port) for p in service.ports]
+        repairs = tuple(
+            Repair(number, (_port_patch(ingress, service_name, port, number),)).because(
+                f"Service {service_name} has port {number}, not {port}"
+            )
+            for number in candidates
+        )
     ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''} -> {p.target}" for p in service.ports) or "no port"
     yield Finding(
         "LBD107",
@@ -124,8 +131,8 @@ def backend_port_missing(route: Route) -> Iterator[Finding]:
         },
         evidence=(Evidence(f"service/{service_name}", f"ports: {ports}"),),
         confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=route.namespace),),
-        commands=commands,
-        fix_automatic=bool(wanted),
+        repairs=repairs,
+        fix_automatic=bool(wanted and repairs),
         advice="" if wanted else f"name one of the Service's ports: {ports}",
     )
 
@@ -138,18 +145,21 @@ def _port_meant(service: Service, port: str) -> str:
     return str(service.ports[0].port) if len(service.ports) == 1 else ""
 
 
-def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> str:
-    """A JSON patch that corrects the port wherever the Ingress names it for this Service."""
-    value: dict[str, object] = {"number": int(wanted)}
-    operations: list[dict[str, object]] = []
-    for path in ingress.paths:
-        if path.backend.service == service and path.backend.port == port:
-            pointer = f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/port"
-            operations.append({"op": "replace", "path": pointer, "value": value})
+def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Change:
+    """Corrects the port wherever the Ingress names it for this Service."""
+    now: dict[str, object] = {"number": int(port)} if port.isdigit() else {"name": port}
+    then: dict[str, object] = {"number": int(wanted)}
+    pointers = [
+        f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/port"
+        for path in ingress.paths
+        if path.backend.service == service and path.backend.port == port
+    ]
     default = ingress.default_backend
     if default is not None and default.service == service and default.port == port:
-        operations.append({"op": "replace", "path": "/spec/defaultBackend/service/port", "value": value})
-    return json_patch(ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), operations)
+        pointers.append("/spec/defaultBackend/service/port")
+    ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
+    change = patch(ref, f"backend {service}: port", *(edit(pointer, now, then) for pointer in pointers))
+    return replace(change, now=port, then=wanted)
 
 
 def _deployment_ref(workload: Workload) -> ObjectRef:
@@ -231,7 +241,7 @@ def controller_not_ready(route: Route) -> Iterator[Finding]:
         params={"name": f"{ref.namespace}/{ref.name}", "why": why},
         evidence=tuple(evidence),
         confirm=(kubectl("get", "pods", "-o", "wide", namespace=ref.namespace),),
-        commands=commands,
+        by_hand=commands,
     )
 
 
@@ -308,20 +318,33 @@ def not_owned(route: Route) -> Iterator[Finding]:
     if owner.owner not in ("other", "nobody"):
         return
     ref = route.subject
-    commands: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
     ours = [c.meta.name for c in route.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
-    if ref.kind == "Ingress" and len(ours) == 1:
-        patch = {"spec": {"ingressClassName": ours[0]}}
-        commands = (kubectl("patch", str(ref), "--type=merge", "-p", json.dumps(patch), namespace=ref.namespace),)
+    ingress = route.ingress.peek()
+    if ref.kind == "Ingress" and ingress is not None:
+        repairs = tuple(_class_repair(ref, ingress, name) for name in ours)
     yield Finding(
         "LBD101",
         ref,
         params={"object": f"{ref.kind} {ref.name}", "why": owner.why},
         evidence=tuple(owner.evidence),
         confirm=(kubectl("get", "ingressclass"),) if ref.kind == "Ingress" else (),
-        commands=commands,
-        fix_automatic=bool(commands),
+        repairs=repairs,
+        fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
+
+
+LEGACY_CLASS = "kubernetes.io/ingress.class"
+
+
+def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
+    """Give the Ingress to this class. The legacy annotation wins over the field, so it goes where it is set."""
+    edits = [edit("/spec/ingressClassName", ingress.spec_class_name or None, name)]
+    if LEGACY_CLASS in ingress.meta.annotations:
+        edits.insert(0, annotation_edit(ingress.meta.annotations, LEGACY_CLASS, None))
+    change = replace(patch(ref, "spec.ingressClassName", *edits), now=ingress.class_name or "<none>", then=name)
+    why = f"IngressClass {name} belongs to the AWS Load Balancer Controller"
+    return Repair(name, (change,)).because(why, "makes a load balancer; another controller lets go of the Ingress")
 
 
 @check(

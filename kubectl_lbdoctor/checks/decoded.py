@@ -301,7 +301,7 @@ def target_group_missing(route: Route) -> Iterator[Finding]:
         params={"binding": binding.meta.name, "group": binding.target_group_arn},
         evidence=tuple(e.evidence for e in _quietly(route) if e.decoded.code == "LBD113"),
         confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
-        commands=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=route.namespace),),
+        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=route.namespace),),
     )
 
 

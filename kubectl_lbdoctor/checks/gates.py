@@ -78,7 +78,7 @@ def gate_stays_closed(route: Route) -> Iterator[Finding]:
                 Evidence("targetgroupbindings", ", ".join(sorted(current)) or "none"),
             ),
             confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=route.namespace),),
-            commands=(
+            by_hand=(
                 kubectl("rollout", "restart", str(owner), namespace=route.namespace)
                 if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
                 else kubectl("delete", "pod", *names, namespace=route.namespace),
@@ -182,7 +182,7 @@ def gates_not_injected(route: Route) -> Iterator[Finding]:
         ),
         confidence=Confidence.LIKELY,
         confirm=(kubectl("get", "pods", "-o", "wide", namespace=route.namespace),),
-        commands=(kubectl("rollout", "restart", str(owner), namespace=route.namespace),)
+        by_hand=(kubectl("rollout", "restart", str(owner), namespace=route.namespace),)
         if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
         else (),
         advice="recreate the pods",

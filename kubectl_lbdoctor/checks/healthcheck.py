@@ -7,20 +7,22 @@ proves that the packet arrived and was refused, reset or not answered as HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl
-from kubectl_lbdoctor.checks.registration import target_port_patch
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, restart
+from kubectl_lbdoctor.checks.registration import target_port_repair
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Pod, Probe
+from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
+from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.route import Route
 
+_RECHECK = "none for traffic: only the check changes"
 MISMATCH = "Target.ResponseCodeMismatch"
 REFUSED = "Target.FailedHealthChecks"
 TIMEOUT = "Target.Timeout"
@@ -44,11 +46,27 @@ _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server an
 
 @dataclass(frozen=True, slots=True)
 class SettingOwner:
-    """The object whose annotation decides a health-check setting, and the key to set there."""
+    """The object whose annotation decides a health-check setting, the key to set there, and what it carries now."""
 
     ref: ObjectRef
     key: str
-    present: bool
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def present(self) -> bool:
+        return self.key in self.annotations
+
+    @property
+    def value(self) -> str:
+        """What the annotation says now, "" without one."""
+        return self.annotations.get(self.key, "")
+
+    def change(self, value: str) -> Change:
+        return annotate(self.ref, self.annotations, {self.key: value})
+
+    def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
+        """Set the annotation to this value."""
+        return Repair(value, (self.change(value),), free=True).because(why, risk)
 
 
 def setting_owner(route: Route, setting: str) -> SettingOwner:
@@ -58,20 +76,23 @@ def setting_owner(route: Route, setting: str) -> SettingOwner:
     applies its own annotation to all of them, so a repair for one backend belongs on that backend's Service.
     """
     service = route.service.peek()
+    on_service = _annotations(service.meta if service is not None else None)
     service_ref = route.service_ref
     if route.subject.kind == "Ingress" or route.is_alb:
         key = ALB_PREFIX + setting
-        if service is not None and key in service.meta.annotations:
-            return SettingOwner(service_ref, key, True)
         ingress = route.ingress.peek()
-        if ingress is None:
-            return SettingOwner(service_ref, key, False)
-        shared = len({p.backend.service for p in ingress.paths}) > 1
-        present = key in ingress.meta.annotations
+        if key in on_service or ingress is None:
+            return SettingOwner(service_ref, key, on_service)
+        if len({p.backend.service for p in ingress.paths}) > 1:
+            return SettingOwner(service_ref, key, on_service)
         ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-        return SettingOwner(service_ref if shared else ref, key, present and not shared)
+        return SettingOwner(ref, key, ingress.meta.annotations)
     key = NLB_PREFIX + ("healthcheck-success-codes" if setting == "success-codes" else setting)
-    return SettingOwner(service_ref, key, service is not None and key in service.meta.annotations)
+    return SettingOwner(service_ref, key, on_service)
+
+
+def _annotations(meta: Meta | None) -> Mapping[str, str]:
+    return meta.annotations if meta is not None else {}
 
 
 def checked_pod_port(route: Route, target: TargetHealth) -> int | None:
@@ -172,7 +193,8 @@ def _class_of(code: str) -> str:
 def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Finding:
     """The finding that all answers have in common; a path that answers makes the repair exact."""
     better = answer.better_path
-    commands: tuple[str, ...] = (annotate(answer.owner.ref, answer.owner.key, better),) if better else ()
+    why = f'"{better}" succeeds: readiness probe of {answer.ready_pods} pods'
+    repairs: tuple[Repair, ...] = (answer.owner.repair(better, why, _RECHECK),) if better else ()
     matcher = answer.group.health_check.matcher
     advice = (
         ""
@@ -180,12 +202,14 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
         else f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {matcher}>, "
         f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}"
     )
-    asked = bool(better) and _annotated(route, answer.owner) == better
+    asked = bool(better) and answer.owner.value == better
+    by_hand: tuple[str, ...] = ()
     if asked:
         # The annotation is right and the target group is not (LBD311): to set it once more would change nothing.
         advice = f"{answer.owner.key} asks for {better} already and was not applied: the controller has to reconcile it"
-        commands = tuple(
-            kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
+        repairs = ()
+        by_hand = tuple(
+            restart(ObjectRef("Deployment", w.meta.namespace, w.meta.name)).commands[0]
             for w in (route.cluster.controllers.peek() or ())[:1]
         )
     return Finding(
@@ -201,17 +225,13 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
         evidence=answer.evidence,
         targets=tuple(t.key for t in answer.targets),
         confirm=(describe_target_health(answer.group.arn, route.context.region),),
-        commands=commands,
-        fix_automatic=bool(better) and not asked,
+        repairs=repairs,
+        by_hand=by_hand,
+        blank=answer.owner.repair(""),
+        fix_automatic=bool(repairs),
         advice=advice,
         rules_out=_RULES_OUT,
     )
-
-
-def _annotated(route: Route, owner: SettingOwner) -> str:
-    """What the annotation says now, "" without one."""
-    item = route.ingress.peek() if owner.ref.kind == "Ingress" else route.service.peek()
-    return item.meta.annotations.get(owner.key, "") if item is not None else ""
 
 
 @check(
@@ -291,8 +311,9 @@ def check_is_redirected(route: Route) -> Iterator[Finding]:
     finding = _answered(route, "LBD303", answer)
     if not finding.commands:
         owner = setting_owner(route, "success-codes")
-        command = annotate(owner.ref, owner.key, "200-399")
-        finding = replace(finding, commands=(command,), fix_automatic=True, advice="")
+        why = f"the path answers with a redirect ({', '.join(answer.codes)})"
+        risk = "a redirect, also to a login page, counts as healthy"
+        finding = replace(finding, repairs=(owner.repair("200-399", why, risk),), fix_automatic=True, advice="")
     yield finding
 
 
@@ -364,10 +385,17 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
         return
     serves = probes[0].scheme
     owner = setting_owner(route, "healthcheck-protocol")
-    commands = [annotate(owner.ref, owner.key, serves)]
+    values = {owner.key: serves}
+    changes = [owner.change(serves)]
+    risk = ""
     if route.is_alb and group.protocol != serves:
         backend = setting_owner(route, "backend-protocol")
-        commands.append(annotate(backend.ref, backend.key, serves))
+        risk = "a target group of another protocol replaces this one"
+        if backend.ref == owner.ref:  # Both in one write: the controller would replace the target group twice.
+            changes = [annotate(owner.ref, owner.annotations, {**values, backend.key: serves})]
+        else:
+            changes.append(backend.change(serves))
+    why = f"the readiness probe of the same port speaks {serves}"
     yield Finding(
         "LBD305",
         owner.ref,
@@ -377,7 +405,7 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
             Evidence("pods", f"readinessProbe {describe_probe(probes[0])} succeeds"),
         ),
         targets=tuple(t.key for t in failing),
-        commands=tuple(commands),
+        repairs=(Repair(serves, tuple(changes)).because(why, risk),),
         fix_automatic=True,
         confirm=(describe_target_health(group.arn, route.context.region),),
     )
@@ -452,7 +480,10 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
         confidence=confidence,
         targets=tuple(t.key for t in targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=tuple(target_port_patch(ref, index, port.target_port or str(port.port), n) for n in proven[:3]),
+        repairs=tuple(
+            target_port_repair(ref, service, index, n).because(f"{len(suspects)} of {len(pods)} pods {listen}")
+            for n in proven[:3]
+        ),
         fix_automatic=len(proven) == 1,
         advice="" if len(proven) == 1 else "choose the port that the application serves",
         rules_out="filters on the way: the connection was refused, not dropped" if route.is_alb else "",

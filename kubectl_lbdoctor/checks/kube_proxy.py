@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.commands import kubectl, restart
 from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
@@ -19,7 +19,11 @@ from kubectl_lbdoctor.model.k8s import Node, Pod
 from kubectl_lbdoctor.model.route import Route
 
 KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
-RESTART = kubectl("rollout", "restart", "daemonset.apps/kube-proxy", namespace="kube-system")
+RESTART = restart(
+    KUBE_PROXY,
+    "kube-proxy writes a node's rules anew when it starts",
+    "one node after the other; connections that are established go on",
+)
 
 _READS = (
     reads.SERVICES,
@@ -102,7 +106,8 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
             ),
             targets=tuple(target.key for target, _ in hit),
             confirm=_confirm(hit[0][1]),
-            commands=(RESTART,) if wanted else (),
+            repairs=(RESTART,) if wanted else (),
+            fix_automatic=wanted,
             advice="" if wanted else "see why it leaves the node out: kubectl describe ds kube-proxy -n kube-system",
         )
 
@@ -150,7 +155,7 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
         confidence=Confidence.LIKELY,
         targets=tuple(target.key for target, _ in hit),
         confirm=_confirm(hit[0][1]),
-        commands=(RESTART,),
+        repairs=(RESTART,),
         fix_automatic=True,
     )
 

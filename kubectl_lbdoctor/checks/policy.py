@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, json_patch, shell
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, MISMATCH, NLB_PREFIX, setting_owner
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
@@ -14,6 +14,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 
 _READS = (
@@ -110,19 +111,17 @@ def local_policy_behind_alb(route: Route) -> Iterator[Finding]:
     if not failing or not with_pod:
         return
     ref = ObjectRef("Service", route.namespace, service.meta.name)
-    commands = [
-        json_patch(
-            ref,
-            [
-                {"op": "test", "path": "/spec/externalTrafficPolicy", "value": "Local"},
-                {"op": "replace", "path": "/spec/externalTrafficPolicy", "value": "Cluster"},
-            ],
-        )
-    ]
+    pointer = "/spec/externalTrafficPolicy"
+    cluster = patch(ref, "spec.externalTrafficPolicy", edit(pointer, "Local", "Cluster"))
+    why = f"{_nodes(failing)} without a ready pod drop the node port's traffic"
+    repairs = [Repair("cluster", (cluster,)).because(why, "pods see the node's address; the ALB sends X-Forwarded-For")]
     ingress = route.ingress.peek()
     if ingress is not None:
-        ingress_ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-        commands.append(annotate(ingress_ref, ALB_PREFIX + "target-type", "ip"))
+        key = ALB_PREFIX + "target-type"
+        change = annotate(
+            ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), ingress.meta.annotations, {key: "ip"}
+        )
+        repairs.append(Repair("ip", (change,)).because(why, "the target group is replaced by one of pods"))
     yield Finding(
         "LBD602",
         ref,
@@ -132,7 +131,7 @@ def local_policy_behind_alb(route: Route) -> Iterator[Finding]:
             *_evidence(route, failing, with_pod),
         ),
         targets=tuple(t.key for t in failing),
-        commands=tuple(commands),
+        repairs=tuple(repairs),
         fix_automatic=True,
         advice="one of the two",
     )
@@ -225,10 +224,10 @@ def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
     few = follow_pods and service is not None and len(route.ready_endpoints()) < len(balancer.zones)
     own = route.group_attributes.need().get(CROSS_ZONE, "")
     key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
-    commands: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
     if service is not None and service.type == "LoadBalancer":
         value = _with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
-        commands = (annotate(route.service_ref, key, value),)
+        by_hand = (annotate(route.service_ref, service.meta.annotations, {key: value}).command,)
     yield Finding(
         "LBD603",
         ObjectRef("LoadBalancer", "", balancer.name),
@@ -241,7 +240,7 @@ def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
             ),
         ),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=commands,
+        by_hand=by_hand,
         severity=Severity.INFO if few else None,
     )
 
@@ -267,6 +266,7 @@ def _with_attribute(annotation: str, key: str, value: str) -> str:
     message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
     reads=(*_READS, reads.INGRESSES, reads.PODS),
     explains=("LBD311", "LBD313", "LBD607"),
+    fix="healthcheck-port",
 )
 def old_health_check_node_port(route: Route) -> Iterator[Finding]:
     """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
@@ -315,7 +315,8 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
         targets=tuple(t.key for t in failing),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=(annotate(owner.ref, owner.key, "traffic-port"),),
+        repairs=(owner.repair("traffic-port", f"nothing answers for the Service on port {number}"),),
+        fix_automatic=30000 <= number <= 32767,
     )
 
 

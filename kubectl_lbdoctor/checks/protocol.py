@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health
 from kubectl_lbdoctor.checks.healthcheck import (
     MISMATCH,
     NLB_PREFIX,
@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 
 _READS = (
@@ -143,7 +144,13 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=(annotate(owner.ref, owner.key, serves if route.is_alb else "tcp"),),
+        repairs=(
+            owner.repair(
+                serves if route.is_alb else "tcp",
+                f"the application speaks {_SAID[serves]}",
+                "a target group of this version replaces the present one" if route.is_alb else "",
+            ),
+        ),
         fix_automatic=certain and (serves != "GRPC" or secure),
         advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
         if serves == "GRPC" and route.is_alb
@@ -244,7 +251,7 @@ def answer_is_too_slow(route: Route) -> Iterator[Finding]:
         confidence=Confidence.LIKELY,
         targets=_keys(targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=_longer(asked, timeout, interval, longest),
+        repairs=(_longer(asked, timeout, interval, longest).because(why, "a target that hangs is noticed later"),),
         fix_automatic=bool(patient) and longest <= 120,
         advice="check a path that answers at once, or wait longer for this one",
     )
@@ -254,15 +261,15 @@ def _timing(route: Route, name: str) -> str:
     return f"healthcheck-{name}{'-seconds' if route.is_alb else ''}"
 
 
-def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, wanted: int) -> tuple[str, ...]:
-    """Both annotations in one command where the interval has to grow with the timeout, so that neither is refused."""
+def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, wanted: int) -> Repair:
+    """Both annotations in one write where the interval has to grow with the timeout, so that neither is refused."""
     wanted = min(wanted, 120)
     if asked.interval > wanted:
-        return (annotate(timeout.ref, timeout.key, str(wanted)),)
-    pairs = (f"{timeout.key}={wanted}", f"{interval.key}={wanted + 5}")
+        return timeout.repair(str(wanted))
     if interval.ref != timeout.ref:
-        return (annotate(interval.ref, interval.key, str(wanted + 5)), annotate(timeout.ref, timeout.key, str(wanted)))
-    return (kubectl("annotate", str(timeout.ref), *pairs, "--overwrite", namespace=timeout.ref.namespace),)
+        return Repair(str(wanted), (interval.change(str(wanted + 5)), timeout.change(str(wanted))))
+    values = {timeout.key: str(wanted), interval.key: str(wanted + 5)}
+    return Repair(str(wanted), (annotate(timeout.ref, timeout.annotations, values),))
 
 
 def _late(route: Route, same: list[_Probed]) -> dict[str, str]:
@@ -326,7 +333,7 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
         targets=_keys(found.targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=(annotate(owner.ref, owner.key, found.better or "traffic-port"),),
+        repairs=(owner.repair(found.better or "traffic-port", f"port {found.traffic} is served, {found.port} is not"),),
         fix_automatic=bool(found.better) or sure,
     )
 
@@ -467,8 +474,8 @@ def check_port_knows_no_proxy_protocol(route: Route) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=(
-            *(() if local else (annotate(owner.ref, owner.key, "tcp"),)),
+        repairs=(
+            *(() if local else (owner.repair("tcp", "a check by TCP does not mind the header"),)),
             *_without_proxy_protocol(service, owner),
         ),
         advice="use ip targets or externalTrafficPolicy Cluster with a TCP check, or switch proxy protocol off"
@@ -511,18 +518,20 @@ def _traffic_port(route: Route, target: TargetHealth) -> str:
     return str(port.node_port) if route.target_type == "instance" and port is not None else str(target.port)
 
 
-def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[str, ...]:
-    """The command that switches proxy protocol off, where one annotation alone switches it on."""
-    key, attributes = (
-        NLB_PREFIX + "proxy-protocol",
-        service.meta.annotations.get(NLB_PREFIX + "target-group-attributes"),
-    )
-    if key in service.meta.annotations:
-        return (kubectl("annotate", str(owner.ref), f"{key}-", namespace=owner.ref.namespace),)
-    if attributes and f"{_PROXY_PROTOCOL}=true" in attributes:
+def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[Repair, ...]:
+    """What switches proxy protocol off, where one annotation alone switches it on."""
+    key, annotations = NLB_PREFIX + "proxy-protocol", service.meta.annotations
+    attributes_key = NLB_PREFIX + "target-group-attributes"
+    attributes = annotations.get(attributes_key, "")
+    if key in annotations:
+        change = annotate(owner.ref, annotations, {key: None})
+    elif f"{_PROXY_PROTOCOL}=true" in attributes:
         off = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
-        return (annotate(owner.ref, NLB_PREFIX + "target-group-attributes", off),)
-    return ()
+        change = annotate(owner.ref, annotations, {attributes_key: off})
+    else:
+        return ()
+    risk = "applications that read the client's address from the header lose it"
+    return (Repair("off", (change,)).because("the check port does not understand the header", risk),)
 
 
 # --- LBD315: UDP ------------------------------------------------------------------------------------------------------
@@ -581,7 +590,7 @@ def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        commands=tuple(annotate(owner.ref, owner.key, n) for n in candidates[:3]),
+        repairs=tuple(owner.repair(n, f"port {n} answers or is declared for TCP") for n in candidates[:3]),
         fix_automatic=len(candidates) == 1,
         advice=""
         if candidates

@@ -9,11 +9,13 @@ second hop, from the node that a NodePort was reached on to pods on other nodes.
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import annotate, json_patch, kubectl
+from kubectl_lbdoctor.checks.aws_changes import change_of
+from kubectl_lbdoctor.checks.commands import annotate, kubectl
 from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, NLB_PREFIX, checked_pod_port
 from kubectl_lbdoctor.checks.policy import without_local_endpoint
 from kubectl_lbdoctor.checks.registry import check
@@ -24,6 +26,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.network import NetworkInterface
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.network import path, policies
 from kubectl_lbdoctor.network.acls import AclRemedy, AclVerdict
@@ -242,16 +245,22 @@ def _finding(route: Route, code: str, owner: str, entries: list[Blocked]) -> Fin
         ref = ObjectRef("RouteTable", "", owner)
         params["what"] = f"no usable route for {way}"
     every_hop = path.PathVerdict(Answer.DENIED, tuple(e.hop for e in entries), ())
-    repairs = path.repairs([every_hop], world(route))
-    commands = tuple(c for repair in repairs if (c := path.command(repair, route.context.region)))
+    binding = route.binding.peek()
+    managed = code == "LBD501" and binding is not None and binding.networking is not None
+    remedies = path.repairs([every_hop], world(route))
+    changes = [change_of(remedy, route.context.region, managed) for remedy in remedies]
+    made = tuple(change for change in changes if change is not None)
+    why = f"{len(targets)} of {total} targets time out" if first.target.reason == TIMEOUT else params["what"]
+    repairs = (Repair("rule" if isinstance(remedy, GroupRemedy) else "entry", made).because(why),) if made else ()
     return Finding(
         code,
         ref,
         params=params,
         evidence=tuple(evidence),
         targets=targets,
-        commands=commands,
-        fix_automatic=bool(commands),
+        repairs=repairs,
+        # One filter that stays closed makes opening the others useless: then a person decides.
+        fix_automatic=bool(made) and len(made) == len(remedies),
         confirm=_confirm(ref),
         rules_out=_RULES_OUT,
     )
@@ -333,8 +342,12 @@ def _unmanaged(route: Route, finding: Finding) -> Finding:
     why = "annotation security-groups is set" if chosen else "its spec.networking is empty"
     ref = ObjectRef("Ingress" if ingress is not None else "Service", front.meta.namespace, front.meta.name)
     evidence = Evidence("targetgroupbinding", f"{why}, so the controller writes no backend rules")
-    commands = (*finding.commands, annotate(ref, key, "true")) if chosen else finding.commands
-    return replace(finding, evidence=(*finding.evidence, evidence), commands=commands)
+    repairs = finding.repairs
+    if chosen:
+        change = annotate(ref, front.meta.annotations, {key: "true"})
+        why = "the controller then keeps the backend rules for the chosen groups itself"
+        repairs = (*repairs, Repair("annotation", (change,)).because(why, "needs the controller's backend group"))
+    return replace(finding, evidence=(*finding.evidence, evidence), repairs=repairs)
 
 
 @check(
@@ -497,10 +510,11 @@ def policy_blocks(route: Route) -> Iterator[Finding]:
         missing = verdict.missing
         ref = ObjectRef("NetworkPolicy", route.namespace, names.split(", ")[0])
         cut = tuple(dict.fromkeys(target.key for target, *_ in entries))
-        commands: tuple[str, ...] = ()
+        by_hand: tuple[str, ...] = ()
         if missing is not None:
-            target_ref = ObjectRef("NetworkPolicy", missing.namespace or route.namespace, missing.policy)
-            commands = (json_patch(target_ref, missing.patch()),)
+            patch = json.dumps(missing.patch(), sort_keys=True)
+            words = ("patch", f"networkpolicy/{missing.policy}", "--type=json", "-p", patch)
+            by_hand = (kubectl(*words, namespace=missing.namespace or route.namespace),)
         yield Finding(
             "LBD513",
             ref,
@@ -513,7 +527,7 @@ def policy_blocks(route: Route) -> Iterator[Finding]:
             evidence=(Evidence("target group", f"{len(cut)} of {len(route.targets())}: {entries[0][0].reason}"),),
             targets=cut,
             confirm=(kubectl("get", "networkpolicy", "-o", "yaml", namespace=route.namespace),),
-            commands=commands,
+            by_hand=by_hand,
         )
 
 

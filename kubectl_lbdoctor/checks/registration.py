@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.checks.commands import describe_target_health, json_patch, kubectl
+from kubectl_lbdoctor.checks.commands import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.workload import owner_of, problems, selected_workloads
@@ -15,6 +15,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Service, condition
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.wanted import waits_for_gate
 
@@ -108,11 +109,12 @@ def selector_matches_nothing(route: Route) -> Iterator[Finding]:
     ref = ObjectRef("Service", route.namespace, service.meta.name)
     selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
     evidence = [Evidence(f"service/{service.meta.name}", f"selector {selector}")]
-    commands: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
     near, automatic = "", False
     if candidates:
         best = candidates[0]
         repaired = _repaired_selector(service, best)
+        repairs = tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c))
         differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
         has = ", ".join(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing)
         near = f"; the pods of {best.owner} have {has}"
@@ -121,16 +123,6 @@ def selector_matches_nothing(route: Route) -> Iterator[Finding]:
             evidence.append(Evidence(str(candidate.owner), f"{candidate.pods} pods with labels {labels}"))
         clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
         automatic = clear and bool(repaired)
-        if repaired:
-            commands = (
-                json_patch(
-                    ref,
-                    [
-                        {"op": "test", "path": "/spec/selector", "value": dict(service.selector)},
-                        {"op": "replace", "path": "/spec/selector", "value": repaired},
-                    ],
-                ),
-            )
     else:
         evidence.append(Evidence(f"pods in {route.namespace}", f"{len(route.facts.pods.need())} pods, none similar"))
     yield Finding(
@@ -140,10 +132,18 @@ def selector_matches_nothing(route: Route) -> Iterator[Finding]:
         evidence=tuple(evidence),
         confidence=confidence,
         confirm=(kubectl("get", "pods", "-l", selector, namespace=route.namespace),),
-        commands=commands,
+        repairs=repairs,
         fix_automatic=automatic,
-        advice="" if commands else "give the pods these labels, or the Service the labels of its pods",
+        advice="" if repairs else "give the pods these labels, or the Service the labels of its pods",
     )
+
+
+def _selector_repair(ref: ObjectRef, service: Service, candidate: _Candidate) -> Repair:
+    """The selector of this candidate's pods; chosen among several by the labels, as `kubectl get -l` takes them."""
+    wanted = _repaired_selector(service, candidate)
+    change = patch(ref, "spec.selector", edit("/spec/selector", dict(service.selector), wanted))
+    value = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
+    return Repair(value, (change,)).because(f"{candidate.pods} pods of {candidate.owner} carry these labels")
 
 
 def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str]:
@@ -248,21 +248,20 @@ def named_target_port_missing(route: Route) -> Iterator[Finding]:
             Evidence(f"pod {pod.meta.name}", f"declares {', '.join(declared) or 'no port'}") for pod in without[:3]
         ),
         confirm=(kubectl("get", "pod", without[0].meta.name, "-o", "yaml", namespace=route.namespace),),
-        commands=tuple(target_port_patch(ref, index, port.target_port, number) for number in numbers[:3]),
+        repairs=tuple(
+            target_port_repair(ref, service, index, number).because(f"pods declare {', '.join(declared)}")
+            for number in numbers[:3]
+        ),
         fix_automatic=len(numbers) == 1 and len(without) == len(pods),
     )
 
 
-def target_port_patch(service: ObjectRef, index: int, now: str, then: int) -> str:
-    """A patch of one Service port's targetPort that refuses when the port was changed in between."""
-    pointer = f"/spec/ports/{index}/targetPort"
-    return json_patch(
-        service,
-        [
-            {"op": "test", "path": pointer, "value": int(now) if now.isdigit() else now},
-            {"op": "replace", "path": pointer, "value": then},
-        ],
-    )
+def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) -> Repair:
+    """Another number as targetPort of one of the Service's ports."""
+    port = service.ports[index]
+    now = int(port.target) if port.target.isdigit() else port.target
+    change = patch(ref, f"spec.ports[port={port.port}].targetPort", edit(f"/spec/ports/{index}/targetPort", now, then))
+    return Repair(str(then), (change,), free=True).because("", "endpoints, and with them targets, are registered anew")
 
 
 def eligible_nodes(route: Route) -> tuple[tuple[Node, ...], dict[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import json_patch, kubectl
+from kubectl_lbdoctor.checks.commands import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registration import eligible_nodes
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
@@ -136,7 +136,7 @@ def single_replica_rollout(route: Route) -> Iterator[Finding]:
             Evidence("target health", ", ".join(f"{t.key} {t.state}" for t in targets[:6])),
             Evidence(str(ref), f"replicas 1, strategy {workload.strategy or 'default'}"),
         ),
-        commands=tuple(commands),
+        by_hand=tuple(commands),
         confirm=(kubectl("rollout", "status", str(ref), namespace=route.namespace),),
     )
 
@@ -235,13 +235,7 @@ def unready_pods_published(route: Route) -> Iterator[Finding]:
                 namespace=route.namespace,
             ),
         ),
-        commands=(
-            json_patch(
-                ref,
-                [
-                    {"op": "test", "path": "/spec/publishNotReadyAddresses", "value": True},
-                    {"op": "replace", "path": "/spec/publishNotReadyAddresses", "value": False},
-                ],
-            ),
+        by_hand=(
+            patch(ref, "spec.publishNotReadyAddresses", edit("/spec/publishNotReadyAddresses", True, False)).command,
         ),
     )

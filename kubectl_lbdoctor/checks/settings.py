@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl
+from kubectl_lbdoctor.checks.commands import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.healthcheck import (
     ALB_PREFIX,
     MISMATCH,
@@ -27,6 +26,7 @@ from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Service
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import lookup
 
@@ -68,13 +68,13 @@ def instance_targets_without_node_port(route: Route) -> Iterator[Finding]:
     if wanted.value != "instance" or (not wanted.key and route.target_type == "ip"):
         return  # A binding that is there says better than a default what is asked for.
     ref = route.service_ref
-    node_ports = _with_node_ports(service)
-    commands = [kubectl("patch", str(ref), "--type=merge", "-p", json.dumps(node_ports), namespace=ref.namespace)]
+    repairs = [_with_node_ports(ref, service)]
     free = "targetType" not in front.parameters and front.owner.owner != "cloud-provider"
     if free:
         setting = "target-type" if front.kind == "alb" else "nlb-target-type"
         owner = setting_owner(route, setting)
-        commands.insert(0, annotate(owner.ref, owner.key, "ip"))
+        risk = "the target group is replaced by one of pods; they must be reachable in the VPC"
+        repairs.insert(0, owner.repair("ip", f"Service {service.meta.name} has no node port", risk))
     allocation = "" if service.allocate_node_ports else ", allocateLoadBalancerNodePorts false"
     yield Finding(
         "LBD204",
@@ -85,16 +85,19 @@ def instance_targets_without_node_port(route: Route) -> Iterator[Finding]:
             Evidence(f"service/{service.meta.name}", f"type {service.type}{allocation}, port {port.port}: no nodePort"),
         ),
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=ref.namespace),),
-        commands=tuple(commands),
+        repairs=tuple(repairs),
         fix_automatic=free,
-        advice="one of the two" if len(commands) > 1 else "",
+        advice="one of the two" if len(repairs) > 1 else "",
     )
 
 
-def _with_node_ports(service: Service) -> dict[str, Any]:
+def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
     if service.type == "LoadBalancer":
-        return {"spec": {"allocateLoadBalancerNodePorts": True}}
-    return {"spec": {"type": "NodePort"}}
+        pointer = "/spec/allocateLoadBalancerNodePorts"
+        change = patch(ref, "spec.allocateLoadBalancerNodePorts", edit(pointer, service.allocate_node_ports, True))
+    else:
+        change = patch(ref, "spec.type", edit("/spec/type", service.type, "NodePort"))
+    return Repair("nodeport", (change,)).because("instance targets need a node port", "opens a port on every node")
 
 
 @check(
@@ -144,7 +147,7 @@ def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
             Evidence("annotations", ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
         ),
         confirm=(_describe_group(route, group.arn),),
-        commands=commands if front.owner.owner == "controller" else (),
+        by_hand=commands if front.owner.owner == "controller" else (),
         advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
     )
 
@@ -300,5 +303,5 @@ def check_path_is_not_the_readiness_path(route: Route) -> Iterator[Finding]:
             Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
         ),
         confidence=Confidence.POSSIBLE,
-        commands=(annotate(owner.ref, owner.key, other),),
+        repairs=(owner.repair(other, "the readiness probe succeeds there"),),
     )

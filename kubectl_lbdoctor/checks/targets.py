@@ -301,9 +301,7 @@ def stale_targets_registered(route: Route) -> Iterator[Finding]:
         evidence=tuple(Evidence("target health", f"{t.key} {t.state}: {_behind(route, t)}") for t in stale[:SHOWN]),
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, route.context.region),),
-        commands=(
-            shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),
-        ),
+        by_hand=(shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),),
         advice="or let the controller do it: kubectl rollout restart -n kube-system "
         "deployment/aws-load-balancer-controller",
     )
@@ -607,7 +605,7 @@ def address_of_a_load_balancer(route: Route) -> Iterator[Finding]:
             evidence=(_seen(route, (target,)),),
             targets=(target.key,),
             confirm=(shell("aws", "ec2", "describe-network-interfaces", *lookup_words),),
-            commands=(
+            by_hand=(
                 shell(
                     *("aws", "elbv2", "deregister-targets", "--target-group-arn", arn),
                     *("--targets", f"Id={target.id},Port={target.port}", *region),

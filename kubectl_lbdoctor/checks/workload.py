@@ -460,7 +460,7 @@ def scaled_to_zero(route: Route) -> Iterator[Finding]:
                 params={"workload": str(target), "service": route.backend.service},
                 evidence=(Evidence(str(target), "spec.replicas is 0 and its pod template matches the selector"),),
                 confirm=(kubectl("get", str(target), namespace=route.namespace),),
-                commands=(kubectl("scale", str(target), "--replicas=2", namespace=route.namespace),),
+                by_hand=(kubectl("scale", str(target), "--replicas=2", namespace=route.namespace),),
             )
 
 

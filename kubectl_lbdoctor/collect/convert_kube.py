@@ -108,6 +108,7 @@ def ingress(raw: Raw) -> k8s.Ingress:
         meta=parsed,
         # The legacy annotation wins over the field (LBC ingress class loader).
         class_name=parsed.annotations.get("kubernetes.io/ingress.class", "") or _text(spec, "ingressClassName"),
+        spec_class_name=_text(spec, "ingressClassName"),
         default_backend=_backend(default) if default else None,
         paths=tuple(paths),
         tls_hosts=tuple(str(h) for t in _list(spec, "tls") for h in _list(t, "hosts")),

@@ -1,8 +1,9 @@
-"""The only module that reads through the Kubernetes API.
+"""The only module that talks to the Kubernetes API.
 
-It sends GET requests over the kubernetes package's connection pool and parses the raw bytes with orjson: the typed
-models of that package take longer to build than the answer takes to arrive, and the generic path needs no code per
-kind. Every failure leaves here as one of our own errors, with the read, the permission and the server named.
+Requests go over the kubernetes package's connection pool, and raw bytes are parsed with orjson: the typed models of
+that package take longer to build than the answer takes to arrive, and the generic path needs no code per kind. Every
+failure leaves here as one of our own errors, with the request, the permission and the server named. `KubeReader.send`
+is for the two places that write: `fix.writers`, and the debug pods of `probe`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
-from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, LbdoctorError, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.errors import (
+    ApiMissing,
+    CouldNotRun,
+    LbdoctorError,
+    ReadDenied,
+    ReadFailed,
+    Unreachable,
+    WriteRefused,
+)
 
 PAGE_SIZE = 500
 """Objects per list request, kubectl's own --chunk-size."""
@@ -36,6 +45,8 @@ MAX_WAIT = 5.0
 _CHUNK = 64 * 1024
 
 Params = Mapping[str, str | int | bool]
+
+_VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
 
 
 @dataclass(frozen=True)
@@ -195,20 +206,58 @@ class KubeReader:
             body = body[: body.rfind(b"\n") + 1] or body
         return body.decode("utf-8", "replace")
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]:
+        """One write: POST, PATCH or DELETE with a JSON body; gives the object (or Status) that the server answers.
+
+        It is sent once: whether a write whose connection broke was made is for the caller to find out. Raises
+        WriteRefused (`http_status`) for an answer that is neither success nor a denial: a conflict (409), a failed
+        `test` operation or an admission webhook (422, 403 with a webhook's name, 500), an absent object (404).
+        """
+        import orjson
+
+        verb = _VERBS[method]
+        answer = self._request(
+            verb, path, params, method=method, body=orjson.dumps(body) if body is not None else None, kind=content_type
+        )
+        if answer.status in (200, 201, 202):
+            document = orjson.loads(answer.body)
+            return document if isinstance(document, dict) else {}
+        said = _said(answer)
+        if answer.status == 403 and "admission webhook" not in said and "violates PodSecurity" not in said:
+            self._refused(verb, path, answer)
+        raise WriteRefused(f"could not {permission_of(verb, path)}: {said}", answer.status)
+
     # --- One request ---
 
-    def _request(self, verb: str, path: str, params: Params | None, max_bytes: int | None = None) -> _Answer:
-        """Send a GET until there is an answer worth looking at. 401 and what cannot be sent raise here."""
+    def _request(
+        self,
+        verb: str,
+        path: str,
+        params: Params | None,
+        max_bytes: int | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
+        kind: str = "",
+    ) -> _Answer:
+        """Send it until there is an answer worth looking at. 401 and what cannot be sent raise here."""
         query = {key: _query_value(value) for key, value in (params or {}).items()}
         url = f"{self.context.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        for attempt in range(1, self._attempts + 1):
-            last = attempt == self._attempts
-            answer = self._send(verb, path, url, max_bytes, last)
+        attempts = self._attempts if method == "GET" else 1
+        for attempt in range(1, attempts + 1):
+            last = attempt == attempts
+            answer = self._send(verb, path, url, max_bytes, last, method, body, kind)
             if answer is None:
                 continue
             if answer.status == 401:
                 raise self._unauthorized(answer)
-            if answer.status != 429 and answer.status < 500:
+            if method != "GET" or (answer.status != 429 and answer.status < 500):
                 return answer
             wait = _retry_after(answer)
             if wait is None:
@@ -218,19 +267,32 @@ class KubeReader:
             self._sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _send(self, verb: str, path: str, url: str, max_bytes: int | None, last: bool) -> _Answer | None:
+    def _send(
+        self,
+        verb: str,
+        path: str,
+        url: str,
+        max_bytes: int | None,
+        last: bool,
+        method: str,
+        payload: bytes | None,
+        kind: str,
+    ) -> _Answer | None:
         """One attempt; None when the connection broke and there is another attempt."""
         import urllib3
 
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
-        headers = self._headers(as_text=max_bytes is not None)
+        headers = self.headers(as_text=max_bytes is not None)
+        if payload is not None:
+            headers["Content-Type"] = kind
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         try:
             response = self._pool.request(
-                "GET",
+                method,
                 url,
+                body=payload,
                 headers=headers,
                 timeout=urllib3.Timeout(total=self._timeout),
                 retries=False,
@@ -250,7 +312,8 @@ class KubeReader:
         except (urllib3.exceptions.HTTPError, _OutOfTime, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
-    def _headers(self, as_text: bool) -> Any:
+    def headers(self, as_text: bool = False) -> Any:
+        """The headers of a request, with the credentials of the context (renewed where they have to be)."""
         from urllib3 import HTTPHeaderDict
 
         headers = HTTPHeaderDict({"User-Agent": f"kubectl-lbdoctor/{__version__}"})

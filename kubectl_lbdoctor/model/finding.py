@@ -6,6 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Repair
+
+__all__ = [
+    "CheckResult",
+    "CheckStatus",
+    "Confidence",
+    "Coverage",
+    "Denied",
+    "Diagnosis",
+    "Evidence",
+    "FailedRead",
+    "Finding",
+    "Hypothesis",
+    "ObjectRef",
+    "Severity",
+]
+
 
 class Severity(str, Enum):
     """ERROR: traffic fails or targets are out now. WARNING: will fail or degrade. INFO: expected or informative."""
@@ -39,18 +57,6 @@ class CheckStatus(str, Enum):
     CRASHED = "crashed"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class ObjectRef:
-    """A Kubernetes or AWS object: kind in its API's spelling, namespace "" for cluster-wide and AWS objects."""
-
-    kind: str
-    namespace: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind.lower()}/{self.name}"
-
-
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One observed fact; `source` names the read it comes from, or the object where that says more."""
@@ -73,8 +79,11 @@ class Finding:
     """One check's answer "no" about one object.
 
     params fill the message of the check. targets: keys ("id:port") of the targets whose state this accounts for.
-    confirm and commands are complete shell commands: how to see it by hand, how to repair it.
-    fix_automatic: the evidence determines the new value, so that the repair needs no choice by the user.
+    confirm: complete shell commands that show it by hand.
+    repairs: ways to repair it that `--fix` can make, the best first; the others are alternatives.
+    blank: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
+    fix_automatic: the evidence determines the first of them, so that no choice by the user is needed.
+    by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
@@ -87,12 +96,19 @@ class Finding:
     confidence: Confidence = Confidence.CERTAIN
     targets: tuple[str, ...] = ()
     confirm: tuple[str, ...] = ()
-    commands: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    blank: Repair | None = None
     fix_automatic: bool = False
     advice: str = ""
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
     severity: Severity | None = None
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """How to repair it by hand, as shell commands."""
+        return (*(command for repair in self.repairs for command in repair.commands), *self.by_hand)
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,7 @@ def _route(
         aws=aws,
         network=snapshot.network,
         context=snapshot.context,
+        probes=snapshot.probes,
         now=snapshot.taken_at,
         group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",
     )

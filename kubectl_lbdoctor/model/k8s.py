@@ -81,8 +81,11 @@ class IngressPath:
 
 @dataclass(frozen=True, slots=True)
 class Ingress:
+    """`class_name` is what the controller goes by: the legacy annotation, else `spec_class_name`."""
+
     meta: Meta
     class_name: str = ""
+    spec_class_name: str = ""
     default_backend: IngressBackend | None = None
     paths: tuple[IngressPath, ...] = ()
     tls_hosts: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ Ingress, Service and bare TargetGroupBinding all become Routes (see `join.routes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.k8s import (
     ServicePort,
     TargetGroupBinding,
 )
+from kubectl_lbdoctor.model.probe import ProbeFacts
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts
 
 
@@ -83,6 +84,7 @@ class Route:
     aws: AwsFacts
     network: NetworkFacts
     context: Context
+    probes: ProbeFacts = field(default_factory=ProbeFacts)
     now: str = ""
     group: str = ""
 

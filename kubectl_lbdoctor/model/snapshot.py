@@ -37,6 +37,7 @@ from kubectl_lbdoctor.model.network import (
     SecurityGroup,
     Subnet,
 )
+from kubectl_lbdoctor.model.probe import ProbeFacts
 
 T = TypeVar("T")
 
@@ -140,6 +141,7 @@ class Snapshot:
     cluster: ClusterFacts = field(default_factory=ClusterFacts)
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
+    probes: ProbeFacts = field(default_factory=ProbeFacts)
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
+from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -227,6 +228,10 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
         label = ""
     if finding.advice:
         yield _line("repair", finding.advice)
+    label = "fix"
+    for command in _fix_commands(diagnosis):
+        yield _line(label, command)
+        label = "or"
     label = "by hand"
     for command in finding.commands:
         yield _line(label, command)
@@ -236,6 +241,20 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
         yield _line(label, command)
         label = ""
     yield _line("more", f"kubectl lbdoctor explain {finding.code}")
+
+
+def _fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
+    """The commands that make the repair: one for each value where the evidence leaves a choice."""
+    finding = diagnosis.finding
+    if not diagnosis.fix or not diagnosis.affects:
+        return
+    values = [""] if finding.fix_automatic else [repair.value for repair in finding.repairs]
+    if not values and finding.blank is not None:
+        values = ["VALUE"]
+    subject = diagnosis.affects[0]
+    for value in values:
+        name = f"{diagnosis.fix}={value}" if value else diagnosis.fix
+        yield kubectl("lbdoctor", "--fix", name, str(subject), namespace=subject.namespace)
 
 
 def _line(label: str, text: str) -> str:

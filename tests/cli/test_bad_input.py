@@ -19,7 +19,6 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor import app
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.aws import AwsReader
@@ -30,6 +29,7 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 from kubectl_lbdoctor.model.snapshot import SCHEMA
 from kubectl_lbdoctor.report import needed_reads
+from kubectl_lbdoctor.session import AWS_ATTEMPTS, AWS_READ_TIMEOUT
 from tests.support.fake_cluster import REGION, SLOW, Cloud, KubeFault
 from tests.support.program import Result, run
 from tests.support.world import World, meta, mismatch, pod
@@ -188,7 +188,7 @@ def test_aws_fails_an_action(cloud: Cloud, tmp_path: Path, read: str, kind: str)
 def test_aws_answers_an_action_too_late(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
+    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", 1)
     break_aws(cloud, read, "slow")
     result, table = too_late(cloud, tmp_path, read)
     never_healthy(result, table)
@@ -203,12 +203,12 @@ QUESTIONS = {reads.NETWORK_INTERFACES: 3, reads.LOAD_BALANCERS: 2}
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_READ_TIMEOUT", GIVE_UP)
-    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", TRIES)
+    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", TRIES)
 
 
 def test_waiting_for_aws_is_bounded_to_seconds() -> None:
-    assert app.AWS_READ_TIMEOUT * app.AWS_ATTEMPTS <= 15
+    assert AWS_READ_TIMEOUT * AWS_ATTEMPTS <= 15
 
 
 @pytest.mark.parametrize("read", AWS_READS)
@@ -243,8 +243,8 @@ def test_a_hanging_aws_endpoint_is_given_up(cloud: Cloud, tmp_path: Path, impati
 
 def test_request_timeout_bounds_aws_as_well(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smaller bound holds: a patient --request-timeout does not make the program wait for AWS."""
-    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_READ_TIMEOUT", GIVE_UP)
-    monkeypatch.setattr("kubectl_lbdoctor.app.AWS_ATTEMPTS", 1)
+    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", 1)
     cloud.aws.faults["DescribeTargetHealth"] = "slow"
     result, _ = diagnose(cloud, tmp_path, "--request-timeout", "60s")
     failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}

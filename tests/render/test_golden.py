@@ -112,7 +112,7 @@ WRONG_PATH = Diagnosis(
         ),
         targets=("10.0.1.34:8080", "10.0.2.34:8080"),
         confirm=(f"aws elbv2 describe-target-health --target-group-arn {GROUP_ARN} --region {REGION}",),
-        commands=(
+        by_hand=(
             "kubectl annotate ingress/web alb.ingress.kubernetes.io/healthcheck-path=/healthz --overwrite -n shop",
         ),
         fix_automatic=True,

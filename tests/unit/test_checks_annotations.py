@@ -97,7 +97,7 @@ def test_healthy_twin_is_silent(name: str) -> None:
 def test_mistyped_key_is_renamed_in_one_command() -> None:
     found = finding(UNKNOWN_KEY, "LBD110")
     assert found.commands == (
-        f"kubectl annotate ingress/web {ALB}healthcheck-path=/healthz {ALB}health-check-path- -n shop",
+        f"kubectl annotate ingress/web {ALB}healthcheck-path=/healthz {ALB}health-check-path- --overwrite -n shop",
     )
     assert found.fix_automatic
 

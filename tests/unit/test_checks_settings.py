@@ -122,7 +122,8 @@ def test_target_type_is_repaired_where_it_stands() -> None:
     commands = finding(annotated(cluster_ip(), {ALB + "target-type": "instance"}), "LBD204").commands
     assert commands == (
         f"kubectl annotate ingress/web {ALB}target-type=ip --overwrite -n shop",
-        'kubectl patch service/web --type=merge -p \'{"spec": {"type": "NodePort"}}\' -n shop',
+        'kubectl patch service/web --type=json -p \'[{"op": "test", "path": "/spec/type", "value": "ClusterIP"}, '
+        '{"op": "replace", "path": "/spec/type", "value": "NodePort"}]\' -n shop',
     )
     (annotate, patch) = finding(unallocated({}), "LBD204").commands
     assert f"service/web {NLB}nlb-target-type=ip" in annotate and "allocateLoadBalancerNodePorts" in patch

@@ -1,0 +1,1 @@
+"""`--fix`: what would be changed (planner, pure), and making, undoing and following it (executor, writers)."""

@@ -1,0 +1,161 @@
+"""From diagnoses to a plan of changes. Pure.
+
+Only what the evidence determines is planned by itself; where several values are possible they are listed, and the user
+chooses one with `--fix NAME=VALUE`. What is wanted and not planned is refused with a reason, never passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.checks.registry import Catalogue
+from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
+from kubectl_lbdoctor.model.plan import Change, FixPlan, Refusal, Repair, Step
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One item of `--fix`: a fix name, a code or "all", and the value that chooses among several ("" for none)."""
+
+    name: str
+    value: str = ""
+
+
+def parse(texts: Iterable[str], catalogue: Catalogue) -> tuple[Wanted, ...]:
+    """What `--fix` asks for: NAME[=VALUE], several separated by commas.
+
+    A value may hold commas itself ("selector=app=web,tier=front", "success-codes=200,302"): a comma separates only
+    where a known name follows it. Raises UsageError for a name that no check offers.
+    """
+    names = fix_names(catalogue)
+    found: list[Wanted] = []
+    for text in texts:
+        for part in re.split(r",(?=[a-zA-Z0-9-]+(?:=|,|$))", text):
+            name, _, value = part.strip().partition("=")
+            code = name.upper()
+            known = name.lower() in names or name.lower() == ALL
+            spec = catalogue.get(code)
+            if known:
+                found.append(Wanted(name.lower(), value))
+            elif spec is not None and spec.fix:
+                found.append(Wanted(code, value))
+            elif spec is not None:
+                raise UsageError(f"there is no fix for {code}: {spec.title}", f"see: kubectl lbdoctor explain {code}")
+            elif found and found[-1].value:
+                found[-1] = Wanted(found[-1].name, f"{found[-1].value},{part}")
+            else:
+                raise UsageError(f'there is no fix "{name}"', f"known fixes: {', '.join(sorted(names))}, {ALL}")
+    if not found:
+        raise UsageError("--fix names nothing", f"known fixes: {', '.join(sorted(names))}, {ALL}")
+    for item in found:
+        if item.name == ALL and item.value:
+            raise UsageError("--fix all takes no value", "name the fix: --fix targetport=8080")
+    return tuple(dict.fromkeys(found))
+
+
+def fix_names(catalogue: Catalogue) -> frozenset[str]:
+    """All names that `--fix` accepts."""
+    return frozenset(spec.fix for spec in catalogue if spec.fix)
+
+
+def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[Wanted]) -> FixPlan:
+    """The changes that repair what is wanted, each once, in the order of the diagnoses."""
+    steps: list[Step] = []
+    refusals: list[Refusal] = []
+    for item in wanted:
+        matching = [d for d in diagnoses if _matches(d, item)]
+        if not matching:
+            refusals.append(_nothing(item, diagnoses))
+        for diagnosis in matching:
+            repair = _choose(diagnosis, item)
+            if isinstance(repair, Refusal):
+                refusals.append(repair)
+                continue
+            said = repair.because(diagnosis.message)
+            steps += [Step(diagnosis.fix, diagnosis.finding.code, change) for change in said.changes]
+    return _without_conflicts(steps, refusals)
+
+
+def _matches(diagnosis: Diagnosis, item: Wanted) -> bool:
+    if not diagnosis.fix:
+        return False
+    if item.name == ALL:
+        # A guess, or what is by design, is changed only by name.
+        sure = diagnosis.finding.confidence is not Confidence.POSSIBLE and diagnosis.severity is not Severity.INFO
+        return sure and bool(diagnosis.finding.repairs)
+    return item.name in (diagnosis.fix, diagnosis.finding.code)
+
+
+def _nothing(item: Wanted, diagnoses: Sequence[Diagnosis]) -> Refusal:
+    others = [f"{d.fix} ({d.finding.code})" for d in diagnoses if d.fix and d.finding.repairs]
+    if item.name == ALL:
+        codes = ", ".join(d.finding.code for d in diagnoses if d.severity is Severity.ERROR)
+        left = f": {codes} {'has' if ',' not in codes else 'have'} no fix that can be made for you" if codes else ""
+        return Refusal(ALL, f"nothing was found that --fix can repair{left}")
+    hint = f"; what was found can be repaired with {', '.join(dict.fromkeys(others))}" if others else ""
+    return Refusal(item.name, f"nothing was found that it repairs{hint}")
+
+
+def _choose(diagnosis: Diagnosis, item: Wanted) -> Repair | Refusal:
+    """The one way that the evidence or the user determines, or why there is none."""
+    finding, name = diagnosis.finding, diagnosis.fix
+    where = f"{finding.object}{f' -n {finding.object.namespace}' if finding.object.namespace else ''}"
+    choices = tuple(dict.fromkeys(repair.value for repair in finding.repairs))
+    if item.value:
+        chosen = next((repair for repair in finding.repairs if repair.value == item.value), None)
+        template = finding.blank or (finding.repairs[0] if finding.repairs else None)
+        made = chosen or (template.with_value(item.value) if template is not None else None)
+        return made or Refusal(name, f'"{item.value}" is no choice for {where}', choices)
+    if finding.fix_automatic:
+        return finding.repairs[0]
+    if len(choices) > 1:
+        return Refusal(name, f"several values are possible for {where}; choose one", choices)
+    if choices:
+        return Refusal(name, f"nothing proves that {choices[0]} is right for {where}; say so if it is", choices)
+    if finding.blank is not None:
+        return Refusal(name, f"which value is right for {where} only you know: --fix {name}=VALUE", (), finding.by_hand)
+    todo = f": {finding.advice}" if finding.advice else ""
+    return Refusal(name, f"{finding.code} on {where}: no change can be made for you{todo}", (), finding.by_hand)
+
+
+def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
+    """Each change once; changes that give one value two contents are all refused."""
+    unique = list({_identity(step.change): step for step in reversed(steps)}.values())[::-1]
+    asked: dict[tuple[object, str], set[str]] = {}
+    for step in unique:
+        for pointer, then in _places(step.change):
+            asked.setdefault((step.change.object, pointer), set()).add(then)
+    torn = {place for place, values in asked.items() if len(values) > 1}
+    kept = []
+    for step in unique:
+        if any((step.change.object, pointer) in torn for pointer, _ in _places(step.change)):
+            reason = f"two repairs want different values for {step.change.field} of {step.change.object}"
+            values = sorted({v for place in torn if place[0] == step.change.object for v in asked[place]})
+            refusals.append(Refusal(step.fix, reason, tuple(values)))
+        else:
+            kept.append(step)
+    return FixPlan(tuple(kept), tuple(dict.fromkeys(refusals)))
+
+
+def _identity(change: Change) -> tuple[object, ...]:
+    if change.aws is not None:
+        return (change.object, change.aws.operation, repr(sorted(_flat(change.aws.params))))
+    return (change.object, change.restart, tuple((e.pointer, repr(e.then)) for e in change.edits))
+
+
+def _flat(value: object, path: str = "") -> list[str]:
+    """Every leaf of a parameter with its path, without the words of descriptions."""
+    if isinstance(value, Mapping):
+        return [leaf for k, v in value.items() if k != "Description" for leaf in _flat(v, f"{path}.{k}")]
+    if isinstance(value, (list, tuple)):
+        return [leaf for v in value for leaf in _flat(v, path)]
+    return [f"{path}={value}"]
+
+
+def _places(change: Change) -> list[tuple[str, str]]:
+    return [(edit.pointer, repr(edit.then)) for edit in change.edits]

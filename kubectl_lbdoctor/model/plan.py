@@ -1,0 +1,162 @@
+"""Repairs as data: what would be changed, where, from what to what, and how it is taken back.
+
+Checks attach repairs to their findings; the command for a person to copy, the plan that is shown, the write that is
+made, its precondition and its undo are all derived from the same change, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.shell import kubectl
+
+ANNOTATIONS = "/metadata/annotations"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One value of a Kubernetes object: its JSON pointer, what is there now and what is to be; None means absent."""
+
+    pointer: str
+    now: object = None
+    then: object = None
+
+    @property
+    def annotation(self) -> str:
+        """The key of the annotation that is edited; "" for any other value."""
+        return unescape(self.pointer[len(ANNOTATIONS) + 1 :]) if self.pointer.startswith(f"{ANNOTATIONS}/") else ""
+
+    @property
+    def operations(self) -> list[dict[str, object]]:
+        """JSON patch operations (RFC 6902) that refuse an object whose value has moved on."""
+        if self.now is None:
+            return [{"op": "add", "path": self.pointer, "value": self.then}]
+        test = {"op": "test", "path": self.pointer, "value": self.now}
+        if self.then is None:
+            return [test, {"op": "remove", "path": self.pointer}]
+        return [test, {"op": "replace", "path": self.pointer, "value": self.then}]
+
+
+def escape(key: str) -> str:
+    """A key as a segment of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(segment: str) -> str:
+    return segment.replace("~1", "/").replace("~0", "~")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsWrite:
+    """An AWS call that adds something, and the call that takes it away again.
+
+    service: boto3's name. operation and params: the API's own. command: the same for a person.
+    """
+
+    service: str
+    operation: str
+    params: Mapping[str, object]
+    undo_operation: str
+    undo_params: Mapping[str, object]
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write to one object: exactly one of `edits`, `restart` and `aws` says how.
+
+    field, now, then, why and risk are the words of the plan that a person confirms. restart: a rolling restart of a
+    workload, as `kubectl rollout restart` makes it; it cannot be taken back.
+    """
+
+    object: ObjectRef
+    field: str
+    now: str
+    then: str
+    why: str = ""
+    risk: str = ""
+    edits: tuple[Edit, ...] = ()
+    restart: bool = False
+    aws: AwsWrite | None = None
+
+    @property
+    def reversible(self) -> bool:
+        return not self.restart
+
+    @property
+    def command(self) -> str:
+        """The same change as one command line."""
+        if self.aws is not None:
+            return self.aws.command
+        target = str(self.object)
+        if self.restart:
+            workload = f"{self.object.kind.lower()}.apps/{self.object.name}"
+            return kubectl("rollout", "restart", workload, namespace=self.object.namespace)
+        keys = [edit.annotation for edit in self.edits]
+        if all(keys):
+            words = [f"{k}-" if e.then is None else f"{k}={e.then}" for k, e in zip(keys, self.edits, strict=True)]
+            overwrite = ["--overwrite"] if any(e.then is not None for e in self.edits) else []
+            return kubectl("annotate", target, *words, *overwrite, namespace=self.object.namespace)
+        patch = json.dumps([operation for edit in self.edits for operation in edit.operations], sort_keys=True)
+        return kubectl("patch", target, "--type=json", "-p", patch, namespace=self.object.namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One way to repair a finding: changes that belong together.
+
+    value: what chooses it among several ways (`--fix targetport=8080`). free: any other value may stand in its place,
+    such as a path that only the user knows.
+    """
+
+    value: str
+    changes: tuple[Change, ...]
+    free: bool = False
+
+    def with_value(self, value: str) -> Repair | None:
+        """The same repair with a value of the user's own; None where the value is no free text or number."""
+        if not self.free or len(self.changes) != 1 or len(self.changes[0].edits) != 1:
+            return None
+        change = self.changes[0]
+        then: object = int(value) if value.isdigit() and isinstance(change.edits[0].then, int) else value
+        edited = replace(change, then=value, edits=(replace(change.edits[0], then=then),), why="chosen by you")
+        return Repair(value, (edited,), free=True)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        return tuple(change.command for change in self.changes)
+
+    def because(self, why: str, risk: str = "") -> Repair:
+        """The same repair with these words for changes that have none of their own."""
+        said = tuple(replace(c, why=c.why or why, risk=c.risk or risk) for c in self.changes)
+        return replace(self, changes=said)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a plan, with the fix and the diagnosis that it comes from."""
+
+    fix: str
+    code: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A fix that is not made, in one sentence; `choices` are the values that `--fix NAME=VALUE` accepts."""
+
+    fix: str
+    reason: str
+    choices: tuple[str, ...] = ()
+    by_hand: tuple[str, ...] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class FixPlan:
+    """What `--fix` would do, in order, and what it was asked for and will not do."""
+
+    steps: tuple[Step, ...] = ()
+    refusals: tuple[Refusal, ...] = ()

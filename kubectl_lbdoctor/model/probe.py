@@ -1,0 +1,124 @@
+"""Health checks that were sent from inside the cluster: what was asked, and what came back. Part of the snapshot.
+
+A probe tells what the application does; whether the load balancer's own packets arrive is another matter. The two side
+by side are the evidence: what answers inside the cluster and times out for the load balancer is filtered on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kubectl_lbdoctor.model.fact import Fact
+
+
+class Via(str, Enum):
+    """How a request reached the target.
+
+    PROXY: the API server's pod proxy, to the pod's own address. FORWARD: the API server's port-forward, to the pod's
+    loopback. POD: curl or nc in a debug pod, to any address. CONTAINER: inside the target's own network namespace.
+    """
+
+    PROXY = "pod proxy"
+    FORWARD = "port-forward"
+    POD = "debug pod"
+    CONTAINER = "ephemeral container"
+
+
+class Outcome(str, Enum):
+    """What became of a request.
+
+    ANSWERED: a complete answer (of HTTP: `status`; of TCP: the connection). REFUSED: nothing listens (RST). TIMEOUT: no
+    answer in time. CLOSED: connected, then closed or reset without an answer of the protocol. TLS: the handshake
+    failed. GARBLED: answered with something else than the protocol. UNTOLD: the way itself failed (a denied or broken
+    proxy, an image that cannot be pulled), so nothing is known of the target.
+    """
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    TLS = "tls"
+    GARBLED = "garbled"
+    UNTOLD = "untold"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """One request as the load balancer sends it (or a variation of it).
+
+    target: key of the target ("id:port") that it is about. address and port: where it goes. pod, node: what is there
+    ("" where not known). protocol: HTTP, HTTPS or TCP. version: HTTP1, HTTP2 or GRPC. host: the Host header. timeout in
+    seconds. matcher: the success codes ("200-399", "" for TCP). tls: the newest TLS version that is offered ("1.2",
+    "1.3"; "" for the client's own choice).
+    """
+
+    target: str
+    address: str
+    port: int
+    namespace: str = ""
+    pod: str = ""
+    node: str = ""
+    protocol: str = "HTTP"
+    version: str = "HTTP1"
+    path: str = "/"
+    host: str = ""
+    timeout: float = 5.0
+    matcher: str = ""
+    tls: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What came back. status: HTTP (or gRPC) status of an answer. location: of a redirect. seconds: until the answer.
+
+    detail: the error in the transport's words, or what a garbled answer began with.
+    """
+
+    request: ProbeRequest
+    via: Via
+    outcome: Outcome
+    status: int | None = None
+    location: str = ""
+    seconds: float = 0.0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A listening TCP socket of a pod (/proc/net/tcp, /proc/net/tcp6). address: "0.0.0.0", "127.0.0.1", "::"…"""
+
+    address: str
+    port: int
+
+    @property
+    def loopback(self) -> bool:
+        return self.address.startswith("127.") or self.address == "::1" or self.address.startswith("::ffff:127.")
+
+
+def _none() -> Fact[tuple[ProbeAnswer, ...]]:
+    return Fact.not_asked(PROBES, "not needed for this run")
+
+
+PROBES = "probe"
+"""The source of answers (a fact is asked for only where the evidence leaves a choice that a probe can settle)."""
+SOCKETS = "probe:sockets"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFacts:
+    """What probes found. sockets: by "namespace/pod", where a container could look."""
+
+    answers: Fact[tuple[ProbeAnswer, ...]] = field(default_factory=_none)
+    sockets: Mapping[str, Fact[tuple[Socket, ...]]] = field(default_factory=dict)
+
+    def to(self, target: str, **wanted: object) -> tuple[ProbeAnswer, ...]:
+        """Answers about one target that tell something; `wanted` are values of the request (port=8080, path="/")."""
+        return tuple(
+            a
+            for a in self.answers.peek() or ()
+            if a.request.target == target
+            and a.outcome is not Outcome.UNTOLD
+            and all(getattr(a.request, name) == value for name, value in wanted.items())
+        )
