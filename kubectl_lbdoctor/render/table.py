@@ -246,7 +246,7 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
 def _fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
     """The commands that make the repair: one for each value where the evidence leaves a choice."""
     finding = diagnosis.finding
-    if not diagnosis.fix or not diagnosis.affects:
+    if not diagnosis.fix or not diagnosis.affects or not (finding.repairs or finding.blank):
         return
     values = [""] if finding.fix_automatic else [repair.value for repair in finding.repairs]
     if not values and finding.blank is not None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kubectl_lbdoctor.checks.commands import annotate
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import (
     Confidence,
@@ -28,6 +29,7 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Severity,
 )
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.report import (
     CheckCounts,
     Report,
@@ -112,9 +114,7 @@ WRONG_PATH = Diagnosis(
         ),
         targets=("10.0.1.34:8080", "10.0.2.34:8080"),
         confirm=(f"aws elbv2 describe-target-health --target-group-arn {GROUP_ARN} --region {REGION}",),
-        by_hand=(
-            "kubectl annotate ingress/web alb.ingress.kubernetes.io/healthcheck-path=/healthz --overwrite -n shop",
-        ),
+        repairs=(Repair("/healthz", (annotate(WEB, {}, {"alb.ingress.kubernetes.io/healthcheck-path": "/healthz"}),)),),
         fix_automatic=True,
         rules_out="security groups, network ACLs, routes, the port: an HTTP server answered",
     ),
