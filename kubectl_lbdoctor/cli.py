@@ -60,6 +60,17 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--save", metavar="FILE", help="Keep everything that was read in a redacted bundle."),
         click.option("--from", "from_file", metavar="FILE", help="Diagnose a bundle instead of a cluster."),
+        click.option(
+            "--fix", multiple=True, metavar="NAME[=VALUE],...", help="Repair what was found (all: whatever is certain)."
+        ),
+        click.option("-y", "--yes", is_flag=True, help="Apply the changes without asking."),
+        click.option(
+            "--dry-run",
+            type=click.Choice(["client", "server"]),
+            help="Show the changes only, or let the servers try them.",
+        ),
+        click.option("--wait", metavar="TIME", help="Longest wait for targets after a fix (90s, 2m, 0 = none)."),
+        click.option("--undo-file", metavar="FILE", help="Where a fix writes how to take it back [lbdoctor-undo-…]."),
         click.option("-v", "--verbose", is_flag=True, help="Say more on stderr: calls, unknown checks, traces."),
     ]
     for option in reversed(options):
@@ -114,7 +125,7 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     ctx.obj["flags"] = flags
     if ctx.invoked_subcommand is not None:
         return None
-    if flags.get("from_file"):
+    if flags.get("from_file") or flags.get("fix"):
         return _diagnose(ctx, [], {})
     raise click.exceptions.NoArgsIsHelpError(ctx)
 
@@ -124,6 +135,10 @@ def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict
 
     options = _merge(ctx, values)
     ctx.obj["options"] = options
+    if options.fix:
+        from kubectl_lbdoctor.repair import fix
+
+        return fix(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
     return diagnose(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
 
 
@@ -180,6 +195,17 @@ def _parse(text: str, kind: str) -> tuple[str, str]:
     if kind and found != kind:
         raise UsageError(f'"{text}" is a {found}, but the command is about {kind}', f"{PROGRAM} {text}")
     return found, name
+
+
+@cli.command("undo")
+@click.argument("file")
+@common_options
+@click.pass_context
+def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
+    """Take back what a fix has changed, from the undo FILE that it wrote."""
+    from kubectl_lbdoctor.repair import undo as take_back
+
+    return take_back(_merge(ctx, values), ctx.obj["env"], file)
 
 
 @cli.command("explain")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TextIO
 
+from kubectl_lbdoctor.errors import UsageError
+
 
 def _utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -55,6 +57,19 @@ class Environment:
         """The result alone goes to stdout. When nobody reads on (`| head`), the exit status still tells it."""
         with suppress(BrokenPipeError):
             self.stdout.write(text)
+
+    def flush(self) -> None:
+        """Show at once what was written: what follows takes a while."""
+        with suppress(BrokenPipeError):
+            self.stdout.flush()
+
+    def confirm(self, question: str) -> bool:
+        """Ask on stderr; only "y" or "yes" is a yes. Raises UsageError where nobody can answer."""
+        if not self.stdin.isatty():
+            raise UsageError("nobody can confirm the change: standard input is no terminal", "confirm with --yes")
+        self.stderr.write(question)
+        self.stderr.flush()
+        return self.stdin.readline().strip().lower() in ("y", "yes")
 
     def note(self, text: str) -> None:
         """Progress, warnings and errors go to stderr."""

@@ -27,3 +27,8 @@ class Options:
     save: str = ""
     from_file: str = ""
     verbose: bool = False
+    fix: tuple[str, ...] = ()
+    yes: bool = False
+    dry_run: str = ""
+    wait: str = ""
+    undo_file: str = ""

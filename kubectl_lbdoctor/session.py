@@ -92,16 +92,30 @@ class Session:
                 found.append(ObjectRef(kind, self.namespace, name))
         return tuple(dict.fromkeys(found))
 
-    def collect(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
-        """Everything that a diagnosis of these objects needs.
+    def all_subjects(self) -> tuple[ObjectRef, ...]:
+        """Everything in the namespace that leads to targets: Ingresses, Services of type LoadBalancer, and the
+        TargetGroupBindings that people made themselves."""
+        from kubectl_lbdoctor.collect import resolve
 
-        Raises CouldNotRun when there is nothing to diagnose: no cluster, or no such object.
+        return resolve.namespace_subjects(cast(Lists, self.kube), self.namespace)
+
+    def open_aws(self, region: str) -> None:
+        """Open AWS without a diagnosis, in this region. Raises NoCredentials or what else keeps it from opening."""
+        self._open_aws(lambda: region or None)
+
+    def collect(
+        self, subjects: tuple[ObjectRef, ...], reads: frozenset[str] | None = None, quiet: bool = False
+    ) -> Snapshot:
+        """Everything that a diagnosis of these objects needs, or only the given reads.
+
+        quiet: says nothing of its progress. Raises CouldNotRun when there is nothing to diagnose: no cluster or no
+        such object.
         """
         from kubectl_lbdoctor.collect.collector import Collector, Plan
 
         plan = Plan(
             subjects=subjects,
-            reads=needed_reads(CATALOGUE),
+            reads=needed_reads(CATALOGUE) if reads is None else reads,
             context=Context(
                 kube_context=self.context.name,
                 server=self.context.server,
@@ -110,8 +124,9 @@ class Session:
             ),
             taken_at=self.env.now(),
         )
-        snapshot = Collector(self.kube, self._open_aws, self.env.progress).collect(plan)
-        if self.options.verbose:
+        progress = (lambda _: None) if quiet else self.env.progress
+        snapshot = Collector(self.kube, self._open_aws, progress).collect(plan)
+        if self.options.verbose and not quiet:
             calls = {**self.kube.calls, **(self._aws.calls if self._aws is not None else {})}
             said = ", ".join(f"{n} {name}" for name, n in sorted(calls.items()))
             self.env.note(f"{sum(calls.values())} calls: {said}")

@@ -65,6 +65,36 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
+def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
+    """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, and bindings that no Ingress or
+    Service made (the controller labels its own with their stack).
+
+    A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
+    """
+
+    def listed(what: tuple[str, str], convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+        try:
+            return tuple(convert(raw) for raw in kube.list(f"{what[0]}/namespaces/{namespace}/{what[1]}"))
+        except ApiMissing:
+            return ()
+
+    ingresses = listed(INGRESSES, convert_kube.ingress)
+    services = [s for s in listed(SERVICES, convert_kube.service) if s.type == "LoadBalancer"]
+    bindings = [
+        b
+        for b in listed(BINDINGS, convert_kube.target_group_binding)
+        if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
+    ]
+    return (
+        *(ObjectRef("Ingress", namespace, i.meta.name) for i in ingresses),
+        *(ObjectRef("Service", namespace, s.meta.name) for s in services),
+        *(ObjectRef("TargetGroupBinding", namespace, b.meta.name) for b in bindings),
+    )
+
+
+_STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
+
+
 def group_name(arn_or_name: str) -> str:
     """The name in "arn:…:targetgroup/NAME/ID"; a name is returned as it is."""
     parts = arn_or_name.split(":targetgroup/", 1)

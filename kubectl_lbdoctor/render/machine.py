@@ -50,14 +50,25 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _ref(ref: ObjectRef) -> dict[str, str]:
-    return {"kind": ref.kind, "namespace": ref.namespace, "name": ref.name}
+def render_fix(result: dict[str, Any], output: str) -> str:
+    """The result of `--fix` as JSON or YAML."""
+    content = {"apiVersion": API_VERSION, "kind": "FixResult", **result}
+    if output == "json":
+        return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
+    import yaml
+
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=False, width=120)
+    return text
+
+
+def ref(name: ObjectRef) -> dict[str, str]:
+    return {"kind": name.kind, "namespace": name.namespace, "name": name.name}
 
 
 def _subject(subject: SubjectView) -> dict[str, Any]:
     balancer = subject.load_balancer
     return {
-        **_ref(subject.ref),
+        **ref(subject.ref),
         "status": subject.status.value,
         "class": subject.class_name,
         "loadBalancer": None
@@ -129,8 +140,8 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "title": diagnosis.title,
         "message": diagnosis.message,
         "confidence": finding.confidence.value,
-        "object": _ref(finding.object),
-        "affects": [_ref(ref) for ref in diagnosis.affects],
+        "object": ref(finding.object),
+        "affects": [ref(name) for name in diagnosis.affects],
         "params": dict(finding.params),
         "targets": list(finding.targets),
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],

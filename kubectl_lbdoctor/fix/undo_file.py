@@ -1,0 +1,98 @@
+"""The undo file of a fix: written before anything is changed, kept true after every step."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.model.snapshot import Context
+
+KIND = "lbdoctor-undo"
+SCHEMA = 1
+
+
+class State(str, Enum):
+    """PLANNED: not made (yet). SENT: sent, and nobody knows whether it was made. APPLIED: made. UNDONE: taken back.
+    NOTHING: it was in effect before."""
+
+    PLANNED = "planned"
+    SENT = "sent"
+    APPLIED = "applied"
+    UNDONE = "undone"
+    NOTHING = "nothing to do"
+
+
+@dataclass(frozen=True, slots=True)
+class DoneStep:
+    step: Step
+    state: State = State.PLANNED
+
+
+@dataclass(frozen=True, slots=True)
+class UndoFile:
+    """One fix: where it was made, for which objects, and how far it came."""
+
+    made_at: str
+    context: Context
+    subjects: tuple[ObjectRef, ...]
+    steps: tuple[DoneStep, ...]
+
+    def with_state(self, index: int, state: State) -> UndoFile:
+        steps = list(self.steps)
+        steps[index] = replace(steps[index], state=state)
+        return replace(self, steps=tuple(steps))
+
+
+def save(content: UndoFile, path: Path) -> None:
+    """Write it whole or not at all, readable by its owner only. Raises CouldNotRun when it cannot be written."""
+    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "fix": to_json(content)}
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(document, file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CouldNotRun(
+            f"cannot write the undo file {path}: {error.strerror or error}; nothing more is changed without it",
+            "choose a place for it with --undo-file FILE",
+        ) from error
+
+
+def load(path: Path) -> UndoFile:
+    """Read an undo file. Raises CouldNotRun, saying what is wrong with it."""
+    try:
+        document: Any = json.loads(path.read_text())
+    except OSError as error:
+        raise CouldNotRun(f"cannot read the undo file {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise CouldNotRun(f"the file {path} is no undo file, or is cut off: {error}") from error
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise CouldNotRun(f"the file {path} is not an undo file of kubectl lbdoctor")
+    schema = document.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise CouldNotRun(
+            f"the undo file {path} has schema {schema}, this version {__version__} reads up to {SCHEMA}",
+            f"it was made by version {document.get('tool', '?')}: use that version",
+        )
+    try:
+        content: UndoFile = from_json(UndoFile, document.get("fix"))
+    except CodecError as error:
+        raise CouldNotRun(f"the undo file {path} cannot be read: {error}") from error
+    return content

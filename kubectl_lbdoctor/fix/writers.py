@@ -1,0 +1,272 @@
+"""The only mutations: a change of a Kubernetes object, a rolling restart, a rule or an entry in EC2.
+
+Each is checked against what is there at that moment, and Kubernetes refuses it by itself when the object has moved on
+between that look and the write (`test` operations on the values and on the resourceVersion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from kubectl_lbdoctor.collect.collector import api_path
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, unescape
+
+_RESOURCES = {
+    "Ingress": ("networking.k8s.io/v1", "ingresses"),
+    "Service": ("v1", "services"),
+    "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
+    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
+    "Deployment": ("apps/v1", "deployments"),
+    "DaemonSet": ("apps/v1", "daemonsets"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+}
+_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+
+class MovedOn(LbdoctorError):
+    """What a change builds on is no longer there: nothing was written."""
+
+
+class AlreadyThere(LbdoctorError):
+    """What a change would add exists already: there is nothing to do, and nothing to take back."""
+
+
+class Kube(Protocol):
+    """What the writer needs of `collect.kube.KubeReader`."""
+
+    def get(self, path: str) -> dict[str, Any] | None: ...
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str | int | bool] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> dict[str, Any]: ...
+
+
+class Aws(Protocol):
+    """What the writer needs of `collect.aws.AwsReader`."""
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
+
+
+class Writer:
+    """Makes changes. `now` (RFC 3339) stamps restarts, as `kubectl rollout restart` does."""
+
+    def __init__(self, kube: Kube, aws: Aws | None, now: str) -> None:
+        self._kube = kube
+        self._aws = aws
+        self._now = now
+
+    def check(self, change: Change) -> dict[str, Any] | None:
+        """Read again what the change builds on; gives the Kubernetes object (None for AWS).
+
+        Raises MovedOn when it is not as planned any more, AlreadyThere when the change is in effect already.
+        """
+        if change.aws is not None:
+            self._check_aws(change)
+            return None
+        raw = self._object(change.object)
+        for edit in change.edits:
+            found = value_at(raw, edit.pointer)
+            if not _same(found, edit.now):
+                if _same(found, edit.then):
+                    raise AlreadyThere(f"{change.field} of {change.object} is {_words(found)} already")
+                raise MovedOn(
+                    f"{change.field} of {change.object} is {_words(found)} now, not {_words(edit.now)} as planned",
+                    "run the command again to see what is right now",
+                )
+        return raw
+
+    def rehearse(self, change: Change) -> None:
+        """Let the server try the change without making it: permissions, admission webhooks and its own rules.
+
+        Raises ReadDenied, WriteRefused, AwsApiError, MovedOn or AlreadyThere.
+        """
+        raw = self.check(change)
+        if raw is not None:
+            self._patch(change, raw, dry_run=True)
+        elif change.aws is not None:
+            try:
+                self._call(change.aws.service, change.aws.operation, {**change.aws.params, "DryRun": True})
+            except AwsApiError as error:
+                # EC2 answers a dry run that would have worked with this error (EC2 API reference, DryRun).
+                if error.code != "DryRunOperation":
+                    raise
+
+    def apply(self, change: Change) -> None:
+        """Make the change; raises as `rehearse` does, and then nothing was written by this change."""
+        raw = self.check(change)
+        if raw is not None:
+            self._patch(change, raw, dry_run=False)
+        elif change.aws is not None:
+            self._call(change.aws.service, change.aws.operation, change.aws.params)
+
+    def check_undo(self, change: Change) -> None:
+        """Raises MovedOn when what the change has set was changed again since."""
+        if change.aws is None:
+            self.check(inverse(change))
+            return
+        try:
+            self._check_aws(change)
+        except AlreadyThere:
+            return
+        raise MovedOn(f"{change.then} is no longer in {change.object}")
+
+    def undo(self, change: Change) -> None:
+        """Take the change back; raises as `check_undo` does."""
+        self.check_undo(change)
+        if change.aws is not None:
+            self._call(change.aws.service, change.aws.undo_operation, change.aws.undo_params)
+            return
+        back = inverse(change)
+        raw = self.check(back)
+        assert raw is not None
+        self._patch(back, raw, dry_run=False)
+
+    # --- Kubernetes ---
+
+    def _object(self, ref: ObjectRef) -> dict[str, Any]:
+        raw = self._kube.get(path_of(ref))
+        if raw is None:
+            raise MovedOn(f"{ref} does not exist any more in namespace {ref.namespace}")
+        return raw
+
+    def _patch(self, change: Change, raw: Mapping[str, Any], dry_run: bool) -> None:
+        operations: list[dict[str, object]] = []
+        version = raw.get("metadata", {}).get("resourceVersion")
+        if version:
+            operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+        edits = change.edits if not change.restart else (self._restart_edit(raw),)
+        for edit in edits:
+            operations += _missing_maps(raw, edit, operations)
+            operations += edit.operations
+        self._kube.send(
+            "PATCH",
+            path_of(change.object),
+            {"fieldManager": "kubectl-lbdoctor", **({"dryRun": "All"} if dry_run else {})},
+            operations,
+            "application/json-patch+json",
+        )
+
+    def _restart_edit(self, raw: Mapping[str, Any]) -> Edit:
+        """What `kubectl rollout restart` writes: a new pod template makes the workload's controller replace pods."""
+        pointer = f"/spec/template{ANNOTATIONS}/{_RESTARTED_AT.replace('/', '~1')}"
+        return Edit(pointer, value_at(raw, pointer), self._now)
+
+    # --- AWS ---
+
+    @property
+    def _ec2(self) -> Aws:
+        if self._aws is None:
+            raise CouldNotRun("AWS cannot be changed without AWS credentials", "check: aws sts get-caller-identity")
+        return self._aws
+
+    def _call(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        self._ec2.call(service, operation, None, **params)
+
+    def _check_aws(self, change: Change) -> None:
+        assert change.aws is not None
+        params = change.aws.params
+        if change.aws.operation == "CreateNetworkAclEntry":
+            self._check_entry(change, params)
+        else:
+            self._check_rule(change, params)
+
+    def _check_rule(self, change: Change, params: Mapping[str, Any]) -> None:
+        try:
+            groups = self._ec2.call("ec2", "DescribeSecurityGroups", "SecurityGroups", GroupIds=[params["GroupId"]])
+        except AwsApiError as error:
+            if error.code in ("InvalidGroup.NotFound", "InvalidGroupId.NotFound"):
+                raise MovedOn(f"{change.object} does not exist any more") from error
+            raise
+        outbound = change.aws is not None and "Egress" in change.aws.operation
+        for wanted in params["IpPermissions"]:
+            for group in groups:
+                for rule in group.get("IpPermissionsEgress" if outbound else "IpPermissions", ()):
+                    if _rule_holds(rule, wanted):
+                        raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
+
+    def _check_entry(self, change: Change, params: Mapping[str, Any]) -> None:
+        acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
+        if not acls:
+            raise MovedOn(f"{change.object} does not exist any more")
+        for entry in acls[0].get("Entries", ()):
+            if entry.get("RuleNumber") == params["RuleNumber"] and bool(entry.get("Egress")) == params["Egress"]:
+                keys = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "PortRange")
+                if all(entry.get(key) == params.get(key) for key in keys):
+                    raise AlreadyThere(f"{change.object} has the entry already: {change.then}")
+                raise MovedOn(
+                    f"entry number {params['RuleNumber']} of {change.object} was taken since the plan was made",
+                    "run the command again to see what is right now",
+                )
+
+
+def path_of(ref: ObjectRef) -> str:
+    """The URL path of an object that a change may be about."""
+    if ref.kind not in _RESOURCES:
+        raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
+    version, resource = _RESOURCES[ref.kind]
+    return api_path(version, resource, ref.namespace, ref.name)
+
+
+def inverse(change: Change) -> Change:
+    """The change that puts back what this one replaced."""
+    edits = tuple(Edit(edit.pointer, edit.then, edit.now) for edit in reversed(change.edits))
+    return replace(change, edits=edits, now=change.then, then=change.now)
+
+
+def value_at(raw: object, pointer: str) -> object:
+    """What stands at a JSON pointer; None where nothing does."""
+    value = raw
+    for segment in pointer.split("/")[1:]:
+        key = unescape(segment)
+        if isinstance(value, Mapping):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def _same(found: object, wanted: object) -> bool:
+    """Whether a value is the planned one; what the API server leaves out when empty counts as absent."""
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return found is wanted
+    return found == wanted or (found in ({}, "") and wanted is None)
+
+
+def _words(value: object) -> str:
+    return "absent" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Operations that create the maps which an added value needs (an object without annotations has no such map)."""
+    if edit.now is not None or edit.then is None:
+        return []
+    made = {operation["path"] for operation in before if operation["op"] == "add"}
+    segments = edit.pointer.split("/")[1:-1]
+    found: list[dict[str, object]] = []
+    for length in range(1, len(segments) + 1):
+        parent = "/" + "/".join(segments[:length])
+        if value_at(raw, parent) is None and parent not in made:
+            found.append({"op": "add", "path": parent, "value": {}})
+    return found
+
+
+def _rule_holds(rule: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether an EC2 permission contains exactly this rule (protocol, ports and the one source)."""
+    if any(rule.get(key) != wanted.get(key) for key in ("IpProtocol", "FromPort", "ToPort")):
+        return False
+    for kind, key in (("UserIdGroupPairs", "GroupId"), ("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
+        there = {entry.get(key) for entry in rule.get(kind, ())}
+        if any(entry.get(key) not in there for entry in wanted.get(kind, ())):
+            return False
+    return True
