@@ -27,7 +27,7 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
         snapshot = _chosen(bundle.load(Path(options.from_file)), wanted, options.namespace)
     else:
         with Session(options, env) as session:
-            snapshot = session.collect(session.subjects(wanted))
+            snapshot = session.probed(session.collect(session.subjects(wanted)))
     joined = routes(snapshot)
     report = build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
     env.progress("")

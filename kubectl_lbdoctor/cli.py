@@ -71,6 +71,11 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--wait", metavar="TIME", help="Longest wait for targets after a fix (90s, 2m, 0 = none)."),
         click.option("--undo-file", metavar="FILE", help="Where a fix writes how to take it back [lbdoctor-undo-…]."),
+        click.option(
+            "--probe",
+            type=click.Choice(["auto", "proxy", "off"]),
+            help="Health checks sent from inside the cluster: where they settle something (auto), all, or none.",
+        ),
         click.option("-v", "--verbose", is_flag=True, help="Say more on stderr: calls, unknown checks, traces."),
     ]
     for option in reversed(options):
@@ -238,13 +243,19 @@ def checks(ctx: click.Context, /, output: str) -> ExitStatus:
 
 @cli.command("policy")
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
+@click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")
 @click.pass_context
-def policy(ctx: click.Context, /, kind: str) -> ExitStatus:
+def policy(ctx: click.Context, /, kind: str, probe: bool) -> ExitStatus:
     """Print the permissions that the doctor reads with, as an IAM policy or an RBAC ClusterRole."""
     from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.render.policy import iam, rbac
+    from kubectl_lbdoctor.render.policy import iam, rbac, rbac_probe
     from kubectl_lbdoctor.report import needed_reads
 
+    if probe:
+        if kind != "rbac":
+            raise UsageError("probes need no permission in AWS", f"{PROGRAM} policy rbac --probe")
+        ctx.obj["env"].out(rbac_probe())
+        return ExitStatus.HEALTHY
     ctx.obj["env"].out(iam(needed_reads(CATALOGUE)) if kind == "iam" else rbac(needed_reads(CATALOGUE)))
     return ExitStatus.HEALTHY
 

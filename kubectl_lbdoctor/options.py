@@ -32,3 +32,7 @@ class Options:
     dry_run: str = ""
     wait: str = ""
     undo_file: str = ""
+    probe: str = "auto"
+    probe_image: str = ""
+    probe_nodes: tuple[str, ...] = ()
+    probe_target: str = ""

@@ -88,7 +88,7 @@ def fix(options: Options, env: Environment, wanted: tuple[tuple[str, str], ...])
             return ExitStatus.HEALTHY
         if not wanted:
             env.note(f"looking at {len(subjects)} objects of namespace {session.namespace}")
-        snapshot = session.collect(subjects)
+        snapshot = session.probed(session.collect(subjects))
         report = examine(snapshot)
         plan = planner.plan(report.diagnoses, names)
         return _Run(session, options, env, subjects, snapshot, report, plan).go()
@@ -337,7 +337,7 @@ class _Run:
         """The same checks again; what lags behind (events, annotations that are applied) gets until the deadline."""
         codes = {step.code for step in self._outcome.plan.steps}
         while True:
-            report = examine(self._session.collect(self._subjects, quiet=True))
+            report = examine(self._session.probed(self._session.collect(self._subjects, quiet=True)))
             left = {d.finding.code for d in report.diagnoses} & codes
             if (not left and report.status is Status.HEALTHY) or time.monotonic() + POLL_SECONDS > end:
                 return report

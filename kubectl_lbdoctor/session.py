@@ -4,6 +4,7 @@ cluster is really asked."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
@@ -131,6 +132,22 @@ class Session:
             said = ", ".join(f"{n} {name}" for name, n in sorted(calls.items()))
             self.env.note(f"{sum(calls.values())} calls: {said}")
         return snapshot
+
+    def probed(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with the answers to the health checks that separate what its facts leave open."""
+        from kubectl_lbdoctor.model.join import routes
+        from kubectl_lbdoctor.probe import runner
+        from kubectl_lbdoctor.probe.wanted import wanted
+
+        if self.options.probe == "off":
+            return snapshot
+        asked = tuple(dict.fromkeys(request for route in routes(snapshot) for request in wanted(route)))
+        if not asked:
+            return snapshot
+        auto = self.options.probe == "auto"
+        budget = runner.AUTO_BUDGET if auto else runner.ASKED_BUDGET
+        requests = asked[: runner.AUTO_REQUESTS] if auto else asked
+        return replace(snapshot, probes=runner.run(self.kube, requests, budget, self.env.progress))
 
     def _open_aws(self, node_region: Callable[[], str | None]) -> Aws:
         """The AWS client, opened at the first call. Raises NoCredentials where AWS is not to be asked."""

@@ -230,9 +230,47 @@ class KubeReader:
             document = orjson.loads(answer.body)
             return document if isinstance(document, dict) else {}
         said = _said(answer)
-        if answer.status == 403 and "admission webhook" not in said and "violates PodSecurity" not in said:
+        if answer.status == 403 and not _by_admission(said):
             self._refused(verb, path, answer)
         raise WriteRefused(f"could not {permission_of(verb, path)}: {said}", answer.status)
+
+    def exchange(
+        self, path: str, headers: Mapping[str, str], timeout: float, max_bytes: int
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """One GET through the API server's proxy to something behind it: status, headers and the start of the body.
+
+        `headers` replace those of a request. Nothing is followed, decoded or repeated, and no status is an error: it
+        may be the answer of what is behind. Raises TimeoutError when nothing came in time, and ReadFailed when the API
+        server cannot be talked to.
+        """
+        import urllib3
+
+        parsed = ApiPath.parse(path)
+        with self._counting:
+            self.calls[f"get {parsed.full_resource if parsed else path}"] += 1
+        sent = self.headers(as_text=True)
+        for name, value in headers.items():
+            sent[name] = value
+        try:
+            response = self._pool.request(
+                "GET",
+                f"{self.context.server}{path}",
+                headers=sent,
+                timeout=urllib3.Timeout(connect=self._timeout, read=timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                body: bytes = response.read(max_bytes, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError):
+                body = b""  # the status has come, and it is what counts
+            response.close()
+            return response.status, response.headers, body
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise TimeoutError(f"no answer within {timeout:g}s") from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._not_answered("get", path, error) from error
 
     # --- One request ---
 
@@ -526,6 +564,12 @@ def _said(answer: _Answer) -> str:
     text = str(document.get("message") or document.get("reason") or "") if document else ""
     text = text or answer.body[:200].decode("utf-8", "replace")
     return " ".join(text.split()) or "no explanation"
+
+
+def _by_admission(said: str) -> bool:
+    """Whether a 403 is an admission plugin's (quota, Pod Security, a webhook), and not RBAC's, which always says who
+    cannot do what."""
+    return "admission webhook" in said or re.search(r"cannot \S+ resource |cannot \S+ path ", said) is None
 
 
 def _inner(error: Exception) -> str:

@@ -73,7 +73,8 @@ class ProbeRequest:
 class ProbeAnswer:
     """What came back. status: HTTP (or gRPC) status of an answer. location: of a redirect. seconds: until the answer.
 
-    detail: the error in the transport's words, or what a garbled answer began with.
+    detail: the error in the transport's words, or what a garbled answer began with. source: the node that a debug pod
+    sent it from; an answer from the target's own node met no security group on its way.
     """
 
     request: ProbeRequest
@@ -83,6 +84,7 @@ class ProbeAnswer:
     location: str = ""
     seconds: float = 0.0
     detail: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

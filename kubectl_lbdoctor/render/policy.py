@@ -36,3 +36,30 @@ def rbac(reads: Iterable[str]) -> str:
     }
     text: str = yaml.safe_dump(role, sort_keys=False)
     return text
+
+
+# What probing needs beyond the reads: pod proxy and port-forward (`--probe auto|proxy`), then debug pods and their logs
+# (`--probe pod`), then an ephemeral container (`--probe-target pod`). `get` of pods/portforward opens a WebSocket;
+# Kubernetes 1.35 asks for `create`, too.
+_PROBE_RULES = (
+    (("pods/proxy",), ("get",)),
+    (("pods/portforward",), ("create", "get")),
+    (("pods",), ("create", "delete", "get", "list")),
+    (("pods/log",), ("get",)),
+    (("pods/ephemeralcontainers",), ("patch",)),
+)
+
+
+def rbac_probe() -> str:
+    """A ClusterRole with what probes need, apart from the read-only one. Bind it in single namespaces."""
+    import yaml
+
+    rules = [{"apiGroups": [""], "resources": list(what), "verbs": list(verbs)} for what, verbs in _PROBE_RULES]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "lbdoctor-probe"},
+        "rules": rules,
+    }
+    text: str = yaml.safe_dump(role, sort_keys=False)
+    return text

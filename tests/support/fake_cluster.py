@@ -398,6 +398,8 @@ class FakeKube:
         self.faults: list[KubeFault] = []
         self.missing_groups: set[str] = set()
         self.page_size = 500
+        # What the pods answer on port 8080, by path; all other paths 404, all other ports refuse.
+        self.served: dict[str, int] = {"/healthz": 200}
         self.asked: list[Asked] = []
         self.headers: list[Any] = []
         self.hit: Counter[str] = Counter()
@@ -426,6 +428,7 @@ class FakeKube:
                     self.send_response(answer.status)
                     self.send_header("Content-Type", "text/plain" if as_text else "application/json")
                     self.send_header("Content-Length", str(len(data)))
+                    self.send_header("Audit-Id", "1")
                     for name, value in answer.headers.items():
                         self.send_header(name.replace("_", "-"), value)
                     self.end_headers()
@@ -449,6 +452,7 @@ class FakeKube:
         self._recover.set()
         self._recover = threading.Event()
         self.objects, self.faults, self.missing_groups, self.page_size = deepcopy(objects), [], set(), 500
+        self.served = {"/healthz": 200}
         self.logs = {f"kube-system/{p['metadata']['name']}": CONTROLLER_LOG for p in self.named("pods", "kube-system")}
         self.asked, self.headers, self.hit = [], [], Counter()
 
@@ -469,6 +473,8 @@ class FakeKube:
                 self._fail(fault, asked)
         if asked.group in self.missing_groups or (asked.group, asked.resource.split("/")[0]) not in self.objects:
             raise Answer(404, "404 page not found\n")
+        if asked.resource.startswith("pods/proxy"):
+            self._proxy(asked)
         if asked.resource == "pods/log":
             return self.logs.get(f"{asked.namespace}/{asked.name}", "")
         found = [
@@ -486,6 +492,16 @@ class FakeKube:
         end = start + min(int(asked.query.get("limit", "500")), self.page_size)
         metadata = {"resourceVersion": "1", **({"continue": str(end)} if end < len(found) else {})}
         return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end]}
+
+    def _proxy(self, asked: Asked) -> None:
+        """The pod proxy, as Kubernetes 1.34 answers."""
+        _, _, path = asked.resource.partition("pods/proxy")
+        port = asked.name.rpartition(":")[2]
+        if port != "8080":
+            said = f"error trying to reach service: dial tcp 10.0.1.34:{port}: connect: connection refused"
+            raise _status(503, "ServiceUnavailable", said)
+        code = self.served.get(path or "/", 404)
+        raise Answer(code, f"{code} from the application\n")
 
     def _fail(self, fault: KubeFault, asked: Asked) -> None:
         if fault.kind == "unauthorized":

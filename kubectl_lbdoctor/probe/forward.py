@@ -1,0 +1,231 @@
+"""The API server's port-forward: bytes to and from the loopback of a pod's network namespace; nothing is created.
+
+kubelet connects to `localhost` inside the pod. Where that works and the pod's own address refuses, the application
+listens on the loopback alone. Connection, credentials and proxy are those of the kubeconfig; the protocol is
+`v4.channel.k8s.io`: each message begins with its channel, 0 for data and 1 for kubelet's errors, and the first message
+of each channel names the port. https://kubernetes.io/docs/reference/using-api/api-concepts/ (WebSocket)
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.probe.wire import Broken, Late, Refused, converse
+
+PERMISSION = "get,create pods/portforward in namespace {}"
+"""A WebSocket begins with a GET; API servers since 1.35 ask for `create`, too."""
+
+SILENCE = 1.0
+"""Seconds without kubelet's "connection refused" after which a connection stands: it says nothing when one does."""
+
+_DATA, _ERROR = 0, 1
+
+
+def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer:
+    """The answer to one request on the pod's loopback."""
+    if not request.pod:
+        return _answer(request, Outcome.UNTOLD, "the target is no pod, and port-forward leads to pods")
+    begun = time.monotonic()
+    deadline = begun + timeout
+    try:
+        with _Forwarded(kube, request, deadline) as stream:
+            begun = time.monotonic()
+            if request.protocol == "TCP":
+                stream.settle(min(deadline, begun + SILENCE))
+                return _answer(request, Outcome.ANSWERED, "connected", time.monotonic() - begun)
+            said = converse(stream, request)
+        seconds = time.monotonic() - begun
+        return ProbeAnswer(request, Via.FORWARD, said.outcome, said.status, said.location, seconds, said.detail)
+    except Refused as refused:
+        return _answer(request, Outcome.REFUSED, str(refused), time.monotonic() - begun)
+    except Late:
+        seconds = time.monotonic() - begun
+        if seconds + 0.1 < request.timeout:
+            what = f"no answer within {seconds:.1f}s (the check waits {request.timeout:g}s)"
+            return _answer(request, Outcome.UNTOLD, what, seconds)
+        return _answer(request, Outcome.TIMEOUT, f"no answer in {request.timeout:g}s", seconds)
+    except Broken as broken:
+        return _answer(request, Outcome.UNTOLD, str(broken), time.monotonic() - begun)
+    except LbdoctorError as error:
+        return _answer(request, Outcome.UNTOLD, error.message)
+
+
+def denied(answer: ProbeAnswer) -> str:
+    """The permission that was missing for this answer; "" when none was."""
+    permission = PERMISSION.format(answer.request.namespace)
+    return permission if answer.via is Via.FORWARD and answer.detail.startswith(f"may not {permission}") else ""
+
+
+def _answer(request: ProbeRequest, outcome: Outcome, detail: str, seconds: float = 0.0) -> ProbeAnswer:
+    return ProbeAnswer(request, Via.FORWARD, outcome, seconds=seconds, detail=detail)
+
+
+class _Forwarded:
+    """A connection to one port of a pod's loopback (see wire.Stream)."""
+
+    def __init__(self, kube: KubeReader, request: ProbeRequest, deadline: float) -> None:
+        self._deadline = deadline
+        self._socket = _open(kube, request, deadline)
+        self._begun = {_DATA: False, _ERROR: False}
+
+    def __enter__(self) -> _Forwarded:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._socket.shutdown()
+
+    def settle(self, until: float) -> None:
+        """Wait until the connection stands: data comes, or no refusal does. Raises Refused."""
+        try:
+            while not self._next(until):
+                pass
+        except Late:
+            return
+        except EOFError:
+            raise Broken("the port-forward ended before it told whether the pod accepts connections") from None
+
+    def send(self, data: bytes) -> None:
+        import websocket
+
+        try:
+            self._socket.settimeout(max(self._deadline - time.monotonic(), 0.01))
+            self._socket.send_binary(bytes((_DATA,)) + data)
+        except websocket.WebSocketTimeoutException as error:
+            raise Late from error
+        except (websocket.WebSocketException, OSError) as error:
+            raise Broken(f"the port-forward broke: {error}") from error
+
+    def receive(self) -> bytes:
+        try:
+            while True:
+                data = self._next(self._deadline)
+                if data:
+                    return data
+        except EOFError:
+            return b""
+
+    def _next(self, until: float) -> bytes:
+        """The data of one message (b"" for one without). Raises Late, Refused, Broken, and EOFError at the end."""
+        import websocket
+
+        left = until - time.monotonic()
+        if left <= 0:
+            raise Late
+        try:
+            self._socket.settimeout(left)
+            kind, message = self._socket.recv_data()
+        except websocket.WebSocketTimeoutException as error:
+            raise Late from error
+        except websocket.WebSocketConnectionClosedException as error:
+            raise EOFError from error
+        except (websocket.WebSocketException, OSError) as error:
+            raise Broken(f"the port-forward broke: {error}") from error
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            raise EOFError
+        if not message:
+            return b""
+        channel, payload = message[0], message[1:]
+        if channel in self._begun and not self._begun[channel]:
+            self._begun[channel] = True
+            payload = payload[2:]
+        if channel == _ERROR and payload:
+            raise _failure(payload.decode("utf-8", "replace"))
+        return bytes(payload) if channel == _DATA else b""
+
+
+def _failure(said: str) -> Exception:
+    """kubelet's words on the error channel: only a refusal is the pod's, all else is the way's."""
+    text = " ".join(said.split())
+    if "refused" in text.lower():
+        return Refused("connection refused on the pod's loopback")
+    if re.search(r"reset by peer|broken pipe|EOF", text):
+        return EOFError(text)
+    return Broken(f"port-forward: {text[:300]}")
+
+
+def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
+    import websocket
+
+    server = urlsplit(kube.context.server)
+    scheme = "wss" if server.scheme == "https" else "ws"
+    path = f"/api/v1/namespaces/{quote(request.namespace)}/pods/{quote(request.pod)}/portforward?ports={request.port}"
+    credentials = [
+        f"{name}: {value}"
+        for name, value in kube.headers(as_text=True).items()
+        if name.lower() in ("authorization", "user-agent") or name.lower().startswith("impersonate-")
+    ]
+    channel = websocket.WebSocket(sslopt=_tls(kube.context.configuration), enable_multithread=False)
+    try:
+        channel.connect(  # type: ignore[no-untyped-call]
+            f"{scheme}://{server.netloc}{server.path}{path}",
+            header=credentials,
+            subprotocols=["v4.channel.k8s.io"],
+            suppress_origin=True,
+            timeout=max(deadline - time.monotonic(), 0.01),
+            redirect_limit=0,
+            **_proxy(kube.context.configuration, server.hostname or ""),
+        )
+    except websocket.WebSocketBadStatusException as error:
+        raise _refused(request, error) from error
+    except websocket.WebSocketTimeoutException as error:
+        raise Broken("the API server did not open the port-forward in time") from error
+    except (websocket.WebSocketException, OSError, ValueError) as error:
+        raise Broken(f"the API server opened no port-forward: {type(error).__name__}: {error}") from error
+    if channel.getstatus() != 101:
+        raise Broken(f"the API server opened no port-forward: it answered {channel.getstatus()}")
+    return channel
+
+
+def _refused(request: ProbeRequest, error: Any) -> Broken:
+    import orjson
+
+    try:
+        document = orjson.loads(error.resp_body or b"")
+        said = str(document.get("message") or "") if isinstance(document, dict) else ""
+    except orjson.JSONDecodeError:
+        said = ""
+    if error.status_code == 403:
+        return Broken(f"may not {PERMISSION.format(request.namespace)}: {said or 'forbidden'}")
+    return Broken(f"the API server opened no port-forward: it answered {error.status_code} {said}".rstrip())
+
+
+def _tls(configuration: Any) -> dict[str, Any]:
+    """The kubeconfig's certificates in the terms of websocket-client."""
+    import ssl
+
+    options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
+    if configuration.verify_ssl:
+        options = {"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": configuration.assert_hostname is not False}
+        if configuration.ssl_ca_cert:
+            options["ca_certs"] = configuration.ssl_ca_cert
+    for name, value in (("certfile", configuration.cert_file), ("keyfile", configuration.key_file)):
+        if value:
+            options[name] = value
+    server_name = getattr(configuration, "tls_server_name", None)
+    if server_name:
+        options["server_hostname"] = server_name
+    return options
+
+
+def _proxy(configuration: Any, host: str) -> dict[str, Any]:
+    """The proxy that the other requests take; never the environment's by websocket-client's own rules."""
+    from requests.utils import should_bypass_proxies
+
+    if not configuration.proxy or should_bypass_proxies(f"https://{host}", no_proxy=configuration.no_proxy or ""):
+        return {"http_no_proxy": [host]}
+    proxy = urlsplit(configuration.proxy)
+    options: dict[str, Any] = {
+        "http_proxy_host": proxy.hostname,
+        "http_proxy_port": proxy.port or (443 if proxy.scheme == "https" else 80),
+        "proxy_type": "http",
+        "http_no_proxy": ["-"],
+    }
+    if proxy.username:
+        options["http_proxy_auth"] = (unquote(proxy.username), unquote(proxy.password or ""))
+    return options

@@ -1,0 +1,231 @@
+"""From a Route to the requests that its load balancer sends, and from an answer to the verdict in AWS's own words.
+
+Pure: the transports beside it send what is made here. What a load balancer sends is in the ELB user guides ("Health
+checks for your target groups") and was compared with what the lab's application logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.route import Route
+
+USER_AGENT = "ELB-HealthChecker/2.0"
+GRPC_PATH = "/AWS.ALB/healthcheck"
+"""The method that a gRPC target group calls by default: none has it, and UNIMPLEMENTED (12) is what is expected."""
+
+_DEFAULT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A target that no request can be made for, and why."""
+
+    target: str
+    reason: str
+
+
+def requests(route: Route) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
+    """The health check of each target of the route's target group, and the targets that cannot be asked.
+
+    Raises Unknown where the target group or its targets were not read.
+    """
+    group = route.target_group.need()
+    if group is None:
+        return (), ()
+    asked: list[ProbeRequest] = []
+    unasked: list[Unasked] = []
+    for target in route.targets():
+        try:
+            made = request_for(route, group, target)
+        except Unknown as unknown:
+            unasked.append(Unasked(target.key, f"{unknown.fact.source} was not read"))
+            continue
+        if isinstance(made, Unasked):
+            unasked.append(made)
+        else:
+            asked.append(made)
+    return tuple(asked), tuple(unasked)
+
+
+def request_for(route: Route, group: TargetGroup, target: TargetHealth) -> ProbeRequest | Unasked:
+    """The check of one target, to the port that is really checked."""
+    check = group.health_check
+    port = check_port(check, target)
+    if not 0 < port < 65536:
+        return Unasked(target.key, f"the checked port {target.check_port or check.port!r} is no number")
+    namespace, pod, node, address = route.namespace, "", "", target.id
+    if group.target_type == "instance":
+        found = route.node_of(target)
+        if found is None or not found.internal_ip:
+            return Unasked(target.key, "no node of the cluster is this instance")
+        node, address = found.meta.name, found.internal_ip
+    elif group.target_type == "ip":
+        owner = route.pod_of(target)
+        if owner is not None:
+            namespace, pod, node = owner.meta.namespace or namespace, owner.meta.name, owner.node
+    else:
+        return Unasked(target.key, f"a target of type {group.target_type or 'unknown'} is not in the cluster")
+    network = not is_application(group)
+    protocol = check.protocol or ("TCP" if network else group.protocol)
+    version = (group.protocol_version or "HTTP1") if protocol != "TCP" and not network else "HTTP1"
+    return ProbeRequest(
+        target=target.key,
+        address=address,
+        port=port,
+        namespace=namespace,
+        pod=pod,
+        node=node,
+        protocol=protocol,
+        version=version,
+        path="" if protocol == "TCP" else check.path or (GRPC_PATH if version == "GRPC" else "/"),
+        host="" if protocol == "TCP" else _host(route, network, address, port),
+        timeout=float(check.timeout or _DEFAULT_TIMEOUT),
+        matcher="" if protocol == "TCP" else check.matcher or _default_matcher(network, version),
+        # The HTTPS check of a Network Load Balancer fails on a target that speaks TLS 1.3 only.
+        tls="1.2" if network and protocol == "HTTPS" else "",
+    )
+
+
+def check_port(check: HealthCheck, target: TargetHealth) -> int:
+    """The port that is really checked: DescribeTargetHealth resolves it per target (a named targetPort may differ)."""
+    for text in (target.check_port, check.port):
+        if text.isascii() and text.isdigit():
+            return int(text)
+    return target.port
+
+
+def is_application(group: TargetGroup) -> bool:
+    """Whether an Application Load Balancer sends the checks: only it has target groups of HTTP and HTTPS."""
+    return group.protocol in ("HTTP", "HTTPS")
+
+
+def _default_matcher(network: bool, version: str) -> str:
+    return "200-399" if network else "12" if version == "GRPC" else "200"
+
+
+def _host(route: Route, network: bool, address: str, port: int) -> str:
+    """The Host header: an ALB names the target, an NLB its own address and its listener's port."""
+    if not network:
+        return authority(address, port)
+    group = route.target_group.peek()
+    arn = group.arn if group is not None else ""
+    forwarding = [x.port for x in route.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
+    listener = forwarding[0] if forwarding else port
+    balancer = route.load_balancer.peek()
+    suffix = balancer.arn.partition(":loadbalancer/")[2] if balancer is not None else ""
+    for interface in route.network.interfaces.peek() or ():
+        if suffix and interface.description == f"ELB {suffix}" and interface.private_ips:
+            return authority(interface.private_ips[0], listener)
+    return authority(address, listener)
+
+
+def authority(address: str, port: int) -> str:
+    """host:port of an URL or a Host header."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def describe(request: ProbeRequest) -> str:
+    """A request in one phrase: "GET http :8080/healthz", "tcp :8080", "gRPC http :8080/AWS.ALB/healthcheck"."""
+    if request.protocol == "TCP":
+        return f"tcp :{request.port}"
+    method = "gRPC" if request.version == "GRPC" else "GET"
+    version = " (HTTP/2)" if request.version == "HTTP2" else ""
+    return f"{method} {request.protocol.lower()} :{request.port}{request.path}{version}"
+
+
+# --- Success codes ---------------------------------------------------------------------------------------------------
+
+
+def ranges(matcher: str) -> Iterator[tuple[int, int]]:
+    """The (first, last) codes of "200,202,300-399"; parts that are no codes match nothing."""
+    for part in matcher.split(","):
+        low, dash, high = part.strip().partition("-")
+        low, high = low.strip(), high.strip()
+        if _number(low) and (not dash or _number(high)):
+            yield int(low), int(high) if dash else int(low)
+
+
+def _number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def accepts(matcher: str, code: int) -> bool:
+    """Whether a target group with these success codes is content with `code`."""
+    return any(low <= code <= high for low, high in ranges(matcher))
+
+
+# --- Verdict ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the load balancer would say of an answer, with the words of DescribeTargetHealth. state "unknown": the way
+    to the target failed, so nothing is known of it."""
+
+    state: str
+    reason: str = ""
+    description: str = ""
+
+    @property
+    def known(self) -> bool:
+        return self.state != "unknown"
+
+    def __str__(self) -> str:
+        reason = self.reason.removeprefix("Target.")
+        start = self.description.find("[")
+        words = [self.state, reason, self.description[start:] if start >= 0 else ""]
+        return " ".join(word for word in words if word)
+
+
+_FAILED = ("Target.FailedHealthChecks", "Health checks failed")
+
+
+def judge(answer: ProbeAnswer, network: bool) -> Verdict:
+    """The verdict on one answer. network: a Network Load Balancer asks, which has one reason for every failure."""
+    request = answer.request
+    if answer.outcome is Outcome.UNTOLD:
+        return Verdict("unknown", description=answer.detail)
+    if answer.outcome is Outcome.TIMEOUT and answer.via is Via.PROXY:
+        # The API server's packets may be dropped on their own way: its security groups are not the load balancer's.
+        return Verdict("unknown", description="the API server got no answer either")
+    if answer.outcome is Outcome.ANSWERED and (request.protocol == "TCP" or answer.status is None):
+        return Verdict("healthy") if request.protocol == "TCP" else Verdict("unknown", description="no status")
+    if answer.outcome is Outcome.ANSWERED and answer.status is not None:
+        if answer.seconds > request.timeout:
+            return _unhealthy(network, "Target.Timeout", "Request timed out")
+        if accepts(request.matcher, answer.status):
+            return Verdict("healthy")
+        codes = f"Health checks failed with these codes: [{answer.status}]"
+        return _unhealthy(network, "Target.ResponseCodeMismatch", codes)
+    if answer.outcome is Outcome.TIMEOUT:
+        return _unhealthy(network, "Target.Timeout", "Request timed out")
+    return _unhealthy(network, *_FAILED)
+
+
+def _unhealthy(network: bool, reason: str, description: str) -> Verdict:
+    return Verdict("unhealthy", *(_FAILED if network else (reason, description)))
+
+
+def difference(answer: ProbeAnswer, verdict: Verdict, health: TargetHealth) -> str:
+    """What the probe's verdict beside the target group's proves; "" where they agree or one of them is not final."""
+    if not verdict.known or not health.state.startswith(("healthy", "unhealthy")):
+        return ""
+    if verdict.state == "healthy" and health.state.startswith("unhealthy"):
+        where = "on its own node" if answer.source and answer.source == answer.request.node else "inside the cluster"
+        if answer.via in (Via.FORWARD, Via.CONTAINER):
+            return "answers on the pod's loopback as the check wants: the pod's address or the way to it is the problem"
+        if health.reason == "Target.Timeout":
+            return f"answers {where} as the check wants, and times out for the load balancer: filtered on the way"
+        if health.reason == "Target.ResponseCodeMismatch":
+            return f"answers {where} as the check wants, but with {health.description} to the load balancer"
+        return f"answers {where} as the check wants, but fails for the load balancer: filtered on the way, or recovered"
+    if verdict.state == "unhealthy" and health.state == "healthy":
+        return f"fails here ({verdict}) and is healthy for the load balancer: the probe's own way, or it fails only now"
+    if verdict.reason != health.reason and "FailedHealthChecks" not in health.reason:
+        return f"fails here with {verdict}, for the load balancer with {health.reason}"
+    return ""
