@@ -705,3 +705,40 @@ def address_family_differs(route: Route) -> Iterator[Finding]:
         ),
         advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",
     )
+
+
+@check(
+    "LBD220",
+    title="the backend Service can have pods",
+    severity=Severity.ERROR,
+    message="Service {service} leads to no pod: {why}",
+    reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
+    explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+)
+def service_without_pods(route: Route) -> Iterator[Finding]:
+    """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a
+    target group for it all the same, reports success, and never registers a target.
+
+    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: a selector that matches the pods. For a name outside
+    the cluster use a redirect action, or a target group of your own with the addresses as `ip` targets.
+    """
+    service = route.service.need()
+    if service is None:
+        raise NotApplicable("no Service behind this route")
+    if service.type == "ExternalName":
+        name = f" {service.external_name}" if service.external_name else ""
+        why = f"it is of type ExternalName, a DNS alias{name}, and only pods and nodes become targets"
+        shown = f"type ExternalName{name}"
+    elif not service.selector and not route.endpoints():
+        why, shown = "it has no selector, and nobody writes endpoints for it", "no selector, no endpoint"
+    else:
+        return
+    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    yield Finding(
+        "LBD220",
+        ref,
+        params={"service": service.meta.name, "why": why},
+        evidence=(Evidence(str(ref), shown),),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        advice="select pods, or send these paths elsewhere with an action or a target group of your own",
+    )

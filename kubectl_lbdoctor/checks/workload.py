@@ -49,9 +49,11 @@ STARTING_SECONDS = 30
 # How far back an end of a container still says something about now; the events of that time exist.
 RECENT_SECONDS = 3600
 FLAPPING_RESTARTS = 3
+# Init containers wait for databases and migrate them; one that runs for longer than this hardly ever ends.
+INIT_SECONDS = 300
 NO_ANSWER = "no event says how (events expire after an hour)"
 
-_READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES)
+_READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS)
 _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
 
 
@@ -130,12 +132,34 @@ def _container_problem(route: Route, pod: Pod, status: ContainerStatus, where: s
         code = status.exit_code if died else status.last_exit_code
         reason = (status.reason if died else status.last_reason) or "Error"
         how = f"{reason}, exit code {code}" if code is not None else reason
+        killer = _killed_by_probe(route, pod, status)
+        if killer:
+            how = f"{how}; {killer}"
         return PodProblem(
             "LBD403",
             {**what, "how": how},
             Evidence(place, f"{status.restarts} restarts, last run: {how}"),
         )
     return None
+
+
+def _killed_by_probe(route: Route, pod: Pod, status: ContainerStatus) -> str:
+    """Which probe made the kubelet end the container, with its answer; "" where it ended by itself.
+
+    The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted").
+    """
+    events = route.events_of("Pod", pod.meta.name)
+    for kind in ("liveness", "startup"):
+        wanted = f"Container {status.name} failed {kind} probe"
+        if not any(e.reason == "Killing" and e.message.startswith(wanted) for e in events):
+            continue
+        spec = next((c for c in pod.containers if c.name == status.name), None)
+        probe = (spec.liveness if kind == "liveness" else spec.startup) if spec is not None else None
+        failed = _newest(events, frozenset({"Unhealthy"}), f"{kind.capitalize()} probe")
+        answer = _shorten(failed.message.partition(": ")[2], pod.ip) if failed is not None else ""
+        said = f" {describe_probe(probe)}" if probe is not None else ""
+        return f"the kubelet ends it because its {kind} probe{said} fails" + (f": {answer}" if answer else "")
+    return ""
 
 
 def _unsteady(route: Route, pod: Pod) -> PodProblem | None:
@@ -201,8 +225,28 @@ def _probe_problem(route: Route, pod: Pod, where: str) -> PodProblem | None:
                 f"{where} container {spec.name}", f"not ready; {kind}Probe {describe_probe(probe)}: {answer.strip()}"
             ),
         )
-    age = route.age(pod.started or pod.meta.created)
-    return PodProblem("", {}, Evidence(where, f"starting since {max(0, int(min(age, 1e6)))} s"))
+    age = max(0, int(min(route.age(pod.started or pod.meta.created), 1e6)))
+    waits = _unfinished_init(pod)
+    if waits is not None:
+        # An init container that waits for something must end before any other container is started.
+        said = f"init container {waits.name} runs since {_span(route.age(waits.since))} and has to end first"
+        if route.age(waits.since) >= INIT_SECONDS:
+            first = next((c.name for c in pod.containers if not c.init), "")
+            reason = f"init container {waits.name} does not end"
+            return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
+        return PodProblem("", {}, Evidence(where, said))
+    return PodProblem("", {}, Evidence(where, f"starting since {age} s"))
+
+
+def _unfinished_init(pod: Pod) -> ContainerStatus | None:
+    """The one-shot init container that runs now."""
+    once = {c.name for c in pod.containers if c.init and not c.sidecar}
+    return next((s for s in pod.statuses if s.init and s.name in once and s.state == "running"), None)
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, int(min(seconds, 1e6)))
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
 
 
 def _shorten(answer: str, pod_ip: str) -> str:
@@ -269,13 +313,26 @@ def _findings(route: Route, code: str) -> Iterator[Finding]:
                 ),
             ),
             advice=_ADVICE[code],
+            severity=Severity.WARNING if code in _FAILED_START and _has_spares(route, owner) else None,
         )
+
+
+_FAILED_START = frozenset({"LBD401", "LBD402", "LBD403", "LBD404", "LBD410"})
+
+
+def _has_spares(route: Route, owner: ObjectRef) -> bool:
+    """Whether as many other pods of the workload are ready as it asks for: a rollout is stuck, and traffic is not."""
+    for workload in route.facts.workloads.peek() or ():
+        if (workload.kind, workload.meta.name) == (owner.kind, owner.name):
+            ready = sum(1 for pod in route.matching_pods() if pod.is_ready and owner_of(route, pod) == owner)
+            return 0 < workload.replicas <= ready
+    return False
 
 
 _ADVICE = {
     "LBD401": "make room for the pods or correct what they wait for, as the message says",
     "LBD402": "correct the image name or tag, or give the pods an imagePullSecret that may pull it",
-    "LBD403": "read the container's last log; it ends by itself",
+    "LBD403": "read the container's last log; where a probe ends it, correct the probe or what it asks",
     "LBD404": "make the probe's request succeed: correct its path, port or timing, or the application",
     "LBD405": "raise the container's memory limit, or find what it needs the memory for",
     "LBD407": "read the container's last log; where its liveness probe ends it, relax the probe",
@@ -289,7 +346,7 @@ _ADVICE = {
     title="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
     message="{pods} cannot start: {why}",
-    reads=(*_READS, reads.WORKLOADS),
+    reads=_READS,
     explains=_SYMPTOMS,
 )
 def pods_pending(route: Route) -> Iterator[Finding]:
@@ -477,10 +534,15 @@ def unmade_pods(route: Route) -> Iterator[tuple[Workload, str]]:
     """Selected workloads whose pods the API server refuses to create (quota, admission), with its words."""
     if route.matching_pods():
         return
-    for workload in selected_workloads(route) if route.facts.workloads.is_known else ():
-        failure = condition(workload.conditions, "ReplicaFailure")
-        if failure is not None and failure.status == "True":
-            yield workload, failure.message
+    refused = [
+        (workload, failure.message)
+        for workload in (selected_workloads(route) if route.facts.workloads.is_known else ())
+        for failure in [condition(workload.conditions, "ReplicaFailure")]
+        if failure is not None and failure.status == "True"
+    ]
+    # A Deployment repeats what its ReplicaSet meets: told once, of what a person edits.
+    told = {(w.kind, w.meta.name) for w, _ in refused}
+    yield from ((w, why) for w, why in refused if not any((owner.kind, owner.name) in told for owner in w.meta.owners))
 
 
 @check(

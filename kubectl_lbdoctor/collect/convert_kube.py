@@ -157,6 +157,7 @@ def service(raw: Raw) -> k8s.Service:
         ip_families=tuple(str(f) for f in _list(spec, "ipFamilies")),
         allocate_node_ports=spec.get("allocateLoadBalancerNodePorts") is not False,
         source_ranges=tuple(str(r) for r in _list(spec, "loadBalancerSourceRanges")),
+        external_name=_text(spec, "externalName"),
         conditions=conditions(_map(raw, "status")),
     )
 

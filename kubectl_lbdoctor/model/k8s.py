@@ -139,6 +139,7 @@ class Service:
     ip_families: tuple[str, ...] = ()
     allocate_node_ports: bool = True
     source_ranges: tuple[str, ...] = ()
+    external_name: str = ""
     conditions: tuple[Condition, ...] = ()
 
     def find_port(self, wanted: str) -> ServicePort | None:

@@ -340,3 +340,68 @@ def test_first_failed_mount_of_a_new_pod_is_a_start() -> None:
     assert World(pods=(young,), health=(), events=(event,)).codes() == []
     old = pod(1, conditions=NOT_READY, statuses=(waiting,), phase="Pending")
     assert World(pods=(old,), health=(), events=(event,)).codes() == ["LBD401"]
+
+
+def killed_by_liveness(number: int) -> k8s.Pod:
+    probe = k8s.Probe("httpGet", port="8080", path="/live")
+    status = running(
+        ready=False, state="waiting", reason="CrashLoopBackOff", restarts=4, last_reason="Completed", last_exit_code=0
+    )
+    return pod(number, conditions=NOT_READY, statuses=(status,), containers=(container(liveness=probe),))
+
+
+def test_a_probe_that_ends_the_container_is_named() -> None:
+    killing = k8s.Event(
+        "Pod", "web-abc-1", "shop", reason="Killing", message="Container app failed liveness probe, will be restarted"
+    )
+    failed = complaint(1, "Liveness probe failed: HTTP probe failed with statuscode: 404")
+    report = World(pods=(killed_by_liveness(1),), health=(), events=(killing, failed)).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD403"]
+    said = report.diagnoses[0].message
+    assert "liveness probe httpGet /live port 8080 fails: HTTP probe failed with statuscode: 404" in said
+    quiet = World(pods=(killed_by_liveness(1),), health=(), events=(failed,)).report()
+    assert "liveness" not in quiet.diagnoses[0].message  # It failed once; nothing says that this ended the container.
+
+
+def with_init(since: str) -> k8s.Pod:
+    wait = container(name="wait-db", init=True, readiness=None, ports=())
+    statuses = (
+        k8s.ContainerStatus("wait-db", state="running", since=since, init=True, started=True),
+        k8s.ContainerStatus("app", state="waiting", reason="PodInitializing"),
+    )
+    return pod(1, conditions=NOT_READY, statuses=statuses, containers=(wait, container()), phase="Pending")
+
+
+def test_an_init_container_that_does_not_end_is_the_cause_after_a_while() -> None:
+    stuck = World(pods=(with_init(LONG_AGO),), health=()).report()
+    assert [d.finding.code for d in stuck.diagnoses] == ["LBD410"]
+    assert "init container wait-db does not end" in stuck.diagnoses[0].message
+    young = World(pods=(with_init(JUST_NOW),), health=()).report()
+    assert [d.finding.code for d in young.diagnoses] == ["LBD408"]
+    assert "init container wait-db" in young.diagnoses[0].finding.evidence[0].text
+
+
+def refused_by_quota(kind: str, name: str, owners: tuple[k8s.Owner, ...] = ()) -> k8s.Workload:
+    failure = k8s.Condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota: q")
+    labels = {"app": "web"}
+    return k8s.Workload(kind, meta(name, owners=owners), 2, template_labels=labels, conditions=(failure,))
+
+
+def test_refused_pods_are_told_once_of_the_workload_that_a_person_edits() -> None:
+    both = (
+        refused_by_quota("Deployment", "web"),
+        refused_by_quota("ReplicaSet", "web-abc", (k8s.Owner("Deployment", "web", True),)),
+    )
+    report = World(pods=(), workloads=both, health=()).report()
+    assert [(d.finding.code, str(d.finding.object)) for d in report.diagnoses] == [("LBD401", "deployment/web")]
+    alone = World(pods=(), workloads=both[1:], health=()).report()
+    assert [str(d.finding.object) for d in alone.diagnoses] == ["replicaset/web-abc"]
+
+
+def test_a_stuck_rollout_beside_all_wanted_pods_is_a_warning() -> None:
+    third = replace(not_started(3, "ErrImagePull", "manifest unknown"), node="node1")
+    report = World(pods=(pod(1), pod(2), third)).report()
+    found = report.diagnoses[0]
+    assert found.finding.code == "LBD402" and found.severity.value == "warning"
+    fewer = World(pods=(pod(1), third), health=(target(1),)).report()
+    assert fewer.diagnoses[0].severity.value == "error"

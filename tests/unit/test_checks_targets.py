@@ -115,6 +115,11 @@ FAULTS = {
         replace(INSTANCE, health=(instance_target(1), instance_target(2, "unused", "Target.InvalidState"))),
     ),
     "LBD211": ("LBD211", World(health=(target(1), unused(2, "Target.IpUnusable")))),
+    "LBD220 alias": (
+        "LBD220",
+        World(pods=(), health=()).with_service(type="ExternalName", selector={}, external_name="example.com"),
+    ),
+    "LBD220 nothing behind it": ("LBD220", World(pods=(), slices=(), health=()).with_service(selector={})),
     "LBD212": ("LBD212", World(pods=(), slices=manual(2), health=()).with_service(selector={})),
     "LBD213": ("LBD213", World(slices=sixes(World()), health=())),
     "LBD005 no reason known": ("LBD005", World(health=(target(1), unused(2, "Target.NotInUse")))),
