@@ -1,0 +1,166 @@
+"""`--fix` on the lab: every fix name takes a real fault to healthy targets, and `undo` brings the fault back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.fix.planner import fix_names
+from tests.e2e.scenarios import SCENARIOS, Scenario, unhealthy
+from tests.e2e.test_lab import wait_healthy
+from tests.lab import examples
+from tests.lab.api import Lab, Result
+
+ALB = examples.ALB
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+REDIRECTED = Scenario(
+    "redirect-without-another-path",
+    lambda: examples.alb_ip(
+        annotations={f"{ALB}healthcheck-path": "/old"},
+        app={"args": ("--listen", ":8080", "--redirect", "/old=https://shop.example/:301"), "readiness": None},
+    ),
+    ["LBD303"],
+    unhealthy("Target.ResponseCodeMismatch"),
+)
+
+# (fix, scenario, code that is repaired)
+FIXES: list[tuple[str, Scenario, str]] = [
+    ("targetport", BY_NAME["wrong-target-port"], "LBD307"),
+    ("targetport", BY_NAME["wrong-target-port-instance"], "LBD307"),
+    ("targetport", BY_NAME["named-port-missing"], "LBD203"),
+    ("selector", BY_NAME["selector-mismatch"], "LBD201"),
+    ("backend-port", BY_NAME["missing-port"], "LBD107"),
+    ("target-type", BY_NAME["instance-targets-without-node-port"], "LBD204"),
+    ("healthcheck-path", BY_NAME["path-404"], "LBD301"),
+    ("healthcheck-port", BY_NAME["health-check-port-wrong"], "LBD313"),
+    ("healthcheck-protocol", BY_NAME["tls-port-checked-by-http"], "LBD305"),
+    ("healthcheck-timeout", BY_NAME["application-slower-than-timeout"], "LBD309"),
+    ("success-codes", REDIRECTED, "LBD303"),
+    ("annotation-key", BY_NAME["annotation-key-mistyped"], "LBD110"),
+    ("annotation-value", BY_NAME["check-protocol-lower-case"], "LBD111"),
+    ("traffic-policy", BY_NAME["local-policy-behind-alb"], "LBD602"),
+    ("ingress-class", BY_NAME["no-class"], "LBD101"),
+    ("security-group", BY_NAME["security-group-rule-revoked"], "LBD501"),
+    ("security-group", BY_NAME["security-group-rule-revoked-nlb"], "LBD501"),
+    ("node-security-group", BY_NAME["nodes-do-not-admit-each-other"], "LBD502"),
+    ("lb-egress", BY_NAME["balancer-egress-revoked"], "LBD503"),
+    ("network-acl", BY_NAME["acl-return-denied"], "LBD508"),
+    ("network-acl", BY_NAME["acl-request-denied-in-one-zone"], "LBD507"),
+    ("kube-proxy", BY_NAME["kube-proxy-rules-lost-on-a-node"], "LBD517"),
+]
+IRREVERSIBLE = {"kube-proxy"}
+
+
+def test_every_fix_is_shown() -> None:
+    assert {fix for fix, _, _ in FIXES} == fix_names(CATALOGUE)
+
+
+@pytest.fixture
+def broken(request: pytest.FixtureRequest, lab: Lab, space: str) -> Iterator[Scenario]:
+    """A scenario with its fault in effect."""
+    scenario: Scenario = request.param
+    lab.apply(scenario.manifests(), space)
+    if scenario.fault is not None:
+        wait_healthy(lab, space, scenario.subject)
+    with scenario.fault(lab, space) if scenario.fault is not None else nullcontext():
+        scenario.seen(lab, space)
+        yield scenario
+
+
+def parameters() -> list[Any]:
+    found = []
+    for fix, scenario, code in FIXES:
+        marks = [pytest.mark.smoke] if scenario.name == "wrong-target-port" else []
+        found.append(pytest.param(scenario, fix, code, id=f"{fix}-{scenario.name}", marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("broken", "fix", "code"), parameters(), indirect=["broken"])
+def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_path: Path) -> None:
+    until_found(lab, space, broken, code)
+    undo = tmp_path / "undo.json"
+    done = lab.lbdoctor(
+        "--fix", fix, broken.subject, "-n", space, "--yes", "--undo-file", str(undo), cwd=tmp_path, timeout=500
+    )
+    print(f"\n{done}")
+    assert done.status == 0, str(done)
+    assert f"{code} is gone" in done.stdout, str(done)
+    assert {t.state for t in lab.target_health(space)} <= {"healthy", "draining"}, str(done)
+
+    back = lab.lbdoctor("undo", str(undo), "--yes", timeout=120)
+    assert back.status == 0, str(back)
+    if fix not in IRREVERSIBLE:
+        until_found(lab, space, broken, code)
+
+
+def until_found(lab: Lab, space: str, scenario: Scenario, code: str, timeout: float = 90) -> None:
+    """Until the doctor diagnoses the fault."""
+    end = time.monotonic() + timeout
+    while True:
+        result = lab.lbdoctor(scenario.subject, "-n", space, "-o", "json")
+        if code in [d["code"] for d in result.json["diagnoses"]]:
+            return
+        assert time.monotonic() < end, f"{code} is not found\n{lab.lbdoctor(scenario.subject, '-n', space)}"
+        time.sleep(1)
+
+
+# --- refusals change nothing ------------------------------------------------------------------------------------------
+
+
+def objects(lab: Lab, space: str) -> str:
+    """Ingresses and Services of the namespace, byte by byte."""
+    found = [*lab.objects("ingress", space), *lab.objects("service", space)]
+    return json.dumps([(o["metadata"]["name"], o["metadata"]["resourceVersion"], o["spec"]) for o in found])
+
+
+@pytest.mark.parametrize("broken", [BY_NAME["wrong-target-port"]], indirect=True)
+def test_refusals_change_nothing(lab: Lab, space: str, broken: Scenario, tmp_path: Path) -> None:
+    until_found(lab, space, broken, "LBD307")
+    before = objects(lab, space)
+    reader = ("--as", "system:serviceaccount:default:reader", "--as-group", "lbdlab:readers")
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "readers"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "lbdlab:readers"}],
+    }
+    lab.apply(binding, space)
+
+    def run(*args: str) -> Result:
+        return lab.lbdoctor("--fix", *args, "ing/web", "-n", space, cwd=tmp_path, timeout=200)
+
+    cases: dict[str, tuple[Callable[[], Result], int, str]] = {
+        "no terminal": (lambda: run("targetport"), 2, "--yes"),
+        "unknown name": (lambda: run("target-port", "--yes"), 2, "known fixes"),
+        "another fix": (lambda: run("selector", "--yes"), 1, "nothing was found that it repairs"),
+        "dry run of the client": (lambda: run("targetport", "--dry-run", "client"), 0, "nothing was changed"),
+        "dry run of the server": (lambda: run("targetport", "--dry-run", "server"), 0, "nothing was changed"),
+        "no permission": (lambda: run("targetport", "--yes", *reader), 4, "patch services"),
+        "no such value": (lambda: run("targetport=65536x y", "--yes"), 4, "nothing was changed"),
+    }
+    for name, (attempt, status, said) in cases.items():
+        result = attempt()
+        assert result.status == status and said in result.stdout + result.stderr, f"{name}: {result}"
+        assert objects(lab, space) == before, name
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("broken", [BY_NAME["wrong-target-port"]], indirect=True)
+def test_undo_refuses_what_has_moved_on(lab: Lab, space: str, broken: Scenario, tmp_path: Path) -> None:
+    until_found(lab, space, broken, "LBD307")
+    undo = tmp_path / "undo.json"
+    done = lab.lbdoctor("-n", space, "--fix", "all", "--yes", "--undo-file", str(undo), "-o", "json", timeout=300)
+    assert done.status == 0 and done.json["status"] == "healthy", str(done)
+    lab.patch("service", "web", space, [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 8081}])
+    refused = lab.lbdoctor("undo", str(undo), "--yes")
+    assert refused.status == 4 and "8081" in refused.stderr, str(refused)
+    assert lab.get("service", "web", space)["spec"]["ports"][0]["targetPort"] == 8081
