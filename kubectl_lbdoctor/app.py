@@ -12,7 +12,6 @@ from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Report
-from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.report import build
 from kubectl_lbdoctor.session import Session
@@ -24,7 +23,7 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
     Raises LbdoctorError when there is nothing to diagnose; what is merely unknown is part of the report.
     """
     if options.from_file:
-        snapshot = _chosen(bundle.load(Path(options.from_file)), wanted, options.namespace)
+        snapshot = bundle.chosen(bundle.load(Path(options.from_file)), wanted, options.namespace)
     else:
         with Session(options, env) as session:
             snapshot = session.probed(session.collect(session.subjects(wanted)))
@@ -41,24 +40,6 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
         for check in report.unknown:
             env.note(clean(f"{check.code} unknown: {check.reason}") + (f"\n{check.trace}" if check.trace else ""))
     return report.exit_status(Severity(options.fail_on))
-
-
-def _chosen(snapshot: Snapshot, wanted: tuple[tuple[str, str], ...], namespace: str) -> Snapshot:
-    """The bundle about the objects that were asked for; all of its subjects when none were."""
-    from dataclasses import replace
-
-    from kubectl_lbdoctor.errors import CouldNotRun
-
-    if not wanted:
-        return snapshot
-    subjects = []
-    for kind, name in wanted:
-        found = [s for s in snapshot.subjects if s.kind == kind and s.name == name and namespace in ("", s.namespace)]
-        if not found:
-            held = ", ".join(f"{s} -n {s.namespace}" for s in snapshot.subjects) or "nothing"
-            raise CouldNotRun(f'{kind} "{name}" is not in the bundle', f"it holds: {held}")
-        subjects += found
-    return replace(snapshot, subjects=tuple(dict.fromkeys(subjects)))
 
 
 def render(report: Report, options: Options, env: Environment) -> str:

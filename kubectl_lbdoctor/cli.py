@@ -66,7 +66,7 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-y", "--yes", is_flag=True, help="Apply the changes without asking."),
         click.option(
             "--dry-run",
-            type=click.Choice(["client", "server"]),
+            type=click.Choice(["none", "client", "server"]),
             help="Show the changes only, or let the servers try them.",
         ),
         click.option("--wait", metavar="TIME", help="Longest wait for targets after a fix (90s, 2m, 0 = none)."),
@@ -106,7 +106,7 @@ def _merge(ctx: click.Context, /, values: dict[str, Any]) -> Options:
     merged: dict[str, Any] = {}
     for source in (ctx.obj["flags"], values):
         for name, value in source.items():
-            if value not in (None, False, ()):
+            if value not in (None, False, ()) and (name, value) != ("dry_run", "none"):
                 merged[name] = value
     known = {field.name for field in fields(Options)}
     return Options(**{name: value for name, value in merged.items() if name in known})
@@ -144,6 +144,14 @@ def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict
         from kubectl_lbdoctor.repair import fix
 
         return fix(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
+    given = {
+        "--yes": options.yes,
+        "--dry-run": options.dry_run,
+        "--wait": options.wait,
+        "--undo-file": options.undo_file,
+    }
+    if useless := [flag for flag, value in given.items() if value]:
+        raise UsageError(f"{' and '.join(useless)} {'goes' if len(useless) == 1 else 'go'} with --fix NAME")
     return diagnose(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
 
 
@@ -208,9 +216,18 @@ def _parse(text: str, kind: str) -> tuple[str, str]:
 @click.pass_context
 def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     """Take back what a fix has changed, from the undo FILE that it wrote."""
-    from kubectl_lbdoctor.repair import undo as take_back
+    from kubectl_lbdoctor.undoing import undo as take_back
 
-    return take_back(_merge(ctx, values), ctx.obj["env"], file)
+    options = _merge(ctx, values)
+    given = {
+        "--fix": options.fix,
+        "--wait": options.wait,
+        "--undo-file": options.undo_file,
+        "--from": options.from_file,
+    }
+    if useless := [flag for flag, value in given.items() if value]:
+        raise UsageError(f"{' and '.join(useless)} means nothing to undo", f"{PROGRAM} undo {file}")
+    return take_back(options, ctx.obj["env"], file)
 
 
 @cli.command("explain")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ class Environment:
     """Streams and facts of the process; tests put their own in its place.
 
     width: columns of the terminal, 0 when stdout is none (then nothing is cut). now: fixed time (RFC 3339) for tests.
+    sleep and clock: how waiting passes, in seconds.
     """
 
     stdin: TextIO = field(default_factory=lambda: sys.stdin)
@@ -31,6 +33,8 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=lambda: os.environ)
     fixed_width: int | None = None
     fixed_now: str = ""
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
 
     @property
     def is_terminal(self) -> bool:
@@ -65,10 +69,12 @@ class Environment:
 
     def confirm(self, question: str) -> bool:
         """Ask on stderr; only "y" or "yes" is a yes. Raises UsageError where nobody can answer."""
-        if not self.stdin.isatty():
+        if self.stdin is None or not self.stdin.isatty():
             raise UsageError("nobody can confirm the change: standard input is no terminal", "confirm with --yes")
-        self.stderr.write(question)
-        self.stderr.flush()
+        self.flush()
+        with suppress(BrokenPipeError):
+            self.stderr.write(question)
+            self.stderr.flush()
         return self.stdin.readline().strip().lower() in ("y", "yes")
 
     def note(self, text: str) -> None:

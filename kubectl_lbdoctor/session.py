@@ -78,6 +78,11 @@ class Session:
         """The AWS client, once a `collect` could open it; None where AWS is not asked or has no credentials."""
         return self._aws
 
+    @property
+    def calls(self) -> int:
+        """How many requests were sent to the cluster and to AWS."""
+        return sum(self.kube.calls.values()) + (sum(self._aws.calls.values()) if self._aws is not None else 0)
+
     def subjects(self, wanted: tuple[tuple[str, str], ...]) -> tuple[ObjectRef, ...]:
         """The objects behind (kind, name) pairs; target groups and load balancers are traced to theirs first."""
         from kubectl_lbdoctor.collect import resolve

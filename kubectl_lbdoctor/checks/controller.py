@@ -149,16 +149,17 @@ def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Chang
     """Corrects the port wherever the Ingress names it for this Service."""
     now: dict[str, object] = {"number": int(port)} if port.isdigit() else {"name": port}
     then: dict[str, object] = {"number": int(wanted)}
-    pointers = [
-        f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/port"
+    backends = [
+        f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service"
         for path in ingress.paths
         if path.backend.service == service and path.backend.port == port
     ]
     default = ingress.default_backend
     if default is not None and default.service == service and default.port == port:
-        pointers.append("/spec/defaultBackend/service/port")
+        backends.append("/spec/defaultBackend/service")
     ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-    change = patch(ref, f"backend {service}: port", *(edit(pointer, now, then) for pointer in pointers))
+    edits = [e for b in backends for e in (edit(f"{b}/name", service, service), edit(f"{b}/port", now, then))]
+    change = patch(ref, f"backend {service}: port", *edits)
     return replace(change, now=port, then=wanted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.checks.commands import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
@@ -261,6 +261,8 @@ def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) 
     port = service.ports[index]
     now = int(port.target) if port.target.isdigit() else port.target
     change = patch(ref, f"spec.ports[port={port.port}].targetPort", edit(f"/spec/ports/{index}/targetPort", now, then))
+    guard = edit(f"/spec/ports/{index}/port", port.port, port.port)
+    change = replace(change, edits=(guard, *change.edits))
     return Repair(str(then), (change,), free=True).because("", "endpoints, and with them targets, are registered anew")
 
 

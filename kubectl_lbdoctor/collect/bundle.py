@@ -6,6 +6,7 @@ import gzip
 import os
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,20 @@ def load(path: Path) -> Snapshot:
                 f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",
             )
     return snapshot
+
+
+def chosen(snapshot: Snapshot, wanted: tuple[tuple[str, str], ...], namespace: str) -> Snapshot:
+    """The bundle about the objects that were asked for; all of its subjects when none were.
+
+    Raises CouldNotRun for one that it does not hold.
+    """
+    if not wanted:
+        return snapshot
+    subjects = []
+    for kind, name in wanted:
+        found = [s for s in snapshot.subjects if s.kind == kind and s.name == name and namespace in ("", s.namespace)]
+        if not found:
+            held = ", ".join(f"{s} -n {s.namespace}" for s in snapshot.subjects) or "nothing"
+            raise CouldNotRun(f'{kind} "{name}" is not in the bundle', f"it holds: {held}")
+        subjects += found
+    return replace(snapshot, subjects=tuple(dict.fromkeys(subjects)))

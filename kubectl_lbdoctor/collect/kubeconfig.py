@@ -209,20 +209,24 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, 
 def parse_timeout(text: str) -> float | None:
     """Seconds for kubectl's --request-timeout: "" is our default, "0" is no limit (None), "15" are seconds, "1m30s".
 
-    The syntax is Go's ParseDuration plus bare seconds (client-go clientcmd.ParseTimeout). Raises UsageError.
+    Raises UsageError.
+    """
+    if not text.strip():
+        return DEFAULT_REQUEST_TIMEOUT
+    return parse_duration(text, "--request-timeout", "0 means no limit") or None
+
+
+def parse_duration(text: str, flag: str, zero: str) -> float:
+    """Seconds in Go's ParseDuration syntax plus bare seconds (client-go clientcmd.ParseTimeout).
+
+    `zero` says what "0" means for this flag. Raises UsageError.
     """
     text = text.strip()
-    if not text:
-        return DEFAULT_REQUEST_TIMEOUT
     if text.isascii() and text.isdigit():
-        seconds = float(text)
-    elif re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
-    else:
-        raise UsageError(
-            f"--request-timeout {text!r} is not a duration", "write it like 15, 15s, 2m or 1m30s; 0 means no limit"
-        )
-    return seconds or None
+        return float(text)
+    if re.fullmatch(f"(?:{_DURATION.pattern})+", text, re.ASCII):
+        return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(text))
+    raise UsageError(f"{flag} {text!r} is not a duration", f"write it like 15, 15s, 2m or 1m30s; {zero}")
 
 
 # --- Building --------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ and metadata.managedFields, which names the manager of each field (Kubernetes se
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ _MANAGERS = {
     "config-sync": "Config Sync",
     "configsync": "Config Sync",
     "helm": "Helm",
+    "crossplane": "Crossplane",
+    "fleetagent": "Fleet",
+    "kapp": "kapp",
 }
 
 
@@ -39,9 +43,14 @@ def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
     metadata = raw.get("metadata", {})
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     tool = where = ""
-    if "argocd.argoproj.io/tracking-id" in annotations or "argocd.argoproj.io/instance" in labels:
-        application = annotations.get("argocd.argoproj.io/tracking-id", "").partition(":")[0]
-        tool, where = "Argo CD", f"Application {application or labels.get('argocd.argoproj.io/instance', '')}"
+    instance = "argocd.argoproj.io/instance"
+    application = (
+        annotations.get("argocd.argoproj.io/tracking-id", "").partition(":")[0]  # "APP:GROUP/KIND:NAMESPACE/NAME"
+        or labels.get(instance, "")
+        or annotations.get(instance, "")
+    )
+    if application:
+        tool, where = "Argo CD", f"Application {application}"
     elif "kustomize.toolkit.fluxcd.io/name" in labels:
         tool = "Flux"
         where = _flux("Kustomization", labels, "kustomize")
@@ -51,7 +60,7 @@ def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
     elif "meta.helm.sh/release-name" in annotations or labels.get("app.kubernetes.io/managed-by") == "Helm":
         tool = "Helm"
         where = f"release {annotations.get('meta.helm.sh/release-name', '')}".rstrip()
-    managers = list(_managers_of(metadata.get("managedFields") or [], change))
+    managers = list(_managers_of(raw, change))
     owning = next((name for manager in managers for key, name in _MANAGERS.items() if key in manager.lower()), "")
     if not tool and owning:
         tool, where = owning, f"field manager {next(m for m in managers if any(k in m.lower() for k in _MANAGERS))}"
@@ -63,22 +72,42 @@ def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:
     return f"{kind} {labels.get(f'{prefix}/namespace', '')}/{labels.get(f'{prefix}/name', '')}"
 
 
-def _managers_of(entries: list[Mapping[str, Any]], change: Change) -> Iterator[str]:
-    """The managers of any of the fields that the change edits."""
-    for entry in entries:
-        fields = entry.get("fieldsV1") or {}
-        if any(_owns(fields, edit.pointer) for edit in change.edits):
+def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
+    """The managers of any of the fields that the change writes."""
+    pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
+    for entry in raw.get("metadata", {}).get("managedFields") or ():
+        if any(owns(entry.get("fieldsV1") or {}, raw, pointer) for pointer in pointers):
             yield str(entry.get("manager", ""))
 
 
-def _owns(fields: Mapping[str, Any], pointer: str) -> bool:
-    """Whether a managedFields tree holds the field at this pointer (list items by key count as their list)."""
+def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
+    """Whether a managedFields tree (structured-merge-diff) holds the field of `raw` at this pointer.
+
+    A list whose items have keys names each of them by `k:{"port":80,"protocol":"TCP"}`; one without, and any other
+    atomic value, is held as a whole.
+    """
     node: Any = fields
     for segment in pointer.split("/")[1:]:
-        key = f"f:{unescape(segment)}"
-        if isinstance(node, Mapping) and key in node:
-            node = node[key]
+        key = unescape(segment)
+        if isinstance(raw, list):
+            item = raw[int(key)] if key.isdigit() and int(key) < len(raw) else None
+            child = next((value for name, value in node.items() if _names(name, item)), None)
+            raw = item
         else:
-            # An atomic value above it, or an item of a list that is keyed otherwise than by position.
-            return isinstance(node, Mapping) and node is not fields and (not node or any(k[:2] == "k:" for k in node))
+            child = node.get(f"f:{key}")
+            raw = raw.get(key) if isinstance(raw, Mapping) else None
+        if not isinstance(child, Mapping):
+            return node is not fields and not node
+        node = child
     return True
+
+
+def _names(name: str, item: Any) -> bool:
+    """Whether the key of a managedFields tree is the one of this list item."""
+    if not name.startswith("k:") or not isinstance(item, Mapping):
+        return False
+    try:
+        keys = json.loads(name[2:])
+    except ValueError:
+        return False
+    return isinstance(keys, dict) and all(item.get(key) == value for key, value in keys.items())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.errors import UsageError
@@ -77,7 +77,8 @@ def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[Wanted]) -> FixPlan:
                 refusals.append(repair)
                 continue
             said = repair.because(diagnosis.message)
-            steps += [Step(diagnosis.fix, diagnosis.finding.code, change) for change in said.changes]
+            code = diagnosis.finding.code
+            steps += [Step(diagnosis.fix, code, change, diagnosis.affects) for change in said.changes]
     return _without_conflicts(steps, refusals)
 
 
@@ -125,7 +126,11 @@ def _choose(diagnosis: Diagnosis, item: Wanted) -> Repair | Refusal:
 
 def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
     """Each change once; changes that give one value two contents are all refused."""
-    unique = list({_identity(step.change): step for step in reversed(steps)}.values())[::-1]
+    merged: dict[tuple[object, ...], Step] = {}
+    for step in steps:
+        first = merged.setdefault(_identity(step.change), step)
+        merged[_identity(step.change)] = replace(first, affects=tuple(dict.fromkeys((*first.affects, *step.affects))))
+    unique = list(merged.values())
     asked: dict[tuple[object, str], set[str]] = {}
     for step in unique:
         for pointer, then in _places(step.change):

@@ -12,6 +12,7 @@ from typing import Any
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.fix.writers import AWS_WRITES, path_of
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.plan import Step
@@ -34,8 +35,11 @@ class State(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class DoneStep:
+    """One change with what became of it. uid: of the object that it is made to ("" in AWS)."""
+
     step: Step
     state: State = State.PLANNED
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,28 @@ class UndoFile:
     context: Context
     subjects: tuple[ObjectRef, ...]
     steps: tuple[DoneStep, ...]
+    undone_at: str = ""
 
     def with_state(self, index: int, state: State) -> UndoFile:
         steps = list(self.steps)
         steps[index] = replace(steps[index], state=state)
         return replace(self, steps=tuple(steps))
+
+
+def place(wanted: str, now: str) -> Path:
+    """Where the file of a fix goes: `wanted` names a file that is not there yet, or a directory; "" is the current one.
+
+    Raises CouldNotRun where another file would be replaced.
+    """
+    path = Path(wanted)
+    if wanted and not path.is_dir():
+        if path.exists():
+            raise CouldNotRun(f"the undo file {path} exists already", "choose another place with --undo-file FILE")
+        return path
+    stem, number = f"lbdoctor-undo-{now.replace('-', '').replace(':', '')}", 1
+    while (found := path / f"{stem}{f'-{number}' if number > 1 else ''}.json").exists():
+        number += 1
+    return found
 
 
 def save(content: UndoFile, path: Path) -> None:
@@ -78,7 +99,7 @@ def save(content: UndoFile, path: Path) -> None:
 def load(path: Path) -> UndoFile:
     """Read an undo file. Raises CouldNotRun, saying what is wrong with it."""
     try:
-        document: Any = json.loads(path.read_text())
+        document: Any = json.loads(path.read_bytes())
     except OSError as error:
         raise CouldNotRun(f"cannot read the undo file {path}: {error.strerror or error}") from error
     except ValueError as error:
@@ -86,7 +107,7 @@ def load(path: Path) -> UndoFile:
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise CouldNotRun(f"the file {path} is not an undo file of kubectl lbdoctor")
     schema = document.get("schema")
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise CouldNotRun(
             f"the undo file {path} has schema {schema}, this version {__version__} reads up to {SCHEMA}",
             f"it was made by version {document.get('tool', '?')}: use that version",
@@ -95,4 +116,14 @@ def load(path: Path) -> UndoFile:
         content: UndoFile = from_json(UndoFile, document.get("fix"))
     except CodecError as error:
         raise CouldNotRun(f"the undo file {path} cannot be read: {error}") from error
+    for number, done in enumerate(content.steps, 1):
+        change = done.step.change
+        aws = change.aws
+        # The file may have passed through other hands: only what a fix itself does is ever done from it.
+        if aws is not None and (aws.service != "ec2" or AWS_WRITES.get(aws.operation) != aws.undo_operation):
+            raise CouldNotRun(f"the undo file {path} cannot be read: step {number} is no change that a fix makes")
+        if sum((bool(change.edits), change.restart, aws is not None)) != 1:
+            raise CouldNotRun(f"the undo file {path} cannot be read: step {number} does not say what was changed")
+        if aws is None:
+            path_of(change.object)
     return content

@@ -10,10 +10,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+from kubectl_lbdoctor.checks.aws_changes import OWN_RULE
 from kubectl_lbdoctor.collect.collector import api_path
-from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.errors import (
+    ApiMissing,
+    AwsApiError,
+    CouldNotRun,
+    ExitStatus,
+    LbdoctorError,
+    ReadFailed,
+    WriteRefused,
+)
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, unescape
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
 
 _RESOURCES = {
     "Ingress": ("networking.k8s.io/v1", "ingresses"),
@@ -26,9 +35,21 @@ _RESOURCES = {
 }
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
+ATTEMPTS = 4
+"""Times that a patch is sent where only the object's version has moved on: controllers write status at any time."""
+
+AWS_WRITES = {
+    "AuthorizeSecurityGroupIngress": "RevokeSecurityGroupIngress",
+    "AuthorizeSecurityGroupEgress": "RevokeSecurityGroupEgress",
+    "CreateNetworkAclEntry": "DeleteNetworkAclEntry",
+}
+"""What a fix calls in EC2, and what takes it back. Nothing else is ever called, whatever an undo file says."""
+
 
 class MovedOn(LbdoctorError):
     """What a change builds on is no longer there: nothing was written."""
+
+    status = ExitStatus.FINDINGS
 
 
 class AlreadyThere(LbdoctorError):
@@ -38,7 +59,7 @@ class AlreadyThere(LbdoctorError):
 class Kube(Protocol):
     """What the writer needs of `collect.kube.KubeReader`."""
 
-    def get(self, path: str) -> dict[str, Any] | None: ...
+    def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
 
     def send(
         self,
@@ -73,15 +94,9 @@ class Writer:
             self._check_aws(change)
             return None
         raw = self._object(change.object)
-        for edit in change.edits:
-            found = value_at(raw, edit.pointer)
-            if not _same(found, edit.now):
-                if _same(found, edit.then):
-                    raise AlreadyThere(f"{change.field} of {change.object} is {_words(found)} already")
-                raise MovedOn(
-                    f"{change.field} of {change.object} is {_words(found)} now, not {_words(edit.now)} as planned",
-                    "run the command again to see what is right now",
-                )
+        if change.restart and (raw.get("spec") or {}).get("paused"):
+            raise MovedOn(f"{change.object} is paused, so it cannot be restarted", "kubectl rollout resume")
+        _compare(raw, change)
         return raw
 
     def rehearse(self, change: Change) -> None:
@@ -89,35 +104,56 @@ class Writer:
 
         Raises ReadDenied, WriteRefused, AwsApiError, MovedOn or AlreadyThere.
         """
-        raw = self.check(change)
-        if raw is not None:
-            self._patch(change, raw, dry_run=True)
-        elif change.aws is not None:
-            try:
-                self._call(change.aws.service, change.aws.operation, {**change.aws.params, "DryRun": True})
-            except AwsApiError as error:
-                # EC2 answers a dry run that would have worked with this error (EC2 API reference, DryRun).
-                if error.code != "DryRunOperation":
-                    raise
+        if change.aws is None:
+            self._patch(change, dry_run=True)
+            return
+        self._check_aws(change)
+        self._try_call(change.aws)
 
     def apply(self, change: Change) -> None:
-        """Make the change; raises as `rehearse` does, and then nothing was written by this change."""
-        raw = self.check(change)
-        if raw is not None:
-            self._patch(change, raw, dry_run=False)
-        elif change.aws is not None:
-            self._call(change.aws.service, change.aws.operation, change.aws.params)
+        """Make the change; raises as `rehearse` does, and then nothing was written by this change.
 
-    def check_undo(self, change: Change) -> None:
-        """Raises MovedOn when what the change has set was changed again since."""
+        ReadFailed alone leaves open whether it was made: the answer did not come.
+        """
         if change.aws is None:
-            self.check(inverse(change))
+            self._patch(change, dry_run=False)
+            return
+        self._check_aws(change)
+        try:
+            self._call(change.aws.service, change.aws.operation, change.aws.params)
+        except AwsApiError as error:
+            if error.code not in ("InvalidPermission.Duplicate", "NetworkAclEntryAlreadyExists"):
+                raise
+            # It was absent a moment ago: the SDK's retry of a call whose answer was lost meets its own rule.
+            try:
+                self._check_aws(change)
+            except AlreadyThere:
+                if OWN_RULE not in str(change.aws.params) and change.aws.operation != "CreateNetworkAclEntry":
+                    raise
+
+    def check_undo(self, change: Change, uid: str = "") -> None:
+        """Raises MovedOn when what the change has set was changed again since, AlreadyThere when it is back already.
+
+        uid: of the object that was changed; one that was made anew under the same name is another.
+        """
+        if change.aws is None:
+            raw = self._object(change.object)
+            if uid and (raw.get("metadata") or {}).get("uid") != uid:
+                raise MovedOn(f"{change.object} was deleted and made anew since")
+            _compare(raw, inverse(change))
             return
         try:
             self._check_aws(change)
         except AlreadyThere:
             return
-        raise MovedOn(f"{change.then} is no longer in {change.object}")
+        raise AlreadyThere(f"{change.then} is no longer in {change.object}")
+
+    def rehearse_undo(self, change: Change) -> None:
+        """Let the server try to take the change back; raises as `rehearse` does."""
+        if change.aws is None:
+            self._patch(inverse(change), dry_run=True)
+        else:
+            self._try_call(_undoing(change.aws))
 
     def undo(self, change: Change) -> None:
         """Take the change back; raises as `check_undo` does."""
@@ -125,35 +161,59 @@ class Writer:
         if change.aws is not None:
             self._call(change.aws.service, change.aws.undo_operation, change.aws.undo_params)
             return
-        back = inverse(change)
-        raw = self.check(back)
-        assert raw is not None
-        self._patch(back, raw, dry_run=False)
+        self._patch(inverse(change), dry_run=False)
 
     # --- Kubernetes ---
 
     def _object(self, ref: ObjectRef) -> dict[str, Any]:
-        raw = self._kube.get(path_of(ref))
+        try:
+            raw = self._kube.get(path_of(ref))
+        except ApiMissing:
+            raw = None
         if raw is None:
             raise MovedOn(f"{ref} does not exist any more in namespace {ref.namespace}")
         return raw
 
-    def _patch(self, change: Change, raw: Mapping[str, Any], dry_run: bool) -> None:
+    def _patch(self, change: Change, dry_run: bool) -> None:
+        """Send the change for exactly the version of the object that was compared."""
+        params: dict[str, str | int | bool] = {"fieldManager": "kubectl-lbdoctor"}
+        if dry_run:
+            params["dryRun"] = "All"
+        version: object = None
+        for attempt in range(1, ATTEMPTS + 1):
+            raw = self.check(change)
+            assert raw is not None
+            former, version = version, raw.get("metadata", {}).get("resourceVersion")
+            body = self._operations(raw, change)
+            try:
+                self._kube.send("PATCH", path_of(change.object), params, body, "application/json-patch+json")
+                return
+            except WriteRefused as error:
+                # 409, or 422 of a test operation: worth another try only while somebody else writes the object.
+                if error.http_status not in (409, 422) or attempt == ATTEMPTS or version == former:
+                    raise
+            except ReadFailed:
+                if dry_run or change.restart or not self._was_made(change):
+                    raise
+                return  # The answer was lost on the way, the write was not.
+
+    def _was_made(self, change: Change) -> bool:
+        try:
+            self.check(change)
+        except AlreadyThere:
+            return True
+        return False
+
+    def _operations(self, raw: Mapping[str, Any], change: Change) -> list[dict[str, object]]:
         operations: list[dict[str, object]] = []
-        version = raw.get("metadata", {}).get("resourceVersion")
-        if version:
-            operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-        edits = change.edits if not change.restart else (self._restart_edit(raw),)
-        for edit in edits:
+        for name in ("uid", "resourceVersion"):
+            value = raw.get("metadata", {}).get(name)
+            if value:
+                operations.append({"op": "test", "path": f"/metadata/{name}", "value": value})
+        for edit in change.edits if not change.restart else (self._restart_edit(raw),):
             operations += _missing_maps(raw, edit, operations)
             operations += edit.operations
-        self._kube.send(
-            "PATCH",
-            path_of(change.object),
-            {"fieldManager": "kubectl-lbdoctor", **({"dryRun": "All"} if dry_run else {})},
-            operations,
-            "application/json-patch+json",
-        )
+        return operations
 
     def _restart_edit(self, raw: Mapping[str, Any]) -> Edit:
         """What `kubectl rollout restart` writes: a new pod template makes the workload's controller replace pods."""
@@ -169,7 +229,23 @@ class Writer:
         return self._aws
 
     def _call(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        if service != "ec2" or operation not in {*AWS_WRITES, *AWS_WRITES.values()}:
+            raise CouldNotRun(f"{service}:{operation} is never called by kubectl lbdoctor")
         self._ec2.call(service, operation, None, **params)
+
+    def _try_call(self, write: AwsWrite) -> None:
+        try:
+            self._call(write.service, write.operation, {**write.params, "DryRun": True})
+        except AwsApiError as error:
+            # EC2 answers a dry run that would have worked with this error (EC2 API reference, DryRun).
+            if error.code == "DryRunOperation":
+                return
+            raise
+        self._call(write.service, write.undo_operation, write.undo_params)
+        raise CouldNotRun(
+            f"{write.service}:{write.operation} was made although only a dry run was asked for; it was taken back",
+            "the endpoint of AWS_ENDPOINT_URL does not know DryRun",
+        )
 
     def _check_aws(self, change: Change) -> None:
         assert change.aws is not None
@@ -187,11 +263,9 @@ class Writer:
                 raise MovedOn(f"{change.object} does not exist any more") from error
             raise
         outbound = change.aws is not None and "Egress" in change.aws.operation
-        for wanted in params["IpPermissions"]:
-            for group in groups:
-                for rule in group.get("IpPermissionsEgress" if outbound else "IpPermissions", ()):
-                    if _rule_holds(rule, wanted):
-                        raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
+        present = [r for g in groups for r in g.get("IpPermissionsEgress" if outbound else "IpPermissions", ())]
+        if all(any(_rule_holds(rule, wanted) for rule in present) for wanted in params["IpPermissions"]):
+            raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
 
     def _check_entry(self, change: Change, params: Mapping[str, Any]) -> None:
         acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
@@ -218,8 +292,36 @@ def path_of(ref: ObjectRef) -> str:
 
 def inverse(change: Change) -> Change:
     """The change that puts back what this one replaced."""
-    edits = tuple(Edit(edit.pointer, edit.then, edit.now) for edit in reversed(change.edits))
+    edits = tuple(edit.reverse for edit in reversed(change.edits))
     return replace(change, edits=edits, now=change.then, then=change.now)
+
+
+def _undoing(write: AwsWrite) -> AwsWrite:
+    return replace(
+        write,
+        operation=write.undo_operation,
+        params=write.undo_params,
+        undo_operation=write.operation,
+        undo_params=write.params,
+    )
+
+
+def _compare(raw: Mapping[str, Any], change: Change) -> None:
+    """Raise MovedOn where the object is not as planned, AlreadyThere where all of it is as wanted."""
+    if (raw.get("metadata") or {}).get("deletionTimestamp"):
+        raise MovedOn(f"{change.object} is being deleted")
+    if not change.edits:
+        return
+    found = [(edit, value_at(raw, edit.pointer)) for edit in change.edits]
+    moved = [(edit, value) for edit, value in found if not _same(value, edit.now)]
+    if moved and all(_same(value, edit.then) for edit, value in found):
+        raise AlreadyThere(f"{change.field} of {change.object} is {change.then} already")
+    for edit, value in moved:
+        name = f"annotation {edit.annotation}" if edit.annotation else edit.pointer
+        raise MovedOn(
+            f"{change.object} has changed: {name} is {_words(value)} now, not {_words(edit.now)} as planned",
+            "run the command again to see what is right now",
+        )
 
 
 def value_at(raw: object, pointer: str) -> object:

@@ -18,7 +18,11 @@ ANNOTATIONS = "/metadata/annotations"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One value of a Kubernetes object: its JSON pointer, what is there now and what is to be; None means absent."""
+    """One value of a Kubernetes object: its JSON pointer, what is there now and what is to be; None means absent.
+
+    Equal values are a guard: they change nothing, but the write is refused where they do not hold. A pointer into a
+    list needs one, for the item that it means may have another index by then.
+    """
 
     pointer: str
     now: object = None
@@ -30,11 +34,22 @@ class Edit:
         return unescape(self.pointer[len(ANNOTATIONS) + 1 :]) if self.pointer.startswith(f"{ANNOTATIONS}/") else ""
 
     @property
+    def is_guard(self) -> bool:
+        return self.now == self.then
+
+    @property
+    def reverse(self) -> Edit:
+        """The edit that takes this one back."""
+        return Edit(self.pointer, self.then, self.now)
+
+    @property
     def operations(self) -> list[dict[str, object]]:
         """JSON patch operations (RFC 6902) that refuse an object whose value has moved on."""
         if self.now is None:
-            return [{"op": "add", "path": self.pointer, "value": self.then}]
+            return [] if self.then is None else [{"op": "add", "path": self.pointer, "value": self.then}]
         test = {"op": "test", "path": self.pointer, "value": self.now}
+        if self.is_guard:
+            return [test]
         if self.then is None:
             return [test, {"op": "remove", "path": self.pointer}]
         return [test, {"op": "replace", "path": self.pointer, "value": self.then}]
@@ -118,11 +133,16 @@ class Repair:
 
     def with_value(self, value: str) -> Repair | None:
         """The same repair with a value of the user's own; None where the value is no free text or number."""
-        if not self.free or len(self.changes) != 1 or len(self.changes[0].edits) != 1:
+        if not self.free or not value or len(self.changes) != 1:
             return None
         change = self.changes[0]
-        then: object = int(value) if value.isdigit() and isinstance(change.edits[0].then, int) else value
-        edited = replace(change, then=value, edits=(replace(change.edits[0], then=then),), why="chosen by you")
+        written = [edit for edit in change.edits if not edit.is_guard]
+        if len(written) != 1:
+            return None
+        number = value.isascii() and value.isdigit() and isinstance(written[0].then, int)
+        then: object = int(value) if number else value
+        edits = tuple(replace(edit, then=then) if edit is written[0] else edit for edit in change.edits)
+        edited = replace(change, then=value, edits=edits, why="chosen by you")
         return Repair(value, (edited,), free=True)
 
     @property
@@ -137,11 +157,12 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One change of a plan, with the fix and the diagnosis that it comes from."""
+    """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal."""
 
     fix: str
     code: str
     change: Change
+    affects: tuple[ObjectRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,3 +181,8 @@ class FixPlan:
 
     steps: tuple[Step, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def affects(self) -> tuple[ObjectRef, ...]:
+        """The objects that the plan is to heal."""
+        return tuple(dict.fromkeys(ref for step in self.steps for ref in step.affects))

@@ -50,9 +50,9 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def render_fix(result: dict[str, Any], output: str) -> str:
-    """The result of `--fix` as JSON or YAML."""
-    content = {"apiVersion": API_VERSION, "kind": "FixResult", **result}
+def render_fix(kind: str, result: dict[str, Any], output: str) -> str:
+    """What `--fix` (FixPlan where nothing was tried, FixResult) or `undo` (UndoResult) came to, as JSON or YAML."""
+    content = {"apiVersion": API_VERSION, "kind": kind, **result}
     if output == "json":
         return json.dumps(content, indent=2, ensure_ascii=True) + "\n"
     import yaml
