@@ -18,6 +18,7 @@ from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.network_acls import NetworkAclBackend
 from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
+from moto.ec2.responses.network_acls import NetworkACLs
 from moto.elbv2.exceptions import (
     DuplicateListenerError,
     DuplicateLoadBalancerName,
@@ -421,6 +422,14 @@ def patch_network_acls() -> None:
                     acl.id, 32767, "-1", "deny", egress, "0.0.0.0/0", None, None, None, None, None
                 )
         return acl
+
+    for name in ("create_network_acl_entry", "delete_network_acl_entry"):
+
+        @replace(NetworkACLs, name)
+        def entry(original: Method, self: Any) -> Any:
+            """Every EC2 call can be rehearsed; moto makes these two all the same."""
+            self.error_on_dryrun()
+            return original(self)
 
 
 def patch_filters() -> None:
