@@ -4,7 +4,6 @@ cluster is really asked."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +12,7 @@ from kubectl_lbdoctor.collect.resolve import Lists
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.probe import ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.report import needed_reads
@@ -140,19 +140,17 @@ class Session:
 
     def probed(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the answers to the health checks that separate what its facts leave open."""
-        from kubectl_lbdoctor.model.join import routes
-        from kubectl_lbdoctor.probe import runner
-        from kubectl_lbdoctor.probe.wanted import wanted
+        from kubectl_lbdoctor.probe import rounds, runner
 
         if self.options.probe == "off":
             return snapshot
-        asked = tuple(dict.fromkeys(request for route in routes(snapshot) for request in wanted(route)))
-        if not asked:
-            return snapshot
         auto = self.options.probe == "auto"
-        budget = runner.AUTO_BUDGET if auto else runner.ASKED_BUDGET
-        requests = asked[: runner.AUTO_REQUESTS] if auto else asked
-        return replace(snapshot, probes=runner.run(self.kube, requests, budget, self.env.progress))
+
+        def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
+            budget = rounds.budget(requests) if auto else runner.ASKED_BUDGET
+            return runner.run(self.kube, requests, budget, self.env.progress)
+
+        return rounds.ask(snapshot, send)
 
     def _open_aws(self, node_region: Callable[[], str | None]) -> Aws:
         """The AWS client, opened at the first call. Raises NoCredentials where AWS is not to be asked."""

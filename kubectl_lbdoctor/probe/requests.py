@@ -6,9 +6,9 @@ checks for your target groups") and was compared with what the lab's application
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
@@ -136,27 +136,6 @@ def describe(request: ProbeRequest) -> str:
     method = "gRPC" if request.version == "GRPC" else "GET"
     version = " (HTTP/2)" if request.version == "HTTP2" else ""
     return f"{method} {request.protocol.lower()} :{request.port}{request.path}{version}"
-
-
-# --- Success codes ---------------------------------------------------------------------------------------------------
-
-
-def ranges(matcher: str) -> Iterator[tuple[int, int]]:
-    """The (first, last) codes of "200,202,300-399"; parts that are no codes match nothing."""
-    for part in matcher.split(","):
-        low, dash, high = part.strip().partition("-")
-        low, high = low.strip(), high.strip()
-        if _number(low) and (not dash or _number(high)):
-            yield int(low), int(high) if dash else int(low)
-
-
-def _number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
-
-
-def accepts(matcher: str, code: int) -> bool:
-    """Whether a target group with these success codes is content with `code`."""
-    return any(low <= code <= high for low, high in ranges(matcher))
 
 
 # --- Verdict ---------------------------------------------------------------------------------------------------------

@@ -1,21 +1,241 @@
-"""Which probes a diagnosis sends: those that separate the hypotheses which the facts leave. Pure."""
+"""Which probes a diagnosis sends: those that separate the hypotheses which the facts and earlier answers leave. Pure.
+
+It is asked in rounds. First the health check itself, to a few failing pods; then what its answer leaves open: other
+paths and Host headers where it is answered with a wrong code, other ports where it is refused, other protocols where
+the answer is none; last, what one pod answered well is asked of the others. A healthy target, and one whose cause and
+repair are certain, is never asked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
+from kubectl_lbdoctor.checks.witnesses import (
+    ADDRESS,
+    all_answers,
+    is_success,
+    listens,
+    loopback_only,
+    pods_behind,
+    port_of,
+    refused,
+)
+from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.probe import ProbeRequest
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
+from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest
 from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.probe.requests import requests
+from kubectl_lbdoctor.probe.requests import Unasked, authority, request_for
 
-MAX_TARGETS = 3
-"""Failing targets of one target group that are asked: replicas of one application seldom differ."""
+ROUNDS = 4
+"""After so many rounds there is nothing left to ask."""
+
+MAX_PODS = 3
+"""Pods of one target group that are asked: replicas of one application seldom differ."""
+
+MAX_PODS_THAT_DIFFER = 10
+
+MAX_REQUESTS = 16
+"""Requests of one round about one target group."""
+
+PATIENCE = 10.0
+"""Seconds that an answer which may be late is waited for, at least; twice the check's timeout where that is longer."""
+
+HEALTH_PATHS = ("/healthz", "/health", "/ready", "/livez", "/ping", "/")
+USUAL_PORTS = (80, 443, 3000, 5000, 8000, 8080, 8443, 9090)
+
+# Causes that a probe makes exact even where they are certain: it finds the path, the port or the time.
+_REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313", "LBD317"})
 
 
-def wanted(route: Route) -> tuple[ProbeRequest, ...]:
-    """The health check of failing targets, as the load balancer sends it."""
+def wanted(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
+    """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
     try:
-        failing = {target.key for target in route.unhealthy()}
-        asked, _ = requests(route)
+        group = route.target_group.need()
+        targets = _unsettled(route, tuple(diagnoses))
+        checks = _checks(route, group, targets) if group is not None and targets else ()
+        known = {a.request for a in route.probes.answers.peek() or ()}
+        found = [r for r in checks if r not in known] or list(_next(route, checks, targets))
     except Unknown:
         return ()
-    return tuple(request for request in asked if request.target in failing)[:MAX_TARGETS]
+    return tuple(r for r in dict.fromkeys(found) if r not in known)[:MAX_REQUESTS]
+
+
+def _unsettled(route: Route, diagnoses: tuple[Diagnosis, ...]) -> tuple[TargetHealth, ...]:
+    """Failing targets whose cause, or the exact repair of it, is still open."""
+    settled: set[str] = set()
+    for diagnosis in diagnoses:
+        finding = diagnosis.finding
+        certain = finding.confidence is Confidence.CERTAIN and diagnosis.severity is Severity.ERROR
+        if certain and (finding.fix_automatic or finding.code not in _REFINED):
+            settled |= set(finding.targets)
+    return tuple(t for t in route.unhealthy(MISMATCH, REFUSED, TIMEOUT) if t.key not in settled)
+
+
+# --- The health check itself ------------------------------------------------------------------------------------------
+
+
+def _checks(route: Route, group: TargetGroup, targets: tuple[TargetHealth, ...]) -> tuple[ProbeRequest, ...]:
+    """The load balancer's request to the pods that it ends at."""
+    found: list[ProbeRequest] = []
+    for target in targets:
+        made = request_for(route, group, target)
+        port = checked_pod_port(route, target)
+        if isinstance(made, Unasked) or port is None:
+            continue
+        patience = _patience(made, target, route.is_alb)
+        for pod in pods_behind(route, (target,)):
+            if _runs(pod):
+                found.append(_to(replace(made, timeout=patience), pod, port))
+    found = list(dict.fromkeys(found))
+    most = MAX_PODS_THAT_DIFFER if _differ(all_answers(route), found[:MAX_PODS]) else MAX_PODS
+    return tuple(found[:most])
+
+
+def _runs(pod: Pod) -> bool:
+    """Whether all containers run: what is starting or crashing refuses for that reason."""
+    return bool(pod.ip) and pod.phase == "Running" and all(s.state == "running" for s in pod.statuses if not s.init)
+
+
+def _patience(request: ProbeRequest, target: TargetHealth, application: bool) -> float:
+    """A probe waits longer than the check where the answer may be late, so that its time can be measured."""
+    late = target.reason == TIMEOUT or (target.reason == REFUSED and not application)
+    return min(max(2 * request.timeout, PATIENCE), 30.0) if late and request.protocol != "TCP" else request.timeout
+
+
+def _to(request: ProbeRequest, pod: Pod, port: int) -> ProbeRequest:
+    """The same request to a port of this pod. An Application Load Balancer's Host header names what it asks."""
+    host = request.host
+    if host == authority(request.address, request.port):
+        host = authority(pod.ip, port)
+    return replace(
+        request,
+        target=request.target if request.address == pod.ip else "",
+        address=pod.ip,
+        port=port,
+        namespace=pod.meta.namespace,
+        pod=pod.meta.name,
+        node=pod.node,
+        host=host,
+    )
+
+
+def _differ(answers: Iterable[ProbeAnswer], asked: Iterable[ProbeRequest]) -> bool:
+    asked = set(asked)
+    return len({(a.via, a.outcome, a.status) for a in answers if a.request in asked}) > len(
+        {a.via for a in answers if a.request in asked}
+    )
+
+
+# --- What its answer leaves open --------------------------------------------------------------------------------------
+
+
+def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetHealth, ...]) -> Iterator[ProbeRequest]:
+    """Variations for one pod of each kind of answer; then the variations that were answered well, to the other pods."""
+    pods = {pod.meta.name: pod for pod in pods_behind(route, targets)}
+    kinds: dict[str, list[ProbeRequest]] = {}
+    for check in checks:
+        kind = _kind(route, check, pods[check.pod])
+        if kind:
+            kinds.setdefault(kind, []).append(check)
+    for kind, mine in kinds.items():
+        lead, others = mine[0], mine[1:]
+        variations = tuple(dict.fromkeys(_VARIATIONS[kind](route, lead, pods[lead.pod])))
+        yield from variations
+        good = [v for v in variations if _good(route, v, kind)]
+        for other in others:
+            yield from (_to(v, pods[other.pod], v.port) for v in good[:3])
+
+
+def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
+    """What became of the health check: "refused", "protocol", "code", or "bad request", which may be one or the other;
+    "" where no variation tells more."""
+    answers = [a for a in all_answers(route) if a.request == check]
+    if loopback_only(route, pod, check.port):
+        return ""
+    # The API server's packets may be dropped on a way of their own: then the loopback speaks for the application.
+    direct = [a for a in answers if a.via in ADDRESS and a.outcome is not Outcome.TIMEOUT] or answers
+    if refused(direct):
+        return "refused"
+    answered = [a for a in direct if a.outcome is Outcome.ANSWERED]
+    if not answered:
+        return "protocol" if listens(direct) else ""
+    if any(is_success(a) for a in answered) or check.protocol == "TCP":
+        return ""
+    return "bad request" if check.version == "HTTP1" and answered[0].status in (400, 426) else "code"
+
+
+def _good(route: Route, request: ProbeRequest, kind: str) -> bool:
+    """Whether a variation shows what the repair may be."""
+    answers = [a for a in all_answers(route) if a.request == request]
+    if kind == "code":
+        return any(is_success(a) for a in answers)
+    return listens(answers) if kind == "refused" else any(a.outcome is Outcome.ANSWERED for a in answers)
+
+
+def _other_answers(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
+    if check.version != "GRPC":
+        declared = [
+            p.path or "/"
+            for container in pod.serving_containers()
+            for p in (container.readiness, container.liveness, container.startup)
+            if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
+        ]
+        for path in dict.fromkeys((*declared, *HEALTH_PATHS)):
+            if path != check.path:
+                yield replace(check, path=path)
+        for host in _hosts(route)[:2]:
+            yield replace(check, host=host)
+
+
+def _hosts(route: Route) -> list[str]:
+    """Host names of the Ingress rules that lead to this backend."""
+    ingress, name = route.ingress.peek(), route.backend.service if route.backend else ""
+    if ingress is None:
+        return []
+    named = dict.fromkeys(p.host for p in ingress.paths if p.host and p.backend.service == name)
+    return [f"www{host[1:]}" if host.startswith("*.") else host for host in named]
+
+
+def _other_ports(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """Ports that may be the one that the application serves."""
+    traffic = [int(t.port) for t in route.targets() if route.target_type == "ip" and t.id == pod.ip]
+    probed = [
+        number
+        for container in pod.serving_containers()
+        for p in (container.readiness, container.liveness, container.startup)
+        if p is not None and p.kind != "exec" and (number := port_of(pod, p)) is not None
+    ]
+    for port in dict.fromkeys((*traffic, *probed, *pod.declared_ports(), *USUAL_PORTS)):
+        if port != check.port:
+            yield _to(check, pod, port)
+
+
+def _other_protocols(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """The same request with and without TLS, in other versions, and with TLS as new as the application likes."""
+    if check.tls:
+        yield replace(check, tls="")
+    other = "HTTPS" if check.protocol == "HTTP" else "HTTP"
+    yield replace(check, protocol=other, version="HTTP1", tls="")
+    if check.protocol == "HTTP":
+        for version in ("HTTP1", "HTTP2", "GRPC"):
+            if version != check.version:
+                yield replace(check, version=version)
+
+
+def _either(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """A TLS server's answer to plain HTTP may be 400, and so may an application's to a path that it dislikes."""
+    yield from _other_protocols(route, check, pod)
+    yield from _other_answers(route, check, pod)
+
+
+_VARIATIONS = {
+    "code": _other_answers,
+    "refused": _other_ports,
+    "protocol": _other_protocols,
+    "bad request": _either,
+}

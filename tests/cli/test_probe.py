@@ -15,13 +15,27 @@ def proxied(cloud: Cloud) -> list[str]:
     return [f"{a.name} {a.resource.removeprefix(PROXY)}" for a in cloud.kube.asked if a.resource.startswith(PROXY)]
 
 
+def wrong_path(cloud: Cloud) -> None:
+    """The wrong path is checked, and no readiness probe tells the right one."""
+    cloud.wrong_path()
+    for raw in cloud.kube.named("pods"):
+        for container in raw["spec"]["containers"]:
+            container.pop("readinessProbe", None)
+
+
+def test_a_proven_repair_needs_no_probe(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    assert run("ing/web", env=cloud.env).status == 1
+    assert proxied(cloud) == []
+
+
 def test_a_healthy_object_is_not_probed(cloud: Cloud) -> None:
     assert run("ing/web", env=cloud.env).status == 0
     assert proxied(cloud) == []
 
 
 def test_failing_targets_are_asked_what_the_load_balancer_asks(cloud: Cloud) -> None:
-    cloud.wrong_path()
+    wrong_path(cloud)
     result = run("ing/web", "--save", str(cloud.kubeconfig.parent / "b.json"), "-o", "json", env=cloud.env)
     assert result.status == 1, result.text
     assert any(line.startswith("web-abc-1:8080 ") for line in proxied(cloud))
@@ -34,7 +48,7 @@ def test_failing_targets_are_asked_what_the_load_balancer_asks(cloud: Cloud) -> 
 
 
 def test_recorded_answers_are_used_again(cloud: Cloud) -> None:
-    cloud.wrong_path()
+    wrong_path(cloud)
     saved = str(cloud.kubeconfig.parent / "b.json")
     before = run("ing/web", "--save", saved, "-o", "json", env=cloud.env).json
     cloud.kube.asked.clear()
@@ -44,13 +58,13 @@ def test_recorded_answers_are_used_again(cloud: Cloud) -> None:
 
 
 def test_off_sends_nothing(cloud: Cloud) -> None:
-    cloud.wrong_path()
+    wrong_path(cloud)
     result = run("ing/web", "--probe", "off", env=cloud.env)
     assert result.status == 1 and proxied(cloud) == []
 
 
 def test_a_denied_proxy_is_named_with_its_permission(cloud: Cloud) -> None:
-    cloud.wrong_path()
+    wrong_path(cloud)
     deny = KubeFault("denied", resources=("pods/proxy", "pods/portforward"))
     cloud.kube.faults.append(deny)
     result = run("ing/web", "-o", "json", env=cloud.env)

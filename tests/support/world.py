@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model import aws, k8s, network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
 from kubectl_lbdoctor.model.join import routes
+from kubectl_lbdoctor.model.probe import PROBES, ProbeAnswer, ProbeFacts
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.report import build
@@ -307,6 +308,7 @@ class World:
     facts: Mapping[str, Fact[Any]] = field(default_factory=dict)
     cluster: Mapping[str, Fact[Any]] = field(default_factory=dict)
     aws: Mapping[str, Any] = field(default_factory=dict)
+    answers: tuple[ProbeAnswer, ...] = ()
     subject: ObjectRef = ObjectRef("Ingress", NS, "web")
     asks: bool = True
     """Give Ingress or Service the annotations that ask for the check settings of `group`, where they are silent."""
@@ -482,6 +484,7 @@ class World:
             cluster=ClusterFacts(**cluster),
             aws=AwsFacts(**cloud),
             network=NetworkFacts(**vpc),
+            probes=ProbeFacts(Fact.known(PROBES, self.answers)) if self.answers else ProbeFacts(),
         )
 
     def results(self) -> tuple[CheckResult, ...]:

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.probe.requests import Verdict, accepts, describe, difference, judge, ranges, requests
+from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
 from kubectl_lbdoctor.probe.wanted import wanted
 from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, target, timed_out
 

@@ -1,0 +1,235 @@
+"""What the pods behind a target group show of themselves: readiness probes that succeed, and answers to our own probes.
+
+The kubelet asks the pod's own address, as the load balancer does, so that its success is a witness; so is the API
+server's pod proxy. A port-forward asks the loopback: it tells what the application speaks, and beside a refusal on the
+address that it listens on the loopback alone. What was not sent, or came to nothing, proves nothing: no check may turn
+unknown for the want of a probe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.knowledge.success_codes import accepts
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.finding import Evidence
+from kubectl_lbdoctor.model.k8s import Pod, Probe
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.route import Route
+
+ADDRESS = (Via.PROXY, Via.POD)
+"""Ways that lead to the pod's own address."""
+LOOPBACK = (Via.FORWARD, Via.CONTAINER)
+_NOT_THE_PROTOCOL = (Outcome.CLOSED, Outcome.GARBLED, Outcome.TLS)
+
+
+# --- Readiness probes -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A readiness probe that succeeds now, and the port that it asks."""
+
+    pod: Pod
+    probe: Probe
+    port: int
+
+
+def ready(pods: Iterable[Pod]) -> list[Ready]:
+    """The network probes of pods whose containers are all ready."""
+    found = []
+    for pod in pods:
+        for container in pod.serving_containers() if pod.containers_ready else ():
+            probe = container.readiness
+            if probe is None or probe.kind not in ("httpGet", "tcpSocket", "grpc"):
+                continue
+            number = port_of(pod, probe)
+            if number is not None:
+                found.append(Ready(pod, probe, number))
+    return found
+
+
+def port_of(pod: Pod, probe: Probe) -> int | None:
+    """The number of the port that a container probe asks."""
+    return int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
+
+
+# --- Answers to probes ------------------------------------------------------------------------------------------------
+
+
+def all_answers(route: Route) -> tuple[ProbeAnswer, ...]:
+    """Answers that tell something."""
+    return tuple(a for a in route.probes.answers.peek() or () if a.outcome is not Outcome.UNTOLD)
+
+
+def answers(route: Route, pods: Iterable[Pod], **wanted: object) -> tuple[ProbeAnswer, ...]:
+    """What these pods answered; `wanted` are values of the request (port=8080, path="/")."""
+    names = {(pod.meta.namespace, pod.meta.name) for pod in pods}
+    return tuple(
+        a
+        for a in all_answers(route)
+        if (a.request.namespace, a.request.pod) in names
+        and all(getattr(a.request, name) == value for name, value in wanted.items())
+    )
+
+
+def pods_behind(route: Route, targets: Iterable[TargetHealth]) -> tuple[Pod, ...]:
+    """The pods that targets are; behind an instance target kube-proxy may choose any ready pod."""
+    if not route.facts.pods.is_known:
+        return ()
+    if route.target_type == "ip":
+        found = (pod for t in targets if (pod := route.pod_of(t)) is not None)
+        return tuple({pod.meta.name: pod for pod in found}.values())
+    if not (route.slices.is_known and route.service_port.is_known):
+        return ()
+    ready_names = {e.pod for e in route.ready_endpoints()}
+    return tuple(p for p in route.matching_pods() if p.meta.name in ready_names)
+
+
+def is_success(answer: ProbeAnswer, timeout: float = 0.0) -> bool:
+    """Whether a target group that asks so is content. timeout: of the health check, where the probe had more time."""
+    if answer.outcome is not Outcome.ANSWERED or answer.seconds > (timeout or answer.request.timeout):
+        return False
+    if answer.request.protocol == "TCP":
+        return True
+    return answer.status is not None and accepts(answer.request.matcher, answer.status)
+
+
+def is_check(route: Route, request: ProbeRequest) -> bool:
+    """Whether a request is what the load balancer asks, and no variation of it."""
+    group = route.target_group.peek()
+    if group is None:
+        return False
+    check = group.health_check
+    if request.protocol != check.protocol:
+        return False
+    if request.protocol == "TCP":
+        return True
+    version = (group.protocol_version or "HTTP1") if route.is_alb else "HTTP1"
+    tls = "1.2" if check.protocol == "HTTPS" and not route.is_alb else ""
+    if (request.version, request.tls) != (version, tls) or (check.path and request.path != check.path):
+        return False
+    # An Application Load Balancer names the target in its Host header. Only such checks are varied by Host.
+    own = f"[{request.address}]" if ":" in request.address else request.address
+    return not route.is_alb or request.host in ("", f"{own}:{request.port}")
+
+
+def checked(route: Route, targets: Iterable[TargetHealth], port: int | None) -> tuple[ProbeAnswer, ...]:
+    """Answers of the targets' pods to the very request of the health check."""
+    if port is None:
+        return ()
+    return tuple(a for a in answers(route, pods_behind(route, targets), port=port) if is_check(route, a.request))
+
+
+def listens(given: Iterable[ProbeAnswer]) -> bool:
+    """Whether any of these answers shows that something listens on its port."""
+    return any(a.outcome is Outcome.ANSWERED or a.outcome in _NOT_THE_PROTOCOL for a in given)
+
+
+def refused(given: Iterable[ProbeAnswer]) -> bool:
+    """Whether the pod's own address refuses, and nothing says that it listens there."""
+    given = tuple(given)
+    return any(a.outcome is Outcome.REFUSED and a.via in ADDRESS for a in given) and not listens(
+        a for a in given if a.via in ADDRESS
+    )
+
+
+def loopback_only(route: Route, pod: Pod, port: int) -> bool:
+    """Whether the process listens on the pod's loopback and not on its address."""
+    given = answers(route, (pod,), port=port)
+    sockets = route.probes.sockets.get(f"{pod.meta.namespace}/{pod.meta.name}")
+    mine = [s for s in (sockets.peek() if sockets is not None else None) or () if s.port == port]
+    if mine:
+        return all(s.loopback for s in mine)
+    return refused(given) and listens(a for a in given if a.via in LOOPBACK)
+
+
+def silent(route: Route, pod: Pod, port: int) -> bool:
+    """Whether nothing at all listens on a port of the pod: its address and its loopback refuse."""
+    given = answers(route, (pod,), port=port)
+    return refused(given) and not listens(given)
+
+
+def open_ports(route: Route, pods: Iterable[Pod], besides: int) -> tuple[int, ...]:
+    """Ports other than `besides` on which every pod that was asked listens, in the order of asking."""
+    pods = tuple(pods)
+    found = []
+    for port in dict.fromkeys(a.request.port for a in answers(route, pods)):
+        asked = [given for p in pods if (given := answers(route, (p,), port=port))]
+        if port != besides and asked and all(listens(a for a in g if a.via in ADDRESS) for g in asked):
+            found.append(port)
+    return tuple(found)
+
+
+def spoken(given: Iterable[ProbeAnswer]) -> str:
+    """What a port speaks: HTTP, HTTPS, HTTP2 or GRPC (both without TLS); "" when no answer shows it.
+
+    TLS servers answer plain HTTP with a 400 of their own, so an answer within TLS decides. A gRPC server has a
+    grpc-status for any method; a server of HTTP/1.1 that knows HTTP/2, too, is asked by HTTP/1.1.
+    """
+    found = {
+        (a.request.protocol, a.request.version)
+        for a in given
+        if a.outcome is Outcome.ANSWERED and a.request.protocol in ("HTTP", "HTTPS")
+    }
+    if any(protocol == "HTTPS" for protocol, _ in found):
+        return "HTTPS"
+    for version, name in (("GRPC", "GRPC"), ("HTTP1", "HTTP"), ("HTTP2", "HTTP2")):
+        if ("HTTP", version) in found:
+            return name
+    return ""
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+def evidence(given: Iterable[ProbeAnswer], source: str = "probe") -> tuple[Evidence, ...]:
+    """What was asked and what came back, in one line: "GET / 404, GET /healthz 200 from 2 of 2 pods"."""
+    given = tuple(given)
+    direct = {(a.request, a.outcome, a.status) for a in given if a.via in ADDRESS}
+    given = tuple(a for a in given if a.via in ADDRESS or (a.request, a.outcome, a.status) not in direct)
+    told: dict[str, set[str]] = {}
+    pods: set[str] = set()
+    several = len({a.request.port for a in given}) > 1
+    for answer in given:
+        told.setdefault(describe(answer, several), set()).add(answer.request.pod)
+        pods.add(answer.request.pod)
+    if not told:
+        return ()
+    parts: list[str] = []
+    counts = [f"{len(names)} of {len(pods)} pods" if len(pods) > 1 else "1 pod" for names in told.values()]
+    for index, (text, count) in enumerate(zip(told, counts, strict=True)):
+        following = counts[index + 1] if index + 1 < len(counts) else ""
+        parts.append(text if count == following else f"{text} from {count}")
+    return (Evidence(source, ", ".join(parts)),)
+
+
+def describe(answer: ProbeAnswer, with_port: bool = True) -> str:
+    """One request and its answer: "GET https :8443/ 200", "tcp :80 refused", "GET / 200 after 6.2 s"."""
+    request = answer.request
+    port = f":{request.port}" if with_port else ""
+    asked = f"tcp :{request.port}"
+    if request.protocol != "TCP":
+        method = {"HTTP1": "GET", "HTTP2": "HTTP/2 GET", "GRPC": "gRPC"}.get(request.version, request.version)
+        scheme = " https" if request.protocol == "HTTPS" else ""
+        asked = f"{method}{scheme} {port}{request.path}"
+        own = f"[{request.address}]" if ":" in request.address else request.address
+        asked += f" Host {request.host}" if request.host and not request.host.startswith(f"{own}:") else ""
+        asked += f" with TLS {request.tls}" if request.tls else ""
+    if answer.via in LOOPBACK:
+        asked += " on the loopback"
+    came = answer.outcome.value
+    if answer.outcome is Outcome.ANSWERED:
+        came = "accepted" if request.protocol == "TCP" else str(answer.status)
+        came += f" to {answer.location[:80]}" if answer.location else ""
+        came += f" after {answer.seconds:.1f} s" if answer.seconds >= 1 else ""
+    elif answer.outcome is Outcome.TIMEOUT:
+        came = f"no answer within {request.timeout:g} s"
+    elif answer.outcome is Outcome.TLS:
+        came = "TLS handshake failed"
+    elif answer.outcome is Outcome.GARBLED:
+        came = "answered in another protocol"
+    elif answer.outcome is Outcome.CLOSED:
+        came = "closed without an answer"
+    return f"{asked} {came}"
