@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.network import path, policies
 from kubectl_lbdoctor.network.acls import AclRemedy, AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
@@ -79,8 +80,11 @@ def suspects(route: Route) -> tuple[TargetHealth, ...]:
 
 
 def world(route: Route) -> path.NetworkWorld:
+    return world_of(route.network)
+
+
+def world_of(net: NetworkFacts) -> path.NetworkWorld:
     """What was read of the VPC; what was not stays unknown in the verdicts."""
-    net = route.network
     return path.NetworkWorld(
         groups={g.id: g for g in net.security_groups.peek() or ()},
         acls=net.acls.peek(),
