@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.checks.hypotheses import hypotheses
+from kubectl_lbdoctor.checks.hypotheses import advice, hypotheses, probed
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
@@ -118,12 +118,17 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
                 "what": "are not used" if all(t.state == "unused" for t in left) else "fail their health check",
                 "reasons": ", ".join(reasons),
             },
-            evidence=tuple(
-                Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip()) for t in left[:5]
+            evidence=(
+                *(
+                    Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip())
+                    for t in left[:5]
+                ),
+                *probed(route, left),
             ),
             confidence=Confidence.POSSIBLE,
             targets=tuple(t.key for t in left),
             hypotheses=hypotheses(route, left),
+            advice=advice(route, left),
         )
         found.append(_Merged(catalogue[UNEXPLAINED], finding, {key}))
     return found

@@ -7,19 +7,23 @@ proves that the packet arrived and was refused, reset or not answered as HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, restart
+from kubectl_lbdoctor.checks import witnesses
+from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.checks.registration import target_port_repair
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.workload import describe_probe
+from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
 from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.probe import ProbeAnswer
 from kubectl_lbdoctor.model.route import Route
 
 _RECHECK = "none for traffic: only the check changes"
@@ -129,23 +133,28 @@ def readiness_of(pod: Pod, port: int) -> Probe | None:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Targets whose check is answered with codes of one class, and what the pods say about themselves."""
+    """Targets whose check is answered with codes of one class, and what the pods say about themselves.
+
+    paths: what answers as the check wants, each with what shows it, best first; `exact` when the first of them is the
+    one to take. host: a name to which the check path answers well. to: where a redirect leads. fine: the pods answer
+    this very check with a success now.
+    """
 
     group: TargetGroup
     targets: tuple[TargetHealth, ...]
     codes: tuple[str, ...]
     owner: SettingOwner
-    readiness: Probe | None
-    ready_pods: int
-    evidence: tuple[Evidence, ...]
+    paths: tuple[tuple[str, str], ...] = ()
+    exact: bool = False
+    host: str = ""
+    to: str = ""
+    fine: bool = False
+    evidence: tuple[Evidence, ...] = ()
 
     @property
-    def better_path(self) -> str:
-        """The readiness path, where the kubelet gets a success on it now and the load balancer asks another one."""
-        probe = self.readiness
-        if probe is None or not self.ready_pods or probe.path == self.group.health_check.path:
-            return ""
-        return probe.path or "/"
+    def better(self) -> str:
+        """The path to take, "" where none or one of several is known."""
+        return self.paths[0][0] if self.exact else ""
 
 
 def _answers(route: Route, wanted: str) -> _Answer | None:
@@ -153,33 +162,88 @@ def _answers(route: Route, wanted: str) -> _Answer | None:
     group = route.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    failing = [t for t in route.unhealthy(MISMATCH) if t.codes and _class_of(t.codes[-1]) == wanted]
-    if not failing:
+    answered = [(t, codes) for t, codes in _answered_targets(route, group) if _class_of(codes[-1]) == wanted]
+    if not answered:
         return None
-    codes = tuple(sorted({code for t in failing for code in t.codes}))
-    evidence = [
-        Evidence(
-            "target group",
-            f"{len(failing)} of {len(route.targets())} targets: {failing[0].description}",
-        )
-    ]
-    readiness, ready = None, 0
+    failing = tuple(t for t, _ in answered)
+    codes = tuple(sorted({code for _, found in answered for code in found}))
     port = checked_pod_port(route, failing[0])
-    for pod in route.matching_pods() if port is not None and route.facts.pods.is_known else ():
-        probe = readiness_of(pod, port) if port is not None else None
-        if probe is not None:
-            readiness = readiness or probe
-            ready += int(pod.containers_ready)
-    if readiness is not None and ready:
-        evidence.append(
-            Evidence(
-                "pods",
-                f"readinessProbe {describe_probe(readiness)} succeeds in {ready} of {len(route.matching_pods())}",
-            )
-        )
+    said = failing[0].description if failing[0].reason == MISMATCH else failing[0].reason
+    evidence = [Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {said}")]
+    pods = route.matching_pods() if port is not None and route.facts.pods.is_known else ()
+    readiness = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
+    ready = sum(pod.containers_ready for pod, _ in readiness)
+    probe = readiness[0][1] if readiness and ready else None
+    asked = witnesses.checked(route, failing, port)
+    tried = witnesses.variations(route, failing, port, asked)
+    fine = bool(asked) and all(witnesses.is_success(a, group.health_check.timeout) for a in asked)
+    good = [a for a in tried if witnesses.is_success(a)]
+    evidence += witnesses.evidence((*asked, *(good or tried[:4])))
+    if probe is not None:
+        evidence.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {len(pods)}"))
+    paths, exact = _good_paths(route, group, pods, port, tried)
+    if probe is not None and (probe.path or "/") != group.health_check.path:
+        own = probe.path or "/"
+        others = [entry for entry in paths if entry[0] != own]
+        paths, exact = [(own, f'"{own}" succeeds: readiness probe of {ready} pods'), *others], True
+    host = probe.host_header if probe is not None and (probe.path or "/") == group.health_check.path else ""
+    hosts = [a.request.host for a in good if a.request.path == group.health_check.path]
     return _Answer(
-        group, tuple(failing), codes, setting_owner(route, "healthcheck-path"), readiness, ready, tuple(evidence)
+        group,
+        failing,
+        codes,
+        setting_owner(route, "healthcheck-path"),
+        paths=tuple(paths),
+        exact=exact,
+        host=host or (hosts[0] if hosts and not paths else ""),
+        to=next((a.location for a in asked if a.location), ""),
+        fine=fine,
+        evidence=tuple(evidence),
     )
+
+
+def _answered_targets(route: Route, group: TargetGroup) -> list[tuple[TargetHealth, tuple[str, ...]]]:
+    """Failing targets and the codes that their check is answered with.
+
+    A Network Load Balancer does not tell a wrong code from no answer: there the probes do.
+    """
+    found = [(t, t.codes) for t in route.unhealthy(MISMATCH) if t.codes]
+    if route.is_alb or group.health_check.protocol not in ("HTTP", "HTTPS"):
+        return found
+    for target in route.unhealthy(REFUSED):
+        told = witnesses.checked(route, (target,), checked_pod_port(route, target))
+        wrong = [a for a in told if a.status is not None and not accepts(a.request.matcher, a.status)]
+        if wrong and len(wrong) == len(told):
+            found.append((target, tuple(sorted({str(a.status) for a in wrong}))))
+    return found
+
+
+def _good_paths(
+    route: Route, group: TargetGroup, pods: tuple[Pod, ...], port: int | None, tried: tuple[ProbeAnswer, ...]
+) -> tuple[list[tuple[str, str]], bool]:
+    """Paths that answer probes as the check wants, those that the pods declare first; and whether the first is the one
+    to take: the only one, or the only one that is declared."""
+    found: dict[str, set[str]] = {}
+    for answer in tried:
+        if answer.request.path != group.health_check.path and witnesses.is_success(answer):
+            found.setdefault(answer.request.path, set()).add(answer.request.pod)
+    failed = {a.request.path for a in tried if not witnesses.is_success(a)}
+    good = [path for path in found if path not in failed]
+    declared = {
+        probe.path or "/"
+        for pod in pods
+        for container in pod.serving_containers()
+        for probe in (container.readiness, container.liveness, container.startup)
+        if probe is not None and probe.kind == "httpGet" and witnesses.port_of(pod, probe) == port
+    }
+    good.sort(key=lambda path: path not in declared)
+    exact = len(good) == 1 or len([path for path in good if path in declared]) == 1
+    said = [(path, f'"{path}" answers a probe as the check wants in {_pods(len(found[path]))}') for path in good]
+    return said, exact
+
+
+def _pods(number: int) -> str:
+    return "1 pod" if number == 1 else f"{number} pods"
 
 
 def _class_of(code: str) -> str:
@@ -192,46 +256,63 @@ def _class_of(code: str) -> str:
 
 def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Finding:
     """The finding that all answers have in common; a path that answers makes the repair exact."""
-    better = answer.better_path
-    why = f'"{better}" succeeds: readiness probe of {answer.ready_pods} pods'
-    repairs: tuple[Repair, ...] = (answer.owner.repair(better, why, _RECHECK),) if better else ()
-    matcher = answer.group.health_check.matcher
-    advice = (
-        ""
-        if better
-        else f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {matcher}>, "
-        f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}"
-    )
-    asked = bool(better) and answer.owner.value == better
+    check = answer.group.health_check
+    repairs = tuple(answer.owner.repair(path, why, _RECHECK) for path, why in answer.paths[:3])
+    advice = ""
+    if not repairs:
+        advice = (
+            f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {check.matcher}>, "
+            f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}"
+        )
+    elif not answer.exact:
+        advice = "choose the path that tells whether the application can serve"
     by_hand: tuple[str, ...] = ()
-    if asked:
+    if answer.better and answer.owner.value == answer.better:
         # The annotation is right and the target group is not (LBD311): to set it once more would change nothing.
-        advice = f"{answer.owner.key} asks for {better} already and was not applied: the controller has to reconcile it"
+        said = f"{answer.owner.key} asks for {answer.better} already"
+        advice = f"{said} and was not applied: the controller has to reconcile it"
         repairs = ()
         by_hand = tuple(
             restart(ObjectRef("Deployment", w.meta.namespace, w.meta.name)).commands[0]
             for w in (route.cluster.controllers.peek() or ())[:1]
         )
+    elif answer.fine:
+        seconds = check.healthy_threshold * check.interval
+        advice = (
+            f"inside the cluster the check is answered as it should be: where that was repaired just now, targets turn "
+            f"healthy within {seconds} s; else the answer depends on who asks (source address, headers)"
+        )
+        repairs = ()
     return Finding(
         code,
         answer.owner.ref,
         params={
-            "path": answer.group.health_check.path,
+            "path": check.path,
             "codes": ", ".join(answer.codes),
-            "matcher": matcher,
-            "better": f'; "{better}" succeeds (readiness probe)' if better else "",
+            "matcher": check.matcher,
+            "better": _what_answers(answer),
             **params,
         },
         evidence=answer.evidence,
+        confidence=Confidence.LIKELY if answer.fine else Confidence.CERTAIN,
         targets=tuple(t.key for t in answer.targets),
         confirm=(describe_target_health(answer.group.arn, route.context.region),),
         repairs=repairs,
         by_hand=by_hand,
         blank=answer.owner.repair(""),
-        fix_automatic=bool(repairs),
+        fix_automatic=bool(repairs) and answer.exact,
         advice=advice,
-        rules_out=_RULES_OUT,
+        rules_out=_RULES_OUT if answer.targets[0].reason == MISMATCH else "",
     )
+
+
+def _what_answers(answer: _Answer) -> str:
+    if not answer.paths or answer.fine:
+        return ""
+    if "readiness probe" in answer.paths[0][1]:
+        return f'; "{answer.paths[0][0]}" succeeds (readiness probe)'
+    several = " and ".join(f'"{path}"' for path, _ in answer.paths[:3])
+    return f"; {several} {'succeeds' if len(answer.paths) == 1 else 'succeed'}"
 
 
 @check(
@@ -253,19 +334,8 @@ def path_answers_outside_success_codes(route: Route) -> Iterator[Finding]:
     to a path that answers with a success code, or adapt success-codes when the answer is meant.
     """
     answer = _answers(route, "client")
-    if answer is not None and not _host_dependent(answer):
+    if answer is not None and not answer.host:
         yield _answered(route, "LBD301", answer)
-
-
-def _host_dependent(answer: _Answer) -> bool:
-    """The kubelet gets a success on the same path and port, but sends a Host header of its own choosing."""
-    probe = answer.readiness
-    return bool(
-        probe is not None
-        and answer.ready_pods
-        and probe.host_header
-        and (probe.path or "/") == answer.group.health_check.path
-    )
 
 
 @check(
@@ -280,21 +350,24 @@ def answer_depends_on_host(route: Route) -> Iterator[Finding]:
 
     An Application Load Balancer sends `Host: TARGET_IP:PORT`, a Network Load Balancer its own address and listener
     port; neither can be changed. The readiness probe asks the same path on the same port with a Host header of its
-    own and succeeds.
+    own and succeeds, or a probe with a host name of the Ingress rules does.
 
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` against `curl -i -H 'Host: NAME' http://POD_IP:PORT/PATH`.
     Repair: answer the check path in the application's default virtual host, or check another port or by TCP.
     """
-    answer = _answers(route, "client")
-    if answer is not None and _host_dependent(answer) and answer.readiness is not None:
-        yield _answered(route, "LBD302", answer, host=answer.readiness.host_header)
+    for kind in ("client", "redirect"):
+        answer = _answers(route, kind)
+        if answer is not None and answer.host:
+            advice = "answer the check path in the application's default virtual host, or check another port, or by TCP"
+            finding = _answered(route, "LBD302", answer, host=answer.host)
+            yield replace(finding, repairs=(), blank=None, fix_automatic=False, advice=advice)
 
 
 @check(
     "LBD303",
     title="the health check is not redirected",
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with a redirect ({codes}), expected {matcher}{better}',
+    message='health check path "{path}" is answered with a redirect{to} ({codes}), expected {matcher}{better}',
     reads=_ANSWER_READS,
     fix="success-codes",
 )
@@ -306,15 +379,21 @@ def check_is_redirected(route: Route) -> Iterator[Finding]:
     without a redirect, accept the redirect (`success-codes: 200-399`), or speak HTTPS to the application.
     """
     answer = _answers(route, "redirect")
-    if answer is None:
+    if answer is None or answer.host:
         return
-    finding = _answered(route, "LBD303", answer)
-    if not finding.commands:
+    finding = _answered(route, "LBD303", answer, to=f" to {answer.to[:100]}" if answer.to else "")
+    if not finding.commands and not answer.fine:
         owner = setting_owner(route, "success-codes")
         why = f"the path answers with a redirect ({', '.join(answer.codes)})"
         risk = "a redirect, also to a login page, counts as healthy"
-        finding = replace(finding, repairs=(owner.repair("200-399", why, risk),), fix_automatic=True, advice="")
+        login = bool(_LOGIN.search(answer.to))
+        advice = "a login page says nothing about the application: better check a path without one" if login else ""
+        accept = owner.repair("200-399", why, risk)
+        finding = replace(finding, repairs=(accept,), fix_automatic=not login, advice=advice)
     yield finding
+
+
+_LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
 
 
 @check(
@@ -365,9 +444,9 @@ def application_answers_5xx(route: Route) -> Iterator[Finding]:
 def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
     """The check sends plain HTTP to a TLS port, or TLS to a plaintext port.
 
-    The readiness probe of the same port succeeds with the other scheme. A TLS server answers plain HTTP with a reset
-    (Target.FailedHealthChecks) or, like Go's, with 400. The check protocol does not follow backend-protocol unless
-    both are annotated.
+    The readiness probe of the same port succeeds with the other scheme, or a probe does. A TLS server answers plain
+    HTTP with a reset (Target.FailedHealthChecks) or, like Go's, with 400. The check protocol does not follow
+    backend-protocol unless both are annotated.
 
     Confirm by hand: `curl -v http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
     """
@@ -379,11 +458,18 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
     if not failing or speaks not in ("HTTP", "HTTPS"):
         return
     port = checked_pod_port(route, failing[0])
+    told = witnesses.answers(route, witnesses.pods_behind(route, failing), port=port)
+    spoken = witnesses.spoken(told)
     pods = [p for p in route.matching_pods() if p.containers_ready] if port is not None else []
     probes = [probe for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
-    if not probes or any(probe.scheme == speaks for probe in probes):
+    if spoken:
+        serves, said = spoken, f"a probe of the same port was answered by {spoken}"
+    elif probes and all(probe.scheme != speaks for probe in probes):
+        serves, said = probes[0].scheme, f"the readiness probe of the same port speaks {probes[0].scheme}"
+    else:
         return
-    serves = probes[0].scheme
+    if serves == speaks or serves not in ("HTTP", "HTTPS"):
+        return  # Another version is LBD306.
     owner = setting_owner(route, "healthcheck-protocol")
     values = {owner.key: serves}
     changes = [owner.change(serves)]
@@ -395,20 +481,25 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
             changes = [annotate(owner.ref, owner.annotations, {**values, backend.key: serves})]
         else:
             changes.append(backend.change(serves))
-    why = f"the readiness probe of the same port speaks {serves}"
+    shown = witnesses.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
     yield Finding(
         "LBD305",
         owner.ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
         evidence=(
             Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {failing[0].reason}"),
-            Evidence("pods", f"readinessProbe {describe_probe(probes[0])} succeeds"),
+            *shown,
+            *(Evidence("pods", f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
         targets=tuple(t.key for t in failing),
-        repairs=(Repair(serves, tuple(changes)).because(why, risk),),
+        repairs=(Repair(serves, tuple(changes)).because(said, risk),),
         fix_automatic=True,
         confirm=(describe_target_health(group.arn, route.context.region),),
     )
+
+
+def _path(group: TargetGroup) -> str:
+    return group.health_check.path or "/"
 
 
 @check(
@@ -426,6 +517,8 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     cause when the load balancer reports Target.FailedHealthChecks on it, which means that the connection was refused
     (a filter would give Target.Timeout), and the pods declare or successfully probe another port.
 
+    A probe that is refused on the pod's address and its loopback proves it, and finds the port that answers.
+
     Confirm by hand: `kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6` lists the listening ports.
     Repair: set targetPort to the port that the container serves.
     """
@@ -438,36 +531,52 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     pods = [pod for pod in route.matching_pods() if pod.ip]
     if not pods:
         return
-    suspects: set[str] = set()
+    suspects: dict[str, int] = {}
+    silent: list[Pod] = []
     served: set[int] = set()
     probed: set[int] = set()
     for pod in pods:
         number = int(port.target) if port.target.isdigit() else pod.named_port(port.target, port.protocol)
-        if number is None or number in pod.declared_ports(port.protocol):
-            continue
-        others = set(pod.declared_ports(port.protocol))
         passing = _probed_ports(pod) if pod.containers_ready else set()
-        if number in passing or not (others | passing):
+        if number is None or number in passing:
             continue
-        suspects.add(pod.meta.name)
+        told = witnesses.answers(route, (pod,), port=number)
+        others = set(pod.declared_ports(port.protocol)) - {number}
+        if witnesses.silent(route, pod, number):
+            silent.append(pod)
+        elif witnesses.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
+            continue
+        suspects[pod.meta.name] = number
         served |= others
         probed |= passing
-    targets = [t for t in failing if _ends_at_service_port(route, t) and _may_end_at(route, t, suspects)]
+    targets = [t for t in failing if _ends_at_service_port(route, t) and _may_end_at(route, t, set(suspects))]
     if not suspects or not targets:
         return
-    proven = sorted(probed) or sorted(served)
+    found = witnesses.open_ports(route, silent, besides=next(iter(suspects.values())))
+    # Of several ports that answer, the one that gives the check what it wants is the one.
+    right = [n for n in found if any(witnesses.is_success(a) for a in witnesses.answers(route, silent, port=n))]
+    asks_http = group.health_check.protocol in ("HTTP", "HTTPS")
+    proven = sorted(probed) or (right if asks_http and len(right) == 1 else found)
+    choices = list(proven) or ([] if silent else sorted(served))
     listen = " and ".join(
         part
         for part in (
-            f"declare {', '.join(map(str, sorted(served)))}" if served else "",
-            f"answer their readiness probe on {', '.join(map(str, sorted(probed)))}" if probed else "",
+            f"declare {_listed(served)}" if served and not silent else "",
+            f"answer their readiness probe on {_listed(probed)}" if probed else "",
+            f"listen on {_listed(found)}" if found and not probed else "",
         )
         if part
     )
+    listen = listen or "do not listen there, nor on any other port that was tried"
     ref = route.service_ref
     index = service.ports.index(port)
     # A Network Load Balancer reports FailedHealthChecks for filters too, so one alternative is left there.
-    confidence = Confidence.CERTAIN if route.is_alb and probed else Confidence.LIKELY
+    certain = bool(silent) or (route.is_alb and bool(probed))
+    said = f"{len(suspects)} of {len(pods)} pods {listen}"
+    asked = [a for a in witnesses.answers(route, silent) if a.request.port in {*suspects.values(), *found}]
+    advice = "" if len(choices) == 1 else "choose the port that the application serves"
+    if not choices:
+        advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
     yield Finding(
         "LBD307",
         ref,
@@ -475,19 +584,77 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
         evidence=(
             Evidence("target group", f"{len(targets)} of {len(route.targets())} targets: {REFUSED}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
-            Evidence("pods", f"{len(suspects)} of {len(pods)} pods {listen}, none declares {port.target}"),
+            *witnesses.evidence(asked),
+            *(() if silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
         ),
-        confidence=confidence,
+        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=tuple(t.key for t in targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
-        repairs=tuple(
-            target_port_repair(ref, service, index, n).because(f"{len(suspects)} of {len(pods)} pods {listen}")
-            for n in proven[:3]
-        ),
-        fix_automatic=len(proven) == 1,
-        advice="" if len(proven) == 1 else "choose the port that the application serves",
-        rules_out="filters on the way: the connection was refused, not dropped" if route.is_alb else "",
+        repairs=tuple(target_port_repair(ref, service, index, n).because(said) for n in choices[:3]),
+        fix_automatic=len(choices) == 1,
+        advice=advice,
+        rules_out="filters on the way: the connection was refused, not dropped" if route.is_alb or silent else "",
     )
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
+
+
+@check(
+    "LBD308",
+    title="the process listens on the pod's address",
+    severity=Severity.ERROR,
+    message="port {port} of the pods answers on the loopback {only}: the process does not listen on the pod's address",
+    reads=(*_ANSWER_READS, reads.WORKLOADS),
+    explains=("LBD307", "LBD313"),
+)
+def listens_on_loopback_only(route: Route) -> Iterator[Finding]:
+    """The application is bound to 127.0.0.1 (or localhost): it works through `kubectl port-forward` and `kubectl exec`,
+    which come from inside the pod, and refuses everything from outside.
+
+    Confirm by hand: `kubectl exec POD -- cat /proc/net/tcp` shows the local address 0100007F (127.0.0.1) and not
+    00000000. Repair: let the application listen on all addresses (0.0.0.0 or ::); it is a flag, a variable such as HOST
+    or BIND, or a line of its configuration.
+    """
+    group = route.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    found: dict[int, list[TargetHealth]] = {}
+    pods: dict[str, Pod] = {}
+    for target in route.unhealthy(REFUSED):
+        port = checked_pod_port(route, target)
+        for pod in witnesses.pods_behind(route, (target,)) if port is not None else ():
+            if witnesses.loopback_only(route, pod, port or 0):
+                pods[pod.meta.name] = pod
+                if target not in found.setdefault(port or 0, []):
+                    found[port or 0].append(target)
+    for port, targets in found.items():
+        told = witnesses.answers(route, pods.values(), port=port)
+        # An IPv6 address is refused, too, by what listens on IPv4 alone.
+        six = any(":" in pod.ip for pod in pods.values())
+        yield Finding(
+            "LBD308",
+            _workload(route, next(iter(pods.values()))),
+            params={"port": str(port), "only": "or by IPv4 only" if six else "only"},
+            evidence=(
+                Evidence("target group", f"{len(targets)} of {len(route.targets())} targets: {REFUSED}"),
+                *witnesses.evidence(told),
+                *witnesses.socket_evidence(route, pods.values(), port),
+            ),
+            targets=tuple(t.key for t in targets),
+            confirm=(kubectl("exec", next(iter(pods)), "--", "cat", "/proc/net/tcp", namespace=route.namespace),),
+            advice=f"let the application listen on 0.0.0.0:{port} (or [::]:{port}), not on 127.0.0.1 or localhost",
+            rules_out="filters on the way: the connection was refused, not dropped",
+        )
+
+
+def _workload(route: Route, pod: Pod) -> ObjectRef:
+    """The workload whose template makes this pod, as far as it is known."""
+    for workload in route.facts.workloads.peek() or ():
+        if workload.selector and workload.selector.items() <= pod.meta.labels.items() and workload.kind == "Deployment":
+            return ObjectRef(workload.kind, workload.meta.namespace, workload.meta.name)
+    return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
 
 
 def _probed_ports(pod: Pod) -> set[int]:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubectl_lbdoctor.checks import witnesses
+from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.healthcheck import checked_pod_port, readiness_of
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.finding import Hypothesis
+from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.route import Route
 
 _SLOW = Hypothesis(
@@ -111,7 +114,66 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
     if "Target.NotInUse" in reasons:
         found += [_ZONE, _UNUSED]
-    return tuple(dict.fromkeys(found))
+    out = _ruled_out(route, failing)
+    return tuple(h for h in dict.fromkeys(found) if h.code not in out)
+
+
+def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str]:
+    """Codes that the answers to probes leave no room for."""
+    told = _told(route, failing)
+    direct = [a for a in told if a.via in witnesses.ADDRESS]
+    timeout = _timeout(route)
+    out: set[str] = set()
+    if witnesses.listens(direct):
+        out |= {"LBD307", "LBD308"}
+    elif witnesses.listens(told):
+        out.add("LBD307")
+    if any(witnesses.is_success(a, timeout) for a in told):
+        out |= {"LBD301", "LBD305", "LBD309"}
+    elif any(a.outcome is Outcome.ANSWERED and a.status is not None for a in told):
+        out.add("LBD305")
+    return frozenset(out)
+
+
+def _told(route: Route, failing: tuple[TargetHealth, ...]) -> tuple[ProbeAnswer, ...]:
+    if not failing or not (route.slices.is_known and route.facts.pods.is_known and route.service.is_known):
+        return ()
+    return witnesses.checked(route, failing, checked_pod_port(route, failing[0]))
+
+
+def _timeout(route: Route) -> float:
+    group = route.target_group.peek()
+    return float(group.health_check.timeout if group is not None else 0)
+
+
+def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
+    """What probes saw of these targets, and what it means where the load balancer sees something else."""
+    failing = tuple(failing)
+    told = _told(route, failing)
+    if not told:
+        return ()
+    lines = list(witnesses.evidence(told))
+    if all(witnesses.is_success(a, _timeout(route)) for a in told):
+        where = "inside the cluster the check is answered as it should be"
+        if any(t.reason == "Target.Timeout" for t in failing) or not route.is_alb:
+            lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
+            vpc = route.network
+            if all(f.is_known for f in (vpc.interfaces, vpc.security_groups, vpc.acls, vpc.route_tables)):
+                admitted = "no security group, network ACL or route that was read stops them"
+                lines.append(Evidence("path", admitted))
+        else:
+            lines.append(Evidence("probe", f"{where}: repaired just now, or the answer depends on who asks"))
+    return tuple(lines)
+
+
+def advice(route: Route, failing: Iterable[TargetHealth]) -> str:
+    """The command that would settle more than the API server's ways can, where one would."""
+    told = _told(route, tuple(failing))
+    seen = [a for a in told if a.via in witnesses.ADDRESS and a.outcome is not Outcome.TIMEOUT]
+    if route.subject.kind not in ("Ingress", "Service") or (seen and route.target_type == "ip"):
+        return ""
+    command = kubectl("lbdoctor", "probe", str(route.subject), namespace=route.subject.namespace)
+    return f"ask from a debug pod: {command}"
 
 
 def _paths_that_answer(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.checks import witnesses
 from kubectl_lbdoctor.checks.commands import kubectl, restart
 from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
 from kubectl_lbdoctor.checks.registry import check
@@ -16,6 +17,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.route import Route
 
 KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
@@ -123,7 +125,8 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
 )
 def node_port_refused(route: Route) -> Iterator[Finding]:
     """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer:
-    its rules are missing or stale. A kube-proxy that hangs stays so until it is restarted.
+    its rules are missing or stale. A kube-proxy that hangs stays so until it is restarted. A probe of the node ports
+    from a debug pod proves it, or shows that the node answers inside the cluster.
 
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
@@ -136,23 +139,31 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
     local = {e.node for e in route.ready_endpoints()}
     cut = {b.target.key for b in blocked(route)} if not route.is_alb else set()
     hit = []
+    probes: list[ProbeAnswer] = []
     for target, node in failing:
         proxy = _proxy_on(route, node)
         by_policy = service.external_traffic_policy == "Local" and node.meta.name not in local
+        told = route.probes.to(target.key, address=node.internal_ip)
+        if any(a.outcome is Outcome.ANSWERED for a in told):
+            continue  # The node port answers inside the cluster: the cause is on the load balancer's way to it.
         if proxy is not None and proxy.is_ready and not by_policy and target.key not in cut:
             hit.append((target, node))
+            probes += told
     if not hit:
         return
     names = ", ".join(sorted({node.meta.name for _, node in hit}))
+    refused = {a.request.target for a in probes if a.outcome is Outcome.REFUSED}
+    proven = refused >= {target.key for target, _ in hit}
     yield Finding(
         "LBD517",
         KUBE_PROXY,
         params={"nodes": names},
         evidence=(
             Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
+            *witnesses.evidence(probes),
             Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
         ),
-        confidence=Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
         targets=tuple(target.key for target, _ in hit),
         confirm=_confirm(hit[0][1]),
         repairs=(RESTART,),

@@ -7,9 +7,11 @@ here is only likely there, unless objects alone prove it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.checks import witnesses
 from kubectl_lbdoctor.checks.commands import annotate, describe_target_health
 from kubectl_lbdoctor.checks.healthcheck import (
     MISMATCH,
@@ -23,12 +25,14 @@ from kubectl_lbdoctor.checks.healthcheck import (
 from kubectl_lbdoctor.checks.policy import without_local_endpoint
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.witnesses import Ready, ready
 from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
-from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
+from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.route import Route
 
 _READS = (
@@ -49,29 +53,6 @@ _NODE_PORTS = frozenset({10248, 10249, 10250, 10255, 10256})
 _PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
 
 
-@dataclass(frozen=True, slots=True)
-class _Probed:
-    """A readiness probe that succeeds now, and the port that it asks."""
-
-    pod: Pod
-    probe: Probe
-    port: int
-
-
-def _probed(pods: Iterable[Pod]) -> list[_Probed]:
-    """The network probes of pods whose containers are all ready."""
-    found = []
-    for pod in pods:
-        for container in pod.serving_containers() if pod.containers_ready else ():
-            probe = container.readiness
-            if probe is None or probe.kind not in ("httpGet", "tcpSocket", "grpc"):
-                continue
-            number = int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
-            if number is not None:
-                found.append(_Probed(pod, probe, number))
-    return found
-
-
 def _group(route: Route) -> TargetGroup:
     group = route.target_group.need()
     if group is None or route.service.need() is None:
@@ -84,7 +65,7 @@ def _health_evidence(route: Route, failing: list[TargetHealth]) -> Evidence:
     return Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {said}")
 
 
-def _probe_evidence(probed: list[_Probed]) -> Evidence:
+def _probe_evidence(probed: list[Ready]) -> Evidence:
     return Evidence("pods", f"readinessProbe {describe_probe(probed[0].probe)} succeeds in {len(probed)}")
 
 
@@ -94,6 +75,7 @@ def _keys(failing: list[TargetHealth]) -> tuple[str, ...]:
 
 # --- LBD306: protocol version -----------------------------------------------------------------------------------------
 
+_VERSIONS = {"HTTP": "HTTP1", "HTTP2": "HTTP2", "GRPC": "GRPC"}
 _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
 
 
@@ -110,7 +92,7 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     HTTP2 or GRPC sends HTTP/2 without negotiation, which an HTTP/1.1 server refuses; one with HTTP1 or HTTP2 gets no
     HTTP answer that it can use from a gRPC server. A Network Load Balancer checks by HTTP/1.1.
 
-    The readiness probe of the same port, or the port's appProtocol, says what the application speaks.
+    A probe, the readiness probe of the same port, or the port's appProtocol says what the application speaks.
 
     Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: the
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
@@ -121,17 +103,20 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     port = checked_pod_port(route, failing[0]) if failing and speaks else None
     if port is None:
         return
-    probed = [p for p in _probed(route.matching_pods()) if p.port == port]
+    probed = [p for p in ready(route.matching_pods()) if p.port == port]
     service_port = route.service_port.need()
     own = route.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
-    serves, proven = _served(probed, None if own else service_port)
+    told = witnesses.answers(route, witnesses.pods_behind(route, failing), port=port)
+    spoken = _VERSIONS.get(witnesses.spoken(told), "")
+    serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
     answered = any(t.reason == MISMATCH for t in failing)
     if not serves or not _unfit(speaks, serves, failing, answered):
         return
-    certain = route.is_alb and proven and (not answered or serves == "GRPC")
+    certain = bool(spoken) or (route.is_alb and proven and (not answered or serves == "GRPC"))
     owner = setting_owner(route, "backend-protocol-version" if route.is_alb else "healthcheck-protocol")
     secure = any(listener.protocol == "HTTPS" for listener in route.listeners.peek() or ())
-    told = service_port.app_protocol if service_port is not None else ""
+    named = service_port.app_protocol if service_port is not None else ""
+    appointed = Evidence(str(route.service_ref), f"appProtocol {named}")
     yield Finding(
         "LBD306",
         owner.ref,
@@ -139,7 +124,8 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
         evidence=(
             _health_evidence(route, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
-            _probe_evidence(probed) if proven else Evidence(str(route.service_ref), f"appProtocol {told}"),
+            *witnesses.evidence(told),
+            *(() if spoken else (_probe_evidence(probed) if proven else appointed,)),
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
@@ -170,7 +156,7 @@ def _spoken(group: TargetGroup) -> str:
     return group.protocol_version or "HTTP1"
 
 
-def _served(probed: list[_Probed], port: ServicePort | None) -> tuple[str, bool]:
+def _served(probed: list[Ready], port: ServicePort | None) -> tuple[str, bool]:
     """What the application speaks ("" when nothing says it), and whether a probe shows it."""
     kinds = {p.probe.kind for p in probed}
     if kinds == {"grpc"}:
@@ -210,20 +196,28 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool
 def answer_is_too_slow(route: Route) -> Iterator[Finding]:
     """Targets time out, and the readiness probe, which asks the same path on the same port and has more time, succeeds;
     or the kubelet itself has seen that path time out. A filter on the way looks the same to the load balancer, so this
-    is likely and not certain.
+    is likely, and certain where a probe has measured it.
 
     Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: a cheaper check path, or a longer
     timeout, which must stay below the interval.
     """
     group = _group(route)
     asked = group.health_check
-    failing = list(route.unhealthy(TIMEOUT))
+    # A Network Load Balancer has one reason for everything: there only a measured time tells.
+    failing = list(route.unhealthy(TIMEOUT) if route.is_alb else route.unhealthy(TIMEOUT, REFUSED))
     port = checked_pod_port(route, failing[0]) if failing and asked.protocol in _HTTP else None
     if port is None:
         return
+    told = witnesses.checked(route, failing, port)
+    measured = _measured(asked, told)
+    if measured or any(a.outcome is Outcome.ANSWERED for a in told):
+        if measured:
+            yield _too_slow(route, failing, measured)
+        return
+    failing = [t for t in failing if t.reason == TIMEOUT]
     same = [
         p
-        for p in _probed(route.matching_pods())
+        for p in ready(route.matching_pods())
         if p.port == port and p.probe.kind == "httpGet" and (p.probe.path or "/") == asked.path
     ]
     patient = [p for p in same if p.probe.timeout > asked.timeout]
@@ -257,6 +251,48 @@ def answer_is_too_slow(route: Route) -> Iterator[Finding]:
     )
 
 
+def _measured(asked: HealthCheck, told: tuple[ProbeAnswer, ...]) -> tuple[ProbeAnswer, ...]:
+    """Answers that came later than the check waits, or not at all though the pod's loopback was asked: no filter is on
+    that way."""
+    late = tuple(a for a in told if a.outcome is Outcome.ANSWERED and a.seconds > asked.timeout)
+    none = [a for a in told if a.outcome is Outcome.TIMEOUT and a.seconds > asked.timeout]
+    quick = any(a.outcome is Outcome.ANSWERED and a.seconds <= asked.timeout for a in told)
+    return late or (tuple(none) if any(a.via in witnesses.LOOPBACK for a in none) and not quick else ())
+
+
+def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAnswer, ...]) -> Finding:
+    """What probes have measured: a time, and with it a timeout that fits; or that nothing comes."""
+    group = _group(route)
+    asked = group.health_check
+    answered = [a.seconds for a in measured if a.outcome is Outcome.ANSWERED]
+    timeout, interval = (
+        setting_owner(route, _timing(route, "timeout")),
+        setting_owner(route, _timing(route, "interval")),
+    )
+    names = {a.request.pod for a in measured}
+    targets = [t for t in failing if route.target_type != "ip" or _name_of(route, t) in names] or failing
+    if len({t.key for t in failing}) > len(targets) and len(names) == len(witnesses.asked_pods(route)):
+        targets = failing  # Only some were asked, and all of them are slow.
+    fits = math.ceil(max(answered) * 1.5) if answered else 0
+    seconds = f"{max(answered):.1f} s" if answered else ""
+    why = f"it took {seconds} inside the cluster" if answered else "nothing came on the pod's own loopback either"
+    repairs = (_longer(asked, timeout, interval, fits).because(why, "a target that hangs is noticed later"),)
+    return Finding(
+        "LBD309",
+        timeout.ref,
+        params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
+        evidence=(_health_evidence(route, targets), *witnesses.evidence(measured)),
+        targets=_keys(targets),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        repairs=repairs if answered and fits <= 120 else (),
+        fix_automatic=bool(answered) and fits <= 120,
+        advice="check a path that answers at once, or wait longer for this one"
+        if answered
+        else "see why it hangs (its log, what it waits for), or check a path that answers at once",
+        rules_out="filters on the way: the API server reaches the application" if answered else "",
+    )
+
+
 def _timing(route: Route, name: str) -> str:
     return f"healthcheck-{name}{'-seconds' if route.is_alb else ''}"
 
@@ -272,7 +308,7 @@ def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, w
     return Repair(str(wanted), (annotate(timeout.ref, timeout.annotations, values),))
 
 
-def _late(route: Route, same: list[_Probed]) -> dict[str, str]:
+def _late(route: Route, same: list[Ready]) -> dict[str, str]:
     """Pods whose readiness probe of the checked path ran out of time, with the kubelet's words."""
     found: dict[str, str] = {}
     for entry in same:
@@ -316,10 +352,14 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
     if found is None:
         return
     owner = setting_owner(route, "healthcheck-port")
-    pods = _probed(route.matching_pods())
+    pods = ready(route.matching_pods())
     # The check keeps its path: traffic-port is a sure repair where that path is known to answer there.
-    sure = group.health_check.protocol == "TCP" or any(
-        p.probe.kind == "httpGet" and (p.probe.path or "/") == group.health_check.path for p in pods
+    tried = witnesses.answers(route, witnesses.pods_behind(route, found.targets))
+    right = [a for a in tried if str(a.request.port) == found.traffic and witnesses.is_success(a)]
+    sure = (
+        bool(right)
+        or group.health_check.protocol == "TCP"
+        or any(p.probe.kind == "httpGet" and (p.probe.path or "/") == group.health_check.path for p in pods)
     )
     yield Finding(
         "LBD313",
@@ -328,7 +368,8 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
         evidence=(
             _health_evidence(route, found.targets),
             Evidence("target group", f"health check {_asked(group)} on port {found.port}".replace("  ", " ")),
-            Evidence("pods" if route.target_type == "ip" else str(route.service_ref), found.shown),
+            *witnesses.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
+            *(Evidence("pods" if route.target_type == "ip" else str(route.service_ref), text) for text in found.shown),
         ),
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
         targets=_keys(found.targets),
@@ -344,35 +385,44 @@ class _DeadPort:
     port: str
     traffic: str
     why: str
-    shown: str
+    shown: tuple[str, ...]
     certain: bool
     better: str = ""
 
 
 def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
     targets, declared = [], set()
-    certain = False
+    certain = tried = False
     for target in route.unhealthy(REFUSED):
         if not target.check_port.isdigit() or target.check_port == str(target.port):
             continue
         pod = route.pod_of(target)
         if pod is None:
             continue
-        open_ports, probed = set(pod.declared_ports()), {p.port for p in _probed((pod,))}
-        if int(target.check_port) in open_ports | probed or target.port not in open_ports | probed:
+        number = int(target.check_port)
+        if witnesses.silent(route, pod, number):
+            if not witnesses.listens(witnesses.answers(route, (pod,), port=target.port)):
+                continue
+            targets.append(target)
+            certain = tried = True
+            continue
+        if witnesses.listens(witnesses.answers(route, (pod,), port=number)):
+            continue
+        open_ports, probed = set(pod.declared_ports()), {p.port for p in ready((pod,))}
+        if number in open_ports | probed or target.port not in open_ports | probed:
             continue
         targets.append(target)
         declared |= open_ports | probed
-        certain = certain or target.port in probed
+        certain = certain or (target.port in probed and route.is_alb)
     if not targets:
         return None
     return _DeadPort(
         targets,
         targets[0].check_port,
         str(targets[0].port),
-        "which no container of the pods declares or answers",
-        f"declare or answer {', '.join(map(str, sorted(declared)))}",
-        certain and route.is_alb,
+        "where nothing listens" if tried else "which no container of the pods declares or answers",
+        (f"declare or answer {', '.join(map(str, sorted(declared)))}",) if declared else (),
+        certain,
     )
 
 
@@ -393,8 +443,8 @@ def _dead_on_nodes(route: Route, service: Service) -> _DeadPort | None:
     failing = [t for t in failing if t.check_port == str(number)]
     containers = {e.port for e in route.endpoints()} | {int(p.target) for p in service.ports if p.target.isdigit()}
     for pod in route.matching_pods():
-        containers |= set(pod.declared_ports()) | {p.port for p in _probed((pod,))}
-    shown = ", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports)
+        containers |= set(pod.declared_ports()) | {p.port for p in ready((pod,))}
+    shown = (", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports),)
     if number in containers:
         why = "a container's port, on which no node listens"
         return _DeadPort(
@@ -414,7 +464,7 @@ def _on_nodes(route: Route) -> set[int]:
         for container in pod.serving_containers():
             found |= {p.port if pod.host_network else p.host_port for p in container.ports}
         if pod.host_network:
-            found |= {p.port for p in _probed((pod,))}
+            found |= {p.port for p in ready((pod,))}
     return found - {0}
 
 
@@ -497,7 +547,7 @@ def _deaf(
         return (targets, "kube-proxy's health server", True, (said,)) if targets else None
     port = checked_pod_port(route, failing[0])
     own = [t for t in failing if t.check_port and t.check_port != _traffic_port(route, t)]
-    probed = [p for p in _probed(route.matching_pods()) if p.probe.kind == "httpGet"]
+    probed = [p for p in ready(route.matching_pods()) if p.probe.kind == "httpGet"]
     if own:
         number = own[0].check_port
         served = {n for pod in route.matching_pods() for n in pod.declared_ports()} | {p.port for p in probed}
@@ -561,7 +611,7 @@ def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
         return
     number = int(failing[0].check_port)
     failing = [t for t in failing if t.check_port == str(number)]
-    probed = sorted({p.port for p in _probed(pods)})
+    probed = sorted({p.port for p in ready(pods)})
     declared = sorted({n for pod in pods for n in pod.declared_ports()})
     if route.target_type == "instance":
         mine = [p for p in service.ports if p.node_port == number]
@@ -600,3 +650,51 @@ def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
 
 def _declared(pods: list[Pod], protocol: str) -> list[int]:
     return sorted({n for pod in pods for n in pod.declared_ports(protocol)})
+
+
+# --- LBD316: TLS 1.3 --------------------------------------------------------------------------------------------------
+
+
+@check(
+    "LBD316",
+    title="the check and the application have a TLS version in common",
+    severity=Severity.ERROR,
+    message="port {port} takes TLS 1.3 only, and the HTTPS check of a Network Load Balancer offers TLS 1.2 at most",
+    reads=_READS,
+    explains=("LBD301", "LBD305", "LBD307"),
+    fix="healthcheck-protocol",
+)
+def check_offers_old_tls(route: Route) -> Iterator[Finding]:
+    """The HTTPS checks of Network Load Balancers fail on targets that accept TLS 1.3 alone (ELB user guide). A probe
+    with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered.
+
+    Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
+    accept TLS 1.2, too, or check by TCP.
+    """
+    group = _group(route)
+    if route.is_alb or group.health_check.protocol != "HTTPS":
+        raise NotApplicable("only the HTTPS checks of Network Load Balancers are bound to TLS 1.2")
+    hit: list[TargetHealth] = []
+    told: list[ProbeAnswer] = []
+    for target in route.unhealthy(REFUSED):
+        port = checked_pod_port(route, target)
+        mine = witnesses.answers(route, witnesses.pods_behind(route, (target,)), port=port, protocol="HTTPS")
+        old = [a for a in mine if a.request.tls == "1.2"]
+        new = [a for a in mine if not a.request.tls and a.outcome is Outcome.ANSWERED]
+        if new and old and all(a.outcome is Outcome.TLS for a in old):
+            hit.append(target)
+            told += [a for a in (*old, *new) if a not in told]
+    if not hit:
+        return
+    owner = setting_owner(route, "healthcheck-protocol")
+    yield Finding(
+        "LBD316",
+        owner.ref,
+        params={"port": str(told[0].request.port)},
+        evidence=(_health_evidence(route, hit), *witnesses.evidence(told)),
+        targets=_keys(hit),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        repairs=(owner.repair("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),),
+        fix_automatic=True,
+        advice="or let the application accept TLS 1.2",
+    )

@@ -58,17 +58,12 @@ def port_of(pod: Pod, probe: Probe) -> int | None:
 # --- Answers to probes ------------------------------------------------------------------------------------------------
 
 
-def all_answers(route: Route) -> tuple[ProbeAnswer, ...]:
-    """Answers that tell something."""
-    return tuple(a for a in route.probes.answers.peek() or () if a.outcome is not Outcome.UNTOLD)
-
-
 def answers(route: Route, pods: Iterable[Pod], **wanted: object) -> tuple[ProbeAnswer, ...]:
     """What these pods answered; `wanted` are values of the request (port=8080, path="/")."""
     names = {(pod.meta.namespace, pod.meta.name) for pod in pods}
     return tuple(
         a
-        for a in all_answers(route)
+        for a in route.probes.told
         if (a.request.namespace, a.request.pod) in names
         and all(getattr(a.request, name) == value for name, value in wanted.items())
     )
@@ -85,6 +80,11 @@ def pods_behind(route: Route, targets: Iterable[TargetHealth]) -> tuple[Pod, ...
         return ()
     ready_names = {e.pod for e in route.ready_endpoints()}
     return tuple(p for p in route.matching_pods() if p.meta.name in ready_names)
+
+
+def asked_pods(route: Route) -> set[str]:
+    """Names of the pods of which something is told."""
+    return {a.request.pod for a in route.probes.told if a.request.namespace == route.namespace}
 
 
 def is_success(answer: ProbeAnswer, timeout: float = 0.0) -> bool:
@@ -122,6 +122,21 @@ def checked(route: Route, targets: Iterable[TargetHealth], port: int | None) -> 
     return tuple(a for a in answers(route, pods_behind(route, targets), port=port) if is_check(route, a.request))
 
 
+def variations(
+    route: Route, targets: Iterable[TargetHealth], port: int | None, asked: tuple[ProbeAnswer, ...]
+) -> tuple[ProbeAnswer, ...]:
+    """Answers of the targets' pods to the check with another path or Host header, in the check's own protocol.
+
+    Each by the way that the check itself was answered on: a loopback says less than an address.
+    """
+    if port is None or not asked:
+        return ()
+    first = asked[0].request
+    own = {"port": port, "protocol": first.protocol, "version": first.version, "tls": first.tls}
+    checks = {a.request for a in asked}
+    return tuple(a for a in answers(route, pods_behind(route, targets), **own) if a.request not in checks)
+
+
 def listens(given: Iterable[ProbeAnswer]) -> bool:
     """Whether any of these answers shows that something listens on its port."""
     return any(a.outcome is Outcome.ANSWERED or a.outcome in _NOT_THE_PROTOCOL for a in given)
@@ -138,8 +153,7 @@ def refused(given: Iterable[ProbeAnswer]) -> bool:
 def loopback_only(route: Route, pod: Pod, port: int) -> bool:
     """Whether the process listens on the pod's loopback and not on its address."""
     given = answers(route, (pod,), port=port)
-    sockets = route.probes.sockets.get(f"{pod.meta.namespace}/{pod.meta.name}")
-    mine = [s for s in (sockets.peek() if sockets is not None else None) or () if s.port == port]
+    mine = [s for s in route.probes.sockets_of(pod.meta.namespace, pod.meta.name) if s.port == port]
     if mine:
         return all(s.loopback for s in mine)
     return refused(given) and listens(a for a in given if a.via in LOOPBACK)
@@ -193,16 +207,28 @@ def evidence(given: Iterable[ProbeAnswer], source: str = "probe") -> tuple[Evide
     pods: set[str] = set()
     several = len({a.request.port for a in given}) > 1
     for answer in given:
-        told.setdefault(describe(answer, several), set()).add(answer.request.pod)
-        pods.add(answer.request.pod)
+        name = answer.request.pod or answer.request.node
+        told.setdefault(describe(answer, several), set()).add(name)
+        pods.add(name)
     if not told:
         return ()
     parts: list[str] = []
-    counts = [f"{len(names)} of {len(pods)} pods" if len(pods) > 1 else "1 pod" for names in told.values()]
+    what = "pod" if any(a.request.pod for a in given) else "node"
+    counts = [f"{len(names)} of {len(pods)} {what}s" if len(pods) > 1 else f"1 {what}" for names in told.values()]
     for index, (text, count) in enumerate(zip(told, counts, strict=True)):
         following = counts[index + 1] if index + 1 < len(counts) else ""
         parts.append(text if count == following else f"{text} from {count}")
     return (Evidence(source, ", ".join(parts)),)
+
+
+def socket_evidence(route: Route, pods: Iterable[Pod], port: int) -> tuple[Evidence, ...]:
+    """Where the pods listen, as far as a container could look."""
+    for pod in pods:
+        held = route.probes.sockets_of(pod.meta.namespace, pod.meta.name)
+        mine = [s.address for s in held if s.port == port]
+        if mine:
+            return (Evidence(f"pod/{pod.meta.name}", f"listens on {', '.join(f'{a}:{port}' for a in mine)}"),)
+    return ()
 
 
 def describe(answer: ProbeAnswer, with_port: bool = True) -> str:
@@ -214,8 +240,8 @@ def describe(answer: ProbeAnswer, with_port: bool = True) -> str:
         method = {"HTTP1": "GET", "HTTP2": "HTTP/2 GET", "GRPC": "gRPC"}.get(request.version, request.version)
         scheme = " https" if request.protocol == "HTTPS" else ""
         asked = f"{method}{scheme} {port}{request.path}"
-        own = f"[{request.address}]" if ":" in request.address else request.address
-        asked += f" Host {request.host}" if request.host and not request.host.startswith(f"{own}:") else ""
+        # Load balancers name an address and a port; a name alone is a variation.
+        asked += f" Host {request.host}" if request.host and ":" not in request.host else ""
         asked += f" with TLS {request.tls}" if request.tls else ""
     if answer.via in LOOPBACK:
         asked += " on the loopback"

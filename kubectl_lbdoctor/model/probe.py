@@ -115,12 +115,22 @@ class ProbeFacts:
     answers: Fact[tuple[ProbeAnswer, ...]] = field(default_factory=_none)
     sockets: Mapping[str, Fact[tuple[Socket, ...]]] = field(default_factory=dict)
 
+    @property
+    def told(self) -> tuple[ProbeAnswer, ...]:
+        """Answers that tell something. A probe is no read that a check could declare or miss: without one, nothing is
+        told, and nothing becomes unknown."""
+        answers = self.answers.value if self.answers.is_known else ()
+        return tuple(a for a in answers or () if a.outcome is not Outcome.UNTOLD)
+
+    def sockets_of(self, namespace: str, pod: str) -> tuple[Socket, ...]:
+        """The listening sockets of a pod, () where nobody looked."""
+        fact = self.sockets.get(f"{namespace}/{pod}")
+        return (fact.value or ()) if fact is not None and fact.is_known else ()
+
     def to(self, target: str, **wanted: object) -> tuple[ProbeAnswer, ...]:
         """Answers about one target that tell something; `wanted` are values of the request (port=8080, path="/")."""
         return tuple(
             a
-            for a in self.answers.peek() or ()
-            if a.request.target == target
-            and a.outcome is not Outcome.UNTOLD
-            and all(getattr(a.request, name) == value for name, value in wanted.items())
+            for a in self.told
+            if a.request.target == target and all(getattr(a.request, name) == value for name, value in wanted.items())
         )

@@ -72,7 +72,7 @@ def _through_api_server(kube: KubeReader, request: ProbeRequest, deadline: float
     if request.protocol == "TCP":
         # Connect and say nothing, as the check does. Only the proxy asks the pod's address, with an HTTP request.
         answers = [forward.send(kube, request, left())]
-        if answers[0].outcome is not Outcome.REFUSED and left() >= _LEAST:
+        if left() >= _LEAST:
             answers.append(proxy.send(kube, request, left()))
         return answers
     if proxy.unfit(request):

@@ -14,7 +14,6 @@ from dataclasses import replace
 from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
 from kubectl_lbdoctor.checks.witnesses import (
     ADDRESS,
-    all_answers,
     is_success,
     listens,
     loopback_only,
@@ -24,7 +23,7 @@ from kubectl_lbdoctor.checks.witnesses import (
 )
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest
 from kubectl_lbdoctor.model.route import Route
@@ -53,26 +52,37 @@ _REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313"
 
 def wanted(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
     """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
+    known = {a.request for a in route.probes.answers.peek() or ()}
     try:
         group = route.target_group.need()
-        targets = _unsettled(route, tuple(diagnoses))
-        checks = _checks(route, group, targets) if group is not None and targets else ()
-        known = {a.request for a in route.probes.answers.peek() or ()}
+        if group is None:
+            return ()
+        targets = route.unhealthy(MISMATCH, REFUSED, TIMEOUT)
+        checks = _checks(route, group, targets)
+        if not known.intersection(checks):  # What was begun is brought to its end: one pod is no proof for all.
+            targets = _unsettled(targets, diagnoses)
+            checks = _checks(route, group, targets)
         found = [r for r in checks if r not in known] or list(_next(route, checks, targets))
     except Unknown:
         return ()
     return tuple(r for r in dict.fromkeys(found) if r not in known)[:MAX_REQUESTS]
 
 
-def _unsettled(route: Route, diagnoses: tuple[Diagnosis, ...]) -> tuple[TargetHealth, ...]:
+def _unsettled(targets: tuple[TargetHealth, ...], diagnoses: Iterable[Diagnosis]) -> tuple[TargetHealth, ...]:
     """Failing targets whose cause, or the exact repair of it, is still open."""
     settled: set[str] = set()
     for diagnosis in diagnoses:
         finding = diagnosis.finding
         certain = finding.confidence is Confidence.CERTAIN and diagnosis.severity is Severity.ERROR
-        if certain and (finding.fix_automatic or finding.code not in _REFINED):
+        exact = finding.fix_automatic and not _accepts_more(finding)
+        if certain and (exact or finding.code not in _REFINED):
             settled |= set(finding.targets)
-    return tuple(t for t in route.unhealthy(MISMATCH, REFUSED, TIMEOUT) if t.key not in settled)
+    return tuple(t for t in targets if t.key not in settled)
+
+
+def _accepts_more(finding: Finding) -> bool:
+    """A redirect may be accepted; whether it is better avoided is told by where it leads, and by other paths."""
+    return finding.code == "LBD303" and any(not repair.value.startswith("/") for repair in finding.repairs)
 
 
 # --- The health check itself ------------------------------------------------------------------------------------------
@@ -91,7 +101,7 @@ def _checks(route: Route, group: TargetGroup, targets: tuple[TargetHealth, ...])
             if _runs(pod):
                 found.append(_to(replace(made, timeout=patience), pod, port))
     found = list(dict.fromkeys(found))
-    most = MAX_PODS_THAT_DIFFER if _differ(all_answers(route), found[:MAX_PODS]) else MAX_PODS
+    most = MAX_PODS_THAT_DIFFER if _differ(route.probes.told, found[:MAX_PODS]) else MAX_PODS
     return tuple(found[:most])
 
 
@@ -153,7 +163,7 @@ def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetH
 def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
     """What became of the health check: "refused", "protocol", "code", or "bad request", which may be one or the other;
     "" where no variation tells more."""
-    answers = [a for a in all_answers(route) if a.request == check]
+    answers = [a for a in route.probes.told if a.request == check]
     if loopback_only(route, pod, check.port):
         return ""
     # The API server's packets may be dropped on a way of their own: then the loopback speaks for the application.
@@ -170,7 +180,7 @@ def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
 
 def _good(route: Route, request: ProbeRequest, kind: str) -> bool:
     """Whether a variation shows what the repair may be."""
-    answers = [a for a in all_answers(route) if a.request == request]
+    answers = [a for a in route.probes.told if a.request == request]
     if kind == "code":
         return any(is_success(a) for a in answers)
     return listens(answers) if kind == "refused" else any(a.outcome is Outcome.ANSWERED for a in answers)

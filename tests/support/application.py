@@ -37,8 +37,7 @@ class Application:
         if request.protocol != "TCP" and (request.version != "HTTP1" or request.tls):
             return [self.answer(request, Via.FORWARD)]
         if request.protocol == "TCP":
-            first = self.answer(request, Via.FORWARD)
-            return [first] if first.outcome is REFUSED else [first, self.answer(request, Via.PROXY)]
+            return [self.answer(request, Via.FORWARD), self.answer(request, Via.PROXY)]
         first = self.answer(request, Via.PROXY)
         again = first.outcome in (REFUSED, TIMEOUT)
         return [first, self.answer(request, Via.FORWARD)] if again else [first]

@@ -1,0 +1,352 @@
+"""What probes prove: each code with the probes that show it, with those that do not, and without any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.model import aws, k8s, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from tests.support.application import Application, probed
+from tests.support.world import (
+    ALB_CHECK,
+    World,
+    conditions,
+    container,
+    instance_target,
+    meta,
+    mismatch,
+    node,
+    pod,
+    refused,
+    target,
+    timed_out,
+)
+
+FAILED = "Target.FailedHealthChecks"
+
+
+def silent_pods(**values: Any) -> tuple[k8s.Pod, ...]:
+    """Pods that say nothing of themselves: no probe, no port."""
+    return tuple(pod(n, containers=(container(readiness=None, ports=(), **values),)) for n in (1, 2))
+
+
+def world(health: tuple[aws.TargetHealth, ...] = (refused(1), refused(2)), **check: Any) -> World:
+    return World(pods=silent_pods(), health=health).with_group(health_check=replace(ALB_CHECK, **check))
+
+
+def network(**check: Any) -> World:
+    """Behind a Network Load Balancer every failure has one reason."""
+    made = replace(World().as_nlb(), pods=silent_pods(), health=(refused(1), refused(2)))
+    values = {"protocol": "HTTP", "path": "/healthz", "matcher": "200-399", **check}
+    return made.with_group(health_check=replace(made.group.health_check, **values))
+
+
+def first(world: World) -> Diagnosis:
+    return world.report().diagnoses[0]
+
+
+def found(world: World) -> Finding:
+    return first(world).finding
+
+
+def probe_lines(finding: Finding) -> list[str]:
+    return [e.text for e in finding.evidence if e.source == "probe"]
+
+
+NOT_FOUND = world((mismatch(1, "404"), mismatch(2, "404")), path="/nowhere")
+
+
+# --- Wrong answers ----------------------------------------------------------------------------------------------------
+
+
+def test_the_path_that_answers_is_the_repair() -> None:
+    assert not found(NOT_FOUND).fix_automatic
+    finding = found(probed(NOT_FOUND, Application(paths={"/health": 200})))
+    assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD301", Confidence.CERTAIN, True)
+    assert [r.value for r in finding.repairs] == ["/health"]
+    assert probe_lines(finding) == ["GET /nowhere 404, GET /health 200 from 2 of 2 pods"]
+    assert '; "/health" succeeds' in first(probed(NOT_FOUND, Application(paths={"/health": 200}))).message
+
+
+def test_several_paths_are_a_choice() -> None:
+    finding = found(probed(NOT_FOUND, Application(paths={"/": 200, "/ping": 200})))
+    assert [r.value for r in finding.repairs] == ["/ping", "/"] and not finding.fix_automatic
+
+
+def test_a_declared_path_is_preferred() -> None:
+    alive = container(readiness=None, liveness=k8s.Probe("httpGet", "8080", "/alive"))
+    declared = replace(NOT_FOUND, pods=tuple(pod(n, containers=(alive,)) for n in (1, 2)))
+    finding = found(probed(declared, Application(paths={"/": 200, "/alive": 200})))
+    assert [r.value for r in finding.repairs] == ["/alive", "/"] and finding.fix_automatic
+
+
+def test_no_path_that_answers_leaves_the_choice_open() -> None:
+    finding = found(probed(NOT_FOUND, Application(paths={})))
+    assert finding.code == "LBD301" and not finding.repairs and not finding.fix_automatic
+    assert "success-codes" in finding.advice
+
+
+def test_an_answer_that_is_good_by_now_is_no_repair() -> None:
+    """The load balancer said 404, and the pods answer 200: never healthy, and nothing to set."""
+    finding = found(probed(NOT_FOUND, Application(paths={"/nowhere": 200})))
+    assert (finding.code, finding.confidence, finding.repairs) == ("LBD301", Confidence.LIKELY, ())
+    assert "turn healthy within 30 s" in finding.advice.replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("401", "LBD304"), ("403", "LBD304"), ("503", "LBD317"), ("302", "LBD303"), ("410", "LBD301")]
+)
+def test_a_network_load_balancer_does_not_tell_the_code_but_a_probe_does(status: str, code: str) -> None:
+    there = network(matcher="200")
+    assert found(there).code == "LBD005"
+    finding = found(probed(there, Application(paths={"/healthz": int(status), "/": 200})))
+    assert (finding.code, finding.params["codes"]) == (code, status)
+    assert [r.value for r in finding.repairs] == ["/"] and finding.fix_automatic
+
+
+HOSTS = replace(
+    NOT_FOUND,
+    ingress=replace(
+        NOT_FOUND.ingress,
+        paths=(k8s.IngressPath("shop.example", "/", "Prefix", k8s.IngressBackend("web", "80")),),
+    ),
+)
+
+
+def test_an_answer_that_depends_on_the_host_name() -> None:
+    finding = found(probed(HOSTS, Application(paths={"/nowhere": 200}, host="shop.example")))
+    assert (finding.code, finding.params["host"]) == ("LBD302", "shop.example")
+    assert not finding.repairs and not finding.fix_automatic
+    assert found(probed(HOSTS, Application(paths={"/health": 200}))).code == "LBD301"
+
+
+def test_a_redirect_to_the_canonical_host_depends_on_the_host_name() -> None:
+    moved = replace(HOSTS, health=(mismatch(1, "301"), mismatch(2, "301")))
+    application = Application(paths={"/nowhere": 200}, host="shop.example", default=301)
+    assert found(probed(moved, application)).code == "LBD302"
+
+
+REDIRECTED = replace(NOT_FOUND, health=(mismatch(1, "302"), mismatch(2, "302")))
+
+
+def test_a_redirect_names_its_destination() -> None:
+    login = Application(paths={"/nowhere": 302}, locations={"/nowhere": "https://shop.example/login"})
+    finding = found(probed(REDIRECTED, login))
+    assert finding.code == "LBD303" and finding.params["to"] == " to https://shop.example/login"
+    assert [r.value for r in finding.repairs] == ["200-399"] and not finding.fix_automatic
+    secure = Application(paths={"/nowhere": 302}, locations={"/nowhere": "https://shop.example/nowhere"})
+    assert found(probed(REDIRECTED, secure)).fix_automatic
+    assert found(REDIRECTED).params["to"] == ""
+
+
+def test_a_path_without_a_redirect_is_better_than_to_accept_it() -> None:
+    finding = found(probed(REDIRECTED, Application(paths={"/nowhere": 302, "/healthz": 200})))
+    assert [r.value for r in finding.repairs] == ["/healthz"] and finding.fix_automatic
+
+
+# --- Ports ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [world(), network(), network(protocol="TCP", path="", matcher="")])
+def test_the_port_that_answers_is_the_target_port(there: World) -> None:
+    assert found(there).code == "LBD005"
+    finding = found(probed(there, Application(ports={9090: "HTTP"})))
+    assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD307", Confidence.CERTAIN, True)
+    assert [r.value for r in finding.repairs] == ["9090"]
+    assert finding.params["listen"] == "listen on 9090"
+
+
+def test_of_several_ports_the_one_that_answers_the_check_is_it() -> None:
+    """Metrics listen, too, and know no /healthz."""
+    there = probed(world(), Application(ports={9090: "HTTP", 8443: "TCP"}))
+    assert [r.value for r in found(there).repairs] == ["9090"]
+
+
+def test_several_ports_are_a_choice() -> None:
+    finding = found(probed(world(), Application(ports={9090: "HTTP", 3000: "HTTP"})))
+    assert [r.value for r in finding.repairs] == ["3000", "9090"] and not finding.fix_automatic
+
+
+def test_a_port_that_nothing_listens_on_is_the_cause_even_where_no_other_is_found() -> None:
+    finding = found(probed(world(), Application(ports={})))
+    assert (finding.code, finding.confidence, finding.repairs) == ("LBD307", Confidence.CERTAIN, ())
+    assert "/proc/net/tcp" in finding.advice
+
+
+def test_instance_targets_are_refused_where_the_pods_refuse() -> None:
+    there = replace(world().instance_mode(), pods=silent_pods())
+    there = replace(there, health=tuple(instance_target(n, "unhealthy", FAILED) for n in (1, 2)))
+    finding = found(probed(there, Application(ports={9090: "HTTP"})))
+    assert finding.code == "LBD307" and [r.value for r in finding.repairs] == ["9090"]
+
+
+@pytest.mark.parametrize("there", [world(), network(), network(protocol="TCP", path="", matcher="")])
+def test_a_listener_on_the_loopback(there: World) -> None:
+    finding = found(probed(there, Application(loopback=True)))
+    assert (finding.code, finding.confidence) == ("LBD308", Confidence.CERTAIN)
+    assert str(finding.object) == "deployment/web" and "0.0.0.0:8080" in finding.advice
+
+
+def test_dropped_probes_are_no_refusal() -> None:
+    """The API server's packets are dropped: the port-forward alone proves neither port nor address."""
+    assert found(probed(world(), Application(unreached=True))).code == "LBD005"
+
+
+@pytest.mark.parametrize("there", [world(), network()])
+def test_a_check_port_on_which_nothing_listens(there: World) -> None:
+    health = (refused(1, check_port="9999"), refused(2, check_port="9999"))
+    check = replace(there.group.health_check, port="9999", path="/live")
+    there = replace(there.with_group(health_check=check), health=health)
+    finding = found(probed(there, Application(paths={"/live": 200})))
+    assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD313", Confidence.CERTAIN, True)
+    assert [r.value for r in finding.repairs] == ["traffic-port"]
+    assert finding.params["why"] == "where nothing listens"
+
+
+def test_a_check_port_of_another_answer_is_not_dead() -> None:
+    there = world(path="/nowhere", port="9999")
+    there = replace(there, health=(refused(1, check_port="9999"),))
+    assert found(probed(there, Application(ports={9999: "HTTP"}))).code != "LBD313"
+
+
+# --- Protocols and time -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [world(), network(), world((mismatch(1, "400"), mismatch(2, "400")))])
+def test_tls_behind_a_plaintext_check(there: World) -> None:
+    finding = found(probed(there, Application(ports={8080: "HTTPS"})))
+    assert (finding.code, finding.params["serves"], finding.fix_automatic) == ("LBD305", "HTTPS", True)
+    assert any("GET https /healthz 200" in line for line in probe_lines(finding))
+
+
+@pytest.mark.parametrize("there", [world(protocol="HTTPS"), network(protocol="HTTPS")])
+def test_plaintext_behind_a_tls_check(there: World) -> None:
+    finding = found(probed(there, Application()))
+    assert (finding.code, finding.params["serves"]) == ("LBD305", "HTTP")
+
+
+def test_a_400_of_the_application_itself_is_no_tls() -> None:
+    there = world((mismatch(1, "400"), mismatch(2, "400")), path="/strict")
+    finding = found(probed(there, Application(paths={"/strict": 400, "/healthz": 200})))
+    assert finding.code == "LBD301" and [r.value for r in finding.repairs] == ["/healthz"]
+
+
+@pytest.mark.parametrize(("speaks", "serves"), [("GRPC", "gRPC"), ("HTTP2", "HTTP/2")])
+@pytest.mark.parametrize("there", [world(), network()])
+def test_another_version(there: World, speaks: str, serves: str) -> None:
+    finding = found(probed(there, Application(ports={8080: speaks})))
+    assert (finding.code, finding.params["serves"], finding.confidence) == ("LBD306", serves, Confidence.CERTAIN)
+
+
+def test_http_behind_a_grpc_check() -> None:
+    there = replace(world(path="/AWS.ALB/healthcheck", matcher="12").with_group(protocol_version="GRPC"), asks=False)
+    finding = found(probed(there, Application()))
+    assert (finding.code, finding.params["serves"]) == ("LBD306", "HTTP/1.1")
+    assert [r.value for r in finding.repairs] == ["HTTP1"]
+
+
+def test_tls_13_alone_behind_a_network_load_balancer() -> None:
+    there = network(protocol="HTTPS")
+    finding = found(probed(there, Application(ports={8080: "HTTPS13"})))
+    assert (finding.code, [r.value for r in finding.repairs]) == ("LBD316", ["tcp"])
+    assert any("TLS 1.2 on the loopback TLS handshake failed" in line for line in probe_lines(finding))
+    assert found(probed(there, Application(ports={8080: "HTTPS"}))).code == "LBD005"
+
+
+@pytest.mark.parametrize("there", [world((timed_out(1), timed_out(2))), network()])
+def test_a_measured_time_gives_the_timeout(there: World) -> None:
+    finding = found(probed(there, Application(delay=7)))
+    assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD309", Confidence.CERTAIN, True)
+    assert [r.value for r in finding.repairs] == ["11"] and finding.params["why"] == "it took 7.0 s inside the cluster"
+
+
+def test_an_application_that_hangs() -> None:
+    finding = found(probed(world((timed_out(1), timed_out(2))), Application(delay=60)))
+    assert (finding.code, finding.repairs) == ("LBD309", ())
+    assert "loopback" in finding.params["why"]
+
+
+# --- What is left -----------------------------------------------------------------------------------------------------
+
+
+def left(world: World) -> list[str]:
+    finding = found(world)
+    assert finding.code == "LBD005"
+    return [h.code for h in finding.hypotheses]
+
+
+def test_a_good_answer_leaves_the_way_alone() -> None:
+    there = world((timed_out(1), timed_out(2)))
+    after = left(probed(there, Application()))
+    assert "LBD309" in left(there) and "LBD309" not in after and "LBD501" in after
+    lines = probe_lines(found(probed(there, Application())))
+    assert lines[0] == "GET /healthz 200 from 2 of 2 pods" and "get lost" in lines[1]
+    after = left(probed(network(), Application()))
+    assert not {"LBD301", "LBD305", "LBD307", "LBD308", "LBD309"} & set(after)
+
+
+def test_a_good_answer_never_makes_a_target_healthy() -> None:
+    report = probed(world(), Application()).report()
+    assert report.status.value == "unhealthy" and report.diagnoses[0].finding.code == "LBD005"
+    assert any("repaired just now" in line for line in probe_lines(report.diagnoses[0].finding))
+
+
+def test_what_a_debug_pod_would_tell_is_said() -> None:
+    assert found(world()).advice == "ask from a debug pod: kubectl lbdoctor probe ingress/web -n shop"
+    assert found(probed(world(), Application())).advice == ""
+
+
+def test_an_untold_probe_changes_nothing() -> None:
+    there = NOT_FOUND
+    request = ProbeRequest("10.0.1.34:8080", "10.0.1.34", 8080, "shop", "web-abc-1", path="/nowhere", matcher="200")
+    answer = ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, detail="may not get pods/proxy")
+    assert replace(there, answers=(answer,)).report().diagnoses == there.report().diagnoses
+
+
+# --- LBD517 -----------------------------------------------------------------------------------------------------------
+
+
+def node_answers(outcome: Outcome) -> tuple[ProbeAnswer, ...]:
+    request = ProbeRequest(
+        "i-00000000000000001:30080", "10.0.1.10", 30080, node="node1", path="/healthz", matcher="200"
+    )
+    status = 200 if outcome is Outcome.ANSWERED else None
+    return (ProbeAnswer(request, Via.POD, outcome, status),)
+
+
+def stale(answers: tuple[ProbeAnswer, ...] = ()) -> World:
+    proxies = tuple(
+        k8s.Pod(meta(f"kube-proxy-{n}"), node=f"node{n}", phase="Running", conditions=conditions(Ready="True"))
+        for n in (1, 2)
+    )
+    daemons = (k8s.Workload("DaemonSet", meta("kube-proxy"), 2, 2),)
+    made = World(nodes=(node(1), node(2))).instance_mode()
+    return replace(
+        made,
+        health=(instance_target(1, "unhealthy", FAILED), instance_target(2)),
+        answers=answers,
+        cluster={
+            "kube_proxy": Fact.known(reads.KUBE_PROXY, daemons),
+            "kube_proxy_pods": Fact.known(reads.KUBE_PROXY_PODS, proxies),
+        },
+    )
+
+
+def test_a_node_port_that_a_debug_pod_finds_refused_is_proven() -> None:
+    assert [(f.code, f.confidence) for f in [found(stale())]] == [("LBD517", Confidence.LIKELY)]
+    finding = found(stale(node_answers(Outcome.REFUSED)))
+    assert (finding.code, finding.confidence) == ("LBD517", Confidence.CERTAIN)
+    assert probe_lines(finding) == ["GET /healthz refused from 1 node"]
+
+
+def test_a_node_port_that_answers_is_not_stale() -> None:
+    assert found(stale(node_answers(Outcome.ANSWERED))).code == "LBD005"
+
+
+def test_healthy_worlds_stay_so() -> None:
+    assert probed(World(health=(target(1), target(2))), Application()).codes() == []
