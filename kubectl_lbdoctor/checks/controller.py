@@ -258,7 +258,8 @@ def binding_not_reconciled(route: Route) -> Iterator[Finding]:
     """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the
     binding. The binding is the controller's own record of a target group; without it nothing is registered.
 
-    Most failures of a binding stand in the controller's log only and make no event.
+    Most failures of a binding stand in the controller's log only and make no event. One that somebody deleted is made
+    again when its Ingress or Service changes, after the sync period (10 h), or when the controller is restarted.
 
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
     """
@@ -289,7 +290,11 @@ def binding_not_reconciled(route: Route) -> Iterator[Finding]:
             ),
         ),
         confirm=(kubectl("get", "targetgroupbindings", namespace=route.namespace),),
-        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+        by_hand=tuple(
+            kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
+            for w in (route.cluster.controllers.peek() or ())[:1]
+        ),
+        advice="the controller makes it when it reconciles the object again, and its log says what keeps it from that",
     )
 
 
@@ -358,7 +363,8 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
 )
 def binding_reference_missing(route: Route) -> Iterator[Finding]:
     """A TargetGroupBinding names a Service, or a port of it, that does not exist (any more). The controller then
-    deregisters all of its targets (event BackendNotFound).
+    deregisters all of its targets (event BackendNotFound), with `ip` targets when an endpoint next changes: until then
+    they serve, and this is a warning.
 
     Confirm by hand: `kubectl get targetgroupbinding NAME -o yaml`. Repair: restore the Service or port, or correct the
     binding; a binding made by the controller follows its Ingress or Service.
@@ -376,12 +382,19 @@ def binding_reference_missing(route: Route) -> Iterator[Finding]:
     else:
         ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''}" for p in service.ports) or "none"
         what = f"port {binding.port} of Service {binding.service}, which has {ports}"
+    serving = [t.key for t in route.target_health.peek() or () if t.state == "healthy"]
+    evidence = [Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}")]
+    if serving:
+        evidence.append(
+            Evidence("target health", f"{', '.join(serving[:5])} healthy until the controller takes them out")
+        )
     yield Finding(
         "LBD115",
         ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name),
         params={"binding": binding.meta.name, "what": what},
-        evidence=(Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}"),),
+        evidence=tuple(evidence),
         confirm=(kubectl("get", "service", namespace=route.namespace),),
+        severity=Severity.WARNING if serving else None,
     )
 
 

@@ -671,12 +671,15 @@ def endpoints_without_pod(route: Route) -> Iterator[Finding]:
     title="binding and endpoints have the same address family",
     severity=Severity.ERROR,
     message="the binding takes {family} targets, but the endpoints of Service {service} are {found}",
-    reads=(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.TARGET_GROUPS),
+    reads=(
+        *(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES),
+        *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
     explains=("LBD217", "LBD205", "LBD206"),
 )
 def address_family_differs(route: Route) -> Iterator[Finding]:
-    """The TargetGroupBinding's ipAddressType selects EndpointSlices by their address type, and the Service has ready
-    endpoints of the other family only; so nothing is registered.
+    """The target group takes addresses of one family, and the Service has ready endpoints of the other only; so
+    nothing is registered: newer controllers leave such EndpointSlices out, older ones are refused by AWS.
 
     Confirm by hand: `kubectl get targetgroupbinding NAME -o jsonpath='{.spec.ipAddressType}'` against
     `kubectl get endpointslices -l kubernetes.io/service-name=NAME`. Repair: the Service's ipFamilies, the
@@ -689,6 +692,9 @@ def address_family_differs(route: Route) -> Iterator[Finding]:
     families = sorted({e.family for e in route.ready_endpoints() if e.pod})
     if binding is None or not families or family in families:
         return
+    registered = {t.key for t in route.targets() if is_registered(t)}
+    if any(e.key in registered for e in route.ready_endpoints()):
+        return  # AWS took one of them, whatever the binding says.
     yield Finding(
         "LBD213",
         ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name),

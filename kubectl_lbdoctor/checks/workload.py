@@ -312,7 +312,7 @@ def _findings(route: Route, code: str) -> Iterator[Finding]:
                     else ()
                 ),
             ),
-            advice=_ADVICE[code],
+            advice=_ADVICE["LBD405" if "OOMKilled" in params.get("how", "") else code],
             severity=Severity.WARNING if code in _FAILED_START and _has_spares(route, owner) else None,
         )
 

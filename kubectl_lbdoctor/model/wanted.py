@@ -58,7 +58,11 @@ def wanted_endpoints(route: Route) -> WantedEndpoints:
     open_: list[RoutedEndpoint] = []
     tolerated: list[RoutedEndpoint] = []
     for endpoint in route.endpoints():
-        if not endpoint.pod or endpoint.family != family:
+        if not endpoint.pod:
+            continue
+        if endpoint.family != family:
+            # Version 3 of the controller leaves them out, version 2.17 tries to register them.
+            tolerated.append(endpoint)
             continue
         pod = pods.get(endpoint.pod)
         if endpoint.ready:

@@ -24,14 +24,16 @@ MISMATCH, TIMEOUT, REFUSED = "Target.ResponseCodeMismatch", "Target.Timeout", "T
 @dataclass(frozen=True)
 class Scenario:
     """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
-    list as explained. exit: 0 where the cause is a warning only.
+    list as explained. exit: 0 where the cause is a warning only. setup: what belongs to the object beside its
+    manifests. subject: what the doctor is asked about, or how to find that.
     """
 
     name: str
     manifests: Callable[[], Manifests]
     codes: Sequence[str]
     seen: Seen
-    subject: str = "ing/web"
+    subject: str | Callable[[Lab, str], str] = "ing/web"
+    setup: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     fault: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     object: str = ""
     smoke: bool = False

@@ -8,17 +8,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.e2e.scenarios import SCENARIOS, Manifests, Scenario
+from tests.e2e import scenarios, scenarios_controller, scenarios_objects
+from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
 from tests.lab.api import Lab
 
 CASES = Path(__file__).parent.parent / "cases"
+SCENARIOS = [*scenarios.SCENARIOS, *scenarios_objects.SCENARIOS, *scenarios_controller.SCENARIOS]
 
 
 def record(lab: Lab, slug: str, subject: str, namespace: str) -> None:
@@ -82,25 +85,31 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize("scenario", parameters())
 def test_fault(lab: Lab, space: str, scenario: Scenario) -> None:
     lab.apply(scenario.manifests(), space)
-    if scenario.fault is None:
+    with ExitStack() as undo:
+        if scenario.setup is not None:
+            undo.enter_context(scenario.setup(lab, space))
+        if scenario.fault is not None:
+            wait_healthy(lab, space, subject_of(lab, space, scenario))
+            undo.enter_context(scenario.fault(lab, space))
         diagnose(lab, space, scenario)
-        return
-    wait_healthy(lab, space, scenario.subject)
-    with scenario.fault(lab, space):
-        diagnose(lab, space, scenario)
+
+
+def subject_of(lab: Lab, space: str, scenario: Scenario) -> str:
+    return scenario.subject if isinstance(scenario.subject, str) else scenario.subject(lab, space)
 
 
 def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
     """The first diagnosis must be right as soon as the fault is seen; a fault that develops gets some seconds."""
     scenario.seen(lab, space)
+    subject = subject_of(lab, space, scenario)
     end = time.monotonic() + 45
     while True:
-        result = lab.lbdoctor(scenario.subject, "-n", space, "-o", "json")
+        result = lab.lbdoctor(subject, "-n", space, "-o", "json")
         found = [d["code"] for d in result.json["diagnoses"] if d["severity"] != "info"]
         if (found[:1] and found[0] in scenario.codes) or time.monotonic() > end:
             break
         time.sleep(1)
-    shown = str(lab.lbdoctor(scenario.subject, "-n", space))
+    shown = str(lab.lbdoctor(subject, "-n", space))
     assert found[:1] and found[0] in scenario.codes, f"{found} instead of {scenario.codes}\n{shown}"
     assert result.status == scenario.exit, shown
     first = result.json["diagnoses"][0]
@@ -111,7 +120,7 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
     for code in scenario.also:
         assert code in first["explains"], shown
     print(f"\nFAULT {scenario.name}: {_reasons(result.json)} -> {found[0]}")
-    record(lab, f"{found[0]}-{scenario.name}", scenario.subject, space)
+    record(lab, f"{found[0]}-{scenario.name}", subject, space)
 
 
 def _reasons(report: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -361,6 +362,89 @@ def webhook_broken(lab: Lab) -> Iterator[None]:
             lab.patch(kind, _WEBHOOK, None, [{"op": "replace", "path": path, "value": other} for path in paths])
         _wait_webhook(lab, False)
         yield
+
+
+@contextmanager
+def api_unreachable(lab: Lab, service: str = "Elastic Load Balancing v2") -> Iterator[None]:
+    """The controller's calls of one AWS service go where nobody listens, as to a private endpoint that is gone."""
+    flag = next(arg for arg in _container(lab)["args"] if arg.startswith("--aws-api-endpoints="))
+    lost = re.sub(rf"({re.escape(service)}=)[^,]+", rf"\g<1>http://{topology.CONTROL_PLANE_IP}:9", flag)
+    with controller_args(lab, lost):
+        yield
+
+
+@contextmanager
+def webhook_refused(lab: Lab) -> Iterator[None]:
+    """The webhooks' Service leads to a port on which the controller does not listen: connection refused."""
+    with _webhook_service(lab, "/spec/ports/0/targetPort", 9444):
+        yield
+
+
+@contextmanager
+def webhook_without_endpoint(lab: Lab) -> Iterator[None]:
+    """The webhooks' Service selects nobody, as after a chart was installed again under another release name."""
+    with _webhook_service(lab, "/spec/selector/app.kubernetes.io~1instance", "former-release"):
+        yield
+
+
+@contextmanager
+def _webhook_service(lab: Lab, pointer: str, value: object) -> Iterator[None]:
+    hooks = lab.get(_WEBHOOKS[0], _WEBHOOK)["webhooks"]
+    name, namespace = (hooks[0]["clientConfig"]["service"][key] for key in ("name", "namespace"))
+    former: Any = lab.get("service", name, namespace)
+    for part in pointer.strip("/").split("/"):
+        key = part.replace("~1", "/")
+        former = former[int(key) if isinstance(former, list) else key]
+    with ExitStack() as undo:
+        undo.callback(_wait_webhook, lab, True)
+        undo.callback(lab.patch, "service", name, namespace, [{"op": "replace", "path": pointer, "value": former}])
+        lab.patch("service", name, namespace, [{"op": "replace", "path": pointer, "value": value}])
+        _wait_webhook(lab, False)
+        yield
+
+
+@contextmanager
+def second_controller(lab: Lab) -> Iterator[str]:
+    """Another installation of the controller with the same class and cluster, whose lease is its own: both work."""
+    name = f"{controller.NAME}-second"
+    deployment = lab.get("deployment", controller.NAME, controller.NAMESPACE)
+    labels = {"app.kubernetes.io/name": controller.NAME, "app.kubernetes.io/instance": name}
+    spec = deployment["spec"]
+    spec["selector"] = {"matchLabels": labels}
+    spec["template"]["metadata"]["labels"] = labels
+    spec["template"]["spec"]["containers"][0]["args"].append(f"--leader-election-id={name}")
+    metadata = {"name": name, "namespace": controller.NAMESPACE, "labels": labels}
+    lab.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}, controller.NAMESPACE)
+    try:
+        lab.kubectl("rollout", "status", f"deployment/{name}", "-n", controller.NAMESPACE, "--timeout=60s")
+        yield name
+    finally:
+        lab.kubectl("delete", "deployment", name, "-n", controller.NAMESPACE, "--ignore-not-found")
+        lab.kubectl("delete", "lease", name, "-n", controller.NAMESPACE, "--ignore-not-found")
+
+
+@contextmanager
+def admission_ignored(lab: Lab) -> Iterator[None]:
+    """The controller is down and its webhooks let everything pass: what it would have refused can be made."""
+    with ExitStack() as undo:
+        for kind in _WEBHOOKS:
+            hooks = lab.get(kind, _WEBHOOK)["webhooks"]
+            for policy in ("former", "Ignore"):
+                patch = [
+                    {
+                        "op": "replace",
+                        "path": f"/webhooks/{number}/failurePolicy",
+                        "value": hook["failurePolicy"] if policy == "former" else policy,
+                    }
+                    for number, hook in enumerate(hooks)
+                ]
+                if policy == "former":
+                    undo.callback(lab.patch, kind, _WEBHOOK, None, patch)
+                else:
+                    lab.patch(kind, _WEBHOOK, None, patch)
+        with controller_scaled_to_zero(lab):
+            time.sleep(2)  # The API server follows a changed configuration a moment later.
+            yield
 
 
 def _wait_webhook(lab: Lab, answering: bool) -> None:

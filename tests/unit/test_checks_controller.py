@@ -9,6 +9,7 @@ import pytest
 
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import (
     CONTROLLER_POD,
@@ -245,6 +246,8 @@ def test_class_of_another_controller() -> None:
 def test_backend_without_binding() -> None:
     none = {"bindings": Fact.known(reads.BINDINGS, ())}
     assert World(facts=none).codes() == ["LBD109"]
+    restart = "kubectl rollout restart deployment/aws-load-balancer-controller -n kube-system"
+    assert restart in World(facts=none).report().diagnoses[0].finding.by_hand
     young = replace(World().ingress, meta=meta("web", created=JUST_NOW))
     assert World(facts=none, ingress=young).codes() == []
 
@@ -261,6 +264,18 @@ def test_two_bindings_on_one_target_group_unless_multi_cluster() -> None:
     assert World(facts=pair).codes() == ["LBD114"]
     multi = tuple(replace(b, multi_cluster=True) for b in (own, second))
     assert World(facts={"bindings": Fact.known(reads.BINDINGS, multi)}).codes() == []
+
+
+@pytest.mark.parametrize("broken", [{"service": "wep"}, {"port": "8080"}])
+def test_binding_to_what_is_not_there(broken: dict[str, str]) -> None:
+    """An error once the targets are gone; while they still serve it is a warning."""
+    own = replace(World().made_binding(), **broken)
+    subject = ObjectRef("TargetGroupBinding", NS, own.meta.name)
+    for health, severity in (((), Severity.ERROR), (World().health, Severity.WARNING)):
+        first = World(binding=own, subject=subject, health=health).report().diagnoses[0]
+        assert (first.finding.code, first.severity) == ("LBD115", severity)
+    sound = World(binding=World().made_binding(), subject=subject)
+    assert "LBD115" not in sound.codes()
 
 
 def test_object_that_waits_for_its_finalizer() -> None:

@@ -197,7 +197,9 @@ def test_crash_loop_wins_over_memory() -> None:
         last_exit_code=137, last_finished=JUST_NOW,
     )  # fmt: skip
     broken = pod(1, statuses=(status,), conditions=(k8s.Condition("Ready", "False"),))
-    assert World(pods=(broken, pod(2)), health=(target(2),)).codes() == ["LBD403"]
+    world = World(pods=(broken, pod(2)), health=(target(2),))
+    assert world.codes() == ["LBD403"]
+    assert "memory limit" in world.report().diagnoses[0].finding.advice
 
 
 def test_two_pods_with_the_same_kill_are_one_cause() -> None:

@@ -167,6 +167,7 @@ HEALTHY = {
     "draining target of a pod that is gone": World(
         health=(target(1), target(2), replace(STALE, state="draining", reason="Target.DeregistrationInProgress"))
     ),
+    "targets of another family than the binding's that AWS has taken": World(slices=sixes(World())),
     "binding that was made a moment ago": World(
         binding=replace(
             World().made_binding(), meta=meta("b", created=JUST_NOW, labels=World().made_binding().meta.labels)
