@@ -378,6 +378,8 @@ def nodes_left_out(route: Route) -> Iterator[Finding]:
             ),
             confirm=(kubectl("describe", "node", names[0]),),
             advice=_node_advice(why),
+            # Without any node the group stays empty: nothing is served, now.
+            severity=None if taken or route.target_health.peek() else Severity.ERROR,
         )
 
 

@@ -255,6 +255,7 @@ def test_cluster_without_any_possible_node_says_so() -> None:
     world = replace(INSTANCE, nodes=(FARGATE,), pods=(pod(3),), health=())
     finding = first(world).finding
     assert finding.code == "LBD207" and "stays empty" in finding.params["effect"]
+    assert first(world).severity is Severity.ERROR and world.report().status is Status.UNHEALTHY
     assert finding.params["why"] == "Fargate node"
 
 
