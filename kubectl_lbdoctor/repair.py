@@ -266,7 +266,7 @@ class _Run:
             return refused
         if not plan.steps:
             return self._nothing(FixPlan(), report)
-        partly = ExitStatus.FINDINGS if any(r.choices or r.by_hand for r in plan.refusals) else ExitStatus.HEALTHY
+        partly = self._partly
         if self._options.dry_run == "client":
             self._screen.note("dry run: nothing was changed")
             return partly
@@ -287,6 +287,12 @@ class _Run:
         watched = self._watched()
         refused = self._apply(plan.steps)
         return refused if refused is not None else self._follow(watched)
+
+    @property
+    def _partly(self) -> ExitStatus:
+        """What a run that went well ends with: a fix that waits for a choice is not made."""
+        waiting = any(refusal.choices or refusal.by_hand for refusal in self._outcome.plan.refusals)
+        return ExitStatus.FINDINGS if waiting else ExitStatus.HEALTHY
 
     def _nothing(self, plan: FixPlan, report: Report) -> ExitStatus:
         for refusal in plan.refusals:
@@ -522,7 +528,7 @@ class _Run:
             outcome.status = "healthy"
             self._screen.line("verified", words)
             self._mention_others(report)
-            return ExitStatus.HEALTHY
+            return self._partly
         if not left and not failing and self._is_good(report):
             outcome.status = "unknown"
             self._screen.line("unknown", f"{words}; not known: {_unread(report)}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -15,7 +18,7 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.fix.planner import fix_names
 from tests.e2e.scenarios import SCENARIOS, Scenario, unhealthy
 from tests.e2e.test_lab import wait_healthy
-from tests.lab import examples
+from tests.lab import build, examples
 from tests.lab.api import Lab, Result
 
 ALB = examples.ALB
@@ -35,11 +38,13 @@ REDIRECTED = Scenario(
 FIXES: list[tuple[str, Scenario, str]] = [
     ("targetport", BY_NAME["wrong-target-port"], "LBD307"),
     ("targetport", BY_NAME["wrong-target-port-instance"], "LBD307"),
+    ("targetport", BY_NAME["wrong-target-port-nlb"], "LBD307"),
     ("targetport", BY_NAME["named-port-missing"], "LBD203"),
     ("selector", BY_NAME["selector-mismatch"], "LBD201"),
     ("backend-port", BY_NAME["missing-port"], "LBD107"),
     ("target-type", BY_NAME["instance-targets-without-node-port"], "LBD204"),
     ("healthcheck-path", BY_NAME["path-404"], "LBD301"),
+    ("healthcheck-path", BY_NAME["path-auth"], "LBD304"),
     ("healthcheck-port", BY_NAME["health-check-port-wrong"], "LBD313"),
     ("healthcheck-protocol", BY_NAME["tls-port-checked-by-http"], "LBD305"),
     ("healthcheck-timeout", BY_NAME["application-slower-than-timeout"], "LBD309"),
@@ -86,9 +91,10 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize(("broken", "fix", "code"), parameters(), indirect=["broken"])
 def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_path: Path) -> None:
     until_found(lab, space, broken, code)
+    before, rules = settings(lab, space), filters(lab)
     undo = tmp_path / "undo.json"
     done = lab.lbdoctor(
-        "--fix", fix, broken.subject, "-n", space, "--yes", "--undo-file", str(undo), cwd=tmp_path, timeout=500
+        "--fix", fix, broken.subject, "-n", space, "--yes", "-v", "--undo-file", str(undo), cwd=tmp_path, timeout=500
     )
     print(f"\n{done}")
     assert done.status == 0, str(done)
@@ -97,8 +103,31 @@ def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_pa
 
     back = lab.lbdoctor("undo", str(undo), "--yes", timeout=120)
     assert back.status == 0, str(back)
-    if fix not in IRREVERSIBLE:
-        until_found(lab, space, broken, code)
+    if fix in IRREVERSIBLE:
+        assert "cannot be taken back" in back.stderr, str(back)
+        return
+    assert settings(lab, space) == before, str(back)
+    if fix in ("security-group", "node-security-group", "lb-egress", "network-acl"):
+        assert filters(lab) == rules, str(back)
+    until_found(lab, space, broken, code)
+
+
+def settings(lab: Lab, space: str) -> dict[str, Any]:
+    """What people write in Ingresses and Services, without the marks of writes and reconciliations."""
+    return {
+        f"{kind}/{item['metadata']['name']}": (item["metadata"].get("annotations"), item["spec"])
+        for kind in ("ingress", "service")
+        for item in lab.objects(kind, space)
+    }
+
+
+def filters(lab: Lab) -> dict[str, list[str]]:
+    """The rules of all security groups and the entries of all network ACLs."""
+    ec2 = lab.aws("ec2")
+    groups, acls = ec2.describe_security_groups()["SecurityGroups"], ec2.describe_network_acls()["NetworkAcls"]
+    found = {g["GroupId"]: [*g["IpPermissions"], *g["IpPermissionsEgress"]] for g in groups}
+    found |= {a["NetworkAclId"]: a["Entries"] for a in acls}
+    return {name: sorted(json.dumps(rule, sort_keys=True) for rule in rules) for name, rules in found.items()}
 
 
 def until_found(lab: Lab, space: str, scenario: Scenario, code: str, timeout: float = 90) -> None:
@@ -162,5 +191,65 @@ def test_undo_refuses_what_has_moved_on(lab: Lab, space: str, broken: Scenario, 
     assert done.status == 0 and done.json["status"] == "healthy", str(done)
     lab.patch("service", "web", space, [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 8081}])
     refused = lab.lbdoctor("undo", str(undo), "--yes")
-    assert refused.status == 4 and "8081" in refused.stderr, str(refused)
+    assert refused.status == 1 and "8081" in refused.stderr, str(refused)
     assert lab.get("service", "web", space)["spec"]["ports"][0]["targetPort"] == 8081
+
+
+@pytest.mark.parametrize("broken", [BY_NAME["wrong-target-port"]], indirect=True)
+def test_owned_by_git(lab: Lab, space: str, broken: Scenario, tmp_path: Path) -> None:
+    """Argo CD's annotation: pointed out, and done all the same with --yes."""
+    until_found(lab, space, broken, "LBD307")
+    tracking = f"argocd.argoproj.io/tracking-id=shop:/Service:{space}/web"
+    lab.kubectl("annotate", "service/web", "-n", space, tracking)
+    result = lab.lbdoctor("--fix", "targetport", "-n", space, "--yes", cwd=tmp_path, timeout=200)
+    assert result.status == 0, str(result)
+    assert "Argo CD" in result.stdout and "Application shop" in result.stderr, str(result)
+
+
+@pytest.mark.parametrize("broken", [BY_NAME["wrong-target-port"]], indirect=True)
+def test_question_on_a_terminal(lab: Lab, space: str, broken: Scenario, tmp_path: Path) -> None:
+    until_found(lab, space, broken, "LBD307")
+    before = objects(lab, space)
+    status, said = typed(lab, tmp_path, "n\n", "--fix", "targetport", "ing/web", "-n", space)
+    assert status == 1 and "Apply 1 change in context lbdlab?" in said, said
+    assert objects(lab, space) == before and not list(tmp_path.iterdir())
+    status, said = typed(lab, tmp_path, "y\n", "--fix", "targetport", "ing/web", "-n", space)
+    assert status == 0 and "verified" in said, said
+
+
+def typed(lab: Lab, cwd: Path, text: str, *args: str) -> tuple[int, str]:
+    """Run the plugin on a terminal of its own and type."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [build.kubernetes("kubectl"), "lbdoctor", *args],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=cwd,
+        env=lab.environment(),
+    )
+    os.close(theirs)
+    os.write(ours, text.encode())
+    said = b""
+    while True:
+        try:
+            data = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        said += data
+    os.close(ours)
+    return process.wait(timeout=200), said.decode("utf-8", "replace")
+
+
+def test_a_choice_is_asked_for(lab: Lab, space: str, tmp_path: Path) -> None:
+    ports = [{"name": "a", "containerPort": 8080}, {"name": "b", "containerPort": 8443}]
+    lab.apply(examples.alb_ip(app={"ports": ports, "readiness": None}, service={"target_port": 9090}), space)
+    unhealthy("Target.FailedHealthChecks")(lab, space)
+    before = objects(lab, space)
+    asked = ("ing/web", "-n", space, "--yes", "--probe", "off")
+    result = lab.lbdoctor("--fix", "targetport", *asked, cwd=tmp_path)
+    assert result.status == 1, str(result)
+    assert "targetport=8080" in result.stdout and "targetport=8443" in result.stdout, str(result)
+    assert objects(lab, space) == before and not list(tmp_path.iterdir())
+    chosen = lab.lbdoctor("--fix", "targetport=8080", *asked, cwd=tmp_path, timeout=200)
+    assert chosen.status == 0 and "verified" in chosen.stdout, str(chosen)

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -403,6 +403,11 @@ class FakeKube:
         self.asked: list[Asked] = []
         self.headers: list[Any] = []
         self.hit: Counter[str] = Counter()
+        # What an admission webhook says against the object that a write would make ("" for nothing).
+        self.webhook: Callable[[Raw], str] = lambda raw: ""
+        # Called after a write was made, and just before one is looked at: controllers and other people.
+        self.written: Callable[[Asked, Raw], None] = lambda asked, raw: None
+        self.before_write: Callable[[Asked], None] = lambda asked: None
         self._recover = threading.Event()
         fake = self
 
@@ -415,11 +420,19 @@ class FakeKube:
                 pass
 
             def do_GET(self) -> None:
+                self._answer(lambda asked: fake.answer(asked))
+
+            def do_PATCH(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                kind = self.headers["Content-Type"]
+                self._answer(lambda asked: fake.patch(replace(asked, verb="patch"), body, kind))
+
+            def _answer(self, respond: Callable[[Asked], Any]) -> None:
                 parts = urlsplit(self.path)
                 query = {k: v[0] for k, v in parse_qs(parts.query).items()}
                 fake.headers.append(self.headers)
                 try:
-                    answer = Answer(200, fake.answer(_ask(parts.path, query)))
+                    answer = Answer(200, respond(_ask(parts.path, query)))
                 except Answer as other:
                     answer = other
                 as_text = isinstance(answer.body, str)
@@ -455,6 +468,10 @@ class FakeKube:
         self.served = {"/healthz": 200}
         self.logs = {f"kube-system/{p['metadata']['name']}": CONTROLLER_LOG for p in self.named("pods", "kube-system")}
         self.asked, self.headers, self.hit = [], [], Counter()
+        self.webhook, self.written, self.before_write = lambda raw: "", lambda asked, raw: None, lambda asked: None
+        for items in self.objects.values():
+            for raw in items:
+                raw["metadata"].setdefault("resourceVersion", "1")
 
     def close(self) -> None:
         self._recover.set()
@@ -503,6 +520,37 @@ class FakeKube:
         code = self.served.get(path or "/", 404)
         raise Answer(code, f"{code} from the application\n")
 
+    def patch(self, asked: Asked, operations: list[Raw], kind: str) -> Any:
+        """A JSON patch as the API server makes it: all of it or nothing, 422 for a `test` that does not hold."""
+        assert kind == "application/json-patch+json", kind
+        if "dryRun" not in asked.query:
+            self.before_write(asked)
+        self.asked.append(asked)
+        for fault in self.faults:
+            if fault.hits(asked):
+                self.hit[fault.kind] += 1
+                self._fail(fault, asked)
+        stored = self.objects[(asked.group, asked.resource)]
+        found = [
+            o
+            for o in stored
+            if (o["metadata"].get("namespace", ""), o["metadata"]["name"]) == (asked.namespace, asked.name)
+        ]
+        if not found:
+            raise _status(404, "NotFound", f'{asked.resource} "{asked.name}" not found')
+        changed = deepcopy(found[0])
+        for operation in operations:
+            _operate(changed, operation)
+        said = self.webhook(changed)
+        if said:
+            raise _status(403, "Forbidden", f'admission webhook "v.example" denied the request: {said}')
+        if "dryRun" not in asked.query and changed != found[0]:
+            changed["metadata"]["resourceVersion"] = str(int(changed["metadata"]["resourceVersion"]) + 1)
+            found[0].clear()
+            found[0].update(changed)
+            self.written(asked, found[0])
+        return changed
+
     def _fail(self, fault: KubeFault, asked: Asked) -> None:
         if fault.kind == "unauthorized":
             raise _status(401, "Unauthorized", "Unauthorized")
@@ -519,6 +567,29 @@ class FakeKube:
         self._recover.wait(SLOW)
 
 
+def _operate(document: Raw, operation: Raw) -> None:
+    """One operation of a JSON patch (RFC 6902), of those that are sent."""
+    *parents, last = [s.replace("~1", "/").replace("~0", "~") for s in operation["path"].split("/")[1:]]
+    place: Any = document
+    try:
+        for segment in parents:
+            place = place[int(segment)] if isinstance(place, list) else place[segment]
+        key: Any = int(last) if isinstance(place, list) else last
+        if operation["op"] == "test":
+            if place[key] != operation["value"] or type(place[key]) is not type(operation["value"]):
+                raise KeyError(last)
+        elif operation["op"] == "remove":
+            del place[key]
+        elif operation["op"] == "replace":
+            place[key]  # it has to be there
+            place[key] = operation["value"]
+        else:
+            place[key] = operation["value"]
+    except (KeyError, IndexError, TypeError) as error:
+        message = f"the server rejected our request due to an error in our request ({operation['op']} {error})"
+        raise _status(422, "Invalid", message) from error
+
+
 def _selected(entry: Raw, selector: str) -> bool:
     labels = entry["metadata"].get("labels", {})
     wanted = [term.split("=", 1) for term in selector.split(",") if term]
@@ -532,6 +603,7 @@ _ERRORS = {
     "throttled": (400, "Throttling"),
     "error": (500, "InternalFailure"),
     "expired": (403, "ExpiredToken"),
+    "dry-run": (412, "DryRunOperation"),
 }
 
 
@@ -566,6 +638,8 @@ class FakeAws:
         self.asked: list[str] = []
         self.regions: set[str] = set()
         self.health: list[Health] = []
+        # Called at each request that is answered.
+        self.acted: Callable[[str], None] = lambda action: None
         self._recover = threading.Event()
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
@@ -581,7 +655,8 @@ class FakeAws:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self._seed()
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
+        """As administrator, to look and to bend."""
         return boto3.client(
             service,
             region_name=REGION,
@@ -591,7 +666,7 @@ class FakeAws:
         )
 
     def _seed(self) -> None:
-        ec2, self._elb = self._client("ec2"), self._client("elbv2")
+        ec2, self._elb = self.client("ec2"), self.client("elbv2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [
             ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"][
@@ -679,7 +754,7 @@ class FakeAws:
     def reset(self) -> None:
         self._recover.set()
         self._recover = threading.Event()
-        self.faults = {}
+        self.faults, self.acted = {}, lambda action: None
         self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
         self.check_path("/healthz")
         self.asked, self.regions = [], set()
@@ -707,6 +782,9 @@ class FakeAws:
             self._recover.wait(SLOW)
         elif fault is not None:
             return self._refuse(action, fault, service == "ec2", start_response)
+        self.acted(action)
+        if "DryRun=true" in body.decode() and action.endswith("NetworkAclEntry"):
+            return self._refuse(action, "dry-run", True, start_response)  # moto makes the entry all the same
         if action == "DescribeTargetHealth":
             members = "".join(target.xml() for target in self.health)
             return _xml(
@@ -729,6 +807,8 @@ class FakeAws:
         answer = (answered[0], answered[1], data)
         if action.startswith(("Describe", "Get")):
             self._answers[key] = answer
+        else:
+            self._answers.clear()
         return answer
 
     def _refuse(self, action: str, fault: str, ec2: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -826,6 +906,27 @@ class Cloud:
         for target in self.aws.health:
             target.state, target.reason = "unhealthy", "Target.ResponseCodeMismatch"
             target.description = "Health checks failed with these codes: [404]"
+
+    def wrong_port(self) -> None:
+        """The Service sends to 9090, where no pod listens; the controller follows what is patched."""
+        self.kube.named("services")[0]["spec"]["ports"][0]["targetPort"] = 9090
+        self._serve(9090)
+
+        def follow(asked: Asked, raw: Raw) -> None:
+            if asked.resource == "services":
+                self._serve(raw["spec"]["ports"][0]["targetPort"])
+
+        self.kube.written = follow
+
+    def _serve(self, port: int) -> None:
+        """What endpoints and target group make of a targetPort: healthy on 8080 alone."""
+        self.kube.named("endpointslices", group="discovery.k8s.io")[0]["ports"][0]["port"] = port
+        good = port == 8080
+        for target in self.aws.health:
+            target.port = port
+            target.state = "healthy" if good else "unhealthy"
+            target.reason = "" if good else "Target.FailedHealthChecks"
+            target.description = "" if good else "Health checks failed"
 
     def crash_loop(self) -> None:
         """Both pods crash: no endpoint is ready and no target is left."""

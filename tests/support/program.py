@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
@@ -57,16 +57,38 @@ class Terminal(io.StringIO):
         return True
 
 
+@dataclass
+class Clock:
+    """Time that passes only by waiting; `ticks` is called at each wait with the seconds that have passed, so that a
+    test can let its world change meanwhile."""
+
+    ticks: Callable[[float], None] = lambda now: None
+    now: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.waits.append(seconds)
+        self.ticks(self.now)
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def run(
     *args: str,
     env: Mapping[str, str] | None = None,
     width: int = 0,
     now: str = NOW,
     stdout: io.StringIO | None = None,
+    stdin: io.StringIO | None = None,
+    clock: Clock | None = None,
 ) -> Result:
     """Run `kubectl lbdoctor ARGS` with only the given variables set (boto3 reads the real environment, so both are)."""
     variables = {**_BARE, **(env or {})}
-    out, err = stdout or io.StringIO(), io.StringIO()
+    out, err, clock = stdout or io.StringIO(), io.StringIO(), clock or Clock()
+    stdin = stdin or io.StringIO()
     with mock.patch.dict(os.environ, variables, clear=True), redirect_stdout(out):  # click prints --help itself
-        status = main(list(args), Environment(io.StringIO(), out, err, variables, width, now))
+        surroundings = Environment(stdin, out, err, variables, width, now, clock.sleep, clock)
+        status = main(list(args), surroundings)
     return Result(int(status), out.getvalue(), err.getvalue())

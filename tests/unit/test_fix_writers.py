@@ -1,0 +1,484 @@
+"""What is written, and when it is not: comparisons, JSON patches, owners and undo files."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import suppress
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubectl_lbdoctor.checks.aws_changes import change_of
+from kubectl_lbdoctor.checks.commands import annotate, edit, patch, restart
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, ReadFailed, WriteRefused
+from kubectl_lbdoctor.fix import undo_file
+from kubectl_lbdoctor.fix.follow import Follower, Health, Reconciliations
+from kubectl_lbdoctor.fix.owners import owns, source_owner
+from kubectl_lbdoctor.fix.undo_file import DoneStep, State, UndoFile
+from kubectl_lbdoctor.fix.writers import AlreadyThere, MovedOn, Writer, inverse, value_at
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Change, Step, escape
+from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.network.acls import AclRemedy
+from kubectl_lbdoctor.network.matching import PortRange
+from tests.support.fake_cluster import Answer, _operate
+
+SERVICE = ObjectRef("Service", "shop", "web")
+INGRESS = ObjectRef("Ingress", "shop", "web")
+Raw = dict[str, Any]
+
+
+class Kube:
+    """One object and the JSON patches that are sent for it."""
+
+    def __init__(self, raw: Raw | None) -> None:
+        self.raw = raw
+        self.sent: list[tuple[Any, list[Raw]]] = []
+        self.failures: list[Exception] = []
+        self.meanwhile: list[Raw] = []
+
+    def get(self, path: str, params: Any = None) -> Raw | None:
+        return deepcopy(self.raw)
+
+    def send(self, method: str, path: str, params: Any = None, body: Any = None, content_type: str = "") -> Raw:
+        self.sent.append((dict(params), body))
+        if self.meanwhile:
+            self.raw = self.meanwhile.pop(0)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and not isinstance(failure, ReadFailed):
+            raise failure
+        changed = deepcopy(self.raw)
+        assert changed is not None
+        try:
+            for operation in body:
+                _operate(changed, operation)
+        except Answer as answer:
+            raise WriteRefused(answer.body["message"], answer.status) from answer
+        if "dryRun" not in params:
+            self.raw = changed
+        if failure is not None:
+            raise failure
+        return changed
+
+
+def raw(**spec: Any) -> Raw:
+    return {"metadata": {"name": "web", "uid": "u1", "resourceVersion": "5"}, "spec": spec}
+
+
+def to_port(now: object, then: object) -> Change:
+    return patch(SERVICE, "targetPort", edit("/spec/ports/0/targetPort", now, then))
+
+
+def writer(kube: Kube, aws: Any = None) -> Writer:
+    return Writer(kube, aws, "2026-11-24T20:00:00Z")
+
+
+# --- Kubernetes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [(9090, None), (8080, AlreadyThere), (8081, MovedOn), ("9090", MovedOn), (None, MovedOn), (True, MovedOn)],
+)
+def test_check(found: object, outcome: type[Exception] | None) -> None:
+    kube = Kube(raw(ports=[{"port": 80, **({"targetPort": found} if found is not None else {})}]))
+    if outcome is None:
+        writer(kube).check(to_port(9090, 8080))
+    else:
+        with pytest.raises(outcome):
+            writer(kube).check(to_port(9090, 8080))
+
+
+def test_true_is_not_one() -> None:
+    change = patch(SERVICE, "x", edit("/spec/x", True, False))
+    with pytest.raises(MovedOn):
+        writer(Kube(raw(x=1))).check(change)
+
+
+def test_an_object_that_is_gone_or_going() -> None:
+    with pytest.raises(MovedOn, match="does not exist"):
+        writer(Kube(None)).check(to_port(1, 2))
+    going = raw(ports=[{"targetPort": 1}])
+    going["metadata"]["deletionTimestamp"] = "2026-11-24T20:00:00Z"
+    with pytest.raises(MovedOn, match="being deleted"):
+        writer(Kube(going)).check(to_port(1, 2))
+
+
+def test_half_of_it_already_there_is_no_reason_to_leave_the_rest() -> None:
+    """The new key is there with the right value, the old one too: that is neither planned nor done."""
+    change = annotate(INGRESS, {"old": "v"}, {"new": "v", "old": None})
+    kube = Kube({**raw(), "metadata": {"annotations": {"old": "v", "new": "v"}}})
+    with pytest.raises(MovedOn):
+        writer(kube).check(change)
+
+
+def test_maps_that_are_missing_are_made() -> None:
+    key = "alb.ingress.kubernetes.io/healthcheck-path"
+    kube = Kube(raw())
+    writer(kube).apply(annotate(INGRESS, {}, {key: "/x", "b": "y"}))
+    assert kube.raw is not None and kube.raw["metadata"]["annotations"] == {key: "/x", "b": "y"}
+    (sent,) = kube.sent
+    assert [o["path"] for o in sent[1]] == [
+        "/metadata/uid",
+        "/metadata/resourceVersion",
+        "/metadata/annotations",
+        f"/metadata/annotations/{escape(key)}",
+        "/metadata/annotations/b",
+    ]
+
+
+def test_a_rehearsal_changes_nothing() -> None:
+    kube = Kube(raw(ports=[{"targetPort": 1}]))
+    writer(kube).rehearse(to_port(1, 2))
+    assert kube.sent[0][0]["dryRun"] == "All" and value_at(kube.raw, "/spec/ports/0/targetPort") == 1
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_only_a_version_that_moved_is_tried_again(status: int) -> None:
+    kube = Kube(raw(ports=[{"targetPort": 1}]))
+    newer = deepcopy(kube.raw)
+    assert newer is not None
+    newer["metadata"]["resourceVersion"] = "6"
+    kube.meanwhile, kube.failures = [newer], [WriteRefused("conflict", status)]
+    writer(kube).apply(to_port(1, 2))
+    assert len(kube.sent) == 2 and value_at(kube.raw, "/spec/ports/0/targetPort") == 2
+
+
+def test_a_rule_of_the_api_is_not_tried_again() -> None:
+    kube = Kube(raw(ports=[{"targetPort": 1}]))
+    kube.failures = [WriteRefused("must be between 1 and 65535", 422)] * 2
+    with pytest.raises(WriteRefused):
+        writer(kube).apply(to_port(1, 70000))
+    assert len(kube.sent) == 2, "once more for the version that was read again, which is the same"
+
+
+def test_an_object_that_never_rests() -> None:
+    kube = Kube(raw(ports=[{"targetPort": 1}]))
+    kube.failures = [WriteRefused("conflict", 409)] * 20
+    for version in range(6, 26):
+        newer = deepcopy(kube.raw)
+        assert newer is not None
+        newer["metadata"]["resourceVersion"] = str(version)
+        kube.meanwhile.append(newer)
+    with pytest.raises(WriteRefused):
+        writer(kube).apply(to_port(1, 2))
+    assert len(kube.sent) < 10
+
+
+def test_an_answer_that_is_lost() -> None:
+    kube = Kube(raw(ports=[{"targetPort": 1}]))
+    kube.failures = [ReadFailed("the connection broke")]
+    writer(kube).apply(to_port(1, 2))
+    assert value_at(kube.raw, "/spec/ports/0/targetPort") == 2
+
+
+def test_restart_as_kubectl_does_it() -> None:
+    ref = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
+    kube = Kube(raw(template={"metadata": {}}))
+    writer(kube).apply(restart(ref).changes[0])
+    at = value_at(kube.raw, "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt")
+    assert at == "2026-11-24T20:00:00Z"
+    with pytest.raises(MovedOn, match="paused"):
+        writer(Kube(raw(paused=True, template={}))).check(restart(ref).changes[0])
+
+
+json_values = st.one_of(st.booleans(), st.integers(-3, 3), st.text(max_size=3), st.just({}), st.just([1]))
+documents = st.dictionaries(st.sampled_from(["a", "b/c", "d~e", "f"]), json_values, max_size=4)
+
+
+@given(documents, documents)
+def test_undo_puts_back_exactly(before: Raw, after: Raw) -> None:
+    """Whatever a change sets, adds or removes under a map, its inverse brings the former object back."""
+    keys = sorted({*before, *after})
+    edits = [edit(f"/spec/{escape(k)}", before.get(k), after.get(k)) for k in keys]
+    if not edits or all(e.is_guard for e in edits):
+        return
+    change = patch(SERVICE, "spec", *edits)
+    kube = Kube(raw(**before))
+    made = writer(kube)
+    try:
+        made.apply(change)
+    except AlreadyThere:
+        return
+    assert kube.raw is not None and kube.raw["spec"] == after
+    made.check_undo(change, "u1")
+    made.undo(change)
+    assert kube.raw["spec"] == before
+    with pytest.raises(MovedOn):
+        made.check_undo(change, "u2")
+    assert inverse(inverse(change)).edits == change.edits
+
+
+# --- EC2 --------------------------------------------------------------------------------------------------------------
+
+
+class Ec2:
+    """Entries of one ACL; knows DryRun or not."""
+
+    def __init__(self, dry_run: bool = True) -> None:
+        self.entries: list[Raw] = []
+        self.dry_run = dry_run
+        self.calls: list[str] = []
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        self.calls.append(operation)
+        if operation == "DescribeNetworkAcls":
+            return [{"Entries": self.entries}]
+        if params.pop("DryRun", False) and self.dry_run:
+            raise AwsApiError("it would have", "DryRunOperation")
+        params.pop("NetworkAclId")
+        if operation == "CreateNetworkAclEntry":
+            self.entries.append(params)
+        else:
+            self.entries = [e for e in self.entries if e["RuleNumber"] != params["RuleNumber"]]
+        return {}
+
+
+def entry(number: int = 40) -> Change:
+    remedy = AclRemedy("acl-1", True, number, 50, "tcp", "10.0.1.0/24", PortRange(1024, 65535))
+    found = change_of(remedy, "us-west-2")
+    assert found is not None
+    return found
+
+
+def test_an_entry_there_and_back() -> None:
+    ec2 = Ec2()
+    made = writer(Kube(None), ec2)
+    made.rehearse(entry())
+    assert ec2.entries == []
+    made.apply(entry())
+    assert [e["RuleNumber"] for e in ec2.entries] == [40]
+    with pytest.raises(AlreadyThere):
+        made.check(entry())
+    made.check_undo(entry())
+    made.undo(entry())
+    assert ec2.entries == []
+    with pytest.raises(AlreadyThere):
+        made.check_undo(entry())
+
+
+def test_a_number_that_was_taken_meanwhile() -> None:
+    ec2 = Ec2()
+    ec2.entries = [{"RuleNumber": 40, "Egress": True, "RuleAction": "deny", "Protocol": "6"}]
+    for action in (writer(Kube(None), ec2).check, writer(Kube(None), ec2).apply, writer(Kube(None), ec2).undo):
+        with pytest.raises(MovedOn, match="taken since"):
+            action(entry())
+    assert set(ec2.calls) == {"DescribeNetworkAcls"}
+
+
+def test_an_endpoint_that_knows_no_dry_run() -> None:
+    ec2 = Ec2(dry_run=False)
+    with pytest.raises(CouldNotRun, match="taken back"):
+        writer(Kube(None), ec2).rehearse(entry())
+    assert ec2.entries == []
+
+
+def test_without_aws() -> None:
+    with pytest.raises(CouldNotRun):
+        writer(Kube(None)).check(entry())
+
+
+def test_moved_on_is_a_refusal() -> None:
+    assert MovedOn("x").status is ExitStatus.FINDINGS
+
+
+# --- owners -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "tool", "where"),
+    [
+        ({}, {"argocd.argoproj.io/tracking-id": "shop:/Service:shop/web"}, "Argo CD", "Application shop"),
+        ({"argocd.argoproj.io/instance": "shop"}, {}, "Argo CD", "Application shop"),
+        ({}, {"argocd.argoproj.io/instance": "shop"}, "Argo CD", "Application shop"),
+        (
+            {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"},
+            {},
+            "Flux",
+            "Kustomization flux-system/apps",
+        ),
+        (
+            {
+                "helm.toolkit.fluxcd.io/name": "web",
+                "helm.toolkit.fluxcd.io/namespace": "shop",
+                "app.kubernetes.io/managed-by": "Helm",
+            },
+            {"meta.helm.sh/release-name": "web"},
+            "Flux",
+            "HelmRelease shop/web",
+        ),
+        ({"app.kubernetes.io/managed-by": "Helm"}, {"meta.helm.sh/release-name": "web"}, "Helm", "release web"),
+    ],
+)
+def test_owner_by_metadata(labels: Raw, annotations: Raw, tool: str, where: str) -> None:
+    owner = source_owner({"metadata": {"labels": labels, "annotations": annotations}}, to_port(1, 2))
+    assert owner is not None and (owner.tool, owner.where) == (tool, where)
+
+
+def test_nobody_owns_what_people_applied() -> None:
+    assert source_owner({"metadata": {"labels": {"app.kubernetes.io/instance": "web"}}}, to_port(1, 2)) is None
+
+
+FIELDS = {
+    "f:metadata": {"f:annotations": {".": {}, "f:a/b": {}}},
+    "f:spec": {
+        "f:selector": {},
+        "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:targetPort": {}}},
+    },
+}
+OBJECT = raw(selector={"app": "web"}, ports=[{"port": 443, "protocol": "TCP"}, {"port": 80, "protocol": "TCP"}])
+
+
+@pytest.mark.parametrize(
+    ("pointer", "held"),
+    [
+        ("/spec/ports/1/targetPort", True),
+        ("/spec/ports/0/targetPort", False),
+        ("/spec/ports/1/nodePort", False),
+        ("/spec/ports/7/targetPort", False),
+        ("/spec/selector", True),
+        ("/spec/selector/app", True),
+        ("/spec/type", False),
+        ("/metadata/annotations/a~1b", True),
+        ("/metadata/annotations/other", False),
+    ],
+)
+def test_fields_of_a_manager(pointer: str, held: bool) -> None:
+    assert owns(FIELDS, OBJECT, pointer) is held
+
+
+def test_owner_by_the_very_field() -> None:
+    entries = [{"manager": "Terraform", "operation": "Apply", "fieldsV1": FIELDS}]
+    meant = {**OBJECT, "metadata": {"managedFields": entries}}
+    mine = patch(SERVICE, "targetPort", edit("/spec/ports/1/targetPort", 1, 2))
+    other = patch(SERVICE, "type", edit("/spec/type", "ClusterIP", "NodePort"))
+    owner = source_owner(meant, mine)
+    assert owner is not None and owner.tool == "Terraform" and source_owner(meant, other) is None
+
+
+# --- undo files -------------------------------------------------------------------------------------------------------
+
+
+def written(*changes: Change) -> UndoFile:
+    steps = tuple(DoneStep(Step("targetport", "LBD307", change, (INGRESS,)), State.APPLIED, "u1") for change in changes)
+    return UndoFile("2026-11-24T20:00:00Z", Context(server="https://x"), (INGRESS,), steps)
+
+
+def test_undo_file_round_trip(tmp_path: Path) -> None:
+    ref = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
+    content = written(to_port(9090, "http"), annotate(INGRESS, {}, {"a": "b"}), entry(), restart(ref).changes[0])
+    undo_file.save(content, tmp_path / "undo.json")
+    assert undo_file.load(tmp_path / "undo.json") == content
+
+
+@given(st.integers(0, 400), st.binary(max_size=3))
+def test_a_damaged_undo_file_is_refused_or_means_the_same(cut: int, junk: bytes) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "undo.json"
+        content = written(to_port(9090, 8080))
+        undo_file.save(content, path)
+        data = path.read_bytes()
+        path.write_bytes(data[:cut] + junk + data[cut + len(junk) :])
+        with suppress(CouldNotRun):
+            undo_file.load(path)
+
+
+def test_undo_files_do_not_replace_each_other(tmp_path: Path) -> None:
+    now = "2026-11-24T20:00:00Z"
+    first = undo_file.place(str(tmp_path), now)
+    assert first.name == "lbdoctor-undo-20261124T200000Z.json"
+    first.write_text("")
+    assert undo_file.place(str(tmp_path), now).name == "lbdoctor-undo-20261124T200000Z-2.json"
+    with pytest.raises(CouldNotRun):
+        undo_file.place(str(first), now)
+
+
+# --- following --------------------------------------------------------------------------------------------------------
+
+
+class Elb:
+    def __init__(self, states: dict[str, list[str]]) -> None:
+        self.states = states
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        if params["TargetGroupArn"] not in self.states:
+            raise AwsApiError("none", "TargetGroupNotFound")
+        return [
+            {"Target": {"Id": f"10.0.0.{n}", "Port": 80}, "TargetHealth": {"State": state}}
+            for n, state in enumerate(self.states[params["TargetGroupArn"]])
+        ]
+
+
+class Bindings:
+    def __init__(self, *arns: str) -> None:
+        self.arns = arns
+        self.asked = 0
+        self.version = "1"
+
+    def list(self, path: str, params: Any = None) -> Any:
+        self.asked += 1
+        if "events" in path:
+            return [{"metadata": {"name": "web.1", "resourceVersion": self.version}}]
+        return [{"metadata": {}, "spec": {"targetGroupARN": a, "serviceRef": {"name": "web"}}} for a in self.arns]
+
+
+def arn(name: str) -> str:
+    return f"arn:aws:elasticloadbalancing:r:1:targetgroup/{name}/1"
+
+
+def test_a_target_group_that_is_replaced_is_followed() -> None:
+    """The old group's healthy targets are not what is waited for."""
+    kube, elb = Bindings(arn("old")), Elb({arn("old"): ["healthy", "healthy"]})
+    follower = Follower(kube, elb, frozenset({("shop", "web")}), frozenset({arn("old")}))
+    assert follower.look().all_healthy()
+    kube.arns = (arn("new"),)
+    elb.states = {arn("new"): ["initial", "initial"]}
+    states = [follower.look() for _ in range(4)]
+    assert not states[0].all_healthy() and states[-1].lines() == ["new  0/2 healthy (2 initial)"]
+    elb.states[arn("new")] = ["healthy", "healthy"]
+    assert follower.look().all_healthy()
+
+
+def test_a_look_is_one_call_per_group() -> None:
+    kube = Bindings(arn("a"))
+    follower = Follower(kube, Elb({arn("a"): ["healthy"]}), frozenset({("shop", "web")}), frozenset({arn("a")}))
+    for _ in range(9):
+        follower.look()
+    assert kube.asked == 3
+
+
+@pytest.mark.parametrize(
+    ("states", "good"),
+    [
+        ({}, False),
+        ({"a": {}}, False),
+        ({"a": {"1": "healthy"}}, True),
+        ({"a": {"1": "healthy", "2": "draining"}}, True),
+        ({"a": {"1": "draining"}}, False),
+        ({"a": {"1": "healthy"}, "b": {"1": "initial"}}, False),
+        ({"a": {"1": "healthy", "design": "unhealthy"}}, True),
+        ({"a": {"design": "unhealthy"}}, False),
+    ],
+)
+def test_all_healthy(states: dict[str, dict[str, str]], good: bool) -> None:
+    assert Health(states).all_healthy(frozenset({"design"})) is good
+
+
+def test_the_controllers_word_is_a_new_event() -> None:
+    kube = Bindings()
+    watched = Reconciliations(kube, ["shop", "shop"])
+    watched.mark()
+    assert not watched.seen()
+    kube.version = "2"
+    assert watched.seen()
+
+
+def test_json_of_an_undo_file_names_what_was(tmp_path: Path) -> None:
+    undo_file.save(written(to_port(9090, 8080)), tmp_path / "u.json")
+    document = json.loads((tmp_path / "u.json").read_text())
+    assert document["kind"] == "lbdoctor-undo" and document["fix"]["steps"][0]["uid"] == "u1"
