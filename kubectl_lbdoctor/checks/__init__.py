@@ -1,6 +1,7 @@
 """All checks: importing this package declares them in `registry.CATALOGUE`."""
 
 from kubectl_lbdoctor.checks import annotations as annotations
+from kubectl_lbdoctor.checks import clients as clients
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import decoded as decoded
 from kubectl_lbdoctor.checks import doctor as doctor

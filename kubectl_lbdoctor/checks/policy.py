@@ -226,7 +226,7 @@ def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
     key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
     by_hand: tuple[str, ...] = ()
     if service is not None and service.type == "LoadBalancer":
-        value = _with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
+        value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
         by_hand = (annotate(route.service_ref, service.meta.annotations, {key: value}).command,)
     yield Finding(
         "LBD603",
@@ -253,7 +253,7 @@ def _by_design(route: Route) -> frozenset[str]:
     return frozenset(t.key for t in without_local_endpoint(route)[0])
 
 
-def _with_attribute(annotation: str, key: str, value: str) -> str:
+def with_attribute(annotation: str, key: str, value: str) -> str:
     """An attributes annotation ("a=b,c=d") with one attribute set and the others kept."""
     kept = [part for part in annotation.split(",") if part.strip() and part.split("=", 1)[0].strip() != key]
     return ",".join([*kept, f"{key}={value}"])

@@ -1,7 +1,8 @@
 """LBD5xx: which filter between load balancer and pod drops the packets.
 
 Only targets whose reason allows for a filter are evaluated: Target.Timeout, and on a Network Load Balancer also
-Target.FailedHealthChecks, which it reports for everything. A rule that looks missing while targets answer is no cause.
+Target.FailedHealthChecks, which it reports for everything. A rule that looks missing while targets answer is no cause,
+unless it is for a port that nobody has asked: traffic whose check goes to another port.
 Both directions of every path from each of the load balancer's interfaces are followed; with instance targets also the
 second hop, from the node that a NodePort was reached on to pods on other nodes.
 """
@@ -46,6 +47,7 @@ _READS = (
     reads.LOAD_BALANCERS,
     reads.TARGET_GROUPS,
     reads.TARGET_HEALTH,
+    reads.TARGET_GROUP_ATTRIBUTES,
     reads.NETWORK_INTERFACES,
     reads.SECURITY_GROUPS,
     reads.SUBNETS,
@@ -54,6 +56,7 @@ _READS = (
     reads.PREFIX_LISTS,
     reads.INGRESSES,
 )
+PRESERVE = "preserve_client_ip.enabled"
 _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 
@@ -77,6 +80,30 @@ def suspects(route: Route) -> tuple[TargetHealth, ...]:
         return failing
     by_policy, _ = without_local_endpoint(route)
     return tuple(t for t in failing if t not in by_policy)
+
+
+def preserves_clients(route: Route) -> bool:
+    """Whether targets see the clients' addresses instead of the load balancer's (a Network Load Balancer's group
+    attribute; by default on for instance targets and, without a way to turn it off, for UDP)."""
+    group, balancer = route.target_group.peek(), route.load_balancer.peek()
+    if group is None or balancer is None or balancer.type != "network":
+        return False
+    if group.protocol in ("UDP", "TCP_UDP", "QUIC", "TCP_QUIC"):
+        return True
+    said = (route.group_attributes.peek() or {}).get(PRESERVE, "")
+    return said == "true" if said else group.target_type == "instance"
+
+
+def unchecked(route: Route) -> tuple[TargetHealth, ...]:
+    """Healthy targets that are checked on another port than the one that the load balancer's own traffic goes to.
+
+    Where client addresses are preserved the traffic does not come from the load balancer: see LBD515.
+    """
+    if preserves_clients(route):
+        return ()
+    return tuple(
+        t for t in route.targets() if t.state == "healthy" and t.check_port.isdigit() and int(t.check_port) != t.port
+    )
 
 
 def world(route: Route) -> path.NetworkWorld:
@@ -148,28 +175,39 @@ def blocked(route: Route) -> tuple[Blocked, ...]:
 
 
 def _blocked(route: Route) -> Iterator[Blocked]:
-    targets = suspects(route)
+    targets, silent = suspects(route), unchecked(route)
     balancer = route.load_balancer.need()
-    if not targets or balancer is None:
+    if not (targets or silent) or balancer is None:
         return
     everything = world(route)
     fronts = sources(route, balancer)
-    for target in targets:
+    for target in (*targets, *silent):
         end = target_end(route, target)
-        port = int(target.check_port) if target.check_port.isdigit() else target.port
         interface = _interface_of(route, end.address)
         branch = interface is not None and "branch-eni" in interface.description
         codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
-        reached = False
-        for front in fronts:
-            if ipaddress.ip_address(front.address).version != ipaddress.ip_address(end.address).version:
-                continue
-            verdict = path.evaluate(front, end, "tcp", port, everything, codes)
-            reached = reached or verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)
-            for hop in verdict.blocking:
-                yield Blocked(target, hop, front.address, end.address, port)
+        reached = cut = False
+        for port in _ports(route, target):
+            if target.state != "healthy" and port == target.port and not cut and str(port) != target.check_port:
+                break  # The check is not stopped by a filter: what stands on the other port is not why it fails.
+            for front in fronts:
+                if ipaddress.ip_address(front.address).version != ipaddress.ip_address(end.address).version:
+                    continue
+                verdict = path.evaluate(front, end, "tcp", port, everything, codes)
+                reached = reached or verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)
+                for hop in verdict.blocking:
+                    cut = True
+                    yield Blocked(target, hop, front.address, end.address, port)
         if reached and target.id.startswith("i-"):
             yield from _second_hop(route, target, end, everything)
+
+
+def _ports(route: Route, target: TargetHealth) -> tuple[int, ...]:
+    """The ports of a target that the load balancer must reach and that no healthy check vouches for."""
+    checked = int(target.check_port) if target.check_port.isdigit() else target.port
+    if target.state == "healthy":
+        return (target.port,)
+    return (checked,) if preserves_clients(route) else tuple(dict.fromkeys((checked, target.port)))
 
 
 def _second_hop(
@@ -180,7 +218,7 @@ def _second_hop(
     node = route.node_of(target)
     if service is None or node is None or service.external_traffic_policy == "Local":
         return
-    if checked_pod_port(route, target) is None:
+    if target.state != "healthy" and checked_pod_port(route, target) is None:
         return
     for endpoint in route.ready_endpoints():
         if endpoint.node == node.meta.name:
@@ -193,7 +231,7 @@ def _second_hop(
 
 def _needed(route: Route) -> None:
     """Stop a check on routes that it has nothing to say about, before anything of EC2 is opened."""
-    if route.target_group.need() is None or not suspects(route):
+    if route.target_group.need() is None or not (suspects(route) or unchecked(route)):
         raise NotApplicable("no target fails for a reason that a filter would explain")
 
 
@@ -214,7 +252,7 @@ def _missing(entry: Blocked) -> str:
     """What is missing, without the target: equal needs of several targets are one cause."""
     remedy = entry.hop.remedy
     if isinstance(remedy, GroupRemedy):
-        return f"{remedy.group_id} {remedy.direction.value} {remedy.peer} {remedy.ports}"
+        return f"{remedy.group_id} {remedy.direction.value}"
     if isinstance(remedy, AclRemedy):
         return f"{remedy.acl_id} {remedy.egress}"
     return ""
@@ -225,23 +263,26 @@ def _finding(route: Route, code: str, owner: str, entries: list[Blocked]) -> Fin
     remedy, detail = first.hop.remedy, first.hop.detail
     targets = tuple(dict.fromkeys(e.target.key for e in entries))
     total = len(route.targets())
-    evidence = [Evidence("target group", f"{len(targets)} of {total} targets: {first.target.reason}")]
+    state = first.target.reason or f"healthy on port {first.target.check_port}; traffic goes to {first.target.port}"
+    evidence = [Evidence("target group", f"{len(targets)} of {total} targets: {state}")]
     way = f"{first.source} -> {first.destination}:{first.port}"
     evidence.append(Evidence("path", f"{way}{' (node to pod)' if first.second else ''}"))
     params = {"owner": owner, "port": str(first.port), "what": "", "peer": first.source}
     ref = ObjectRef("SecurityGroup", "", owner.split(",")[0])
     if isinstance(remedy, GroupRemedy):
         side = "from" if remedy.direction is Direction.INGRESS else "to"
-        peer = remedy.peer if remedy.peer.startswith("sg-") else _cidr_of(route, remedy.peer)
-        params["what"] = f"TCP {remedy.ports} {side} {peer}"
+        needs = [e.hop.remedy for e in entries if isinstance(e.hop.remedy, GroupRemedy)]
+        ports = ", ".join(dict.fromkeys(str(need.ports) for need in needs))
+        peers = dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(route, n.peer) for n in needs)
+        params["what"] = f"TCP {ports} {side} {', '.join(peers)}"
         ref = ObjectRef("SecurityGroup", "", remedy.group_id)
         evidence += _rules(route, owner, remedy)
     elif isinstance(detail, AclVerdict):
         entry = detail.denied_by
         number = f"entry {entry.number} (deny {entry.cidr})" if entry is not None else "no entry that allows it"
-        ports = ", ".join(map(str, detail.denied))
+        denied = ", ".join(map(str, detail.denied))
         direction = "outbound" if detail.egress else "inbound"
-        params["what"] = f"{direction} TCP {ports}: {number}"
+        params["what"] = f"{direction} TCP {denied}: {number}"
         ref = ObjectRef("NetworkAcl", "", owner)
         subnets = [a.subnets for a in route.network.acls.peek() or () if a.id == owner]
         evidence.append(Evidence(f"network ACL {owner}", f"of {', '.join(subnets[0]) if subnets else 'the subnet'}"))

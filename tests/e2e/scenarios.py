@@ -25,7 +25,8 @@ MISMATCH, TIMEOUT, REFUSED = "Target.ResponseCodeMismatch", "Target.Timeout", "T
 class Scenario:
     """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
     list as explained. exit: 0 where the cause is a warning only. setup: what belongs to the object beside its
-    manifests. subject: what the doctor is asked about, or how to find that.
+    manifests. around: what begins before the manifests. subject: what the doctor is asked about, or how to find that.
+    says: texts that the screen must contain.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Scenario:
     smoke: bool = False
     also: Sequence[str] = ()
     exit: int = 1
+    around: Callable[[Lab, str], AbstractContextManager[object]] | None = None
+    says: Sequence[str] = ()
 
     def __str__(self) -> str:
         return self.name

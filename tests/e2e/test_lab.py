@@ -84,8 +84,14 @@ def parameters() -> list[Any]:
 
 @pytest.mark.parametrize("scenario", parameters())
 def test_fault(lab: Lab, space: str, scenario: Scenario) -> None:
-    lab.apply(scenario.manifests(), space)
+    run_fault(lab, space, scenario)
+
+
+def run_fault(lab: Lab, space: str, scenario: Scenario) -> None:
     with ExitStack() as undo:
+        if scenario.around is not None:
+            undo.enter_context(scenario.around(lab, space))
+        lab.apply(scenario.manifests(), space)
         if scenario.setup is not None:
             undo.enter_context(scenario.setup(lab, space))
         if scenario.fault is not None:
@@ -110,6 +116,8 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
             break
         time.sleep(1)
     shown = str(lab.lbdoctor(subject, "-n", space))
+    if os.environ.get("LBDOCTOR_SHOW"):
+        print(shown)
     assert found[:1] and found[0] in scenario.codes, f"{found} instead of {scenario.codes}\n{shown}"
     assert result.status == scenario.exit, shown
     first = result.json["diagnoses"][0]
@@ -117,6 +125,8 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
         assert f"{first['object']['kind']}/{first['object']['name']}" == scenario.object, shown
     errors = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
     assert len(errors) == scenario.exit, f"one fault gives one root cause\n{shown}"
+    for text in scenario.says:
+        assert text in shown, f"{text!r} is not said\n{shown}"
     for code in scenario.also:
         assert code in first["explains"], shown
     print(f"\nFAULT {scenario.name}: {_reasons(result.json)} -> {found[0]}")

@@ -1,0 +1,288 @@
+"""LBD515 and LBD604: traffic in which a target sees the client's address, and not the load balancer's.
+
+A Network Load Balancer preserves client addresses for instance targets unless told otherwise, and for ip targets when
+told so. Its health checks then come from its own addresses and its traffic does not: healthy targets say nothing about
+clients.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.checks.commands import annotate, kubectl
+from kubectl_lbdoctor.checks.healthcheck import NLB_PREFIX
+from kubectl_lbdoctor.checks.policy import with_attribute
+from kubectl_lbdoctor.checks.reachability import PRESERVE, preserves_clients, target_end
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.network import Permission, SecurityGroup
+from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.network import security_groups
+from kubectl_lbdoctor.network.matching import PortRange, covers_protocol, protocol_name
+from kubectl_lbdoctor.network.matching import family as family_of
+from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+ANYWHERE = ("0.0.0.0/0", "::/0")
+_UDP = ("UDP", "QUIC")
+_BOTH = ("TCP_UDP", "TCP_QUIC")
+_PRIVATE = tuple(
+    ipaddress.ip_network(cidr)
+    for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7")
+)
+
+_READS = (
+    reads.SERVICES,
+    reads.BINDINGS,
+    reads.NODES,
+    reads.LOAD_BALANCERS,
+    reads.LISTENERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+    reads.TARGET_GROUP_ATTRIBUTES,
+    reads.NETWORK_INTERFACES,
+    reads.SECURITY_GROUPS,
+    reads.PREFIX_LISTS,
+)
+
+
+def _preserving(route: Route) -> tuple[TargetGroup, LoadBalancer]:
+    group, balancer = route.target_group.need(), route.load_balancer.need()
+    if group is None or balancer is None or balancer.type != "network":
+        raise NotApplicable("no target group of a Network Load Balancer")
+    route.group_attributes.need()
+    if not preserves_clients(route):
+        raise NotApplicable("client addresses are not preserved: targets see the load balancer's")
+    return group, balancer
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """Whom the groups of a target let in on one port. `balancer`: whoever comes through the load balancer, by a rule
+    that names one of its groups. others: some rule names a group that is neither the load balancer's nor their own.
+    """
+
+    cidrs: tuple[Network, ...]
+    balancer: bool = False
+    others: bool = False
+
+
+@check(
+    "LBD515",
+    title="targets admit clients whose addresses are preserved",
+    severity=Severity.ERROR,
+    message="targets see the clients' own addresses, and their security groups ({groups}) do not admit {clients} on "
+    "{protocol} {port}",
+    reads=_READS,
+)
+def clients_blocked(route: Route) -> Iterator[Finding]:
+    """A Network Load Balancer preserves client addresses for this target group, so the targets' security groups must
+    admit the clients, or name the load balancer's own group as a source (which stands for all that comes through it).
+    They admit the health checks only: every target is healthy and every client times out.
+
+    Clients are those that the load balancer's inbound rules admit; for a load balancer without security groups those
+    of `loadBalancerSourceRanges`. Of an internet-facing one only those with public addresses count.
+
+    Confirm by hand: `aws elbv2 describe-target-group-attributes` (preserve_client_ip.enabled) and the inbound rules of
+    the targets. Repair: a rule that names the load balancer's group or the clients, or preserve_client_ip.enabled=false
+    (applications then see the load balancer's addresses; proxy protocol can carry the clients').
+    """
+    group, balancer = _preserving(route)
+    healthy = [t for t in route.targets() if t.state == "healthy"]
+    if not healthy:
+        raise NotApplicable("no healthy target: see what its health check meets")
+    net = route.network
+    groups = {g.id: g for g in net.security_groups.need()}
+    net.interfaces.need()
+    ends: dict[tuple[tuple[str, ...], int, int], list[TargetHealth]] = defaultdict(list)
+    for target in healthy:
+        end = target_end(route, target)
+        if end.groups and all(i in groups for i in end.groups):
+            family = family_of(end.address)
+            ends[(end.groups, target.port, family)].append(target)
+    public = balancer.scheme == "internet-facing"
+    for (ids, port, family), targets in ends.items():
+        for protocol in _protocols(group.protocol):
+            clients = [c for c in _clients(route, group, balancer, protocol, groups) if c.version == family]
+            own = [groups[i] for i in ids]
+            left_out = _left_out(clients, _admitted(route, own, balancer, protocol, port), public)
+            if left_out:
+                entirely = len(left_out) == len(_relevant(clients, public))
+                yield _blocked(route, balancer, own, protocol, port, left_out, entirely, targets)
+
+
+def _protocols(protocol: str) -> tuple[str, ...]:
+    if protocol in _BOTH:
+        return ("tcp", "udp")
+    return ("udp",) if protocol in _UDP else ("tcp",)
+
+
+def _clients(
+    route: Route, group: TargetGroup, balancer: LoadBalancer, protocol: str, groups: dict[str, SecurityGroup]
+) -> tuple[Network, ...]:
+    """The addresses that the load balancer takes connections from."""
+    cidrs: list[str] = []
+    if balancer.security_groups:
+        ports = [x.port for x in route.listeners.need() if any(group.arn in a.target_groups for a in x.actions)]
+        for identifier in balancer.security_groups:
+            for rule in groups[identifier].ingress if identifier in groups else ():
+                if any(_covers(rule, protocol, port) for port in ports):
+                    cidrs += _cidrs(route, rule)
+    else:
+        service = route.service.need()
+        annotated = service.meta.annotations.get(SOURCE_RANGES, "") if service is not None else ""
+        ranges = service.source_ranges if service is not None else ()
+        cidrs += ranges or [part.strip() for part in annotated.split(",") if part.strip()] or ANYWHERE
+    return tuple(dict.fromkeys(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs if _is_cidr(cidr)))
+
+
+def _is_cidr(text: str) -> bool:
+    """An annotation may hold anything."""
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _covers(rule: Permission, protocol: str, port: int) -> bool:
+    every = protocol_name(rule.protocol) == "-1"
+    return every or (
+        covers_protocol(rule.protocol, protocol) and port in PortRange.between(rule.from_port, rule.to_port)
+    )
+
+
+def _cidrs(route: Route, rule: Permission) -> tuple[str, ...]:
+    lists = {p.id: p for p in route.network.prefix_lists.need()} if rule.prefix_lists else {}
+    return (*rule.cidrs, *(cidr for i in rule.prefix_lists if i in lists for cidr in lists[i].cidrs))
+
+
+def _admitted(
+    route: Route, own: Sequence[SecurityGroup], balancer: LoadBalancer, protocol: str, port: int
+) -> _Admitted:
+    ids = {g.id for g in own}
+    rules = [rule for group in own for rule in group.ingress if _covers(rule, protocol, port)]
+    named = {i for rule in rules for i in rule.groups}
+    cidrs = tuple(ipaddress.ip_network(cidr, strict=False) for rule in rules for cidr in _cidrs(route, rule))
+    return _Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
+
+
+def _relevant(clients: Sequence[Network], public: bool) -> list[Network]:
+    """What comes in from the internet has public addresses, whatever else the load balancer's rules admit."""
+    outside = [c for c in clients if not _private(c)] if public else []
+    return outside or list(clients)
+
+
+def _left_out(clients: Sequence[Network], admitted: _Admitted, public: bool) -> list[Network]:
+    """Client ranges of which not one address is let in. One that is let in partly is somebody's choice."""
+    if admitted.balancer or (admitted.others and not public):
+        return []
+    return [
+        client
+        for client in _relevant(clients, public)
+        if not any(client.overlaps(c) and (not public or _private(client) or not _private(c)) for c in admitted.cidrs)
+    ]
+
+
+def _private(cidr: Network) -> bool:
+    return any(cidr.version == p.version and cidr.subnet_of(p) for p in _PRIVATE)  # type: ignore[arg-type]
+
+
+def _blocked(
+    route: Route,
+    balancer: LoadBalancer,
+    own: Sequence[SecurityGroup],
+    protocol: str,
+    port: int,
+    left_out: Sequence[Network],
+    entirely: bool,
+    targets: Sequence[TargetHealth],
+) -> Finding:
+    chosen = group_to_change(own)
+    peers = balancer.security_groups[:1] or tuple(map(str, left_out))
+    commands = [
+        security_groups.command(
+            GroupRemedy(chosen.id, Direction.INGRESS, protocol, PortRange(port, port), peer), route.context.region
+        )
+        for peer in peers
+    ]
+    service = route.service.peek()
+    if service is not None and service.type == "LoadBalancer" and protocol == "tcp":
+        key = NLB_PREFIX + "target-group-attributes"
+        value = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
+        commands.append(annotate(route.service_ref, service.meta.annotations, {key: value}).command)
+    shown = ", ".join(map(str, left_out[:3])) + (f" and {len(left_out) - 3} more" if len(left_out) > 3 else "")
+    said = (route.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
+    ids = ", ".join(g.id for g in own)
+    return Finding(
+        "LBD515",
+        ObjectRef("SecurityGroup", "", chosen.id),
+        params={"groups": ids, "clients": shown, "port": str(port), "protocol": protocol.upper()},
+        evidence=(
+            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {said}"),
+            Evidence("target health", f"{len(targets)} of {len(route.targets())} targets healthy: checks are admitted"),
+            *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
+        ),
+        targets=tuple(t.key for t in targets),
+        confirm=(f"aws ec2 describe-security-groups --group-ids {' '.join(g.id for g in own)}",),
+        by_hand=tuple(commands),
+        advice="one of these" if len(commands) > len(peers) else "",
+        severity=None if entirely else Severity.WARNING,
+    )
+
+
+def _texts(group: SecurityGroup) -> str:
+    texts = []
+    for rule in group.ingress[:4]:
+        ports = "all ports" if rule.from_port is None else f"{rule.from_port}-{rule.to_port}"
+        texts.append(f"{rule.protocol} {ports} {','.join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or '-'}")
+    more = f" and {len(group.ingress) - 4} more" if len(group.ingress) > 4 else ""
+    return f"{'; '.join(texts) or 'no rule'}{more}"
+
+
+@check(
+    "LBD604",
+    title="pods do not use a load balancer that would send them back to their own node",
+    severity=Severity.WARNING,
+    message="pods reach load balancer {balancer} by Service {alias}, and those on a node that it picks as target time "
+    "out",
+    reads=_READS,
+)
+def hairpin(route: Route) -> Iterator[Finding]:
+    """With instance targets and preserved client addresses, a connection from a pod through the load balancer back to
+    the pod's own node has the same source and destination, and is dropped: such clients time out now and then, all
+    others are served. Health checks do not notice.
+
+    Reported only where the cluster itself sends pods that way: a Service of type ExternalName in the same namespace
+    names the load balancer. Clients elsewhere that use its host name are not seen.
+
+    Repair: let pods use the Service's own cluster name, or `ip` targets without preserved client addresses.
+    """
+    group, balancer = _preserving(route)
+    if group.target_type != "instance" or not balancer.dns_name:
+        raise NotApplicable("only nodes can be sent back to themselves")
+    host = balancer.dns_name.lower().rstrip(".")
+    for alias in route.facts.services.need():
+        if alias.type == "ExternalName" and alias.external_name.lower().rstrip(".") == host:
+            fact: Fact[object] = route.group_attributes  # type: ignore[assignment]
+            yield Finding(
+                "LBD604",
+                ObjectRef("Service", route.namespace, alias.meta.name),
+                params={"balancer": balancer.name, "alias": alias.meta.name},
+                evidence=(
+                    Evidence(f"service/{alias.meta.name}", f"type ExternalName: {alias.external_name}"),
+                    Evidence(fact.source, f"{PRESERVE} is on, with instance targets"),
+                ),
+                confidence=Confidence.LIKELY,
+                confirm=(kubectl("get", "service", alias.meta.name, "-o", "yaml", namespace=route.namespace),),
+                advice=f"let pods use {route.backend.service if route.backend else ''}.{route.namespace}.svc instead",
+            )
