@@ -24,7 +24,7 @@ Around = Callable[[Lab, str], AbstractContextManager[object]]
 
 @dataclass(frozen=True)
 class Twin:
-    """What looks like a fault and is none. `setup` begins before the objects are made, `change` once they are healthy.
+    """What looks like a fault and is none. `around` begins before the objects are made, `change` once they are healthy.
 
     infos: codes that the doctor may, and must, tell as information.
     """
@@ -32,7 +32,7 @@ class Twin:
     name: str
     manifests: Callable[[], Manifests]
     subject: str = "ing/web"
-    setup: Around | None = None
+    around: Around | None = None
     change: Around | None = None
     seen: Seen = healthy()
     infos: Sequence[str] = ()
@@ -250,13 +250,13 @@ TWINS = [
     Twin(
         "two-node-groups",
         lambda: examples.alb_instance(app={"replicas": 1}),
-        setup=two_node_groups,
+        around=two_node_groups,
         seen=healthy(3),
     ),
     Twin(
         "own-front-group-with-rule",
         own_front("alb", "ip"),
-        setup=lambda lab, ns: front_group_admitted(lab, ns),
+        around=lambda lab, ns: front_group_admitted(lab, ns),
     ),
     Twin("check-port-of-its-own", two_ports("alb", "ip")),
 ]

@@ -24,7 +24,7 @@ def test_network_fault(lab: Lab, space: str, scenario: Scenario) -> None:
 
 @pytest.mark.parametrize("twin", TWINS, ids=str)
 def test_twin(lab: Lab, space: str, twin: Twin) -> None:
-    with twin.setup(lab, space) if twin.setup else nullcontext():
+    with twin.around(lab, space) if twin.around else nullcontext():
         lab.apply(twin.manifests(), space)
         if twin.change is not None:
             wait_healthy(lab, space, twin.subject)
