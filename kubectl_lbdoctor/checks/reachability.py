@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.checks.aws_changes import change_of
@@ -122,16 +122,18 @@ def world_of(net: NetworkFacts) -> path.NetworkWorld:
 
 
 def sources(route: Route, balancer: LoadBalancer) -> list[path.Endpoint]:
-    """The load balancer's interfaces, one per subnet: where its checks come from.
+    """The load balancer's interfaces, one per subnet: where its checks come from. A dual-stack one has an address of
+    each family, and checks a target from the one of the target's.
 
     Where they cannot be told apart by AWS's description of them, an address of each of its subnets stands for it.
     """
     groups = balancer.security_groups if balancer.security_groups or balancer.type == "network" else None
     wanted = "ELB " + balancer.arn.split(":loadbalancer/", 1)[-1]
     found = [
-        path.Endpoint(i.private_ips[0], i.subnet_id, groups)
+        path.Endpoint(address, i.subnet_id, groups)
         for i in route.network.interfaces.peek() or ()
-        if i.description == wanted and i.private_ips
+        if i.description == wanted
+        for address in _one_of_each_family(i.private_ips)
     ]
     if found:
         return found
@@ -139,8 +141,14 @@ def sources(route: Route, balancer: LoadBalancer) -> list[path.Endpoint]:
     return [
         path.Endpoint(str(ipaddress.ip_network(cidr)[5]), identifier, groups)
         for identifier in balancer.zones.values()
-        for cidr in (subnets[identifier].cidrs[:1] if identifier in subnets else ())
+        for cidr in (_one_of_each_family(subnets[identifier].cidrs) if identifier in subnets else ())
     ]
+
+
+def _one_of_each_family(texts: Iterable[str]) -> tuple[str, ...]:
+    """The first IPv4 and the first IPv6 one of addresses or CIDRs."""
+    first = {":" in text: text for text in reversed(tuple(texts))}
+    return tuple(first[six] for six in (False, True) if six in first)
 
 
 def target_end(route: Route, target: TargetHealth) -> path.Endpoint:
@@ -151,7 +159,10 @@ def target_end(route: Route, target: TargetHealth) -> path.Endpoint:
         node = route.node_of(target)
         if primary is None:
             return path.Endpoint(node.internal_ip if node is not None else "0.0.0.0")
-        return path.Endpoint.of(primary, primary.private_ips[0])
+        group = route.target_group.peek()
+        six = group is not None and group.ip_address_type == "ipv6"
+        address = next((a for a in primary.private_ips if (":" in a) == six), primary.private_ips[0])
+        return path.Endpoint.of(primary, address)
     return path.endpoint_at(target.id, interfaces)
 
 
@@ -221,7 +232,8 @@ def _second_hop(
     if target.state != "healthy" and checked_pod_port(route, target) is None:
         return
     for endpoint in route.ready_endpoints():
-        if endpoint.node == node.meta.name:
+        # kube-proxy leads a node port to endpoints of the packet's own family.
+        if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
             continue
         end = path.endpoint_at(endpoint.address, route.network.interfaces.peek() or ())
         verdict = path.evaluate(node_end, end, "tcp", endpoint.port, everything, path.SECOND_HOP)
@@ -583,15 +595,18 @@ def _policy_paths(route: Route, balancer: LoadBalancer, target: TargetHealth) ->
         pod = route.pod_of(target)
         port = int(target.check_port) if target.check_port.isdigit() else target.port
         for front in sources(route, balancer) if pod is not None else ():
-            cidr = next(iter(subnets.get(front.subnet_id or "", ())), "")
-            if pod is not None:
+            six = ":" in front.address
+            cidr = next((c for c in subnets.get(front.subnet_id or "", ()) if (":" in c) == six), "")
+            if pod is not None and six == (":" in target.id):
                 yield pod, front.address, port, cidr
         return
     node = route.node_of(target)
     pods = {p.meta.name: p for p in route.matching_pods()}
     for endpoint in route.ready_endpoints() if node is not None else ():
         pod = pods.get(endpoint.pod)
-        if pod is not None and node is not None and endpoint.node != node.meta.name:
+        if pod is None or node is None or endpoint.node == node.meta.name:
+            continue
+        if (":" in endpoint.address) == (":" in node.internal_ip):
             yield pod, node.internal_ip, endpoint.port, ""
 
 

@@ -57,9 +57,15 @@ class NetworkReader:
     def start_interfaces(
         self, instances: Iterable[str], addresses: Iterable[str]
     ) -> list[Future[Fact[tuple[NetworkInterface, ...]]]]:
-        """Begin to read the interfaces of these instances and of these private addresses."""
-        wanted = (("attachment.instance-id", instances), ("addresses.private-ip-address", addresses))
-        return [self._pool.submit(self._interfaces, name, tuple(values)) for name, values in wanted if tuple(values)]
+        """Begin to read the interfaces of these instances and of these private addresses, of both families."""
+        found = tuple(addresses)
+        wanted = (
+            ("attachment.instance-id", instances),
+            ("addresses.private-ip-address", (a for a in found if ":" not in a)),
+            ("ipv6-addresses.ipv6-address", (a for a in found if ":" in a)),
+        )
+        asked = [(name, tuple(values)) for name, values in wanted]
+        return [self._pool.submit(self._interfaces, name, values) for name, values in asked if values]
 
     def _interfaces(self, name: str, values: tuple[str, ...]) -> Fact[tuple[NetworkInterface, ...]]:
         return self._describe(
