@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from kubectl_lbdoctor.checks import webhook_path
 from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
@@ -387,15 +388,20 @@ def stuck_deleting(route: Route) -> Iterator[Finding]:
     title="the API server reaches the controller's webhook",
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
-    reads=READS,
+    reads=(*READS, *webhook_path.READS),
     explains=_FOLLOWS,
 )
 def webhook_unreachable(route: Route) -> Iterator[Finding]:
     """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
 
+    The control plane's own interfaces in the VPC ("Amazon EKS CLUSTER") call the controller's pods: their security
+    groups, network ACLs and routes are followed to the webhook's endpoints, and what is closed is named.
+
+    Confirm by hand: `aws ec2 describe-network-interfaces --filters "Name=description,Values=Amazon EKS CLUSTER"`.
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
-    yield from _reported(route, "LBD124")
+    for finding in _reported(route, "LBD124"):
+        yield webhook_path.with_path(route, finding)
 
 
 @check(

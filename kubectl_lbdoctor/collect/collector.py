@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.checks.ownership import controller_flags
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
 from kubectl_lbdoctor.collect.resolve import balancer_name
@@ -32,6 +33,7 @@ from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.join import ingress_group, listener_groups, routes
+from kubectl_lbdoctor.model.network import control_plane_description
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 
@@ -157,7 +159,7 @@ class Collector:
         cluster_facts = ClusterFacts(**_results(cluster))
         snapshot = replace(snapshot, cluster=cluster_facts)
         grouped = self._group_ingresses(pool, plan, snapshot)
-        facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason)
+        facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason, controller)
         cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
         words = {word for route in routes(snapshot) for word in _names(route)}
         logs = {
@@ -452,7 +454,13 @@ class Collector:
             return None, error.message
 
     def _aws_facts(
-        self, pool: ThreadPoolExecutor, plan: Plan, snapshot: Snapshot, reader: Aws | None, reason: str
+        self,
+        pool: ThreadPoolExecutor,
+        plan: Plan,
+        snapshot: Snapshot,
+        reader: Aws | None,
+        reason: str,
+        controller: Future[dict[str, Any]],
     ) -> tuple[AwsFacts, NetworkFacts]:
         joined = routes(snapshot)
         arns = list(dict.fromkeys(arn for route in joined for arn in _group_arns(route)))
@@ -462,6 +470,9 @@ class Collector:
         elb = _Elb(reader, plan.reads)
         network = NetworkReader(reader, attempt, pool) if reads.NETWORK_INTERFACES in plan.reads else None
         interfaces = network.start_interfaces(*_places(joined)) if network is not None else []
+        if network is not None and _webhook_fails(snapshot):
+            nodes = snapshot.cluster.nodes.peek() or ()
+            interfaces += network.start_interfaces(*_webhook_places(ClusterFacts(**controller.result()), nodes))
         health = {arn: pool.submit(elb.target_health, arn) for arn in arns}
         group_attributes = {arn: pool.submit(elb.group_attributes, arn) for arn in arns}
         balancers = {host: pool.submit(elb.load_balancer_by_host, host) for host in hosts}
@@ -720,6 +731,24 @@ def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
     # Behind instance targets any node may be the first hop.
     ids = [n.instance_id for n in everyone if n.instance_id and (instance_targets or n.meta.name in nodes)]
     return ids, addresses
+
+
+def _webhook_fails(snapshot: Snapshot) -> bool:
+    """Whether an event says that a call to a webhook of the controller failed: then the way to it matters, too."""
+    events = (event for facts in snapshot.namespaces.values() for event in facts.events.peek() or ())
+    return any("failed calling webhook" in e.message and ".k8s.aws" in e.message for e in events)
+
+
+def _webhook_places(cluster: ClusterFacts, nodes: tuple[k8s.Node, ...]) -> tuple[list[str], list[str], list[str]]:
+    """Instance ids, addresses and descriptions of the interfaces between the control plane and the controller."""
+    endpoints = [e for piece in cluster.webhook_slices.peek() or () for e in piece.endpoints]
+    homes = {e.node for e in endpoints}
+    clusters = {controller_flags(w).get("cluster-name", "") for w in cluster.controllers.peek() or ()} - {""}
+    return (
+        [n.instance_id for n in nodes if n.instance_id and n.meta.name in homes],
+        [address for e in endpoints for address in e.addresses[:1]],
+        [control_plane_description(name) for name in sorted(clusters)],
+    )
 
 
 def _names(route: Route) -> tuple[str, ...]:

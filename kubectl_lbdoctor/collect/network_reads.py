@@ -55,14 +55,16 @@ class NetworkReader:
         return fact
 
     def start_interfaces(
-        self, instances: Iterable[str], addresses: Iterable[str]
+        self, instances: Iterable[str], addresses: Iterable[str], descriptions: Iterable[str] = ()
     ) -> list[Future[Fact[tuple[NetworkInterface, ...]]]]:
-        """Begin to read the interfaces of these instances and of these private addresses, of both families."""
+        """Begin to read the interfaces of these instances, of these private addresses, of both families, and those that
+        AWS describes so."""
         found = tuple(addresses)
         wanted = (
             ("attachment.instance-id", instances),
             ("addresses.private-ip-address", (a for a in found if ":" not in a)),
             ("ipv6-addresses.ipv6-address", (a for a in found if ":" in a)),
+            ("description", descriptions),
         )
         asked = [(name, tuple(values)) for name, values in wanted]
         return [self._pool.submit(self._interfaces, name, values) for name, values in asked if values]

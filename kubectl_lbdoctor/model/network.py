@@ -130,6 +130,12 @@ class NetworkInterface:
     status: str = ""
 
 
+def control_plane_description(cluster: str) -> str:
+    """How EKS describes the control plane's interfaces in the cluster's subnets (Amazon EKS User Guide, "Amazon EKS
+    networking requirements for VPC and subnets")."""
+    return f"Amazon EKS {cluster}"
+
+
 @dataclass(frozen=True, slots=True)
 class LabelRequirement:
     """One matchExpressions entry; `operator` is In, NotIn, Exists or DoesNotExist."""

@@ -719,6 +719,11 @@ class FakeAws:
                 PrivateIpAddress=f"10.0.{number}.200",
                 Description="ELB " + self.balancer_arn.split(":loadbalancer/")[1],
             )
+        # The control plane's own interface; its group is admitted nowhere.
+        control = ec2.create_security_group(GroupName="control", Description="control", VpcId=vpc)["GroupId"]
+        ec2.create_network_interface(
+            SubnetId=subnets[1], Groups=[control], PrivateIpAddress="10.0.2.201", Description="Amazon EKS lab"
+        )
         first, second = (self._instance(ec2, number, subnet, nodes) for number, subnet in enumerate(subnets, 1))
         self.instances = (first, second)
 
