@@ -35,7 +35,7 @@ class Edit:
 
     @property
     def is_guard(self) -> bool:
-        return self.now == self.then
+        return self.now == self.then and isinstance(self.now, bool) is isinstance(self.then, bool)
 
     @property
     def reverse(self) -> Edit:
