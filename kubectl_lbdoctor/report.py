@@ -94,6 +94,8 @@ def _coverage(snapshot: Snapshot) -> Coverage:
     for fact in snapshot.facts():
         if fact.state is ReadState.KNOWN:
             known += 1
+        elif fact.source in reads.OPTIONAL:
+            continue
         elif fact.state is ReadState.DENIED:
             denied.setdefault((fact.source, fact.permission), Denied(fact.source, fact.permission, fact.reason))
         elif fact.state is ReadState.FAILED:

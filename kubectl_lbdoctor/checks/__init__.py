@@ -7,6 +7,7 @@ from kubectl_lbdoctor.checks import decoded as decoded
 from kubectl_lbdoctor.checks import doctor as doctor
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
+from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import policy as policy
 from kubectl_lbdoctor.checks import protocol as protocol
@@ -15,6 +16,7 @@ from kubectl_lbdoctor.checks import registration as registration
 from kubectl_lbdoctor.checks import resilience as resilience
 from kubectl_lbdoctor.checks import settings as settings
 from kubectl_lbdoctor.checks import targets as targets
+from kubectl_lbdoctor.checks import webhooks as webhooks
 from kubectl_lbdoctor.checks import workload as workload
 from kubectl_lbdoctor.checks.registry import CATALOGUE, Catalogue
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 
 from kubectl_lbdoctor.checks import webhook_path
 from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
-from kubectl_lbdoctor.knowledge.controller_errors import permission_statement
-from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.route import Route
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
@@ -44,7 +41,7 @@ OWN = frozenset(
         "LBD512",
     ]
 )
-_FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
+FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 
 
 def blamed_member(route: Route, entry: Said) -> str:
@@ -56,7 +53,7 @@ def blamed_member(route: Route, entry: Said) -> str:
     return member if member and member != own else ""
 
 
-def _reported(route: Route, code: str, **extra: str) -> Iterator[Finding]:
+def reported(route: Route, code: str, **extra: str) -> Iterator[Finding]:
     for entry in said(route):
         if entry.decoded.code == code and not blamed_member(route, entry):
             yield _finding(code, entry, **extra)
@@ -144,102 +141,11 @@ def group_blocked(route: Route) -> Iterator[Finding]:
             )
 
 
-@check(
-    "LBD120",
-    title="AWS permits the controller everything it needs",
-    severity=Severity.ERROR,
-    message="AWS denies the controller {action}{who}",
-    reads=(*READS, reads.SERVICE_ACCOUNTS),
-    explains=_FOLLOWS,
-)
-def aws_denies_action(route: Route) -> Iterator[Finding]:
-    """The controller's IAM role lacks an action that the running version needs: the policy is older than the
-    controller, a resource lacks the tag that the policy's condition asks for, or a boundary or organisation policy
-    denies it.
-
-    Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
-    policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
-    """
-    for entry in said(route):
-        if entry.decoded.code != "LBD120":
-            continue
-        actions = [entry.decoded.aws_action] if entry.decoded.aws_action else []
-        # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
-        role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        explicit = entry.decoded.params.get("explicit_deny")
-        advice = (
-            "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"
-            if explicit
-            else f"add to the role's policy: {' '.join(permission_statement(actions[0]).split())}"
-            if actions
-            else "compare the role's policy with iam_policy.json of the controller's release"
-        )
-        yield Finding(
-            "LBD120",
-            ObjectRef("IAMRole", "", role) if role else entry.ref,
-            params={
-                "action": actions[0] if actions else "a call",
-                "who": f" (role {role})" if role else "",
-            },
-            evidence=(entry.evidence, *identity_evidence(route)),
-            confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
-            advice=advice,
-        )
-
-
-def identity_evidence(route: Route) -> tuple[Evidence, ...]:
-    """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
-
-    IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
-    younger than the pod has no effect before a restart.
-    """
-    found = []
-    for key, fact in sorted(route.cluster.service_accounts.items()):
-        account = fact.peek()
-        if account is not None:
-            role = account.meta.annotations.get("eks.amazonaws.com/role-arn", "")
-            text = f"role-arn {role}" if role else "no annotation eks.amazonaws.com/role-arn"
-            found.append(Evidence(f"serviceaccount {key}", text))
-    for pod in (route.cluster.controller_pods.peek() or ())[:1]:
-        env = {name: value for container in pod.containers for name, value in container.env.items()}
-        if "AWS_ROLE_ARN" in env:
-            text = f"IRSA: AWS_ROLE_ARN {env['AWS_ROLE_ARN']}"
-        elif "AWS_CONTAINER_CREDENTIALS_FULL_URI" in env:
-            text = "EKS Pod Identity: AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
-        elif "AWS_ACCESS_KEY_ID" in env:
-            text = "static keys in AWS_ACCESS_KEY_ID"
-        else:
-            text = "no identity of its own: the SDK falls back to the node's role"
-        found.append(Evidence(f"pod {pod.meta.name}", text))
-    return tuple(found)
-
-
-def _identity(route: Route, code: str) -> Iterator[Finding]:
-    yield from _reported(route, code)
+def of_the_controller(route: Route, code: str) -> Iterator[Finding]:
+    yield from reported(route, code)
     for entry in unattached_errors(route):
         if entry.decoded.code == code:
             yield _finding(code, entry)
-
-
-@check(
-    "LBD121",
-    title="the controller has an AWS identity of its own",
-    severity=Severity.ERROR,
-    message="the controller has no usable AWS identity: {summary}",
-    reads=(*READS, reads.SERVICE_ACCOUNTS),
-    explains=(*_FOLLOWS, "LBD120", "LBD102"),
-)
-def wrong_identity(route: Route) -> Iterator[Finding]:
-    """The controller calls AWS without credentials, with the node's role, or with a role that does not trust it.
-
-    With IRSA the service account carries `eks.amazonaws.com/role-arn` and the pod was created after that; with EKS Pod
-    Identity an association exists and the agent runs. Without either the SDK falls back to the node's role.
-
-    Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
-    variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
-    """
-    for finding in _identity(route, "LBD121"):
-        yield replace(finding, evidence=(*finding.evidence, *identity_evidence(route)))
 
 
 @check(
@@ -248,7 +154,7 @@ def wrong_identity(route: Route) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot find its VPC or region: {summary}",
     reads=READS,
-    explains=(*_FOLLOWS, "LBD102"),
+    explains=(*FOLLOWS, "LBD102"),
 )
 def no_vpc(route: Route) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
@@ -256,7 +162,7 @@ def no_vpc(route: Route) -> Iterator[Finding]:
 
     Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
     """
-    yield from _identity(route, "LBD122")
+    yield from of_the_controller(route, "LBD122")
 
 
 @check(
@@ -265,7 +171,7 @@ def no_vpc(route: Route) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot reach an AWS API: {summary}",
     reads=READS,
-    explains=(*_FOLLOWS, "LBD102"),
+    explains=(*FOLLOWS, "LBD102"),
 )
 def api_unreachable(route: Route) -> Iterator[Finding]:
     """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
@@ -273,7 +179,7 @@ def api_unreachable(route: Route) -> Iterator[Finding]:
 
     Repair: make an endpoint for the named service, or switch the feature off that needs it (wafv2, shield).
     """
-    yield from _identity(route, "LBD123")
+    yield from of_the_controller(route, "LBD123")
 
 
 @check(
@@ -300,13 +206,13 @@ def target_group_missing(route: Route) -> Iterator[Finding]:
         "LBD113",
         ref,
         params={"binding": binding.meta.name, "group": binding.target_group_arn},
-        evidence=tuple(e.evidence for e in _quietly(route) if e.decoded.code == "LBD113"),
+        evidence=tuple(e.evidence for e in quietly(route) if e.decoded.code == "LBD113"),
         confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
         by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=route.namespace),),
     )
 
 
-def _quietly(route: Route) -> list[Said]:
+def quietly(route: Route) -> list[Said]:
     """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
     found: list[Said] = []
     with suppress(Unknown):
@@ -368,7 +274,7 @@ def stuck_deleting(route: Route) -> Iterator[Finding]:
         own = [f for f in entry.meta.finalizers if ".k8s.aws/" in f or ".eks.amazonaws.com/" in f]
         if own:
             kind = type(entry).__name__
-            complaints = [e for e in _quietly(route) if e.ref.name == entry.meta.name]
+            complaints = [e for e in quietly(route) if e.ref.name == entry.meta.name]
             yield Finding(
                 "LBD116",
                 ObjectRef(kind, route.namespace, entry.meta.name),
@@ -389,7 +295,7 @@ def stuck_deleting(route: Route) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
     reads=(*READS, *webhook_path.READS),
-    explains=_FOLLOWS,
+    explains=FOLLOWS,
 )
 def webhook_unreachable(route: Route) -> Iterator[Finding]:
     """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
@@ -400,25 +306,8 @@ def webhook_unreachable(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces --filters "Name=description,Values=Amazon EKS CLUSTER"`.
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
-    for finding in _reported(route, "LBD124"):
+    for finding in reported(route, "LBD124"):
         yield webhook_path.with_path(route, finding)
-
-
-@check(
-    "LBD125",
-    title="the webhook's certificate fits",
-    severity=Severity.ERROR,
-    message="the certificate of the controller's webhook is not accepted: {summary}",
-    reads=READS,
-    explains=_FOLLOWS,
-)
-def webhook_certificate(route: Route) -> Iterator[Finding]:
-    """The webhook's certificate was made anew while its configuration kept the old CA bundle (GitOps tools that render
-    the chart again do so), or it was made for another name.
-
-    Repair: chart value `keepTLSSecret: true`, or cert-manager; then reinstall and restart the controller.
-    """
-    yield from _reported(route, "LBD125")
 
 
 @check(
@@ -434,7 +323,7 @@ def quota_reached(route: Route) -> Iterator[Finding]:
 
     Repair: raise the quota, use fewer target groups per load balancer, or `ip` in place of `instance` targets.
     """
-    yield from _reported(route, "LBD216")
+    yield from reported(route, "LBD216")
 
 
 @check(
@@ -451,7 +340,7 @@ def target_not_supported(route: Route) -> Iterator[Finding]:
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
-    yield from _reported(route, "LBD219")
+    yield from reported(route, "LBD219")
 
 
 @check(
@@ -470,7 +359,7 @@ def tagged_groups(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on exactly
     one group.
     """
-    yield from _reported(route, "LBD505")
+    yield from reported(route, "LBD505")
 
 
 @check(
@@ -487,7 +376,7 @@ def rules_quota(route: Route) -> Iterator[Finding]:
 
     Repair: remove rules, raise the quota, or let load balancers share a backend security group.
     """
-    yield from _reported(route, "LBD506")
+    yield from reported(route, "LBD506")
 
 
 @check(
@@ -503,7 +392,7 @@ def no_gateway(route: Route) -> Iterator[Finding]:
 
     Repair: choose public subnets, or `scheme: internal`.
     """
-    yield from _reported(route, "LBD510")
+    yield from reported(route, "LBD510")
 
 
 @check(
@@ -520,7 +409,7 @@ def subnets_not_found(route: Route) -> Iterator[Finding]:
 
     Repair: tag one subnet per zone, or name them in the `subnets` annotation.
     """
-    yield from _reported(route, "LBD511")
+    yield from reported(route, "LBD511")
 
 
 @check(
@@ -536,7 +425,7 @@ def no_free_addresses(route: Route) -> Iterator[Finding]:
 
     Repair: free addresses, or choose larger subnets.
     """
-    yield from _reported(route, "LBD512")
+    yield from reported(route, "LBD512")
 
 
 @check(
@@ -549,4 +438,4 @@ def no_free_addresses(route: Route) -> Iterator[Finding]:
 )
 def known_fault(route: Route) -> Iterator[Finding]:
     """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
-    yield from _reported(route, "LBD128")
+    yield from reported(route, "LBD128")

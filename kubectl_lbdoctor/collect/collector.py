@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.checks.ownership import controller_flags
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
+from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
 from kubectl_lbdoctor.collect.resolve import balancer_name
 from kubectl_lbdoctor.errors import (
@@ -161,6 +162,9 @@ class Collector:
         grouped = self._group_ingresses(pool, plan, snapshot)
         facts, network = self._aws_facts(pool, plan, snapshot, aws_reader, aws_reason, controller)
         cluster_facts = replace(cluster_facts, **controller.result(), **_results(grouped))
+        if aws_reader is not None and plan.reads.issuperset(reads.IDENTITY):
+            heard = replace(snapshot, cluster=cluster_facts, aws=facts)
+            facts = replace(facts, identity=IdentityReader(aws_reader, attempt, pool).read(heard))
         words = {word for route in routes(snapshot) for word in _names(route)}
         logs = {
             pod: log.map(lambda text: concerning(text, words)) for pod, log in cluster_facts.controller_logs.items()
@@ -284,7 +288,19 @@ class Collector:
                 answer = fact_slices if not fact_slices.is_known else answer
                 slices += fact_slices.peek() or ()
             found["webhook_slices"] = Fact.known(reads.WEBHOOK_SLICES, tuple(slices)) if answer.is_known else answer
+            if reads.WEBHOOK_SECRET in plan.reads and webhooks.peek():
+                found["webhook_certificates"] = self._webhook_certificates(homes.values())
         return found
+
+    def _webhook_certificates(self, controllers: Iterable[k8s.Workload]) -> Fact[tuple[k8s.TlsCertificate, ...]]:
+        """The certificates that the controllers serve their webhooks with; of each Secret, only that is kept."""
+        wanted = sorted({(c.meta.namespace, c.certificate_secret) for c in controllers if c.certificate_secret})
+
+        def read() -> tuple[k8s.TlsCertificate, ...]:
+            raw = [self._kube.get(api_path("v1", "secrets", namespace, name)) for namespace, name in wanted]
+            return tuple(convert_kube.tls_certificate(entry) for entry in raw if entry is not None)
+
+        return attempt(reads.WEBHOOK_SECRET, ", ".join(f"{ns}/{name}" for ns, name in wanted), read)
 
     def _controllers(self) -> Fact[tuple[k8s.Workload, ...]]:
         """Controller Deployments of all namespaces: by the chart's label, else by image among all Deployments."""

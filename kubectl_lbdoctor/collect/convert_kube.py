@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -396,7 +397,28 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
         conditions=conditions(status),
         strategy=_text(_map(spec, "strategy"), "type"),
         max_unavailable=_text(rolling, "maxUnavailable"),
+        certificate_secret=_certificate_secret(_map(template, "spec")) if with_args else "",
     )
+
+
+def _certificate_secret(spec: Raw) -> str:
+    """The chart and the release's manifests name the Secret differently, and the volume alike."""
+    volumes = (volume for volume in _list(spec, "volumes") if volume.get("name") == "cert")
+    return next((_text(_map(volume, "secret"), "secretName") for volume in volumes), "")
+
+
+def tls_certificate(raw: Raw) -> k8s.TlsCertificate:
+    """The certificate of a TLS Secret; its key is not looked at."""
+    return k8s.TlsCertificate(meta(raw).namespace, meta(raw).name, _decoded(_map(raw, "data"), "tls.crt"))
+
+
+def _decoded(raw: Raw, key: str) -> str:
+    """A base64 field as text; what cannot be decoded stays as it is, for a check to find."""
+    text = _text(raw, key)
+    try:
+        return base64.b64decode(text, validate=True).decode("ascii")
+    except ValueError:
+        return text
 
 
 def namespace(raw: Raw) -> k8s.Namespace:
@@ -421,6 +443,7 @@ def webhooks(raw: Raw) -> tuple[k8s.WebhookConfiguration, ...]:
                 service_name=_text(target, "name"),
                 service_port=_int(target, "port", 443),
                 failure_policy=_text(hook, "failurePolicy"),
+                ca_bundle=_decoded(client, "caBundle"),
             )
         )
     return tuple(found)

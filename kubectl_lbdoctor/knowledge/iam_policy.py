@@ -31,6 +31,7 @@ __all__ = [
     "review_policies",
     "shipped_statements",
     "since_version",
+    "verdict",
 ]
 
 CLUSTER_TAG = "elbv2.k8s.aws/cluster"
@@ -131,22 +132,26 @@ def review_policies(policy_documents: Iterable[Mapping[str, Any]], version: str)
 
     Malformed statements are passed over: a broken document must not look like a permission.
     """
+    documents = tuple(policy_documents)
+    verdicts = {action: verdict(documents, action) for action in sorted(required_actions(version))}
+
+    def those(*wanted: str) -> tuple[str, ...]:
+        return tuple(action for action, found in verdicts.items() if found in wanted)
+
+    return PolicyReview(those("missing", "denied"), those("denied"), those("restricted"))
+
+
+def verdict(policy_documents: Iterable[Mapping[str, Any]], action: str) -> str:
+    """What the policies say about one action: "denied" by an unconditional Deny on every resource, "missing" where no
+    statement allows it, "restricted" where all that do have a condition or name resources, else "allowed"."""
     statements = [statement for document in policy_documents for statement in _statements(document)]
-    allows = [s for s in statements if s.get("Effect") == "Allow"]
-    denies = [s for s in statements if s.get("Effect") == "Deny" and not s.get("Condition") and _everywhere(s)]
-    missing: list[str] = []
-    denied: list[str] = []
-    restricted: list[str] = []
-    for action in sorted(required_actions(version)):
-        granting = [s for s in allows if _covers(s, action)]
-        if any(_covers(s, action) for s in denies):
-            denied.append(action)
-            missing.append(action)
-        elif not granting:
-            missing.append(action)
-        elif all(s.get("Condition") or not _everywhere(s) for s in granting):
-            restricted.append(action)
-    return PolicyReview(tuple(missing), tuple(denied), tuple(restricted))
+    covering = [s for s in statements if _covers(s, action)]
+    if any(s.get("Effect") == "Deny" and not s.get("Condition") and _everywhere(s) for s in covering):
+        return "denied"
+    granting = [s for s in covering if s.get("Effect") == "Allow"]
+    if not granting:
+        return "missing"
+    return "restricted" if all(s.get("Condition") or not _everywhere(s) for s in granting) else "allowed"
 
 
 def permission_statement(action: str, resource: str | None = None) -> str:

@@ -371,7 +371,8 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many."""
+    """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many. `certificate_secret`
+    names the Secret with the controller's webhook certificate."""
 
     kind: str
     meta: Meta
@@ -386,6 +387,7 @@ class Workload:
     conditions: tuple[Condition, ...] = ()
     strategy: str = ""
     max_unavailable: str = ""
+    certificate_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +402,7 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfiguration:
-    """One webhook of a Mutating- or ValidatingWebhookConfiguration."""
+    """One webhook of a Mutating- or ValidatingWebhookConfiguration. `ca_bundle` is PEM; "" where there is none."""
 
     configuration: str
     name: str
@@ -408,3 +410,13 @@ class WebhookConfiguration:
     service_name: str = ""
     service_port: int = 443
     failure_policy: str = ""
+    ca_bundle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsCertificate:
+    """The public half of a TLS Secret, in PEM: `certificate` is its tls.crt. The private key is never kept."""
+
+    namespace: str
+    secret: str
+    certificate: str = ""

@@ -27,6 +27,7 @@ WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
 WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
 ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
 NETWORK_POLICIES = "networking.k8s.io/networkpolicies"
+WEBHOOK_SECRET = "core/secrets (webhook certificate)"
 KUBE_PROXY = "apps/daemonsets (kube-proxy)"
 KUBE_PROXY_PODS = "core/pods (kube-proxy)"
 
@@ -44,16 +45,36 @@ SUBNETS = "ec2:DescribeSubnets"
 NETWORK_ACLS = "ec2:DescribeNetworkAcls"
 ROUTE_TABLES = "ec2:DescribeRouteTables"
 PREFIX_LISTS = "ec2:GetManagedPrefixListEntries"
+CLUSTER = "eks:DescribeCluster"
+POD_IDENTITIES = "eks:ListPodIdentityAssociations"
+POD_IDENTITY = "eks:DescribePodIdentityAssociation"
+ROLE = "iam:GetRole"
+ATTACHED_POLICIES = "iam:ListAttachedRolePolicies"
+POLICY = "iam:GetPolicy"
+POLICY_VERSION = "iam:GetPolicyVersion"
+INLINE_POLICIES = "iam:ListRolePolicies"
+INLINE_POLICY = "iam:GetRolePolicy"
+
+IDENTITY = (
+    *(ROLE, ATTACHED_POLICIES, POLICY, POLICY_VERSION, INLINE_POLICIES, INLINE_POLICY),
+    *(CLUSTER, POD_IDENTITIES, POD_IDENTITY),
+)
+"""What the controller's role permits and who may assume it."""
+
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET})
+"""Reads that most people rightly lack and that can only sharpen a diagnosis, or show a fault before it is felt. Denied,
+they leave a healthy object healthy; the finding that would have used them says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class KubeRead:
-    """An RBAC rule: API group, resources and verbs."""
+    """An RBAC rule: API group, resources and verbs, and the objects' names where it is about single ones."""
 
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     cluster_wide: bool = False
+    names: tuple[str, ...] = ()
 
 
 KUBE: dict[str, KubeRead] = {
@@ -81,6 +102,12 @@ KUBE: dict[str, KubeRead] = {
     WEBHOOK_SLICES: KubeRead("discovery.k8s.io", ("endpointslices",), ("list",), cluster_wide=True),
     ALL_INGRESSES: KubeRead("networking.k8s.io", ("ingresses",), ("list",), cluster_wide=True),
     NETWORK_POLICIES: KubeRead("networking.k8s.io", ("networkpolicies",), ("list",)),
+    # By name, because they are Secrets: as the chart calls it, and as the manifests of a release do.
+    WEBHOOK_SECRET: KubeRead(
+        *("", ("secrets",), ("get",)),
+        cluster_wide=True,
+        names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
+    ),
     KUBE_PROXY: KubeRead("apps", ("daemonsets",), ("list",)),
     KUBE_PROXY_PODS: KubeRead("", ("pods",), ("list",)),
 }

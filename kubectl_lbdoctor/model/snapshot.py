@@ -13,6 +13,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.identity import IdentityFacts
 from kubectl_lbdoctor.model.k8s import (
     EndpointSlice,
     Event,
@@ -25,6 +26,7 @@ from kubectl_lbdoctor.model.k8s import (
     Service,
     ServiceAccount,
     TargetGroupBinding,
+    TlsCertificate,
     WebhookConfiguration,
     Workload,
 )
@@ -81,7 +83,8 @@ class ClusterFacts:
 
     controllers: deployments of AWS Load Balancer Controllers, in any namespace. controller_logs: the last lines of
     each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
-    webhook's Service. group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup.
+    webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
+    group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup.
     """
 
     nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
@@ -93,6 +96,7 @@ class ClusterFacts:
     service_accounts: Mapping[str, Fact[ServiceAccount | None]] = field(default_factory=dict)
     webhooks: Fact[tuple[WebhookConfiguration, ...]] = _not_asked(reads.WEBHOOKS)
     webhook_slices: Fact[tuple[EndpointSlice, ...]] = _not_asked(reads.WEBHOOK_SLICES)
+    webhook_certificates: Fact[tuple[TlsCertificate, ...]] = _not_asked(reads.WEBHOOK_SECRET)
     group_ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.ALL_INGRESSES)
     kube_proxy: Fact[tuple[Workload, ...]] = _not_asked(reads.KUBE_PROXY)
     kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
@@ -115,6 +119,7 @@ class AwsFacts:
     group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     balancer_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     tagged_groups: Fact[Mapping[str, str]] = _not_asked(reads.TAGS)
+    identity: IdentityFacts = field(default_factory=IdentityFacts)
     reason: str = ""
 
 

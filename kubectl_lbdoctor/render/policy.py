@@ -19,14 +19,15 @@ def rbac(reads: Iterable[str]) -> str:
     """A ClusterRole with every Kubernetes read."""
     import yaml
 
-    merged: dict[tuple[str, tuple[str, ...]], set[str]] = {}
+    merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], set[str]] = {}
     for name in reads:
         if not is_aws(name):
             read = KUBE[name]
-            merged.setdefault((read.group, tuple(sorted(read.verbs))), set()).update(read.resources)
+            merged.setdefault((read.group, tuple(sorted(read.verbs)), read.names), set()).update(read.resources)
     rules = [
         {"apiGroups": [group], "resources": sorted(resources), "verbs": list(verbs)}
-        for (group, verbs), resources in sorted(merged.items())
+        | ({"resourceNames": list(names)} if names else {})
+        for (group, verbs, names), resources in sorted(merged.items())
     ]
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",

@@ -3,6 +3,7 @@ could still be read is still diagnosed, and what is unknown is never called heal
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -30,11 +31,11 @@ from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 from kubectl_lbdoctor.model.snapshot import SCHEMA
 from kubectl_lbdoctor.report import needed_reads
 from kubectl_lbdoctor.session import AWS_ATTEMPTS, AWS_READ_TIMEOUT
-from tests.support.fake_cluster import REGION, SLOW, Cloud, KubeFault
+from tests.support.fake_cluster import PRIVATE_KEY, REGION, SLOW, Cloud, KubeFault
 from tests.support.program import Result, run
 from tests.support.world import World, meta, mismatch, pod
 
-NEEDED = sorted(needed_reads(CATALOGUE))
+NEEDED = sorted(needed_reads(CATALOGUE) - reads.OPTIONAL)
 KUBE_READS = [read for read in NEEDED if not is_aws(read)]
 AWS_READS = [read for read in NEEDED if is_aws(read)]
 
@@ -259,6 +260,51 @@ def test_pods_are_diagnosed_without_an_aws_action(cloud: Cloud, tmp_path: Path, 
     result, table = diagnose(cloud, tmp_path)
     never_healthy(result, table)
     assert (result.status, result.codes[0]) == (ExitStatus.FINDINGS, "LBD403")
+
+
+@pytest.mark.parametrize("kind", ["denied", "error"])
+def test_secret_of_the_webhook_is_not_needed(cloud: Cloud, tmp_path: Path, kind: str) -> None:
+    """Few may read it; a certificate that is refused shows in events, too."""
+    break_kube(cloud, reads.WEBHOOK_SECRET, kind)
+    result, _ = diagnose(cloud, tmp_path)
+    was_asked(cloud, reads.WEBHOOK_SECRET, kind)
+    assert (result.status, result.json["status"], result.codes) == (ExitStatus.HEALTHY, "healthy", [])
+
+
+def test_private_key_is_never_kept(cloud: Cloud, tmp_path: Path) -> None:
+    result, table = diagnose(cloud, tmp_path)
+    bundle = (tmp_path / "bundle.json").read_text()
+    assert "BEGIN CERTIFICATE" in bundle
+    for text in (bundle, result.text, table.text):
+        assert PRIVATE_KEY not in text and base64.b64encode(PRIVATE_KEY.encode()).decode() not in text
+
+
+def test_role_is_compared_with_what_the_controller_needs(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.permission_denied()
+    result, table = diagnose(cloud, tmp_path)
+    assert (result.status, result.codes[:1]) == (ExitStatus.FINDINGS, ["LBD120"])
+    assert {iam_action(read) for read in reads.IDENTITY} <= set(cloud.aws.asked)
+    first = result.json["diagnoses"][0]
+    said = " ".join(entry["text"] for entry in first["evidence"])
+    assert "lbc-policy, more: no statement allows elasticloadbalancing:ModifyRule" in said
+    assert "also missing of what v2.17.1 needs: elasticloadbalancing:AddListenerCertificates, " in said
+    assert "elasticloadbalancing:ModifyRule" in table.stdout
+
+
+@pytest.mark.parametrize("kind", ["denied", "error"])
+@pytest.mark.parametrize("read", reads.IDENTITY)
+def test_denial_stands_without_a_read_of_iam(cloud: Cloud, tmp_path: Path, read: str, kind: str) -> None:
+    cloud.permission_denied()
+    break_aws(cloud, read, kind)
+    result, table = diagnose(cloud, tmp_path)
+    assert iam_action(read) in cloud.aws.asked
+    assert (result.status, result.codes[:1]) == (ExitStatus.FINDINGS, ["LBD120"])
+    assert result.json["coverage"]["denied"] == [] and result.json["coverage"]["failed"] == []
+    said = " ".join(entry["text"] for entry in result.json["diagnoses"][0]["evidence"])
+    about_policies = read not in (reads.ROLE, reads.CLUSTER, reads.POD_IDENTITIES, reads.POD_IDENTITY)
+    assert ("not compared: " in said) is about_policies
+    assert (iam_action(read) in said) is about_policies
+    never_healthy(result, table)
 
 
 def test_every_read_is_denied(cloud: Cloud, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ The world is one in which every read of `model.reads` is really made: what no he
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import create_backend_app
 
 from kubectl_lbdoctor.model import reads
+from tests.support import certificates
 
 NS = "shop"
 LONG_AGO = "2026-11-23T08:00:00Z"
@@ -146,6 +149,14 @@ CONTROLLER_LOG = (
 )
 
 
+PRIVATE_KEY = "the private key, which nobody may ever see"
+_FAR = datetime(2126, 1, 1, tzinfo=timezone.utc)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 def _controller() -> dict[tuple[str, str], list[Raw]]:
     """A controller as its chart 1.17 installs it, at work for four hours."""
     name = "aws-load-balancer-controller"
@@ -160,7 +171,9 @@ def _controller() -> dict[tuple[str, str], list[Raw]]:
             {"name": "AWS_WEB_IDENTITY_TOKEN_FILE", "value": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"},
         ],
     }
-    spec = {"serviceAccountName": name, "containers": [container]}
+    volume = {"name": "cert", "secret": {"secretName": "aws-load-balancer-tls", "defaultMode": 420}}
+    spec = {"serviceAccountName": name, "containers": [container], "volumes": [volume]}
+    tls = {"tls.crt": _base64(certificates.leaf(1, "ec", ends=_FAR)), "tls.key": _base64(PRIVATE_KEY)}
     pods = [(f"{name}-abc-{n}", f"10.0.{n}.9", n) for n in (1, 2)]
     raw_pods = [
         pod(
@@ -184,7 +197,7 @@ def _controller() -> dict[tuple[str, str], list[Raw]]:
         "name": "mtargetgroupbinding.elbv2.k8s.aws",
         "failurePolicy": "Fail",
         "clientConfig": {
-            "caBundle": "Q0E=",
+            "caBundle": _base64(certificates.authority(1, "ec", ends=_FAR)),
             "service": {"namespace": "kube-system", "name": "aws-load-balancer-webhook-service", "port": 443},
         },
     }
@@ -193,6 +206,7 @@ def _controller() -> dict[tuple[str, str], list[Raw]]:
         ("apps", "deployments"): [workload(name, "kube-system", 2, CONTROLLER_LABELS, spec)],
         ("", "pods"): raw_pods,
         ("", "serviceaccounts"): [{"metadata": account}],
+        ("", "secrets"): [{"metadata": _meta("aws-load-balancer-tls", "kube-system"), "data": tls}],
         ("", "services"): [
             {
                 "metadata": _meta("aws-load-balancer-webhook-service", "kube-system"),
@@ -644,7 +658,8 @@ class FakeAws:
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
         # moto's own dispatcher lists its modules on disk at every request.
-        self._moto = {"ec2": create_backend_app("ec2"), "elasticloadbalancing": create_backend_app("elbv2")}
+        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks")}
+        self._moto["elasticloadbalancing"] = create_backend_app("elbv2")
         # moto's answers to reads, by checked path: all that is ever written after the seed.
         self._path = "/healthz"
         self._answers: dict[tuple[str, str, bytes], tuple[str, list[Any], bytes]] = {}
@@ -726,6 +741,20 @@ class FakeAws:
         )
         first, second = (self._instance(ec2, number, subnet, nodes) for number, subnet in enumerate(subnets, 1))
         self.instances = (first, second)
+        self._seed_identity(subnets)
+
+    def _seed_identity(self, subnets: list[str]) -> None:
+        """The controller's role: it trusts EKS Pod Identity, and its policies are two years old."""
+        iam, eks = self._client("iam"), self._client("eks")
+        trust = {"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:*"]}
+        iam.create_role(RoleName="lbc", AssumeRolePolicyDocument=_policy(trust))
+        old = {"Effect": "Allow", "Action": ["ec2:Describe*", "elasticloadbalancing:Describe*"], "Resource": "*"}
+        policy = iam.create_policy(PolicyName="lbc-policy", PolicyDocument=_policy(old))["Policy"]
+        iam.attach_role_policy(RoleName="lbc", PolicyArn=policy["Arn"])
+        iam.put_role_policy(RoleName="lbc", PolicyName="more", PolicyDocument=_policy(old))
+        eks.create_cluster(
+            name="lab", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": subnets}
+        )
 
     def _security_groups(self, ec2: Any, vpc: str) -> tuple[str, str]:
         """The load balancer's, open to a managed prefix list, and the nodes', open to the load balancer."""
@@ -780,16 +809,21 @@ class FakeAws:
         action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
         scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
         region, service = scope.groups() if scope else ("", "")
+        if service == "eks":
+            action = _eks_action(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         self.asked.append(f"{service}:{action}")
         self.regions.add(region)
         fault = self.faults.get(action)
         if fault == "slow":
             self._recover.wait(SLOW)
         elif fault is not None:
-            return self._refuse(action, fault, service == "ec2", start_response)
+            return self._refuse(action, fault, service, start_response)
         self.acted(action)
         if "DryRun=true" in body.decode() and action.endswith("NetworkAclEntry"):
-            return self._refuse(action, "dry-run", True, start_response)  # moto makes the entry all the same
+            return self._refuse(action, "dry-run", service, start_response)  # moto makes the entry all the same
+        if action in _POD_IDENTITY:  # moto does not know them.
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(_POD_IDENTITY[action]).encode()]
         if action == "DescribeTargetHealth":
             members = "".join(target.xml() for target in self.health)
             return _xml(
@@ -803,7 +837,7 @@ class FakeAws:
         self, environ: dict[str, Any], region: str, service: str, action: str, body: bytes
     ) -> tuple[str, list[Any], bytes]:
         """moto's answer: to a read the same until the world changes."""
-        key = (self._path, region, body)
+        key = (self._path, region, environ["PATH_INFO"].encode() + environ["QUERY_STRING"].encode() + body)
         if key in self._answers:
             return self._answers[key]
         environ["wsgi.input"] = io.BytesIO(body)
@@ -816,15 +850,17 @@ class FakeAws:
             self._answers.clear()
         return answer
 
-    def _refuse(self, action: str, fault: str, ec2: bool, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def _refuse(self, action: str, fault: str, service: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, code = _ERRORS[fault]
-        service = "ec2" if ec2 else "elasticloadbalancing"
         message = {
             "denied": f"User: arn:aws:iam::123456789012:user/dev is not authorized to perform: {service}:{action} "
             f"because no identity-based policy allows the {service}:{action} action",
             "throttled": "Rate exceeded",
         }.get(fault, "no luck")
-        if ec2:
+        if service == "eks":
+            start_response(f"{status} x", [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)])
+            return [json.dumps({"message": message}).encode()]
+        if service == "ec2":
             code = {"AccessDenied": "UnauthorizedOperation", "Throttling": "RequestLimitExceeded"}.get(code, code)
             text = (
                 f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
@@ -836,6 +872,26 @@ class FakeAws:
                 "<RequestId>1</RequestId></ErrorResponse>"
             )
         return _xml(start_response, status, text)
+
+
+def _policy(statement: Raw) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+_POD_IDENTITY: dict[str, Raw] = {
+    "ListPodIdentityAssociations": {"associations": [{"associationId": "a-1"}]},
+    "DescribePodIdentityAssociation": {"association": {"roleArn": "arn:aws:iam::123456789012:role/lbc"}},
+}
+
+
+def _eks_action(method: str, path: str) -> str:
+    """EKS names its actions by method and path."""
+    *_, parent, last = f"//{path}".split("/")
+    if last == "pod-identity-associations":
+        return "ListPodIdentityAssociations"
+    if parent == "pod-identity-associations":
+        return "DescribePodIdentityAssociation"
+    return "DescribeCluster" if method == "GET" else "CreateCluster"
 
 
 class _QuietRequestHandler(werkzeug.serving.WSGIRequestHandler):
@@ -948,6 +1004,26 @@ class Cloud:
         for raw in self.kube.named("deployments", group="apps") + self.kube.named("replicasets", group="apps"):
             raw["status"].update(readyReplicas=0, availableReplicas=0)
         self.aws.health = []
+
+    def permission_denied(self) -> None:
+        """AWS denies the controller, which has its role by EKS Pod Identity, a call."""
+        message = (
+            "Failed deploy model due to operation error Elastic Load Balancing v2: ModifyRule, https response error "
+            "StatusCode: 403, RequestID: 1, api error AccessDenied: User: arn:aws:sts::123456789012:assumed-role/lbc/1 "
+            "is not authorized to perform: elasticloadbalancing:ModifyRule on resource: x because no identity-based "
+            "policy allows the elasticloadbalancing:ModifyRule action"
+        )
+        about = {"kind": "Ingress", "namespace": NS, "name": "web"}
+        event = {"involvedObject": about, "type": "Warning", "reason": "FailedDeployModel", "message": message}
+        event |= {"metadata": _meta("web.1", NS), "lastTimestamp": "2099-01-01T00:00:00Z", "count": 3}
+        self.kube.objects.setdefault(("", "events"), []).append(event)
+        for account in self.kube.named("serviceaccounts", "kube-system"):
+            account["metadata"]["annotations"] = {}
+        for raw in self.kube.named("pods", "kube-system"):
+            for container in raw["spec"]["containers"]:
+                if any(variable["name"] == "AWS_ROLE_ARN" for variable in container.get("env", ())):
+                    agent = "http://169.254.170.23/v1/credentials"
+                    container["env"] = [{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": agent}]
 
     def in_group(self) -> None:
         """The Ingress shares its load balancer with others by an IngressGroup."""

@@ -46,10 +46,10 @@ def test_the_collector_reads_everything_that_is_declared() -> None:
     """No declared read may stay NOT_ASKED for ever: the collector's source names each of them."""
     import inspect
 
-    from kubectl_lbdoctor.collect import collector, network_reads
+    from kubectl_lbdoctor.collect import collector, identity_reads, network_reads
     from kubectl_lbdoctor.model import reads
 
-    source = inspect.getsource(collector) + inspect.getsource(network_reads)
+    source = "".join(map(inspect.getsource, (collector, network_reads, identity_reads)))
     names = {value: name for name, value in vars(reads).items() if name.isupper() and isinstance(value, str)}
     assert [read for read in needed_reads(CATALOGUE) if f"reads.{names[read]}" not in source] == []
     assert Collector is collector.Collector

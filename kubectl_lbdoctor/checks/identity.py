@@ -1,0 +1,257 @@
+"""The controller's identity in AWS and what its role permits: LBD120, LBD121.
+
+What AWS told the controller proves the fault. IAM is read on top of that, where it may be: it tells a missing statement
+from a condition, a boundary or an organisation's deny, and lists what the controller will be denied next. IAM facts
+are only peeked at: most people may not read IAM, and the denial stands without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.decoded import FOLLOWS, of_the_controller
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.reports import READS, Said, said
+from kubectl_lbdoctor.knowledge.controller_identity import (
+    ROLE_ANNOTATION,
+    accused_role,
+    irsa_roles,
+    role_name,
+    uses_pod_identity,
+    variables,
+)
+from kubectl_lbdoctor.knowledge.iam_policy import permission_statement, review_policies, verdict
+from kubectl_lbdoctor.knowledge.trust_policy import (
+    AUDIENCE,
+    pod_identity_refusal,
+    pod_identity_statement,
+    web_identity_refusal,
+    web_identity_statement,
+)
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact, ReadState
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.identity import RolePolicy
+from kubectl_lbdoctor.model.route import Route
+
+NAMED = 6
+"""Missing actions that evidence lists; the rest is counted."""
+
+
+@check(
+    "LBD120",
+    title="AWS permits the controller everything it needs",
+    severity=Severity.ERROR,
+    message="AWS denies the controller {action}{who}",
+    reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
+    explains=FOLLOWS,
+)
+def aws_denies_action(route: Route) -> Iterator[Finding]:
+    """The controller's IAM role lacks an action that the running version needs: the policy is older than the
+    controller, a resource lacks the tag that the policy's condition asks for, or a boundary or organisation policy
+    denies it. Where IAM may be read, the role's policies are compared with the policy of the running version.
+
+    Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
+    policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
+    """
+    for entry in said(route):
+        if entry.decoded.code != "LBD120":
+            continue
+        action = entry.decoded.aws_action
+        # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
+        role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
+        compared, advice = _compared(route, accused_role(entry.decoded), action)
+        yield Finding(
+            "LBD120",
+            ObjectRef("IAMRole", "", role) if role else entry.ref,
+            params={"action": action or "a call", "who": f" (role {role})" if role else ""},
+            evidence=(entry.evidence, *compared, *identity_evidence(route)),
+            confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+            advice=_explicit(entry) or advice,
+        )
+
+
+def _explicit(entry: Said) -> str:
+    if not entry.decoded.params.get("explicit_deny"):
+        return ""
+    return "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"
+
+
+def _statement(action: str) -> str:
+    return f"add to the role's policy: {' '.join(permission_statement(action).split())}"
+
+
+def _compared(route: Route, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
+    """What the role's policies say about the denied action, and the advice that follows from it."""
+    version = _controller_version(route)
+    shipped = f"iam_policy.json of {version or 'the controller'}"
+    plain = _statement(action) if action else f"compare the role's policy with {shipped}"
+    known = route.aws.identity.roles.get(role)
+    if known is None:
+        return (), plain
+    owner = known.peek()
+    policies = _policies(route, role)
+    if isinstance(policies, str):
+        return (Evidence(f"policies of role {role}", f"not compared: {policies}"),), plain
+    documents = [policy.document for policy in policies]
+    names = ", ".join(role_policy.name.rsplit("/", 1)[-1] for role_policy in policies) or "no policy"
+    missing = review_policies(documents, version).missing
+    # Targets and rules first: without the actions of other services only single features fail.
+    others = tuple(sorted((n for n in missing if n != action), key=lambda n: (not n.startswith("elasticload"), n)))
+    found = verdict(documents, action) if action else "missing"
+    texts = {
+        "missing": f"{names}: no statement allows {action}",
+        "denied": f"{names}: a statement denies {action} on every resource",
+        "restricted": f"{names}: {action} is allowed only with a condition or on named resources",
+        "allowed": f"{names}: {action} is allowed; what denies it stands elsewhere",
+    }
+    evidence = [Evidence(f"policies of role {role}", texts[found])] if action else []
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        needed = f"also missing of what {version or 'the controller'} needs: {', '.join(others[:NAMED])}{more}"
+        evidence.append(Evidence(f"policies of role {role}", needed))
+    if owner is not None and owner.boundary:
+        text = f"{owner.boundary.rsplit('/', 1)[-1]} limits the role further; it was not compared"
+        evidence.append(Evidence(f"permissions boundary of role {role}", text))
+    advice = {
+        "missing": plain + (f"; for the other missing actions use {shipped}" if others else ""),
+        "denied": "take that Deny out of the role's policies; an allow alone does not help",
+        "restricted": "the resource does not fit the policy's condition or resources, often because it lacks the tag "
+        f"elbv2.k8s.aws/cluster; as shipped: {' '.join(permission_statement(action).split())}",
+        "allowed": "look at the role's permissions boundary, the organisation's service control policies and, for a "
+        "shared resource, its own policy",
+    }
+    return tuple(evidence), advice[found]
+
+
+def _policies(route: Route, role: str) -> tuple[RolePolicy, ...] | str:
+    """All policies of the role, or why they are not all known."""
+    identity = route.aws.identity
+    found: list[RolePolicy] = []
+    for table in (identity.attached, identity.inline):
+        fact = table.get(role)
+        policies = fact.peek() if fact is not None else None
+        if policies is None:
+            return _why(fact)
+        found += policies
+    return tuple(found)
+
+
+def _why(fact: Fact[tuple[RolePolicy, ...]] | None) -> str:
+    if fact is None:
+        return "IAM was not asked"
+    return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.reason
+
+
+def _controller_version(route: Route) -> str:
+    """The tag of the controller's image, "" where it has none."""
+    for workload in route.cluster.controllers.peek() or ():
+        for container in workload.containers:
+            _, _, tag = container.image.rpartition("/")[2].partition(":")
+            if tag:
+                return tag.partition("@")[0]
+    return ""
+
+
+def identity_evidence(route: Route) -> tuple[Evidence, ...]:
+    """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
+
+    IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
+    younger than the pod has no effect before a restart.
+    """
+    found = []
+    for key, fact in sorted(route.cluster.service_accounts.items()):
+        account = fact.peek()
+        if account is not None:
+            role = account.meta.annotations.get(ROLE_ANNOTATION, "")
+            text = f"role-arn {role}" if role else f"no annotation {ROLE_ANNOTATION}"
+            found.append(Evidence(f"serviceaccount {key}", text))
+    for pod in (route.cluster.controller_pods.peek() or ())[:1]:
+        env = variables(pod)
+        if "AWS_ROLE_ARN" in env:
+            text = f"IRSA: AWS_ROLE_ARN {env['AWS_ROLE_ARN']}"
+        elif "AWS_CONTAINER_CREDENTIALS_FULL_URI" in env:
+            text = "EKS Pod Identity: AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
+        elif "AWS_ACCESS_KEY_ID" in env:
+            text = "static keys in AWS_ACCESS_KEY_ID"
+        else:
+            text = "no identity of its own: the SDK falls back to the node's role"
+        found.append(Evidence(f"pod {pod.meta.name}", text))
+    associations = route.aws.identity.associations
+    if associations.is_known:
+        for key in sorted(route.cluster.service_accounts):
+            roles = [a.role_arn for a in associations.need() if f"{a.namespace}/{a.service_account}" == key]
+            text = f"role {', '.join(roles)}" if roles else "none"
+            found.append(Evidence(f"pod identity association of {key}", text))
+    return tuple(found)
+
+
+@check(
+    "LBD121",
+    title="the controller has an AWS identity of its own",
+    severity=Severity.ERROR,
+    message="the controller has no usable AWS identity: {summary}",
+    reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
+    explains=(*FOLLOWS, "LBD120", "LBD102"),
+)
+def wrong_identity(route: Route) -> Iterator[Finding]:
+    """The controller calls AWS without credentials, with the node's role, or with a role that does not trust it.
+
+    With IRSA the service account carries `eks.amazonaws.com/role-arn` and the pod was created after that; with EKS Pod
+    Identity an association exists and the agent runs. Without either the SDK falls back to the node's role. Where IAM
+    may be read, the role's trust policy is compared with the cluster's OIDC issuer, the service account and the
+    audience of its token.
+
+    Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
+    variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
+    """
+    refusals = _refusals(route)
+    for finding in of_the_controller(route, "LBD121"):
+        found = replace(finding, evidence=(*finding.evidence, *identity_evidence(route)))
+        if refusals:
+            summaries = "; ".join(text for text, _ in refusals)
+            found = replace(found, params={**found.params, "summary": summaries}, advice=refusals[0][1])
+        yield found
+
+
+def _refusals(route: Route) -> list[tuple[str, str]]:
+    """Why the controller's role does not admit it, each with the advice; only what is certain."""
+    identity = route.aws.identity
+    url = identity.issuer.peek()
+    issuer = (url or "").removeprefix("https://")
+    audience = next((a for p in route.cluster.controller_pods.peek() or () for a in p.token_audiences), AUDIENCE)
+    found: list[tuple[str, str]] = []
+    for key, arn in sorted(irsa_roles(route.cluster).items()):
+        subject = f"system:serviceaccount:{key.replace('/', ':')}"
+        text = _missing(route, role_name(arn))
+        advice = "make the role, or correct the annotation and restart the controller"
+        role = _role(route, role_name(arn))
+        if role is not None:
+            text = web_identity_refusal(role, issuer, subject, audience)
+            shown = web_identity_statement(arn, issuer or "OIDC_ISSUER", subject)
+            advice = f"the role's trust policy needs this statement: {shown}"
+        if text:
+            found.append((f"role {role_name(arn)} does not admit {key}: {text}", advice))
+    if uses_pod_identity(route.cluster):
+        for association in identity.associations.peek() or ():
+            name = role_name(association.role_arn)
+            text, role = _missing(route, name), _role(route, name)
+            text = pod_identity_refusal(role) if role is not None else text
+            if text:
+                advice = f"the role's trust policy needs this statement: {pod_identity_statement()}"
+                found.append((f"role {name} does not admit EKS Pod Identity: {text}", advice))
+    return found
+
+
+def _missing(route: Route, name: str) -> str:
+    fact = route.aws.identity.roles.get(name)
+    return "the role does not exist" if fact is not None and fact.is_known and fact.need() is None else ""
+
+
+def _role(route: Route, name: str) -> dict[str, object] | None:
+    """The role's trust policy where it could be read."""
+    fact = route.aws.identity.roles.get(name)
+    role = fact.peek() if fact is not None else None
+    return dict(role.trust) if role is not None else None

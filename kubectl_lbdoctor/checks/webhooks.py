@@ -1,0 +1,135 @@
+"""Whether the API server accepts the certificate of the controller's webhook: LBD125.
+
+Found before a change is refused: the configuration's caBundle is compared with the certificate in the Secret that the
+controller serves. Few people may read that Secret; without it the caBundle alone is looked at, and the verdict does not
+become unknown, because a refusal shows in events as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.checks.decoded import FOLLOWS, quietly, reported
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.reports import READS
+from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import TlsCertificate, WebhookConfiguration
+from kubectl_lbdoctor.model.route import Route, parse_time
+
+
+@check(
+    "LBD125",
+    title="the webhook's certificate fits",
+    severity=Severity.ERROR,
+    message="the certificate of the controller's webhook is not accepted: {summary}",
+    reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),
+    explains=FOLLOWS,
+)
+def webhook_certificate(route: Route) -> Iterator[Finding]:
+    """The webhook's certificate was made anew while its configuration kept the old CA bundle (GitOps tools that render
+    the chart again do so), it has expired, or it was made for another name. Changes of Ingresses, bindings and new
+    Services are refused, those of the controller itself as well.
+
+    Confirm by hand: `kubectl get secret -n kube-system aws-load-balancer-tls -o jsonpath='{.data.tls\\.crt}' | base64
+    -d | openssl x509 -noout -issuer -dates -ext subjectAltName` and the webhook configuration's `caBundle`.
+    Repair: chart value `keepTLSSecret: true`, or cert-manager; then reinstall and restart the controller.
+    """
+    proven = tuple(_not_accepted(route))
+    if proven:
+        heard = tuple(entry.evidence for entry in quietly(route) if entry.decoded.code == "LBD125")
+        yield replace(proven[0], evidence=(*proven[0].evidence, *heard))
+        yield from proven[1:]
+        return
+    yield from reported(route, "LBD125")
+    route.cluster.webhooks.need()
+
+
+def _not_accepted(route: Route) -> Iterator[Finding]:
+    """One finding per Service and caBundle that cannot work, whatever has been tried with it."""
+    now = parse_time(route.now) or datetime.now(timezone.utc)
+    served = route.cluster.webhook_certificates.peek() or ()
+    seen: set[tuple[str, str, str]] = set()
+    for webhook in route.cluster.webhooks.peek() or ():
+        key = (webhook.service_namespace, webhook.service_name, webhook.ca_bundle)
+        # Failures of a webhook with policy Ignore stop nothing.
+        if webhook.service_name and webhook.failure_policy != "Ignore" and key not in seen:
+            seen.add(key)
+            mine = [entry for entry in served if entry.namespace == webhook.service_namespace]
+            yield from _judged(webhook, mine, now)
+
+
+def _judged(webhook: WebhookConfiguration, served: list[TlsCertificate], now: datetime) -> Iterator[Finding]:
+    where = f"webhook configuration {webhook.configuration}"
+    if not webhook.ca_bundle.strip():
+        what = f"{where} has no caBundle, and no public authority signs such a certificate"
+        yield _finding(webhook, what, (Evidence(where, "caBundle is empty"),))
+        return
+    try:
+        trusted = parse_pem(webhook.ca_bundle)
+    except CertificateError as error:
+        yield _finding(webhook, f"the caBundle of {where} cannot be read", (Evidence(where, f"caBundle: {error}"),))
+        return
+    bundle = Evidence(where, f"caBundle: {'; '.join(_described(entry) for entry in trusted)}")
+    if all(entry.ends < now for entry in trusted):
+        last = max(entry.ends for entry in trusted)
+        yield _finding(webhook, f"the authority in the caBundle of {where} expired on {last:%Y-%m-%d}", (bundle,))
+        return
+    host = f"{webhook.service_name}.{webhook.service_namespace}.svc"
+    refused: list[tuple[str, Evidence, str]] = []
+    for entry in served:
+        what, shown = _refused(entry, trusted, where, host, now)
+        if not what:
+            return  # Of two controllers in a namespace, either may be the one behind the Service.
+        refused.append((what, Evidence(f"secret {entry.namespace}/{entry.secret}", shown), entry.secret))
+    for what, shown_as, secret in refused[:1]:
+        yield _finding(webhook, what, (shown_as, bundle), secret)
+
+
+def _refused(served: TlsCertificate, trusted: Sequence[Certificate], where: str, host: str, now: datetime) -> tuple[str, str]:
+    """Why the API server refuses what is served ("" when it does not), and the certificate in words."""
+    try:
+        chain = parse_pem(served.certificate)
+    except CertificateError as error:
+        return f"Secret {served.secret} holds none", f"tls.crt: {error}"
+    own = chain[0]
+    shown = f"tls.crt: {_described(own)}, for {', '.join(own.names) or 'no name'}"
+    if own.ends < now:
+        return f"it expired on {own.ends:%Y-%m-%d}", shown
+    if own.begins > now:
+        return f"it is not valid before {own.begins:%Y-%m-%d}", shown
+    if leads_to(chain, trusted) is False:
+        return f"the authority in the caBundle of {where} has not signed it", shown
+    if not admits(own, host):
+        return f"it is not for {host}", shown
+    return "", shown
+
+
+def _described(certificate: Certificate) -> str:
+    identifier = certificate.key_id.hex()[:8]
+    issued = f"issued by {certificate.issuer_name}" if certificate.issuer != certificate.subject else "its own issuer"
+    key = f", key {identifier}" if identifier else ""
+    signer = f" (key {certificate.authority_key_id.hex()[:8]})" if certificate.authority_key_id else ""
+    valid = f"{certificate.begins:%Y-%m-%d} to {certificate.ends:%Y-%m-%d}"
+    return f"{certificate.common_name or 'certificate'}{key}, {issued}{signer}, valid {valid}"
+
+
+def _finding(webhook: WebhookConfiguration, what: str, evidence: tuple[Evidence, ...], secret: str = "") -> Finding:
+    namespace = webhook.service_namespace
+    show = kubectl("get", "validatingwebhookconfiguration", webhook.configuration, "-o", "yaml")
+    if secret:
+        pem = kubectl("get", "secret", secret, "-o", r"jsonpath={.data.tls\.crt}", namespace=namespace)
+        show = f"{pem} | base64 -d | openssl x509 -noout -issuer -dates -ext subjectAltName"
+    return Finding(
+        "LBD125",
+        ObjectRef("Service", namespace, webhook.service_name),
+        params={"summary": what},
+        evidence=evidence,
+        confirm=(show,),
+        advice="have certificate and caBundle made together: upgrade the chart with keepTLSSecret=true, or use "
+        "cert-manager; then restart the controller",
+    )

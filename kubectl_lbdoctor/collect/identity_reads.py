@@ -1,0 +1,167 @@
+"""What IAM and EKS say about the controller's role.
+
+Asked only where an event or the log complains about permissions or identity: few people may read IAM, a healthy object
+needs none of it, and it would cost every run six calls. What is denied stays an unknown fact that no verdict depends
+on (`reads.OPTIONAL`): the denial itself is proven by what AWS told the controller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+from kubectl_lbdoctor.errors import AwsApiError
+from kubectl_lbdoctor.knowledge.controller_identity import (
+    accused_role,
+    complaints,
+    irsa_roles,
+    role_name,
+    uses_pod_identity,
+)
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy
+from kubectl_lbdoctor.model.snapshot import Snapshot
+
+T = TypeVar("T")
+MAX_ROLES = 4
+MAX_POLICIES = 20
+"""IAM's quota of attached policies is 10, or 20 on request."""
+
+
+class Aws(Protocol):
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
+
+
+class IdentityReader:
+    """Reads of IAM and EKS; `attempt` turns failures into facts."""
+
+    def __init__(
+        self, reader: Aws, attempt: Callable[[str, str, Callable[[], Any]], Fact[Any]], pool: ThreadPoolExecutor
+    ) -> None:
+        self._reader = reader
+        self._attempt = attempt
+        self._pool = pool
+
+    def read(self, snapshot: Snapshot) -> IdentityFacts:
+        """The roles of the controller, where something complains about its permissions; else nothing is asked."""
+        heard = list(complaints(snapshot.cluster, snapshot.namespaces.values()))
+        if not heard:
+            return IdentityFacts()
+        cluster = _cluster_name(snapshot)
+        issuer = self._pool.submit(self._issuer, cluster)
+        associated: Fact[tuple[PodIdentity, ...]] = IdentityFacts().associations
+        if uses_pod_identity(snapshot.cluster) or not irsa_roles(snapshot.cluster):
+            associated = self._associations(cluster, snapshot.cluster.service_accounts)
+        names = [accused_role(entry) for entry in heard]
+        names += [role_name(arn) for arn in irsa_roles(snapshot.cluster).values()]
+        names += [role_name(entry.role_arn) for entry in associated.peek() or ()]
+        chosen = [name for name in dict.fromkeys(names) if name][:MAX_ROLES]
+        roles = {name: self._pool.submit(self._role, name) for name in chosen}
+        attached = {name: self._pool.submit(self._attached, name) for name in chosen}
+        inline = {name: self._pool.submit(self._inline, name) for name in chosen}
+        return IdentityFacts(
+            issuer=issuer.result(),
+            associations=associated,
+            roles={name: future.result() for name, future in roles.items()},
+            attached={name: future.result() for name, future in attached.items()},
+            inline={name: future.result() for name, future in inline.items()},
+        )
+
+    def _issuer(self, cluster: str) -> Fact[str]:
+        def read() -> str:
+            answer = self._reader.call("eks", "DescribeCluster", name=cluster)
+            return str(answer["cluster"].get("identity", {}).get("oidc", {}).get("issuer", ""))
+
+        if not cluster:
+            return Fact.not_asked(reads.CLUSTER, "the name of the EKS cluster is not known")
+        return self._attempt(reads.CLUSTER, cluster, read)
+
+    def _associations(self, cluster: str, accounts: Iterable[str]) -> Fact[tuple[PodIdentity, ...]]:
+        def read() -> tuple[PodIdentity, ...]:
+            found = []
+            for key in sorted(accounts):
+                namespace, _, name = key.partition("/")
+                listed = self._reader.call(
+                    "eks",
+                    "ListPodIdentityAssociations",
+                    "associations",
+                    clusterName=cluster,
+                    namespace=namespace,
+                    serviceAccount=name,
+                )
+                for entry in listed:
+                    answer = self._reader.call(
+                        "eks",
+                        "DescribePodIdentityAssociation",
+                        clusterName=cluster,
+                        associationId=entry["associationId"],
+                    )
+                    found.append(PodIdentity(namespace, name, str(answer["association"].get("roleArn", ""))))
+            return tuple(found)
+
+        if not cluster:
+            return Fact.not_asked(reads.POD_IDENTITIES, "the name of the EKS cluster is not known")
+        return self._attempt(reads.POD_IDENTITIES, cluster, read)
+
+    def _role(self, name: str) -> Fact[Role | None]:
+        def read() -> Role | None:
+            raw = _or_none(lambda: self._reader.call("iam", "GetRole", RoleName=name)["Role"])
+            if raw is None:
+                return None
+            boundary = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
+            return Role(name, str(raw.get("Arn", "")), _document(raw.get("AssumeRolePolicyDocument")), str(boundary))
+
+        return self._attempt(reads.ROLE, name, read)
+
+    def _attached(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
+        def read() -> tuple[RolePolicy, ...]:
+            listed = _or_none(
+                lambda: self._reader.call("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=role)
+            )
+            found = []
+            for entry in (listed or ())[:MAX_POLICIES]:
+                arn = entry["PolicyArn"]
+                version = self._reader.call("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+                answer = self._reader.call("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
+                found.append(RolePolicy(arn, _document(answer["PolicyVersion"].get("Document"))))
+            return tuple(found)
+
+        return self._attempt(reads.ATTACHED_POLICIES, role, read)
+
+    def _inline(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
+        def read() -> tuple[RolePolicy, ...]:
+            listed = _or_none(lambda: self._reader.call("iam", "ListRolePolicies", "PolicyNames", RoleName=role))
+            found = []
+            for name in (listed or ())[:MAX_POLICIES]:
+                answer = self._reader.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
+                found.append(RolePolicy(name, _document(answer.get("PolicyDocument"))))
+            return tuple(found)
+
+        return self._attempt(reads.INLINE_POLICIES, role, read)
+
+
+def _cluster_name(snapshot: Snapshot) -> str:
+    """As the controller is told to call it, else as the kubeconfig does."""
+    for workload in snapshot.cluster.controllers.peek() or ():
+        for container in workload.containers:
+            for argument in (*container.command, *container.args):
+                if argument.startswith("--cluster-name="):
+                    return argument.partition("=")[2]
+    return snapshot.context.cluster
+
+
+def _document(value: object) -> Mapping[str, object]:
+    """A policy: botocore gives it decoded; what is not one allows nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    """The value, or None where the role does not exist."""
+    try:
+        return read()
+    except AwsApiError as error:
+        if error.code == "NoSuchEntity":
+            return None
+        raise

@@ -1,0 +1,66 @@
+"""Which IAM role the controller has, and whether anything says that it has trouble with it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
+from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
+from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
+
+ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+TROUBLE = ("LBD120", "LBD121")
+
+
+def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
+    """What events and logs say about the controller's permissions or identity."""
+    for facts in namespaces:
+        for event in facts.events.peek() or ():
+            if event.type == "Warning":
+                yield from _troubles([decode_event(event.reason, event.message)])
+    for log in cluster.controller_logs.values():
+        errors = relevant_errors((log.peek() or "").splitlines())
+        yield from _troubles(error.decoded for error in errors if not error.superseded)
+
+
+def _troubles(decoded: Iterable[DecodedError]) -> Iterator[DecodedError]:
+    return (entry for entry in decoded if entry.code in TROUBLE)
+
+
+def role_name(arn: str) -> str:
+    """The name of the role in `arn:aws:iam::1:role/path/NAME` or `arn:aws:sts::1:assumed-role/NAME/SESSION`."""
+    resource = arn.split(":", 5)[-1] if arn.startswith("arn:") else ""
+    if resource.startswith("assumed-role/"):
+        return resource.split("/")[1]
+    return resource.rsplit("/", 1)[-1] if resource.startswith("role/") else ""
+
+
+def accused_role(decoded: DecodedError) -> str:
+    """The name of the role that AWS speaks of: in a denial, the one that the controller really has."""
+    return role_name(str(decoded.params.get("role", ""))) or role_name(str(decoded.params.get("principal", "")))
+
+
+def variables(pod: Pod) -> dict[str, str]:
+    return {name: value for container in pod.containers for name, value in container.env.items()}
+
+
+def irsa_roles(cluster: ClusterFacts) -> dict[str, str]:
+    """ "namespace/name" of each controller's service account → the role ARN that IRSA gives its pods.
+
+    A pod's variable is what it runs with; the annotation is what the next one will get.
+    """
+    found: dict[str, str] = {}
+    for key, account in cluster.service_accounts.items():
+        entry = account.peek()
+        if entry is not None and entry.meta.annotations.get(ROLE_ANNOTATION):
+            found[key] = entry.meta.annotations[ROLE_ANNOTATION]
+    for pod in cluster.controller_pods.peek() or ():
+        if arn := variables(pod).get("AWS_ROLE_ARN"):
+            found.setdefault(f"{pod.meta.namespace}/{pod.service_account or 'default'}", arn)
+    return found
+
+
+def uses_pod_identity(cluster: ClusterFacts) -> bool:
+    pods = cluster.controller_pods.peek() or ()
+    return any("AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables(pod) for pod in pods)
