@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime
 
 from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.decoded import FOLLOWS, quietly, reported
@@ -51,26 +51,32 @@ def webhook_certificate(route: Route) -> Iterator[Finding]:
 
 def _not_accepted(route: Route) -> Iterator[Finding]:
     """One finding per Service and caBundle that cannot work, whatever has been tried with it."""
-    now = parse_time(route.now) or datetime.now(timezone.utc)
+    now = parse_time(route.now)
+    if now is None:
+        return
     served = route.cluster.webhook_certificates.peek() or ()
     seen: set[tuple[str, str, str]] = set()
     for webhook in route.cluster.webhooks.peek() or ():
+        if webhook.ca_bundle is None:
+            continue
         key = (webhook.service_namespace, webhook.service_name, webhook.ca_bundle)
         # Failures of a webhook with policy Ignore stop nothing.
         if webhook.service_name and webhook.failure_policy != "Ignore" and key not in seen:
             seen.add(key)
             mine = [entry for entry in served if entry.namespace == webhook.service_namespace]
-            yield from _judged(webhook, mine, now)
+            yield from _judged(webhook, webhook.ca_bundle, mine, now)
 
 
-def _judged(webhook: WebhookConfiguration, served: list[TlsCertificate], now: datetime) -> Iterator[Finding]:
+def _judged(
+    webhook: WebhookConfiguration, ca_bundle: str, served: list[TlsCertificate], now: datetime
+) -> Iterator[Finding]:
     where = f"webhook configuration {webhook.configuration}"
-    if not webhook.ca_bundle.strip():
+    if not ca_bundle.strip():
         what = f"{where} has no caBundle, and no public authority signs such a certificate"
         yield _finding(webhook, what, (Evidence(where, "caBundle is empty"),))
         return
     try:
-        trusted = parse_pem(webhook.ca_bundle)
+        trusted = parse_pem(ca_bundle)
     except CertificateError as error:
         yield _finding(webhook, f"the caBundle of {where} cannot be read", (Evidence(where, f"caBundle: {error}"),))
         return
@@ -90,7 +96,9 @@ def _judged(webhook: WebhookConfiguration, served: list[TlsCertificate], now: da
         yield _finding(webhook, what, (shown_as, bundle), secret)
 
 
-def _refused(served: TlsCertificate, trusted: Sequence[Certificate], where: str, host: str, now: datetime) -> tuple[str, str]:
+def _refused(
+    served: TlsCertificate, trusted: Sequence[Certificate], where: str, host: str, now: datetime
+) -> tuple[str, str]:
     """Why the API server refuses what is served ("" when it does not), and the certificate in words."""
     try:
         chain = parse_pem(served.certificate)

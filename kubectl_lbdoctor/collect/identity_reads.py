@@ -69,9 +69,13 @@ class IdentityReader:
             inline={name: future.result() for name, future in inline.items()},
         )
 
+    def _call(self, read: str, result_key: str | None = None, **params: Any) -> Any:
+        service, _, operation = read.partition(":")
+        return self._reader.call(service, operation, result_key, **params)
+
     def _issuer(self, cluster: str) -> Fact[str]:
         def read() -> str:
-            answer = self._reader.call("eks", "DescribeCluster", name=cluster)
+            answer = self._call(reads.CLUSTER, name=cluster)
             return str(answer["cluster"].get("identity", {}).get("oidc", {}).get("issuer", ""))
 
         if not cluster:
@@ -83,18 +87,16 @@ class IdentityReader:
             found = []
             for key in sorted(accounts):
                 namespace, _, name = key.partition("/")
-                listed = self._reader.call(
-                    "eks",
-                    "ListPodIdentityAssociations",
+                listed = self._call(
+                    reads.POD_IDENTITIES,
                     "associations",
                     clusterName=cluster,
                     namespace=namespace,
                     serviceAccount=name,
                 )
                 for entry in listed:
-                    answer = self._reader.call(
-                        "eks",
-                        "DescribePodIdentityAssociation",
+                    answer = self._call(
+                        reads.POD_IDENTITY,
                         clusterName=cluster,
                         associationId=entry["associationId"],
                     )
@@ -107,7 +109,7 @@ class IdentityReader:
 
     def _role(self, name: str) -> Fact[Role | None]:
         def read() -> Role | None:
-            raw = _or_none(lambda: self._reader.call("iam", "GetRole", RoleName=name)["Role"])
+            raw = _or_none(lambda: self._call(reads.ROLE, RoleName=name)["Role"])
             if raw is None:
                 return None
             boundary = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
@@ -117,14 +119,12 @@ class IdentityReader:
 
     def _attached(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
         def read() -> tuple[RolePolicy, ...]:
-            listed = _or_none(
-                lambda: self._reader.call("iam", "ListAttachedRolePolicies", "AttachedPolicies", RoleName=role)
-            )
+            listed = _or_none(lambda: self._call(reads.ATTACHED_POLICIES, "AttachedPolicies", RoleName=role))
             found = []
             for entry in (listed or ())[:MAX_POLICIES]:
                 arn = entry["PolicyArn"]
-                version = self._reader.call("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-                answer = self._reader.call("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
+                version = self._call(reads.POLICY, PolicyArn=arn)["Policy"]["DefaultVersionId"]
+                answer = self._call(reads.POLICY_VERSION, PolicyArn=arn, VersionId=version)
                 found.append(RolePolicy(arn, _document(answer["PolicyVersion"].get("Document"))))
             return tuple(found)
 
@@ -132,10 +132,10 @@ class IdentityReader:
 
     def _inline(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
         def read() -> tuple[RolePolicy, ...]:
-            listed = _or_none(lambda: self._reader.call("iam", "ListRolePolicies", "PolicyNames", RoleName=role))
+            listed = _or_none(lambda: self._call(reads.INLINE_POLICIES, "PolicyNames", RoleName=role))
             found = []
             for name in (listed or ())[:MAX_POLICIES]:
-                answer = self._reader.call("iam", "GetRolePolicy", RoleName=role, PolicyName=name)
+                answer = self._call(reads.INLINE_POLICY, RoleName=role, PolicyName=name)
                 found.append(RolePolicy(name, _document(answer.get("PolicyDocument"))))
             return tuple(found)
 

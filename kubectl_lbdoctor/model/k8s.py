@@ -402,7 +402,8 @@ class ServiceAccount:
 
 @dataclass(frozen=True, slots=True)
 class WebhookConfiguration:
-    """One webhook of a Mutating- or ValidatingWebhookConfiguration. `ca_bundle` is PEM; "" where there is none."""
+    """One webhook of a Mutating- or ValidatingWebhookConfiguration. `ca_bundle` is PEM, "" where
+    there is none, None in bundles of versions that did not read it."""
 
     configuration: str
     name: str
@@ -410,7 +411,7 @@ class WebhookConfiguration:
     service_name: str = ""
     service_port: int = 443
     failure_policy: str = ""
-    ca_bundle: str = ""
+    ca_bundle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
