@@ -745,7 +745,7 @@ class FakeAws:
 
     def _seed_identity(self, subnets: list[str]) -> None:
         """The controller's role: it trusts EKS Pod Identity, and its policies are two years old."""
-        iam, eks = self._client("iam"), self._client("eks")
+        iam, eks = self.client("iam"), self.client("eks")
         trust = {"Effect": "Allow", "Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": ["sts:*"]}
         iam.create_role(RoleName="lbc", AssumeRolePolicyDocument=_policy(trust))
         old = {"Effect": "Allow", "Action": ["ec2:Describe*", "elasticloadbalancing:Describe*"], "Resource": "*"}
@@ -844,7 +844,7 @@ class FakeAws:
         answered: list[Any] = []
         data = b"".join(self._moto[service](environ, lambda *answer: answered.extend(answer)))
         answer = (answered[0], answered[1], data)
-        if action.startswith(("Describe", "Get")):
+        if action.startswith(("Describe", "Get", "List")):
             self._answers[key] = answer
         else:
             self._answers.clear()
