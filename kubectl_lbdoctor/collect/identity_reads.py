@@ -19,6 +19,7 @@ from kubectl_lbdoctor.knowledge.controller_identity import (
     role_name,
     uses_pod_identity,
 )
+from kubectl_lbdoctor.knowledge.iam_policy import concerning_controller
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy
@@ -125,7 +126,7 @@ class IdentityReader:
                 arn = entry["PolicyArn"]
                 version = self._call(reads.POLICY, PolicyArn=arn)["Policy"]["DefaultVersionId"]
                 answer = self._call(reads.POLICY_VERSION, PolicyArn=arn, VersionId=version)
-                found.append(RolePolicy(arn, _document(answer["PolicyVersion"].get("Document"))))
+                found.append(RolePolicy(arn, concerning_controller(_document(answer["PolicyVersion"].get("Document")))))
             return tuple(found)
 
         return self._attempt(reads.ATTACHED_POLICIES, role, read)
@@ -136,7 +137,7 @@ class IdentityReader:
             found = []
             for name in (listed or ())[:MAX_POLICIES]:
                 answer = self._call(reads.INLINE_POLICY, RoleName=role, PolicyName=name)
-                found.append(RolePolicy(name, _document(answer.get("PolicyDocument"))))
+                found.append(RolePolicy(name, concerning_controller(_document(answer.get("PolicyDocument")))))
             return tuple(found)
 
         return self._attempt(reads.INLINE_POLICIES, role, read)

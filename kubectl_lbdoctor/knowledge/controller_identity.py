@@ -10,6 +10,7 @@ from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+RECONCILED = ("Ingress", "Service", "TargetGroupBinding")
 TROUBLE = ("LBD120", "LBD121")
 
 
@@ -17,7 +18,7 @@ def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> I
     """What events and logs say about the controller's permissions or identity."""
     for facts in namespaces:
         for event in facts.events.peek() or ():
-            if event.type == "Warning":
+            if event.type == "Warning" and event.kind in RECONCILED:
                 yield from _troubles([decode_event(event.reason, event.message)])
     for log in cluster.controller_logs.values():
         errors = relevant_errors((log.peek() or "").splitlines())

@@ -25,6 +25,7 @@ __all__ = [
     "OPTIONAL_ACTIONS",
     "PolicyReview",
     "PolicyStatement",
+    "concerning_controller",
     "missing_actions",
     "permission_statement",
     "required_actions",
@@ -152,6 +153,21 @@ def verdict(policy_documents: Iterable[Mapping[str, Any]], action: str) -> str:
     if not granting:
         return "missing"
     return "restricted" if all(s.get("Condition") or not _everywhere(s) for s in granting) else "allowed"
+
+
+def concerning_controller(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The statements of a policy about services that the controller calls; what else a role may do is nobody's business
+    here, and would stand in bundles. STS is among them: bindings in other accounts are reached through a role."""
+    actions = {*required_actions(""), *OPTIONAL_ACTIONS, "sts:AssumeRole"}
+    services = {action.partition(":")[0].lower() for action in actions}
+
+    def matters(statement: Mapping[str, Any]) -> bool:
+        prefixes = {pattern.partition(":")[0].lower() for pattern in _strings(statement.get("Action"))}
+        return "NotAction" in statement or any(prefix in services or "*" in prefix for prefix in prefixes)
+
+    kept = ("Effect", "Action", "NotAction", "Resource", "NotResource", "Condition")
+    statements = [{k: v for k, v in s.items() if k in kept} for s in _statements(document) if matters(s)]
+    return {"Statement": statements}
 
 
 def permission_statement(action: str, resource: str | None = None) -> str:

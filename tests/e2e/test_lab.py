@@ -15,13 +15,18 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e import scenarios, scenarios_controller, scenarios_objects
+from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects
 from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
 from tests.lab.api import Lab
 
 CASES = Path(__file__).parent.parent / "cases"
-SCENARIOS = [*scenarios.SCENARIOS, *scenarios_objects.SCENARIOS, *scenarios_controller.SCENARIOS]
+SCENARIOS = [
+    *scenarios.SCENARIOS,
+    *scenarios_objects.SCENARIOS,
+    *scenarios_controller.SCENARIOS,
+    *scenarios_identity.SCENARIOS,
+]
 
 
 def record(lab: Lab, slug: str, subject: str, namespace: str) -> None:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from kubectl_lbdoctor.knowledge.iam_policy import (
     CLUSTER_TAG,
     OPTIONAL_ACTIONS,
+    concerning_controller,
     missing_actions,
     permission_statement,
     required_actions,
     review_policies,
     shipped_statements,
     since_version,
+    verdict,
 )
 
 
@@ -178,3 +180,20 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from(["Statement", "Version"]), JSON, max_size=2))
 def test_no_document_raises(document: dict[str, Any]) -> None:
     assert len(missing_actions([document], "2.17.1")) == 80
+
+
+def test_only_statements_about_the_controllers_services_are_kept() -> None:
+    document = {
+        "Statement": [
+            {"Sid": "x", "Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::payroll"},
+            {"Sid": "y", "Effect": "Allow", "Action": ["s3:Get*", "EC2:Describe*"], "Resource": "*"},
+            {"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            "nonsense",
+        ]
+    }
+    kept = concerning_controller(document)["Statement"]
+    assert [s.get("Action", "not") for s in kept] == [["s3:Get*", "EC2:Describe*"], "not", "*"]
+    assert "payroll" not in str(kept) and all("Sid" not in s for s in kept)
+    for action in required_actions(""):
+        assert verdict([{"Statement": kept}], action) == verdict([document], action)
