@@ -261,13 +261,22 @@ def checks(ctx: click.Context, /, output: str) -> ExitStatus:
 @cli.command("policy")
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
 @click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")
+@click.option("--fix", is_flag=True, help="What --fix and undo write, instead of the reads.")
 @click.pass_context
-def policy(ctx: click.Context, /, kind: str, probe: bool) -> ExitStatus:
+def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool) -> ExitStatus:
     """Print the permissions that the doctor reads with, as an IAM policy or an RBAC ClusterRole."""
     from kubectl_lbdoctor.checks import CATALOGUE
     from kubectl_lbdoctor.render.policy import iam, rbac, rbac_probe
     from kubectl_lbdoctor.report import needed_reads
 
+    if probe and fix:
+        raise UsageError("--probe and --fix are two roles", f"{PROGRAM} policy {kind} --fix")
+    if fix:
+        from kubectl_lbdoctor.fix.writers import AWS_WRITES
+        from kubectl_lbdoctor.render.policy import iam_fix, rbac_fix
+
+        ctx.obj["env"].out(rbac_fix() if kind == "rbac" else iam_fix({*AWS_WRITES, *AWS_WRITES.values()}))
+        return ExitStatus.HEALTHY
     if probe:
         if kind != "rbac":
             raise UsageError("probes need no permission in AWS", f"{PROGRAM} policy rbac --probe")

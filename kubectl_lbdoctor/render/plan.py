@@ -10,6 +10,7 @@ from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
 # A selector or several annotations may be long; the command below the table holds them whole.
 _LONGEST = 60
+_LONGEST_FIELD = 40
 
 
 def render(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False) -> str:
@@ -25,9 +26,9 @@ def render(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = 
         for number, (row, step) in enumerate(zip(rows, plan.steps, strict=True)):
             change = step.change
             lines.append(row)
-            for title, text in (("WHY", change.why), ("RISK", change.risk)):
-                if text and (title not in header.split() or _short(text, width) != clean(text)):
-                    lines.append(f"   {title.lower():<4} {clean(text)}")
+            for title, text in (("FIELD", change.field), ("WHY", change.why), ("RISK", change.risk)):
+                if text and (title not in header.split() or clean(text) not in row):
+                    lines.append(f"   {title.lower():<5} {clean(text)}")
             lines.append(f"   {clean(change.command)}")
             if not change.reversible:
                 lines.append("   a restart cannot be taken back, and need not be")
@@ -43,7 +44,7 @@ def _table(steps: Sequence[Step], width: int) -> str:
     columns = [
         Column("#"),
         Column("OBJECT"),
-        Column("FIELD", 60),
+        Column("FIELD", 80),
         Column("NOW", 70),
         Column("THEN"),
         Column("WHY", 40),
@@ -54,7 +55,7 @@ def _table(steps: Sequence[Step], width: int) -> str:
         [
             str(number),
             _named(step) if several else str(step.change.object),
-            _short(step.change.field, width),
+            _short(step.change.field, width, _LONGEST_FIELD),
             _short(step.change.now, width),
             _short(step.change.then, width),
             _short(step.change.why, width),
@@ -70,10 +71,10 @@ def _named(step: Step) -> str:
     return f"{ref} -n {ref.namespace}" if ref.namespace else str(ref)
 
 
-def _short(text: str, width: int) -> str:
+def _short(text: str, width: int, longest: int = _LONGEST) -> str:
     """Cut for a terminal; whole where nothing limits the line."""
     text = clean(text)
-    return text if not width or len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if not width or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def refusal_lines(refusal: Refusal) -> list[str]:

@@ -64,3 +64,35 @@ def rbac_probe() -> str:
     }
     text: str = yaml.safe_dump(role, sort_keys=False)
     return text
+
+
+# What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
+_FIX_RULES = (
+    ("", ("services",), ("get", "patch")),
+    ("networking.k8s.io", ("ingresses",), ("get", "patch")),
+    ("apps", ("daemonsets",), ("get", "patch")),
+)
+
+
+def rbac_fix() -> str:
+    """A ClusterRole with what `--fix` and `undo` need beyond the reads. Bind it in single namespaces; kube-proxy's
+    DaemonSet is in kube-system."""
+    import yaml
+
+    rules = [{"apiGroups": [group], "resources": list(what), "verbs": list(verbs)} for group, what, verbs in _FIX_RULES]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "lbdoctor-fix"},
+        "rules": rules,
+    }
+    text: str = yaml.safe_dump(role, sort_keys=False)
+    return text
+
+
+def iam_fix(operations: Iterable[str]) -> str:
+    """An IAM policy with the EC2 calls of `--fix` and `undo`, for all security groups and network ACLs."""
+    resources = [f"arn:*:ec2:*:*:{kind}/*" for kind in ("network-acl", "security-group", "security-group-rule")]
+    actions = sorted(f"ec2:{operation}" for operation in operations)
+    statement = {"Sid": "LbdoctorFix", "Effect": "Allow", "Action": actions, "Resource": resources}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2) + "\n"

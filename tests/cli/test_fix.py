@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run as checked
+from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.fix.writers import path_of
+from kubectl_lbdoctor.model.join import routes
 from tests.support.fake_cluster import NS, Asked, Cloud, KubeFault, Raw
 from tests.support.program import Clock, Result, Terminal, run
 
 ING = ("ing", "web", "-n", NS)
+CASES = Path(__file__).parent.parent / "cases"
 PATH = "alb.ingress.kubernetes.io/healthcheck-path"
 
 
@@ -659,3 +665,29 @@ def test_control_characters_do_not_reach_the_terminal(broken: Cloud) -> None:
     out = io.StringIO()
     result = fix(broken, "targetport", *ING, stdin=Terminal("y\nn\n"), stdout=out)
     assert "\x1b" not in result.text and "\u202e" not in result.text
+
+
+# --- permissions ------------------------------------------------------------------------------------------------------
+
+
+def test_policies_of_a_fix_are_apart_from_the_reads() -> None:
+    role = yaml.safe_load(run("policy", "rbac", "--fix").stdout)
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "patch"}
+    statement = run("policy", "iam", "--fix").json["Statement"][0]
+    assert "ec2:AuthorizeSecurityGroupIngress" in statement["Action"]
+    assert "ec2:DeleteNetworkAclEntry" in statement["Action"] and statement["Resource"] != "*"
+    assert "Authorize" not in run("policy", "iam").stdout and "patch" not in run("policy", "rbac").stdout
+    assert run("policy", "rbac", "--fix", "--probe").status == 2
+
+
+def test_the_policy_allows_every_repair_of_the_recorded_faults() -> None:
+    allowed = {r for rule in yaml.safe_load(run("policy", "rbac", "--fix").stdout)["rules"] for r in rule["resources"]}
+    found = set()
+    for case in sorted(CASES.glob("*/snapshot.json")):
+        joined = routes(bundle.load(case))
+        for result in checked(CATALOGUE, joined):
+            for finding in result.findings:
+                repairs = (*finding.repairs, *((finding.blank,) if finding.blank else ()))
+                found |= {c.object for repair in repairs for c in repair.changes if c.aws is None}
+    assert {path_of(ref).split("/")[-2] for ref in found} <= allowed
+    assert {"Ingress", "Service"} <= {ref.kind for ref in found}
