@@ -27,6 +27,7 @@ from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.network import security_groups
 from kubectl_lbdoctor.network.matching import PortRange, covers_protocol, protocol_name
 from kubectl_lbdoctor.network.matching import family as family_of
+from kubectl_lbdoctor.network.path import BACKEND_TAG
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -208,7 +209,11 @@ def _blocked(
     targets: Sequence[TargetHealth],
 ) -> Finding:
     chosen = group_to_change(own)
-    peers = balancer.security_groups[:1] or tuple(map(str, left_out))
+    tag, value = BACKEND_TAG
+    tags = {g.id: g.tags for g in route.network.security_groups.peek() or ()}
+    # Of several the controller's shared one, which outlives this load balancer and is made to be named.
+    named = sorted(balancer.security_groups, key=lambda i: tags.get(i, {}).get(tag) != value)
+    peers = tuple(named[:1]) or tuple(map(str, left_out))
     commands = [
         security_groups.command(
             GroupRemedy(chosen.id, Direction.INGRESS, protocol, PortRange(port, port), peer), route.context.region
@@ -218,8 +223,8 @@ def _blocked(
     service = route.service.peek()
     if service is not None and service.type == "LoadBalancer" and protocol == "tcp":
         key = NLB_PREFIX + "target-group-attributes"
-        value = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
-        commands.append(annotate(route.service_ref, service.meta.annotations, {key: value}).command)
+        attributes = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
+        commands.append(annotate(route.service_ref, service.meta.annotations, {key: attributes}).command)
     shown = ", ".join(map(str, left_out[:3])) + (f" and {len(left_out) - 3} more" if len(left_out) > 3 else "")
     said = (route.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
     ids = ", ".join(g.id for g in own)

@@ -83,6 +83,11 @@ _KUBE_PROXY = Hypothesis(
     "kube-proxy is missing or stale on some nodes",
     "kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide",
 )
+_REVERSE_PATH = Hypothesis(
+    "LBD519",
+    "strict reverse-path filtering drops the NodePort's replies on nodes with several network interfaces",
+    "on a failing node: sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter (1 is strict, 2 is loose)",
+)
 
 
 def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
@@ -110,12 +115,21 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
             found += [*filters, *refused, *path, *slow]
         else:
             found += [*path, *refused, *filters, *slow]
+    if reasons & {"Target.Timeout", "Target.FailedHealthChecks"} and _several_interfaces(route, failing):
+        found.append(_REVERSE_PATH)
     if "Target.ResponseCodeMismatch" in reasons:
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
     if "Target.NotInUse" in reasons:
         found += [_ZONE, _UNUSED]
     out = _ruled_out(route, failing)
     return tuple(h for h in dict.fromkeys(found) if h.code not in out)
+
+
+def _several_interfaces(route: Route, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether a failing instance target has secondary interfaces, by which a reply may want to leave."""
+    ids = {t.id for t in failing if t.id.startswith("i-")}
+    seen = [i.instance_id for i in route.network.interfaces.peek() or () if i.instance_id in ids]
+    return len(seen) > len(set(seen))
 
 
 def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str]:

@@ -6,12 +6,13 @@ that node alone (seen on the lab), while a filter on the way gives Target.Timeou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.checks import witnesses
 from kubectl_lbdoctor.checks.commands import kubectl, restart
 from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
-from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.registry import check, reported
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -67,6 +68,37 @@ def _proxy_on(route: Route, node: Node) -> Pod | None:
     return next((p for p in mine if p.is_ready), mine[0] if mine else None)
 
 
+_MINOR = re.compile(r"v?1\.([0-9]+)\.")
+_SKEW = 3
+
+
+def _skew(route: Route, nodes: Iterable[Node]) -> tuple[Evidence, ...]:
+    """kube-proxy and kubelet more than three minor versions apart, which nobody tests (Kubernetes version skew policy):
+    an add-on that was forgotten at upgrades."""
+    for node in nodes:
+        proxy = _proxy_on(route, node)
+        images = [c.image.rsplit(":", 1)[-1] for c in proxy.containers] if proxy is not None else []
+        theirs = next((m for image in images if (m := _MINOR.match(image))), None)
+        own = _MINOR.match(node.kubelet_version)
+        if theirs and own and abs(int(theirs[1]) - int(own[1])) > _SKEW:
+            text = (
+                f"{theirs.string} beside kubelet {own.string}: more than {_SKEW} minor versions apart is not supported"
+            )
+            return (Evidence(f"kube-proxy on {node.meta.name}", text),)
+    return ()
+
+
+def _override(proxy: Pod | None) -> str | None:
+    """The node name that kube-proxy is told by --hostname-override; None without that flag."""
+    for container in proxy.containers if proxy is not None else ():
+        words = (*container.command, *container.args)
+        for position, word in enumerate(words):
+            name, equals, value = word.partition("=")
+            if name == "--hostname-override":
+                return value if equals else next(iter(words[position + 1 : position + 2]), "")
+    return None
+
+
 def _confirm(node: Node) -> tuple[str, ...]:
     name = node.meta.name
     words = ("get", "pods", "-l", "k8s-app=kube-proxy", "-o", "wide", "--field-selector", f"spec.nodeName={name}")
@@ -105,6 +137,7 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
             evidence=(
                 Evidence("target group", f"{len(hit)} of {len(route.targets())} targets: {hit[0][0].reason}"),
                 Evidence("pods k8s-app=kube-proxy", f"none ready on {names}"),
+                *_skew(route, [node for _, node in hit]),
             ),
             targets=tuple(target.key for target, _ in hit),
             confirm=_confirm(hit[0][1]),
@@ -162,6 +195,7 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
             Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
             *witnesses.evidence(probes),
             Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
+            *_skew(route, [node for _, node in hit]),
         ),
         confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
         targets=tuple(target.key for target, _ in hit),
@@ -175,37 +209,63 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
     "LBD518",
     title="kube-proxy knows its node by the node's name",
     severity=Severity.ERROR,
-    message="kube-proxy counts no local pod on node {nodes}, which runs one: the host name differs from the node name",
+    message="kube-proxy counts no local pod on node {nodes}, which runs one: it takes itself for {other}",
     reads=_READS,
-    explains=("LBD607",),
+    explains=("LBD517", "LBD602", "LBD607"),
 )
 def node_name_differs(route: Route) -> Iterator[Finding]:
-    """With externalTrafficPolicy Local, kube-proxy answers the check on healthCheckNodePort with 503 where it counts no
-    local endpoint. It compares endpoints with its own node name; with a custom DHCP domain the host name is another.
+    """With externalTrafficPolicy Local, kube-proxy serves a node's own endpoints only, and answers the check on
+    healthCheckNodePort with 503 where it counts none. It compares endpoints with its own idea of the node's name: the
+    host name (with a custom DHCP domain another than the node's), or what `--hostname-override` says.
 
     Confirm by hand: `curl http://NODE_IP:HEALTH_PORT/` shows `localEndpoints: 0` on a node with a pod. Repair: start
     kube-proxy with `--hostname-override=$(NODE_NAME)`.
     """
     service = route.service.need()
-    if service is None or service.external_traffic_policy != "Local" or route.is_alb:
-        raise NotApplicable("not externalTrafficPolicy Local behind a Network Load Balancer")
+    if service is None or service.external_traffic_policy != "Local":
+        raise NotApplicable("not externalTrafficPolicy Local")
     local = {e.node for e in route.ready_endpoints()}
-    hit = [
-        (target, node)
-        for target, node in _failing(route, CATCH_ALL, "Target.ResponseCodeMismatch")
-        if node.meta.name in local and node.hostname and node.hostname != node.meta.name
-    ]
+    hit: list[tuple[TargetHealth, Node, str, bool]] = []
+    for target, node in _failing(route, CATCH_ALL, TIMEOUT, "Target.ResponseCodeMismatch"):
+        told = _override(_proxy_on(route, node))
+        # "$(NODE_NAME)" is filled in by the kubelet with the node's name.
+        other = node.hostname if told is None else "" if told.startswith("$(") else told
+        if node.meta.name in local and other and other.lower() != node.meta.name.lower():
+            hit.append((target, node, other, told is not None))
     if hit:
-        names = ", ".join(sorted(node.meta.name for _, node in hit))
+        flag = "started with --hostname-override=" if hit[0][3] else "host name "
         yield Finding(
             "LBD518",
             KUBE_PROXY,
-            params={"nodes": names},
-            evidence=tuple(
-                Evidence(f"node {n.meta.name}", f"host name {n.hostname}, runs a ready pod") for _, n in hit[:3]
+            params={
+                "nodes": ", ".join(sorted(node.meta.name for _, node, _, _ in hit)),
+                "other": ", ".join(sorted({other for _, _, other, _ in hit})),
+            },
+            evidence=(
+                Evidence("target group", f"{len(hit)} of {len(route.targets())} targets: {hit[0][0].reason}"),
+                *(Evidence(f"node {n.meta.name}", f"runs a ready pod; {flag}{other}") for _, n, other, _ in hit[:3]),
             ),
-            confidence=Confidence.LIKELY,
-            targets=tuple(target.key for target, _ in hit),
+            confidence=Confidence.CERTAIN if all(told for *_, told in hit) else Confidence.LIKELY,
+            targets=tuple(target.key for target, *_ in hit),
             confirm=_confirm(hit[0][1]),
             advice="start kube-proxy with --hostname-override=$(NODE_NAME)",
         )
+
+
+reported(
+    "LBD519",
+    title="reverse-path filtering lets the NodePort's replies pass",
+    severity=Severity.WARNING,
+    message="strict reverse-path filtering may drop NodePort replies on {nodes}",
+    doc="""
+    A node with several network interfaces (the VPC CNI attaches them for pods) drops packets whose reply would leave by
+    another interface, where the kernel's reverse-path filter is strict (`net.ipv4.conf.*.rp_filter` is 1). NodePorts
+    then answer on some nodes only, or now and then.
+
+    Neither Kubernetes nor AWS shows this setting, so that it is never diagnosed: it is named as a hypothesis (LBD005)
+    where a failing node has several interfaces and nothing else explains the failure.
+
+    Confirm by hand on the node: `sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter`; the larger value
+    counts. Repair: 2 (loose), which the VPC CNI sets for the primary interface when it runs.
+    """,
+)

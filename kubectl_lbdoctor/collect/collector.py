@@ -402,13 +402,13 @@ class Collector:
                 self._list,
                 reads.KUBE_PROXY,
                 api_path("apps/v1", "daemonsets", "kube-system"),
-                lambda raw: convert_kube.workload(raw, "DaemonSet"),
+                lambda raw: convert_kube.workload(raw, "DaemonSet", with_args=True),
             )
             futures["kube_proxy_pods"] = pool.submit(
                 self._list,
                 reads.KUBE_PROXY_PODS,
                 api_path("v1", "pods", "kube-system"),
-                convert_kube.pod,
+                lambda raw: convert_kube.pod(raw, with_args=True),
                 labelSelector="k8s-app=kube-proxy",
             )
         return futures

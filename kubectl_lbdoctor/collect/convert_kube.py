@@ -255,7 +255,7 @@ def _containers(spec: Raw, with_args: bool = False) -> tuple[k8s.Container, ...]
         for raw in _list(spec, key):
             parsed = container(raw, init)
             if with_args:
-                # Only the controller's own flags are needed; arguments of applications may hold secrets.
+                # Only the controller's and kube-proxy's flags are needed; arguments of applications may hold secrets.
                 parsed = replace(
                     parsed,
                     command=tuple(str(c) for c in _list(raw, "command")),

@@ -49,7 +49,7 @@ from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, Gro
 
 Remedy = GroupRemedy | AclRemedy | RouteRemedy
 
-_BACKEND_TAG = ("elbv2.k8s.aws/resource", "backend-sg")
+BACKEND_TAG = ("elbv2.k8s.aws/resource", "backend-sg")
 """The controller's shared backend group, made to be named as a source (AWS Load Balancer Controller, backend_sg)."""
 
 
@@ -377,7 +377,7 @@ class _Path:
         several, and by its subnet where there is none or it is of another VPC. A client behind a load balancer is
         named by the load balancer's group as well."""
         if other.groups and (other.subnet_id == "" or self._vpc(own) == self._vpc(other)):
-            tag, value = _BACKEND_TAG
+            tag, value = BACKEND_TAG
             backend = [
                 i for i in other.groups if i in self.world.groups and self.world.groups[i].tags.get(tag) == value
             ]

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.scenarios import ALB, NLB, REFUSED, TIMEOUT, Manifests, Scenario, Seen, healthy, unhealthy
+from tests.e2e.scenarios import ALB, NLB, REFUSED, TIMEOUT, Manifests, Scenario, Seen, event, healthy, unhealthy
 from tests.lab import examples, faults, topology
 from tests.lab.api import Lab
 
@@ -186,8 +186,10 @@ def front_group(lab: Lab, ns: str) -> Iterator[None]:
     with made_group(lab, "lbdlab-front", ingress=[rule]) as group:
         # The controller finds it by its Name tag.
         ec2.create_tags(Resources=[group], Tags=[{"Key": "Name", "Value": "lbdlab-front"}])
-        yield
-        lab.clean(ns)
+        try:
+            yield
+        finally:
+            lab.clean(ns)
 
 
 def two_ports(kind: str, target_type: str) -> Callable[[], Manifests]:
@@ -273,6 +275,35 @@ def front_group_admitted(lab: Lab, ns: str) -> Iterator[None]:
 
 
 @contextmanager
+def subnet_tags(lab: Lab, name: str, tags: Mapping[str, str | None]) -> Iterator[None]:
+    """Tags of a subnet, None for one that is missing; put back afterwards."""
+    ec2, subnet = lab.aws("ec2"), lab.state["subnets"][name]
+    former = {tag["Key"]: tag["Value"] for tag in ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["Tags"]}
+
+    def write(wanted: Mapping[str, str | None]) -> None:
+        gone = [{"Key": key} for key, value in wanted.items() if value is None]
+        kept = [{"Key": key, "Value": value} for key, value in wanted.items() if value is not None]
+        if gone:
+            ec2.delete_tags(Resources=[subnet], Tags=gone)
+        if kept:
+            ec2.create_tags(Resources=[subnet], Tags=kept)
+
+    write(tags)
+    try:
+        yield
+    finally:
+        write({key: former.get(key) for key in tags})
+
+
+@contextmanager
+def tagged_for_another_cluster(lab: Lab) -> Iterator[None]:
+    """The public subnets carry the tag of another cluster in place of their own."""
+    tags = {f"kubernetes.io/cluster/{topology.CLUSTER_NAME}": None, "kubernetes.io/cluster/other": "shared"}
+    with subnet_tags(lab, "public-a", tags), subnet_tags(lab, "public-c", tags):
+        yield
+
+
+@contextmanager
 def egress_revoked(lab: Lab, ns: str) -> Iterator[None]:
     """All outbound rules of the groups of a Service's load balancer; those that are shared are put back."""
     ec2, undo = lab.aws("ec2"), []
@@ -348,6 +379,31 @@ FAULTS = [
         ["LBD501"],
         healthy(),
         fault=lambda lab, ns: replaced_by(lab, tcp(CHECK_PORT, cidrs=[subnet.cidr for subnet in PUBLIC])),
+    ),
+    Scenario(
+        "one-zone-with-role-tag",
+        examples.alb_ip,
+        ["LBD511"],
+        event("FailedBuildModel", "subnets count less"),
+        around=lambda lab, ns: subnet_tags(lab, "public-c", {"kubernetes.io/role/elb": None}),
+        says=["no tag kubernetes.io/role/elb", "suitable"],
+    ),
+    Scenario(
+        "subnets-of-another-cluster",
+        examples.nlb_ip,
+        ["LBD511"],
+        event("FailedBuildModel", "tagged for other clusters"),
+        subject="svc/web",
+        around=lambda lab, ns: tagged_for_another_cluster(lab),
+        says=["tagged for cluster other, not for lbdlab"],
+    ),
+    Scenario(
+        "kube-proxy-misnamed",
+        lambda: examples.nlb_instance(service={"external_traffic_policy": "Local"}),
+        ["LBD518"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        fault=lambda lab, ns: faults.kube_proxy_misnamed(lab),
     ),
     Scenario(
         "balancer-egress-revoked-nlb",

@@ -586,6 +586,27 @@ def kube_proxy_rules_lost(lab: Lab, node: str) -> Iterator[None]:
         _wait_node_ports(node)
 
 
+@contextmanager
+def kube_proxy_misnamed(lab: Lab, name: str = "ip-10-0-9-9.corp.example") -> Iterator[None]:
+    """kube-proxy takes every node for another one, as with a custom DHCP domain: it counts no endpoint as its node's
+    own, so that all nodes answer 503 on a healthCheckNodePort (externalTrafficPolicy Local). Other Services work."""
+    command = lab.get("daemonset", "kube-proxy", "kube-system")["spec"]["template"]["spec"]["containers"][0]["command"]
+    wrong = [f"--hostname-override={name}" if word.startswith("--hostname-override=") else word for word in command]
+    try:
+        _kube_proxy_command(lab, wrong)
+        yield
+    finally:
+        _kube_proxy_command(lab, command)
+
+
+def _kube_proxy_command(lab: Lab, command: Sequence[str]) -> None:
+    path = "/spec/template/spec/containers/0/command"
+    lab.patch("daemonset", "kube-proxy", "kube-system", [{"op": "replace", "path": path, "value": list(command)}])
+    lab.kubectl("rollout", "status", "daemonset/kube-proxy", "-n", "kube-system", "--timeout=90s")
+    for node in topology.NODES:
+        _wait_node_ports(node.name)
+
+
 def _kube_proxy_affinity(lab: Lab, affinity: Mapping[str, Any] | None) -> None:
     lab.patch("daemonset", "kube-proxy", "kube-system", {"spec": {"template": {"spec": {"affinity": affinity}}}})
 

@@ -8,7 +8,7 @@ import pytest
 
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.k8s import Meta, Pod, ServicePort, Workload
+from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -251,6 +251,60 @@ def test_host_name_that_is_not_the_node_name() -> None:
         cluster=kube_proxy(1, 2),
     )
     assert [c for c in world.codes() if c != "LBD607"] == ["LBD518"]
+
+
+def test_reverse_path_filtering_is_a_hypothesis_for_nodes_with_several_interfaces() -> None:
+    world = instance_world()
+    second = node_interface(2, id="eni-second", private_ips=("10.0.2.99",), device_index=1)
+
+    def named(changed: World) -> list[str]:
+        finding = next(d.finding for d in changed.report().diagnoses if d.finding.code == "LBD005")
+        return [h.code for h in finding.hypotheses]
+
+    assert "LBD519" not in named(world)
+    assert named(replace(world, interfaces=(*world.interfaces, second)))[-1] == "LBD519"
+
+
+def misnamed(*command: str, hostname: str = "") -> World:
+    """Every node has a pod and fails its check; kube-proxy runs there with these words."""
+    facts = kube_proxy(1, 2)
+    own = Container("kube-proxy", "kube-proxy:v1.34.4-eksbuild.2", command=("kube-proxy", *command))
+    pods = tuple(replace(p, containers=(own,)) for p in facts["kube_proxy_pods"].need())  # type: ignore[attr-defined]
+    return replace(
+        World().as_nlb().instance_mode().with_service(external_traffic_policy="Local", health_check_node_port=31000),
+        nodes=tuple(node(n, hostname=hostname) for n in (1, 2)),
+        health=tuple(instance_target(n, "unhealthy", "Target.FailedHealthChecks", check_port="31000") for n in (1, 2)),
+        cluster={**facts, "kube_proxy_pods": Fact.known(reads.KUBE_PROXY_PODS, pods)},
+    )
+
+
+@pytest.mark.parametrize("words", [("--hostname-override=other.example",), ("--hostname-override", "other.example")])
+def test_kube_proxy_that_is_told_another_node_name(words: tuple[str, ...]) -> None:
+    diagnosis = misnamed("--v=2", *words).report().diagnoses[0]
+    assert diagnosis.finding.code == "LBD518" and "other.example" in diagnosis.message
+    assert diagnosis.finding.confidence.value == "certain"
+
+
+@pytest.mark.parametrize("words", [("--hostname-override=$(NODE_NAME)",), ("--hostname-override=node1",), ()])
+def test_kube_proxy_that_knows_its_node(words: tuple[str, ...]) -> None:
+    world = misnamed(*words, hostname="ip-10-0-1-10.corp.example" if words else "")
+    hit = {t for d in world.report().diagnoses if d.finding.code == "LBD518" for t in d.finding.targets}
+    assert world.health[0].key not in hit
+
+
+def test_kube_proxy_far_behind_its_kubelet_is_said_beside_the_cause() -> None:
+    old = Container("kube-proxy", "registry.example:5000/eks/kube-proxy:v1.29.0-minimal-eksbuild.1")
+    facts = kube_proxy(1, 2)
+    for image, said in (
+        (old, True),
+        (replace(old, image="eks/kube-proxy:v1.31.3"), False),
+        (replace(old, image="x"), False),
+    ):
+        pods = tuple(replace(p, containers=(image,)) for p in facts["kube_proxy_pods"].need())  # type: ignore[attr-defined]
+        cluster = {**facts, "kube_proxy_pods": Fact.known(reads.KUBE_PROXY_PODS, pods)}
+        finding = replace(World().instance_mode(), health=REFUSED_ON_2, cluster=cluster).report().diagnoses[0].finding
+        assert finding.code == "LBD517"
+        assert any("v1.29.0" in e.text and "v1.34.4" in e.text for e in finding.evidence) is said
 
 
 def test_a_proven_filter_outweighs_a_likely_port() -> None:
