@@ -22,10 +22,11 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.network import Permission, SecurityGroup
+from kubectl_lbdoctor.model.network import NetworkAcl, Permission, SecurityGroup
 from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.network import security_groups
-from kubectl_lbdoctor.network.matching import PortRange, covers_protocol, protocol_name
+from kubectl_lbdoctor.network import acls, security_groups
+from kubectl_lbdoctor.network.acls import AclVerdict
+from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, protocol_name
 from kubectl_lbdoctor.network.matching import family as family_of
 from kubectl_lbdoctor.network.path import BACKEND_TAG
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
@@ -34,6 +35,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 ANYWHERE = ("0.0.0.0/0", "::/0")
+# Any two addresses of the internet, far from each other.
+_ANY_PUBLIC = ("8.8.8.8", "198.41.0.4", "2001:500:2::c", "2a03:2880::1")
 _UDP = ("UDP", "QUIC")
 _BOTH = ("TCP_UDP", "TCP_QUIC")
 _PRIVATE = tuple(
@@ -52,6 +55,7 @@ _READS = (
     reads.TARGET_GROUP_ATTRIBUTES,
     reads.NETWORK_INTERFACES,
     reads.SECURITY_GROUPS,
+    reads.NETWORK_ACLS,
     reads.PREFIX_LISTS,
 )
 
@@ -81,14 +85,14 @@ class _Admitted:
     "LBD515",
     title="targets admit clients whose addresses are preserved",
     severity=Severity.ERROR,
-    message="targets see the clients' own addresses, and their security groups ({groups}) do not admit {clients} on "
-    "{protocol} {port}",
+    message="targets see the clients' own addresses, and {filter} {verb} not {act} {clients} on {protocol} {port}",
     reads=_READS,
 )
 def clients_blocked(route: Route) -> Iterator[Finding]:
     """A Network Load Balancer preserves client addresses for this target group, so the targets' security groups must
     admit the clients, or name the load balancer's own group as a source (which stands for all that comes through it).
-    They admit the health checks only: every target is healthy and every client times out.
+    Where they admit the health checks only, every target is healthy and every client times out. The network ACLs of the
+    targets' subnets are asked about clients, too, in both directions.
 
     Clients are those that the load balancer's inbound rules admit; for a load balancer without security groups those
     of `loadBalancerSourceRanges`. Of an internet-facing one only those with public addresses count.
@@ -105,11 +109,15 @@ def clients_blocked(route: Route) -> Iterator[Finding]:
     groups = {g.id: g for g in net.security_groups.need()}
     net.interfaces.need()
     ends: dict[tuple[tuple[str, ...], int, int], list[TargetHealth]] = defaultdict(list)
+    places: dict[tuple[str, int, int], list[TargetHealth]] = defaultdict(list)
     for target in healthy:
         end = target_end(route, target)
+        family = family_of(end.address)
         if end.groups and all(i in groups for i in end.groups):
-            family = family_of(end.address)
             ends[(end.groups, target.port, family)].append(target)
+        # Within a subnet no ACL is asked, and its load balancer's interface may be the one that is used.
+        if end.subnet_id and end.subnet_id not in balancer.zones.values():
+            places[(end.subnet_id, target.port, family)].append(target)
     public = balancer.scheme == "internet-facing"
     for (ids, port, family), targets in ends.items():
         for protocol in _protocols(group.protocol):
@@ -119,6 +127,97 @@ def clients_blocked(route: Route) -> Iterator[Finding]:
             if left_out:
                 entirely = len(left_out) == len(_relevant(clients, public))
                 yield _blocked(route, balancer, own, protocol, port, left_out, entirely, targets)
+    yield from _by_acls(route, group, balancer, groups, places)
+
+
+def _by_acls(
+    route: Route,
+    group: TargetGroup,
+    balancer: LoadBalancer,
+    groups: dict[str, SecurityGroup],
+    places: dict[tuple[str, int, int], list[TargetHealth]],
+) -> Iterator[Finding]:
+    """What the ACLs of the targets' subnets do with clients: one finding per ACL, direction and port."""
+    public = balancer.scheme == "internet-facing"
+    found: dict[tuple[str, bool, int, str], tuple[AclVerdict, list[Network], bool, list[TargetHealth]]] = {}
+    known = {acl.id: acl for acl in route.network.acls.need()}
+    for (subnet, port, family), targets in places.items():
+        acl = acls.acl_of(subnet, balancer.vpc_id, known.values())
+        for protocol in _protocols(group.protocol) if acl is not None else ():
+            clients = _relevant(
+                [c for c in _clients(route, group, balancer, protocol, groups) if c.version == family], public
+            )
+            denied = [(c, v) for c in clients if acl and (v := _denied(acl, c, protocol, port, public)) is not None]
+            if denied and acl is not None:
+                verdict = denied[0][1]
+                key, left_out = (acl.id, verdict.egress, port, protocol), [c for c, _ in denied]
+                found.setdefault(key, (verdict, left_out, len(denied) == len(clients), []))[3].extend(targets)
+    for (identifier, _, port, protocol), (verdict, left_out, entirely, targets) in found.items():
+        yield _acl_finding(route, known[identifier], verdict, port, protocol, left_out, entirely, targets)
+
+
+def _denied(acl: NetworkAcl, client: Network, protocol: str, port: int, public: bool) -> AclVerdict | None:
+    """The verdict that keeps the whole range out, or its replies in; None where some address of it gets through.
+
+    The addresses that are tried are the ends of what each allowing entry has in common with the range: those at which
+    an ACL can change its mind.
+    """
+    tried = [a for a in _ANY_PUBLIC if ipaddress.ip_address(a) in client] or [str(client[0])]
+    for entry in acl.entries:
+        cidr = ipaddress.ip_network(entry.cidr, strict=False) if entry.allow and entry.cidr else None
+        if cidr is not None and cidr.version == client.version and cidr.overlaps(client):
+            narrow = cidr if cidr.prefixlen >= client.prefixlen else client
+            tried += [str(narrow[0]), str(narrow[-1])]
+    first = None
+    for address in tried:
+        if public and not _private(client) and _private(ipaddress.ip_network(address)):
+            continue
+        request = acls.admits(acl, False, address, protocol, port)
+        if request.answer is Answer.ALLOWED:
+            request = acls.admits(acl, True, address, protocol, EPHEMERAL)
+        if request.answer in (Answer.ALLOWED, Answer.PARTIAL):
+            return None
+        # That replies do not get out says more than that other addresses do not get in.
+        first = request if first is None or (request.egress and not first.egress) else first
+    return first
+
+
+def _acl_finding(
+    route: Route,
+    acl: NetworkAcl,
+    verdict: AclVerdict,
+    port: int,
+    protocol: str,
+    left_out: Sequence[Network],
+    entirely: bool,
+    targets: Sequence[TargetHealth],
+) -> Finding:
+    ports: PortRange | int = EPHEMERAL if verdict.egress else port
+    entry = verdict.denied_by
+    reason = f"entry {entry.number} denies {entry.cidr}" if entry is not None else "no entry allows them"
+    command = acls.command(acls.opening(acl, verdict, str(left_out[0]), protocol, ports), route.context.region)
+    direction = "outbound, to the clients' ports 1024-65535" if verdict.egress else "inbound"
+    return Finding(
+        "LBD515",
+        ObjectRef("NetworkAcl", "", acl.id),
+        params={
+            "filter": f"network ACL {acl.id} of their subnets",
+            "verb": "does",
+            "act": "let out the replies to" if verdict.egress else "admit",
+            "clients": _shown(left_out),
+            "port": str(port),
+            "protocol": protocol.upper(),
+        },
+        evidence=(
+            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(route)}"),
+            Evidence("target health", f"{len(targets)} of {len(route.targets())} targets healthy: checks are admitted"),
+            Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
+        ),
+        targets=tuple(t.key for t in targets),
+        confirm=(f"aws ec2 describe-network-acls --network-acl-ids {acl.id}",),
+        by_hand=(command,) if command else (),
+        severity=None if entirely else Severity.WARNING,
+    )
 
 
 def _protocols(protocol: str) -> tuple[str, ...]:
@@ -225,15 +324,20 @@ def _blocked(
         key = NLB_PREFIX + "target-group-attributes"
         attributes = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
         commands.append(annotate(route.service_ref, service.meta.annotations, {key: attributes}).command)
-    shown = ", ".join(map(str, left_out[:3])) + (f" and {len(left_out) - 3} more" if len(left_out) > 3 else "")
-    said = (route.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
     ids = ", ".join(g.id for g in own)
     return Finding(
         "LBD515",
         ObjectRef("SecurityGroup", "", chosen.id),
-        params={"groups": ids, "clients": shown, "port": str(port), "protocol": protocol.upper()},
+        params={
+            "filter": f"their security groups ({ids})",
+            "verb": "do",
+            "act": "admit",
+            "clients": _shown(left_out),
+            "port": str(port),
+            "protocol": protocol.upper(),
+        },
         evidence=(
-            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {said}"),
+            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(route)}"),
             Evidence("target health", f"{len(targets)} of {len(route.targets())} targets healthy: checks are admitted"),
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
@@ -243,6 +347,15 @@ def _blocked(
         advice="one of these" if len(commands) > len(peers) else "",
         severity=None if entirely else Severity.WARNING,
     )
+
+
+def _shown(clients: Sequence[Network]) -> str:
+    names = [f"anyone ({c})" if c.prefixlen == 0 else str(c) for c in clients]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _said(route: Route) -> str:
+    return (route.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
 
 
 def _texts(group: SecurityGroup) -> str:

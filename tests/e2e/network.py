@@ -374,6 +374,15 @@ FAULTS = [
         fault=lambda lab, ns: replaced_by(lab, tcp(NODE_PORTS, cidrs=[subnet.cidr for subnet in PUBLIC])),
     ),
     Scenario(
+        "clients-not-admitted-by-acl",
+        examples.nlb_instance,
+        ["LBD515"],
+        healthy(),
+        subject="svc/web",
+        fault=lambda lab, ns: narrow_acls(lab, NODE_PORTS),
+        says=["network ACL"],
+    ),
+    Scenario(
         "traffic-port-closed",
         two_ports("alb", "ip"),
         ["LBD501"],

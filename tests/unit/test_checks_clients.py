@@ -19,6 +19,7 @@ from tests.support.world import (
     GROUP_ARN,
     HOST,
     NLB_ARN,
+    OPEN_ACL,
     World,
     meta,
     target,
@@ -138,6 +139,53 @@ def test_a_closed_check_is_told_as_such_and_not_twice() -> None:
     world = nlb(rule("0.0.0.0/0", ports=(22, 22)))
     failing = tuple(replace(t, state="unhealthy", reason="Target.FailedHealthChecks") for t in world.health)
     assert [c for c in replace(world, health=failing).codes() if c != "LBD607"] == ["LBD501"]
+
+
+# --- network ACLs of the targets' subnets --------------------------------------------------------------------------
+
+
+def acl(*entries: network.AclEntry) -> tuple[network.NetworkAcl, ...]:
+    nodes = network.NetworkAcl("acl-nodes", "vpc-1", ("subnet-n1", "subnet-n2"), entries)
+    return (replace(OPEN_ACL, subnets=("subnet-a", "subnet-c")), nodes)
+
+
+def allow(number: int, egress: bool, cidr: str, first: int, last: int) -> network.AclEntry:
+    return network.AclEntry(number, egress, True, "6", cidr, first, last)
+
+
+CHECKS_BY_ACL = (
+    *(allow(10, False, "10.0.96.0/20", 30000, 32767), allow(10, True, "10.0.96.0/20", 1024, 65535)),
+    *(network.AclEntry(20, egress, True, "-1", "10.0.0.0/16") for egress in (False, True)),
+)
+IN, OUT = allow(30, False, "0.0.0.0/0", 30000, 32767), allow(30, True, "0.0.0.0/0", 1024, 65535)
+DENIED_BY_ACL = {
+    "only the load balancer's subnets": (acl(*CHECKS_BY_ACL), "does not admit anyone (0.0.0.0/0) on TCP 30080"),
+    "replies do not get out": (acl(*CHECKS_BY_ACL, IN), "does not let out the replies to anyone"),
+    "an entry denies": (
+        acl(network.AclEntry(5, False, False, "6", "0.0.0.0/0", 30080, 30080), *CHECKS_BY_ACL, IN, OUT),
+        "does not admit anyone",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", DENIED_BY_ACL)
+def test_clients_that_an_acl_keeps_out(how: str) -> None:
+    entries, said = DENIED_BY_ACL[how]
+    (diagnosis,) = diagnosed(nlb(rule("0.0.0.0/0"), acls=entries))
+    assert said in diagnosis.message and diagnosis.severity.value == "error"
+    assert "create-network-acl-entry --network-acl-id acl-nodes" in diagnosis.finding.by_hand[0]
+
+
+@pytest.mark.parametrize(
+    "entries, changes",
+    [
+        (acl(*CHECKS_BY_ACL, IN, OUT), {}),
+        (acl(*CHECKS_BY_ACL, allow(30, False, "203.0.113.0/24", 30000, 32767), OUT), {}),
+        (acl(*CHECKS_BY_ACL), {"group_attributes": {"preserve_client_ip.enabled": "false"}}),
+    ],
+)
+def test_clients_that_the_acl_lets_pass(entries: tuple[network.NetworkAcl, ...], changes: dict[str, object]) -> None:
+    assert diagnosed(nlb(rule("0.0.0.0/0"), acls=entries, **changes)) == []
 
 
 def with_alias(world: World, host: str = HOST) -> World:
