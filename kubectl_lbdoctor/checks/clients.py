@@ -1,4 +1,4 @@
-"""LBD515 and LBD604: traffic in which a target sees the client's address, and not the load balancer's.
+"""LBD504, LBD515 and LBD604: what becomes of clients, which no health check stands for.
 
 A Network Load Balancer preserves client addresses for instance targets unless told otherwise, and for ip targets when
 told so. Its health checks then come from its own addresses and its traffic does not: healthy targets say nothing about
@@ -79,6 +79,91 @@ class _Admitted:
     cidrs: tuple[Network, ...]
     balancer: bool = False
     others: bool = False
+
+
+@check(
+    "LBD504",
+    title="the load balancer's security group and subnets admit clients",
+    severity=Severity.WARNING,
+    message="{filter} {verb} on listener port {port}",
+    reads=(*_READS, reads.SUBNETS),
+)
+def clients_not_admitted(route: Route) -> Iterator[Finding]:
+    """The load balancer's own security groups have no inbound rule at all for one of its listener ports, or the network
+    ACL of one of its subnets drops all clients or the replies to them (ports 1024-65535), so no client reaches it
+    there, however healthy its targets are.
+
+    Confirm by hand: `aws ec2 describe-security-groups`, `aws ec2 describe-network-acls`. Repair: an inbound rule for
+    the clients, or the `inbound-cidrs` annotation where the controller manages the group; ACL entries in both
+    directions.
+    """
+    balancer = route.load_balancer.need()
+    if balancer is None:
+        raise NotApplicable("no load balancer")
+    groups: dict[str, SecurityGroup] = {}
+    if balancer.security_groups:
+        groups = {g.id: g for g in route.network.security_groups.need()}
+        if not set(balancer.security_groups) <= set(groups):
+            return
+    for listener in route.listeners.need():
+        protocols = _protocols(listener.protocol)
+        rules = [rule for i in balancer.security_groups for rule in groups[i].ingress]
+        open_to = [
+            rule
+            for rule in rules
+            if any(_covers(rule, protocol, listener.port) for protocol in protocols)
+            and (rule.cidrs or rule.groups or rule.prefix_lists)
+        ]
+        if balancer.security_groups and not open_to:
+            names = ", ".join(balancer.security_groups)
+            yield Finding(
+                "LBD504",
+                ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
+                params={
+                    "filter": f"no rule of the load balancer's security groups ({names})",
+                    "verb": "admits anyone",
+                    "port": str(listener.port),
+                },
+                evidence=(Evidence(names, f"{len(rules)} inbound rules, none for {listener.port}"),),
+                confirm=(f"aws ec2 describe-security-groups --group-ids {' '.join(balancer.security_groups)}",),
+            )
+        elif not any(rule.groups for rule in open_to):
+            # Whoever comes by a group has an address of the VPC, which is not known here.
+            cidrs = [cidr for rule in open_to for cidr in _cidrs(route, rule)] or list(_source_ranges(route))
+            yield from _balancers_acls(route, balancer, listener.port, protocols[0], cidrs)
+
+
+def _balancers_acls(
+    route: Route, balancer: LoadBalancer, port: int, protocol: str, cidrs: Sequence[str]
+) -> Iterator[Finding]:
+    public = balancer.scheme == "internet-facing"
+    clients = [c for c in _relevant(_networks(cidrs), public) if c.version == 4]
+    known = {acl.id: acl for acl in route.network.acls.need()}
+    closed: dict[str, tuple[AclVerdict, list[str]]] = {}
+    for subnet in balancer.zones.values():
+        acl = acls.acl_of(subnet, balancer.vpc_id, known.values())
+        denied = [_denied(acl, c, protocol, port, public) for c in clients] if acl is not None else []
+        if acl is not None and denied and denied[0] is not None and None not in denied:
+            closed.setdefault(acl.id, (denied[0], []))[1].append(subnet)
+    for identifier, (verdict, subnets) in closed.items():
+        entry = verdict.denied_by
+        reason = f"entry {entry.number} denies {entry.cidr}" if entry is not None else "no entry allows them"
+        way = "outbound, to the clients' ports 1024-65535" if verdict.egress else f"inbound, to port {port}"
+        ports: PortRange | int = EPHEMERAL if verdict.egress else port
+        remedy = acls.opening(known[identifier], verdict, str(clients[0]), protocol, ports)
+        command = acls.command(remedy, route.context.region)
+        yield Finding(
+            "LBD504",
+            ObjectRef("NetworkAcl", "", identifier),
+            params={
+                "filter": f"network ACL {identifier} of the load balancer's subnets {', '.join(subnets)}",
+                "verb": "lets no replies out to clients" if verdict.egress else "admits no client",
+                "port": str(port),
+            },
+            evidence=(Evidence(f"network ACL {identifier}", f"{way}: {reason}"),),
+            confirm=(f"aws ec2 describe-network-acls --network-acl-ids {identifier}",),
+            by_hand=(command,) if command else (),
+        )
 
 
 @check(
@@ -238,10 +323,19 @@ def _clients(
                 if any(_covers(rule, protocol, port) for port in ports):
                     cidrs += _cidrs(route, rule)
     else:
-        service = route.service.need()
-        annotated = service.meta.annotations.get(SOURCE_RANGES, "") if service is not None else ""
-        ranges = service.source_ranges if service is not None else ()
-        cidrs += ranges or [part.strip() for part in annotated.split(",") if part.strip()] or ANYWHERE
+        cidrs += _source_ranges(route)
+    return _networks(cidrs)
+
+
+def _source_ranges(route: Route) -> tuple[str, ...]:
+    """Who may come where the load balancer has no security group."""
+    service = route.service.need()
+    annotated = service.meta.annotations.get(SOURCE_RANGES, "") if service is not None else ""
+    ranges = service.source_ranges if service is not None else ()
+    return ranges or tuple(part.strip() for part in annotated.split(",") if part.strip()) or ANYWHERE
+
+
+def _networks(cidrs: Sequence[str]) -> tuple[Network, ...]:
     return tuple(dict.fromkeys(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs if _is_cidr(cidr)))
 
 

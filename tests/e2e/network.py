@@ -134,6 +134,9 @@ def narrow_acls(lab: Lab, ports: tuple[int, int]) -> Iterator[None]:
                 allow(acl, number, requests_out, ports, subnet.cidr)
                 allow(acl, number + 1, not requests_out, faults.EPHEMERAL, subnet.cidr)
                 number += 10
+            if own is PUBLIC:
+                allow(acl, number, False, (80, 80), "0.0.0.0/0")
+                allow(acl, number, True, faults.EPHEMERAL, "0.0.0.0/0")
             if own is PRIVATE:
                 for subnet in PRIVATE:
                     for egress in (True, False):
@@ -165,6 +168,14 @@ def groups_refuse(lab: Lab, owner: str, source: str) -> Iterator[None]:
 def closed_check_port(lab: Lab, port: int) -> Iterator[None]:
     """Instead of the controller's rules one for the traffic port only."""
     with replaced_by(lab, tcp(port, cidrs=[subnet.cidr for subnet in PUBLIC])):
+        yield
+
+
+@contextmanager
+def only_the_node_port(lab: Lab, ns: str) -> Iterator[None]:
+    """Clients are admitted, and the check on healthCheckNodePort is not."""
+    port = lab.get("service", "web", ns)["spec"]["ports"][0]["nodePort"]
+    with replaced_by(lab, tcp(port, cidrs=["0.0.0.0/0"])):
         yield
 
 
@@ -413,6 +424,14 @@ FAULTS = [
         unhealthy(REFUSED),
         subject="svc/web",
         fault=lambda lab, ns: faults.kube_proxy_misnamed(lab),
+    ),
+    Scenario(
+        "health-check-node-port-closed",
+        lambda: examples.nlb_instance(service={"external_traffic_policy": "Local"}),
+        ["LBD501"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        fault=lambda lab, ns: only_the_node_port(lab, ns),
     ),
     Scenario(
         "balancer-egress-revoked-nlb",

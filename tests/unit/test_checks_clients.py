@@ -1,4 +1,4 @@
-"""LBD515 and LBD604: healthy targets that clients do not reach, and look-alikes that they do."""
+"""LBD504, LBD515 and LBD604: healthy targets that clients do not reach, and look-alikes that they do."""
 
 from __future__ import annotations
 
@@ -186,6 +186,41 @@ def test_clients_that_an_acl_keeps_out(how: str) -> None:
 )
 def test_clients_that_the_acl_lets_pass(entries: tuple[network.NetworkAcl, ...], changes: dict[str, object]) -> None:
     assert diagnosed(nlb(rule("0.0.0.0/0"), acls=entries, **changes)) == []
+
+
+def front_acl(*entries: network.AclEntry) -> World:
+    """A healthy Ingress whose load balancer stands in subnets with these entries."""
+    front = network.NetworkAcl("acl-front", "vpc-1", ("subnet-a", "subnet-c"), entries)
+    return World(acls=(replace(OPEN_ACL, subnets=("subnet-n1", "subnet-n2")), front))
+
+
+TO_TARGETS = tuple(network.AclEntry(20, egress, True, "-1", "10.0.0.0/16") for egress in (False, True))
+FRONT_IN, FRONT_OUT = allow(30, False, "0.0.0.0/0", 80, 80), allow(30, True, "0.0.0.0/0", 1024, 65535)
+
+
+@pytest.mark.parametrize(
+    "world, said",
+    [
+        (front_acl(*TO_TARGETS), "admits no client on listener port 80"),
+        (front_acl(*TO_TARGETS, FRONT_IN), "lets no replies out to clients"),
+    ],
+)
+def test_clients_that_the_load_balancers_own_subnets_keep_out(world: World, said: str) -> None:
+    report = world.report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD504"] and report.exit_status() == 0
+    assert said in report.diagnoses[0].message and "acl-front" in report.diagnoses[0].finding.by_hand[0]
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        front_acl(*TO_TARGETS, FRONT_IN, FRONT_OUT),
+        front_acl(*TO_TARGETS, allow(30, False, "203.0.113.0/24", 80, 80), FRONT_OUT),
+        internal(front_acl(*TO_TARGETS)),
+    ],
+)
+def test_clients_that_the_load_balancers_own_subnets_let_in(world: World) -> None:
+    assert world.codes() == []
 
 
 def with_alias(world: World, host: str = HOST) -> World:
