@@ -35,8 +35,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 ANYWHERE = ("0.0.0.0/0", "::/0")
-# Any two addresses of the internet, far from each other.
-_ANY_PUBLIC = ("8.8.8.8", "198.41.0.4", "2001:500:2::c", "2a03:2880::1")
 _UDP = ("UDP", "QUIC")
 _BOTH = ("TCP_UDP", "TCP_QUIC")
 _PRIVATE = tuple(
@@ -244,22 +242,22 @@ def _by_acls(
 def _denied(acl: NetworkAcl, client: Network, protocol: str, port: int, public: bool) -> AclVerdict | None:
     """The verdict that keeps the whole range out, or its replies in; None where some address of it gets through.
 
-    The addresses that are tried are the ends of what each allowing entry has in common with the range: those at which
-    an ACL can change its mind.
+    Along the addresses an ACL changes its mind only where an entry's range begins or has just ended: one address of
+    each stretch is tried, which is all of them.
     """
-    tried = [a for a in _ANY_PUBLIC if ipaddress.ip_address(a) in client] or [str(client[0])]
-    for entry in acl.entries:
-        cidr = ipaddress.ip_network(entry.cidr, strict=False) if entry.allow and entry.cidr else None
-        if cidr is not None and cidr.version == client.version and cidr.overlaps(client):
-            narrow = cidr if cidr.prefixlen >= client.prefixlen else client
-            tried += [str(narrow[0]), str(narrow[-1])]
+    stretches = [ipaddress.ip_network(e.cidr, strict=False) for e in acl.entries if e.cidr]
+    outside = public and not _private(client)
+    starts = {int(client[0])} | {int(n[0]) for n in stretches if n.version == client.version}
+    starts |= {int(n[-1]) + 1 for n in (*stretches, *_PRIVATE) if n.version == client.version}
+    kind = type(client[0])
+    tried = [kind(number) for number in sorted(starts) if int(client[0]) <= number <= int(client[-1])]
     first = None
     for address in tried:
-        if public and not _private(client) and _private(ipaddress.ip_network(address)):
+        if outside and _private(ipaddress.ip_network(address)):
             continue
-        request = acls.admits(acl, False, address, protocol, port)
+        request = acls.admits(acl, False, str(address), protocol, port)
         if request.answer is Answer.ALLOWED:
-            request = acls.admits(acl, True, address, protocol, EPHEMERAL)
+            request = acls.admits(acl, True, str(address), protocol, EPHEMERAL)
         if request.answer in (Answer.ALLOWED, Answer.PARTIAL):
             return None
         # That replies do not get out says more than that other addresses do not get in.

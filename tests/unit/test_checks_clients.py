@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from kubectl_lbdoctor.checks import clients
 from kubectl_lbdoctor.checks.registry import CATALOGUE
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.k8s import Service
+from kubectl_lbdoctor.network import acls
+from kubectl_lbdoctor.network.matching import Answer
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -249,6 +255,50 @@ def test_no_hairpin_without_such_pods_or_preserved_addresses(world: World) -> No
 
 def test_both_say_what_they_are_about() -> None:
     assert "preserve_client_ip" in CATALOGUE["LBD515"].doc and "ExternalName" in CATALOGUE["LBD604"].doc
+
+
+# --- ranges against a brute-force model ----------------------------------------------------------------------------
+
+CIDRS = st.builds(
+    lambda bits, length: str(ipaddress.ip_network((0x0AFFFFF0 + bits, length), strict=False)),
+    st.integers(0, 31),
+    st.integers(26, 32),
+)
+"""Around 10.255.255.255 and 11.0.0.0, where private addresses end."""
+ENTRIES = st.lists(
+    st.builds(
+        lambda number, egress, allowed, cidr: network.AclEntry(number, egress, allowed, "-1", cidr),
+        st.integers(1, 6),
+        st.booleans(),
+        st.booleans(),
+        CIDRS,
+    ),
+    max_size=8,
+)
+
+
+@given(ENTRIES, CIDRS, st.booleans())
+def test_a_range_is_denied_where_each_of_its_addresses_is(
+    entries: list[network.AclEntry], cidr: str, public: bool
+) -> None:
+    found = network.NetworkAcl("acl", "vpc-1", (), tuple({(e.number, e.egress): e for e in entries}.values()))
+    client = ipaddress.ip_network(cidr)
+    outside = public and not client.subnet_of(ipaddress.ip_network("10.0.0.0/8"))
+    passes = [
+        a
+        for a in client
+        if not (outside and a in ipaddress.ip_network("10.0.0.0/8"))
+        and all(acls.admits(found, egress, str(a), "tcp", 80).answer is Answer.ALLOWED for egress in (False, True))
+    ]
+    assert (clients._denied(found, client, "tcp", 80, public) is None) is bool(passes)
+
+
+@given(st.lists(CIDRS, max_size=5), st.lists(CIDRS, min_size=1, max_size=3))
+def test_a_range_is_left_out_where_no_rule_holds_any_of_its_addresses(rules: list[str], sources: list[str]) -> None:
+    networks = tuple(map(ipaddress.ip_network, rules))
+    wanted = tuple(map(ipaddress.ip_network, sources))
+    expected = [c for c in wanted if not any(a in n for a in c for n in networks)]
+    assert clients._left_out(wanted, clients._Admitted(networks), False) == expected
 
 
 # --- a check port of its own: nobody vouches for the traffic port ------------------------------------------------
