@@ -108,6 +108,7 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     own = route.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
     told = witnesses.answers(route, witnesses.pods_behind(route, failing), port=port)
     spoken = _VERSIONS.get(witnesses.spoken(told), "")
+    answering = (spoken, Outcome.ANSWERED)
     serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
     answered = any(t.reason == MISMATCH for t in failing)
     if not serves or not _unfit(speaks, serves, failing, answered):
@@ -124,7 +125,9 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
         evidence=(
             _health_evidence(route, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
-            *witnesses.evidence(told),
+            *witnesses.evidence(
+                a for a in told if witnesses.is_check(route, a.request) or (a.request.version, a.outcome) == answering
+            ),
             *(() if spoken else (_probe_evidence(probed) if proven else appointed,)),
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,

@@ -14,8 +14,9 @@ from kubectl_lbdoctor.probe import forward, proxy
 AT_ONCE = 8
 """Requests under way at the same time."""
 
-AUTO_BUDGET = 2.5
-"""Seconds that a round of probes that nobody asked for may take: most answers come within milliseconds."""
+AUTO_BUDGET = 5.0
+"""Seconds that a round of probes that nobody asked for may take: most answers come within milliseconds, and none is
+waited for longer than 2 s unless its time is the question."""
 
 ASKED_BUDGET = 60.0
 """Seconds for the probes of `kubectl lbdoctor probe` and `--probe proxy`."""

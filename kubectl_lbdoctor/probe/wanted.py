@@ -40,6 +40,9 @@ MAX_PODS_THAT_DIFFER = 10
 MAX_REQUESTS = 16
 """Requests of one round about one target group."""
 
+QUICK = 2.0
+"""Seconds that an answer is waited for, at most: the shortest timeout that a health check can have."""
+
 PATIENCE = 10.0
 """Seconds that an answer which may be late is waited for, at least; twice the check's timeout where that is longer."""
 
@@ -96,10 +99,10 @@ def _checks(route: Route, group: TargetGroup, targets: tuple[TargetHealth, ...])
         port = checked_pod_port(route, target)
         if isinstance(made, Unasked) or port is None:
             continue
-        patience = _patience(made, target, route.is_alb)
+        wait = _patience(made) if target.reason == TIMEOUT else min(made.timeout, QUICK)
         for pod in pods_behind(route, (target,)):
             if _runs(pod):
-                found.append(_to(replace(made, timeout=patience), pod, port))
+                found.append(_to(replace(made, timeout=wait), pod, port))
     found = list(dict.fromkeys(found))
     most = MAX_PODS_THAT_DIFFER if _differ(route.probes.told, found[:MAX_PODS]) else MAX_PODS
     return tuple(found[:most])
@@ -110,10 +113,9 @@ def _runs(pod: Pod) -> bool:
     return bool(pod.ip) and pod.phase == "Running" and all(s.state == "running" for s in pod.statuses if not s.init)
 
 
-def _patience(request: ProbeRequest, target: TargetHealth, application: bool) -> float:
-    """A probe waits longer than the check where the answer may be late, so that its time can be measured."""
-    late = target.reason == TIMEOUT or (target.reason == REFUSED and not application)
-    return min(max(2 * request.timeout, PATIENCE), 30.0) if late and request.protocol != "TCP" else request.timeout
+def _patience(request: ProbeRequest) -> float:
+    """Seconds to wait where the answer may be late, longer than the check does, so that its time can be measured."""
+    return min(max(2 * request.timeout, PATIENCE), 30.0) if request.protocol != "TCP" else min(request.timeout, QUICK)
 
 
 def _to(request: ProbeRequest, pod: Pod, port: int) -> ProbeRequest:
@@ -151,8 +153,13 @@ def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetH
         kind = _kind(route, check, pods[check.pod])
         if kind:
             kinds.setdefault(kind, []).append(check)
+    group = route.target_group.peek()
+    asked = float(group.health_check.timeout if group is not None else 0)
     for kind, mine in kinds.items():
-        lead, others = mine[0], mine[1:]
+        if kind == "late":
+            yield from (replace(check, timeout=_patience(replace(check, timeout=asked))) for check in mine)
+            continue
+        lead, others = replace(mine[0], timeout=min(mine[0].timeout, QUICK)), mine[1:]
         variations = tuple(dict.fromkeys(_VARIATIONS[kind](route, lead, pods[lead.pod])))
         yield from variations
         good = [v for v in variations if _good(route, v, kind)]
@@ -161,8 +168,8 @@ def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetH
 
 
 def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
-    """What became of the health check: "refused", "protocol", "code", or "bad request", which may be one or the other;
-    "" where no variation tells more."""
+    """What became of the health check: "refused", "late", "protocol", "code", or "bad request", which may be one or the
+    other; "" where no variation tells more."""
     answers = [a for a in route.probes.told if a.request == check]
     if loopback_only(route, pod, check.port):
         return ""
@@ -171,6 +178,8 @@ def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
     if refused(direct):
         return "refused"
     answered = [a for a in direct if a.outcome is Outcome.ANSWERED]
+    if direct and all(a.outcome is Outcome.TIMEOUT for a in direct):
+        return "late" if check.timeout < PATIENCE and check.protocol != "TCP" else ""
     if not answered:
         return "protocol" if listens(direct) else ""
     if any(is_success(a) for a in answered) or check.protocol == "TCP":

@@ -26,7 +26,7 @@ class Scenario:
     """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
     list as explained. exit: 0 where the cause is a warning only. setup: what belongs to the object beside its
     manifests. around: what begins before the manifests. subject: what the doctor is asked about, or how to find that.
-    says: texts that the screen must contain.
+    says: texts that the screen must contain. value: of the repair, which must be determined.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Scenario:
     exit: int = 1
     around: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     says: Sequence[str] = ()
+    value: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -118,8 +119,20 @@ def _container(**changes: Any) -> Callable[[], Manifests]:
     return build
 
 
+def _silent(*args: str) -> dict[str, Any]:
+    """An application that says nothing of itself: only probes tell how it answers, and where."""
+    return {"args": args or examples.APP_ARGS, "readiness": None, "container_port": None}
+
+
+def _checked(protocol: str, path: str = "/healthz", **more: str) -> dict[str, str | None]:
+    """A Network Load Balancer's check by HTTP."""
+    asked = {"healthcheck-protocol": protocol, "healthcheck-path": path, **more}
+    return {f"{NLB}{name}": value for name, value in asked.items()}
+
+
 ALB = examples.ALB
 NLB = examples.NLB
+OK = ("--path", "/healthz=200")
 
 SCENARIOS = [
     Scenario(
@@ -285,7 +298,7 @@ SCENARIOS = [
                 "readiness": {"exec": {"command": ["/app", "--help"]}, "periodSeconds": 2},
             }
         ),
-        ["LBD308", "LBD005"],
+        ["LBD308"],
         unhealthy(REFUSED),
     ),
     Scenario(
@@ -626,3 +639,147 @@ class _all_deregistered:
             self._lab.aws("elbv2").register_targets(
                 TargetGroupArn=target.group, Targets=[{"Id": target.id, "Port": target.port}]
             )
+
+
+# What only a probe tells. A Network Load Balancer says Target.FailedHealthChecks of all of these.
+SCENARIOS += [
+    Scenario(
+        "probe-path",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-path": "/nowhere"}, app=_silent()),
+        ["LBD301"],
+        unhealthy(MISMATCH),
+        value="/healthz",
+    ),
+    Scenario(
+        "probe-path-instance",
+        lambda: examples.alb_instance(annotations={f"{ALB}healthcheck-path": "/nowhere"}, app=_silent()),
+        ["LBD301"],
+        unhealthy(MISMATCH),
+        value="/healthz",
+    ),
+    Scenario(
+        "probe-port",
+        lambda: examples.alb_ip(service={"target_port": 9000}, app=_silent()),
+        ["LBD307"],
+        unhealthy(REFUSED),
+        value="8080",
+    ),
+    Scenario(
+        "probe-host",
+        lambda: examples.alb_ip(
+            app=_silent("--listen", ":8080", "--host", "shop.example=200"), ingress={"host": "shop.example"}
+        ),
+        ["LBD302"],
+        unhealthy(MISMATCH),
+    ),
+    Scenario(
+        "probe-redirect",
+        lambda: examples.alb_ip(
+            app=_silent("--listen", ":8080", "--redirect", "/*=https://shop.example/:301"),
+        ),
+        ["LBD303"],
+        unhealthy(MISMATCH),
+        value="200-399",
+    ),
+    Scenario(
+        "probe-tls",
+        lambda: examples.alb_ip(app=_silent("--listen", "https://:8080", *OK)),
+        ["LBD305"],
+        unhealthy(MISMATCH),
+        value="HTTPS",
+    ),
+    Scenario(
+        "probe-grpc",
+        lambda: examples.alb_ip(app=_silent("--listen", "h2c://:8080", "--grpc", "/*=12")),
+        ["LBD306"],
+        unhealthy(REFUSED),
+    ),
+    Scenario(
+        "probe-slow",
+        lambda: examples.alb_ip(app=_silent("--listen", ":8080", *OK, "--delay", "/healthz=3s")),
+        ["LBD309"],
+        unhealthy(TIMEOUT),
+        value="5",
+    ),
+    Scenario(
+        "probe-check-port",
+        lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-port": "9999"}, app=_silent()),
+        ["LBD313"],
+        unhealthy(REFUSED),
+        value="traffic-port",
+    ),
+    Scenario(
+        "probe-nlb-path",
+        lambda: examples.nlb_ip(annotations=_checked("http", "/nowhere"), app=_silent()),
+        ["LBD301"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="/healthz",
+    ),
+    Scenario(
+        "probe-nlb-port",
+        lambda: examples.nlb_ip(service={"target_port": 9000}, app=_silent()),
+        ["LBD307"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="8080",
+    ),
+    Scenario(
+        "probe-nlb-loopback",
+        lambda: examples.nlb_ip(app=_silent("--listen", "127.0.0.1:8080", *OK)),
+        ["LBD308"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+    ),
+    Scenario(
+        "probe-nlb-tls",
+        lambda: examples.nlb_ip(annotations=_checked("http"), app=_silent("--listen", "https://:8080", *OK)),
+        ["LBD305"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="HTTPS",
+    ),
+    Scenario(
+        "probe-nlb-grpc",
+        lambda: examples.nlb_ip(
+            annotations=_checked("http"), app=_silent("--listen", "h2c://:8080", "--grpc", "/*=12")
+        ),
+        ["LBD306"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+    ),
+    Scenario(
+        "probe-nlb-slow",
+        lambda: examples.nlb_ip(
+            annotations=_checked("http"), app=_silent("--listen", ":8080", *OK, "--delay", "/healthz=3s")
+        ),
+        ["LBD309"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="5",
+    ),
+    Scenario(
+        "probe-nlb-tls13",
+        lambda: examples.nlb_ip(annotations=_checked("https"), app=_silent("--listen", "https13://:8080", *OK)),
+        ["LBD316"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="tcp",
+    ),
+    Scenario(
+        "probe-nlb-check-port",
+        lambda: examples.nlb_ip(annotations={f"{NLB}healthcheck-port": "9999"}, app=_silent()),
+        ["LBD313"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="traffic-port",
+    ),
+    Scenario(
+        "probe-nlb-instance-path",
+        lambda: examples.nlb_instance(annotations=_checked("http", "/nowhere"), app=_silent()),
+        ["LBD301"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="/healthz",
+    ),
+]

@@ -128,6 +128,8 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
     first = result.json["diagnoses"][0]
     if scenario.object:
         assert f"{first['object']['kind']}/{first['object']['name']}" == scenario.object, shown
+    if scenario.value:
+        assert first["fix"]["automatic"] and any(scenario.value in c for c in first["fix"]["commands"]), shown
     errors = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
     assert len(errors) == scenario.exit, f"one fault gives one root cause\n{shown}"
     for text in scenario.says:

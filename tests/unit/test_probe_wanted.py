@@ -88,7 +88,14 @@ def test_another_protocol_is_tried_where_the_answer_is_none() -> None:
 def test_a_late_answer_is_waited_for() -> None:
     world = replace(REFUSED, health=(timed_out(1), timed_out(2)))
     assert {r.timeout for r in asked(world, Application(delay=7))} == {10.0}
-    assert {r.timeout for r in asked(REFUSED, Application())} == {5.0}
+    assert {r.timeout for r in asked(REFUSED, Application())} == {2.0}
+
+
+def test_behind_a_network_load_balancer_patience_begins_when_the_answer_is_late() -> None:
+    check = replace(ALB_CHECK, matcher="200-399")
+    world = replace(World().as_nlb(), pods=PLAIN, health=(refused(1), refused(2))).with_group(health_check=check)
+    assert [r.timeout for r in asked(world, Application(delay=7))] == [2.0, 2.0, 10.0, 10.0]
+    assert [r.timeout for r in asked(world, Application())] == [2.0, 2.0]
 
 
 def test_few_pods_of_many_are_asked() -> None:
@@ -130,4 +137,4 @@ def test_denied_probes_end_the_asking() -> None:
     snapshot = ask(REFUSED.build(), denied)
     assert len(sent) == 1 and not snapshot.probes.answers.is_known
     (route,) = routes(snapshot)
-    assert all(r.timeout == 5.0 for r in wanted(route))
+    assert all(r.timeout == 2.0 for r in wanted(route))
