@@ -174,19 +174,23 @@ def _answers(route: Route, wanted: str) -> _Answer | None:
     readiness = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
     ready = sum(pod.containers_ready for pod, _ in readiness)
     probe = readiness[0][1] if readiness and ready else None
-    asked = witnesses.checked(route, failing, port)
-    tried = witnesses.variations(route, failing, port, asked)
+    asked = witnesses.heard(witnesses.checked(route, failing, port))
+    tried = witnesses.heard(witnesses.variations(route, failing, port, asked))
     fine = bool(asked) and all(witnesses.is_success(a, group.health_check.timeout) for a in asked)
     good = [a for a in tried if witnesses.is_success(a)]
-    evidence += witnesses.evidence((*asked, *(good or tried[:4])))
+    evidence += witnesses.evidence((*asked, *good))
+    vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
+    if vain and not good:
+        evidence.append(Evidence("probe", f"no success on {', '.join(vain)} either"))
     if probe is not None:
         evidence.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {len(pods)}"))
     paths, exact = _good_paths(route, group, pods, port, tried)
-    if probe is not None and (probe.path or "/") != group.health_check.path:
-        own = probe.path or "/"
+    # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
+    own = witnesses.path_of(probe) if probe is not None else ""
+    if probe is not None and own != group.health_check.path and not probe.host_header:
         others = [entry for entry in paths if entry[0] != own]
         paths, exact = [(own, f'"{own}" succeeds: readiness probe of {ready} pods'), *others], True
-    host = probe.host_header if probe is not None and (probe.path or "/") == group.health_check.path else ""
+    host = probe.host_header if probe is not None and own == group.health_check.path else ""
     hosts = [a.request.host for a in good if a.request.path == group.health_check.path]
     return _Answer(
         group,
@@ -211,7 +215,7 @@ def _answered_targets(route: Route, group: TargetGroup) -> list[tuple[TargetHeal
     if route.is_alb or group.health_check.protocol not in ("HTTP", "HTTPS"):
         return found
     for target in route.unhealthy(REFUSED):
-        told = witnesses.checked(route, (target,), checked_pod_port(route, target))
+        told = witnesses.heard(witnesses.checked(route, (target,), checked_pod_port(route, target)))
         wrong = [a for a in told if a.status is not None and not accepts(a.request.matcher, a.status)]
         if wrong and len(wrong) == len(told):
             found.append((target, tuple(sorted({str(a.status) for a in wrong}))))
@@ -230,7 +234,7 @@ def _good_paths(
     failed = {a.request.path for a in tried if not witnesses.is_success(a)}
     good = [path for path in found if path not in failed]
     declared = {
-        probe.path or "/"
+        witnesses.path_of(probe)
         for pod in pods
         for container in pod.serving_containers()
         for probe in (container.readiness, container.liveness, container.startup)
@@ -358,7 +362,8 @@ def answer_depends_on_host(route: Route) -> Iterator[Finding]:
     for kind in ("client", "redirect"):
         answer = _answers(route, kind)
         if answer is not None and answer.host:
-            advice = "answer the check path in the application's default virtual host, or check another port, or by TCP"
+            advice = "answer the check path in the application's default virtual host, or check another port"
+            advice += "" if route.is_alb else ", or by TCP"
             finding = _answered(route, "LBD302", answer, host=answer.host)
             yield replace(finding, repairs=(), blank=None, fix_automatic=False, advice=advice)
 
@@ -571,7 +576,9 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     ref = route.service_ref
     index = service.ports.index(port)
     # A Network Load Balancer reports FailedHealthChecks for filters too, so one alternative is left there.
-    certain = bool(silent) or (route.is_alb and bool(probed))
+    # Where only the loopback was heard, a process that is bound to the pod's address alone is the other alternative.
+    heard = [pod for pod in silent if witnesses.refused(witnesses.answers(route, (pod,), port=suspects[pod.meta.name]))]
+    certain = bool(heard) or (route.is_alb and bool(probed))
     said = f"{len(suspects)} of {len(pods)} pods {listen}"
     asked = [a for a in witnesses.answers(route, silent) if a.request.port in {*suspects.values(), *found}]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"

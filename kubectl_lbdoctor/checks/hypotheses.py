@@ -122,7 +122,8 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
     if "Target.NotInUse" in reasons:
         found += [_ZONE, _UNUSED]
     out = _ruled_out(route, failing)
-    return tuple(h for h in dict.fromkeys(found) if h.code not in out)
+    left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
+    return left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
 
 
 def _several_interfaces(route: Route, failing: tuple[TargetHealth, ...]) -> bool:
@@ -167,7 +168,7 @@ def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...
     if not told:
         return ()
     lines = list(witnesses.evidence(told))
-    if all(witnesses.is_success(a, _timeout(route)) for a in told):
+    if all(a.via in witnesses.ADDRESS and witnesses.is_success(a, _timeout(route)) for a in told):
         where = "inside the cluster the check is answered as it should be"
         if any(t.reason == "Target.Timeout" for t in failing) or not route.is_alb:
             lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))

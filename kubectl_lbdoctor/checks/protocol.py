@@ -407,7 +407,8 @@ def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
             if not witnesses.listens(witnesses.answers(route, (pod,), port=target.port)):
                 continue
             targets.append(target)
-            certain = tried = True
+            tried = True
+            certain = certain or witnesses.refused(witnesses.answers(route, (pod,), port=number))
             continue
         if witnesses.listens(witnesses.answers(route, (pod,), port=number)):
             continue
@@ -699,5 +700,5 @@ def check_offers_old_tls(route: Route) -> Iterator[Finding]:
         confirm=(describe_target_health(group.arn, route.context.region),),
         repairs=(owner.repair("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),),
         fix_automatic=True,
-        advice="or let the application accept TLS 1.2",
+        advice="let the application accept TLS 1.2, too, or check by TCP",
     )

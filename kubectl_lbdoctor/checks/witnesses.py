@@ -55,6 +55,11 @@ def port_of(pod: Pod, probe: Probe) -> int | None:
     return int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
 
 
+def path_of(probe: Probe) -> str:
+    """The path that the kubelet asks: it puts a missing slash in front."""
+    return probe.path if probe.path.startswith("/") else f"/{probe.path}"
+
+
 # --- Answers to probes ------------------------------------------------------------------------------------------------
 
 
@@ -125,10 +130,7 @@ def checked(route: Route, targets: Iterable[TargetHealth], port: int | None) -> 
 def variations(
     route: Route, targets: Iterable[TargetHealth], port: int | None, asked: tuple[ProbeAnswer, ...]
 ) -> tuple[ProbeAnswer, ...]:
-    """Answers of the targets' pods to the check with another path or Host header, in the check's own protocol.
-
-    Each by the way that the check itself was answered on: a loopback says less than an address.
-    """
+    """Answers of the targets' pods to the check with another path or Host header, in the check's own protocol."""
     if port is None or not asked:
         return ()
     first = asked[0].request
@@ -159,10 +161,27 @@ def loopback_only(route: Route, pod: Pod, port: int) -> bool:
     return refused(given) and listens(a for a in given if a.via in LOOPBACK)
 
 
+def direct(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
+    """The answers of the pod's address; those of its loopback where the API server's packets are dropped on a way of
+    their own (EKS lets its control plane reach few ports of the nodes)."""
+    given = tuple(given)
+    return tuple(a for a in given if a.via in ADDRESS and a.outcome is not Outcome.TIMEOUT) or tuple(
+        a for a in given if a.via in LOOPBACK
+    )
+
+
+def heard(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
+    """Of each request the answers that count (see `direct`)."""
+    by_request: dict[ProbeRequest, list[ProbeAnswer]] = {}
+    for answer in given:
+        by_request.setdefault(answer.request, []).append(answer)
+    return tuple(a for mine in by_request.values() for a in direct(mine))
+
+
 def silent(route: Route, pod: Pod, port: int) -> bool:
-    """Whether nothing at all listens on a port of the pod: its address and its loopback refuse."""
+    """Whether nothing listens on a port of the pod: its address refuses and its loopback too, as far as they tell."""
     given = answers(route, (pod,), port=port)
-    return refused(given) and not listens(given)
+    return not listens(given) and any(a.outcome is Outcome.REFUSED for a in direct(given))
 
 
 def open_ports(route: Route, pods: Iterable[Pod], besides: int) -> tuple[int, ...]:
@@ -171,7 +190,7 @@ def open_ports(route: Route, pods: Iterable[Pod], besides: int) -> tuple[int, ..
     found = []
     for port in dict.fromkeys(a.request.port for a in answers(route, pods)):
         asked = [given for p in pods if (given := answers(route, (p,), port=port))]
-        if port != besides and asked and all(listens(a for a in g if a.via in ADDRESS) for g in asked):
+        if port != besides and asked and all(listens(direct(given)) for given in asked):
             found.append(port)
     return tuple(found)
 

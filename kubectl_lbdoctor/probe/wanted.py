@@ -14,9 +14,11 @@ from dataclasses import replace
 from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
 from kubectl_lbdoctor.checks.witnesses import (
     ADDRESS,
+    direct,
     is_success,
     listens,
     loopback_only,
+    path_of,
     pods_behind,
     port_of,
     refused,
@@ -169,21 +171,23 @@ def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetH
 
 def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
     """What became of the health check: "refused", "late", "protocol", "code", or "bad request", which may be one or the
-    other; "" where no variation tells more."""
+    other; "inside" and "closed" where only the loopback was asked, and answers well or refuses; "" where no
+    variation tells more."""
     answers = [a for a in route.probes.told if a.request == check]
     if loopback_only(route, pod, check.port):
         return ""
-    # The API server's packets may be dropped on a way of their own: then the loopback speaks for the application.
-    direct = [a for a in answers if a.via in ADDRESS and a.outcome is not Outcome.TIMEOUT] or answers
-    if refused(direct):
+    if refused(answers):
         return "refused"
-    answered = [a for a in direct if a.outcome is Outcome.ANSWERED]
-    if direct and all(a.outcome is Outcome.TIMEOUT for a in direct):
+    told = direct(answers)
+    answered = [a for a in told if a.outcome is Outcome.ANSWERED]
+    if told and all(a.outcome is Outcome.REFUSED for a in told):
+        return "closed"
+    if answers and all(a.outcome is Outcome.TIMEOUT for a in answers):
         return "late" if check.timeout < PATIENCE and check.protocol != "TCP" else ""
     if not answered:
-        return "protocol" if listens(direct) else ""
+        return "protocol" if listens(told) else ""
     if any(is_success(a) for a in answered) or check.protocol == "TCP":
-        return ""
+        return "" if check.protocol == "TCP" or any(a.via in ADDRESS for a in answers) else "inside"
     return "bad request" if check.version == "HTTP1" and answered[0].status in (400, 426) else "code"
 
 
@@ -192,14 +196,14 @@ def _good(route: Route, request: ProbeRequest, kind: str) -> bool:
     answers = [a for a in route.probes.told if a.request == request]
     if kind == "code":
         return any(is_success(a) for a in answers)
-    return listens(answers) if kind == "refused" else any(a.outcome is Outcome.ANSWERED for a in answers)
+    return listens(answers) if kind in ("refused", "closed") else any(a.outcome is Outcome.ANSWERED for a in answers)
 
 
 def _other_answers(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
     if check.version != "GRPC":
         declared = [
-            p.path or "/"
+            path_of(p)
             for container in pod.serving_containers()
             for p in (container.readiness, container.liveness, container.startup)
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
@@ -246,6 +250,18 @@ def _other_protocols(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[Pr
                 yield replace(check, version=version)
 
 
+def _connection(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """Whether the pod's address accepts connections: the API server's proxy can tell that of any port."""
+    yield replace(check, protocol="TCP", version="HTTP1", path="", host="", matcher="", tls="")
+
+
+def _connections(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """The same of every port that may be the one."""
+    for first in _connection(route, check, pod):
+        yield first
+        yield from _other_ports(route, first, pod)
+
+
 def _either(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """A TLS server's answer to plain HTTP may be 400, and so may an application's to a path that it dislikes."""
     yield from _other_protocols(route, check, pod)
@@ -257,4 +273,6 @@ _VARIATIONS = {
     "refused": _other_ports,
     "protocol": _other_protocols,
     "bad request": _either,
+    "inside": _connection,
+    "closed": _connections,
 }

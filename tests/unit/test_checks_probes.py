@@ -6,10 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from kubectl_lbdoctor.checks import witnesses
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding
+from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
 from tests.support.application import Application, probed
 from tests.support.world import (
@@ -83,6 +87,16 @@ def test_a_declared_path_is_preferred() -> None:
     declared = replace(NOT_FOUND, pods=tuple(pod(n, containers=(alive,)) for n in (1, 2)))
     finding = found(probed(declared, Application(paths={"/": 200, "/alive": 200})))
     assert [r.value for r in finding.repairs] == ["/alive", "/"] and finding.fix_automatic
+
+
+def test_a_readiness_path_with_a_host_header_of_its_own_is_tried_first() -> None:
+    """What the kubelet gets with its Host header is not what the load balancer gets."""
+    ready = container(readiness=k8s.Probe("httpGet", "8080", "/ready", host_header="shop.example"))
+    there = replace(NOT_FOUND, pods=tuple(pod(n, containers=(ready,)) for n in (1, 2)))
+    assert not found(there).fix_automatic
+    finding = found(probed(there, Application(paths={"/ready": 200})))
+    assert [r.value for r in finding.repairs] == ["/ready"] and finding.fix_automatic
+    assert not found(probed(there, Application(paths={"/ready": 200}, host="shop.example"))).fix_automatic
 
 
 def test_no_path_that_answers_leaves_the_choice_open() -> None:
@@ -190,6 +204,31 @@ def test_a_listener_on_the_loopback(there: World) -> None:
     finding = found(probed(there, Application(loopback=True)))
     assert (finding.code, finding.confidence) == ("LBD308", Confidence.CERTAIN)
     assert str(finding.object) == "deployment/web" and "0.0.0.0:8080" in finding.advice
+
+
+def test_a_grpc_server_on_the_loopback() -> None:
+    """Its check is asked on the loopback alone; the pod's address is asked for a connection."""
+    there = replace(world(path="/AWS.ALB/healthcheck", matcher="12").with_group(protocol_version="GRPC"), asks=False)
+    assert found(probed(there, Application(ports={8080: "GRPC"}, loopback=True))).code == "LBD308"
+    assert found(probed(there, Application(ports={8080: "GRPC"}))).code == "LBD005"
+
+
+def test_a_grpc_server_on_another_port() -> None:
+    there = replace(world(path="/AWS.ALB/healthcheck", matcher="12").with_group(protocol_version="GRPC"), asks=False)
+    finding = found(probed(there, Application(ports={9090: "GRPC"})))
+    assert (finding.code, [r.value for r in finding.repairs]) == ("LBD307", ["9090"])
+
+
+def test_a_port_found_on_the_loopback_is_likely() -> None:
+    """EKS lets its control plane reach few ports of the nodes; kubelet's port-forward is always there."""
+    finding = found(probed(world(), Application(ports={9090: "HTTP"}, unreached=True)))
+    assert (finding.code, finding.confidence) == ("LBD307", Confidence.LIKELY)
+    assert [r.value for r in finding.repairs] == ["9090"] and finding.fix_automatic
+
+
+def test_a_path_found_on_the_loopback_is_as_good() -> None:
+    finding = found(probed(NOT_FOUND, Application(unreached=True)))
+    assert (finding.code, [r.value for r in finding.repairs]) == ("LBD301", ["/healthz"])
 
 
 def test_dropped_probes_are_no_refusal() -> None:
@@ -350,3 +389,81 @@ def test_a_node_port_that_answers_is_not_stale() -> None:
 
 def test_healthy_worlds_stay_so() -> None:
     assert probed(World(health=(target(1), target(2))), Application()).codes() == []
+
+
+# --- For all applications ---------------------------------------------------------------------------------------------
+
+APPLICATIONS = st.builds(
+    Application,
+    ports=st.dictionaries(
+        st.sampled_from([80, 3000, 8080, 8443, 9090, 9999]),
+        st.sampled_from(["HTTP", "HTTPS", "HTTPS13", "HTTP2", "GRPC", "TCP"]),
+        max_size=3,
+    ),
+    paths=st.dictionaries(
+        st.sampled_from(["/", "/healthz", "/health", "/nowhere"]),
+        st.sampled_from([200, 204, 301, 400, 401, 404, 426, 503]),
+        max_size=3,
+    ),
+    host=st.sampled_from(["", "shop.example"]),
+    delay=st.sampled_from([0.0, 1.0, 7.0, 60.0]),
+    loopback=st.booleans(),
+    unreached=st.booleans(),
+)
+WORLDS = [
+    NOT_FOUND,
+    HOSTS,
+    REDIRECTED,
+    world(),
+    world((timed_out(1), timed_out(2))),
+    world(protocol="HTTPS"),
+    world((refused(1, check_port="9999"), refused(2, check_port="9999")), port="9999", path="/health"),
+    network(),
+    network(protocol="HTTPS"),
+    network(protocol="TCP", path="", matcher=""),
+]
+ANSWERED_WELL = {"LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD306", "LBD307", "LBD308", "LBD309", "LBD316"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(WORLDS), APPLICATIONS)
+def test_probes_end_and_never_heal_or_crash(there: World, application: Application) -> None:
+    after = probed(there, application)
+    report = after.report()
+    assert len({a.request for a in after.answers}) <= 60
+    assert report.checks.crashed == 0 and report.checks.unknown == there.report().checks.unknown
+    assert report.status.value == "unhealthy" and report.diagnoses
+    assert probed(after, application).answers == after.answers  # nothing is left to ask
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from([w for w in WORLDS if w.health[0].reason == FAILED]), APPLICATIONS)
+def test_what_answers_the_check_is_not_accused(there: World, application: Application) -> None:
+    """An application that answers the very check well, in time and to the address, has none of these faults."""
+    finding = found(probed(there, application))
+    answers = [a for a in probed(there, application).answers if a.via is Via.PROXY]
+    route = routes(probed(there, application).build())[0]
+    check = [a for a in answers if witnesses.is_check(route, a.request) and str(a.request.port) in _checked(there)]
+    if check and all(witnesses.is_success(a, there.group.health_check.timeout) for a in check):
+        assert finding.code not in ANSWERED_WELL
+
+
+def _checked(there: World) -> set[str]:
+    return {t.check_port for t in there.health}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.sampled_from(WORLDS), APPLICATIONS)
+def test_an_automatic_repair_is_what_the_application_answers(there: World, application: Application) -> None:
+    finding = found(probed(there, application))
+    if not finding.fix_automatic:
+        return
+    value = finding.repairs[0].value
+    if finding.code in ("LBD301", "LBD304", "LBD317"):
+        assert application.paths.get(value, application.default) in (200, 204, 301)
+    if finding.code == "LBD307":
+        assert int(value) in application.ports
+    if finding.code == "LBD305":
+        assert application.ports[int(finding.params["port"])].startswith(value)
+    if finding.code == "LBD309":
+        assert int(value) > application.delay > there.group.health_check.timeout
