@@ -195,5 +195,5 @@ def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagno
         message=entry.spec.render(entry.finding),
         affects=tuple(affected),
         explains=tuple(sorted(entry.explains)),
-        fix=entry.spec.fix,
+        fix=entry.finding.fix or entry.spec.fix,
     )

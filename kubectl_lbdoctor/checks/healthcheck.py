@@ -271,7 +271,14 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
     elif not answer.exact:
         advice = "choose the path that tells whether the application can serve"
     by_hand: tuple[str, ...] = ()
-    if answer.better and answer.owner.value == answer.better:
+    fix = ""
+    if all(number.startswith("2") for number in answer.codes):
+        # The application serves the path: not the path is wrong, but what is expected of it.
+        owner, fix = setting_owner(route, "success-codes"), "success-codes"
+        others = any(t.state == "healthy" for t in route.targets()) and "-" not in check.matcher
+        value = ",".join(sorted({*answer.codes, *(check.matcher.split(",") if others else ())}))
+        repairs, advice = (owner.repair(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK),), ""
+    elif answer.better and answer.owner.value == answer.better:
         # The annotation is right and the target group is not (LBD311): to set it once more would change nothing.
         said = f"{answer.owner.key} asks for {answer.better} already"
         advice = f"{said} and was not applied: the controller has to reconcile it"
@@ -287,14 +294,14 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
             f"healthy within {seconds} s; else the answer depends on who asks (source address, headers)"
         )
         repairs = ()
-    return Finding(
+    finding = Finding(
         code,
         answer.owner.ref,
         params={
             "path": check.path,
             "codes": ", ".join(answer.codes),
             "matcher": check.matcher,
-            "better": _what_answers(answer),
+            "better": _what_answers(route, answer),
             **params,
         },
         evidence=answer.evidence,
@@ -304,13 +311,43 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
         repairs=repairs,
         by_hand=by_hand,
         blank=answer.owner.repair(""),
-        fix_automatic=bool(repairs) and answer.exact,
+        fix_automatic=bool(repairs) and (answer.exact or bool(fix)),
+        fix=fix or ("healthcheck-path" if repairs and answer.exact and code == "LBD303" else ""),
         advice=advice,
         rules_out=_RULES_OUT if answer.targets[0].reason == MISMATCH else "",
     )
+    return of_one_workload(route, finding, answer.targets)
 
 
-def _what_answers(answer: _Answer) -> str:
+def of_one_workload(route: Route, finding: Finding, failing: Iterable[TargetHealth]) -> Finding:
+    """The same finding, about the workload whose pods alone fail what those of another pass behind the same Service: to
+    change the check or the Service would break what works."""
+    odd = witnesses.odd_workload(route, failing)
+    service = route.service.peek()
+    if odd is None or service is None:
+        return finding
+    bad, good = odd
+    selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
+    said = Evidence("pods", f"those of {bad} fail, and those of {good} pass the same check")
+    listed = kubectl("get", "pods", "-l", selector, "--show-labels", namespace=route.namespace)
+    return replace(
+        finding,
+        object=bad,
+        evidence=(*finding.evidence, said),
+        repairs=(),
+        by_hand=(),
+        blank=None,
+        fix_automatic=False,
+        confirm=(*finding.confirm, listed),
+        advice=f"let the pods of {bad} serve as those of {good} do; or, if {route.service_ref} is not to lead to them, "
+        f"narrow its selector, which matches both ({selector})",
+    )
+
+
+def _what_answers(route: Route, answer: _Answer) -> str:
+    odd = witnesses.odd_workload(route, answer.targets)
+    if odd is not None:
+        return f"; the pods of {odd[1]} pass it, those of {odd[0]} do not"
     if not answer.paths or answer.fine:
         return ""
     if "readiness probe" in answer.paths[0][1]:
@@ -487,7 +524,7 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
         else:
             changes.append(backend.change(serves))
     shown = witnesses.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
-    yield Finding(
+    finding = Finding(
         "LBD305",
         owner.ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
@@ -501,6 +538,7 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
         fix_automatic=True,
         confirm=(describe_target_health(group.arn, route.context.region),),
     )
+    yield of_one_workload(route, finding, failing)
 
 
 def _path(group: TargetGroup) -> str:
@@ -584,7 +622,7 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
         advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
-    yield Finding(
+    finding = Finding(
         "LBD307",
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, "listen": listen},
@@ -602,6 +640,7 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
         advice=advice,
         rules_out="filters on the way: the connection was refused, not dropped" if route.is_alb or silent else "",
     )
+    yield of_one_workload(route, finding, targets)
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -613,7 +652,7 @@ def _listed(numbers: Iterable[int]) -> str:
     title="the process listens on the pod's address",
     severity=Severity.ERROR,
     message="port {port} of the pods answers on the loopback {only}: the process does not listen on the pod's address",
-    reads=(*_ANSWER_READS, reads.WORKLOADS),
+    reads=_ANSWER_READS,
     explains=("LBD307", "LBD313"),
 )
 def listens_on_loopback_only(route: Route) -> Iterator[Finding]:
@@ -642,7 +681,7 @@ def listens_on_loopback_only(route: Route) -> Iterator[Finding]:
         six = any(":" in pod.ip for pod in pods.values())
         yield Finding(
             "LBD308",
-            _workload(route, next(iter(pods.values()))),
+            witnesses.workload_of(next(iter(pods.values()))),
             params={"port": str(port), "only": "or by IPv4 only" if six else "only"},
             evidence=(
                 Evidence("target group", f"{len(targets)} of {len(route.targets())} targets: {REFUSED}"),
@@ -654,14 +693,6 @@ def listens_on_loopback_only(route: Route) -> Iterator[Finding]:
             advice=f"let the application listen on 0.0.0.0:{port} (or [::]:{port}), not on 127.0.0.1 or localhost",
             rules_out="filters on the way: the connection was refused, not dropped",
         )
-
-
-def _workload(route: Route, pod: Pod) -> ObjectRef:
-    """The workload whose template makes this pod, as far as it is known."""
-    for workload in route.facts.workloads.peek() or ():
-        if workload.selector and workload.selector.items() <= pod.meta.labels.items() and workload.kind == "Deployment":
-            return ObjectRef(workload.kind, workload.meta.namespace, workload.meta.name)
-    return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
 
 
 def _probed_ports(pod: Pod) -> set[int]:

@@ -110,6 +110,9 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     spoken = _VERSIONS.get(witnesses.spoken(told), "")
     answering = (spoken, Outcome.ANSWERED)
     serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
+    if not serves and _speaks_no_http(route, told):
+        yield _no_http(route, group, failing, speaks, port, told)
+        return
     answered = any(t.reason == MISMATCH for t in failing)
     if not serves or not _unfit(speaks, serves, failing, answered):
         return
@@ -140,11 +143,48 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
                 "a target group of this version replaces the present one" if route.is_alb else "",
             ),
         ),
-        fix_automatic=certain and (serves != "GRPC" or secure),
+        fix_automatic=certain and (serves != "GRPC" or secure or not route.is_alb),
+        fix="" if route.is_alb else "healthcheck-protocol",
         advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
         if serves == "GRPC" and route.is_alb
         else "",
         rules_out="filters on the way: the connection was answered" if route.is_alb else "",
+    )
+
+
+def _speaks_no_http(route: Route, told: tuple[ProbeAnswer, ...]) -> bool:
+    """Whether something listens and answers none of HTTP/1.1, HTTP/2, gRPC and TLS."""
+    garbled = [a for a in told if witnesses.is_check(route, a.request) and a.outcome is Outcome.GARBLED]
+    tried = {(a.request.protocol, a.request.version) for a in told if a.outcome in witnesses.NOT_THE_PROTOCOL}
+    answered = any(a.outcome is Outcome.ANSWERED for a in told)
+    return bool(garbled) and not answered and tried >= {("HTTP", v) for v in _SAID} | {("HTTPS", "HTTP1")}
+
+
+def _no_http(
+    route: Route, group: TargetGroup, failing: list[TargetHealth], speaks: str, port: int, told: tuple[ProbeAnswer, ...]
+) -> Finding:
+    owner = setting_owner(route, "healthcheck-protocol")
+    network = not route.is_alb
+    checked = [a for a in told if witnesses.is_check(route, a.request)]
+    return Finding(
+        "LBD306",
+        owner.ref,
+        params={"speaks": _SAID[speaks], "serves": "neither HTTP nor gRPC nor TLS", "port": str(port)},
+        evidence=(
+            _health_evidence(route, failing),
+            Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
+            *witnesses.evidence(checked),
+            Evidence("probe", "no answer to https, HTTP/2 and gRPC either"),
+        ),
+        targets=_keys(failing),
+        confirm=(describe_target_health(group.arn, route.context.region),),
+        repairs=(owner.repair("tcp", "the port speaks no HTTP", "only the connection is checked"),) if network else (),
+        fix_automatic=network,
+        fix="healthcheck-protocol" if network else "",
+        advice=""
+        if network
+        else "an Application Load Balancer carries HTTP only; a Network Load Balancer carries all TCP",
+        rules_out="filters on the way: the connection was answered",
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.finding import Evidence
+from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Probe
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
 from kubectl_lbdoctor.model.route import Route
@@ -21,7 +21,7 @@ from kubectl_lbdoctor.model.route import Route
 ADDRESS = (Via.PROXY, Via.POD)
 """Ways that lead to the pod's own address."""
 LOOPBACK = (Via.FORWARD, Via.CONTAINER)
-_NOT_THE_PROTOCOL = (Outcome.CLOSED, Outcome.GARBLED, Outcome.TLS)
+NOT_THE_PROTOCOL = (Outcome.CLOSED, Outcome.GARBLED, Outcome.TLS)
 
 
 # --- Readiness probes -------------------------------------------------------------------------------------------------
@@ -92,6 +92,32 @@ def asked_pods(route: Route) -> set[str]:
     return {a.request.pod for a in route.probes.told if a.request.namespace == route.namespace}
 
 
+def workload_of(pod: Pod) -> ObjectRef:
+    """What makes this pod: its controller, and of a Deployment's ReplicaSet the Deployment."""
+    owner = next((o for o in pod.meta.owners if o.controller), None)
+    if owner is None:
+        return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
+    suffix = f"-{pod.meta.labels.get('pod-template-hash', '-')}"
+    if owner.kind == "ReplicaSet" and owner.name.endswith(suffix):
+        return ObjectRef("Deployment", pod.meta.namespace, owner.name.removesuffix(suffix))
+    return ObjectRef(owner.kind, pod.meta.namespace, owner.name)
+
+
+def odd_workload(route: Route, failing: Iterable[TargetHealth]) -> tuple[ObjectRef, ObjectRef] | None:
+    """The one workload that all failing targets are of, and another whose targets pass the same check; None where the
+    failing ones are not apart like that."""
+    if route.target_type != "ip" or not (route.facts.pods.is_known and route.slices.is_known):
+        return None
+    if not route.service_port.is_known:
+        return None
+    bad = {workload_of(pod) for t in failing if (pod := route.pod_of(t)) is not None}
+    healthy = (t for t in route.targets() if t.state == "healthy")
+    good = {workload_of(pod) for t in healthy if (pod := route.pod_of(t)) is not None}
+    if len(bad) != 1 or not good or bad & good:
+        return None
+    return next(iter(bad)), min(good)
+
+
 def is_success(answer: ProbeAnswer, timeout: float = 0.0) -> bool:
     """Whether a target group that asks so is content. timeout: of the health check, where the probe had more time."""
     if answer.outcome is not Outcome.ANSWERED or answer.seconds > (timeout or answer.request.timeout):
@@ -141,7 +167,7 @@ def variations(
 
 def listens(given: Iterable[ProbeAnswer]) -> bool:
     """Whether any of these answers shows that something listens on its port."""
-    return any(a.outcome is Outcome.ANSWERED or a.outcome in _NOT_THE_PROTOCOL for a in given)
+    return any(a.outcome is Outcome.ANSWERED or a.outcome in NOT_THE_PROTOCOL for a in given)
 
 
 def refused(given: Iterable[ProbeAnswer]) -> bool:

@@ -83,6 +83,7 @@ class Finding:
     repairs: ways to repair it that `--fix` can make, the best first; the others are alternatives.
     blank: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
     fix_automatic: the evidence determines the first of them, so that no choice by the user is needed.
+    fix: the name that `--fix` knows it by, where that is not the one of its code.
     by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
@@ -100,6 +101,7 @@ class Finding:
     repairs: tuple[Repair, ...] = ()
     blank: Repair | None = None
     fix_automatic: bool = False
+    fix: str = ""
     advice: str = ""
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()

@@ -55,6 +55,10 @@ USUAL_PORTS = (80, 443, 3000, 5000, 8000, 8080, 8443, 9090)
 _REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313", "LBD317"})
 
 
+# What is blamed where the pods of one workload fail what those of another pass: no probe finds a repair for that.
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"})
+
+
 def wanted(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
     """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
     known = {a.request for a in route.probes.answers.peek() or ()}
@@ -79,7 +83,7 @@ def _unsettled(targets: tuple[TargetHealth, ...], diagnoses: Iterable[Diagnosis]
     for diagnosis in diagnoses:
         finding = diagnosis.finding
         certain = finding.confidence is Confidence.CERTAIN and diagnosis.severity is Severity.ERROR
-        exact = finding.fix_automatic and not _accepts_more(finding)
+        exact = (finding.fix_automatic and not _accepts_more(finding)) or finding.object.kind in _WORKLOADS
         if certain and (exact or finding.code not in _REFINED):
             settled |= set(finding.targets)
     return tuple(t for t in targets if t.key not in settled)

@@ -119,6 +119,15 @@ def _container(**changes: Any) -> Callable[[], Manifests]:
     return build
 
 
+def _two_workloads() -> Manifests:
+    """The Service's selector matches the pods of another Deployment, too, which do not know the path."""
+    other = examples.app("other", replicas=1, args=("--listen", ":8080"), readiness=None)
+    other["spec"]["selector"]["matchLabels"] = {"app": "web", "part": "other"}
+    other["spec"]["template"]["metadata"]["labels"] = {"app": "web", "part": "other"}
+    manifests = examples.alb_ip(app={"labels": {"app": "web", "part": "web"}})
+    return [*manifests, other]
+
+
 def _silent(*args: str) -> dict[str, Any]:
     """An application that says nothing of itself: only probes tell how it answers, and where."""
     return {"args": args or examples.APP_ARGS, "readiness": None, "container_port": None}
@@ -747,6 +756,7 @@ SCENARIOS += [
         ["LBD306"],
         unhealthy(REFUSED),
         subject="svc/web",
+        value="tcp",
     ),
     Scenario(
         "probe-nlb-slow",
@@ -781,5 +791,33 @@ SCENARIOS += [
         unhealthy(REFUSED),
         subject="svc/web",
         value="/healthz",
+    ),
+    Scenario(
+        "two-workloads",
+        _two_workloads,
+        ["LBD301"],
+        unhealthy(MISMATCH, "any"),
+        object="Deployment/other",
+    ),
+    Scenario(
+        "success-not-expected",
+        lambda: examples.alb_ip(annotations={f"{ALB}success-codes": "201"}, app=_silent()),
+        ["LBD301"],
+        unhealthy(MISMATCH),
+        value="success-codes=200",
+    ),
+    Scenario(
+        "probe-no-http",
+        lambda: examples.alb_ip(app=_silent("--listen", "tcp://:8080")),
+        ["LBD306"],
+        unhealthy(REFUSED),
+    ),
+    Scenario(
+        "probe-nlb-no-http",
+        lambda: examples.nlb_ip(annotations=_checked("http"), app=_silent("--listen", "tcp://:8080")),
+        ["LBD306"],
+        unhealthy(REFUSED),
+        subject="svc/web",
+        value="tcp",
     ),
 ]

@@ -163,6 +163,59 @@ def test_a_path_without_a_redirect_is_better_than_to_accept_it() -> None:
     assert [r.value for r in finding.repairs] == ["/healthz"] and finding.fix_automatic
 
 
+# --- Two workloads behind one Service, and codes that are not expected ------------------------------------------------
+
+
+def two_workloads(health: tuple[aws.TargetHealth, ...]) -> World:
+    """Pod 2 is of another Deployment, which the selector matches, too."""
+    mine, other = silent_pods()
+    owners = (k8s.Owner("ReplicaSet", "other-abc", True),)
+    pods = (mine, replace(other, meta=replace(other.meta, name="other-abc-2", owners=owners)))
+    return World(pods=pods, health=health)
+
+
+@pytest.mark.parametrize(
+    ("health", "code", "application"),
+    [
+        (mismatch(2, "404"), "LBD301", Application(paths={"/health": 200})),
+        (refused(2), "LBD307", Application(ports={9090: "HTTP"})),
+        (refused(2), "LBD305", Application(ports={8080: "HTTPS"})),
+        (refused(2), "LBD308", Application(loopback=True)),
+    ],
+)
+def test_the_workload_that_does_not_serve_what_another_does(
+    health: aws.TargetHealth, code: str, application: Application
+) -> None:
+    finding = found(probed(two_workloads((target(1), health)), application))
+    assert (finding.code, str(finding.object)) == (code, "deployment/other")
+    assert not finding.repairs and not finding.fix_automatic
+    if code != "LBD308":
+        assert "those of deployment/other fail, and those of deployment/web pass" in finding.evidence[-1].text
+        assert "app=web" in finding.advice
+
+
+def test_one_workload_whose_pods_differ_is_no_stranger() -> None:
+    there = replace(NOT_FOUND, health=(target(1), mismatch(2, "404")))
+    assert str(found(there).object) == "ingress/web"
+
+
+def test_a_success_that_is_not_expected_needs_its_code() -> None:
+    there = world((mismatch(1, "200"), mismatch(2, "200")), matcher="201")
+    diagnosis = first(there)
+    assert (diagnosis.finding.code, diagnosis.fix) == ("LBD301", "success-codes")
+    assert [r.value for r in diagnosis.finding.repairs] == ["200"] and diagnosis.finding.fix_automatic
+    assert probed(there, Application()).answers == ()
+    mixed = replace(there, health=(target(1), mismatch(2, "200")))
+    assert [r.value for r in found(mixed).repairs] == ["200,201"]
+
+
+@pytest.mark.parametrize("there", [world(), network()])
+def test_a_port_that_speaks_no_http(there: World) -> None:
+    diagnosis = first(probed(there, Application(ports={8080: "TCP"})))
+    assert diagnosis.finding.code == "LBD306" and "neither HTTP" in diagnosis.message
+    assert [r.value for r in diagnosis.finding.repairs] == (["tcp"] if there.subject.kind == "Service" else [])
+
+
 # --- Ports ------------------------------------------------------------------------------------------------------------
 
 
