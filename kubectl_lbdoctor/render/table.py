@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.aws import HealthCheck
-from kubectl_lbdoctor.model.finding import Diagnosis, Severity
+from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
@@ -232,15 +232,23 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
     for command in _fix_commands(diagnosis):
         yield _line(label, command)
         label = "or"
-    label = "by hand"
-    for command in finding.commands:
+    for label, command in _by_hand(finding):
         yield _line(label, command)
-        label = "or"
     label = "confirm"
     for command in finding.confirm if not finding.hypotheses else ():
         yield _line(label, command)
         label = ""
     yield _line("more", f"kubectl lbdoctor explain {finding.code}")
+
+
+def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
+    """The commands of every way to repair it: those of one way belong together, the ways are alternatives."""
+    label = "by hand"
+    for way in (*(repair.commands for repair in finding.repairs), *((command,) for command in finding.by_hand)):
+        for command in way:
+            yield label, command
+            label = "and"
+        label = "or" if way or label != "by hand" else label
 
 
 def _fix_commands(diagnosis: Diagnosis) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pytest
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
+from kubectl_lbdoctor.render.table import _by_hand
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -169,6 +170,18 @@ def test_a_policy_that_admits_the_subnets_is_enough() -> None:
     peers = tuple(network.PolicyPeer(cidr=cidr) for cidr in ("10.0.101.0/24", "10.0.102.0/24"))
     rule = network.PolicyRule(peers, (network.PolicyPort("8080"),))
     assert World(health=TIMED_OUT, facts={"policies": policy(rule)}).codes()[:1] == ["LBD005"]
+
+
+def test_what_belongs_together_is_not_offered_as_a_choice() -> None:
+    """Two zones need two entries; the screen must not say that one of them will do."""
+    denied = (deny(10, True, "10.0.101.0/24", 1024, 65535), deny(11, True, "10.0.102.0/24", 1024, 65535))
+    report = World(health=TIMED_OUT, acls=(acl(*denied),)).report()
+    finding = report.diagnoses[0].finding
+    assert finding.code == "LBD508" and len(finding.repairs) == 1 and len(finding.commands) == 2
+    assert [label for label, _ in _by_hand(finding)] == ["by hand", "and"]
+    other = replace(finding, by_hand=("kubectl annotate …",))
+    assert [label for label, _ in _by_hand(other)] == ["by hand", "and", "or"]
+    assert [label for label, _ in _by_hand(replace(finding, repairs=(), by_hand=("a", "b")))] == ["by hand", "or"]
 
 
 def test_two_filters_are_two_root_causes() -> None:
