@@ -394,6 +394,7 @@ def binding_reference_missing(route: Route) -> Iterator[Finding]:
         params={"binding": binding.meta.name, "what": what},
         evidence=tuple(evidence),
         confirm=(kubectl("get", "service", namespace=route.namespace),),
+        advice="make what it names exist again, or correct spec.serviceRef of the binding",
         severity=Severity.WARNING if serving else None,
     )
 
