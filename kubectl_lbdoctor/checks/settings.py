@@ -190,6 +190,7 @@ def _codes(text: str) -> set[str]:
     severity=Severity.WARNING,
     message='check path "{path}" of Ingress {ingress} is answered by {good}, but not by {bad}',
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    symptom=True,
 )
 def one_path_for_several_backends(route: Route) -> Iterator[Finding]:
     """One check path holds for all backends of an Ingress, by its annotation or by default; some backends answer it

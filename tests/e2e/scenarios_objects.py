@@ -229,10 +229,12 @@ def _gates_left_behind(lab: Lab, ns: str) -> Iterator[None]:
     binding's name, is another one then."""
     with _gates(lab, ns):
         time.sleep(8)
+        former = {binding["metadata"]["name"] for binding in lab.bindings(ns)}
         port = [{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]
         lab.patch("service", "web", ns, port)
         backend = "/spec/rules/0/http/paths/0/backend/service/port/number"
         lab.patch("ingress", "web", ns, [{"op": "replace", "path": backend, "value": 81}])
+        until(lambda: not former & {b["metadata"]["name"] for b in lab.bindings(ns)}, "the former binding gone")
         lab.kubectl("annotate", "ingress/web", "-n", ns, f"{ALB}healthcheck-path=/healthz", "--overwrite")
         yield
 
@@ -242,7 +244,7 @@ def _gates_asked_for_late(lab: Lab, ns: str) -> Iterator[None]:
     """Pods that are younger than the binding, and a namespace that asks for gates only now."""
     lab.kubectl("rollout", "restart", "deployment/web", "-n", ns)
     lab.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=60s")
-    lab.wait_targets(ns, "healthy", count=2)
+    lab.wait_targets(ns, "healthy", count=1)
     lab.kubectl("label", "namespace", ns, "elbv2.k8s.aws/pod-readiness-gate-inject=enabled")
     yield
 
@@ -297,8 +299,10 @@ def _restarts_three_times() -> Manifests:
 
 
 def _stops_slowly() -> Manifests:
-    """A server that does not notice that it should end, and is killed after 20 s."""
-    return _scripted(":", terminationGracePeriodSeconds=20)
+    """A server that does not notice that it should end, and is killed after 24 s."""
+    manifests = _scripted(":", terminationGracePeriodSeconds=24)
+    examples.find(manifests, "Deployment")["spec"]["replicas"] = 1
+    return manifests
 
 
 def _udp(check_port: str) -> Manifests:
@@ -433,10 +437,17 @@ SCENARIOS: Sequence[Scenario] = [
         "gates-left-behind",
         lambda: examples.alb_ip(annotations={f"{ALB}healthcheck-path": "/nowhere"}),
         ["LBD214"],
-        settled(35),
+        settled(15),
         setup=_gates_left_behind,
     ),
-    Scenario("gates-not-injected", examples.alb_ip, ["LBD215"], settled(2), fault=_gates_asked_for_late, exit=0),
+    Scenario(
+        "gates-not-injected",
+        lambda: examples.alb_ip(app={"replicas": 1}),
+        ["LBD215"],
+        settled(2),
+        fault=_gates_asked_for_late,
+        exit=0,
+    ),
     Scenario(
         "check-changed-in-aws",
         examples.alb_ip,
@@ -498,7 +509,7 @@ SCENARIOS: Sequence[Scenario] = [
         "stops-before-it-is-deregistered",
         _stops_slowly,
         ["LBD701"],
-        settled(8),
+        settled(4),
         fault=lambda lab, ns: _kubectl(lab, ns, "rollout", "restart", "deployment/web"),
         exit=0,
     ),

@@ -366,10 +366,12 @@ def webhook_broken(lab: Lab) -> Iterator[None]:
 
 @contextmanager
 def api_unreachable(lab: Lab, service: str = "Elastic Load Balancing v2") -> Iterator[None]:
-    """The controller's calls of one AWS service go where nobody listens, as to a private endpoint that is gone."""
+    """The controller's calls of one AWS service go where nobody listens, as to a private endpoint that is gone.
+
+    By default it tries ten times, for minutes, before it says so; here once."""
     flag = next(arg for arg in _container(lab)["args"] if arg.startswith("--aws-api-endpoints="))
     lost = re.sub(rf"({re.escape(service)}=)[^,]+", rf"\g<1>http://{topology.CONTROL_PLANE_IP}:9", flag)
-    with controller_args(lab, lost):
+    with controller_args(lab, lost, "--aws-max-retries=1"):
         yield
 
 
@@ -399,6 +401,10 @@ def _webhook_service(lab: Lab, pointer: str, value: object) -> Iterator[None]:
         undo.callback(_wait_webhook, lab, True)
         undo.callback(lab.patch, "service", name, namespace, [{"op": "replace", "path": pointer, "value": former}])
         lab.patch("service", name, namespace, [{"op": "replace", "path": pointer, "value": value}])
+        # The API server keeps its connection to the webhook: only another pod's it has to open anew.
+        deployment = f"deployment/{controller.NAME}"
+        lab.kubectl("delete", "pod", "-l", f"app.kubernetes.io/name={controller.NAME}", "-n", controller.NAMESPACE)
+        lab.kubectl("rollout", "status", deployment, "-n", controller.NAMESPACE, "--timeout=60s")
         _wait_webhook(lab, False)
         yield
 

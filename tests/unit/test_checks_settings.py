@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run, run_one
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef
@@ -267,8 +267,10 @@ API_BAD = tuple(replace(t, id=t.id.replace(".34", ".44")) for t in BAD)
 
 def test_one_path_that_some_backends_answer() -> None:
     world = two_backends(GOOD, API_BAD)
-    assert world.codes() == ["LBD301", "LBD312"]
-    found = finding(world, "LBD312")
+    assert world.codes() == ["LBD301"], "one cause, one diagnosis"
+    assert "LBD312" in world.report().diagnoses[0].explains
+    results = run(CATALOGUE, routes(world.build()))
+    found = next(f for result in results for f in result.findings if f.code == "LBD312")
     assert (found.params["good"], found.params["bad"]) == ("Service web", "Service api")
     assert found.object.kind == "Ingress"
 
@@ -283,7 +285,8 @@ def test_one_path_that_some_backends_answer() -> None:
     ],
 )
 def test_other_reasons_than_one_path(world: World) -> None:
-    assert "LBD312" not in world.codes()
+    results = run(CATALOGUE, routes(world.build()))
+    assert "LBD312" not in [f.code for result in results for f in result.findings]
 
 
 # --- LBD318 -----------------------------------------------------------------------------------------------------------
