@@ -286,7 +286,19 @@ def stuck_deleting(route: Route) -> Iterator[Finding]:
                 },
                 evidence=tuple(c.evidence for c in complaints[:3]),
                 confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=route.namespace),),
+                advice=_unprotect(kind)
+                if any("deletion protection" in c.decoded.summary.lower() for c in complaints)
+                else "make the controller run and AWS accept its clean-up; it takes the finalizer away itself",
             )
+
+
+def _unprotect(kind: str) -> str:
+    key = (
+        "alb.ingress.kubernetes.io/load-balancer-attributes"
+        if kind == "Ingress"
+        else "service.beta.kubernetes.io/aws-load-balancer-attributes"
+    )
+    return f"set deletion_protection.enabled=false in annotation {key} if the load balancer may go"
 
 
 @check(

@@ -282,6 +282,10 @@ def test_object_that_waits_for_its_finalizer() -> None:
     ingress = World().ingress
     stuck = replace(ingress, meta=replace(ingress.meta, deleted=LONG_AGO))
     assert World(ingress=stuck).codes() == ["LBD116"]
+    assert "clean-up" in World(ingress=stuck).report().diagnoses[0].finding.advice
+    kept = event("FailedBuildModel", "deletion_protection is enabled, cannot delete the ingress: web")
+    world = World(ingress=stuck, events=(kept,))
+    assert "deletion_protection.enabled=false" in world.report().diagnoses[0].finding.advice
     fresh = replace(ingress, meta=replace(ingress.meta, deleted=JUST_NOW))
     assert World(ingress=fresh).codes() == []
 
