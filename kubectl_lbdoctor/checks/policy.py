@@ -265,7 +265,8 @@ def with_attribute(annotation: str, key: str, value: str) -> str:
     severity=Severity.ERROR,
     message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
     reads=(*_READS, reads.INGRESSES, reads.PODS),
-    explains=("LBD311", "LBD313", "LBD607"),
+    # The controller takes the rule for a port away with the port: to open it again would help nobody.
+    explains=("LBD311", "LBD313", "LBD501", "LBD607"),
     fix="healthcheck-port",
 )
 def old_health_check_node_port(route: Route) -> Iterator[Finding]:

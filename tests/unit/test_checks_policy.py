@@ -9,6 +9,8 @@ import pytest
 from kubectl_lbdoctor.model import aws, k8s
 from kubectl_lbdoctor.model.finding import Confidence, Severity
 from tests.support.world import (
+    FROM_LB,
+    FROM_SELF,
     JUST_NOW,
     REGION,
     World,
@@ -189,6 +191,14 @@ def test_zonal_shift_is_information_whatever_the_health() -> None:
     report = World(health=(target(1, override_state="no_override"), shifted)).report()
     assert [(d.finding.code, d.severity) for d in report.diagnoses] == [("LBD606", Severity.INFO)]
     assert f"{REGION}c" in report.diagnoses[0].message and report.exit_status() == 0
+
+
+def test_a_former_port_that_no_security_group_admits_any_more() -> None:
+    front, nodes = World().groups
+    only_traffic = replace(FROM_LB, from_port=30080, to_port=30080)
+    world = replace(old_port(), groups=(front, replace(nodes, ingress=(only_traffic, FROM_SELF))))
+    assert world.codes() == ["LBD605"]
+    assert "LBD501" in world.report().diagnoses[0].explains
 
 
 def test_crash_loop_wins_over_memory() -> None:
