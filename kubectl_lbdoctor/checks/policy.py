@@ -282,6 +282,8 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
     group, service = route.target_group.need(), route.service.need()
     if group is None or service is None:
         raise NotApplicable("no target group of a Service")
+    if route.target_type != "instance":
+        raise NotApplicable("only nodes have a healthCheckNodePort")
     check_settings = group.health_check
     if not check_settings.port.isdigit() or check_settings.path != "/healthz":
         return
