@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.network import NetworkAcl, Permission, SecurityGroup
+from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
@@ -145,7 +145,7 @@ def _balancers_acls(
             closed.setdefault(acl.id, (denied[0], []))[1].append(subnet)
     for identifier, (verdict, subnets) in closed.items():
         entry = verdict.denied_by
-        reason = f"entry {entry.number} denies {entry.cidr}" if entry is not None else "no entry allows them"
+        reason = _why(entry)
         way = "outbound, to the clients' ports 1024-65535" if verdict.egress else f"inbound, to port {port}"
         ports: PortRange | int = EPHEMERAL if verdict.egress else port
         remedy = acls.opening(known[identifier], verdict, str(clients[0]), protocol, ports)
@@ -265,6 +265,13 @@ def _denied(acl: NetworkAcl, client: Network, protocol: str, port: int, public: 
     return first
 
 
+def _why(entry: AclEntry | None) -> str:
+    """The last entry, which denies what no other decides, is listed by the API like one of the user's."""
+    if entry is None or entry.number >= acls.IMPLICIT:
+        return "no entry allows them"
+    return f"entry {entry.number} denies {entry.cidr}"
+
+
 def _acl_finding(
     route: Route,
     acl: NetworkAcl,
@@ -277,7 +284,7 @@ def _acl_finding(
 ) -> Finding:
     ports: PortRange | int = EPHEMERAL if verdict.egress else port
     entry = verdict.denied_by
-    reason = f"entry {entry.number} denies {entry.cidr}" if entry is not None else "no entry allows them"
+    reason = _why(entry)
     command = acls.command(acls.opening(acl, verdict, str(left_out[0]), protocol, ports), route.context.region)
     direction = "outbound, to the clients' ports 1024-65535" if verdict.egress else "inbound"
     return Finding(

@@ -31,7 +31,7 @@ from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.network import path, policies
-from kubectl_lbdoctor.network.acls import AclRemedy, AclVerdict
+from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
 
@@ -291,7 +291,8 @@ def _finding(route: Route, code: str, owner: str, entries: list[Blocked]) -> Fin
         evidence += _rules(route, owner, remedy)
     elif isinstance(detail, AclVerdict):
         entry = detail.denied_by
-        number = f"entry {entry.number} (deny {entry.cidr})" if entry is not None else "no entry that allows it"
+        by_user = entry is not None and entry.number < IMPLICIT
+        number = f"entry {entry.number} (deny {entry.cidr})" if entry and by_user else "no entry that allows it"
         denied = ", ".join(map(str, detail.denied))
         direction = "outbound" if detail.egress else "inbound"
         params["what"] = f"{direction} TCP {denied}: {number}"

@@ -166,6 +166,10 @@ CHECKS_BY_ACL = (
 IN, OUT = allow(30, False, "0.0.0.0/0", 30000, 32767), allow(30, True, "0.0.0.0/0", 1024, 65535)
 DENIED_BY_ACL = {
     "only the load balancer's subnets": (acl(*CHECKS_BY_ACL), "does not admit anyone (0.0.0.0/0) on TCP 30080"),
+    "the last entry, which the API lists": (
+        acl(*CHECKS_BY_ACL, network.AclEntry(32767, False, False, "-1", "0.0.0.0/0")),
+        "does not admit anyone",
+    ),
     "replies do not get out": (acl(*CHECKS_BY_ACL, IN), "does not let out the replies to anyone"),
     "an entry denies": (
         acl(network.AclEntry(5, False, False, "6", "0.0.0.0/0", 30080, 30080), *CHECKS_BY_ACL, IN, OUT),
@@ -180,6 +184,7 @@ def test_clients_that_an_acl_keeps_out(how: str) -> None:
     (diagnosis,) = diagnosed(nlb(rule("0.0.0.0/0"), acls=entries))
     assert said in diagnosis.message and diagnosis.severity.value == "error"
     assert "create-network-acl-entry --network-acl-id acl-nodes" in diagnosis.finding.by_hand[0]
+    assert not any("32767" in e.text for e in diagnosis.finding.evidence)
 
 
 @pytest.mark.parametrize(
