@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 from kubectl_lbdoctor.checks import webhook_path
 from kubectl_lbdoctor.checks.commands import kubectl
@@ -142,10 +143,25 @@ def group_blocked(route: Route) -> Iterator[Finding]:
 
 
 def of_the_controller(route: Route, code: str) -> Iterator[Finding]:
-    yield from reported(route, code)
-    for entry in unattached_errors(route):
-        if entry.decoded.code == code:
-            yield _finding(code, entry)
+    """A trouble of the controller itself, once: it says so of every object that it works on."""
+    found: dict[str, Finding] = {}
+
+    def add(finding: Finding) -> None:
+        first = found.setdefault(finding.params["summary"], finding)
+        if first is not finding:
+            found[finding.params["summary"]] = replace(first, evidence=(*first.evidence, *finding.evidence))
+
+    try:
+        for finding in reported(route, code):
+            add(finding)
+        for entry in unattached_errors(route):
+            if entry.decoded.code == code:
+                add(_finding(code, entry))
+    except Unknown:
+        # What was heard stays proven where the rest could not be read.
+        yield from found.values()
+        raise
+    yield from found.values()
 
 
 @check(

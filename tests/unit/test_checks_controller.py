@@ -290,6 +290,14 @@ def test_object_that_waits_for_its_finalizer() -> None:
     assert World(ingress=fresh).codes() == []
 
 
+def test_an_unreachable_api_is_one_cause_whatever_object_it_is_told_of() -> None:
+    binding = World().made_binding().meta.name
+    same = replace(EVENTS["LBD123"], kind="TargetGroupBinding", name=binding, reason="FailedReconcile")
+    report = World(events=(EVENTS["LBD123"], same)).report()
+    assert [d.finding.code for d in report.diagnoses] == ["LBD123"]
+    assert len(report.diagnoses[0].finding.evidence) == 2
+
+
 def test_denial_shows_where_the_identity_comes_from() -> None:
     account = k8s.ServiceAccount(k8s.Meta("lbc", "kube-system", annotations={"eks.amazonaws.com/role-arn": "arn:r"}))
     accounts = {"kube-system/lbc": Fact.known(reads.SERVICE_ACCOUNTS, account)}
