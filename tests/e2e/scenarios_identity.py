@@ -85,7 +85,8 @@ SCENARIOS: Sequence[Scenario] = [
     Scenario(
         "path-redirect-nlb",
         lambda: examples.nlb_ip(
-            annotations={f"{NLB}healthcheck-path": "/old"},
+            # Without success codes an NLB takes 200 to 399, a redirect included.
+            annotations={f"{NLB}healthcheck-path": "/old", f"{NLB}healthcheck-success-codes": "200"},
             app={"args": (*examples.APP_ARGS, "--redirect", "/old=https://shop.example/:301")},
         ),
         ["LBD303"],
