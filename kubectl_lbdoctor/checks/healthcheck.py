@@ -431,8 +431,11 @@ def check_is_redirected(route: Route) -> Iterator[Finding]:
         login = bool(_LOGIN.search(answer.to))
         advice = "a login page says nothing about the application: better check a path without one" if login else ""
         accept = owner.repair("200-399", why, risk)
-        finding = replace(finding, repairs=(accept,), fix_automatic=not login, advice=advice)
-    yield finding
+        blank = owner.repair("")
+        yield replace(finding, repairs=(accept,), blank=blank, fix_automatic=not login, advice=advice)
+        return
+    # What `_answered` repairs is the path, not the codes.
+    yield replace(finding, fix="healthcheck-path")
 
 
 _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)

@@ -405,3 +405,15 @@ def test_a_stuck_rollout_beside_all_wanted_pods_is_a_warning() -> None:
     assert found.finding.code == "LBD402" and found.severity.value == "warning"
     fewer = World(pods=(pod(1), third), health=(target(1),)).report()
     assert fewer.diagnoses[0].severity.value == "error"
+
+
+def test_redirect_with_a_better_path_is_repaired_by_the_name_of_that_repair() -> None:
+    """`--fix success-codes=200-399` would otherwise write the codes into the path."""
+    accepting = FAULTS["LBD303"]
+    redirected = accepting.with_group(health_check=replace(accepting.group.health_check, path="/old"))
+    first = redirected.report().diagnoses[0]
+    assert first.finding.repairs[0].value == "/healthz" and first.fix == "healthcheck-path"
+    other = accepting.report().diagnoses[0]
+    assert other.finding.repairs[0].value == "200-399" and other.fix == "success-codes"
+    blank = other.finding.blank
+    assert blank is not None and "success-codes" in blank.with_value("200,302").changes[0].field
