@@ -271,10 +271,11 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
     elif not answer.exact:
         advice = "choose the path that tells whether the application can serve"
     by_hand: tuple[str, ...] = ()
-    fix = ""
+    fix, blank = "", answer.owner.repair("")
     if all(number.startswith("2") for number in answer.codes):
         # The application serves the path: not the path is wrong, but what is expected of it.
         owner, fix = setting_owner(route, "success-codes"), "success-codes"
+        blank = owner.repair("")
         others = any(t.state == "healthy" for t in route.targets()) and "-" not in check.matcher
         value = ",".join(sorted({*answer.codes, *(check.matcher.split(",") if others else ())}))
         repairs, advice = (owner.repair(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK),), ""
@@ -310,9 +311,9 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
         confirm=(describe_target_health(answer.group.arn, route.context.region),),
         repairs=repairs,
         by_hand=by_hand,
-        blank=answer.owner.repair(""),
+        blank=blank,
         fix_automatic=bool(repairs) and (answer.exact or bool(fix)),
-        fix=fix or ("healthcheck-path" if repairs and answer.exact and code == "LBD303" else ""),
+        fix=fix,
         advice=advice,
         rules_out=_RULES_OUT if answer.targets[0].reason == MISMATCH else "",
     )

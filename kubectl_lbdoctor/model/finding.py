@@ -86,7 +86,6 @@ class Finding:
     fix: the name that `--fix` knows it by, where that is not the one of its code.
     by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
-    fix: the name that `--fix` accepts, only where this repair is another one than the code's own ("" means that one).
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
     """
@@ -107,7 +106,6 @@ class Finding:
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
     severity: Severity | None = None
-    fix: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:

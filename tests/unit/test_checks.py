@@ -417,3 +417,10 @@ def test_redirect_with_a_better_path_is_repaired_by_the_name_of_that_repair() ->
     assert other.finding.repairs[0].value == "200-399" and other.fix == "success-codes"
     blank = other.finding.blank
     assert blank is not None and "success-codes" in blank.with_value("200,302").changes[0].field
+
+
+def test_value_of_an_unexpected_success_is_a_code_and_no_path() -> None:
+    first = World(health=(mismatch(1, "204"), mismatch(2, "204"))).report().diagnoses[0]
+    blank = first.finding.blank
+    assert (first.finding.code, first.fix) == ("LBD301", "success-codes")
+    assert blank is not None and "success-codes" in blank.with_value("200-299").changes[0].field
