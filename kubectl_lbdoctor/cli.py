@@ -73,8 +73,18 @@ def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--undo-file", metavar="FILE", help="Where a fix writes how to take it back [lbdoctor-undo-…]."),
         click.option(
             "--probe",
-            type=click.Choice(["auto", "proxy", "off"]),
-            help="Health checks sent from inside the cluster: where they settle something (auto), all, or none.",
+            type=click.Choice(["auto", "proxy", "pod", "off"]),
+            help="Send health checks where they settle something: through the API server (auto, proxy), from a "
+            "debug pod, or not at all.",
+        ),
+        click.option("--probe-image", metavar="IMAGE", help="Image of the debug pod: sh and curl [curlimages/curl]."),
+        click.option(
+            "--probe-node", "probe_nodes", multiple=True, metavar="NAME", help="Node of the debug pod (all: each one)."
+        ),
+        click.option(
+            "--probe-target",
+            type=click.Choice(["pod"]),
+            help="Look inside the target pods, with an ephemeral container (it cannot be removed).",
         ),
         click.option("-v", "--verbose", is_flag=True, help="Say more on stderr: calls, unknown checks, traces."),
     ]
@@ -135,11 +145,28 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     raise click.exceptions.NoArgsIsHelpError(ctx)
 
 
+def _check_probe_options(options: Options) -> None:
+    """Raise UsageError for options of probes that do not go together."""
+    given = {
+        "--probe-image": options.probe_image,
+        "--probe-node": options.probe_nodes,
+        "--probe-target": options.probe_target,
+    }
+    flags = [flag for flag, value in given.items() if value]
+    if flags and options.probe in ("off", "proxy"):
+        raise UsageError(f"{flags[0]} is for debug pods, and --probe {options.probe} makes none", "use --probe pod")
+    if options.probe_target and options.probe_nodes:
+        raise UsageError("--probe-target pod looks inside the target pods: --probe-node has no part in it")
+    if options.from_file and (flags or options.probe in ("proxy", "pod")):
+        raise UsageError("with --from nothing is sent: the recorded answers are used")
+
+
 def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict[str, Any]) -> ExitStatus:
     from kubectl_lbdoctor.app import diagnose
 
     options = _merge(ctx, values)
     ctx.obj["options"] = options
+    _check_probe_options(options)
     if options.fix:
         from kubectl_lbdoctor.repair import fix
 
@@ -228,6 +255,24 @@ def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     if useless := [flag for flag, value in given.items() if value]:
         raise UsageError(f"{' and '.join(useless)} means nothing to undo", f"{PROGRAM} undo {file}")
     return take_back(options, ctx.obj["env"], file)
+
+
+@cli.command("probe")
+@click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
+@common_options
+@click.pass_context
+def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
+    """Send the health check to every target as the load balancer does, from a debug pod that is then removed."""
+    from kubectl_lbdoctor.probing import probe as send
+
+    options = _merge(ctx, values)
+    ctx.obj["options"] = options
+    _check_probe_options(options)
+    kind = _KIND_OF.get(names[0].lower(), "") if names else ""
+    named = names[1:] if kind else names
+    if not named and not options.from_file:
+        raise UsageError("which object? A name is missing", f"{PROGRAM} probe ing/NAME")
+    return send(options, ctx.obj["env"], tuple(dict.fromkeys(_parse(name, kind) for name in named)))
 
 
 @cli.command("explain")

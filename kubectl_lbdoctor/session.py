@@ -20,6 +20,7 @@ from kubectl_lbdoctor.report import needed_reads
 if TYPE_CHECKING:
     from kubectl_lbdoctor.collect.aws import AwsReader
     from kubectl_lbdoctor.collect.collector import Aws
+    from kubectl_lbdoctor.probe.runner import Ways
 
 # A diagnosis is about a second of work; an AWS endpoint that does not answer must not hold it up for minutes.
 AWS_READ_TIMEOUT = 5.0
@@ -144,13 +145,56 @@ class Session:
 
         if self.options.probe == "off":
             return snapshot
-        auto = self.options.probe == "auto"
+        ways = self.ways(snapshot)
+        first = True
 
         def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
-            budget = rounds.budget(requests) if auto else runner.ASKED_BUDGET
+            nonlocal first
+            by_pods, first = first and ways.mode == "pod", False
+            if by_pods:
+                return self.send(requests, ways)
+            # What the first answers leave open is asked of pods, and needs no second debug pod.
+            budget = rounds.budget(requests) if ways.mode == "auto" else runner.ASKED_BUDGET
             return runner.run(self.kube, requests, budget, self.env.progress)
 
         return rounds.ask(snapshot, send)
+
+    def send(self, requests: tuple[ProbeRequest, ...], ways: Ways) -> ProbeFacts:
+        """Send health checks; through the API server where debug pods may not be and the targets are pods."""
+        from kubectl_lbdoctor.probe import runner
+
+        facts = runner.send(self.kube, requests, ways, self.note, self.env.progress)
+        if ways.mode != "pod" or ways.inside or facts.answers.is_known or not any(r.pod for r in requests):
+            return facts
+        self.note(f"no debug pod: {facts.answers.reason}")
+        self.note("asking through the API server instead: pod proxy and port-forward")
+        other = runner.run(self.kube, requests, runner.ASKED_BUDGET, self.env.progress)
+        return other if other.answers.is_known else facts
+
+    def ways(self, snapshot: Snapshot, default: str = "auto") -> Ways:
+        """How the options say to send health checks; `default` where they say nothing."""
+        from kubectl_lbdoctor.probe import pods, runner
+
+        options = self.options
+        mode = options.probe if options.probe != "auto" else default
+        if options.probe_target or options.probe_nodes or options.probe_image:
+            mode = "pod"
+        return runner.Ways(
+            mode=mode,
+            image=options.probe_image or pods.IMAGE,
+            from_nodes=options.probe_nodes,
+            inside=options.probe_target == "pod",
+            nodes=snapshot.cluster.nodes.peek() or (),
+            user=self.env.variables.get("USER") or self.env.variables.get("USERNAME") or "unknown",
+            now=self.env.now(),
+        )
+
+    def note(self, text: str) -> None:
+        """A line on stderr with what the cluster says in it: cleaned, and not behind a passing note."""
+        from kubectl_lbdoctor.render.text import clean
+
+        self.env.progress("")
+        self.env.note(clean(text))
 
     def _open_aws(self, node_region: Callable[[], str | None]) -> Aws:
         """The AWS client, opened at the first call. Raises NoCredentials where AWS is not to be asked."""

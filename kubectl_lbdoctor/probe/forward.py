@@ -56,12 +56,6 @@ def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer
         return _answer(request, Outcome.UNTOLD, error.message)
 
 
-def denied(answer: ProbeAnswer) -> str:
-    """The permission that was missing for this answer; "" when none was."""
-    permission = PERMISSION.format(answer.request.namespace)
-    return permission if answer.via is Via.FORWARD and answer.detail.startswith(f"may not {permission}") else ""
-
-
 def _answer(request: ProbeRequest, outcome: Outcome, detail: str, seconds: float = 0.0) -> ProbeAnswer:
     return ProbeAnswer(request, Via.FORWARD, outcome, seconds=seconds, detail=detail)
 

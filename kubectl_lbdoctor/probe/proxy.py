@@ -120,12 +120,6 @@ def _refusal(request: ProbeRequest, status: int, text: str) -> str:
     return ""
 
 
-def denied(answer: ProbeAnswer) -> str:
-    """The permission that was missing for this answer; "" when none was."""
-    permission = PERMISSION.format(answer.request.namespace)
-    return permission if answer.via is Via.PROXY and answer.detail.startswith(f"may not {permission}") else ""
-
-
 def _location(location: str, prefix: str) -> str:
     """Where a redirect leads for the load balancer: the proxy prefixes its own path to what stays on the target."""
     parts = urlsplit(location) if location else None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
-from kubectl_lbdoctor.probe import forward, proxy
+from kubectl_lbdoctor.model.k8s import Node
+from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Socket, Via
+from kubectl_lbdoctor.probe import container, forward, pods, proxy
+from kubectl_lbdoctor.probe.pods import Say
 
 AT_ONCE = 8
 """Requests under way at the same time."""
@@ -25,11 +30,114 @@ _LEAST = 0.2
 """Seconds below which it makes no sense to send another request."""
 
 
+_MAY_NOT = re.compile(r"may not ([a-z,]+ [a-z/]+ in namespace [a-z0-9-]+): ")
+"""How each way begins the detail of an answer that a missing permission prevented."""
+
+MAX_PODS = 10
+"""Debug pods of one run: nodes beyond that are not asked from."""
+
+MAX_ASKED = 100
+"""Requests of one run: a target group holds up to a thousand targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How to send. mode: auto, proxy or pod. image: of debug pods and ephemeral containers. from_nodes: where debug
+    pods run ("all": on every node of a target; empty: chosen per target). inside: in the target pods, too. nodes: of
+    the cluster. user, now: who makes pods, and when.
+    """
+
+    mode: str = "auto"
+    image: str = pods.IMAGE
+    from_nodes: tuple[str, ...] = ()
+    inside: bool = False
+    nodes: tuple[Node, ...] = ()
+    user: str = ""
+    now: str = ""
+
+
+def send(kube: KubeReader, requests: Sequence[ProbeRequest], ways: Ways, say: Say, progress: Say) -> ProbeFacts:
+    """Send the requests as `ways` says. Raises UsageError for a node that does not exist."""
+    if not requests:
+        return ProbeFacts()
+    if ways.mode == "auto":
+        return run(kube, requests, AUTO_BUDGET, progress)
+    if len(requests) > MAX_ASKED:
+        say(f"{len(requests)} targets: the first {MAX_ASKED} are asked")
+        requests = requests[:MAX_ASKED]
+    if ways.mode == "proxy":
+        return run(kube, requests, ASKED_BUDGET, progress)
+    listening: dict[str, Fact[tuple[Socket, ...]]] = {}
+    answers: list[ProbeAnswer] = []
+    if ways.inside:
+        # Alone: a debug pod beside it would be a second thing that nobody asked for.
+        for pod, namespace in dict.fromkeys((r.pod, r.namespace) for r in requests if r.pod):
+            own = tuple(r for r in requests if (r.pod, r.namespace) == (pod, namespace))
+            found, listening[f"{namespace}/{pod}"] = container.look(kube, pod, namespace, own, ways.image, say)
+            answers += found
+        answers += [
+            ProbeAnswer(r, Via.CONTAINER, Outcome.UNTOLD, detail="the target is no pod") for r in requests if not r.pod
+        ]
+        return ProbeFacts(facts(answers), listening)
+    batches, left_out = placed(requests, ways)
+    answers += [ProbeAnswer(r, Via.POD, Outcome.UNTOLD, detail=reason) for r, reason in left_out]
+    if batches:
+        progress("")
+        maker = pods.DebugPods(kube, ways.image, say, progress, ways.user, ways.now)
+        answers += maker.send(batches)
+    return ProbeFacts(facts(answers))
+
+
+def placed(requests: Sequence[ProbeRequest], ways: Ways) -> tuple[list[pods.Batch], list[tuple[ProbeRequest, str]]]:
+    """Which node sends which request, and the requests that no node can send, with the reason.
+
+    A pod is asked from its own node: what it answers there has met no security group, so it is the application's word.
+    A node port is asked from another node, as the load balancer comes from outside: a node's own pods may be let past
+    `externalTrafficPolicy: Local`.
+    """
+    usable = [n.meta.name for n in ways.nodes if n.ready == "True" and not _without_pods(n)]
+    wanted = ways.from_nodes
+    known = {n.meta.name for n in ways.nodes}
+    for name in wanted:
+        if name != "all" and known and name not in known:
+            raise UsageError(f'there is no node "{name}"', "list them with: kubectl get nodes")
+    if "all" in wanted:
+        wanted = tuple(dict.fromkeys(r.node for r in requests if r.node in usable or not known))
+    held: dict[tuple[str, str], list[ProbeRequest]] = {}
+    left_out: list[tuple[ProbeRequest, str]] = []
+    for request in requests:
+        others = [name for name in usable if name != request.node]
+        if wanted:
+            chosen = list(wanted)
+        elif not request.pod and others:
+            # The same one for all, where it can be: fewer pods.
+            chosen = [next((n for _, n in held if n in others), others[0])]
+        elif request.node and (request.node in usable or not known):
+            chosen = [request.node]
+        else:
+            chosen = [next((n for _, n in held if n in others), others[0])] if others else []
+        if not chosen:
+            left_out.append((request, "no node that is ready can run a debug pod"))
+        for name in chosen:
+            key = (request.namespace, name)
+            if key not in held and len(held) >= MAX_PODS:
+                left_out.append((request, f"not sent: at most {MAX_PODS} debug pods at once (--probe-node NAME)"))
+                continue
+            held.setdefault(key, []).append(request)
+    return [pods.Batch(namespace, name, tuple(own)) for (namespace, name), own in held.items()], left_out
+
+
+def _without_pods(node: Node) -> bool:
+    """Nodes that take no pod of ours: Fargate's hold one pod each, Windows cannot run the image."""
+    labels = node.meta.labels
+    return labels.get("eks.amazonaws.com/compute-type") == "fargate" or labels.get("kubernetes.io/os") == "windows"
+
+
 def run(
     kube: KubeReader,
     requests: Sequence[ProbeRequest],
     budget: float = AUTO_BUDGET,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Say = lambda text: None,
 ) -> ProbeFacts:
     """Send the requests through the API server (pod proxy and port-forward): nothing is created."""
     if not requests:
@@ -57,7 +165,8 @@ def facts(answers: Sequence[ProbeAnswer]) -> Fact[tuple[ProbeAnswer, ...]]:
 
 def denied(answer: ProbeAnswer) -> str:
     """The permission that a way of probing lacked; "" when it failed for another reason, or not at all."""
-    return proxy.denied(answer) or forward.denied(answer)
+    match = _MAY_NOT.match(answer.detail) if answer.outcome is Outcome.UNTOLD else None
+    return match[1] if match else ""
 
 
 def _through_api_server(kube: KubeReader, request: ProbeRequest, deadline: float) -> list[ProbeAnswer]:

@@ -352,7 +352,7 @@ class KubeFault:
         return cls(kind, rule.group, rule.resources, _where(read, rule), _SELECTED.get(read, ""))
 
     def hits(self, asked: Asked) -> bool:
-        if self.resources and (asked.group, asked.resource) not in {(self.group, r) for r in self.resources}:
+        if self.resources and (asked.group, _of_rbac(asked.resource)) not in {(self.group, r) for r in self.resources}:
             return False
         selected = self.selector in asked.query.get("labelSelector", "")
         return asked.verb in self.verbs and self.where(asked.namespace) and selected
@@ -376,6 +376,11 @@ class Asked:
     namespace: str
     name: str
     query: dict[str, str] = field(default_factory=dict)
+
+
+def _of_rbac(resource: str) -> str:
+    """What is behind a proxied pod is no part of the resource."""
+    return "pods/proxy" if resource.startswith("pods/proxy/") else resource
 
 
 def _ask(path: str, query: dict[str, str]) -> Asked:
@@ -414,6 +419,11 @@ class FakeKube:
         self.page_size = 500
         # What the pods answer on port 8080, by path; all other paths 404, all other ports refuse.
         self.served: dict[str, int] = {"/healthz": 200}
+        # How a debug pod fares, and the words with which an admission plugin refuses it ("": it does not).
+        self.debug_status: Callable[[Raw], Raw] = lambda raw: {"phase": "Succeeded"}
+        self.admission = ""
+        self.created: list[Raw] = []
+        self.deleted: list[str] = []
         self.asked: list[Asked] = []
         self.headers: list[Any] = []
         self.hit: Counter[str] = Counter()
@@ -439,7 +449,18 @@ class FakeKube:
             def do_PATCH(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 kind = self.headers["Content-Type"]
-                self._answer(lambda asked: fake.patch(replace(asked, verb="patch"), body, kind))
+                if self.path.endswith("/ephemeralcontainers"):
+                    self._answer(lambda asked: fake.debug("patch", asked, body))
+                else:
+                    self._answer(lambda asked: fake.patch(replace(asked, verb="patch"), body, kind))
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer(lambda asked: fake.debug("create", asked, body))
+
+            def do_DELETE(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                self._answer(lambda asked: fake.debug("delete", asked, {}))
 
             def _answer(self, respond: Callable[[Asked], Any]) -> None:
                 parts = urlsplit(self.path)
@@ -480,6 +501,7 @@ class FakeKube:
         self._recover = threading.Event()
         self.objects, self.faults, self.missing_groups, self.page_size = deepcopy(objects), [], set(), 500
         self.served = {"/healthz": 200}
+        self.debug_status, self.admission, self.created, self.deleted = lambda raw: {"phase": "Succeeded"}, "", [], []
         self.logs = {f"kube-system/{p['metadata']['name']}": CONTROLLER_LOG for p in self.named("pods", "kube-system")}
         self.asked, self.headers, self.hit = [], [], Counter()
         self.webhook, self.written, self.before_write = lambda raw: "", lambda asked, raw: None, lambda asked: None
@@ -523,6 +545,49 @@ class FakeKube:
         end = start + min(int(asked.query.get("limit", "500")), self.page_size)
         metadata = {"resourceVersion": "1", **({"continue": str(end)} if end < len(found) else {})}
         return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[start:end]}
+
+    def debug(self, verb: str, asked: Asked, body: Raw) -> Any:
+        """Debug pods come and go, and ephemeral containers come."""
+        asked = replace(asked, verb=verb)
+        self.asked.append(asked)
+        for fault in self.faults:
+            if fault.hits(asked):
+                self.hit[fault.kind] += 1
+                self._fail(fault, asked)
+        pods = self.objects[("", "pods")]
+        if verb == "create":
+            if self.admission:
+                raise _status(403, "Forbidden", self.admission)
+            body["metadata"] |= {"uid": body["metadata"]["name"], "creationTimestamp": LONG_AGO}
+            body["status"] = self.debug_status(body)
+            pods.append(body)
+            self.logs[f"{asked.namespace}/{body['metadata']['name']}"] = self._script_log(body["spec"]["containers"][0])
+            self.created.append(body)
+            return body
+        found = next((p for p in pods if p["metadata"]["name"] == asked.name), None)
+        if found is None:
+            raise _status(404, "NotFound", f'pods "{asked.name}" not found')
+        if verb == "delete":
+            pods.remove(found)
+            self.deleted.append(asked.name)
+        else:
+            (container,) = body["spec"]["ephemeralContainers"]
+            state = {"name": container["name"], "state": {"terminated": {"exitCode": 0}}}
+            found["status"].setdefault("ephemeralContainerStatuses", []).append(state)
+            self.logs[f"{asked.namespace}/{asked.name}"] = self._script_log(container)
+        return found
+
+    def _script_log(self, container: Raw) -> str:
+        """What the script of a debug container would have found."""
+        script = container["command"][-1]
+        token = re.search(r"^t=(\w+)$", script, re.MULTILINE)
+        assert token is not None
+        lines = []
+        if "/proc/net/tcp" in script:
+            lines.append("S    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1")
+        for number, path in re.findall(r"^one (\d+) .* \S+://[^/ ]+(/\S*) &$", script, re.MULTILINE):
+            lines += [f"{number} LBDW {self.served.get(path, 404)} 1.1 0.001 0.002 ", f"{number} EXIT 0"]
+        return "".join(f"{token[1]} {line}\n" for line in lines)
 
     def _proxy(self, asked: Asked) -> None:
         """The pod proxy, as Kubernetes 1.34 answers."""
@@ -573,8 +638,9 @@ class FakeKube:
             raise _status(500, "InternalError", "etcdserver: leader changed", Retry_After="0")
         if fault.kind == "denied":
             where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
+            resource = _of_rbac(asked.resource)
             message = (
-                f'{asked.resource} is forbidden: User "dev" cannot {asked.verb} resource "{asked.resource}" '
+                f'{resource} is forbidden: User "dev" cannot {asked.verb} resource "{resource}" '
                 f'in API group "{asked.group}" {where}'
             )
             raise _status(403, "Forbidden", message)

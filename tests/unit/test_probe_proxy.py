@@ -63,12 +63,12 @@ def test_refusals_of_the_api_server() -> None:
     text = 'pods "web-1" is forbidden: User "dev" cannot get resource "pods/proxy" in API group "" in the namespace "x"'
     answer = decoded(403, status(403, text))
     assert answer.outcome is Outcome.UNTOLD
-    assert proxy.denied(answer) == "get pods/proxy in namespace shop"
+    assert runner.denied(answer) == "get pods/proxy in namespace shop"
     facts = runner.facts([answer])
     assert (facts.state, facts.permission) == (ReadState.DENIED, "get pods/proxy in namespace shop")
     for code, message in ((404, 'pods "web-1" not found'), (401, "Unauthorized"), (400, "address not allowed")):
         other = decoded(code, status(code, message))
-        assert other.outcome is Outcome.UNTOLD and other.detail and not proxy.denied(other)
+        assert other.outcome is Outcome.UNTOLD and other.detail and not runner.denied(other)
     own = decoded(403, status(403, 'forbidden: User "system:anonymous" cannot get path "/healthz"'))
     assert own.status == 403
 

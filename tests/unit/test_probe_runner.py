@@ -1,0 +1,267 @@
+"""Where debug pods run, what a debug pod that does not start says, and port-forward over a real WebSocket."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.model.fact import ReadState
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.probe import forward, pods, runner
+from kubectl_lbdoctor.probe.runner import Ways, placed
+from tests.support.world import LONG_AGO, NOW, conditions, node
+
+REQUEST = ProbeRequest(
+    "10.0.1.34:8080", "10.0.1.34", 8080, "shop", "web-1", "node1", path="/", host="10.0.1.34:8080", timeout=2.0
+)
+OTHER = replace(REQUEST, target="10.0.2.34:8080", pod="web-2", node="node2")
+NODE_PORT = replace(REQUEST, target="i-1:30080", address="10.0.1.10", port=30080, pod="", node="node1")
+NODES = (node(1), node(2), node(3))
+
+
+def where(*requests: ProbeRequest, **values: Any) -> dict[str, list[str]]:
+    batches, _ = placed(requests, Ways(**{"mode": "pod", "nodes": NODES, **values}))
+    return {batch.node: [r.target for r in batch.requests] for batch in batches}
+
+
+def test_pods_are_asked_from_their_own_node() -> None:
+    assert where(REQUEST, OTHER) == {"node1": ["10.0.1.34:8080"], "node2": ["10.0.2.34:8080"]}
+
+
+def test_node_ports_are_asked_from_another_node() -> None:
+    second = replace(NODE_PORT, target="i-2:30080", address="10.0.2.10", node="node2")
+    assert where(NODE_PORT, second) == {"node2": ["i-1:30080"], "node1": ["i-2:30080"]}
+    third = replace(NODE_PORT, target="i-3:30080", node="node3")
+    assert where(NODE_PORT, third) == {"node2": ["i-1:30080", "i-3:30080"]}  # one pod does for both
+    assert where(NODE_PORT, nodes=(node(1),)) == {"node1": ["i-1:30080"]}  # there is no other
+
+
+def test_chosen_nodes() -> None:
+    assert where(REQUEST, OTHER, from_nodes=("node3",)) == {"node3": ["10.0.1.34:8080", "10.0.2.34:8080"]}
+    everywhere = where(REQUEST, OTHER, from_nodes=("all",))
+    assert everywhere == {n: ["10.0.1.34:8080", "10.0.2.34:8080"] for n in ("node1", "node2")}
+    with pytest.raises(UsageError):
+        where(REQUEST, from_nodes=("nope",))
+    # Nodes may not be listed by everybody: then the name is taken as it is.
+    assert where(REQUEST, nodes=(), from_nodes=("any",)) == {"any": ["10.0.1.34:8080"]}
+
+
+def test_nodes_that_take_no_debug_pod() -> None:
+    fargate = node(1, labels={"eks.amazonaws.com/compute-type": "fargate"})
+    broken = node(2, conditions=conditions(Ready="Unknown"))
+    windows = node(4, labels={"kubernetes.io/os": "windows"})
+    assert where(REQUEST, OTHER, nodes=(fargate, broken, windows, node(3))) == {
+        "node3": ["10.0.1.34:8080", "10.0.2.34:8080"]
+    }
+    batches, left_out = placed([REQUEST], Ways("pod", nodes=(fargate, windows)))
+    assert batches == [] and left_out == [(REQUEST, "no node that is ready can run a debug pod")]
+
+
+def test_the_number_of_debug_pods_is_bounded() -> None:
+    nodes = tuple(node(n) for n in range(1, 30))
+    many = [replace(REQUEST, target=f"t{n}", node=f"node{n}") for n in range(1, 30)]
+    batches, left_out = placed(many, Ways("pod", nodes=nodes))
+    assert len(batches) == runner.MAX_PODS and len(left_out) == 29 - runner.MAX_PODS
+
+
+# --- Debug pods that do not start ---
+
+
+def raw(waiting: dict[str, str] | None = None, **status: Any) -> dict[str, Any]:
+    if waiting:
+        status["containerStatuses"] = [{"name": "probe", "state": {"waiting": waiting}}]
+    return {
+        "metadata": {"name": "p", "creationTimestamp": LONG_AGO},
+        "spec": {"activeDeadlineSeconds": 80},
+        "status": status,
+    }
+
+
+def test_why_a_container_does_not_start() -> None:
+    said = pods.stuck(raw({"reason": "ImagePullBackOff", "message": 'Back-off pulling\nimage "x"'}), "x:1")
+    assert said.startswith('the image x:1 cannot be pulled (ImagePullBackOff: Back-off pulling image "x")')
+    assert said.endswith("choose another with --probe-image")
+    assert "does not start" in pods.stuck(raw({"reason": "CreateContainerConfigError", "message": "no"}), "x:1")
+    assert pods.stuck(raw({"reason": "ContainerCreating"}), "x:1") == ""
+    assert pods.stuck(raw(), "x:1") == ""
+    unplaced = [{"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}]
+    assert pods.unscheduled(raw(conditions=unplaced)) == "0/2 nodes are available"
+    assert pods.unscheduled(raw()) == ""
+
+
+def test_only_overdue_pods_are_leftovers() -> None:
+    assert pods.overdue(raw(), NOW)
+    young = raw()
+    young["metadata"]["creationTimestamp"] = NOW
+    assert not pods.overdue(young, NOW)
+    assert not pods.overdue({"metadata": {}, "spec": {}}, NOW)
+
+
+def test_permissions_are_read_from_the_words_of_each_way() -> None:
+    def untold(detail: str) -> ProbeAnswer:
+        return ProbeAnswer(REQUEST, Via.POD, Outcome.UNTOLD, detail=detail)
+
+    for permission in ("create pods in namespace shop", "get,create pods/portforward in namespace shop"):
+        assert runner.denied(untold(f'may not {permission}: pods is forbidden: User "x"')) == permission
+    assert runner.denied(untold("the pod is gone")) == ""
+    assert (
+        runner.denied(ProbeAnswer(REQUEST, Via.POD, Outcome.GARBLED, detail="may not create pods in namespace a: x"))
+        == ""
+    )
+    assert runner.facts([untold("may not create pods in namespace shop: no")]).state is ReadState.DENIED
+
+
+# --- Port-forward ---
+
+
+@contextmanager
+def served(handle: Callable[[socket.socket], None], status: str = "101 Switching Protocols") -> Iterator[Any]:
+    """A KubeReader's stand-in whose API server upgrades to a WebSocket (or answers `status`) and then does `handle`."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    seen: list[str] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(4096)
+            seen.append(head.decode())
+            key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+            accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
+            upgraded = status.startswith("101")
+            headers = (
+                f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
+                "Sec-WebSocket-Protocol: v4.channel.k8s.io\r\n"
+                if upgraded
+                else "Content-Length: 0\r\n"
+            )
+            connection.sendall(f"HTTP/1.1 {status}\r\n{headers}\r\n".encode())
+            if upgraded:
+                for channel in (0, 1):
+                    connection.sendall(message(channel, struct.pack("<H", 8080)))
+                handle(connection)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    configuration = SimpleNamespace(
+        verify_ssl=True,
+        ssl_ca_cert=None,
+        assert_hostname=None,
+        cert_file=None,
+        key_file=None,
+        proxy=None,
+        no_proxy=None,
+    )
+    context = SimpleNamespace(server=f"http://127.0.0.1:{listener.getsockname()[1]}", configuration=configuration)
+    headers = {"Authorization": "Bearer s3cret", "Impersonate-User": "ann", "Accept": "*/*"}
+    try:
+        yield SimpleNamespace(context=context, headers=lambda as_text: headers, seen=seen)
+    finally:
+        listener.close()
+        thread.join(timeout=2)
+
+
+def message(channel: int, data: bytes) -> bytes:
+    payload = bytes((channel,)) + data
+    assert len(payload) < 126
+    return bytes((0x82, len(payload))) + payload
+
+
+def sent(connection: socket.socket) -> bytes:
+    """The data of one message of the client, unmasked."""
+    head = connection.recv(2, socket.MSG_WAITALL)
+    size = head[1] & 0x7F
+    if size == 126:
+        (size,) = struct.unpack(">H", connection.recv(2, socket.MSG_WAITALL))
+    mask = connection.recv(4, socket.MSG_WAITALL)
+    coded = connection.recv(size, socket.MSG_WAITALL)
+    return bytes(byte ^ mask[n % 4] for n, byte in enumerate(coded))
+
+
+def test_an_answer_over_port_forward() -> None:
+    asked: list[bytes] = []
+
+    def answers(connection: socket.socket) -> None:
+        asked.append(sent(connection))
+        connection.sendall(message(0, b"HTTP/1.1 204 No Content\r\n") + message(0, b"\r\n"))
+
+    with served(answers) as kube:
+        answer = forward.send(kube, REQUEST, 2.0)
+    assert (answer.outcome, answer.status, answer.via) == (Outcome.ANSWERED, 204, Via.FORWARD)
+    assert asked[0].startswith(b"\0GET / HTTP/1.1\r\nHost: 10.0.1.34:8080\r\n") and b"s3cret" not in asked[0]
+    (head,) = kube.seen
+    assert head.startswith("GET /api/v1/namespaces/shop/pods/web-1/portforward?ports=8080 HTTP/1.1")
+    assert "Authorization: Bearer s3cret" in head and "Impersonate-User: ann" in head
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        (b"error forwarding port 8080: failed to connect: connect: connection refused", Outcome.REFUSED),
+        (b"error forwarding port 8080: read: connection reset by peer", Outcome.CLOSED),
+        (b"container not running", Outcome.UNTOLD),
+    ],
+)
+def test_kubelets_errors(said: bytes, outcome: Outcome) -> None:
+    with served(lambda connection: connection.sendall(message(1, said))) as kube:
+        assert forward.send(kube, REQUEST, 2.0).outcome is outcome
+
+
+def test_silence_is_a_timeout_only_when_the_check_has_waited() -> None:
+    def silent(connection: socket.socket) -> None:
+        connection.settimeout(3.0)
+        while connection.recv(4096):
+            pass
+
+    with served(silent) as kube:
+        assert forward.send(kube, replace(REQUEST, timeout=0.4), 0.4).outcome is Outcome.TIMEOUT
+    with served(silent) as kube:
+        cut_short = forward.send(kube, REQUEST, 0.3)
+    assert cut_short.outcome is Outcome.UNTOLD and "the check waits 2s" in cut_short.detail
+    with served(silent) as kube:
+        assert forward.send(kube, replace(REQUEST, protocol="TCP", path=""), 0.3).outcome is Outcome.ANSWERED
+
+
+def test_a_refused_upgrade() -> None:
+    with served(lambda connection: None, "403 Forbidden") as kube:
+        answer = forward.send(kube, REQUEST, 2.0)
+    assert runner.denied(answer) == "get,create pods/portforward in namespace shop"
+    with served(lambda connection: None, "200 OK") as kube:
+        assert "opened no port-forward" in forward.send(kube, REQUEST, 2.0).detail
+    with served(lambda connection: None, "302 Found") as kube:
+        assert forward.send(kube, REQUEST, 2.0).outcome is Outcome.UNTOLD
+
+
+def test_proxies_and_certificates_are_the_kubeconfigs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://of-the-environment:1")
+    configuration = SimpleNamespace(
+        verify_ssl=True,
+        ssl_ca_cert="/ca",
+        assert_hostname=None,
+        cert_file="/crt",
+        key_file="/key",
+        tls_server_name="api",
+        proxy="http://ann:p%40ss@proxy:3128",
+        no_proxy="10.0.0.0/8",
+    )
+    options = forward._proxy(configuration, "api.example")
+    assert (options["http_proxy_host"], options["http_proxy_port"]) == ("proxy", 3128)
+    assert options["http_proxy_auth"] == ("ann", "p@ss")
+    assert "http_proxy_host" not in forward._proxy(configuration, "10.1.2.3")
+    configuration.proxy = None
+    assert forward._proxy(configuration, "api.example") == {"http_no_proxy": ["api.example"]}
+    tls = forward._tls(configuration)
+    assert (tls["ca_certs"], tls["certfile"], tls["keyfile"]) == ("/ca", "/crt", "/key")
+    assert tls["server_hostname"] == "api" and tls["check_hostname"] is True
