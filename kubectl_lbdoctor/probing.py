@@ -116,7 +116,7 @@ def _result(snapshot: Snapshot) -> probes.Result:
         states.setdefault(key, [])
         if row.state != "unknown":
             # The pod's own address counts; its loopback only where nothing is known of the address.
-            direct = row.answer.via in (Via.PROXY, Via.POD)
+            direct = row.answer.via in (Via.PROXY, Via.POD) or row.state == "unhealthy"
             states[key].append(row.state if direct else f"loopback {row.state}")
     passed = failed = unknown = 0
     for verdicts in states.values():
@@ -139,6 +139,9 @@ def _asks(route: Route, request: ProbeRequest) -> bool:
 def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
     group = route.target_group.need()
     verdict = asking.judge(answer, group is not None and not asking.is_application(group))
+    difference = asking.difference(answer, verdict, health)
+    if answer.via is Via.CONTAINER and verdict.state == "healthy" and _only_on_loopback(route, answer.request):
+        verdict = replace(asking.REFUSED, description="listens on the loopback only")
     return probes.Row(
         subject=route.subject,
         group=group.name if group is not None else "",
@@ -149,8 +152,15 @@ def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
         description=verdict.description,
         verdict=str(verdict) if verdict.known else "unknown",
         health=health,
-        difference=asking.difference(answer, verdict, health),
+        difference=difference,
     )
+
+
+def _only_on_loopback(route: Route, request: ProbeRequest) -> bool:
+    """Whether the pod's sockets show that nothing on its own address listens on the checked port."""
+    fact = route.probes.sockets.get(f"{request.namespace}/{request.pod}")
+    found = fact.peek() if fact is not None else None
+    return found is not None and not any(s.port == request.port and not s.loopback for s in found)
 
 
 def _status(result: probes.Result, facts: ProbeFacts) -> ExitStatus:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
@@ -93,6 +93,15 @@ class _Forwarded:
         except websocket.WebSocketTimeoutException as error:
             raise Late from error
         except (websocket.WebSocketException, OSError) as error:
+            self._say_why(error)
+
+    def _say_why(self, error: Exception) -> NoReturn:
+        """Where the other end has hung up, kubelet's reason may be waiting to be read."""
+        try:
+            until = time.monotonic() + 0.2
+            while True:
+                self._next(until)
+        except (Late, EOFError, Broken):
             raise Broken(f"the port-forward broke: {error}") from error
 
     def receive(self) -> bytes:

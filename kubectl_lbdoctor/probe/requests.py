@@ -162,6 +162,7 @@ class Verdict:
 
 
 _FAILED = ("Target.FailedHealthChecks", "Health checks failed")
+REFUSED = Verdict("unhealthy", *_FAILED)
 
 
 def judge(answer: ProbeAnswer, network: bool) -> Verdict:

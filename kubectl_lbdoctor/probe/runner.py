@@ -85,7 +85,16 @@ def send(kube: KubeReader, requests: Sequence[ProbeRequest], ways: Ways, say: Sa
         progress("")
         maker = pods.DebugPods(kube, ways.image, say, progress, ways.user, ways.now)
         answers += maker.send(batches)
+    answers += _on_loopback(kube, answers)
     return ProbeFacts(facts(answers))
+
+
+def _on_loopback(kube: KubeReader, answers: Sequence[ProbeAnswer]) -> list[ProbeAnswer]:
+    """Where a pod's address refuses or is silent, its loopback tells whether the application is there at all."""
+    silent = (Outcome.REFUSED, Outcome.TIMEOUT)
+    asked = list(dict.fromkeys(a.request for a in answers if a.request.pod and a.outcome in silent))
+    with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
+        return list(pool.map(lambda request: forward.send(kube, request, request.timeout), asked))
 
 
 def placed(requests: Sequence[ProbeRequest], ways: Ways) -> tuple[list[pods.Batch], list[tuple[ProbeRequest, str]]]:

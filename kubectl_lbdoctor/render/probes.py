@@ -10,7 +10,7 @@ from typing import Any
 
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, Via
 from kubectl_lbdoctor.render.machine import API_VERSION
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
@@ -139,7 +139,9 @@ def render(result: Result, width: int, wide: bool, colour: bool) -> str:
 
 def _closing(result: Result, paint: Paint) -> str:
     total = result.passed + result.failed + result.unknown
-    words = f"{result.passed} of {total} targets answer as the health check wants"
+    inside = {Via.FORWARD, Via.CONTAINER}
+    where = " on their loopback" if result.rows and all(row.answer.via in inside for row in result.rows) else ""
+    words = f"{result.passed} of {total} targets answer{where} as the health check wants"
     unknown = f", {result.unknown} unknown" if result.unknown else ""
     if not total:
         return paint("yellow", "no targets are registered: nothing was sent")

@@ -205,11 +205,25 @@ def test_leftovers_of_a_killed_run_are_removed(cloud: Cloud) -> None:
 
 
 def test_inside_the_target_pods(cloud: Cloud) -> None:
+    """The loopback answers, but the sockets show that nothing listens where the load balancer knocks."""
     result = run("probe", "ing/web", "--probe-target", "pod", env=cloud.env)
-    assert result.status == 0, result.text
+    assert result.status == 1, result.text
     assert "stays listed in the pod" in result.stderr
     assert "ephemeral container" in result.stdout and "shop/web-abc-1 listens on 127.0.0.1:8080" in result.stdout
+    assert "0 of 2 targets answer on their loopback" in result.stdout and "FailedHealthChecks" in result.stdout
     assert cloud.kube.created == []
+    cloud.kube.listens = "00000000:1F90"
+    result = run("probe", "ing/web", "--probe-target", "pod", env=cloud.env)
+    assert result.status == 0 and "2 of 2 targets answer on their loopback" in result.stdout, result.text
+
+
+def test_a_refusal_is_asked_again_on_the_loopback(cloud: Cloud) -> None:
+    """Else an application on the loopback would look like none at all, more so than without a debug pod."""
+    cloud.kube.script_says = "EXIT 7"
+    result = run("probe", "ing/web", "-o", "json", env=cloud.env)
+    assert result.status == 1 and {p["answer"]["outcome"] for p in result.json["probes"]} == {"timeout"}
+    opened = [a for a in cloud.kube.asked if a.resource == "pods/portforward"]
+    assert {a.name for a in opened} == {"web-abc-1", "web-abc-2"}
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,22 @@ def test_answers(lab: Lab, space: str, name: str, args: Any, annotations: Any, w
             assert ways == {"pod proxy": "refused", "port-forward": "answered"}
 
 
+@pytest.mark.parametrize("way", [("--probe", "auto"), ("--probe", "pod", *IMAGE), ("--probe-target", "pod", *IMAGE)])
+def test_every_way_leads_to_the_same_diagnosis(lab: Lab, space: str, way: tuple[str, ...]) -> None:
+    """A debug pod that is refused says less than the API server does, unless the loopback is asked, too."""
+    lab.apply(app(*LOOPBACK), space)
+    lab.wait_targets(space, "unhealthy", count=2)
+    result = lab.lbdoctor("ing/web", "-n", space, "-o", "json", *way)
+    assert [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"] == ["LBD308"], str(result)
+    assert left(lab, space) == []
+
+
 def test_inside_the_pod(lab: Lab, space: str) -> None:
     """An ephemeral container sees the loopback and where the application listens."""
     lab.apply(app(*LOOPBACK), space)
     lab.wait_targets(space, "unhealthy", count=2)
     result = probe(lab, "ing/web", space, *IMAGE, "--probe-target", "pod")
-    assert answers(result) == [200, 200], str(result)
+    assert answers(result) == [200, 200] and result.status == 1, str(result)
     assert "stays listed in the pod" in result.stderr
     for listening in result.json["sockets"].values():
         assert {"address": "127.0.0.1", "port": 8080} in listening

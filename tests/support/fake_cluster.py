@@ -422,6 +422,8 @@ class FakeKube:
         # How a debug pod fares, and the words with which an admission plugin refuses it ("": it does not).
         self.debug_status: Callable[[Raw], Raw] = lambda raw: {"phase": "Succeeded"}
         self.admission = ""
+        # A pod's socket as /proc/net/tcp shows it, and how each request of a script ends where it is not answered.
+        self.listens, self.script_says = "0100007F:1F90", ""
         self.created: list[Raw] = []
         self.deleted: list[str] = []
         self.asked: list[Asked] = []
@@ -501,6 +503,7 @@ class FakeKube:
         self._recover = threading.Event()
         self.objects, self.faults, self.missing_groups, self.page_size = deepcopy(objects), [], set(), 500
         self.served = {"/healthz": 200}
+        self.listens, self.script_says = "0100007F:1F90", ""
         self.debug_status, self.admission, self.created, self.deleted = lambda raw: {"phase": "Succeeded"}, "", [], []
         self.logs = {f"kube-system/{p['metadata']['name']}": CONTROLLER_LOG for p in self.named("pods", "kube-system")}
         self.asked, self.headers, self.hit = [], [], Counter()
@@ -584,9 +587,11 @@ class FakeKube:
         assert token is not None
         lines = []
         if "/proc/net/tcp" in script:
-            lines.append("S    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1")
+            lines.append(f"S    0: {self.listens} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1")
         for number, path in re.findall(r"^one (\d+) .* \S+://[^/ ]+(/\S*) &$", script, re.MULTILINE):
             lines += [f"{number} LBDW {self.served.get(path, 404)} 1.1 0.001 0.002 ", f"{number} EXIT 0"]
+            if self.script_says:
+                lines[-2:] = [f"{number} {self.script_says}"]
         return "".join(f"{token[1]} {line}\n" for line in lines)
 
     def _proxy(self, asked: Asked) -> None:

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -152,6 +152,11 @@ def served(handle: Callable[[socket.socket], None], status: str = "101 Switching
                 for channel in (0, 1):
                     connection.sendall(message(channel, struct.pack("<H", 8080)))
                 handle(connection)
+                # Closing with something unread would reset the connection, and take back what was sent.
+                connection.settimeout(2.0)
+                with suppress(OSError):
+                    while connection.recv(4096):
+                        pass
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
