@@ -268,6 +268,16 @@ def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitS
     options = _merge(ctx, values)
     ctx.obj["options"] = options
     _check_probe_options(options)
+    useless = {
+        "--fix": options.fix,
+        "--yes": options.yes,
+        "--dry-run": options.dry_run,
+        "--wait": options.wait,
+        "--undo-file": options.undo_file,
+        "--fail-on": options.fail_on != Options().fail_on,
+    }
+    if flags := [flag for flag, value in useless.items() if value]:
+        raise UsageError(f"{' and '.join(flags)} means nothing to probe", f"{PROGRAM} probe ing/NAME")
     kind = _KIND_OF.get(names[0].lower(), "") if names else ""
     named = names[1:] if kind else names
     if not named and not options.from_file:

@@ -6,6 +6,7 @@ checks for your target groups") and was compared with what the lab's application
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
@@ -127,6 +128,15 @@ def _host(route: Route, network: bool, address: str, port: int) -> str:
 def authority(address: str, port: int) -> str:
     """host:port of an URL or a Host header."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def illegal(request: ProbeRequest) -> str:
+    """Why a request cannot be sent as it is: what stands in an annotation or a rule must not become a second header."""
+    bad = [what for what, text in (("path", request.path), ("Host", request.host)) if _FORBIDDEN.search(text)]
+    return f"the {' and the '.join(bad)} of the check holds characters that HTTP forbids" if bad else ""
+
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f]")
 
 
 def describe(request: ProbeRequest) -> str:

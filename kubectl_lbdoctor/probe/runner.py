@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import UsageError
@@ -15,6 +16,9 @@ from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Socket, Via
 from kubectl_lbdoctor.probe import container, forward, pods, proxy
 from kubectl_lbdoctor.probe.pods import Say
+from kubectl_lbdoctor.probe.requests import illegal
+
+T = TypeVar("T")
 
 AT_ONCE = 8
 """Requests under way at the same time."""
@@ -32,6 +36,8 @@ _LEAST = 0.2
 
 _MAY_NOT = re.compile(r"may not ([a-z,]+ [a-z/]+ in namespace [a-z0-9-]+): ")
 """How each way begins the detail of an answer that a missing permission prevented."""
+
+_WITHOUT = re.compile(r"([?#]).*", re.DOTALL)
 
 MAX_PODS = 10
 """Debug pods of one run: nodes beyond that are not asked from."""
@@ -72,7 +78,7 @@ def send(kube: KubeReader, requests: Sequence[ProbeRequest], ways: Ways, say: Sa
     if ways.inside:
         # Alone: a debug pod beside it would be a second thing that nobody asked for.
         for pod, namespace in dict.fromkeys((r.pod, r.namespace) for r in requests if r.pod):
-            own = tuple(r for r in requests if (r.pod, r.namespace) == (pod, namespace))
+            own = tuple(r for r in requests if (r.pod, r.namespace) == (pod, namespace) and not illegal(r))
             found, listening[f"{namespace}/{pod}"] = container.look(kube, pod, namespace, own, ways.image, say)
             answers += found
         answers += [
@@ -93,8 +99,7 @@ def _on_loopback(kube: KubeReader, answers: Sequence[ProbeAnswer]) -> list[Probe
     """Where a pod's address refuses or is silent, its loopback tells whether the application is there at all."""
     silent = (Outcome.REFUSED, Outcome.TIMEOUT)
     asked = list(dict.fromkeys(a.request for a in answers if a.request.pod and a.outcome in silent))
-    with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
-        return list(pool.map(lambda request: forward.send(kube, request, request.timeout), asked))
+    return _each(lambda request: forward.send(kube, request, request.timeout), asked)
 
 
 def placed(requests: Sequence[ProbeRequest], ways: Ways) -> tuple[list[pods.Batch], list[tuple[ProbeRequest, str]]]:
@@ -115,6 +120,9 @@ def placed(requests: Sequence[ProbeRequest], ways: Ways) -> tuple[list[pods.Batc
     held: dict[tuple[str, str], list[ProbeRequest]] = {}
     left_out: list[tuple[ProbeRequest, str]] = []
     for request in requests:
+        if illegal(request):
+            left_out.append((request, illegal(request)))
+            continue
         others = [name for name in usable if name != request.node]
         if wanted:
             chosen = list(wanted)
@@ -153,14 +161,23 @@ def run(
         return ProbeFacts()
     progress(f"sending {len(requests)} health check{'s' if len(requests) > 1 else ''} through the API server")
     deadline = time.monotonic() + budget
-    with ThreadPoolExecutor(AT_ONCE, "probe") as pool:
-        found = pool.map(lambda request: _through_api_server(kube, request, deadline), requests)
-        answers = tuple(answer for some in found for answer in some)
-    return ProbeFacts(facts(answers))
+    found = _each(lambda request: _through_api_server(kube, request, deadline), requests)
+    return ProbeFacts(facts([answer for some in found for answer in some]))
+
+
+def _each(ask: Callable[[ProbeRequest], T], requests: Sequence[ProbeRequest]) -> list[T]:
+    """`ask` of each request, many at once. Ctrl-C does not wait for those that are under way."""
+    pool = ThreadPoolExecutor(AT_ONCE, "probe")
+    try:
+        return list(pool.map(ask, requests))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def facts(answers: Sequence[ProbeAnswer]) -> Fact[tuple[ProbeAnswer, ...]]:
     """The answers; denied or failed where not one of them tells anything of its target."""
+    # The query of a redirect to a login page holds secrets, and proves nothing.
+    answers = [replace(a, location=_WITHOUT.sub(r"\1…", a.location)) for a in answers]
     told = [a for a in answers if a.outcome is not Outcome.UNTOLD]
     scope = ", ".join(sorted({a.request.namespace for a in answers if a.request.namespace}))
     if told or not answers:
@@ -186,6 +203,8 @@ def _through_api_server(kube: KubeReader, request: ProbeRequest, deadline: float
 
     if not request.pod:
         return [ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, detail=proxy.unfit(request))]
+    if illegal(request):
+        return [ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, detail=illegal(request))]
     if left() < _LEAST:
         return [ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, detail="not sent: the time for probes was over")]
     if request.protocol == "TCP":

@@ -237,6 +237,8 @@ def test_a_refusal_is_asked_again_on_the_loopback(cloud: Cloud) -> None:
         ["ing/web", "--probe", "off", "--probe-node", "node1"],
         ["ing/web", "--probe-target", "pod", "--probe-node", "node1"],
         ["--from", "x", "--probe", "pod"],
+        ["probe", "ing/web", "--fix", "targetport"],
+        ["probe", "ing/web", "--fail-on", "warning", "--yes"],
     ],
 )
 def test_usage(cloud: Cloud, args: list[str]) -> None:
@@ -276,7 +278,15 @@ def test_an_interrupted_run_leaves_no_pod(cloud: Cloud, number: signal.Signals) 
     cloud.kube.debug_status = lambda raw: {"phase": "Running"}
     program = [sys.executable, "-m", "kubectl_lbdoctor", "probe", "ing/web"]
     env = {**os.environ, **_BARE, **cloud.env}
-    process = subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        program,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts what it puts into the background with SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         end = time.monotonic() + 30
         while len(cloud.kube.created) < 2 and time.monotonic() < end and process.poll() is None:

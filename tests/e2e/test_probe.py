@@ -222,6 +222,11 @@ def test_the_printed_roles_are_enough(lab: Lab, space: str) -> None:
         lab.kubectl("delete", *made, "--ignore-not-found")
 
 
+def _heed_interrupts() -> None:
+    """A shell starts what it puts into the background with SIGINT ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(lab: Lab, space: str, number: signal.Signals) -> None:
     """In the middle of a check that takes long: the pods are gone at once, and for good."""
@@ -230,7 +235,12 @@ def test_interrupted(lab: Lab, space: str, number: signal.Signals) -> None:
     lab.wait_targets(space, "initial", all_or_any="any", count=2)
     command = [str(build.kubernetes("kubectl")), "lbdoctor", "probe", "ing/web", "-n", space, *IMAGE]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=lab.environment()
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=lab.environment(),
+        preexec_fn=_heed_interrupts,
     )
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:

@@ -75,6 +75,22 @@ def test_the_number_of_debug_pods_is_bounded() -> None:
     assert len(batches) == runner.MAX_PODS and len(left_out) == 29 - runner.MAX_PODS
 
 
+def test_what_would_become_a_header_is_not_sent() -> None:
+    for values in ({"path": "/ HTTP/1.1\r\nX: y"}, {"host": "a\nb"}, {"path": "/a b"}):
+        request = replace(REQUEST, **values)
+        batches, left_out = placed([request, OTHER], Ways("pod", nodes=NODES))
+        assert [b.node for b in batches] == ["node2"] and "HTTP forbids" in left_out[0][1]
+        (answer,) = runner.run(SimpleNamespace(), [request]).answers.peek() or (None,)  # type: ignore[arg-type]
+        assert answer is None  # nothing was told, and nothing was asked of the stand-in
+
+
+def test_the_query_of_a_redirect_is_not_kept() -> None:
+    moved = ProbeAnswer(REQUEST, Via.POD, Outcome.ANSWERED, 302, "https://idp.example/login?state=s3cret#x")
+    assert runner.facts([moved]).need()[0].location == "https://idp.example/login?…"
+    plain = replace(moved, location="/login")
+    assert runner.facts([plain]).need() == (plain,)
+
+
 # --- Debug pods that do not start ---
 
 
