@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks import webhook_path
+from kubectl_lbdoctor.checks import subnet_choice, webhook_path
 from kubectl_lbdoctor.checks.commands import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
 OWN = frozenset(
@@ -395,16 +397,30 @@ def tagged_groups(route: Route) -> Iterator[Finding]:
     title="security groups have room for rules",
     severity=Severity.ERROR,
     message="a security group is full: {summary}",
-    reads=READS,
+    reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
     explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
 )
 def rules_quota(route: Route) -> Iterator[Finding]:
     """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
-    admits the load balancer.
+    admits the load balancer. Every source is a rule of its own; one that names a group counts for IPv4 and for IPv6.
 
-    Repair: remove rules, raise the quota, or let load balancers share a backend security group.
+    Confirm by hand: `aws ec2 describe-security-group-rules --filters Name=group-id,Values=ID`. Repair: remove rules,
+    raise the quota, or let load balancers share a backend security group.
     """
-    yield from reported(route, "LBD506")
+    for finding in reported(route, "LBD506"):
+        yield replace(finding, evidence=(*finding.evidence, *_fullest(route)))
+
+
+def _fullest(route: Route) -> tuple[Evidence, ...]:
+    """The groups of targets and load balancer with most inbound rules, as the quota counts them."""
+    lists = {p.id: p for p in route.network.prefix_lists.peek() or ()}
+    groups = route.network.security_groups.peek() or ()
+    counted = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
+    counted.sort(key=lambda item: (-item[0], item[1].id))
+    return tuple(
+        Evidence(reads.SECURITY_GROUPS, f"{group.id} ({group.name}): {count} inbound rules; the default quota is 60")
+        for count, group in counted[:2]
+    )
 
 
 @check(
@@ -428,16 +444,19 @@ def no_gateway(route: Route) -> Iterator[Finding]:
     title="subnets for the load balancer can be found",
     severity=Severity.ERROR,
     message="no suitable subnets for the load balancer: {summary}",
-    reads=READS,
+    reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
 )
 def subnets_not_found(route: Route) -> Iterator[Finding]:
     """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
-    tagged for another cluster, or lie in one zone.
+    tagged for another cluster, have too few free addresses, or lie in one zone. Each subnet of the VPC is listed with
+    what speaks against it.
 
+    Confirm by hand: `aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC` (Tags, AvailableIpAddressCount).
     Repair: tag one subnet per zone, or name them in the `subnets` annotation.
     """
-    yield from reported(route, "LBD511")
+    for finding in reported(route, "LBD511"):
+        yield subnet_choice.with_subnets(route, finding)
 
 
 @check(
@@ -445,7 +464,7 @@ def subnets_not_found(route: Route) -> Iterator[Finding]:
     title="subnets have free addresses",
     severity=Severity.ERROR,
     message="a subnet has too few free addresses: {summary}",
-    reads=READS,
+    reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
 )
 def no_free_addresses(route: Route) -> Iterator[Finding]:
@@ -453,7 +472,8 @@ def no_free_addresses(route: Route) -> Iterator[Finding]:
 
     Repair: free addresses, or choose larger subnets.
     """
-    yield from reported(route, "LBD512")
+    for finding in reported(route, "LBD512"):
+        yield subnet_choice.with_subnets(route, finding)
 
 
 @check(

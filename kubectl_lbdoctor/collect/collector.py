@@ -537,7 +537,9 @@ class Collector:
         health.update({arn: pool.submit(elb.target_health, arn) for arn in more_arns})
         group_attributes.update({arn: pool.submit(elb.group_attributes, arn) for arn in more_arns})
         in_front = {lb.arn: lb for fact in table.values() if (lb := fact.peek()) is not None}
-        network_facts = network.finish(interfaces, list(in_front.values())) if network is not None else NetworkFacts()
+        network_facts = NetworkFacts()
+        if network is not None:
+            network_facts = network.finish(interfaces, list(in_front.values()), _no_subnets(snapshot))
         facts = replace(
             facts,
             target_groups=groups,
@@ -749,10 +751,20 @@ def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
     return ids, addresses
 
 
+def _warned(snapshot: Snapshot) -> Iterator[str]:
+    """The messages of all warnings that were read."""
+    for facts in snapshot.namespaces.values():
+        yield from (event.message for event in facts.events.peek() or () if event.type == "Warning")
+
+
+def _no_subnets(snapshot: Snapshot) -> bool:
+    """Whether the controller says that it found no subnets that suit: then every subnet of the VPC matters."""
+    return any("subnet" in message and "build model" in message for message in _warned(snapshot))
+
+
 def _webhook_fails(snapshot: Snapshot) -> bool:
     """Whether an event says that a call to a webhook of the controller failed: then the way to it matters, too."""
-    events = (event for facts in snapshot.namespaces.values() for event in facts.events.peek() or ())
-    return any("failed calling webhook" in e.message and ".k8s.aws" in e.message for e in events)
+    return any("failed calling webhook" in message and ".k8s.aws" in message for message in _warned(snapshot))
 
 
 def _webhook_places(cluster: ClusterFacts, nodes: tuple[k8s.Node, ...]) -> tuple[list[str], list[str], list[str]]:

@@ -80,9 +80,14 @@ class NetworkReader:
         )
 
     def finish(
-        self, started: list[Future[Fact[tuple[NetworkInterface, ...]]]], balancers: list[LoadBalancer]
+        self,
+        started: list[Future[Fact[tuple[NetworkInterface, ...]]]],
+        balancers: list[LoadBalancer],
+        whole_vpc: bool = False,
     ) -> NetworkFacts:
-        """The load balancers' own interfaces, then groups, subnets, ACLs and routes of all of them."""
+        """The load balancers' own interfaces, then groups, subnets, ACLs and routes of all of them.
+
+        whole_vpc: every subnet of their VPCs, instead of those that they stand in."""
         # AWS describes them "ELB app/NAME/ID": the last part of the load balancer's ARN.
         descriptions = tuple("ELB " + lb.arn.split(":loadbalancer/", 1)[-1] for lb in balancers)
         if descriptions:
@@ -92,9 +97,10 @@ class NetworkReader:
         groups = {g for i in known for g in i.security_groups} | {g for lb in balancers for g in lb.security_groups}
         subnets = {i.subnet_id for i in known} | {s for lb in balancers for s in lb.zones.values()}
         vpcs = {i.vpc_id for i in known} | {lb.vpc_id for lb in balancers}
+        of_vpc = whole_vpc and bool(vpcs - {""})
         tasks = (
             (reads.SECURITY_GROUPS, "DescribeSecurityGroups", "SecurityGroups", "group-id", groups),
-            (reads.SUBNETS, "DescribeSubnets", "Subnets", "subnet-id", subnets),
+            (reads.SUBNETS, "DescribeSubnets", "Subnets", *(("vpc-id", vpcs) if of_vpc else ("subnet-id", subnets))),
             (reads.NETWORK_ACLS, "DescribeNetworkAcls", "NetworkAcls", "association.subnet-id", subnets),
             (reads.ROUTE_TABLES, "DescribeRouteTables", "RouteTables", "vpc-id", vpcs),
         )

@@ -121,6 +121,24 @@ def admits(
     return GroupVerdict(Answer.DENIED, direction, missing=missing)
 
 
+def rules_counted(
+    group: SecurityGroup, direction: Direction, prefix_lists: Mapping[str, PrefixList]
+) -> tuple[int, int]:
+    """The rules of one direction as the quota counts them, for IPv4 and for IPv6.
+
+    Every source is a rule of its own; one that names a group counts in both families, and a prefix list as many times
+    as it may have entries (Amazon VPC quotas, "Inbound or outbound rules per security group": 60 by default).
+    """
+    four = six = 0
+    for rule in _rules(group, direction):
+        lists = [prefix_lists[i] for i in rule.prefix_lists if i in prefix_lists]
+        both = len(rule.groups) + len(rule.stale_groups) + sum(max(p.max_entries, len(p.cidrs)) for p in lists)
+        wide = sum(":" in cidr for cidr in rule.cidrs)
+        four += both + len(rule.cidrs) - wide
+        six += both + wide
+    return four, six
+
+
 def group_to_change(groups: Sequence[SecurityGroup]) -> SecurityGroup:
     """Where a rule is best added: the one group with the cluster's tag, which is the only one that the controller
     edits (AWS Load Balancer Controller, networking_manager), or else the first."""

@@ -41,3 +41,18 @@ def test_addresses_of_each_family_have_their_own_filter() -> None:
 def test_nothing_is_asked_for_nothing() -> None:
     assert filters(Ec2(), [], ["10.0.1.34"]) == {("addresses.private-ip-address", ("10.0.1.34",))}
     assert filters(Ec2(), [], []) == set()
+
+
+def subnet_filters(whole_vpc: bool, *interfaces: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
+    ec2 = Ec2(*interfaces)
+    with ThreadPoolExecutor(2) as pool:
+        reader = NetworkReader(ec2, attempt, pool)
+        reader.finish(reader.start_interfaces(["i-1"], []), [], whole_vpc)
+    return [(name, values) for operation, name, values in ec2.asked if operation == "DescribeSubnets"]
+
+
+def test_the_subnets_of_the_whole_vpc_are_one_read_in_place_of_the_other() -> None:
+    interface = {"NetworkInterfaceId": "eni-1", "SubnetId": "subnet-1", "VpcId": "vpc-1"}
+    assert subnet_filters(False, interface) == [("subnet-id", ("subnet-1",))]
+    assert subnet_filters(True, interface) == [("vpc-id", ("vpc-1",))]
+    assert subnet_filters(True) == []
