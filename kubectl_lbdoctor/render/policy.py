@@ -1,9 +1,10 @@
-"""The permissions that the doctor reads with, generated from what its checks declare."""
+"""The permissions that the doctor needs: to read (generated from what its checks declare), to probe, to repair."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 
@@ -11,14 +12,29 @@ from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 def iam(reads: Iterable[str]) -> str:
     """An IAM policy with every AWS action. ELBv2 and EC2 Describe actions know no resources, so it stays "*"."""
     actions = sorted({iam_action(read) for read in reads if is_aws(read)})
-    statement = {"Sid": "LbdoctorRead", "Effect": "Allow", "Action": actions, "Resource": "*"}
+    return _iam_policy("LbdoctorRead", actions, "*")
+
+
+def _iam_policy(sid: str, actions: list[str], resources: str | list[str]) -> str:
+    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2) + "\n"
+
+
+def _cluster_role(name: str, rules: list[dict[str, Any]]) -> str:
+    import yaml
+
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+    text: str = yaml.safe_dump(role, sort_keys=False)
+    return text
 
 
 def rbac(reads: Iterable[str]) -> str:
     """A ClusterRole with every Kubernetes read."""
-    import yaml
-
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], set[str]] = {}
     for name in reads:
         if not is_aws(name):
@@ -29,14 +45,7 @@ def rbac(reads: Iterable[str]) -> str:
         | ({"resourceNames": list(names)} if names else {})
         for (group, verbs, names), resources in sorted(merged.items())
     ]
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "lbdoctor-read"},
-        "rules": rules,
-    }
-    text: str = yaml.safe_dump(role, sort_keys=False)
-    return text
+    return _cluster_role("lbdoctor-read", rules)
 
 
 # What probing needs beyond the reads: pod proxy and port-forward (`--probe auto|proxy`), then debug pods and their logs
@@ -53,17 +62,8 @@ _PROBE_RULES = (
 
 def rbac_probe() -> str:
     """A ClusterRole with what probes need, apart from the read-only one. Bind it in single namespaces."""
-    import yaml
-
     rules = [{"apiGroups": [""], "resources": list(what), "verbs": list(verbs)} for what, verbs in _PROBE_RULES]
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "lbdoctor-probe"},
-        "rules": rules,
-    }
-    text: str = yaml.safe_dump(role, sort_keys=False)
-    return text
+    return _cluster_role("lbdoctor-probe", rules)
 
 
 # What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
@@ -77,22 +77,12 @@ _FIX_RULES = (
 def rbac_fix() -> str:
     """A ClusterRole with what `--fix` and `undo` need beyond the reads. Bind it in single namespaces; kube-proxy's
     DaemonSet is in kube-system."""
-    import yaml
-
     rules = [{"apiGroups": [group], "resources": list(what), "verbs": list(verbs)} for group, what, verbs in _FIX_RULES]
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "lbdoctor-fix"},
-        "rules": rules,
-    }
-    text: str = yaml.safe_dump(role, sort_keys=False)
-    return text
+    return _cluster_role("lbdoctor-fix", rules)
 
 
 def iam_fix(operations: Iterable[str]) -> str:
     """An IAM policy with the EC2 calls of `--fix` and `undo`, for all security groups and network ACLs."""
     resources = [f"arn:*:ec2:*:*:{kind}/*" for kind in ("network-acl", "security-group", "security-group-rule")]
     actions = sorted(f"ec2:{operation}" for operation in operations)
-    statement = {"Sid": "LbdoctorFix", "Effect": "Allow", "Action": actions, "Resource": resources}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2) + "\n"
+    return _iam_policy("LbdoctorFix", actions, resources)
