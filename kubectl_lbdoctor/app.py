@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.finding import Severity
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.report import build

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.checks.hypotheses import advice, hypotheses, probed
+from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Severity,
 )
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 UNEXPLAINED = "LBD005"
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus, UsageError
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import ReadState, Unknown
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe import requests as asking
 from kubectl_lbdoctor.render import probes

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from kubectl_lbdoctor.analysis.ownership import ownership
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.ownership import ownership
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
@@ -21,7 +22,6 @@ from kubectl_lbdoctor.fix.undo_file import DoneStep, State, UndoFile
 from kubectl_lbdoctor.fix.writers import AlreadyThere, Aws, MovedOn, Writer
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView
 from kubectl_lbdoctor.model.shell import kubectl

@@ -29,8 +29,8 @@ from kubectl_lbdoctor.model.report import (
     TargetView,
     UnknownCheck,
 )
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import Route
 
 # Codes whose targets fail by design: they count neither as healthy nor as faulty.
 BY_DESIGN = frozenset({"LBD601"})

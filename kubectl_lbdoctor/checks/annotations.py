@@ -10,17 +10,18 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import annotate, kubectl
-from kubectl_lbdoctor.checks.intent import class_parameters, lint_owner
-from kubectl_lbdoctor.checks.ownership import (
+from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
-from kubectl_lbdoctor.checks.ownership import (
+from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     controller_version,
     owner_of_ingress,
     owner_of_service,
 )
+from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
@@ -38,10 +39,9 @@ from kubectl_lbdoctor.knowledge.annotations import (
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.route import Backend, Route
+from kubectl_lbdoctor.model.traffic_path import Backend, Route
 
 _READS = (
     *OWNERSHIP_READS,

@@ -6,19 +6,19 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks.commands import annotation_edit, edit, kubectl, patch
-from kubectl_lbdoctor.checks.decoded import OWN as DECODED
-from kubectl_lbdoctor.checks.ownership import OUR_CONTROLLERS, ownership
-from kubectl_lbdoctor.checks.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import said
+from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, ownership
+from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
+from kubectl_lbdoctor.checks.controller_errors import OWN as DECODED
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.reports import READS as REPORT_READS
-from kubectl_lbdoctor.checks.reports import said
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import describe_target_health, kubectl
+from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
+from kubectl_lbdoctor.checks.registered_targets import asked_health, counted, group_arn
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.targets import asked_health, counted, group_arn
 from kubectl_lbdoctor.checks.workload import owner_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod, condition
-from kubectl_lbdoctor.model.route import Route, parse_time
-from kubectl_lbdoctor.model.wanted import TargetGate, target_gates
+from kubectl_lbdoctor.model.traffic_path import Route, parse_time
 
 INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
 # The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.

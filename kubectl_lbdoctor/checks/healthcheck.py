@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.checks import witnesses
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, kubectl, restart
-from kubectl_lbdoctor.checks.registration import target_port_repair
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.selection import target_port_repair
 from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
@@ -24,7 +24,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 _RECHECK = "none for traffic: only the check changes"
 MISMATCH = "Target.ResponseCodeMismatch"
@@ -174,11 +174,11 @@ def _answers(route: Route, wanted: str) -> _Answer | None:
     readiness = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
     ready = sum(pod.containers_ready for pod, _ in readiness)
     probe = readiness[0][1] if readiness and ready else None
-    asked = witnesses.heard(witnesses.checked(route, failing, port))
-    tried = witnesses.heard(witnesses.variations(route, failing, port, asked))
-    fine = bool(asked) and all(witnesses.is_success(a, group.health_check.timeout) for a in asked)
-    good = [a for a in tried if witnesses.is_success(a)]
-    evidence += witnesses.evidence((*asked, *good))
+    asked = pod_evidence.heard(pod_evidence.checked(route, failing, port))
+    tried = pod_evidence.heard(pod_evidence.variations(route, failing, port, asked))
+    fine = bool(asked) and all(pod_evidence.is_success(a, group.health_check.timeout) for a in asked)
+    good = [a for a in tried if pod_evidence.is_success(a)]
+    evidence += pod_evidence.evidence((*asked, *good))
     vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
     if vain and not good:
         evidence.append(Evidence("probe", f"no success on {', '.join(vain)} either"))
@@ -186,7 +186,7 @@ def _answers(route: Route, wanted: str) -> _Answer | None:
         evidence.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {len(pods)}"))
     paths, exact = _good_paths(route, group, pods, port, tried)
     # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
-    own = witnesses.path_of(probe) if probe is not None else ""
+    own = pod_evidence.path_of(probe) if probe is not None else ""
     if probe is not None and own != group.health_check.path and not probe.host_header:
         others = [entry for entry in paths if entry[0] != own]
         paths, exact = [(own, f'"{own}" succeeds: readiness probe of {ready} pods'), *others], True
@@ -215,7 +215,7 @@ def _answered_targets(route: Route, group: TargetGroup) -> list[tuple[TargetHeal
     if route.is_alb or group.health_check.protocol not in ("HTTP", "HTTPS"):
         return found
     for target in route.unhealthy(REFUSED):
-        told = witnesses.heard(witnesses.checked(route, (target,), checked_pod_port(route, target)))
+        told = pod_evidence.heard(pod_evidence.checked(route, (target,), checked_pod_port(route, target)))
         wrong = [a for a in told if a.status is not None and not accepts(a.request.matcher, a.status)]
         if wrong and len(wrong) == len(told):
             found.append((target, tuple(sorted({str(a.status) for a in wrong}))))
@@ -229,16 +229,16 @@ def _good_paths(
     to take: the only one, or the only one that is declared."""
     found: dict[str, set[str]] = {}
     for answer in tried:
-        if answer.request.path != group.health_check.path and witnesses.is_success(answer):
+        if answer.request.path != group.health_check.path and pod_evidence.is_success(answer):
             found.setdefault(answer.request.path, set()).add(answer.request.pod)
-    failed = {a.request.path for a in tried if not witnesses.is_success(a)}
+    failed = {a.request.path for a in tried if not pod_evidence.is_success(a)}
     good = [path for path in found if path not in failed]
     declared = {
-        witnesses.path_of(probe)
+        pod_evidence.path_of(probe)
         for pod in pods
         for container in pod.serving_containers()
         for probe in (container.readiness, container.liveness, container.startup)
-        if probe is not None and probe.kind == "httpGet" and witnesses.port_of(pod, probe) == port
+        if probe is not None and probe.kind == "httpGet" and pod_evidence.port_of(pod, probe) == port
     }
     good.sort(key=lambda path: path not in declared)
     exact = len(good) == 1 or len([path for path in good if path in declared]) == 1
@@ -323,7 +323,7 @@ def _answered(route: Route, code: str, answer: _Answer, **params: str) -> Findin
 def of_one_workload(route: Route, finding: Finding, failing: Iterable[TargetHealth]) -> Finding:
     """The same finding, about the workload whose pods alone fail what those of another pass behind the same Service: to
     change the check or the Service would break what works."""
-    odd = witnesses.odd_workload(route, failing)
+    odd = pod_evidence.odd_workload(route, failing)
     service = route.service.peek()
     if odd is None or service is None:
         return finding
@@ -346,7 +346,7 @@ def of_one_workload(route: Route, finding: Finding, failing: Iterable[TargetHeal
 
 
 def _what_answers(route: Route, answer: _Answer) -> str:
-    odd = witnesses.odd_workload(route, answer.targets)
+    odd = pod_evidence.odd_workload(route, answer.targets)
     if odd is not None:
         return f"; the pods of {odd[1]} pass it, those of {odd[0]} do not"
     if not answer.paths or answer.fine:
@@ -504,8 +504,8 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
     if not failing or speaks not in ("HTTP", "HTTPS"):
         return
     port = checked_pod_port(route, failing[0])
-    told = witnesses.answers(route, witnesses.pods_behind(route, failing), port=port)
-    spoken = witnesses.spoken(told)
+    told = pod_evidence.answers(route, pod_evidence.pods_behind(route, failing), port=port)
+    spoken = pod_evidence.spoken(told)
     pods = [p for p in route.matching_pods() if p.containers_ready] if port is not None else []
     probes = [probe for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
     if spoken:
@@ -527,7 +527,7 @@ def check_speaks_wrong_protocol(route: Route) -> Iterator[Finding]:
             changes = [annotate(owner.ref, owner.annotations, {**values, backend.key: serves})]
         else:
             changes.append(backend.change(serves))
-    shown = witnesses.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
+    shown = pod_evidence.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
     finding = Finding(
         "LBD305",
         owner.ref,
@@ -587,11 +587,11 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
         passing = _probed_ports(pod) if pod.containers_ready else set()
         if number is None or number in passing:
             continue
-        told = witnesses.answers(route, (pod,), port=number)
+        told = pod_evidence.answers(route, (pod,), port=number)
         others = set(pod.declared_ports(port.protocol)) - {number}
-        if witnesses.silent(route, pod, number):
+        if pod_evidence.silent(route, pod, number):
             silent.append(pod)
-        elif witnesses.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
+        elif pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
             continue
         suspects[pod.meta.name] = number
         served |= others
@@ -599,9 +599,9 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     targets = [t for t in failing if _ends_at_service_port(route, t) and _may_end_at(route, t, set(suspects))]
     if not suspects or not targets:
         return
-    found = witnesses.open_ports(route, silent, besides=next(iter(suspects.values())))
+    found = pod_evidence.open_ports(route, silent, besides=next(iter(suspects.values())))
     # Of several ports that answer, the one that gives the check what it wants is the one.
-    right = [n for n in found if any(witnesses.is_success(a) for a in witnesses.answers(route, silent, port=n))]
+    right = [n for n in found if any(pod_evidence.is_success(a) for a in pod_evidence.answers(route, silent, port=n))]
     asks_http = group.health_check.protocol in ("HTTP", "HTTPS")
     proven = sorted(probed) or (right if asks_http and len(right) == 1 else found)
     choices = list(proven) or ([] if silent else sorted(served))
@@ -619,10 +619,12 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
     index = service.ports.index(port)
     # A Network Load Balancer reports FailedHealthChecks for filters too, so one alternative is left there.
     # Where only the loopback was heard, a process that is bound to the pod's address alone is the other alternative.
-    heard = [pod for pod in silent if witnesses.refused(witnesses.answers(route, (pod,), port=suspects[pod.meta.name]))]
+    heard = [
+        pod for pod in silent if pod_evidence.refused(pod_evidence.answers(route, (pod,), port=suspects[pod.meta.name]))
+    ]
     certain = bool(heard) or (route.is_alb and bool(probed))
     said = f"{len(suspects)} of {len(pods)} pods {listen}"
-    asked = [a for a in witnesses.answers(route, silent) if a.request.port in {*suspects.values(), *found}]
+    asked = [a for a in pod_evidence.answers(route, silent) if a.request.port in {*suspects.values(), *found}]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
         advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
@@ -633,7 +635,7 @@ def target_port_not_served(route: Route) -> Iterator[Finding]:
         evidence=(
             Evidence("target group", f"{len(targets)} of {len(route.targets())} targets: {REFUSED}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
-            *witnesses.evidence(asked),
+            *pod_evidence.evidence(asked),
             *(() if silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
@@ -674,23 +676,23 @@ def listens_on_loopback_only(route: Route) -> Iterator[Finding]:
     pods: dict[str, Pod] = {}
     for target in route.unhealthy(REFUSED):
         port = checked_pod_port(route, target)
-        for pod in witnesses.pods_behind(route, (target,)) if port is not None else ():
-            if witnesses.loopback_only(route, pod, port or 0):
+        for pod in pod_evidence.pods_behind(route, (target,)) if port is not None else ():
+            if pod_evidence.loopback_only(route, pod, port or 0):
                 pods[pod.meta.name] = pod
                 if target not in found.setdefault(port or 0, []):
                     found[port or 0].append(target)
     for port, targets in found.items():
-        told = witnesses.answers(route, pods.values(), port=port)
+        told = pod_evidence.answers(route, pods.values(), port=port)
         # An IPv6 address is refused, too, by what listens on IPv4 alone.
         six = any(":" in pod.ip for pod in pods.values())
         yield Finding(
             "LBD308",
-            witnesses.workload_of(next(iter(pods.values()))),
+            pod_evidence.workload_of(next(iter(pods.values()))),
             params={"port": str(port), "only": "or by IPv4 only" if six else "only"},
             evidence=(
                 Evidence("target group", f"{len(targets)} of {len(route.targets())} targets: {REFUSED}"),
-                *witnesses.evidence(told),
-                *witnesses.socket_evidence(route, pods.values(), port),
+                *pod_evidence.evidence(told),
+                *pod_evidence.socket_evidence(route, pods.values(), port),
             ),
             targets=tuple(t.key for t in targets),
             confirm=(kubectl("exec", next(iter(pods)), "--", "cat", "/proc/net/tcp", namespace=route.namespace),),

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks.commands import kubectl
-from kubectl_lbdoctor.checks.decoded import FOLLOWS, of_the_controller
+from kubectl_lbdoctor.analysis.controller_complaints import READS, Said, said
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, of_the_controller
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.reports import READS, Said, said
 from kubectl_lbdoctor.knowledge.controller_identity import (
     ROLE_ANNOTATION,
     accused_role,
@@ -34,7 +34,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 NAMED = 6
 """Missing actions that evidence lists; the rest is counted."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from kubectl_lbdoctor.checks import witnesses
-from kubectl_lbdoctor.checks.commands import kubectl, restart
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
 from kubectl_lbdoctor.checks.registry import check, reported
 from kubectl_lbdoctor.checks.runner import NotApplicable
@@ -19,7 +19,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
 RESTART = restart(
@@ -193,7 +193,7 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
         params={"nodes": names},
         evidence=(
             Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
-            *witnesses.evidence(probes),
+            *pod_evidence.evidence(probes),
             Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
             *_skew(route, [node for _, node in hit]),
         ),

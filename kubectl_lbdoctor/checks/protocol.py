@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.checks import witnesses
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
 from kubectl_lbdoctor.checks.healthcheck import (
     MISMATCH,
     NLB_PREFIX,
@@ -22,10 +23,9 @@ from kubectl_lbdoctor.checks.healthcheck import (
     checked_pod_port,
     setting_owner,
 )
-from kubectl_lbdoctor.checks.policy import without_local_endpoint
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.witnesses import Ready, ready
+from kubectl_lbdoctor.checks.traffic_policy import without_local_endpoint
 from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
@@ -33,7 +33,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severi
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 _READS = (
     reads.INGRESSES,
@@ -106,8 +106,8 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     probed = [p for p in ready(route.matching_pods()) if p.port == port]
     service_port = route.service_port.need()
     own = route.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
-    told = witnesses.answers(route, witnesses.pods_behind(route, failing), port=port)
-    spoken = _VERSIONS.get(witnesses.spoken(told), "")
+    told = pod_evidence.answers(route, pod_evidence.pods_behind(route, failing), port=port)
+    spoken = _VERSIONS.get(pod_evidence.spoken(told), "")
     answering = (spoken, Outcome.ANSWERED)
     serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
     if not serves and _speaks_no_http(route, told):
@@ -128,8 +128,10 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
         evidence=(
             _health_evidence(route, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
-            *witnesses.evidence(
-                a for a in told if witnesses.is_check(route, a.request) or (a.request.version, a.outcome) == answering
+            *pod_evidence.evidence(
+                a
+                for a in told
+                if pod_evidence.is_check(route, a.request) or (a.request.version, a.outcome) == answering
             ),
             *(() if spoken else (_probe_evidence(probed) if proven else appointed,)),
         ),
@@ -154,8 +156,8 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
 
 def _speaks_no_http(route: Route, told: tuple[ProbeAnswer, ...]) -> bool:
     """Whether something listens and answers none of HTTP/1.1, HTTP/2, gRPC and TLS."""
-    garbled = [a for a in told if witnesses.is_check(route, a.request) and a.outcome is Outcome.GARBLED]
-    tried = {(a.request.protocol, a.request.version) for a in told if a.outcome in witnesses.NOT_THE_PROTOCOL}
+    garbled = [a for a in told if pod_evidence.is_check(route, a.request) and a.outcome is Outcome.GARBLED]
+    tried = {(a.request.protocol, a.request.version) for a in told if a.outcome in pod_evidence.NOT_THE_PROTOCOL}
     answered = any(a.outcome is Outcome.ANSWERED for a in told)
     return bool(garbled) and not answered and tried >= {("HTTP", v) for v in _SAID} | {("HTTPS", "HTTP1")}
 
@@ -165,7 +167,7 @@ def _no_http(
 ) -> Finding:
     owner = setting_owner(route, "healthcheck-protocol")
     network = not route.is_alb
-    checked = [a for a in told if witnesses.is_check(route, a.request)]
+    checked = [a for a in told if pod_evidence.is_check(route, a.request)]
     return Finding(
         "LBD306",
         owner.ref,
@@ -173,7 +175,7 @@ def _no_http(
         evidence=(
             _health_evidence(route, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
-            *witnesses.evidence(checked),
+            *pod_evidence.evidence(checked),
             Evidence("probe", "no answer to https, HTTP/2 and gRPC either"),
         ),
         targets=_keys(failing),
@@ -251,7 +253,7 @@ def answer_is_too_slow(route: Route) -> Iterator[Finding]:
     port = checked_pod_port(route, failing[0]) if failing and asked.protocol in _HTTP else None
     if port is None:
         return
-    told = witnesses.checked(route, failing, port)
+    told = pod_evidence.checked(route, failing, port)
     measured = _measured(asked, told)
     if measured or any(a.outcome is Outcome.ANSWERED for a in told):
         if measured:
@@ -300,7 +302,7 @@ def _measured(asked: HealthCheck, told: tuple[ProbeAnswer, ...]) -> tuple[ProbeA
     late = tuple(a for a in told if a.outcome is Outcome.ANSWERED and a.seconds > asked.timeout)
     none = [a for a in told if a.outcome is Outcome.TIMEOUT and a.seconds > asked.timeout]
     quick = any(a.outcome is Outcome.ANSWERED and a.seconds <= asked.timeout for a in told)
-    return late or (tuple(none) if any(a.via in witnesses.LOOPBACK for a in none) and not quick else ())
+    return late or (tuple(none) if any(a.via in pod_evidence.LOOPBACK for a in none) and not quick else ())
 
 
 def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAnswer, ...]) -> Finding:
@@ -314,7 +316,7 @@ def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAn
     )
     names = {a.request.pod for a in measured}
     targets = [t for t in failing if route.target_type != "ip" or _name_of(route, t) in names] or failing
-    if len({t.key for t in failing}) > len(targets) and len(names) == len(witnesses.asked_pods(route)):
+    if len({t.key for t in failing}) > len(targets) and len(names) == len(pod_evidence.asked_pods(route)):
         targets = failing  # Only some were asked, and all of them are slow.
     fits = math.ceil(max(answered) * 1.5) if answered else 0
     seconds = f"{max(answered):.1f} s" if answered else ""
@@ -324,7 +326,7 @@ def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAn
         "LBD309",
         timeout.ref,
         params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
-        evidence=(_health_evidence(route, targets), *witnesses.evidence(measured)),
+        evidence=(_health_evidence(route, targets), *pod_evidence.evidence(measured)),
         targets=_keys(targets),
         confirm=(describe_target_health(group.arn, route.context.region),),
         repairs=repairs if answered and fits <= 120 else (),
@@ -397,8 +399,8 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
     owner = setting_owner(route, "healthcheck-port")
     pods = ready(route.matching_pods())
     # The check keeps its path: traffic-port is a sure repair where that path is known to answer there.
-    tried = witnesses.answers(route, witnesses.pods_behind(route, found.targets))
-    right = [a for a in tried if str(a.request.port) == found.traffic and witnesses.is_success(a)]
+    tried = pod_evidence.answers(route, pod_evidence.pods_behind(route, found.targets))
+    right = [a for a in tried if str(a.request.port) == found.traffic and pod_evidence.is_success(a)]
     sure = (
         bool(right)
         or group.health_check.protocol == "TCP"
@@ -411,7 +413,7 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
         evidence=(
             _health_evidence(route, found.targets),
             Evidence("target group", f"health check {_asked(group)} on port {found.port}".replace("  ", " ")),
-            *witnesses.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
+            *pod_evidence.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
             *(Evidence("pods" if route.target_type == "ip" else str(route.service_ref), text) for text in found.shown),
         ),
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
@@ -443,14 +445,14 @@ def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
         if pod is None:
             continue
         number = int(target.check_port)
-        if witnesses.silent(route, pod, number):
-            if not witnesses.listens(witnesses.answers(route, (pod,), port=target.port)):
+        if pod_evidence.silent(route, pod, number):
+            if not pod_evidence.listens(pod_evidence.answers(route, (pod,), port=target.port)):
                 continue
             targets.append(target)
             tried = True
-            certain = certain or witnesses.refused(witnesses.answers(route, (pod,), port=number))
+            certain = certain or pod_evidence.refused(pod_evidence.answers(route, (pod,), port=number))
             continue
-        if witnesses.listens(witnesses.answers(route, (pod,), port=number)):
+        if pod_evidence.listens(pod_evidence.answers(route, (pod,), port=number)):
             continue
         open_ports, probed = set(pod.declared_ports()), {p.port for p in ready((pod,))}
         if number in open_ports | probed or target.port not in open_ports | probed:
@@ -722,7 +724,7 @@ def check_offers_old_tls(route: Route) -> Iterator[Finding]:
     told: list[ProbeAnswer] = []
     for target in route.unhealthy(REFUSED):
         port = checked_pod_port(route, target)
-        mine = witnesses.answers(route, witnesses.pods_behind(route, (target,)), port=port, protocol="HTTPS")
+        mine = pod_evidence.answers(route, pod_evidence.pods_behind(route, (target,)), port=port, protocol="HTTPS")
         old = [a for a in mine if a.request.tls == "1.2"]
         new = [a for a in mine if not a.request.tls and a.outcome is Outcome.ANSWERED]
         if new and old and all(a.outcome is Outcome.TLS for a in old):
@@ -735,7 +737,7 @@ def check_offers_old_tls(route: Route) -> Iterator[Finding]:
         "LBD316",
         owner.ref,
         params={"port": str(told[0].request.port)},
-        evidence=(_health_evidence(route, hit), *witnesses.evidence(told)),
+        evidence=(_health_evidence(route, hit), *pod_evidence.evidence(told)),
         targets=_keys(hit),
         confirm=(describe_target_health(group.arn, route.context.region),),
         repairs=(owner.repair("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),),

@@ -15,12 +15,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.aws_changes import change_of
-from kubectl_lbdoctor.checks.commands import annotate, kubectl
+from kubectl_lbdoctor.analysis.aws_changes import change_of
+from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, NLB_PREFIX, checked_pod_port
-from kubectl_lbdoctor.checks.policy import without_local_endpoint
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.traffic_policy import without_local_endpoint
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
@@ -28,9 +28,9 @@ from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severit
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
-from kubectl_lbdoctor.network import path, policies
+from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.network import network_policies, path
 from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
@@ -557,10 +557,10 @@ def policy_blocks(route: Route) -> Iterator[Finding]:
     balancer = route.load_balancer.need()
     if not everything or balancer is None or blocked(route):
         return
-    denied: dict[str, list[tuple[TargetHealth, policies.PolicyVerdict, str, int]]] = defaultdict(list)
+    denied: dict[str, list[tuple[TargetHealth, network_policies.PolicyVerdict, str, int]]] = defaultdict(list)
     for target in suspects(route):
         for pod, address, port, cidr in _policy_paths(route, balancer, target):
-            verdict = policies.admits(everything, pod, address, port, name_as=cidr)
+            verdict = network_policies.admits(everything, pod, address, port, name_as=cidr)
             if verdict.answer is Answer.DENIED:
                 denied[", ".join(verdict.selecting)].append((target, verdict, cidr or address, port))
     for names, entries in denied.items():

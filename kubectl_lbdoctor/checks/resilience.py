@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import edit, kubectl, patch
-from kubectl_lbdoctor.checks.registration import eligible_nodes
+from kubectl_lbdoctor.analysis.desired_targets import target_gates
+from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.targets import counted
+from kubectl_lbdoctor.checks.selection import eligible_nodes
 from kubectl_lbdoctor.checks.workload import owner_of, selected_workloads
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
-from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.model.wanted import target_gates
+from kubectl_lbdoctor.model.traffic_path import Route
 
 # A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (LBC#1719, #1064).
 PROPAGATION_SECONDS = 25

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.model.fact import ReadState, Unknown
 from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 
 class NotApplicable(Exception):

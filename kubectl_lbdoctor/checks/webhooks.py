@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from kubectl_lbdoctor.checks.commands import kubectl
-from kubectl_lbdoctor.checks.decoded import FOLLOWS, quietly, reported
+from kubectl_lbdoctor.analysis.controller_complaints import READS
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, quietly, reported
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.reports import READS
 from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import TlsCertificate, WebhookConfiguration
-from kubectl_lbdoctor.model.route import Route, parse_time
+from kubectl_lbdoctor.model.traffic_path import Route, parse_time
 
 
 @check(

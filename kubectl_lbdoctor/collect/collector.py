@@ -14,7 +14,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from kubectl_lbdoctor.checks.ownership import controller_flags
+from kubectl_lbdoctor.analysis.ownership import controller_flags
+from kubectl_lbdoctor.analysis.traffic_paths import ingress_group, listener_groups, routes
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
@@ -33,10 +34,9 @@ from kubectl_lbdoctor.knowledge.controller_logs import concerning, significant
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import ingress_group, listener_groups, routes
 from kubectl_lbdoctor.model.network import control_plane_description
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
+from kubectl_lbdoctor.model.traffic_path import Route
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.collect import convert_kube
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 
 R = TypeVar("R")

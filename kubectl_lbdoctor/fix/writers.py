@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.checks.aws_changes import OWN_RULE
+from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
 from kubectl_lbdoctor.collect.collector import api_path
 from kubectl_lbdoctor.errors import (
     ApiMissing,

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 USER_AGENT = "ELB-HealthChecker/2.0"
 GRPC_PATH = "/AWS.ALB/healthcheck"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.probe.runner import AUTO_BUDGET

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
-from kubectl_lbdoctor.checks.witnesses import (
+from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
     direct,
     is_success,
@@ -23,12 +22,13 @@ from kubectl_lbdoctor.checks.witnesses import (
     port_of,
     refused,
 )
+from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.probe.requests import Unasked, authority, request_for
 
 ROUNDS = 4

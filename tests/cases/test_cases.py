@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.bundle import load
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.report import build
 
 CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/expected.yaml"))

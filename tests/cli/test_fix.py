@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run as checked
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.fix.writers import path_of
-from kubectl_lbdoctor.model.join import routes
 from tests.support.fake_cluster import NS, Asked, Cloud, KubeFault, Raw
 from tests.support.program import Clock, Result, Terminal, run
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubectl_lbdoctor.checks.commands import annotate
+from kubectl_lbdoctor.analysis.remediation import annotate
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import (
     Confidence,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_lbdoctor.checks.aws_changes import change_of
-from kubectl_lbdoctor.checks.commands import annotate, edit, patch, restart
+from kubectl_lbdoctor.analysis.aws_changes import change_of
+from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch, restart
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.network.matching import PortRange

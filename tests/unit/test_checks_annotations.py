@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from kubectl_lbdoctor.checks.ownership import Ownership, controller_flags, controller_version, ownership
+from kubectl_lbdoctor.analysis.ownership import Ownership, controller_flags, controller_version, ownership
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.finding import Finding, Severity
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import LONG_AGO, World, controller, meta, mismatch
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor.analysis.desired_targets import gate_health
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, ObjectRef
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Status
-from kubectl_lbdoctor.model.wanted import gate_health
 from tests.support.world import (
     GROUP_ARN,
     HOST,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.checks import witnesses
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
 from tests.support.application import Application, probed
 from tests.support.world import (
@@ -496,8 +496,8 @@ def test_what_answers_the_check_is_not_accused(there: World, application: Applic
     finding = found(probed(there, application))
     answers = [a for a in probed(there, application).answers if a.via is Via.PROXY]
     route = routes(probed(there, application).build())[0]
-    check = [a for a in answers if witnesses.is_check(route, a.request) and str(a.request.port) in _checked(there)]
-    if check and all(witnesses.is_success(a, there.group.health_check.timeout) for a in check):
+    check = [a for a in answers if pod_evidence.is_check(route, a.request) and str(a.request.port) in _checked(there)]
+    if check and all(pod_evidence.is_success(a, there.group.health_check.timeout) for a in check):
         assert finding.code not in ANSWERED_WELL
 
 

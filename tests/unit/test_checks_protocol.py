@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
-from kubectl_lbdoctor.model.join import routes
 from tests.support.world import (
     ALB_ARN,
     LONG_AGO,

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run, run_one
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import (
     JUST_NOW,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
 from kubectl_lbdoctor.model import reads
@@ -23,8 +24,7 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Severity,
 )
-from kubectl_lbdoctor.model.join import routes
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from tests.support.world import World, mismatch, refused, target, timed_out
 
 WEB = ObjectRef("Ingress", "shop", "web")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.commands import annotate, edit, patch
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.fix.planner import Wanted, fix_names, parse, plan
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity

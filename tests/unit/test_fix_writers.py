@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.checks.aws_changes import change_of
-from kubectl_lbdoctor.checks.commands import annotate, edit, patch, restart
+from kubectl_lbdoctor.analysis.aws_changes import change_of
+from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch, restart
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix import undo_file
 from kubectl_lbdoctor.fix.follow import Follower, Health, Reconciliations

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
 from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
 from kubectl_lbdoctor.probe.wanted import wanted

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.probe.rounds import ask
 from kubectl_lbdoctor.probe.wanted import MAX_PODS, wanted

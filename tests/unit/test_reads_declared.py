@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.report import needed_reads
 from tests.unit.test_checks import FAULTS, HEALTHY
 

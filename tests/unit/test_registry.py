@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
 from kubectl_lbdoctor.checks.runner import NotApplicable, run_one
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.report import needed_reads
 from tests.support.world import World
 from tests.unit.test_checks import FAULTS, HEALTHY

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from kubectl_lbdoctor.checks.ownership import (
+from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
-from kubectl_lbdoctor.checks.ownership import (
+from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     controller_flags,
     controller_version,
     owner_of_ingress,
     owner_of_service,
 )
+from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_STEM,
@@ -31,9 +32,8 @@ from kubectl_lbdoctor.knowledge.annotations import (
 )
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 

@@ -13,7 +13,7 @@ from typing import Literal
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 Owner = Literal["controller", "auto-mode", "cloud-provider", "other", "nobody"]
 

@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import shell
+from kubectl_lbdoctor.analysis.desired_state import class_parameters
+from kubectl_lbdoctor.analysis.ownership import controller_flags
+from kubectl_lbdoctor.analysis.remediation import shell
 from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, NLB_PREFIX
-from kubectl_lbdoctor.checks.intent import class_parameters
-from kubectl_lbdoctor.checks.ownership import controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import RouteTable, Subnet
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.network.routes import table_of
 
 READS = (

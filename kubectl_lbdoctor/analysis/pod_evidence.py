@@ -16,7 +16,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Probe
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 ADDRESS = (Via.PROXY, Via.POD)
 """Ways that lead to the pod's own address."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
-from kubectl_lbdoctor.model.route import Route, RoutedEndpoint
+from kubectl_lbdoctor.model.traffic_path import Route, RoutedEndpoint
 
 GATE_PREFIX = "target-health.elbv2.k8s.aws/"
 # Version 1 of the controller wrote this one; no later version sets its condition.

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.checks.commands import annotate, describe_target_health, edit, patch, shell
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, MISMATCH, NLB_PREFIX, setting_owner
+from kubectl_lbdoctor.checks.registered_targets import counted, zone_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.targets import counted, zone_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 _READS = (
     reads.SERVICES,

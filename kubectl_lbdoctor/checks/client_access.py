@@ -12,18 +12,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.checks.commands import annotate, kubectl
+from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.healthcheck import NLB_PREFIX
-from kubectl_lbdoctor.checks.policy import with_attribute
 from kubectl_lbdoctor.checks.reachability import PRESERVE, preserves_clients, target_end
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.traffic_policy import with_attribute
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
 from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, protocol_name

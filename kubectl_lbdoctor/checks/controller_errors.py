@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks import subnet_choice, webhook_path
-from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
+from kubectl_lbdoctor.analysis.controller_complaints import READS, Said, said, unattached_errors
+from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.reports import READS, Said, said, unattached_errors
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.

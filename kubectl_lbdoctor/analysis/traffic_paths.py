@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar, cast
 
+from kubectl_lbdoctor.analysis.desired_targets import gate_health
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Meta, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.route import Backend, Route
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot, lookup
-from kubectl_lbdoctor.model.wanted import gate_health
+from kubectl_lbdoctor.model.traffic_path import Backend, Route
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
 GROUP_ANNOTATION = ALB_PREFIX + "group.name"

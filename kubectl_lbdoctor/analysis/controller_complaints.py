@@ -17,7 +17,7 @@ from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Event
-from kubectl_lbdoctor.model.route import Route, parse_time
+from kubectl_lbdoctor.model.traffic_path import Route, parse_time
 
 # The controller retries a failing object at least every 16m40s; an error that it has not repeated since is over.
 STALE_SECONDS = 25 * 60

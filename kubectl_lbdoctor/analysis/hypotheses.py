@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kubectl_lbdoctor.checks import witnesses
-from kubectl_lbdoctor.checks.commands import kubectl
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.healthcheck import checked_pod_port, readiness_of
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 
 _SLOW = Hypothesis(
     "LBD309",
@@ -136,14 +136,14 @@ def _several_interfaces(route: Route, failing: tuple[TargetHealth, ...]) -> bool
 def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str]:
     """Codes that the answers to probes leave no room for."""
     told = _told(route, failing)
-    direct = [a for a in told if a.via in witnesses.ADDRESS]
+    direct = [a for a in told if a.via in pod_evidence.ADDRESS]
     timeout = _timeout(route)
     out: set[str] = set()
-    if witnesses.listens(direct):
+    if pod_evidence.listens(direct):
         out |= {"LBD307", "LBD308"}
-    elif witnesses.listens(told):
+    elif pod_evidence.listens(told):
         out.add("LBD307")
-    if any(witnesses.is_success(a, timeout) for a in told):
+    if any(pod_evidence.is_success(a, timeout) for a in told):
         out |= {"LBD301", "LBD305", "LBD309"}
     elif any(a.outcome is Outcome.ANSWERED and a.status is not None for a in told):
         out.add("LBD305")
@@ -153,7 +153,7 @@ def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str
 def _told(route: Route, failing: tuple[TargetHealth, ...]) -> tuple[ProbeAnswer, ...]:
     if not failing or not (route.slices.is_known and route.facts.pods.is_known and route.service.is_known):
         return ()
-    return witnesses.checked(route, failing, checked_pod_port(route, failing[0]))
+    return pod_evidence.checked(route, failing, checked_pod_port(route, failing[0]))
 
 
 def _timeout(route: Route) -> float:
@@ -167,8 +167,8 @@ def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...
     told = _told(route, failing)
     if not told:
         return ()
-    lines = list(witnesses.evidence(told))
-    if all(a.via in witnesses.ADDRESS and witnesses.is_success(a, _timeout(route)) for a in told):
+    lines = list(pod_evidence.evidence(told))
+    if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(route)) for a in told):
         where = "inside the cluster the check is answered as it should be"
         if any(t.reason == "Target.Timeout" for t in failing) or not route.is_alb:
             lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
@@ -184,7 +184,7 @@ def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...
 def advice(route: Route, failing: Iterable[TargetHealth]) -> str:
     """The command that would settle more than the API server's ways can, where one would."""
     told = _told(route, tuple(failing))
-    seen = [a for a in told if a.via in witnesses.ADDRESS and a.outcome is not Outcome.TIMEOUT]
+    seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]
     if route.subject.kind not in ("Ingress", "Service") or (seen and route.target_type == "ip"):
         return ""
     command = kubectl("lbdoctor", "probe", str(route.subject), namespace=route.subject.namespace)

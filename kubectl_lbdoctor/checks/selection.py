@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.checks.commands import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.workload import owner_of, problems, selected_workloads
@@ -16,8 +17,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Service, condition
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.model.wanted import waits_for_gate
+from kubectl_lbdoctor.model.traffic_path import Route
 
 # The controller registers within a second or two of an endpoint becoming ready; below this age nothing is late.
 REGISTRATION_SECONDS = 30

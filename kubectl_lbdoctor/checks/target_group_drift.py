@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubectl_lbdoctor.checks.commands import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
+from kubectl_lbdoctor.analysis.desired_state import Front, front_of, wanted_health_check, wanted_target_type
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.healthcheck import (
     ALB_PREFIX,
     MISMATCH,
@@ -15,8 +18,6 @@ from kubectl_lbdoctor.checks.healthcheck import (
     readiness_of,
     setting_owner,
 )
-from kubectl_lbdoctor.checks.intent import READS as INTENT_READS
-from kubectl_lbdoctor.checks.intent import Front, front_of, wanted_health_check, wanted_target_type
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.workload import describe_probe
@@ -24,11 +25,10 @@ from kubectl_lbdoctor.knowledge.annotations import HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.join import backends_of
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import lookup
+from kubectl_lbdoctor.model.traffic_path import Route
 
 # The controller applies a new or changed object within seconds; below this age nothing is late.
 RECONCILE_SECONDS = 60

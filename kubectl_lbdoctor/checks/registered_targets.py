@@ -10,17 +10,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.checks.commands import describe_target_health, kubectl, shell
-from kubectl_lbdoctor.checks.registration import REGISTRATION_SECONDS, eligible_nodes
+from kubectl_lbdoctor.analysis.desired_targets import address_family, wanted_endpoints
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
+from kubectl_lbdoctor.checks.selection import REGISTRATION_SECONDS, eligible_nodes
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod, TargetGroupBinding, condition
-from kubectl_lbdoctor.model.route import Route
 from kubectl_lbdoctor.model.snapshot import lookup
-from kubectl_lbdoctor.model.wanted import address_family, wanted_endpoints
+from kubectl_lbdoctor.model.traffic_path import Route
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
 JOINING_SECONDS = 120

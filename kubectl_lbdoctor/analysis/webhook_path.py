@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.checks.ownership import controller_flags
+from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.checks.reachability import world
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import control_plane_description
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.acls import AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
