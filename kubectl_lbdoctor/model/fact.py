@@ -112,3 +112,7 @@ class Fact(Generic[T]):
         if self.state is not ReadState.KNOWN:
             return cast("Fact[U]", self)
         return function(cast(T, self.value))
+
+
+class NotApplicable(Exception):
+    """Raised by a check that has nothing to look at on this route; the result is SKIPPED with this reason."""

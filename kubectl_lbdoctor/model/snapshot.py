@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.identity import IdentityFacts
@@ -113,7 +113,7 @@ class AwsFacts:
 
     load_balancers: Mapping[str, Fact[LoadBalancer | None]] = field(default_factory=dict)
     listeners: Mapping[str, Fact[tuple[Listener, ...]]] = field(default_factory=dict)
-    rules: Mapping[str, Fact[tuple[Rule, ...]]] = field(default_factory=dict)
+    rules: Mapping[str, Fact[tuple[ListenerRule, ...]]] = field(default_factory=dict)
     target_groups: Mapping[str, Fact[TargetGroup | None]] = field(default_factory=dict)
     target_health: Mapping[str, Fact[tuple[TargetHealth, ...]]] = field(default_factory=dict)
     group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)

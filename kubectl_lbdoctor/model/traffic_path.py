@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import (
@@ -60,7 +60,7 @@ class RoutedEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class TrafficPath:
     """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
 
     `group` is the explicit IngressGroup of the Ingress, "" without one.
@@ -76,10 +76,10 @@ class Route:
     target_health: Fact[tuple[TargetHealth, ...]]
     load_balancer: Fact[LoadBalancer | None]
     listeners: Fact[tuple[Listener, ...]]
-    rules: Fact[tuple[Rule, ...]]
+    rules: Fact[tuple[ListenerRule, ...]]
     group_attributes: Fact[Mapping[str, str]]
     balancer_attributes: Fact[Mapping[str, str]]
-    facts: NamespaceFacts
+    namespace_facts: NamespaceFacts
     cluster: ClusterFacts
     aws: AwsFacts
     network: NetworkFacts
@@ -109,7 +109,7 @@ class Route:
     @property
     def slices(self) -> Fact[tuple[EndpointSlice, ...]]:
         name = self.backend.service if self.backend else ""
-        return self.facts.slices.map(lambda all_slices: tuple(s for s in all_slices if s.service == name))
+        return self.namespace_facts.slices.map(lambda all_slices: tuple(s for s in all_slices if s.service == name))
 
     def endpoints(self) -> tuple[RoutedEndpoint, ...]:
         """All endpoints of the Service port, ready or not, of both address families."""
@@ -147,7 +147,7 @@ class Route:
         wanted = service.selector.items()
         return tuple(
             pod
-            for pod in self.facts.pods.need()
+            for pod in self.namespace_facts.pods.need()
             if wanted <= pod.meta.labels.items() and not pod.is_finished and not pod.meta.deleted
         )
 
@@ -192,7 +192,9 @@ class Route:
 
     def pod_of(self, target: TargetHealth) -> Pod | None:
         """The pod that an ip target is (host-network pods share their node's address and are told apart by port)."""
-        candidates = [p for p in self.facts.pods.need() if target.id in (p.ips or (p.ip,)) and not p.is_finished]
+        candidates = [
+            p for p in self.namespace_facts.pods.need() if target.id in (p.ips or (p.ip,)) and not p.is_finished
+        ]
         if len(candidates) > 1:
             names = {e.pod for e in self.endpoints() if e.key == target.key}
             candidates = [p for p in candidates if p.meta.name in names] or candidates
@@ -200,7 +202,7 @@ class Route:
 
     def events_of(self, kind: str, name: str) -> tuple[Event, ...]:
         """Events of one object of the route's namespace, newest first."""
-        found = [e for e in self.facts.events.need() if e.kind == kind and e.name == name]
+        found = [e for e in self.namespace_facts.events.need() if e.kind == kind and e.name == name]
         return tuple(sorted(found, key=lambda e: e.last, reverse=True))
 
     def age(self, since: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_one
@@ -20,7 +20,7 @@ from kubectl_lbdoctor.report import needed_reads
 from tests.unit.test_checks import FAULTS, HEALTHY
 
 WORLDS = {**FAULTS, **HEALTHY}
-ROUTES = {name: routes(world.build()) for name, world in WORLDS.items()}
+ROUTES = {name: traffic_paths(world.build()) for name, world in WORLDS.items()}
 CHECKS = CATALOGUE.checks()
 
 
@@ -28,9 +28,9 @@ def opened_by(spec: CheckSpec) -> dict[str, str]:
     """Every source that the check opens, with a world in which it does."""
     found: dict[str, str] = {}
     for name, joined in ROUTES.items():
-        for route in joined:
+        for traffic in joined:
             with recording() as opened:
-                run_one(spec, route)
+                run_one(spec, traffic)
             for source in opened:
                 found.setdefault(source, name)
     return found
@@ -56,7 +56,7 @@ def test_the_collector_reads_everything_that_is_declared() -> None:
 
 
 def test_recording_would_notice_an_undeclared_read() -> None:
-    def greedy(route: Any) -> Any:
+    def greedy(traffic: Any) -> Any:
         Fact.known("core/secrets", ()).need()
         return ()
 
