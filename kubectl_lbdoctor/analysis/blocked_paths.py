@@ -11,15 +11,10 @@ from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer
-
-TIMEOUT = "Target.Timeout"
-
-
-CATCH_ALL = "Target.FailedHealthChecks"
-
 
 PRESERVE = "preserve_client_ip.enabled"
 
@@ -38,7 +33,7 @@ class Blocked:
 
 def suspects(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     """Failing targets whose reason a filter on the way would explain, and that do not fail by traffic policy."""
-    failing = traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, CATCH_ALL)
+    failing = traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, FAILED_HEALTH_CHECKS)
     service = traffic.service.peek()
     if (
         not failing

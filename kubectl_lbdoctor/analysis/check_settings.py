@@ -6,25 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubectl_lbdoctor.analysis.remediation import annotate
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-
-MISMATCH = "Target.ResponseCodeMismatch"
-
-
-REFUSED = "Target.FailedHealthChecks"
-
-
-TIMEOUT = "Target.Timeout"
-
-
-ALB_PREFIX = "alb.ingress.kubernetes.io/"
-
-
-NLB_PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from kubectl_lbdoctor.analysis.ownership import (
 from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
-    NLB_STEM,
-    SERVICE_PREFIX,
+    NLB_PREFIX,
     HealthCheckIntent,
     Owner,
     effective_health_check,
@@ -37,7 +36,6 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 
-_NLB = SERVICE_PREFIX + NLB_STEM
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -135,9 +133,9 @@ def desired_target_type(traffic: TrafficPath, front: Front) -> DesiredTargetType
         return DesiredTargetType(str(chosen), "IngressClassParams")
     if front.owner.owner == "cloud-provider":
         return DesiredTargetType("instance", "the cloud provider registers instances only")
-    if front.kind == "nlb" and front.service_annotations.get(f"{_NLB}type") == "nlb-ip":
-        return DesiredTargetType("ip", f"annotation {_NLB}type", traffic.service_ref, f"{_NLB}type")
-    key = f"{_NLB}nlb-target-type" if front.kind == "nlb" else f"{ALB_PREFIX}target-type"
+    if front.kind == "nlb" and front.service_annotations.get(f"{NLB_PREFIX}type") == "nlb-ip":
+        return DesiredTargetType("ip", f"annotation {NLB_PREFIX}type", traffic.service_ref, f"{NLB_PREFIX}type")
+    key = f"{NLB_PREFIX}nlb-target-type" if front.kind == "nlb" else f"{ALB_PREFIX}target-type"
     asked = resolve(key, front.ingress_annotations, front.service_annotations)
     if asked.source != "default" and asked.value is not None:
         ref = traffic.service_ref

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
@@ -18,14 +19,14 @@ LEGACY_GATE_PREFIX = "target-health.alb.ingress.k8s.aws/"
 
 # The state behind each reason that a gate's condition copies; any other Target.* reason is a failing check.
 _STATES = {
-    "Elb.RegistrationInProgress": "initial",
-    "Elb.InitialHealthChecking": "initial",
-    "Elb.InternalError": "unhealthy",
-    "Target.DeregistrationInProgress": "draining",
-    "Target.NotRegistered": "unused",
-    "Target.NotInUse": "unused",
-    "Target.InvalidState": "unused",
-    "Target.IpUnusable": "unused",
+    target_reasons.REGISTRATION_IN_PROGRESS: "initial",
+    target_reasons.INITIAL_HEALTH_CHECKING: "initial",
+    target_reasons.INTERNAL_ERROR: "unhealthy",
+    target_reasons.DEREGISTRATION_IN_PROGRESS: "draining",
+    target_reasons.NOT_REGISTERED: "unused",
+    target_reasons.NOT_IN_USE: "unused",
+    target_reasons.INVALID_STATE: "unused",
+    target_reasons.IP_UNUSABLE: "unused",
 }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
@@ -104,22 +105,23 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     refused = [*refused, _LISTEN, _LOOPBACK] if probed is not None else [_LISTEN, _LOOPBACK, *refused]
     slow = [_SLOW] if http else []
     found: list[Hypothesis] = []
-    if "Target.Timeout" in reasons:
+    if target_reasons.TIMEOUT in reasons:
         found += [*filters, *slow]
-    if "Target.FailedHealthChecks" in reasons and traffic.is_alb:
+    if target_reasons.FAILED_HEALTH_CHECKS in reasons and traffic.is_alb:
         found += refused
-    elif "Target.FailedHealthChecks" in reasons:
+    elif target_reasons.FAILED_HEALTH_CHECKS in reasons:
         # A Network Load Balancer that checks by HTTP does not tell a wrong answer from none.
         path = [_PATH] if http and group is not None else []
         if group is not None and probed is not None and group.health_check.path in probed:
             found += [*filters, *refused, *path, *slow]
         else:
             found += [*path, *refused, *filters, *slow]
-    if reasons & {"Target.Timeout", "Target.FailedHealthChecks"} and _several_interfaces(traffic, failing):
+    unanswered = {target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS}
+    if reasons & unanswered and _several_interfaces(traffic, failing):
         found.append(_REVERSE_PATH)
-    if "Target.ResponseCodeMismatch" in reasons:
+    if target_reasons.RESPONSE_CODE_MISMATCH in reasons:
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
-    if "Target.NotInUse" in reasons:
+    if target_reasons.NOT_IN_USE in reasons:
         found += [_ZONE, _UNUSED]
     out = _ruled_out(traffic, failing)
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
@@ -172,7 +174,7 @@ def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evide
     lines = list(pod_evidence.evidence(told))
     if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
         where = "inside the cluster the check is answered as it should be"
-        if any(t.reason == "Target.Timeout" for t in failing) or not traffic.is_alb:
+        if any(t.reason == target_reasons.TIMEOUT for t in failing) or not traffic.is_alb:
             lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
             vpc = traffic.network
             if all(f.is_known for f in (vpc.interfaces, vpc.security_groups, vpc.acls, vpc.route_tables)):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 
-from kubectl_lbdoctor.model.k8s import Node
+from kubectl_lbdoctor.model.k8s import Node, Taint
+from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# Labels and taints that keep a node from being an instance target (LBC pkg/k8s/node_utils.go, endpoint_utils).
+# Labels that keep a node from being an instance target (LBC pkg/k8s/node_utils.go, endpoint_utils.go).
 EXCLUDE_LABELS = (
     "node-role.kubernetes.io/master",
     "node.kubernetes.io/exclude-from-external-load-balancers",
@@ -15,72 +17,103 @@ EXCLUDE_LABELS = (
 )
 
 
-def eligible_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, str]]:
-    """Nodes that the controller registers as instance targets, and for every other node the reason it is left out.
+class Exclusion(Enum):
+    """What keeps a node from being an instance target."""
 
+    EXCLUDE_LABEL = "exclude label"
+    FARGATE = "Fargate"
+    TAINT = "taint"
+    NOT_READY = "not ready"
+    NO_INSTANCE = "no instance"
+    NODE_SELECTOR = "node selector"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeExclusion:
+    """Why a node is no instance target.
+
+    key: the label, the taint or the label that the binding's nodeSelector asks for; "" for the other kinds. value: of
+    NODE_SELECTOR the value of that label; of NOT_READY the status of the Ready condition ("False" or "Unknown"); of
+    NO_INSTANCE the node's providerID ("" without one). operator: of a matchExpressions entry of the nodeSelector.
+    """
+
+    kind: Exclusion
+    key: str = ""
+    value: str = ""
+    operator: str = ""
+
+    @property
+    def is_unknown_state(self) -> bool:
+        """Whether the node's kubelet has fallen silent: the controller falls back on such nodes."""
+        return self.kind is Exclusion.NOT_READY and self.value == "Unknown"
+
+
+def describe_exclusion(exclusion: NodeExclusion) -> str:
+    """The reason as a person reads it: "label KEY", "taint KEY", "Ready=Unknown", "nodeSelector KEY=VALUE"."""
+    if exclusion.kind is Exclusion.EXCLUDE_LABEL:
+        return f"label {exclusion.key}"
+    if exclusion.kind is Exclusion.FARGATE:
+        return "Fargate node"
+    if exclusion.kind is Exclusion.TAINT:
+        return f"taint {exclusion.key}"
+    if exclusion.kind is Exclusion.NOT_READY:
+        return f"Ready={exclusion.value}"
+    if exclusion.kind is Exclusion.NO_INSTANCE:
+        return f"providerID {exclusion.value or 'is empty'}: no EC2 instance"
+    asked = f" {exclusion.operator}" if exclusion.operator else f"={exclusion.value}"
+    return f"nodeSelector {exclusion.key}{asked}"
+
+
+def eligible_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, NodeExclusion]]:
+    """Nodes that the controller registers as instance targets, and by name every other node with what excludes it.
+
+    Raises `Unknown` where nodes were not read.
     Source: LBC pkg/k8s/node_utils.go and pkg/targetgroupbinding (labels, taints, Ready condition, provider id).
     """
     binding = traffic.binding.peek()
-    selector = binding.node_selector if binding is not None else None
+    selector = LabelSelector.of(binding.node_selector if binding is not None else None)
     taken, left = [], {}
     for node in traffic.cluster.nodes.need():
-        reason = _why_no_target(node, selector)
-        if reason:
-            left[node.meta.name] = reason
+        exclusion = _exclusion(node, selector)
+        if exclusion is not None:
+            left[node.meta.name] = exclusion
         else:
             taken.append(node)
     return tuple(taken), left
 
 
-def _why_no_target(node: Node, selector: Mapping[str, object] | None) -> str:
+def _exclusion(node: Node, selector: LabelSelector) -> NodeExclusion | None:
     labels = node.meta.labels
     excluded = next((label for label in EXCLUDE_LABELS if label in labels), "")
     if excluded:
-        return f"label {excluded}"
+        return NodeExclusion(Exclusion.EXCLUDE_LABEL, excluded)
     if labels.get("eks.amazonaws.com/compute-type") == "fargate":
-        return "Fargate node"
-    taint = next(
-        (
-            t
-            for t in node.taints
-            if t.key == "ToBeDeletedByClusterAutoscaler"
-            or (t.key == "karpenter.sh/disrupted" and t.effect == "NoSchedule")
-        ),
-        None,
-    )
+        return NodeExclusion(Exclusion.FARGATE)
+    taint = next((t for t in node.taints if _goes_away(t)), None)
     if taint is not None:
-        return f"taint {taint.key}"
+        return NodeExclusion(Exclusion.TAINT, taint.key)
     if node.ready != "True":
-        return f"Ready={node.ready}"
+        return NodeExclusion(Exclusion.NOT_READY, value=node.ready)
     if not node.instance_id:
-        return f"providerID {node.provider_id or 'is empty'}: no EC2 instance"
-    wanted = selector.get("matchLabels") if selector else None
-    if isinstance(wanted, dict):
-        missing = [f"{k}={v}" for k, v in wanted.items() if labels.get(k) != v]
-        if missing:
-            return f"nodeSelector {missing[0]}"
-    expressions = selector.get("matchExpressions") if selector else None
-    for expression in expressions if isinstance(expressions, list) else []:
-        if not _expression_holds(expression, labels):
-            return f"nodeSelector {expression.get('key')} {expression.get('operator')}"
-    return ""
+        return NodeExclusion(Exclusion.NO_INSTANCE, value=node.provider_id)
+    unmet = next(selector.unmet(labels), None)
+    if unmet is not None:
+        return NodeExclusion(Exclusion.NODE_SELECTOR, unmet.key, ", ".join(unmet.values), unmet.operator)
+    return None
 
 
-def _expression_holds(expression: Mapping[str, object], labels: Mapping[str, str]) -> bool:
-    """One requirement of a label selector (Kubernetes LabelSelectorRequirement)."""
-    key, operator, values = str(expression.get("key")), expression.get("operator"), expression.get("values")
-    listed = values if isinstance(values, list) else []
-    if operator == "In":
-        return labels.get(key) in listed
-    if operator == "NotIn":
-        return labels.get(key) not in listed
-    return (key in labels) is (operator == "Exists")
+def _goes_away(taint: Taint) -> bool:
+    """Whether an autoscaler is about to remove the node: the taints of Cluster Autoscaler and Karpenter."""
+    return taint.key == "ToBeDeletedByClusterAutoscaler" or (
+        taint.key == "karpenter.sh/disrupted" and taint.effect == "NoSchedule"
+    )
 
 
-def instance_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, str]]:
+def instance_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, NodeExclusion]]:
     """`eligible_nodes`, with the controller's failing open: nodes with Ready=Unknown, where no other one is left."""
     taken, left = eligible_nodes(traffic)
     if taken:
         return taken, left
-    unknown = tuple(node for node in traffic.cluster.nodes.need() if left.get(node.meta.name) == "Ready=Unknown")
-    return unknown, {name: why for name, why in left.items() if why != "Ready=Unknown"}
+    silent = {name for name, exclusion in left.items() if exclusion.is_unknown_state}
+    nodes = tuple(node for node in traffic.cluster.nodes.need() if node.meta.name in silent)
+    return nodes, {name: exclusion for name, exclusion in left.items() if name not in silent}

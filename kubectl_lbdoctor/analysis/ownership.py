@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
+from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
@@ -26,8 +27,8 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 SERVICE_CLASS = "service.k8s.aws/nlb"
 AUTO_MODE_SERVICE_CLASS = "eks.amazonaws.com/nlb"
-_TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
-_TARGET_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
+_TYPE = NLB_PREFIX + "type"
+_TARGET_TYPE = NLB_PREFIX + "nlb-target-type"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
@@ -90,17 +91,6 @@ def pods_behind(traffic: TrafficPath, targets: Iterable[TargetHealth]) -> tuple[
 def probed_pods(traffic: TrafficPath) -> set[str]:
     """Names of the pods of which something is told."""
     return {a.request.pod for a in traffic.probes.told if a.request.namespace == traffic.namespace}
-
-
-def workload_of(pod: Pod) -> ObjectRef:
-    """What makes this pod: its controller, and of a Deployment's ReplicaSet the Deployment."""
-    owner = next((o for o in pod.meta.owners if o.controller), None)
-    if owner is None:
-        return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
-    suffix = f"-{pod.meta.labels.get('pod-template-hash', '-')}"
-    if owner.kind == "ReplicaSet" and owner.name.endswith(suffix):
-        return ObjectRef("Deployment", pod.meta.namespace, owner.name.removesuffix(suffix))
-    return ObjectRef(owner.kind, pod.meta.namespace, owner.name)
 
 
 def differing_workload(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[ObjectRef, ObjectRef] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
+from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -56,16 +56,31 @@ FLAPPING_RESTARTS = 3
 INIT_SECONDS = 300
 
 
+# The code of pods that have not had the time to fail.
+STARTING = "LBD408"
+
+
 NO_ANSWER = "no event says how (events expire after an hour)"
 
 
 @dataclass(frozen=True, slots=True)
 class PodProblem:
-    """Why one pod is not ready. code "" means that it is still starting. params fill the message of the code."""
+    """Why one pod is not ready; params fill the message of the code.
+
+    answer_known: False where a probe fails and no event says any more what it was answered. killed_for_memory: the
+    container's last run was ended by the kernel's OOM killer.
+    """
 
     code: str
     params: Mapping[str, str]
     evidence: Evidence
+    answer_known: bool = True
+    killed_for_memory: bool = False
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the pod was started a moment ago and complains of nothing yet."""
+        return self.code == STARTING
 
 
 def describe_probe(probe: Probe) -> str:
@@ -141,6 +156,7 @@ def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, 
             "LBD403",
             {**what, "how": how},
             Evidence(place, f"{status.restarts} restarts, last run: {how}"),
+            killed_for_memory=reason == "OOMKilled",
         )
     return None
 
@@ -226,6 +242,7 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
             Evidence(
                 f"{where} container {spec.name}", f"not ready; {kind}Probe {describe_probe(probe)}: {answer.strip()}"
             ),
+            answer_known=complaint is not None,
         )
     age = max(0, int(min(traffic.age(pod.started or pod.meta.created), 1e6)))
     waits = _unfinished_init(pod)
@@ -236,8 +253,8 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
             first = next((c.name for c in pod.containers if not c.init), "")
             reason = f"init container {waits.name} does not end"
             return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
-        return PodProblem("", {}, Evidence(where, said))
-    return PodProblem("", {}, Evidence(where, f"starting since {age} s"))
+        return PodProblem(STARTING, {}, Evidence(where, said))
+    return PodProblem(STARTING, {}, Evidence(where, f"starting since {age} s"))
 
 
 def _unfinished_init(pod: Pod) -> ContainerStatus | None:
@@ -273,18 +290,6 @@ def problems(traffic: TrafficPath) -> list[tuple[Pod, PodProblem]]:
         if problem is not None:
             found.append((pod, problem))
     return found
-
-
-def owner_of(traffic: TrafficPath, pod: Pod) -> ObjectRef:
-    """The workload that a person edits: the Deployment behind a ReplicaSet where the name tells it, else the owner."""
-    for owner in pod.meta.owners:
-        if not owner.controller:
-            continue
-        template_hash = pod.meta.labels.get("pod-template-hash", "")
-        if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith("-" + template_hash):
-            return ObjectRef("Deployment", traffic.namespace, owner.name[: -len(template_hash) - 1])
-        return ObjectRef(owner.kind, traffic.namespace, owner.name)
-    return ObjectRef("Pod", traffic.namespace, pod.meta.name)
 
 
 def selected_workloads(traffic: TrafficPath) -> tuple[Workload, ...]:

@@ -9,7 +9,7 @@ from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints
 from kubectl_lbdoctor.analysis.node_targets import (
     instance_nodes,
 )
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -40,15 +40,20 @@ def group_ref(traffic: TrafficPath) -> ObjectRef:
     return ObjectRef("TargetGroup", "", parts[-2] if len(parts) > 2 else parts[-1])
 
 
+def health_told_by_gates(traffic: TrafficPath) -> bool:
+    """Whether the targets' health is what their pods' readiness gates tell, because AWS was not asked for it."""
+    return traffic.target_health.source == reads.PODS
+
+
 def health_from_aws(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     """Target health from AWS itself; raises `Unknown` where only readiness gates told it."""
-    if traffic.target_health.source == reads.PODS:
+    if health_told_by_gates(traffic):
         return lookup(traffic.aws.target_health, group_arn(traffic), reads.TARGET_HEALTH).need()
     return traffic.targets()
 
 
 def is_registered(target: TargetHealth) -> bool:
-    return target.state != "draining" and target.reason != "Target.NotRegistered"
+    return target.state != "draining" and target.reason != target_reasons.NOT_REGISTERED
 
 
 def zone_of(traffic: TrafficPath, target: TargetHealth) -> str:

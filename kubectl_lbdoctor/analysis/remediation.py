@@ -8,7 +8,17 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, Repair, escape
 from kubectl_lbdoctor.model.shell import kubectl, shell
 
-__all__ = ["annotate", "annotation_edit", "describe_target_health", "edit", "kubectl", "patch", "restart", "shell"]
+__all__ = [
+    "annotate",
+    "annotation_edit",
+    "describe_target_group",
+    "describe_target_health",
+    "edit",
+    "kubectl",
+    "patch",
+    "restart",
+    "shell",
+]
 
 
 def annotation_edit(annotations: Mapping[str, str], key: str, value: str | None) -> Edit:
@@ -56,6 +66,11 @@ def restart(target: ObjectRef, why: str = "", risk: str = "") -> Repair:
     return Repair(
         "restart", (Change(target, "rollout restart", "running", "restarted", why=why, risk=risk, restart=True),)
     )
+
+
+def describe_target_group(arn: str, region: str) -> str:
+    region_words = ["--region", region] if region else []
+    return shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", arn, *region_words)
 
 
 def describe_target_health(arn: str, region: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.analysis.desired_targets import gate_health
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
@@ -21,7 +22,6 @@ from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Meta, Service, T
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot, lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
-ALB_PREFIX = "alb.ingress.kubernetes.io/"
 GROUP_ANNOTATION = ALB_PREFIX + "group.name"
 
 

@@ -26,6 +26,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
+    NLB_PREFIX,
     AnnotationContext,
     AnnotationProblem,
     ValueProblem,
@@ -511,7 +512,7 @@ def _is_nlb(service: Service, own: Ownership, makes: bool) -> bool | None:
     if own.owner in ("controller", "auto-mode"):
         return True
     if own.owner == "cloud-provider":
-        return service.meta.annotations.get("service.beta.kubernetes.io/aws-load-balancer-type") == "nlb"
+        return service.meta.annotations.get(NLB_PREFIX + "type") == "nlb"
     return None if makes else False
 
 

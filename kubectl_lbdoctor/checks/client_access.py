@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.blocked_paths import PRESERVE, preserves_clients, target_end
-from kubectl_lbdoctor.analysis.check_settings import NLB_PREFIX
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.traffic_policy import with_attribute
+from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable

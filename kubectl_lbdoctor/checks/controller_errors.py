@@ -14,6 +14,7 @@ from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
@@ -311,11 +312,7 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _unprotect(kind: str) -> str:
-    key = (
-        "alb.ingress.kubernetes.io/load-balancer-attributes"
-        if kind == "Ingress"
-        else "service.beta.kubernetes.io/aws-load-balancer-attributes"
-    )
+    key = ALB_PREFIX + "load-balancer-attributes" if kind == "Ingress" else NLB_PREFIX + "attributes"
     return f"set deletion_protection.enabled=false in annotation {key} if the load balancer may go"
 
 

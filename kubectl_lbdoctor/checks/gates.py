@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
-from kubectl_lbdoctor.analysis.pod_problems import owner_of
 from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
@@ -62,7 +62,7 @@ def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
     stale: dict[tuple[ObjectRef, str], list[tuple[Pod, TargetGate]]] = defaultdict(list)
     for pod, gate in closed:
         if gate.binding not in current:
-            stale[(owner_of(traffic, pod), gate.binding)].append((pod, gate))
+            stale[(workload_of(pod), gate.binding)].append((pod, gate))
     for (owner, binding_name), members in stale.items():
         why = f"it names TargetGroupBinding {binding_name}, which does not exist"
         names = [pod.meta.name for pod, _ in members]
@@ -101,7 +101,7 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
         return
     yield Finding(
         "LBD214",
-        owner_of(traffic, lagging[0][0]),
+        workload_of(lagging[0][0]),
         params={
             "pods": counted(len(lagging), "pod"),
             "service": service,
@@ -165,7 +165,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     namespace = traffic.namespace_facts.namespace.need()
     if namespace is None or namespace.meta.labels.get(INJECT_LABEL) != "enabled":
         return
-    owner = owner_of(traffic, without[0])
+    owner = workload_of(without[0])
     yield Finding(
         "LBD215",
         owner,

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
-    MISMATCH,
-    REFUSED,
     SettingSource,
     checked_pod_port,
     readiness_of,
@@ -22,6 +21,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
 )
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.selection import target_port_repair
 from kubectl_lbdoctor.knowledge.success_codes import accepts
@@ -32,6 +32,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _RECHECK = "none for traffic: only the check changes"
@@ -51,11 +52,34 @@ _ANSWER_READS = (
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
 
+class PathSource(Enum):
+    """What shows that a path answers as the check wants."""
+
+    READINESS_PROBE = "readiness probe"
+    PROBE_ANSWER = "probe answer"
+
+
+@dataclass(frozen=True, slots=True)
+class GoodPath:
+    """A path that answers as the check wants in so many pods."""
+
+    path: str
+    source: PathSource
+    pods: int
+
+    @property
+    def why(self) -> str:
+        """Why the check should ask this path, as the plan of a repair says it."""
+        if self.source is PathSource.READINESS_PROBE:
+            return f'"{self.path}" succeeds: readiness probe of {self.pods} pods'
+        return f'"{self.path}" answers a probe as the check wants in {_pods(self.pods)}'
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """Targets whose check is answered with codes of one class, and what the pods say about themselves.
 
-    paths: what answers as the check wants, each with what shows it, best first; `exact` when the first of them is the
+    paths: what answers as the check wants, best first; `exact` when the first of them is the
     one to take. host: a name to which the check path answers well. to: where a redirect leads. fine: the pods answer
     this very check with a success now.
     """
@@ -64,7 +88,7 @@ class _Answer:
     targets: tuple[TargetHealth, ...]
     codes: tuple[str, ...]
     owner: SettingSource
-    paths: tuple[tuple[str, str], ...] = ()
+    paths: tuple[GoodPath, ...] = ()
     exact: bool = False
     host: str = ""
     to: str = ""
@@ -74,7 +98,7 @@ class _Answer:
     @property
     def better(self) -> str:
         """The path to take, "" where none or one of several is known."""
-        return self.paths[0][0] if self.exact else ""
+        return self.paths[0].path if self.exact else ""
 
 
 def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
@@ -88,7 +112,7 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     failing = tuple(t for t, _ in answered)
     codes = tuple(sorted({code for _, found in answered for code in found}))
     port = checked_pod_port(traffic, failing[0])
-    said = failing[0].description if failing[0].reason == MISMATCH else failing[0].reason
+    said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
     evidence = [Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
     pods = traffic.matching_pods() if port is not None and traffic.namespace_facts.pods.is_known else ()
     readiness = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
@@ -108,8 +132,8 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
     own = pod_evidence.path_of(probe) if probe is not None else ""
     if probe is not None and own != group.health_check.path and not probe.host_header:
-        others = [entry for entry in paths if entry[0] != own]
-        paths, exact = [(own, f'"{own}" succeeds: readiness probe of {ready} pods'), *others], True
+        others = [good for good in paths if good.path != own]
+        paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
     host = probe.host_header if probe is not None and own == group.health_check.path else ""
     hosts = [a.request.host for a in good if a.request.path == group.health_check.path]
     return _Answer(
@@ -131,10 +155,10 @@ def _answered_targets(traffic: TrafficPath, group: TargetGroup) -> list[tuple[Ta
 
     A Network Load Balancer does not tell a wrong code from no answer: there the probes do.
     """
-    found = [(t, t.codes) for t in traffic.unhealthy(MISMATCH) if t.codes]
+    found = [(t, t.codes) for t in traffic.unhealthy(RESPONSE_CODE_MISMATCH) if t.codes]
     if traffic.is_alb or group.health_check.protocol not in ("HTTP", "HTTPS"):
         return found
-    for target in traffic.unhealthy(REFUSED):
+    for target in traffic.unhealthy(FAILED_HEALTH_CHECKS):
         told = pod_evidence.conclusive_answers(
             pod_evidence.checked(traffic, (target,), checked_pod_port(traffic, target))
         )
@@ -146,7 +170,7 @@ def _answered_targets(traffic: TrafficPath, group: TargetGroup) -> list[tuple[Ta
 
 def _good_paths(
     traffic: TrafficPath, group: TargetGroup, pods: tuple[Pod, ...], port: int | None, tried: tuple[ProbeAnswer, ...]
-) -> tuple[list[tuple[str, str]], bool]:
+) -> tuple[list[GoodPath], bool]:
     """Paths that answer probes as the check wants, those that the pods declare first; and whether the first is the one
     to take: the only one, or the only one that is declared."""
     found: dict[str, set[str]] = {}
@@ -164,8 +188,7 @@ def _good_paths(
     }
     good.sort(key=lambda path: path not in declared)
     exact = len(good) == 1 or len([path for path in good if path in declared]) == 1
-    said = [(path, f'"{path}" answers a probe as the check wants in {_pods(len(found[path]))}') for path in good]
-    return said, exact
+    return [GoodPath(path, PathSource.PROBE_ANSWER, len(found[path])) for path in good], exact
 
 
 def _pods(number: int) -> str:
@@ -183,12 +206,12 @@ def _class_of(code: str) -> str:
 def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -> Finding:
     """The finding that all answers have in common; a path that answers makes the repair exact."""
     check = answer.group.health_check
-    repairs = tuple(answer.owner.repair(path, why, _RECHECK) for path, why in answer.paths[:3])
+    repairs = tuple(answer.owner.repair(good.path, good.why, _RECHECK) for good in answer.paths[:3])
     advice = ""
     if not repairs:
         advice = (
             f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {check.matcher}>, "
-            f"or widen {answer.owner.key.replace('healthcheck-path', 'success-codes')}"
+            f"or widen {setting_source(traffic, 'success-codes').key}"
         )
     elif not answer.exact:
         advice = "choose the path that tells whether the application can serve"
@@ -237,7 +260,7 @@ def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -
         fix_automatic=bool(repairs) and (answer.exact or bool(fix)),
         fix=fix,
         advice=advice,
-        rules_out=_RULES_OUT if answer.targets[0].reason == MISMATCH else "",
+        rules_out=_RULES_OUT if answer.targets[0].reason == RESPONSE_CODE_MISMATCH else "",
     )
     return of_one_workload(traffic, finding, answer.targets)
 
@@ -273,9 +296,9 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> str:
         return f"; the pods of {odd[1]} pass it, those of {odd[0]} do not"
     if not answer.paths or answer.fine:
         return ""
-    if "readiness probe" in answer.paths[0][1]:
-        return f'; "{answer.paths[0][0]}" succeeds (readiness probe)'
-    several = " and ".join(f'"{path}"' for path, _ in answer.paths[:3])
+    if answer.paths[0].source is PathSource.READINESS_PROBE:
+        return f'; "{answer.paths[0].path}" succeeds (readiness probe)'
+    several = " and ".join(f'"{good.path}"' for good in answer.paths[:3])
     return f"; {several} {'succeeds' if len(answer.paths) == 1 else 'succeed'}"
 
 
@@ -423,7 +446,9 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("no target group")
     speaks = group.health_check.protocol
     failing = [
-        t for t in traffic.unhealthy(MISMATCH, REFUSED) if t.reason == REFUSED or t.codes in (("400",), ("426",))
+        t
+        for t in traffic.unhealthy(RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS)
+        if t.reason == FAILED_HEALTH_CHECKS or t.codes in (("400",), ("426",))
     ]
     if not failing or speaks not in ("HTTP", "HTTPS"):
         return
@@ -496,7 +521,7 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     group, service, port = traffic.target_group.need(), traffic.service.need(), traffic.service_port.need()
     if group is None or service is None or port is None:
         raise NotApplicable("no target group for a Service port")
-    failing = traffic.unhealthy(REFUSED)
+    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
     if not failing:
         return
     pods = [pod for pod in traffic.matching_pods() if pod.ip]
@@ -559,7 +584,7 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, "listen": listen},
         evidence=(
-            Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {REFUSED}"),
+            Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
             *(() if silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
@@ -600,7 +625,7 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("no target group")
     found: dict[int, list[TargetHealth]] = {}
     pods: dict[str, Pod] = {}
-    for target in traffic.unhealthy(REFUSED):
+    for target in traffic.unhealthy(FAILED_HEALTH_CHECKS):
         port = checked_pod_port(traffic, target)
         for pod in pod_evidence.pods_behind(traffic, (target,)) if port is not None else ():
             if pod_evidence.loopback_only(traffic, pod, port or 0):
@@ -613,10 +638,10 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
         six = any(":" in pod.ip for pod in pods.values())
         yield Finding(
             "LBD308",
-            pod_evidence.workload_of(next(iter(pods.values()))),
+            workload_of(next(iter(pods.values()))),
             params={"port": str(port), "only": "or by IPv4 only" if six else "only"},
             evidence=(
-                Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {REFUSED}"),
+                Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
                 *pod_evidence.evidence(told),
                 *pod_evidence.socket_evidence(traffic, pods.values(), port),
             ),

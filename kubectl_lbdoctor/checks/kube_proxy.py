@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.blocked_paths import CATCH_ALL, TIMEOUT, blocked
+from kubectl_lbdoctor.analysis.blocked_paths import blocked
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.registry import check, reported
 from kubectl_lbdoctor.model import reads
@@ -19,6 +19,7 @@ from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
@@ -123,7 +124,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """
     for state, wanted in (("does not run", False), ("is not ready", True)):
         hit: list[tuple[TargetHealth, Node]] = []
-        for target, node in _failing(traffic, CATCH_ALL, TIMEOUT):
+        for target, node in _failing(traffic, FAILED_HEALTH_CHECKS, TIMEOUT):
             proxy = _proxy_on(traffic, node)
             if (proxy is not None) is wanted and not (proxy is not None and proxy.is_ready):
                 hit.append((target, node))
@@ -164,7 +165,7 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
     """
-    failing = _failing(traffic, CATCH_ALL)
+    failing = _failing(traffic, FAILED_HEALTH_CHECKS)
     service = traffic.service.need()
     healthy = [t for t in traffic.targets() if t.state == "healthy"]
     if service is None or not healthy or not traffic.ready_endpoints():
@@ -226,7 +227,7 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("not externalTrafficPolicy Local")
     local = {e.node for e in traffic.ready_endpoints()}
     hit: list[tuple[TargetHealth, Node, str, bool]] = []
-    for target, node in _failing(traffic, CATCH_ALL, TIMEOUT, "Target.ResponseCodeMismatch"):
+    for target, node in _failing(traffic, FAILED_HEALTH_CHECKS, TIMEOUT, RESPONSE_CODE_MISMATCH):
         told = _override(_proxy_on(traffic, node))
         # "$(NODE_NAME)" is filled in by the kubelet with the node's name.
         other = node.hostname if told is None else "" if told.startswith("$(") else told

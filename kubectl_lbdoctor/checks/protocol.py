@@ -13,10 +13,6 @@ from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
-    MISMATCH,
-    NLB_PREFIX,
-    REFUSED,
-    TIMEOUT,
     SettingSource,
     checked_pod_port,
     setting_source,
@@ -26,6 +22,7 @@ from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -33,6 +30,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severi
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
@@ -61,7 +59,7 @@ def _group(traffic: TrafficPath) -> TargetGroup:
 
 
 def _health_evidence(traffic: TrafficPath, failing: list[TargetHealth]) -> Evidence:
-    said = failing[0].description if failing[0].reason == MISMATCH else failing[0].reason
+    said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
     return Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")
 
 
@@ -98,7 +96,7 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
     """
     group = _group(traffic)
-    failing = list(traffic.unhealthy(REFUSED, MISMATCH))
+    failing = list(traffic.unhealthy(FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH))
     speaks = _spoken(group)
     port = checked_pod_port(traffic, failing[0]) if failing and speaks else None
     if port is None:
@@ -113,7 +111,7 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     if not serves and _speaks_no_http(traffic, told):
         yield _no_http(traffic, group, failing, speaks, port, told)
         return
-    answered = any(t.reason == MISMATCH for t in failing)
+    answered = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
     if not serves or not _unfit(speaks, serves, failing, answered):
         return
     certain = bool(spoken) or (traffic.is_alb and proven and (not answered or serves == "GRPC"))
@@ -254,7 +252,7 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     group = _group(traffic)
     asked = group.health_check
     # A Network Load Balancer has one reason for everything: there only a measured time tells.
-    failing = list(traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, REFUSED))
+    failing = list(traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, FAILED_HEALTH_CHECKS))
     port = checked_pod_port(traffic, failing[0]) if failing and asked.protocol in _HTTP else None
     if port is None:
         return
@@ -417,7 +415,7 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
         params={"port": found.port, "why": found.why, "traffic": found.traffic},
         evidence=(
             _health_evidence(traffic, found.targets),
-            Evidence("target group", f"health check {_asked(group)} on port {found.port}".replace("  ", " ")),
+            Evidence("target group", f"health check {_asked(group)} on port {found.port}"),
             *pod_evidence.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
             *(
                 Evidence("pods" if traffic.target_type == "ip" else str(traffic.service_ref), text)
@@ -446,7 +444,7 @@ class _DeadPort:
 def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     targets, declared = [], set()
     certain = tried = False
-    for target in traffic.unhealthy(REFUSED):
+    for target in traffic.unhealthy(FAILED_HEALTH_CHECKS):
         if not target.check_port.isdigit() or target.check_port == str(target.port):
             continue
         pod = traffic.pod_of(target)
@@ -490,7 +488,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     )
     failing = [
         t
-        for t in traffic.unhealthy(REFUSED, TIMEOUT)
+        for t in traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
         if t.check_port.isdigit() and t.check_port != str(port.node_port) and int(t.check_port) not in used
     ]
     if not failing:
@@ -506,7 +504,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         return _DeadPort(
             failing, str(number), str(port.node_port), why, shown, True, _node_port_for(traffic, service, number)
         )
-    refused = [t for t in failing if t.reason == REFUSED]
+    refused = [t for t in failing if t.reason == FAILED_HEALTH_CHECKS]
     if not refused or 30000 <= number <= 32767:
         return None  # A node port that another namespace may own, or one that the Service had before: LBD605.
     why = "which is neither a node port of the Service nor a host port of its namespace"
@@ -558,7 +556,7 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
         raise NotApplicable("only Network Load Balancers speak proxy protocol")
     if traffic.group_attributes.need().get(_PROXY_PROTOCOL) != "true":
         return
-    failing = list(traffic.unhealthy(REFUSED, TIMEOUT))
+    failing = list(traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT))
     if not failing or group.health_check.protocol not in _HTTP:
         return
     found = _deaf(traffic, service, failing)
@@ -661,7 +659,7 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
     group, service = _group(traffic), traffic.service.need()
     if group.protocol not in _DATAGRAMS or service is None:
         raise NotApplicable("not a UDP target group")
-    failing = [t for t in traffic.unhealthy(REFUSED) if t.check_port.isdigit()]
+    failing = [t for t in traffic.unhealthy(FAILED_HEALTH_CHECKS) if t.check_port.isdigit()]
     pods = [pod for pod in traffic.matching_pods() if pod.ip]
     if not failing or not pods:
         return
@@ -732,7 +730,7 @@ def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("only the HTTPS checks of Network Load Balancers are bound to TLS 1.2")
     hit: list[TargetHealth] = []
     told: list[ProbeAnswer] = []
-    for target in traffic.unhealthy(REFUSED):
+    for target in traffic.unhealthy(FAILED_HEALTH_CHECKS):
         port = checked_pod_port(traffic, target)
         mine = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, (target,)), port=port, protocol="HTTPS")
         old = [a for a in mine if a.request.tls == "1.2"]

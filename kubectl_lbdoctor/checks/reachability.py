@@ -16,7 +16,6 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.blocked_paths import (
-    TIMEOUT,
     Blocked,
     blocked,
     sources,
@@ -24,15 +23,16 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
     unchecked,
     world,
 )
-from kubectl_lbdoctor.analysis.check_settings import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
 from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict

@@ -1,31 +1,38 @@
 """LBD205 to LBD213: what is registered against what should be, as sets; and targets that AWS does not use.
 
-What should be registered follows the controller's own rules (`model.wanted`, `registration.eligible_nodes`). Only AWS
+What should be registered follows the controller's own rules (`desired_targets`, `node_targets`). Only AWS
 says what is registered: health that was told by readiness gates proves nothing here.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.desired_targets import address_family
-from kubectl_lbdoctor.analysis.node_targets import eligible_nodes, instance_nodes
+from kubectl_lbdoctor.analysis.node_targets import (
+    Exclusion,
+    NodeExclusion,
+    describe_exclusion,
+    eligible_nodes,
+    instance_nodes,
+)
 from kubectl_lbdoctor.analysis.registration import (
     _registration,
     group_arn,
     group_ref,
+    health_told_by_gates,
     is_registered,
     stale_targets,
     zone_of,
 )
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Node
+from kubectl_lbdoctor.model.k8s import Node, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
@@ -155,8 +162,9 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
         node = traffic.node_of(target)
         if node is None:
             return "no node of this cluster"
-        why = eligible_nodes(traffic)[1].get(node.meta.name, "")
-        return f"node {node.meta.name} ({why or 'on another port'})"
+        exclusion = eligible_nodes(traffic)[1].get(node.meta.name)
+        why = describe_exclusion(exclusion) if exclusion is not None else "on another port"
+        return f"node {node.meta.name} ({why})"
     pod = traffic.pod_of(target)
     if pod is None:
         return "no pod has this address"
@@ -184,45 +192,66 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     if binding is None or service is None or traffic.target_type != "instance":
         raise NotApplicable("no instance targets of a Service")
     taken, left = instance_nodes(traffic)
+    for (exclusion, effect), nodes in _left_out(traffic, service, bool(taken), left).items():
+        yield _node_finding(traffic, exclusion, effect, nodes, len(taken))
+
+
+# What it comes to that nodes are left out.
+_GROUP_EMPTY = "no node is left, so the target group stays empty"
+_PODS_UNREACHABLE = "ready pods run there, which externalTrafficPolicy Local leaves without traffic"
+
+
+def _left_out(
+    traffic: TrafficPath, service: Service, some_taken: bool, left: Mapping[str, NodeExclusion]
+) -> dict[tuple[NodeExclusion, str], list[Node]]:
+    """The nodes that are worth naming, by what excludes them and what that comes to ("" for nothing)."""
     nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
     local = service.external_traffic_policy == "Local"
     serving = {e.node for e in traffic.ready_endpoints()} if left else set()
-    grouped: dict[tuple[str, str], list[Node]] = defaultdict(list)
-    for name, why in left.items():
-        node = nodes[name]
+    grouped: dict[tuple[NodeExclusion, str], list[Node]] = defaultdict(list)
+    for name, exclusion in left.items():
         unreachable = local and name in serving
-        if taken:
-            if not _is_worker(node) or _joins(traffic, node, why):
-                continue
-            if why.startswith("nodeSelector") and not unreachable:
-                continue
-        effect = "; ready pods run there, which externalTrafficPolicy Local leaves without traffic"
-        if not taken:
-            effect = "; no node is left, so the target group stays empty"
-        elif not unreachable:
-            effect = ""
-        grouped[(why, effect)].append(node)
-    for (why, effect), members in grouped.items():
-        names = [node.meta.name for node in members]
-        single = len(members) == 1
-        yield Finding(
-            "LBD207",
-            ObjectRef("Node", "", names[0]) if single else group_ref(traffic),
-            params={
-                "nodes": f"node {names[0]} is" if single else f"{len(names)} nodes ({_names(names)}) are",
-                "targets": "target" if single else "targets",
-                "why": why,
-                "effect": effect,
-            },
-            evidence=(
-                *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
-                Evidence("nodes", f"{len(taken)} of {len(nodes)} can be targets"),
-            ),
-            confirm=(kubectl("describe", "node", names[0]),),
-            advice=_node_advice(why),
-            # Without any node the group stays empty: nothing is served, now.
-            severity=None if taken or traffic.target_health.peek() else Severity.ERROR,
-        )
+        if some_taken and _is_expected(traffic, nodes[name], exclusion, unreachable):
+            continue
+        effect = _GROUP_EMPTY if not some_taken else _PODS_UNREACHABLE if unreachable else ""
+        grouped[(exclusion, effect)].append(nodes[name])
+    return grouped
+
+
+def _is_expected(traffic: TrafficPath, node: Node, exclusion: NodeExclusion, unreachable: bool) -> bool:
+    """Whether nobody misses this node while others are targets."""
+    if not _is_worker(node):
+        return True
+    if exclusion.kind is Exclusion.NOT_READY and traffic.age(node.meta.created) < JOINING_SECONDS:
+        return True
+    return exclusion.kind is Exclusion.NODE_SELECTOR and not unreachable
+
+
+def _node_finding(
+    traffic: TrafficPath, exclusion: NodeExclusion, effect: str, nodes: list[Node], taken: int
+) -> Finding:
+    names = [node.meta.name for node in nodes]
+    single = len(nodes) == 1
+    why = describe_exclusion(exclusion)
+    total = len(traffic.cluster.nodes.need())
+    return Finding(
+        "LBD207",
+        ObjectRef("Node", "", names[0]) if single else group_ref(traffic),
+        params={
+            "nodes": f"node {names[0]} is" if single else f"{len(names)} nodes ({_names(names)}) are",
+            "targets": "target" if single else "targets",
+            "why": why,
+            "effect": f"; {effect}" if effect else "",
+        },
+        evidence=(
+            *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
+            Evidence("nodes", f"{taken} of {total} can be targets"),
+        ),
+        confirm=(kubectl("describe", "node", names[0]),),
+        advice=_node_advice(exclusion),
+        # Without any node the group stays empty: nothing is served, now.
+        severity=None if taken or traffic.target_health.peek() else Severity.ERROR,
+    )
 
 
 def _is_worker(node: Node) -> bool:
@@ -231,22 +260,20 @@ def _is_worker(node: Node) -> bool:
     return not control_plane and labels.get("eks.amazonaws.com/compute-type") != "fargate"
 
 
-def _joins(traffic: TrafficPath, node: Node, why: str) -> bool:
-    return why.startswith("Ready=") and traffic.age(node.meta.created) < JOINING_SECONDS
+def _node_advice(exclusion: NodeExclusion) -> str:
+    if exclusion.kind is Exclusion.EXCLUDE_LABEL:
+        return f"remove the label where the node is to take traffic: kubectl label node NAME {exclusion.key}-"
+    return _NODE_ADVICE.get(
+        exclusion.kind, "use target-type ip: these nodes are no EC2 instances of this cluster's VPC"
+    )
 
 
-def _node_advice(why: str) -> str:
-    if why.startswith("label "):
-        return (
-            f"remove the label where the node is to take traffic: kubectl label node NAME {why.removeprefix('label ')}-"
-        )
-    if why.startswith("taint "):
-        return "the taint says that the node is going away; remove it where the autoscaler has left it behind"
-    if why.startswith("Ready="):
-        return "bring the node back: look at its instance and its kubelet"
-    if why.startswith("nodeSelector"):
-        return "give the node the label, or change the target-node-labels annotation (the binding's nodeSelector)"
-    return "use target-type ip: these nodes are no EC2 instances of this cluster's VPC"
+_NODE_ADVICE = {
+    Exclusion.TAINT: "the taint says that the node is going away; remove it where the autoscaler has left it behind",
+    Exclusion.NOT_READY: "bring the node back: look at its instance and its kubelet",
+    Exclusion.NODE_SELECTOR: "give the node the label, or change the target-node-labels annotation (the binding's "
+    "nodeSelector)",
+}
 
 
 def _unused(traffic: TrafficPath, reason: str) -> tuple[TargetHealth, ...]:
@@ -278,7 +305,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: give the load balancer a subnet of that zone (subnet tags, or the subnets annotation), or keep the pods out
     of it.
     """
-    unused = _unused(traffic, "Target.NotInUse")
+    unused = _unused(traffic, target_reasons.NOT_IN_USE)
     if not unused:
         return
     balancer = traffic.load_balancer.need()
@@ -335,7 +362,7 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: for a group that the controller made, what keeps it from deploying the listener or rule; for one of your
     own, a listener or rule that forwards to it.
     """
-    unused = _unused(traffic, "Target.NotInUse")
+    unused = _unused(traffic, target_reasons.NOT_IN_USE)
     if not unused:
         return
     group = traffic.target_group.need()
@@ -385,7 +412,7 @@ def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-instances --instance-ids ID`. Repair: start or replace the instance and delete
     the Node object that is left behind. Instances that are no node of the cluster any more are LBD206.
     """
-    invalid = _unused(traffic, "Target.InvalidState")
+    invalid = _unused(traffic, target_reasons.INVALID_STATE)
     if not invalid:
         return
     gone = {t.key for t in stale_targets(traffic) if traffic.node_of(t) is None} if _comparable(traffic) else set()
@@ -420,7 +447,7 @@ def _comparable(traffic: TrafficPath) -> bool:
         traffic.namespace_facts.bindings,
         traffic.cluster.nodes,
     )
-    if not all(fact.is_known for fact in facts) or traffic.target_health.source == reads.PODS:
+    if not all(fact.is_known for fact in facts) or health_told_by_gates(traffic):
         return False
     try:
         stale_targets(traffic)
@@ -445,7 +472,7 @@ def address_of_a_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: deregister the target; the controller registers what the endpoints name.
     """
     region = ("--region", traffic.context.region) if traffic.context.region else ()
-    for target in _unused(traffic, "Target.IpUnusable"):
+    for target in _unused(traffic, target_reasons.IP_UNUSABLE):
         arn = group_arn(traffic)
         lookup_words = ("--filters", f"Name=addresses.private-ip-address,Values={target.id}", *region)
         yield Finding(

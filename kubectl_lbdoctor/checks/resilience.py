@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import target_gates
 from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
-from kubectl_lbdoctor.analysis.pod_problems import owner_of, selected_workloads
+from kubectl_lbdoctor.analysis.pod_problems import selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
@@ -65,7 +66,7 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     if not early:
         return
     worst = min(early, key=lambda pod: pod.grace_seconds)
-    owner = owner_of(traffic, worst)
+    owner = workload_of(worst)
     waits = any(container.pre_stop for container in worst.serving_containers())
     yield Finding(
         "LBD701",
@@ -175,7 +176,7 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     balancer = traffic.load_balancer.need()
     if balancer is None or len(balancer.zones) < 2:
         return
-    owner = owner_of(traffic, ready[0])
+    owner = workload_of(ready[0])
     yield Finding(
         "LBD703",
         owner,

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
-from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
-from kubectl_lbdoctor.analysis.pod_problems import owner_of, problems, selected_workloads
+from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
+from kubectl_lbdoctor.analysis.pod_problems import problems, selected_workloads
 from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -52,7 +53,7 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     grouped: dict[ObjectRef, tuple[Mapping[str, str], int]] = {}
     for pod in traffic.namespace_facts.pods.need():
         if not pod.is_finished and not pod.meta.deleted:
-            owner = owner_of(traffic, pod)
+            owner = workload_of(pod)
             labels, count = grouped.get(owner, (pod.meta.labels, 0))
             grouped[owner] = (labels, count + 1)
     found = []
@@ -176,7 +177,7 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     if service.publish_not_ready or any(endpoint.ready for endpoint in traffic.endpoints()):
         return
     why = problems(traffic)
-    if why and all(not problem.code for _, problem in why):
+    if why and all(problem.is_starting for _, problem in why):
         return  # All of them were started a moment ago (LBD408).
     reason = [
         Evidence(f"pod {pod.meta.name}", f"phase {pod.phase}, Ready={ready.status if ready else 'absent'}")
@@ -310,7 +311,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         expected = [node.meta.name for node in nodes]
         text = f"{len(nodes)} nodes" if len(nodes) != 1 else "1 node"
         young = False
-        extra = [Evidence(f"node {name}", f"left out: {reason}") for name, reason in left.items()]
+        extra = [
+            Evidence(f"node {name}", f"left out: {describe_exclusion(exclusion)}") for name, exclusion in left.items()
+        ]
     else:
         endpoints = [e for e in traffic.ready_endpoints() if e.pod]
         expected = [e.key for e in endpoints]

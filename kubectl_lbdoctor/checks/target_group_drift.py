@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import (
-    ALB_PREFIX,
-    MISMATCH,
-    REFUSED,
-    TIMEOUT,
     checked_pod_port,
     readiness_of,
     setting_source,
@@ -17,10 +13,10 @@ from kubectl_lbdoctor.analysis.check_settings import (
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
 from kubectl_lbdoctor.analysis.desired_state import Front, desired_health_check, desired_target_type, front_of
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
-from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.knowledge.annotations import HealthCheckIntent, Setting
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -28,6 +24,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import lookup
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # The controller applies a new or changed object within seconds; below this age nothing is late.
@@ -146,15 +143,10 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence("target group", ", ".join(f"{name} {now}" for name, _, now in found)),
             Evidence("annotations", ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
         ),
-        confirm=(_describe_group(traffic, group.arn),),
+        confirm=(describe_target_group(group.arn, traffic.context.region),),
         by_hand=commands if front.owner.owner == "controller" else (),
         advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
     )
-
-
-def _describe_group(traffic: TrafficPath, arn: str) -> str:
-    health = describe_target_health(arn, traffic.context.region)
-    return health.replace("describe-target-health --target-group-arn", "describe-target-groups --target-group-arns")
 
 
 def _source(setting: Setting[Any]) -> str:
@@ -255,7 +247,7 @@ def _has_path(service: Service) -> bool:
 
 def _mismatched(targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
     """Targets that answer with a code that depends on the path (5xx is the application's own trouble)."""
-    return [t for t in targets if t.reason == MISMATCH and t.codes and not t.codes[-1].startswith("5")]
+    return [t for t in targets if t.reason == RESPONSE_CODE_MISMATCH and t.codes and not t.codes[-1].startswith("5")]
 
 
 def _services(names: set[str]) -> str:
@@ -284,7 +276,7 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
     group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    failing = traffic.unhealthy(REFUSED, TIMEOUT)
+    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
     path = group.health_check.path
     if not failing or group.health_check.protocol not in _HTTP:
         return

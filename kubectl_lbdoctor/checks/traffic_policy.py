@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.check_settings import ALB_PREFIX, MISMATCH, NLB_PREFIX, setting_source
+from kubectl_lbdoctor.analysis.check_settings import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.target_reasons import RESPONSE_CODE_MISMATCH
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
@@ -278,7 +280,7 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     annotated = service.meta.annotations.get(owner.key, "")
     if annotated == str(number) or (owner.present and owner.ref.kind == "Ingress"):
         return  # Somebody asks for this port: LBD313.
-    failing = [t for t in traffic.unhealthy() if t.check_port == str(number) and t.reason != MISMATCH]
+    failing = [t for t in traffic.unhealthy() if t.check_port == str(number) and t.reason != RESPONSE_CODE_MISMATCH]
     if not failing:
         return
     yield Finding(

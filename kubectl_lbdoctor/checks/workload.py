@@ -10,14 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.pod_problems import (
-    NO_ANSWER,
     PodProblem,
-    owner_of,
     problems,
     selected_workloads,
     unmade_pods,
 )
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -38,10 +37,11 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
         if problem.code == code:
             # A probe's answer may be known of one pod and expired for the next: it does not make them two causes.
             key = tuple(sorted(item for item in problem.params.items() if item[0] != "answer"))
-            grouped[(owner_of(traffic, pod), key)].append((pod, problem))
+            grouped[(workload_of(pod), key)].append((pod, problem))
     total = len(traffic.matching_pods()) if grouped else 0
     for (owner, _), members in grouped.items():
-        params = max((problem.params for _, problem in members), key=lambda p: p.get("answer", "") != NO_ANSWER)
+        told = max((problem for _, problem in members), key=lambda problem: problem.answer_known)
+        params = told.params
         names = [pod.meta.name for pod, _ in members]
         yield Finding(
             code,
@@ -56,7 +56,7 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                     else ()
                 ),
             ),
-            advice=_ADVICE["LBD405" if "OOMKilled" in params.get("how", "") else code],
+            advice=_ADVICE["LBD405" if told.killed_for_memory else code],
             severity=Severity.WARNING if code in _FAILED_START and _has_spares(traffic, owner) else None,
         )
 
@@ -68,7 +68,7 @@ def _has_spares(traffic: TrafficPath, owner: ObjectRef) -> bool:
     """Whether as many other pods of the workload are ready as it asks for: a rollout is stuck, and traffic is not."""
     for workload in traffic.namespace_facts.workloads.peek() or ():
         if (workload.kind, workload.meta.name) == (owner.kind, owner.name):
-            ready = sum(1 for pod in traffic.matching_pods() if pod.is_ready and owner_of(traffic, pod) == owner)
+            ready = sum(1 for pod in traffic.matching_pods() if pod.is_ready and workload_of(pod) == owner)
             return 0 < workload.replicas <= ready
     return False
 
@@ -279,11 +279,11 @@ def starting(traffic: TrafficPath) -> Iterator[Finding]:
     """
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this route")
-    young = [(pod, problem) for pod, problem in problems(traffic) if not problem.code]
+    young = [(pod, problem) for pod, problem in problems(traffic) if problem.is_starting]
     if young:
         yield Finding(
             "LBD408",
-            owner_of(traffic, young[0][0]),
+            workload_of(young[0][0]),
             params={"pods": f"{len(young)} of {len(traffic.matching_pods())} pods"},
             evidence=tuple(problem.evidence for _, problem in young[:3]),
             confidence=Confidence.CERTAIN,

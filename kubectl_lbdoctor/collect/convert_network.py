@@ -7,6 +7,7 @@ from typing import Any
 
 from kubectl_lbdoctor.collect.convert_kube import meta
 from kubectl_lbdoctor.model import network
+from kubectl_lbdoctor.model.selectors import LabelSelector
 
 Raw = Mapping[str, Any]
 
@@ -146,26 +147,13 @@ def prefix_list(identifier: str, entries: list[Raw]) -> network.PrefixList:
     return network.PrefixList(identifier, tuple(e["Cidr"] for e in entries if e.get("Cidr")))
 
 
-def _selector(raw: Raw | None) -> network.LabelSelector:
-    data = raw or {}
-    return network.LabelSelector(
-        match_labels={str(k): str(v) for k, v in (data.get("matchLabels") or {}).items()},
-        match_expressions=tuple(
-            network.LabelRequirement(
-                str(e.get("key", "")), str(e.get("operator", "")), tuple(str(v) for v in e.get("values") or ())
-            )
-            for e in data.get("matchExpressions") or ()
-        ),
-    )
-
-
 def _peer(raw: Raw) -> network.PolicyPeer:
     block = raw.get("ipBlock") or {}
     return network.PolicyPeer(
         cidr=str(block.get("cidr", "")),
         excepts=tuple(str(e) for e in block.get("except") or ()),
-        pod_selector=_selector(raw["podSelector"]) if "podSelector" in raw else None,
-        namespace_selector=_selector(raw["namespaceSelector"]) if "namespaceSelector" in raw else None,
+        pod_selector=LabelSelector.of(raw["podSelector"]) if "podSelector" in raw else None,
+        namespace_selector=LabelSelector.of(raw["namespaceSelector"]) if "namespaceSelector" in raw else None,
     )
 
 
@@ -187,7 +175,7 @@ def network_policy(raw: Raw) -> network.NetworkPolicy:
     spec = raw.get("spec") or {}
     return network.NetworkPolicy(
         meta=meta(raw),
-        pod_selector=_selector(spec.get("podSelector")),
+        pod_selector=LabelSelector.of(spec.get("podSelector")),
         policy_types=tuple(str(t) for t in spec.get("policyTypes") or ()),
         ingress=tuple(_rule(r, "from") for r in spec.get("ingress") or ()),
         egress=tuple(_rule(r, "to") for r in spec.get("egress") or ()),

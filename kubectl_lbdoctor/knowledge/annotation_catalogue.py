@@ -20,6 +20,7 @@ import yaml
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
 SERVICE_PREFIX = "service.beta.kubernetes.io/"
 NLB_STEM = "aws-load-balancer-"
+NLB_PREFIX = SERVICE_PREFIX + NLB_STEM
 
 AnnotationType = Literal["bool", "int", "string", "enum", "list", "map", "json", "cidrs", "codes", "port", "path"]
 Reader = Literal["controller", "cloud-provider"]

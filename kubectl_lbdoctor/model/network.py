@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubectl_lbdoctor.model.k8s import Meta
+from kubectl_lbdoctor.model.selectors import LabelSelector
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +135,6 @@ def control_plane_description(cluster: str) -> str:
     """How EKS describes the control plane's interfaces in the cluster's subnets (Amazon EKS User Guide, "Amazon EKS
     networking requirements for VPC and subnets")."""
     return f"Amazon EKS {cluster}"
-
-
-@dataclass(frozen=True, slots=True)
-class LabelRequirement:
-    """One matchExpressions entry; `operator` is In, NotIn, Exists or DoesNotExist."""
-
-    key: str
-    operator: str
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LabelSelector:
-    """Everything in it must hold; an empty selector selects all."""
-
-    match_labels: Mapping[str, str] = field(default_factory=dict)
-    match_expressions: tuple[LabelRequirement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -183,7 +184,7 @@ class TrafficPath:
         return tuple(
             t
             for t in self.targets()
-            if t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != "Target.NotRegistered")
+            if t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != target_reasons.NOT_REGISTERED)
         )
 
     def node_of(self, target: TargetHealth) -> Node | None:

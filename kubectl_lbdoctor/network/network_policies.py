@@ -13,11 +13,11 @@ Sources:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.k8s import Pod
-from kubectl_lbdoctor.model.network import LabelSelector, NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
+from kubectl_lbdoctor.model.network import NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from kubectl_lbdoctor.network.matching import Answer, contains, host_cidr, protocol_name
 
 
@@ -96,25 +96,8 @@ def isolates(policy: NetworkPolicy, pod: Pod) -> bool:
     return (
         policy.isolates_ingress
         and policy.meta.namespace == pod.meta.namespace
-        and selects(policy.pod_selector, pod.meta.labels)
+        and policy.pod_selector.selects(pod.meta.labels)
     )
-
-
-def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """metav1.LabelSelector: all requirements hold. NotIn holds for objects that lack the key, too."""
-    if any(labels.get(key) != value for key, value in selector.match_labels.items()):
-        return False
-    for needed in selector.match_expressions:
-        value = labels.get(needed.key)
-        holds = {
-            "In": value is not None and value in needed.values,
-            "NotIn": value is None or value not in needed.values,
-            "Exists": value is not None,
-            "DoesNotExist": value is None,
-        }
-        if not holds.get(needed.operator, False):
-            return False
-    return True
 
 
 def _covers_port(ports: Iterable[PolicyPort], pod: Pod, port: int, protocol: str) -> bool:

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
@@ -165,13 +166,13 @@ class Verdict:
         return self.state != "unknown"
 
     def __str__(self) -> str:
-        reason = self.reason.removeprefix("Target.")
+        reason = target_reasons.short(self.reason)
         start = self.description.find("[")
         words = [self.state, reason, self.description[start:] if start >= 0 else ""]
         return " ".join(word for word in words if word)
 
 
-_FAILED = ("Target.FailedHealthChecks", "Health checks failed")
+_FAILED = (target_reasons.FAILED_HEALTH_CHECKS, "Health checks failed")
 REFUSED = Verdict("unhealthy", *_FAILED)
 
 
@@ -187,13 +188,13 @@ def judge(answer: ProbeAnswer, network: bool) -> Verdict:
         return Verdict("healthy") if request.protocol == "TCP" else Verdict("unknown", description="no status")
     if answer.outcome is Outcome.ANSWERED and answer.status is not None:
         if answer.seconds > request.timeout:
-            return _unhealthy(network, "Target.Timeout", "Request timed out")
+            return _unhealthy(network, target_reasons.TIMEOUT, "Request timed out")
         if accepts(request.matcher, answer.status):
             return Verdict("healthy")
         codes = f"Health checks failed with these codes: [{answer.status}]"
-        return _unhealthy(network, "Target.ResponseCodeMismatch", codes)
+        return _unhealthy(network, target_reasons.RESPONSE_CODE_MISMATCH, codes)
     if answer.outcome is Outcome.TIMEOUT:
-        return _unhealthy(network, "Target.Timeout", "Request timed out")
+        return _unhealthy(network, target_reasons.TIMEOUT, "Request timed out")
     return _unhealthy(network, *_FAILED)
 
 
@@ -209,9 +210,9 @@ def difference(answer: ProbeAnswer, verdict: Verdict, health: TargetHealth) -> s
         where = "on its own node" if answer.source and answer.source == answer.request.node else "inside the cluster"
         if answer.via in (Via.FORWARD, Via.CONTAINER):
             return "answers on the pod's loopback as the check wants: the pod's address or the way to it is the problem"
-        if health.reason == "Target.Timeout":
+        if health.reason == target_reasons.TIMEOUT:
             return f"answers {where} as the check wants, and times out for the load balancer: filtered on the way"
-        if health.reason == "Target.ResponseCodeMismatch":
+        if health.reason == target_reasons.RESPONSE_CODE_MISMATCH:
             return f"answers {where} as the check wants, but with {health.description} to the load balancer"
         return f"answers {where} as the check wants, but fails for the load balancer: filtered on the way, or recovered"
     if verdict.state == "unhealthy" and health.state == "healthy":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.check_settings import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
     from_pod_address,
@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.requests import Unasked, authority, request_for
 
@@ -66,7 +67,7 @@ def wanted(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tuple[P
         group = traffic.target_group.need()
         if group is None:
             return ()
-        targets = traffic.unhealthy(MISMATCH, REFUSED, TIMEOUT)
+        targets = traffic.unhealthy(RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS, TIMEOUT)
         checks = _checks(traffic, group, targets)
         if not known.intersection(checks):  # What was begun is brought to its end: one pod is no proof for all.
             targets = _unsettled(targets, diagnoses)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, Via
@@ -73,7 +74,7 @@ def _short(text: str) -> str:
 
 
 def _health(health: TargetHealth) -> str:
-    reason = health.reason.removeprefix("Target.").removeprefix("Elb.")
+    reason = target_reasons.short(health.reason)
     start = health.description.find("[")
     return " ".join(w for w in (health.state, reason, health.description[start:] if start >= 0 else "") if w)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
@@ -198,7 +199,7 @@ def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
 
 def _reason(target: TargetView) -> str:
     """AWS's reason without its prefix, with the codes that the description adds: "ResponseCodeMismatch [404]"."""
-    reason = target.reason.removeprefix("Target.").removeprefix("Elb.")
+    reason = target_reasons.short(target.reason)
     start = target.description.rfind("[")
     return f"{reason} {target.description[start:]}" if reason and start >= 0 else reason
 

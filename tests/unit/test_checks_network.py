@@ -9,6 +9,7 @@ import pytest
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
+from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.render.table import _by_hand
 from tests.support.world import (
     ANYONE,
@@ -58,7 +59,7 @@ def instance_world(**changes: object) -> World:
 
 
 def policy(*rules: network.PolicyRule) -> Fact[tuple[network.NetworkPolicy, ...]]:
-    selector = network.LabelSelector({"app": "web"})
+    selector = LabelSelector({"app": "web"})
     found = network.NetworkPolicy(Meta("deny", NS), selector, ("Ingress",), rules)
     return Fact.known(reads.NETWORK_POLICIES, (found,), NS)
 

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Endpoint, EndpointPort, EndpointSlice
 from kubectl_lbdoctor.model.network import AclEntry, Permission
+from kubectl_lbdoctor.model.selectors import LabelSelector
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -139,7 +140,7 @@ def test_a_policy_for_ipv6_subnets_admits_ipv6_checks() -> None:
     world = six_world(FROM_LB, FROM_SELF)
     blocks = tuple(network.PolicyPeer(cidr=SIX[name]) for name in ("subnet-a", "subnet-c"))
     rule = network.PolicyRule(peers=blocks, ports=(network.PolicyPort("8080"),))
-    selector = network.LabelSelector({"app": "web"})
+    selector = LabelSelector({"app": "web"})
     found = network.NetworkPolicy(meta("only-lb"), selector, ("Ingress",), (rule,))
     policies = {"policies": Fact.known(reads.NETWORK_POLICIES, (found,))}
     assert "LBD513" not in replace(world, facts=policies).codes()

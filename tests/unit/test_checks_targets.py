@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.node_targets import Exclusion, NodeExclusion, describe_exclusion, eligible_nodes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity
@@ -321,3 +324,50 @@ def test_group_that_may_not_be_described_is_still_compared() -> None:
     world = World(health=(target(1),), aws={"target_groups": {GROUP_ARN: denied}})
     finding = first(world).finding
     assert finding.code == "LBD205" and finding.params["group"] == "k8s-shop-web-fdbb6ec3c4"
+
+
+@pytest.mark.parametrize(
+    ("changes", "selector", "exclusion", "words"),
+    [
+        (
+            {"labels": {"node.kubernetes.io/exclude-from-external-load-balancers": ""}},
+            None,
+            NodeExclusion(Exclusion.EXCLUDE_LABEL, "node.kubernetes.io/exclude-from-external-load-balancers"),
+            "label node.kubernetes.io/exclude-from-external-load-balancers",
+        ),
+        (
+            {"labels": {"eks.amazonaws.com/compute-type": "fargate"}},
+            None,
+            NodeExclusion(Exclusion.FARGATE),
+            "Fargate node",
+        ),
+        (
+            {"taints": (k8s.Taint("karpenter.sh/disrupted", "NoSchedule"),)},
+            None,
+            NodeExclusion(Exclusion.TAINT, "karpenter.sh/disrupted"),
+            "taint karpenter.sh/disrupted",
+        ),
+        ({"conditions": ()}, None, NodeExclusion(Exclusion.NOT_READY, value="Unknown"), "Ready=Unknown"),
+        ({"provider_id": ""}, None, NodeExclusion(Exclusion.NO_INSTANCE), "providerID is empty: no EC2 instance"),
+        (
+            {},
+            {"matchLabels": {"pool": "web"}},
+            NodeExclusion(Exclusion.NODE_SELECTOR, "pool", "web"),
+            "nodeSelector pool=web",
+        ),
+        (
+            {},
+            {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["web", "api"]}]},
+            NodeExclusion(Exclusion.NODE_SELECTOR, "pool", "web, api", "In"),
+            "nodeSelector pool In",
+        ),
+    ],
+)
+def test_what_excludes_a_node_is_a_value(
+    changes: dict[str, Any], selector: dict[str, Any] | None, exclusion: NodeExclusion, words: str
+) -> None:
+    binding = replace(INSTANCE.made_binding(), node_selector=selector)
+    world = replace(INSTANCE, nodes=(node(1, **changes),), binding=binding)
+    taken, left = eligible_nodes(traffic_paths(world.build())[0])
+    assert (taken, left) == ((), {"node1": exclusion})
+    assert describe_exclusion(exclusion) == words

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.k8s import Container, ContainerPort, Meta, Pod
 from kubectl_lbdoctor.model.network import (
-    LabelRequirement,
-    LabelSelector,
     NetworkPolicy,
     PolicyPeer,
     PolicyPort,
     PolicyRule,
 )
+from kubectl_lbdoctor.model.selectors import LabelRequirement, LabelSelector
 from kubectl_lbdoctor.network.matching import Answer
-from kubectl_lbdoctor.network.network_policies import PolicyVerdict, admits, selects
+from kubectl_lbdoctor.network.network_policies import PolicyVerdict, admits
 from tests.support import network as naive
 
 LB = "10.0.1.5"
@@ -143,8 +142,8 @@ def test_what_is_missing_and_what_takes_it_away() -> None:
     ],
 )
 def test_match_expressions(requirement: LabelRequirement, labels: dict[str, str], holds: bool) -> None:
-    assert selects(LabelSelector({}, (requirement,)), labels) is holds
-    assert selects(LabelSelector({"x": "y"}, (requirement,)), labels) is False
+    assert LabelSelector({}, (requirement,)).selects(labels) is holds
+    assert LabelSelector({"x": "y"}, (requirement,)).selects(labels) is False
 
 
 def test_records_survive_a_bundle() -> None:

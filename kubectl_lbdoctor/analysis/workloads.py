@@ -1,0 +1,21 @@
+"""The workloads behind pods: what a person edits to change them. Pure."""
+
+from __future__ import annotations
+
+from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.objects import ObjectRef
+
+
+def workload_of(pod: Pod) -> ObjectRef:
+    """What makes this pod: its controller, and of a Deployment's ReplicaSet the Deployment; the pod itself without one.
+
+    A ReplicaSet of a Deployment is named after it and the hash of its pod template, which its pods carry in the label
+    pod-template-hash (Kubernetes, Deployments).
+    """
+    owner = next((o for o in pod.meta.owners if o.controller), None)
+    if owner is None:
+        return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
+    template_hash = pod.meta.labels.get("pod-template-hash", "")
+    if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(f"-{template_hash}"):
+        return ObjectRef("Deployment", pod.meta.namespace, owner.name.removesuffix(f"-{template_hash}"))
+    return ObjectRef(owner.kind, pod.meta.namespace, owner.name)
