@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
-from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
     CheckResult,
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.model.finding import (
     Evidence,
     Finding,
     ObjectRef,
+    Param,
     Severity,
 )
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -69,23 +70,40 @@ def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
 
 
 def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged]:
-    """Findings that say the same about the same object become one, with all their evidence and targets."""
-    found: dict[tuple[str, ObjectRef, tuple[tuple[str, str], ...]], _Merged] = {}
+    """Findings that are one cause become one, by what their check declares (CheckSpec.distinct_by)."""
+    found: dict[Cause, _Merged] = {}
     for result in results:
         for finding in result.findings:
-            key = (finding.code, finding.object, tuple(sorted(finding.params.items())))
-            entry = found.get(key)
+            spec = catalogue[finding.code]
+            cause = spec.cause(finding)
+            entry = found.get(cause)
             if entry is None:
-                entry = found[key] = _Merged(catalogue[finding.code], finding)
+                entry = found[cause] = _Merged(spec, finding)
             else:
-                # The surer and more severe of them speaks for both, whichever came first.
-                entry.finding = replace(
-                    min(entry.finding, finding, key=_weight),
-                    evidence=_union(entry.finding.evidence, finding.evidence),
-                    targets=_union(entry.finding.targets, finding.targets),
-                )
+                entry.finding = _united(entry.finding, finding)
             entry.routes.add(result.route)
     return list(found.values())
+
+
+def _united(first: Finding, second: Finding) -> Finding:
+    """Two findings of one cause as one: the surer and more severe speaks, whichever came first, and evidence and
+    targets are those of both. So are lists in its params; its amounts are the larger ones."""
+    speaker = min(first, second, key=_weight)
+    other = second if speaker is first else first
+    return replace(
+        speaker,
+        params={name: _united_param(value, other.params.get(name, value)) for name, value in speaker.params.items()},
+        evidence=_union(first.evidence, second.evidence),
+        targets=_union(first.targets, second.targets),
+    )
+
+
+def _united_param(value: Param, other: Param) -> Param:
+    if isinstance(value, tuple) and isinstance(other, tuple):
+        return _union(value, other)
+    if isinstance(value, int) and isinstance(other, int):
+        return max(value, other)
+    return value
 
 
 def _weight(finding: Finding) -> tuple[int, int]:
@@ -115,10 +133,10 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, TrafficPath], merged
             UNEXPLAINED,
             ObjectRef("TargetGroup", "", name),
             params={
-                "count": str(len(left)),
-                "total": str(len(traffic.targets())),
-                "what": "are not used" if all(t.state == "unused" for t in left) else "fail their health check",
-                "reasons": ", ".join(reasons),
+                "count": len(left),
+                "total": len(traffic.targets()),
+                "state": "unused" if all(t.state == "unused" for t in left) else "unhealthy",
+                "reasons": tuple(reasons),
             },
             evidence=(
                 *(

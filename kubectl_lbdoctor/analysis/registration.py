@@ -78,7 +78,6 @@ class _Registration:
     late: Mapping[str, str]
     stale: tuple[TargetHealth, ...]
     registered: tuple[TargetHealth, ...]
-    noun: str
 
 
 def _bound(traffic: TrafficPath) -> TargetGroupBinding:
@@ -120,7 +119,6 @@ def _of_instances(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Re
         late={k: what for k, what in wanted.items() if k not in present and k.split(":")[0] not in moving},
         stale=tuple(t for t in registered if t.key not in wanted and t.state != "initial" and t.id not in moving),
         registered=registered,
-        noun="eligible node",
     )
 
 
@@ -157,7 +155,6 @@ def _of_endpoints(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Re
             and not rolling
         ),
         registered=registered,
-        noun="ready endpoint",
     )
 
 

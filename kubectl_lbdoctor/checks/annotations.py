@@ -38,7 +38,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
 )
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -66,9 +66,12 @@ USE_ANNOTATION = "use-annotation"
     "LBD108",
     title="every use-annotation backend has its action",
     severity=Severity.ERROR,
-    message="Ingress {ingress} leads {paths} to {what}",
+    message='Ingress {ingress} leads {paths} to action "{action}"[ by the port name "{port}"; it must be '
+    '"use-annotation"]'
+    '[, for which there is no annotation {annotation}][ (similar: "{nearest}")]',
     reads=(reads.INGRESSES, reads.SERVICES),
     explains=("LBD103", "LBD106", "LBD107", "LBD109", "LBD209", "LBD217"),
+    distinct_by=("action",),
 )
 def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend with the port name `use-annotation` means the annotation `actions.NAME` of the Ingress, NAME being the
@@ -87,7 +90,7 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     stem = f"{ALB_PREFIX}actions."
     defined = sorted(key.removeprefix(stem) for key in ingress.meta.annotations if key.startswith(stem))
     listed = Evidence(str(ref), f"actions: {', '.join(defined) or 'none'}")
-    params = {"ingress": ingress.meta.name, "paths": ", ".join(backend.paths)}
+    params: dict[str, Param] = {"ingress": ingress.meta.name, "paths": backend.paths, "action": backend.service}
     if backend.port != USE_ANNOTATION:
         if backend.service not in defined or not difflib.get_close_matches(backend.port, [USE_ANNOTATION], 1, 0.8):
             return
@@ -98,7 +101,7 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
             ref,
             params={
                 **params,
-                "what": f'action "{backend.service}" by the port name "{backend.port}"; it must be "{USE_ANNOTATION}"',
+                "port": backend.port,
             },
             evidence=(Evidence(str(ref), f"backend {backend.service}, port name {backend.port}"), listed),
             confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
@@ -111,11 +114,10 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     used = _action_names(ingress)
     near = missing[0][1]
     free = near and near not in used
-    what = f'action "{backend.service}", for which there is no annotation {stem}{backend.service}'
     yield Finding(
         "LBD108",
         ref,
-        params={**params, "what": what + (f' (similar: "{near}")' if near else "")},
+        params={**params, "annotation": f"{stem}{backend.service}", "nearest": near},
         evidence=(Evidence(str(ref), f"backend {backend.service}, port name {USE_ANNOTATION}"), listed),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
         repairs=(_rename(ref, f"{stem}{near}", f"{stem}{backend.service}", ingress.meta.annotations),) if free else (),
@@ -151,9 +153,10 @@ class _Problem:
     "LBD110",
     title="every annotation under the controller's prefixes is known",
     severity=Severity.WARNING,
-    message="annotation {key} of {object} is unknown: {reason}{nearest}",
+    message="annotation {key} of {object} is unknown: {reason}[; meant is {meant}][; similar is {nearest}]",
     reads=_READS,
     fix="annotation-key",
+    distinct_by=("key",),
 )
 def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
@@ -168,7 +171,7 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
         yield _finding(
             "LBD110",
             problem,
-            {"nearest": f"; {'meant is' if certain else 'similar is'} {near}" if near else ""},
+            {"meant" if certain else "nearest": near},
             repairs,
             certain,
         )
@@ -178,10 +181,11 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD111",
     title="every annotation has a valid value",
     severity=Severity.ERROR,
-    message='annotation {key} of {object} is "{value}": {reason}{suggestion}',
+    message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
     explains=_FOLLOWS,
     fix="annotation-value",
+    distinct_by=("key",),
 )
 def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
@@ -200,10 +204,11 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD310",
     title="interval, timeout and thresholds are accepted together",
     severity=Severity.ERROR,
-    message='annotation {key} of {object} is "{value}": {reason}{suggestion}',
+    message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
     explains=_FOLLOWS,
     fix="annotation-value",
+    distinct_by=("key",),
 )
 def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     """The health check's interval and timeout are not accepted together: behind an Application Load Balancer the
@@ -224,6 +229,7 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.WARNING,
     message="annotation {key} of {object} has no effect: {reason}",
     reads=_READS,
+    distinct_by=("key",),
 )
 def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
@@ -249,14 +255,14 @@ def _value_finding(code: str, problem: _Problem) -> Finding:
     return _finding(
         code,
         problem,
-        {"value": problem.found.value[:120], "suggestion": f" (meant is {meant})" if meant and certain else ""},
+        {"value": problem.found.value[:120], "suggestion": meant if meant and certain else ""},
         repairs,
         certain,
     )
 
 
 def _finding(
-    code: str, problem: _Problem, params: Mapping[str, str], repairs: tuple[Repair, ...], certain: bool
+    code: str, problem: _Problem, params: Mapping[str, Param], repairs: tuple[Repair, ...], certain: bool
 ) -> Finding:
     found, ref = problem.found, problem.ref
     evidence = [Evidence(str(ref), f"{found.key}: {found.value[:300]}")]

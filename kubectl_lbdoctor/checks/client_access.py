@@ -82,8 +82,11 @@ class _Admitted:
     "LBD504",
     title="the load balancer's security group and subnets admit clients",
     severity=Severity.WARNING,
-    message="{filter} {verb} on listener port {port}",
+    message="[no rule of the load balancer's security groups ({groups}) admits anyone]"
+    "[network ACL {acl} of the load balancer's subnets {subnets} "
+    "{direction:egress=lets no replies out to clients|ingress=admits no client}] on listener port {port}",
     reads=(*_READS, reads.SUBNETS),
+    distinct_by=("port", "direction"),
 )
 def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
     """The load balancer's own security groups have no inbound rule at all for one of its listener ports, or the network
@@ -116,11 +119,7 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
             yield Finding(
                 "LBD504",
                 ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
-                params={
-                    "filter": f"no rule of the load balancer's security groups ({names})",
-                    "verb": "admits anyone",
-                    "port": str(listener.port),
-                },
+                params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
                 evidence=(Evidence(names, f"{len(rules)} inbound rules, none for {listener.port}"),),
                 confirm=(f"aws ec2 describe-security-groups --group-ids {' '.join(balancer.security_groups)}",),
             )
@@ -153,8 +152,9 @@ def _balancers_acls(
             "LBD504",
             ObjectRef("NetworkAcl", "", identifier),
             params={
-                "filter": f"network ACL {identifier} of the load balancer's subnets {', '.join(subnets)}",
-                "verb": "lets no replies out to clients" if verdict.egress else "admits no client",
+                "acl": identifier,
+                "subnets": tuple(subnets),
+                "direction": "egress" if verdict.egress else "ingress",
                 "port": str(port),
             },
             evidence=(Evidence(f"network ACL {identifier}", f"{way}: {reason}"),),
@@ -167,8 +167,12 @@ def _balancers_acls(
     "LBD515",
     title="targets admit clients whose addresses are preserved",
     severity=Severity.ERROR,
-    message="targets see the clients' own addresses, and {filter} {verb} not {act} {clients} on {protocol} {port}",
+    message="targets see the clients' own addresses, and [their security groups ({groups}) do]"
+    "[network ACL {acl} of their subnets does] not {direction:egress=let out the replies to|ingress=admit} "
+    "{clients:,3} "
+    "on {protocol} {port}",
     reads=_READS,
+    distinct_by=("direction", "protocol", "port"),
 )
 def clients_blocked(traffic: TrafficPath) -> Iterator[Finding]:
     """A Network Load Balancer preserves client addresses for this target group, so the targets' security groups must
@@ -290,10 +294,9 @@ def _acl_finding(
         "LBD515",
         ObjectRef("NetworkAcl", "", acl.id),
         params={
-            "filter": f"network ACL {acl.id} of their subnets",
-            "verb": "does",
-            "act": "let out the replies to" if verdict.egress else "admit",
-            "clients": _shown(left_out),
+            "acl": acl.id,
+            "direction": "egress" if verdict.egress else "ingress",
+            "clients": _named(left_out),
             "port": str(port),
             "protocol": protocol.upper(),
         },
@@ -424,15 +427,13 @@ def _blocked(
         key = NLB_PREFIX + "target-group-attributes"
         attributes = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
         commands.append(annotate(traffic.service_ref, service.meta.annotations, {key: attributes}).command)
-    ids = ", ".join(g.id for g in own)
     return Finding(
         "LBD515",
         ObjectRef("SecurityGroup", "", chosen.id),
         params={
-            "filter": f"their security groups ({ids})",
-            "verb": "do",
-            "act": "admit",
-            "clients": _shown(left_out),
+            "groups": tuple(g.id for g in own),
+            "direction": "ingress",
+            "clients": _named(left_out),
             "port": str(port),
             "protocol": protocol.upper(),
         },
@@ -451,9 +452,8 @@ def _blocked(
     )
 
 
-def _shown(clients: Sequence[Network]) -> str:
-    names = [f"anyone ({c})" if c.prefixlen == 0 else str(c) for c in clients]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _named(clients: Sequence[Network]) -> tuple[str, ...]:
+    return tuple(f"anyone ({c})" if c.prefixlen == 0 else str(c) for c in clients)
 
 
 def _said(traffic: TrafficPath) -> str:
@@ -476,6 +476,7 @@ def _texts(group: SecurityGroup) -> str:
     message="pods reach load balancer {balancer} by Service {alias}, and those on a node that it picks as target time "
     "out",
     reads=_READS,
+    distinct_by=("balancer",),
 )
 def hairpin(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets and preserved client addresses, a connection from a pod through the load balancer back to

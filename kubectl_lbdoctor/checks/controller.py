@@ -15,7 +15,7 @@ from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -38,9 +38,10 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     "LBD106",
     title="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
-    message="Ingress {ingress} leads {paths} to Service {service}, which does not exist{nearest}",
+    message='Ingress {ingress} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
     reads=(reads.INGRESSES, reads.SERVICES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
+    distinct_by=("service",),
 )
 def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """An Ingress backend names a Service that is not there.
@@ -72,8 +73,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
         params={
             "ingress": ingress.meta.name,
             "service": service,
-            "paths": ", ".join(traffic.backend.paths) if traffic.backend else "",
-            "nearest": f' (similar: "{close}")' if close else "",
+            "paths": traffic.backend.paths if traffic.backend else (),
+            "nearest": close,
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "service", service, namespace=traffic.namespace),),
@@ -88,10 +89,12 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD107",
     title="every backend port of the Ingress is a port of its Service",
     severity=Severity.ERROR,
-    message="Ingress {ingress} leads {paths} to port {port} of Service {service}, which has {ports}",
+    message='Ingress {ingress} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
+    "{ports:?no port}",
     reads=(reads.INGRESSES, reads.SERVICES),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
+    distinct_by=("service", "port"),
 )
 def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """An Ingress backend names a port that the Service does not have; often it is the container's port instead.
@@ -118,16 +121,17 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             )
             for number in candidates
         )
-    ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''} -> {p.target}" for p in service.ports) or "no port"
+    listed = tuple(f"{p.port}{f' ({p.name})' if p.name else ''} -> {p.target}" for p in service.ports)
+    ports = ", ".join(listed) or "no port"
     yield Finding(
         "LBD107",
         ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name),
         params={
             "ingress": ingress.meta.name,
             "service": service_name,
-            "port": f'"{port}"',
-            "paths": ", ".join(traffic.backend.paths),
-            "ports": f"port {ports}" if len(service.ports) == 1 else f"ports {ports}",
+            "port": port,
+            "paths": traffic.backend.paths,
+            "ports": listed,
         },
         evidence=(Evidence(f"service/{service_name}", f"ports: {ports}"),),
         confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=traffic.namespace),),
@@ -250,9 +254,11 @@ def controller_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD109",
     title="every backend has a reconciled TargetGroupBinding",
     severity=Severity.ERROR,
-    message="{what}",
+    message="[TargetGroupBinding {binding} is not reconciled: {summary}]"
+    "[{object} has no TargetGroupBinding for backend {backend}]",
     reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD205", "LBD206", "LBD217"),
+    distinct_by=("backend", "summary"),
 )
 def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the
@@ -265,8 +271,8 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     """
     for entry in standing_complaints(traffic):
         if entry.stage_code == "LBD109" and entry.decoded.code not in DECODED:
-            what = f"TargetGroupBinding {entry.ref.name} is not reconciled: {entry.decoded.summary}"
-            yield Finding("LBD109", entry.ref, params={"what": what}, evidence=(entry.evidence,))
+            params = {"binding": entry.ref.name, "summary": entry.decoded.summary, "backend": ""}
+            yield Finding("LBD109", entry.ref, params=params, evidence=(entry.evidence,))
     if traffic.subject.kind == "TargetGroupBinding" or traffic.binding.need() is not None:
         return
     ingress, service = traffic.ingress.need(), traffic.service.need()
@@ -282,7 +288,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD109",
         ObjectRef(traffic.subject.kind, traffic.namespace, front.meta.name),
-        params={"what": f"{front_name} has no TargetGroupBinding for backend {where}"},
+        params={"object": front_name, "backend": where, "summary": ""},
         evidence=(
             Evidence(
                 f"targetgroupbindings in {traffic.namespace}",
@@ -357,7 +363,8 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
     "LBD115",
     title="the TargetGroupBinding's Service and port exist",
     severity=Severity.ERROR,
-    message="TargetGroupBinding {binding} refers to {what}",
+    message="TargetGroupBinding {binding} refers to [port {port} of ]Service {service}, which "
+    '{fault:missing=does not exist|*=has {ports:?none}}[ (similar: "{nearest}")]',
     reads=(reads.BINDINGS, reads.SERVICES),
     explains=("LBD109", "LBD217", "LBD205", "LBD206"),
 )
@@ -377,11 +384,10 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
         return
     if service is None:
         names = [s.meta.name for s in traffic.namespace_facts.services.need()]
-        close = nearest(binding.service, names)
-        what = f"Service {binding.service}, which does not exist" + (f' (similar: "{close}")' if close else "")
+        missing: dict[str, Param] = {"fault": "missing", "port": "", "nearest": nearest(binding.service, names)}
     else:
-        ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''}" for p in service.ports) or "none"
-        what = f"port {binding.port} of Service {binding.service}, which has {ports}"
+        ports = tuple(f"{p.port}{f' ({p.name})' if p.name else ''}" for p in service.ports)
+        missing = {"fault": "other ports", "port": binding.port, "ports": ports}
     serving = [t.key for t in traffic.target_health.peek() or () if t.state == "healthy"]
     evidence = [Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}")]
     if serving:
@@ -391,7 +397,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD115",
         ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
-        params={"binding": binding.meta.name, "what": what},
+        params={"binding": binding.meta.name, "service": binding.service, "ports": (), **missing},
         evidence=tuple(evidence),
         confirm=(kubectl("get", "service", namespace=traffic.namespace),),
         advice="make what it names exist again, or correct spec.serviceRef of the binding",
@@ -437,6 +443,7 @@ def webhook_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="{count} controllers with the same class and cluster work against each other: {names}",
     reads=(reads.CONTROLLER,),
+    distinct_by=("names",),
 )
 def several_controllers(traffic: TrafficPath) -> Iterator[Finding]:
     """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
@@ -457,7 +464,7 @@ def several_controllers(traffic: TrafficPath) -> Iterator[Finding]:
             yield Finding(
                 "LBD127",
                 ObjectRef("Deployment", namespace, name),
-                params={"count": str(len(names)), "names": ", ".join(sorted(names))},
+                params={"count": len(names), "names": tuple(sorted(names))},
                 evidence=tuple(Evidence(f"deployment {n}", "ready, same class and cluster") for n in sorted(names)),
                 confirm=(
                     kubectl("get", "deployments", "-A", "-l", "app.kubernetes.io/name=aws-load-balancer-controller"),

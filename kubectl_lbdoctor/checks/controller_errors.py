@@ -6,6 +6,7 @@ controller's complaint about it is then the symptom LBD103, LBD104 or LBD109.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -88,6 +89,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     message="the controller cannot build the load balancer's model: {summary}",
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    distinct_by=("summary",),
 )
 def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
@@ -107,6 +109,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     message="the controller cannot deploy the load balancer: {summary}",
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    distinct_by=("summary",),
 )
 def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
@@ -123,6 +126,7 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     message="IngressGroup {group} is blocked by its member {member}: {summary}",
     reads=READS,
     explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    distinct_by=("group", "summary"),
 )
 def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
     """All Ingresses of a group share one load balancer and one model. One invalid member stops all of them; the event
@@ -146,25 +150,21 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
-    """A trouble of the controller itself, once: it says so of every object that it works on."""
-    found: dict[str, Finding] = {}
+    """A trouble of the controller itself, once: it says so of every object that it works on.
 
-    def add(finding: Finding) -> None:
-        first = found.setdefault(finding.params["summary"], finding)
-        if first is not finding:
-            found[finding.params["summary"]] = replace(first, evidence=(*first.evidence, *finding.evidence))
-
+    Raises `Unknown` after what was heard where events or logs could not be read: that stays proven.
+    """
+    heard: dict[str, list[Complaint]] = defaultdict(list)
     try:
-        for finding in reported(traffic, code):
-            add(finding)
+        for entry in standing_complaints(traffic):
+            if entry.decoded.code == code and not member_at_fault(traffic, entry):
+                heard[entry.decoded.summary].append(entry)
         for entry in unattached_errors(traffic):
             if entry.decoded.code == code:
-                add(_finding(code, entry))
-    except Unknown:
-        # What was heard stays proven where the rest could not be read.
-        yield from found.values()
-        raise
-    yield from found.values()
+                heard[entry.decoded.summary].append(entry)
+    finally:
+        for entries in heard.values():
+            yield replace(_finding(code, entries[0]), evidence=tuple(entry.evidence for entry in entries))
 
 
 @check(
@@ -174,6 +174,7 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     message="the controller cannot find its VPC or region: {summary}",
     reads=READS,
     explains=(*FOLLOWS, "LBD102"),
+    distinct_by=("summary",),
 )
 def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
@@ -191,6 +192,7 @@ def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     message="the controller cannot reach an AWS API: {summary}",
     reads=READS,
     explains=(*FOLLOWS, "LBD102"),
+    distinct_by=("summary",),
 )
 def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
@@ -247,6 +249,7 @@ def known_complaints(traffic: TrafficPath) -> list[Complaint]:
     message="target group {group} is bound by several TargetGroupBindings: {bindings}",
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217"),
+    distinct_by=("group",),
 )
 def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
@@ -258,7 +261,7 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
         return
     same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
-        names = ", ".join(sorted(b.meta.key for b in same))
+        names = tuple(sorted(b.meta.key for b in same))
         yield Finding(
             "LBD114",
             ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
@@ -268,16 +271,16 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
         return
     for entry in standing_complaints(traffic):
         if entry.decoded.code == "LBD114":
-            names = entry.param("bindings") or "another one"
+            bindings = entry.param("bindings") or "another one"
             group = entry.param("target_group") or binding.target_group_arn
-            yield Finding("LBD114", entry.ref, {"group": group, "bindings": names}, (entry.evidence,))
+            yield Finding("LBD114", entry.ref, {"group": group, "bindings": bindings}, (entry.evidence,))
 
 
 @check(
     "LBD116",
     title="the object is not stuck deleting",
     severity=Severity.WARNING,
-    message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}{why}",
+    message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}[: {why}]",
     reads=READS,
 )
 def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
@@ -299,14 +302,14 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
                 ObjectRef(kind, traffic.namespace, entry.meta.name),
                 params={
                     "object": f"{kind} {entry.meta.name}",
-                    "minutes": str(int(traffic.age(entry.meta.deleted) // 60)),
+                    "minutes": int(traffic.age(entry.meta.deleted) // 60),
                     "finalizer": own[0],
-                    "why": f": {complaints[0].decoded.summary}" if complaints else "",
+                    "why": complaints[0].decoded.summary if complaints else "",
                 },
                 evidence=tuple(c.evidence for c in complaints[:3]),
                 confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
                 advice=_unprotect(kind)
-                if any("deletion protection" in c.decoded.summary.lower() for c in complaints)
+                if any(c.param("protection") for c in complaints)
                 else "make the controller run and AWS accept its clean-up; it takes the finalizer away itself",
             )
 
@@ -323,6 +326,7 @@ def _unprotect(kind: str) -> str:
     message="the API server cannot reach the controller's webhook: {summary}",
     reads=(*READS, *webhook_path.READS),
     explains=FOLLOWS,
+    distinct_by=("summary",),
 )
 def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
@@ -344,6 +348,7 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     message="an AWS quota stops the controller: {summary}",
     reads=READS,
     explains=("LBD104", "LBD109", "LBD205", "LBD217"),
+    distinct_by=("summary",),
 )
 def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses more targets, target groups, rules or load balancers than the account's quota.
@@ -360,6 +365,7 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     message="AWS does not take a target: {summary}",
     reads=READS,
     explains=("LBD109", "LBD205", "LBD217"),
+    distinct_by=("summary",),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
@@ -377,6 +383,7 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     message="the controller cannot choose the security group of a target: {summary}",
     reads=READS,
     explains=("LBD109", "LBD205", "LBD217", "LBD501"),
+    distinct_by=("summary",),
 )
 def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller writes its rules to the one security group of the target's interface that carries the tag
@@ -396,6 +403,7 @@ def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     message="a security group is full: {summary}",
     reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
     explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
+    distinct_by=("summary",),
 )
 def rules_quota(traffic: TrafficPath) -> Iterator[Finding]:
     """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
@@ -427,6 +435,7 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     message="the load balancer's subnets have no internet gateway: {summary}",
     reads=READS,
     explains=("LBD103", "LBD104", "LBD109"),
+    distinct_by=("summary",),
 )
 def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     """An internet-facing load balancer needs subnets with a route to an internet gateway.
@@ -443,6 +452,7 @@ def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     message="no suitable subnets for the load balancer: {summary}",
     reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
+    distinct_by=("summary",),
 )
 def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
@@ -463,6 +473,7 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     message="a subnet has too few free addresses: {summary}",
     reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
+    distinct_by=("summary",),
 )
 def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
     """A load balancer needs at least 8 free addresses in each of its subnets.
@@ -480,6 +491,7 @@ def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
     message="a known fault of this controller version matches: {summary}",
     reads=READS,
     explains=("LBD103", "LBD104"),
+    distinct_by=("summary",),
 )
 def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
     """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""

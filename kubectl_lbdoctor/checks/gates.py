@@ -9,7 +9,6 @@ from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
 from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
-from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -30,9 +29,10 @@ _READS = (reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads
     "LBD214",
     title="no pod waits for a target-health readiness gate that nobody opens",
     severity=Severity.ERROR,
-    message="{pods} of Service {service} wait for a readiness gate that stays closed: {why}",
+    message="{pods:pod} of Service {service} wait for a readiness gate that stays closed: {why}",
     reads=_READS,
     explains=("LBD202",),
+    distinct_by=("binding",),
 )
 def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
     """All containers of a pod are ready, but its target-health readiness gate is not open, so the pod is not Ready and
@@ -70,7 +70,8 @@ def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD214",
             owner,
             params={
-                "pods": counted(len(members), "pod"),
+                "pods": len(members),
+                "binding": binding_name,
                 "service": service.meta.name,
                 "why": why if binding_name else "it is one of the controller's first version",
             },
@@ -103,7 +104,8 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
         "LBD214",
         workload_of(lagging[0][0]),
         params={
-            "pods": counted(len(lagging), "pod"),
+            "pods": len(lagging),
+            "binding": "",
             "service": service,
             "why": "AWS calls their targets healthy and the controller has not said so",
         },
@@ -139,8 +141,10 @@ def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
     "LBD215",
     title="readiness gates are injected where the namespace asks for them",
     severity=Severity.WARNING,
-    message="{pods} of Service {service} have no readiness gate for {binding}, which the namespace's label asks for",
+    message="{pods} of {total:pod} of Service {service} have no readiness gate for TargetGroupBinding {binding}, "
+    "which the namespace's label asks for",
     reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES),
+    distinct_by=("binding",),
 )
 def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     """The namespace is labelled for readiness gates, the pods were created after the binding, and yet they carry no
@@ -170,9 +174,10 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         "LBD215",
         owner,
         params={
-            "pods": f"{len(without)} of {counted(len(traffic.matching_pods()), 'pod')}",
+            "pods": len(without),
+            "total": len(traffic.matching_pods()),
             "service": service.meta.name,
-            "binding": f"TargetGroupBinding {binding.meta.name}",
+            "binding": binding.meta.name,
         },
         evidence=(
             Evidence(f"namespace {traffic.namespace}", f"label {INJECT_LABEL}=enabled"),

@@ -8,7 +8,7 @@ proves that the packet arrived and was refused, reset or not answered as HTTP.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -22,14 +22,16 @@ from kubectl_lbdoctor.analysis.check_settings import (
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.workloads import workload_of
+from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.selection import target_port_repair
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH
@@ -48,6 +50,13 @@ _ANSWER_READS = (
     reads.TARGET_GROUPS,
     reads.TARGET_HEALTH,
     reads.CONTROLLER,
+)
+# One annotation decides the path: another path that is asked, or that answers, is another repair.
+_ASKED = ("path", "better")
+# What answers instead, at the end of a message: paths, or the pods of another workload.
+_BETTER = (
+    '[; {better:"&"} {better:=succeeds|succeed}][ ({witness})]'
+    "[; the pods of {passing} pass it, those of {failing} do not]"
 )
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
@@ -72,7 +81,7 @@ class GoodPath:
         """Why the check should ask this path, as the plan of a repair says it."""
         if self.source is PathSource.READINESS_PROBE:
             return f'"{self.path}" succeeds: readiness probe of {self.pods} pods'
-        return f'"{self.path}" answers a probe as the check wants in {_pods(self.pods)}'
+        return f'"{self.path}" answers a probe as the check wants in {counted(self.pods, "pod")}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,44 +119,65 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     if not answered:
         return None
     failing = tuple(t for t, _ in answered)
-    codes = tuple(sorted({code for _, found in answered for code in found}))
     port = checked_pod_port(traffic, failing[0])
-    said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    evidence = [Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
     pods = traffic.matching_pods() if port is not None and traffic.namespace_facts.pods.is_known else ()
-    readiness = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
-    ready = sum(pod.containers_ready for pod, _ in readiness)
-    probe = readiness[0][1] if readiness and ready else None
     asked = pod_evidence.conclusive_answers(pod_evidence.checked(traffic, failing, port))
     tried = pod_evidence.conclusive_answers(pod_evidence.variations(traffic, failing, port, asked))
-    fine = bool(asked) and all(pod_evidence.is_success(a, group.health_check.timeout) for a in asked)
     good = [a for a in tried if pod_evidence.is_success(a)]
-    evidence += pod_evidence.evidence((*asked, *good))
-    vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
-    if vain and not good:
-        evidence.append(Evidence("probe", f"no success on {', '.join(vain)} either"))
-    if probe is not None:
-        evidence.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {len(pods)}"))
+    readiness = _passing_readiness(pods, port)
     paths, exact = _good_paths(traffic, group, pods, port, tried)
-    # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
-    own = pod_evidence.path_of(probe) if probe is not None else ""
-    if probe is not None and own != group.health_check.path and not probe.host_header:
-        others = [good for good in paths if good.path != own]
-        paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
-    host = probe.host_header if probe is not None and own == group.health_check.path else ""
+    host = ""
+    if readiness is not None:
+        probe, ready = readiness
+        own, other_host = pod_evidence.path_of(probe), probe.host_header
+        # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
+        if own != group.health_check.path and not other_host:
+            others = [entry for entry in paths if entry.path != own]
+            paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
+        host = other_host if own == group.health_check.path else ""
     hosts = [a.request.host for a in good if a.request.path == group.health_check.path]
     return _Answer(
         group,
         failing,
-        codes,
+        tuple(sorted({code for _, found in answered for code in found})),
         setting_source(traffic, "healthcheck-path"),
         paths=tuple(paths),
         exact=exact,
         host=host or (hosts[0] if hosts and not paths else ""),
         to=next((a.location for a in asked if a.location), ""),
-        fine=fine,
-        evidence=tuple(evidence),
+        fine=bool(asked) and all(pod_evidence.is_success(a, group.health_check.timeout) for a in asked),
+        evidence=_answer_evidence(traffic, group, failing, asked, tried, readiness, len(pods)),
     )
+
+
+def _passing_readiness(pods: tuple[Pod, ...], port: int | None) -> tuple[Probe, int] | None:
+    """An HTTP readiness probe of this port that succeeds, and in how many pods; None where none does."""
+    found = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
+    ready = sum(pod.containers_ready for pod, _ in found)
+    return (found[0][1], ready) if ready else None
+
+
+def _answer_evidence(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    failing: tuple[TargetHealth, ...],
+    asked: tuple[ProbeAnswer, ...],
+    tried: tuple[ProbeAnswer, ...],
+    readiness: tuple[Probe, int] | None,
+    pods: int,
+) -> tuple[Evidence, ...]:
+    """What the load balancer says, what probes were answered, and the readiness probe that succeeds."""
+    good = [a for a in tried if pod_evidence.is_success(a)]
+    said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
+    lines = [Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
+    lines += pod_evidence.evidence((*asked, *good))
+    vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
+    if vain and not good:
+        lines.append(Evidence("probe", f"no success on {', '.join(vain)} either"))
+    if readiness is not None:
+        probe, ready = readiness
+        lines.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {pods}"))
+    return tuple(lines)
 
 
 def _answered_targets(traffic: TrafficPath, group: TargetGroup) -> list[tuple[TargetHealth, tuple[str, ...]]]:
@@ -191,10 +221,6 @@ def _good_paths(
     return [GoodPath(path, PathSource.PROBE_ANSWER, len(found[path])) for path in good], exact
 
 
-def _pods(number: int) -> str:
-    return "1 pod" if number == 1 else f"{number} pods"
-
-
 def _class_of(code: str) -> str:
     if code in ("401", "403", "407"):
         return "auth"
@@ -203,66 +229,93 @@ def _class_of(code: str) -> str:
     return "server" if code.startswith("5") else "client"
 
 
+@dataclass(frozen=True, slots=True)
+class _Cure:
+    """What mends an answer. fix: the name of a repair of its own, "" for the one of the code. exact: the evidence
+    determines the repair."""
+
+    repairs: tuple[Repair, ...] = ()
+    template: Repair | None = None
+    advice: str = ""
+    by_hand: tuple[str, ...] = ()
+    fix: str = ""
+    exact: bool = False
+
+
 def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -> Finding:
     """The finding that all answers have in common; a path that answers makes the repair exact."""
     check = answer.group.health_check
-    repairs = tuple(answer.owner.repair(good.path, good.why, _RECHECK) for good in answer.paths[:3])
-    advice = ""
-    if not repairs:
-        advice = (
-            f"annotate {answer.owner.ref} with {answer.owner.key}=<a path that answers {check.matcher}>, "
-            f"or widen {setting_source(traffic, 'success-codes').key}"
-        )
-    elif not answer.exact:
-        advice = "choose the path that tells whether the application can serve"
-    by_hand: tuple[str, ...] = ()
-    fix, template = "", answer.owner.repair("")
-    if all(number.startswith("2") for number in answer.codes):
-        # The application serves the path: not the path is wrong, but what is expected of it.
-        owner, fix = setting_source(traffic, "success-codes"), "success-codes"
-        template = owner.repair("")
-        others = any(t.state == "healthy" for t in traffic.targets()) and "-" not in check.matcher
-        value = ",".join(sorted({*answer.codes, *(check.matcher.split(",") if others else ())}))
-        repairs, advice = (owner.repair(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK),), ""
-    elif answer.better and answer.owner.value == answer.better:
-        # The annotation is right and the target group is not (LBD311): to set it once more would change nothing.
-        said = f"{answer.owner.key} asks for {answer.better} already"
-        advice = f"{said} and was not applied: the controller has to reconcile it"
-        repairs = ()
-        by_hand = tuple(
-            restart(ObjectRef("Deployment", w.meta.namespace, w.meta.name)).commands[0]
-            for w in (traffic.cluster.controllers.peek() or ())[:1]
-        )
-    elif answer.fine:
-        seconds = check.healthy_threshold * check.interval
-        advice = (
-            f"inside the cluster the check is answered as it should be: where that was repaired just now, targets turn "
-            f"healthy within {seconds} s; else the answer depends on who asks (source address, headers)"
-        )
-        repairs = ()
+    cure = _cure(traffic, answer)
     finding = Finding(
         code,
         answer.owner.ref,
         params={
             "path": check.path,
-            "codes": ", ".join(answer.codes),
+            "codes": answer.codes,
             "matcher": check.matcher,
-            "better": _what_answers(traffic, answer),
+            **_what_answers(traffic, answer),
             **params,
         },
         evidence=answer.evidence,
         confidence=Confidence.LIKELY if answer.fine else Confidence.CERTAIN,
         targets=tuple(t.key for t in answer.targets),
         confirm=(describe_target_health(answer.group.arn, traffic.context.region),),
-        repairs=repairs,
-        by_hand=by_hand,
-        repair_template=template,
-        fix_automatic=bool(repairs) and (answer.exact or bool(fix)),
-        fix=fix,
-        advice=advice,
+        repairs=cure.repairs,
+        by_hand=cure.by_hand,
+        repair_template=cure.template,
+        fix_automatic=bool(cure.repairs) and cure.exact,
+        fix=cure.fix,
+        advice=cure.advice,
         rules_out=_RULES_OUT if answer.targets[0].reason == RESPONSE_CODE_MISMATCH else "",
     )
     return of_one_workload(traffic, finding, answer.targets)
+
+
+def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
+    if all(number.startswith("2") for number in answer.codes):
+        return _expect_the_code(traffic, answer)
+    template = answer.owner.repair("")
+    if answer.better and answer.owner.value == answer.better:
+        return _apply_the_annotation(traffic, answer, template)
+    if answer.fine:
+        check = answer.group.health_check
+        advice = (
+            "inside the cluster the check is answered as it should be: where that was repaired just now, targets turn "
+            f"healthy within {check.healthy_threshold * check.interval} s; else the answer depends on who asks "
+            "(source address, headers)"
+        )
+        return _Cure(template=template, advice=advice)
+    if answer.paths:
+        repairs = tuple(answer.owner.repair(good.path, good.why, _RECHECK) for good in answer.paths[:3])
+        choose = "choose the path that tells whether the application can serve"
+        return _Cure(repairs, template, "" if answer.exact else choose, exact=answer.exact)
+    right = f"<a path that answers {answer.group.health_check.matcher}>"
+    codes_key = setting_source(traffic, "success-codes").key
+    advice = f"annotate {answer.owner.ref} with {answer.owner.key}={right}, or widen {codes_key}"
+    return _Cure(template=template, advice=advice)
+
+
+def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
+    """The application serves the path: not the path is wrong, but what is expected of it."""
+    matcher = answer.group.health_check.matcher
+    owner = setting_source(traffic, "success-codes")
+    others = any(t.state == "healthy" for t in traffic.targets()) and "-" not in matcher
+    value = ",".join(sorted({*answer.codes, *(matcher.split(",") if others else ())}))
+    repair = owner.repair(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK)
+    return _Cure((repair,), owner.repair(""), fix="success-codes", exact=True)
+
+
+def _apply_the_annotation(traffic: TrafficPath, answer: _Answer, template: Repair) -> _Cure:
+    """The annotation is right and the target group is not (LBD311): to set it once more would change nothing."""
+    controllers = traffic.cluster.controllers.peek() or ()
+    return _Cure(
+        template=template,
+        advice=f"{answer.owner.key} asks for {answer.better} already and was not applied: the controller has to "
+        "reconcile it",
+        by_hand=tuple(
+            restart(ObjectRef("Deployment", w.meta.namespace, w.meta.name)).commands[0] for w in controllers[:1]
+        ),
+    )
 
 
 def of_one_workload(traffic: TrafficPath, finding: Finding, failing: Iterable[TargetHealth]) -> Finding:
@@ -290,25 +343,26 @@ def of_one_workload(traffic: TrafficPath, finding: Finding, failing: Iterable[Ta
     )
 
 
-def _what_answers(traffic: TrafficPath, answer: _Answer) -> str:
+def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
+    """What passes the check instead: the pods of another workload, or paths and what shows it of them."""
     odd = pod_evidence.differing_workload(traffic, answer.targets)
     if odd is not None:
-        return f"; the pods of {odd[1]} pass it, those of {odd[0]} do not"
+        return {"better": (), "failing": str(odd[0]), "passing": str(odd[1])}
     if not answer.paths or answer.fine:
-        return ""
+        return {"better": ()}
     if answer.paths[0].source is PathSource.READINESS_PROBE:
-        return f'; "{answer.paths[0].path}" succeeds (readiness probe)'
-    several = " and ".join(f'"{good.path}"' for good in answer.paths[:3])
-    return f"; {several} {'succeeds' if len(answer.paths) == 1 else 'succeed'}"
+        return {"better": (answer.paths[0].path,), "witness": answer.paths[0].source.value}
+    return {"better": tuple(good.path for good in answer.paths[:3])}
 
 
 @check(
     "LBD301",
     title="the health-check path answers with a success code",
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with {codes}, expected {matcher}{better}',
+    message='health check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
+    distinct_by=_ASKED,
 )
 def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding]:
     """The application answers the health check, but with a code outside the target group's success codes (404 mostly:
@@ -331,6 +385,7 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
     severity=Severity.ERROR,
     message='path "{path}" is answered with {codes} to the load balancer\'s Host header, but not to Host {host}',
     reads=_ANSWER_READS,
+    distinct_by=("path", "host"),
 )
 def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
     """The application serves the check path only for a certain host name.
@@ -355,9 +410,10 @@ def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD303",
     title="the health check is not redirected",
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with a redirect{to} ({codes}), expected {matcher}{better}',
+    message='health check path "{path}" is answered with a redirect[ to {to}] ({codes}), expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="success-codes",
+    distinct_by=_ASKED,
 )
 def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     """The application answers the check with a redirect, to HTTPS or to a login page mostly; load balancers do not
@@ -369,7 +425,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     answer = _answers(traffic, "redirect")
     if answer is None or answer.host:
         return
-    finding = _answered(traffic, "LBD303", answer, to=f" to {answer.to[:100]}" if answer.to else "")
+    finding = _answered(traffic, "LBD303", answer, to=answer.to[:100])
     if not finding.commands and not answer.fine:
         owner = setting_source(traffic, "success-codes")
         why = f"the path answers with a redirect ({', '.join(answer.codes)})"
@@ -391,9 +447,10 @@ _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
     "LBD304",
     title="the health-check path needs no authentication",
     severity=Severity.ERROR,
-    message='health check path "{path}" demands authentication ({codes}){better}',
+    message='health check path "{path}" demands authentication ({codes})' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
+    distinct_by=_ASKED,
 )
 def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
     """The application answers the check with 401 or 403: the path is protected, and checks carry no credentials.
@@ -409,8 +466,9 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD317",
     title="the application does not answer the health check with a server error",
     severity=Severity.ERROR,
-    message='the application answers the health check path "{path}" with {codes}{better}',
+    message='the application answers the health check path "{path}" with {codes}' + _BETTER,
     reads=_ANSWER_READS,
+    distinct_by=_ASKED,
 )
 def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     """The application itself fails on the check path (5xx): a dependency is down, or the handler is broken.
@@ -431,6 +489,7 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     reads=_ANSWER_READS,
     explains=("LBD301", "LBD302"),
     fix="healthcheck-protocol",
+    distinct_by=("port", "serves"),
 )
 def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     """The check sends plain HTTP to a TLS port, or TLS to a plaintext port.
@@ -450,36 +509,19 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
         for t in traffic.unhealthy(RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS)
         if t.reason == FAILED_HEALTH_CHECKS or t.codes in (("400",), ("426",))
     ]
-    if not failing or speaks not in ("HTTP", "HTTPS"):
+    if not failing or speaks not in _SCHEMES:
         return
     port = checked_pod_port(traffic, failing[0])
     told = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, failing), port=port)
-    spoken = pod_evidence.protocol_served(told)
     pods = [p for p in traffic.matching_pods() if p.containers_ready] if port is not None else []
     probes = [probe for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
-    if spoken:
-        serves, said = spoken, f"a probe of the same port was answered by {spoken}"
-    elif probes and all(probe.scheme != speaks for probe in probes):
-        serves, said = probes[0].scheme, f"the readiness probe of the same port speaks {probes[0].scheme}"
-    else:
-        return
-    if serves == speaks or serves not in ("HTTP", "HTTPS"):
+    serves, said = _scheme_served(speaks, told, probes)
+    if serves == speaks or serves not in _SCHEMES:
         return  # Another version is LBD306.
-    owner = setting_source(traffic, "healthcheck-protocol")
-    values = {owner.key: serves}
-    changes = [owner.change(serves)]
-    risk = ""
-    if traffic.is_alb and group.protocol != serves:
-        backend = setting_source(traffic, "backend-protocol")
-        risk = "a target group of another protocol replaces this one"
-        if backend.ref == owner.ref:  # Both in one write: the controller would replace the target group twice.
-            changes = [annotate(owner.ref, owner.annotations, {**values, backend.key: serves})]
-        else:
-            changes.append(backend.change(serves))
     shown = pod_evidence.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
     finding = Finding(
         "LBD305",
-        owner.ref,
+        setting_source(traffic, "healthcheck-protocol").ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
         evidence=(
             Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
@@ -487,24 +529,58 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
             *(Evidence("pods", f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
         targets=tuple(t.key for t in failing),
-        repairs=(Repair(serves, tuple(changes)).with_reason(said, risk),),
+        repairs=(_speak(traffic, group, serves, said),),
         fix_automatic=True,
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )
     yield of_one_workload(traffic, finding, failing)
 
 
+_SCHEMES = ("HTTP", "HTTPS")
+
+
+def _scheme_served(speaks: str, told: tuple[ProbeAnswer, ...], probes: list[Probe]) -> tuple[str, str]:
+    """What the port speaks ("" where nothing shows it), and what shows it."""
+    spoken = pod_evidence.protocol_served(told)
+    if spoken:
+        return spoken, f"a probe of the same port was answered by {spoken}"
+    if probes and all(probe.scheme != speaks for probe in probes):
+        return probes[0].scheme, f"the readiness probe of the same port speaks {probes[0].scheme}"
+    return "", ""
+
+
+def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> Repair:
+    """Check by this protocol; an Application Load Balancer has to send its traffic by it, too."""
+    owner = setting_source(traffic, "healthcheck-protocol")
+    if not traffic.is_alb or group.protocol == serves:
+        return Repair(serves, (owner.change(serves),)).with_reason(why)
+    risk = "a target group of another protocol replaces this one"
+    backend = setting_source(traffic, "backend-protocol")
+    if backend.ref == owner.ref:  # Both in one write: the controller would replace the target group twice.
+        both = annotate(owner.ref, owner.annotations, {owner.key: serves, backend.key: serves})
+        return Repair(serves, (both,)).with_reason(why, risk)
+    return Repair(serves, (owner.change(serves), backend.change(serves))).with_reason(why, risk)
+
+
 def _path(group: TargetGroup) -> str:
     return group.health_check.path or "/"
+
+
+_LISTEN = (
+    "{seen:declared=declare {declared}|probed=answer their readiness probe on {probed}"
+    "|both=declare {declared} and answer their readiness probe on {probed}"
+    "|open=listen on {open}|*=do not listen there, nor on any other port that was tried}"
+)
 
 
 @check(
     "LBD307",
     title="the Service's targetPort is a port that the pods listen on",
     severity=Severity.ERROR,
-    message="Service {service} sends port {port} to targetPort {target}, but the pods {listen}",
+    message="Service {service} sends port {port} to targetPort {target}, but the pods " + _LISTEN,
     reads=(*_ANSWER_READS, reads.NODES),
     fix="targetport",
+    distinct_by=("port",),
 )
 def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is not a port on which the pods listen; connections are refused.
@@ -522,14 +598,48 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     if group is None or service is None or port is None:
         raise NotApplicable("no target group for a Service port")
     failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
-    if not failing:
-        return
-    pods = [pod for pod in traffic.matching_pods() if pod.ip]
-    if not pods:
-        return
+    pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
+    seen = _at_target_port(traffic, port, pods)
+    targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
+    if seen.suspects and targets:
+        finding = _wrong_target_port(
+            traffic, group, service, port, seen, targets, f"{len(seen.suspects)} of {len(pods)}"
+        )
+        yield of_one_workload(traffic, finding, targets)
+
+
+@dataclass(frozen=True, slots=True)
+class _TargetPort:
+    """What the pods show of the Service's targetPort.
+
+    suspects: the numbers of that port in pods that seem not to serve it, by pod. silent: those of them that a probe
+    has refused. declared, probed: ports that the suspects declare, and on which their readiness probes succeed, instead.
+    open: ports on which probes found all silent pods listening.
+    """
+
+    suspects: Mapping[str, int]
+    silent: tuple[Pod, ...]
+    declared: frozenset[int]
+    probed: frozenset[int]
+    open: tuple[int, ...]
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """What the pods do instead, as `_LISTEN` says it. What is declared counts only where no probe knows better."""
+        declared = self.declared if not self.silent else frozenset[int]()
+        seen = "both" if declared and self.probed else "declared" if declared else "probed" if self.probed else ""
+        return {
+            "seen": seen or ("open" if self.open else "nothing"),
+            "declared": _listed(declared),
+            "probed": _listed(self.probed),
+            "open": _listed(self.open),
+        }
+
+
+def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod]) -> _TargetPort:
     suspects: dict[str, int] = {}
     silent: list[Pod] = []
-    served: set[int] = set()
+    declared: set[int] = set()
     probed: set[int] = set()
     for pod in pods:
         number = int(port.target) if port.target.isdigit() else pod.named_port(port.target, port.protocol)
@@ -543,74 +653,89 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
         elif pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
             continue
         suspects[pod.meta.name] = number
-        served |= others
+        declared |= others
         probed |= passing
-    targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(suspects))]
-    if not suspects or not targets:
-        return
-    found = pod_evidence.open_ports(traffic, silent, besides=next(iter(suspects.values())))
+    found = pod_evidence.open_ports(traffic, silent, besides=next(iter(suspects.values()))) if suspects else ()
+    return _TargetPort(suspects, tuple(silent), frozenset(declared), frozenset(probed), found)
+
+
+def _ports_to_choose(traffic: TrafficPath, group: TargetGroup, seen: _TargetPort) -> list[int]:
+    """The ports that the Service may mean, by the best evidence there is."""
+    if seen.probed:
+        return sorted(seen.probed)
     # Of several ports that answer, the one that gives the check what it wants is the one.
-    right = [n for n in found if any(pod_evidence.is_success(a) for a in pod_evidence.answers(traffic, silent, port=n))]
-    asks_http = group.health_check.protocol in ("HTTP", "HTTPS")
-    proven = sorted(probed) or (right if asks_http and len(right) == 1 else found)
-    choices = list(proven) or ([] if silent else sorted(served))
-    listen = " and ".join(
-        part
-        for part in (
-            f"declare {_listed(served)}" if served and not silent else "",
-            f"answer their readiness probe on {_listed(probed)}" if probed else "",
-            f"listen on {_listed(found)}" if found and not probed else "",
-        )
-        if part
-    )
-    listen = listen or "do not listen there, nor on any other port that was tried"
-    ref = traffic.service_ref
-    index = service.ports.index(port)
-    # A Network Load Balancer reports FailedHealthChecks for filters too, so one alternative is left there.
-    # Where only the loopback was heard, a process that is bound to the pod's address alone is the other alternative.
-    heard = [
-        pod
-        for pod in silent
-        if pod_evidence.refused(pod_evidence.answers(traffic, (pod,), port=suspects[pod.meta.name]))
+    right = [
+        n
+        for n in seen.open
+        if any(pod_evidence.is_success(a) for a in pod_evidence.answers(traffic, seen.silent, port=n))
     ]
-    certain = bool(heard) or (traffic.is_alb and bool(probed))
-    said = f"{len(suspects)} of {len(pods)} pods {listen}"
-    asked = [a for a in pod_evidence.answers(traffic, silent) if a.request.port in {*suspects.values(), *found}]
+    if len(right) == 1 and group.health_check.protocol in _SCHEMES:
+        return right
+    return list(seen.open) or ([] if seen.silent else sorted(seen.declared))
+
+
+def _is_certain(traffic: TrafficPath, seen: _TargetPort) -> bool:
+    """A Network Load Balancer reports FailedHealthChecks for filters too, so one alternative is left there. Where only
+    the loopback was heard, a process that is bound to the pod's address alone is the other alternative."""
+    heard = any(
+        pod_evidence.refused(pod_evidence.answers(traffic, (pod,), port=seen.suspects[pod.meta.name]))
+        for pod in seen.silent
+    )
+    return heard or (traffic.is_alb and bool(seen.probed))
+
+
+def _wrong_target_port(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    service: Service,
+    port: ServicePort,
+    seen: _TargetPort,
+    targets: list[TargetHealth],
+    share: str,
+) -> Finding:
+    """share: how many of the pods it is about, "2 of 3"."""
+    choices = _ports_to_choose(traffic, group, seen)
+    said = f"{share} pods {wording.render(_LISTEN, seen.params)}"
+    ports = {*seen.suspects.values(), *seen.open}
+    asked = [a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port in ports]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
         advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
-    finding = Finding(
+    ref, index = traffic.service_ref, service.ports.index(port)
+    dropped = "filters on the way: the connection was refused, not dropped"
+    return Finding(
         "LBD307",
         ref,
-        params={"service": service.meta.name, "port": str(port.port), "target": port.target, "listen": listen},
+        params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
         evidence=(
             Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
-            *(() if silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
+            *(() if seen.silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
         ),
-        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if _is_certain(traffic, seen) else Confidence.LIKELY,
         targets=tuple(t.key for t in targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=tuple(target_port_repair(ref, service, index, n).with_reason(said) for n in choices[:3]),
         fix_automatic=len(choices) == 1,
         advice=advice,
-        rules_out="filters on the way: the connection was refused, not dropped" if traffic.is_alb or silent else "",
+        rules_out=dropped if traffic.is_alb or seen.silent else "",
     )
-    yield of_one_workload(traffic, finding, targets)
 
 
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(numbers)))
+def _listed(numbers: Iterable[int]) -> tuple[str, ...]:
+    return tuple(map(str, sorted(numbers)))
 
 
 @check(
     "LBD308",
     title="the process listens on the pod's address",
     severity=Severity.ERROR,
-    message="port {port} of the pods answers on the loopback {only}: the process does not listen on the pod's address",
+    message="port {port} of the pods answers on the loopback {family:any=only|IPv6=or by IPv4 only}: the process does "
+    "not listen on the pod's address",
     reads=_ANSWER_READS,
     explains=("LBD307", "LBD313"),
+    distinct_by=("port",),
 )
 def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
     """The application is bound to 127.0.0.1 (or localhost): it works through `kubectl port-forward` and `kubectl exec`,
@@ -639,7 +764,7 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD308",
             workload_of(next(iter(pods.values()))),
-            params={"port": str(port), "only": "or by IPv4 only" if six else "only"},
+            params={"port": str(port), "family": "IPv6" if six else "any"},
             evidence=(
                 Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
                 *pod_evidence.evidence(told),

@@ -44,9 +44,10 @@ NAMED = 6
     "LBD120",
     title="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
-    message="AWS denies the controller {action}{who}",
+    message="AWS denies the controller {action:?a call}[ (role {role})]",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=FOLLOWS,
+    distinct_by=("action",),
 )
 def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller's IAM role lacks an action that the running version needs: the policy is older than the
@@ -66,7 +67,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else entry.ref,
-            params={"action": action or "a call", "who": f" (role {role})" if role else ""},
+            params={"action": action, "role": role},
             evidence=(entry.evidence, *compared, *identity_evidence(traffic)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
@@ -195,6 +196,7 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
     message="the controller has no usable AWS identity: {summary}",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=(*FOLLOWS, "LBD120", "LBD102"),
+    distinct_by=("summary",),
 )
 def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller calls AWS without credentials, with the node's role, or with a role that does not trust it.

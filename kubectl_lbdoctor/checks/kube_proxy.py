@@ -110,10 +110,12 @@ def _confirm(node: Node) -> tuple[str, ...]:
     "LBD516",
     title="kube-proxy runs on every node that is a target",
     severity=Severity.ERROR,
-    message="kube-proxy {state} on node {nodes}, so its NodePort leads to no pod",
+    message="kube-proxy {state:not ready=is not ready|missing=does not run} on node {nodes}, so its NodePort leads to "
+    "no pod",
     reads=_READS,
     explains=("LBD517", "LBD518", "LBD607"),
     fix="kube-proxy",
+    distinct_by=("state",),
 )
 def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
@@ -122,7 +124,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: what keeps the pod from
     the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
     """
-    for state, wanted in (("does not run", False), ("is not ready", True)):
+    for state, wanted in (("missing", False), ("not ready", True)):
         hit: list[tuple[TargetHealth, Node]] = []
         for target, node in _failing(traffic, FAILED_HEALTH_CHECKS, TIMEOUT):
             proxy = _proxy_on(traffic, node)
@@ -130,14 +132,14 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
                 hit.append((target, node))
         if not hit:
             continue
-        names = ", ".join(sorted({node.meta.name for _, node in hit}))
+        nodes = tuple(sorted({node.meta.name for _, node in hit}))
         yield Finding(
             "LBD516",
             KUBE_PROXY,
-            params={"state": state, "nodes": names},
+            params={"state": state, "nodes": nodes},
             evidence=(
                 Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
-                Evidence("pods k8s-app=kube-proxy", f"none ready on {names}"),
+                Evidence("pods k8s-app=kube-proxy", f"none ready on {', '.join(nodes)}"),
                 *_skew(traffic, [node for _, node in hit]),
             ),
             targets=tuple(target.key for target, _ in hit),
@@ -185,17 +187,17 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
             probes += told
     if not hit:
         return
-    names = ", ".join(sorted({node.meta.name for _, node in hit}))
+    nodes = tuple(sorted({node.meta.name for _, node in hit}))
     refused = {a.request.target for a in probes if a.outcome is Outcome.REFUSED}
     proven = refused >= {target.key for target, _ in hit}
     yield Finding(
         "LBD517",
         KUBE_PROXY,
-        params={"nodes": names},
+        params={"nodes": nodes},
         evidence=(
             Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
             *pod_evidence.evidence(probes),
-            Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
+            Evidence("pods k8s-app=kube-proxy", f"ready on {', '.join(nodes)}"),
             *_skew(traffic, [node for _, node in hit]),
         ),
         confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
@@ -239,8 +241,8 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD518",
             KUBE_PROXY,
             params={
-                "nodes": ", ".join(sorted(node.meta.name for _, node, _, _ in hit)),
-                "other": ", ".join(sorted({other for _, _, other, _ in hit})),
+                "nodes": tuple(sorted(node.meta.name for _, node, _, _ in hit)),
+                "other": tuple(sorted({other for _, _, other, _ in hit})),
             },
             evidence=(
                 Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),

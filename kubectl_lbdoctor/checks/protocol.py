@@ -84,6 +84,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=_READS,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
+    distinct_by=("port", "serves"),
 )
 def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group's protocol version is not the application's. The check uses the version too: a target group with
@@ -101,55 +102,96 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     port = checked_pod_port(traffic, failing[0]) if failing and speaks else None
     if port is None:
         return
-    probed = [p for p in ready(traffic.matching_pods()) if p.port == port]
-    service_port = traffic.service_port.need()
-    own = traffic.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
     told = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, failing), port=port)
-    spoken = _VERSIONS.get(pod_evidence.protocol_served(told), "")
-    answering = (spoken, Outcome.ANSWERED)
-    serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
-    if not serves and _speaks_no_http(traffic, told):
+    served = _version_served(traffic, failing, port, told)
+    if not served.version and _speaks_no_http(traffic, told):
         yield _no_http(traffic, group, failing, speaks, port, told)
-        return
-    answered = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
-    if not serves or not _unfit(speaks, serves, failing, answered):
-        return
-    certain = bool(spoken) or (traffic.is_alb and proven and (not answered or serves == "GRPC"))
-    owner = setting_source(traffic, "backend-protocol-version" if traffic.is_alb else "healthcheck-protocol")
+    elif served.version and _unfit(speaks, served.version, failing):
+        yield _wrong_version(traffic, group, failing, speaks, port, told, served)
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The HTTP version that the application speaks, "" where nothing says it, and who says so: an answer to a probe of
+    ours (`answered`), readiness probes that succeed (`probed`, where they are the ones that say it), or the Service's
+    appProtocol."""
+
+    version: str = ""
+    answered: bool = False
+    probed: tuple[Ready, ...] = ()
+
+
+def _version_served(
+    traffic: TrafficPath, failing: list[TargetHealth], port: int, told: tuple[ProbeAnswer, ...]
+) -> _Served:
+    service_port = traffic.service_port.need()
+    spoken = _VERSIONS.get(pod_evidence.protocol_served(told), "")
+    if spoken:
+        return _Served(spoken, answered=True)
+    probed = [p for p in ready(traffic.matching_pods()) if p.port == port]
+    # A check port of its own is not the port that appProtocol is about.
+    own = traffic.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
+    return _served(probed, None if own else service_port)
+
+
+def _wrong_version(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    failing: list[TargetHealth],
+    speaks: str,
+    port: int,
+    told: tuple[ProbeAnswer, ...],
+    served: _Served,
+) -> Finding:
+    serves, is_alb = served.version, traffic.is_alb
+    mismatch = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
+    certain = served.answered or (is_alb and bool(served.probed) and (not mismatch or serves == "GRPC"))
     secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
-    named = service_port.app_protocol if service_port is not None else ""
-    appointed = Evidence(str(traffic.service_ref), f"appProtocol {named}")
-    yield Finding(
+    owner = setting_source(traffic, "backend-protocol-version" if is_alb else "healthcheck-protocol")
+    replaced = "a target group of this version replaces the present one" if is_alb else ""
+    why = f"the application speaks {_SAID[serves]}"
+    return Finding(
         "LBD306",
         owner.ref,
         params={"speaks": _SAID[speaks], "serves": _SAID[serves], "port": str(port)},
         evidence=(
             _health_evidence(traffic, failing),
-            Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
-            *pod_evidence.evidence(
-                a
-                for a in told
-                if pod_evidence.is_check(traffic, a.request) or (a.request.version, a.outcome) == answering
-            ),
-            *(() if spoken else (_probe_evidence(probed) if proven else appointed,)),
+            _check_evidence(group),
+            *_version_evidence(traffic, told, served),
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(
-            owner.repair(
-                serves if traffic.is_alb else "tcp",
-                f"the application speaks {_SAID[serves]}",
-                "a target group of this version replaces the present one" if traffic.is_alb else "",
-            ),
-        ),
-        fix_automatic=certain and (serves != "GRPC" or secure or not traffic.is_alb),
-        fix="" if traffic.is_alb else "healthcheck-protocol",
+        repairs=(owner.repair(serves if is_alb else "tcp", why, replaced),),
+        fix_automatic=certain and (serves != "GRPC" or secure or not is_alb),
+        fix="" if is_alb else "healthcheck-protocol",
         advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
-        if serves == "GRPC" and traffic.is_alb
+        if serves == "GRPC" and is_alb
         else "",
-        rules_out="filters on the way: the connection was answered" if traffic.is_alb else "",
+        rules_out="filters on the way: the connection was answered" if is_alb else "",
     )
+
+
+def _version_evidence(traffic: TrafficPath, told: tuple[ProbeAnswer, ...], served: _Served) -> tuple[Evidence, ...]:
+    """The answers to the check and to the version that is served; without such, what else says what is served."""
+    answering = (served.version, Outcome.ANSWERED)
+    shown = pod_evidence.evidence(
+        a
+        for a in told
+        if pod_evidence.is_check(traffic, a.request)
+        or (served.answered and (a.request.version, a.outcome) == answering)
+    )
+    if served.answered:
+        return shown
+    if served.probed:
+        return (*shown, _probe_evidence(list(served.probed)))
+    port = traffic.service_port.need()
+    named = port.app_protocol if port is not None else ""
+    return (*shown, Evidence(str(traffic.service_ref), f"appProtocol {named}"))
+
+
+def _check_evidence(group: TargetGroup) -> Evidence:
+    return Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}")
 
 
 def _speaks_no_http(traffic: TrafficPath, told: tuple[ProbeAnswer, ...]) -> bool:
@@ -177,7 +219,7 @@ def _no_http(
         params={"speaks": _SAID[speaks], "serves": "neither HTTP nor gRPC nor TLS", "port": str(port)},
         evidence=(
             _health_evidence(traffic, failing),
-            Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
+            _check_evidence(group),
             *pod_evidence.evidence(checked),
             Evidence("probe", "no answer to https, HTTP/2 and gRPC either"),
         ),
@@ -204,21 +246,22 @@ def _spoken(group: TargetGroup) -> str:
     return group.protocol_version or "HTTP1"
 
 
-def _served(probed: list[Ready], port: ServicePort | None) -> tuple[str, bool]:
-    """What the application speaks ("" when nothing says it), and whether a probe shows it."""
+def _served(probed: list[Ready], port: ServicePort | None) -> _Served:
+    """What readiness probes that succeed show, or else the Service's appProtocol says."""
     kinds = {p.probe.kind for p in probed}
     if kinds == {"grpc"}:
-        return "GRPC", True
+        return _Served("GRPC", probed=tuple(probed))
     if kinds == {"httpGet"} and all(p.probe.scheme == "HTTP" for p in probed):
-        return "HTTP1", True
-    told = port.app_protocol.lower() if port is not None else ""
+        return _Served("HTTP1", probed=tuple(probed))
     if "httpGet" in kinds or "grpc" in kinds:
-        return "", False
-    return {"grpc": "GRPC", "kubernetes.io/h2c": "HTTP2", "http": "HTTP1"}.get(told, ""), False
+        return _Served()
+    named = port.app_protocol.lower() if port is not None else ""
+    return _Served({"grpc": "GRPC", "kubernetes.io/h2c": "HTTP2", "http": "HTTP1"}.get(named, ""))
 
 
-def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool) -> bool:
+def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
     """Whether such a check must fail in the way that is seen."""
+    answered = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
     if serves == "HTTP1" and speaks == "GRPC":
         # gRPC codes that a server which knows no gRPC is given, such as 2 (unknown) or 13 (internal).
         codes = {code for t in failing for code in t.codes}
@@ -240,6 +283,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool
     message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
     reads=(*_READS, reads.EVENTS),
     fix="healthcheck-timeout",
+    distinct_by=("path",),
 )
 def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets time out, and the readiness probe, which asks the same path on the same port and has more time, succeeds;
@@ -262,7 +306,40 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
         if measured:
             yield _too_slow(traffic, failing, measured)
         return
-    failing = [t for t in failing if t.reason == TIMEOUT]
+    found = _known_to_the_kubelet(traffic, asked, [t for t in failing if t.reason == TIMEOUT], port)
+    if found is None:
+        return
+    timeout, interval = _timing(traffic)
+    repair = _longer(asked, timeout, interval, found.longest)
+    yield Finding(
+        "LBD309",
+        timeout.ref,
+        params={"path": asked.path, "timeout": asked.timeout, "why": found.why},
+        evidence=(_health_evidence(traffic, found.targets), found.evidence),
+        confidence=Confidence.LIKELY,
+        targets=_keys(found.targets),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        repairs=(repair.with_reason(found.why, "a target that hangs is noticed later"),),
+        fix_automatic=found.patient and found.longest <= 120,
+        advice="check a path that answers at once, or wait longer for this one",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Slow:
+    """Targets whose pods the kubelet's readiness probe shows to be slow: it succeeds because it is more patient, or
+    times out, too. longest: the seconds that the check should wait."""
+
+    targets: list[TargetHealth]
+    patient: bool
+    longest: int
+    why: str
+    evidence: Evidence
+
+
+def _known_to_the_kubelet(
+    traffic: TrafficPath, asked: HealthCheck, failing: list[TargetHealth], port: int
+) -> _Slow | None:
     same = [
         p
         for p in ready(traffic.matching_pods())
@@ -273,30 +350,14 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     slow = {p.pod.meta.name for p in patient} | set(late)
     targets = [t for t in failing if traffic.target_type != "ip" or _name_of(traffic, t) in slow]
     if not slow or not targets:
-        return
-    longest = max((p.probe.timeout for p in patient), default=min(2 * asked.timeout, 120))
+        return None
     if patient:
+        longest = max(p.probe.timeout for p in patient)
         why = f"the readiness probe, which waits up to {longest} s, succeeds"
-        evidence = _probe_evidence(patient)
-    else:
-        why = "the kubelet's probe of the same path times out, too"
-        evidence = Evidence(f"event on pod {next(iter(late))}", next(iter(late.values())))
-    timeout, interval = (
-        setting_source(traffic, _timing(traffic, "timeout")),
-        setting_source(traffic, _timing(traffic, "interval")),
-    )
-    yield Finding(
-        "LBD309",
-        timeout.ref,
-        params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
-        evidence=(_health_evidence(traffic, targets), evidence),
-        confidence=Confidence.LIKELY,
-        targets=_keys(targets),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(_longer(asked, timeout, interval, longest).with_reason(why, "a target that hangs is noticed later"),),
-        fix_automatic=bool(patient) and longest <= 120,
-        advice="check a path that answers at once, or wait longer for this one",
-    )
+        return _Slow(targets, True, longest, why, _probe_evidence(patient))
+    why = "the kubelet's probe of the same path times out, too"
+    pod, words = next(iter(late.items()))
+    return _Slow(targets, False, min(2 * asked.timeout, 120), why, Evidence(f"event on pod {pod}", words))
 
 
 def _measured(asked: HealthCheck, told: tuple[ProbeAnswer, ...]) -> tuple[ProbeAnswer, ...]:
@@ -313,10 +374,7 @@ def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple
     group = _group(traffic)
     asked = group.health_check
     answered = [a.seconds for a in measured if a.outcome is Outcome.ANSWERED]
-    timeout, interval = (
-        setting_source(traffic, _timing(traffic, "timeout")),
-        setting_source(traffic, _timing(traffic, "interval")),
-    )
+    timeout, interval = _timing(traffic)
     names = {a.request.pod for a in measured}
     targets = [t for t in failing if traffic.target_type != "ip" or _name_of(traffic, t) in names] or failing
     if len({t.key for t in failing}) > len(targets) and len(names) == len(pod_evidence.probed_pods(traffic)):
@@ -328,7 +386,7 @@ def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple
     return Finding(
         "LBD309",
         timeout.ref,
-        params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
+        params={"path": asked.path, "timeout": asked.timeout, "why": why},
         evidence=(_health_evidence(traffic, targets), *pod_evidence.evidence(measured)),
         targets=_keys(targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
@@ -341,8 +399,10 @@ def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple
     )
 
 
-def _timing(traffic: TrafficPath, name: str) -> str:
-    return f"healthcheck-{name}{'-seconds' if traffic.is_alb else ''}"
+def _timing(traffic: TrafficPath) -> tuple[SettingSource, SettingSource]:
+    """Where the check's timeout and its interval are annotated."""
+    unit = "-seconds" if traffic.is_alb else ""
+    return setting_source(traffic, f"healthcheck-timeout{unit}"), setting_source(traffic, f"healthcheck-interval{unit}")
 
 
 def _longer(asked: HealthCheck, timeout: SettingSource, interval: SettingSource, wanted: int) -> Repair:
@@ -382,6 +442,7 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
     message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
     reads=_READS,
     fix="healthcheck-port",
+    distinct_by=("port",),
 )
 def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     """The health check has a port of its own (healthcheck-port annotation), and nothing answers there.
@@ -538,9 +599,12 @@ def _node_port_for(traffic: TrafficPath, service: Service, container: int) -> st
     "LBD314",
     title="the check port understands proxy protocol",
     severity=Severity.ERROR,
-    message="proxy protocol v2 is on, so checks carry its header, and {what} does not understand it",
+    message="proxy protocol v2 is on, so checks carry its header, and "
+    "{server:kube-proxy=kube-proxy's health server|traffic port=port {port}"
+    "|check port=port {port}, which is not the traffic port,} does not understand it",
     reads=(*_READS, reads.TARGET_GROUP_ATTRIBUTES, reads.NODES),
     explains=("LBD307", "LBD305"),
+    distinct_by=("port", "server"),
 )
 def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     """With proxy_protocol_v2.enabled a Network Load Balancer sends the header with its health checks, too. An HTTP
@@ -562,43 +626,50 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
     found = _deaf(traffic, service, failing)
     if found is None:
         return
-    targets, what, certain, evidence = found
     owner = setting_source(traffic, "healthcheck-protocol")
-    local = certain
+    by_kube_proxy = found.server == "kube-proxy"
     yield Finding(
         "LBD314",
         traffic.service_ref,
-        params={"what": what},
+        params={"server": found.server, "port": found.port},
         evidence=(
-            _health_evidence(traffic, targets),
+            _health_evidence(traffic, found.targets),
             Evidence("target group attributes", f"{_PROXY_PROTOCOL}=true"),
-            Evidence("target group", f"health check {_asked(group)} on port {targets[0].check_port}"),
-            *evidence,
+            Evidence("target group", f"health check {_asked(group)} on port {found.targets[0].check_port}"),
+            *found.evidence,
         ),
-        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
-        targets=_keys(targets),
+        confidence=Confidence.CERTAIN if by_kube_proxy else Confidence.LIKELY,
+        targets=_keys(found.targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(
-            *(() if local else (owner.repair("tcp", "a check by TCP does not mind the header"),)),
+            *(() if by_kube_proxy else (owner.repair("tcp", "a check by TCP does not mind the header"),)),
             *_without_proxy_protocol(service, owner),
         ),
         advice="use ip targets or externalTrafficPolicy Cluster with a TCP check, or switch proxy protocol off"
-        if local
+        if by_kube_proxy
         else "check by TCP, or switch proxy protocol off where the application does not need it",
     )
 
 
-def _deaf(
-    traffic: TrafficPath, service: Service, failing: list[TargetHealth]
-) -> tuple[list[TargetHealth], str, bool, tuple[Evidence, ...]] | None:
-    """The failing targets whose check port does not parse the header, what it is, and whether that is proven."""
+@dataclass(frozen=True, slots=True)
+class _Deaf:
+    """Failing targets whose check port does not parse the header. server: what answers there: "kube-proxy" (which is
+    certain), a "check port" of its own or the "traffic port"."""
+
+    targets: list[TargetHealth]
+    server: str
+    port: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+def _deaf(traffic: TrafficPath, service: Service, failing: list[TargetHealth]) -> _Deaf | None:
     health_port = str(service.health_check_node_port or "-")
     asked = [t for t in failing if t.check_port == health_port]
     if asked:
         without_pod = {t.key for t in without_local_endpoint(traffic)[0]}
         targets = [t for t in asked if t.key not in without_pod]
         said = Evidence(str(traffic.service_ref), f"healthCheckNodePort {health_port}: answered by kube-proxy")
-        return (targets, "kube-proxy's health server", True, (said,)) if targets else None
+        return _Deaf(targets, "kube-proxy", health_port, (said,)) if targets else None
     port = checked_pod_port(traffic, failing[0])
     own = [t for t in failing if t.check_port and t.check_port != _traffic_port(traffic, t)]
     probed = [p for p in ready(traffic.matching_pods()) if p.probe.kind == "httpGet"]
@@ -608,13 +679,12 @@ def _deaf(
         if traffic.target_type == "ip" and int(number) not in served:
             return None  # Nothing shows that anybody listens there at all: LBD313.
         mine = [p for p in probed if str(p.port) == number]
-        evidence = (_probe_evidence(mine),) if mine else ()
-        return own, f"port {number}, which is not the traffic port,", False, evidence
+        return _Deaf(own, "check port", number, (_probe_evidence(mine),) if mine else ())
     mine = [p for p in probed if p.port == port]
     if not mine:
         return None
     said = Evidence("pods", f"readinessProbe {describe_probe(mine[0].probe)}, which sends no such header, succeeds")
-    return failing, f"port {port}", False, (said,)
+    return _Deaf(failing, "traffic port", str(port), (said,))
 
 
 def _traffic_port(traffic: TrafficPath, target: TargetHealth) -> str:
@@ -648,6 +718,7 @@ def _without_proxy_protocol(service: Service, owner: SettingSource) -> tuple[Rep
     message="target group {group} is {protocol}, and its {check} check asks port {port}, {why}",
     reads=_READS,
     explains=("LBD307",),
+    distinct_by=("port",),
 )
 def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]:
     """There are no health checks by UDP or QUIC: the load balancer checks by TCP or HTTP, by default on the traffic
@@ -665,19 +736,10 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
         return
     number = int(failing[0].check_port)
     failing = [t for t in failing if t.check_port == str(number)]
-    probed = sorted({p.port for p in ready(pods)})
-    declared = sorted({n for pod in pods for n in pod.declared_ports()})
-    if traffic.target_type == "instance":
-        mine = [p for p in service.ports if p.node_port == number]
-        if not mine or any(p.protocol == "TCP" for p in mine):
-            return
-        why, certain = "a node port that kube-proxy opens for UDP alone", True
-        candidates = [str(p.node_port) for p in service.ports if p.protocol == "TCP" and p.node_port]
-    else:
-        if number in probed or number in declared:
-            return
-        why, certain = "on which no container declares or answers TCP", False
-        candidates = [str(n) for n in probed or declared]
+    found = _unserved_by_tcp(traffic, service, pods, number)
+    if found is None:
+        return
+    why, certain, candidates = found
     owner = setting_source(traffic, "healthcheck-port")
     shown = ", ".join(f"{n}/{protocol}" for protocol in ("TCP", "UDP") for n in _declared(pods, protocol)) or "no port"
     yield Finding(
@@ -702,6 +764,23 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
     )
 
 
+def _unserved_by_tcp(
+    traffic: TrafficPath, service: Service, pods: list[Pod], number: int
+) -> tuple[str, bool, list[str]] | None:
+    """Why nothing answers TCP on this check port, whether that is certain, and ports that do; None where one may."""
+    if traffic.target_type == "instance":
+        mine = [p for p in service.ports if p.node_port == number]
+        if not mine or any(p.protocol == "TCP" for p in mine):
+            return None
+        others = [str(p.node_port) for p in service.ports if p.protocol == "TCP" and p.node_port]
+        return "a node port that kube-proxy opens for UDP alone", True, others
+    probed = sorted({p.port for p in ready(pods)})
+    declared = sorted({n for pod in pods for n in pod.declared_ports()})
+    if number in probed or number in declared:
+        return None
+    return "on which no container declares or answers TCP", False, [str(n) for n in probed or declared]
+
+
 def _declared(pods: list[Pod], protocol: str) -> list[int]:
     return sorted({n for pod in pods for n in pod.declared_ports(protocol)})
 
@@ -717,6 +796,7 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
     reads=_READS,
     explains=("LBD301", "LBD305", "LBD307"),
     fix="healthcheck-protocol",
+    distinct_by=("port",),
 )
 def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
     """The HTTPS checks of Network Load Balancers fail on targets that accept TLS 1.3 alone (ELB user guide). A probe

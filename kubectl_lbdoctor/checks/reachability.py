@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.blocked_paths import (
@@ -24,14 +24,15 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
     world,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
 from kubectl_lbdoctor.model.k8s import Pod
-from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
@@ -57,6 +58,9 @@ _READS = (
     reads.PREFIX_LISTS,
     reads.INGRESSES,
 )
+# What a security group lacks, and what a network ACL denies.
+_RULE = "TCP {ports} {direction:egress=to|ingress=from} {peers}"
+_ENTRY = "{direction} TCP {ports}: {entry:?no entry that allows it}"
 _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 
@@ -69,78 +73,108 @@ def _needed(traffic: TrafficPath) -> None:
 def _findings(traffic: TrafficPath, code: str, facts: tuple[Fact[object], ...]) -> Iterator[Finding]:
     """One finding per filter that blocks, with all the targets that it cuts off."""
     _needed(traffic)
-    grouped: dict[tuple[str, str, str], list[Blocked]] = defaultdict(list)
+    grouped: dict[object, list[Blocked]] = defaultdict(list)
     for entry in blocked(traffic):
         if entry.hop.code == code:
-            grouped[(entry.hop.owner, entry.hop.filter.value, _missing(entry))].append(entry)
-    for (owner, _, _), entries in grouped.items():
-        yield _finding(traffic, code, owner, entries)
+            grouped[(entry.hop.owner, entry.hop.filter, _missing(entry))].append(entry)
+    for entries in grouped.values():
+        yield _finding(traffic, code, entries)
     for fact in facts:
         fact.need()
 
 
-def _missing(entry: Blocked) -> str:
+def _missing(entry: Blocked) -> tuple[object, ...]:
     """What is missing, without the target: equal needs of several targets are one cause."""
     remedy = entry.hop.remedy
     if isinstance(remedy, GroupRemedy):
-        return f"{remedy.group_id} {remedy.direction.value}"
+        return remedy.group_id, remedy.direction
     if isinstance(remedy, AclRemedy):
-        return f"{remedy.acl_id} {remedy.egress}"
-    return ""
+        return remedy.acl_id, remedy.egress
+    return ()
 
 
-def _finding(traffic: TrafficPath, code: str, owner: str, entries: list[Blocked]) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    """The filter that blocks: its object, the params that say what it lacks or does, what was read of it, and that in
+    a few words."""
+
+    ref: ObjectRef
+    params: Mapping[str, Param]
+    evidence: tuple[Evidence, ...]
+    what: str
+
+
+def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding:
     first = entries[0]
-    remedy, detail = first.hop.remedy, first.hop.detail
     targets = tuple(dict.fromkeys(e.target.key for e in entries))
-    total = len(traffic.targets())
+    share = f"{len(targets)} of {len(traffic.targets())} targets"
     state = first.target.reason or f"healthy on port {first.target.check_port}; traffic goes to {first.target.port}"
-    evidence = [Evidence("target group", f"{len(targets)} of {total} targets: {state}")]
-    way = f"{first.source} -> {first.destination}:{first.port}"
-    evidence.append(Evidence("path", f"{way}{' (node to pod)' if first.second else ''}"))
-    params = {"owner": owner, "port": str(first.port), "what": "", "peer": first.source}
-    ref = ObjectRef("SecurityGroup", "", owner.split(",")[0])
-    if isinstance(remedy, GroupRemedy):
-        side = "from" if remedy.direction is Direction.INGRESS else "to"
-        needs = [e.hop.remedy for e in entries if isinstance(e.hop.remedy, GroupRemedy)]
-        ports = ", ".join(dict.fromkeys(str(need.ports) for need in needs))
-        peers = dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(traffic, n.peer) for n in needs)
-        params["what"] = f"TCP {ports} {side} {', '.join(peers)}"
-        ref = ObjectRef("SecurityGroup", "", remedy.group_id)
-        evidence += _rules(traffic, owner, remedy)
-    elif isinstance(detail, AclVerdict):
-        entry = detail.denied_by
-        by_user = entry is not None and entry.number < IMPLICIT
-        number = f"entry {entry.number} (deny {entry.cidr})" if entry and by_user else "no entry that allows it"
-        denied = ", ".join(map(str, detail.denied))
-        direction = "outbound" if detail.egress else "inbound"
-        params["what"] = f"{direction} TCP {denied}: {number}"
-        ref = ObjectRef("NetworkAcl", "", owner)
-        subnets = [a.subnets for a in traffic.network.acls.peek() or () if a.id == owner]
-        evidence.append(Evidence(f"network ACL {owner}", f"of {', '.join(subnets[0]) if subnets else 'the subnet'}"))
-    else:
-        ref = ObjectRef("RouteTable", "", owner)
-        params["what"] = f"no usable route for {way}"
+    found = _filter(traffic, entries)
+    remedies, made = _changes(traffic, code, entries)
+    why = f"{share} time out" if first.target.reason == TIMEOUT else found.what
+    name = "rule" if isinstance(first.hop.remedy, GroupRemedy) else "entry"
+    return Finding(
+        code,
+        found.ref,
+        params={"owner": first.hop.owner, "port": str(first.port), "peer": first.source, **found.params},
+        evidence=(
+            Evidence("target group", f"{share}: {state}"),
+            Evidence("path", f"{_way(first)}{' (node to pod)' if first.second else ''}"),
+            *found.evidence,
+        ),
+        targets=targets,
+        repairs=(Repair(name, made).with_reason(why),) if made else (),
+        # One filter that stays closed makes opening the others useless: then a person decides.
+        fix_automatic=bool(made) and len(made) == remedies,
+        confirm=_confirm(found.ref),
+        rules_out=_RULES_OUT,
+    )
+
+
+def _way(entry: Blocked) -> str:
+    return f"{entry.source} -> {entry.destination}:{entry.port}"
+
+
+def _changes(traffic: TrafficPath, code: str, entries: list[Blocked]) -> tuple[int, tuple[Change, ...]]:
+    """How many remedies there are, and the changes for those that can be made."""
     every_hop = path.PathVerdict(Answer.DENIED, tuple(e.hop for e in entries), ())
     binding = traffic.binding.peek()
     managed = code == "LBD501" and binding is not None and binding.networking is not None
     remedies = path.repairs([every_hop], world(traffic))
-    changes = [change_of(remedy, traffic.context.region, managed) for remedy in remedies]
-    made = tuple(change for change in changes if change is not None)
-    why = f"{len(targets)} of {total} targets time out" if first.target.reason == TIMEOUT else params["what"]
-    repairs = (Repair("rule" if isinstance(remedy, GroupRemedy) else "entry", made).with_reason(why),) if made else ()
-    return Finding(
-        code,
-        ref,
-        params=params,
-        evidence=tuple(evidence),
-        targets=targets,
-        repairs=repairs,
-        # One filter that stays closed makes opening the others useless: then a person decides.
-        fix_automatic=bool(made) and len(made) == len(remedies),
-        confirm=_confirm(ref),
-        rules_out=_RULES_OUT,
-    )
+    changes = (change_of(remedy, traffic.context.region, managed) for remedy in remedies)
+    return len(remedies), tuple(change for change in changes if change is not None)
+
+
+def _filter(traffic: TrafficPath, entries: list[Blocked]) -> _Filter:
+    hop = entries[0].hop
+    if isinstance(hop.remedy, GroupRemedy):
+        return _of_groups(traffic, hop, hop.remedy, entries)
+    if isinstance(hop.detail, AclVerdict):
+        return _of_acl(traffic, hop.owner, hop.detail)
+    way = _way(entries[0])
+    return _Filter(ObjectRef("RouteTable", "", hop.owner), {"way": way}, (), f"no usable route for {way}")
+
+
+def _of_groups(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy, entries: list[Blocked]) -> _Filter:
+    needs = [e.hop.remedy for e in entries if isinstance(e.hop.remedy, GroupRemedy)]
+    ports = tuple(dict.fromkeys(str(need.ports) for need in needs))
+    peers = tuple(dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(traffic, n.peer) for n in needs))
+    params: dict[str, Param] = {"direction": remedy.direction.value, "ports": ports, "peers": peers}
+    ref = ObjectRef("SecurityGroup", "", remedy.group_id)
+    return _Filter(ref, params, tuple(_rules(traffic, hop.owner, remedy)), wording.render(_RULE, params))
+
+
+def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filter:
+    entry = verdict.denied_by
+    by_user = entry is not None and entry.number < IMPLICIT
+    params: dict[str, Param] = {
+        "direction": "outbound" if verdict.egress else "inbound",
+        "ports": tuple(map(str, verdict.denied)),
+        "entry": f"entry {entry.number} (deny {entry.cidr})" if entry and by_user else "",
+    }
+    subnets = next((a.subnets for a in traffic.network.acls.peek() or () if a.id == identifier), ())
+    shown = Evidence(f"network ACL {identifier}", f"of {', '.join(subnets) if subnets else 'the subnet'}")
+    return _Filter(ObjectRef("NetworkAcl", "", identifier), params, (shown,), wording.render(_ENTRY, params))
 
 
 def _cidr_of(traffic: TrafficPath, cidr: str) -> str:
@@ -184,10 +218,11 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
     "LBD501",
     title="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
-    message="no security group of the targets ({owner}) admits the load balancer: {what} is missing",
+    message="no security group of the targets ({owner}) admits the load balancer: " + _RULE + " is missing",
     reads=_READS,
     explains=("LBD607",),
     fix="security-group",
+    distinct_by=("direction", "ports", "peers"),
 )
 def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """The rules of all security groups of the target's interface together do not admit the load balancer on the checked
@@ -231,10 +266,11 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
     "LBD502",
     title="nodes admit each other",
     severity=Severity.ERROR,
-    message="nodes do not admit each other: {owner} lacks {what}, so a NodePort reaches no pod on another node",
+    message="nodes do not admit each other: {owner} lacks " + _RULE + ", so a NodePort reaches no pod on another node",
     reads=_READS,
     explains=("LBD607",),
     fix="node-security-group",
+    distinct_by=("direction", "ports", "peers"),
 )
 def nodes_block_each_other(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets the node that was asked hands the packet on to any node with a pod. Where the nodes' groups
@@ -269,10 +305,12 @@ def _with_node_groups(traffic: TrafficPath, finding: Finding) -> Finding:
     "LBD503",
     title="the load balancer's security group lets its checks out",
     severity=Severity.ERROR,
-    message="the load balancer's security groups ({owner}) have no outbound rule for its targets: {what} is missing",
+    message="the load balancer's security groups ({owner}) have no outbound rule for its targets: " + _RULE + " is "
+    "missing",
     reads=_READS,
     explains=("LBD607",),
     fix="lb-egress",
+    distinct_by=("direction", "ports", "peers"),
 )
 def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     """The load balancer's own security groups do not let it connect to the target on the checked port.
@@ -286,10 +324,11 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD514",
     title="the pod's own security group admits the load balancer",
     severity=Severity.ERROR,
-    message="the pods' own security groups ({owner}) do not admit the load balancer: {what} is missing",
+    message="the pods' own security groups ({owner}) do not admit the load balancer: " + _RULE + " is missing",
     reads=_READS,
     explains=("LBD607",),
     fix="security-group",
+    distinct_by=("direction", "ports", "peers"),
 )
 def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """The pods have security groups of their own (SecurityGroupPolicy, a branch interface), which replace the node's
@@ -304,10 +343,11 @@ def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD507",
     title="network ACLs let the load balancer's requests pass",
     severity=Severity.ERROR,
-    message="network ACL {owner} denies the load balancer's checks {what}",
+    message="network ACL {owner} denies the load balancer's checks " + _ENTRY,
     reads=_READS,
     explains=("LBD607",),
     fix="network-acl",
+    distinct_by=("direction", "ports"),
 )
 def acl_denies_request(traffic: TrafficPath) -> Iterator[Finding]:
     """A network ACL at the border of the load balancer's or the target's subnet denies the request. ACLs are asked at
@@ -322,10 +362,11 @@ def acl_denies_request(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD508",
     title="network ACLs let the replies return",
     severity=Severity.ERROR,
-    message="network ACL {owner} denies the replies to the load balancer: {what}",
+    message="network ACL {owner} denies the replies to the load balancer: " + _ENTRY,
     reads=_READS,
     explains=("LBD607",),
     fix="network-acl",
+    distinct_by=("direction", "ports"),
 )
 def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
     """ACLs know no connections: the replies, from the checked port to the load balancer's ephemeral ports 1024-65535,
@@ -340,7 +381,7 @@ def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD509",
     title="load balancer and targets have routes to each other",
     severity=Severity.ERROR,
-    message="route table {owner} leads nowhere between load balancer and targets: {what}",
+    message="route table {owner} leads nowhere between load balancer and targets: no usable route for {way}",
     reads=_READS,
     explains=("LBD607",),
 )
@@ -359,9 +400,10 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD513",
     title="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
-    message="NetworkPolicy {policy} selects the pods and does not admit {who} on port {port}{excluded}",
+    message="NetworkPolicy {policy} selects the pods and does not admit {who} on port {port}[ (except {excluded})]",
     reads=(*_READS, reads.NETWORK_POLICIES),
     explains=("LBD607",),
+    distinct_by=("who", "port"),
 )
 def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     """A NetworkPolicy selects the pods, and none that does admits the addresses of the load balancer (`ip` targets) or
@@ -376,16 +418,18 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     balancer = traffic.load_balancer.need()
     if not everything or balancer is None or blocked(traffic):
         return
-    denied: dict[str, list[tuple[TargetHealth, network_policies.PolicyVerdict, str, int]]] = defaultdict(list)
+    denied: dict[tuple[str, ...], list[tuple[TargetHealth, network_policies.PolicyVerdict, str, int]]] = defaultdict(
+        list
+    )
     for target in suspects(traffic):
         for pod, address, port, cidr in _policy_paths(traffic, balancer, target):
             verdict = network_policies.admits(everything, pod, address, port, name_as=cidr)
             if verdict.answer is Answer.DENIED:
-                denied[", ".join(verdict.selecting)].append((target, verdict, cidr or address, port))
+                denied[verdict.selecting].append((target, verdict, cidr or address, port))
     for names, entries in denied.items():
         _, verdict, who, port = entries[0]
         missing = verdict.missing
-        ref = ObjectRef("NetworkPolicy", traffic.namespace, names.split(", ")[0])
+        ref = ObjectRef("NetworkPolicy", traffic.namespace, names[0])
         cut = tuple(dict.fromkeys(target.key for target, *_ in entries))
         by_hand: tuple[str, ...] = ()
         if missing is not None:
@@ -399,7 +443,7 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
                 "policy": names,
                 "who": who,
                 "port": str(port),
-                "excluded": f" (except {verdict.excluded_by})" if verdict.excluded_by else "",
+                "excluded": verdict.excluded_by,
             },
             evidence=(Evidence("target group", f"{len(cut)} of {len(traffic.targets())}: {entries[0][0].reason}"),),
             targets=cut,

@@ -28,6 +28,7 @@ from kubectl_lbdoctor.analysis.registration import (
 )
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -51,21 +52,16 @@ _READS = (
 )
 
 
-def counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _names(items: Iterable[str]) -> str:
-    listed = list(items)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return ", ".join(listed[:SHOWN]) + more
+def _shown(items: Iterable[str]) -> str:
+    return listed(list(items), SHOWN)
 
 
 @check(
     "LBD205",
     title="every ready endpoint is registered as a target",
     severity=Severity.ERROR,
-    message="{missing} of {wanted} of Service {service} {are} not registered in target group {group}",
+    message="{missing} of {wanted:{target_type:instance=eligible node|ip=ready endpoint}} of Service {service} "
+    "{missing:=is|are} not registered in target group {group}",
     reads=_READS,
     explains=("LBD206",),
 )
@@ -88,18 +84,18 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     evidence = [Evidence("expected", f"{key} ({what}) is no target") for key, what in state.late.items()]
     draining = {t.key for t in traffic.targets() if t.state == "draining"} & set(state.late)
     if draining:
-        evidence.append(Evidence(reads.TARGET_HEALTH, f"{_names(sorted(draining))} draining"))
+        evidence.append(Evidence(reads.TARGET_HEALTH, f"{_shown(sorted(draining))} draining"))
     evidence.append(
-        Evidence(reads.TARGET_HEALTH, f"registered: {_names(t.key for t in state.registered) or 'no target'}")
+        Evidence(reads.TARGET_HEALTH, f"registered: {_shown(t.key for t in state.registered) or 'no target'}")
     )
     yield Finding(
         "LBD205",
         ref,
         params={
-            "missing": str(len(state.late)),
-            "wanted": counted(len(state.wanted), state.noun),
+            "missing": len(state.late),
+            "wanted": len(state.wanted),
+            "target_type": traffic.target_type,
             "service": traffic.service_ref.name,
-            "are": "is" if len(state.late) == 1 else "are",
             "group": ref.name,
         },
         evidence=(*evidence[:SHOWN], evidence[-1]) if len(evidence) > SHOWN + 1 else tuple(evidence),
@@ -118,7 +114,8 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD206",
     title="every registered target is still an endpoint or an eligible node",
     severity=Severity.WARNING,
-    message="target group {group} still holds {count} without {noun} of Service {service}",
+    message="target group {group} still holds {count:target} without {target_type:instance=an eligible node|"
+    "ip=a ready endpoint} of Service {service}",
     reads=_READS,
 )
 def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
@@ -135,7 +132,6 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     if not stale:
         return
     arn, ref = group_arn(traffic), group_ref(traffic)
-    instance = traffic.target_type == "instance"
     words = [f"Id={t.id},Port={t.port}" for t in stale]
     region = ("--region", traffic.context.region) if traffic.context.region else ()
     yield Finding(
@@ -143,8 +139,8 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         ref,
         params={
             "group": ref.name,
-            "count": counted(len(stale), "target"),
-            "noun": "an eligible node" if instance else "a ready endpoint",
+            "count": len(stale),
+            "target_type": traffic.target_type,
             "service": traffic.service_ref.name,
         },
         evidence=tuple(Evidence("target health", f"{t.key} {t.state}: {_behind(traffic, t)}") for t in stale[:SHOWN]),
@@ -175,8 +171,10 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
     "LBD207",
     title="no worker node is left out as an instance target",
     severity=Severity.WARNING,
-    message="{nodes} left out as instance {targets}: {why}{effect}",
+    message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,6}) are} left out as instance {nodes:=target|targets}: "
+    "{why}[; {effect}]",
     reads=_READS,
+    distinct_by=("why", "effect"),
 )
 def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets the controller registers every node that is Ready, is an EC2 instance, matches the
@@ -238,10 +236,9 @@ def _node_finding(
         "LBD207",
         ObjectRef("Node", "", names[0]) if single else group_ref(traffic),
         params={
-            "nodes": f"node {names[0]} is" if single else f"{len(names)} nodes ({_names(names)}) are",
-            "targets": "target" if single else "targets",
+            "nodes": tuple(names),
             "why": why,
-            "effect": f"; {effect}" if effect else "",
+            "effect": effect,
         },
         evidence=(
             *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
@@ -293,8 +290,10 @@ _USE_READS = (*_READS, reads.LOAD_BALANCERS, reads.INGRESSES)
     "LBD208",
     title="every target is in an Availability Zone of the load balancer",
     severity=Severity.ERROR,
-    message="{count} of target group {group} {are} in {zone}, which load balancer {balancer} does not have ({zones})",
+    message="{count:target} of target group {group} {count:=is|are} in {zone}, which load balancer {balancer} does not "
+    "have ({zones})",
     reads=_USE_READS,
+    distinct_by=("group", "zone"),
 )
 def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets sit in an Availability Zone in which the load balancer has no subnet. They are registered, are never
@@ -326,12 +325,11 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD208",
             ObjectRef("LoadBalancer", "", balancer.name),
             params={
-                "count": counted(len(targets), "target"),
+                "count": len(targets),
                 "group": group_ref(traffic).name,
-                "are": "is" if len(targets) == 1 else "are",
                 "zone": zone,
                 "balancer": balancer.name,
-                "zones": ", ".join(sorted(balancer.zones)),
+                "zones": tuple(sorted(balancer.zones)),
             },
             evidence=(
                 _seen(traffic, tuple(targets)),
@@ -350,7 +348,8 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD209",
     title="a listener or rule forwards to the target group",
     severity=Severity.ERROR,
-    message="target group {group} is on no listener or rule{balancer}, so its targets get no traffic",
+    message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
+    "traffic",
     reads=(*_USE_READS, reads.LISTENERS, reads.RULES),
     explains=("LBD208",),
 )
@@ -378,7 +377,7 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         actions = [a for listener in listeners for a in listener.actions] + [a for rule in rules for a in rule.actions]
         if any(group.arn in action.target_groups for action in actions):
             return
-        where = f" of load balancer {balancer.name}"
+        where = balancer.name
         evidence.append(
             Evidence(reads.LISTENERS, f"{len(listeners)} listeners, {len(rules)} rules, none forwards here")
         )
@@ -402,9 +401,10 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD210",
     title="the EC2 instances of all targets run",
     severity=Severity.ERROR,
-    message="the EC2 instance {instance}{node} is not running, so it cannot be a target",
+    message="the EC2 instance {instance}[ (node {node})] is not running, so it cannot be a target",
     reads=_READS,
     explains=("LBD207", "LBD409"),
+    distinct_by=("instance",),
 )
 def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
     """A registered EC2 instance is stopped or terminated (state unused, Target.InvalidState).
@@ -424,7 +424,7 @@ def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD210",
             ObjectRef("Node", "", node.meta.name) if node is not None else group_ref(traffic),
-            params={"instance": target.id, "node": f" (node {node.meta.name})" if node is not None else ""},
+            params={"instance": target.id, "node": node.meta.name if node is not None else ""},
             evidence=(
                 _seen(traffic, (target,)),
                 *((Evidence(f"node {node.meta.name}", f"Ready={node.ready}"),) if node is not None else ()),
@@ -463,6 +463,7 @@ def _comparable(traffic: TrafficPath) -> bool:
     message="target {target} cannot be used: a load balancer has its address",
     reads=_READS,
     explains=("LBD206",),
+    distinct_by=("target",),
 )
 def address_of_a_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
     """The address of an `ip` target belongs to a load balancer's own network interface (state unused,
@@ -503,7 +504,9 @@ def _ip_service(traffic: TrafficPath) -> str:
     "LBD212",
     title="every endpoint of ip targets is a pod",
     severity=Severity.ERROR,
-    message="{count} of Service {service} {refer} to no Pod, so the controller does not register {them}",
+    message="{count:endpoint} of Service {service} {count:=refers|refer} to no Pod, so the controller does not "
+    "register "
+    "{count:=it|them}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.TARGET_GROUPS),
     explains=("LBD217", "LBD202", "LBD205"),
 )
@@ -522,14 +525,9 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD212",
         ObjectRef("Service", traffic.namespace, name),
-        params={
-            "count": counted(len(without), "endpoint"),
-            "service": name,
-            "refer": "refers" if len(without) == 1 else "refer",
-            "them": "it" if len(without) == 1 else "them",
-        },
+        params={"count": len(without), "service": name},
         evidence=(
-            Evidence("endpointslices", f"no targetRef of kind Pod: {_names(e.key for e in without)}"),
+            Evidence("endpointslices", f"no targetRef of kind Pod: {_shown(e.key for e in without)}"),
             Evidence("endpointslices", f"{len(ready) - len(without)} of {len(ready)} ready endpoints are pods"),
         ),
         confirm=(
@@ -547,7 +545,7 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD213",
     title="binding and endpoints have the same address family",
     severity=Severity.ERROR,
-    message="the binding takes {family} targets, but the endpoints of Service {service} are {found}",
+    message="the binding takes {family} targets, but the endpoints of Service {service} are {found:&}",
     reads=(
         *(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES),
         *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -575,12 +573,12 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD213",
         ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
-        params={"family": family, "service": name, "found": " and ".join(families)},
+        params={"family": family, "service": name, "found": tuple(families)},
         evidence=(
             Evidence(
                 f"targetgroupbinding/{binding.meta.name}", f"ipAddressType {binding.ip_address_type or 'not set'}"
             ),
-            Evidence("endpointslices", f"ready endpoints: {_names(e.key for e in traffic.ready_endpoints())}"),
+            Evidence("endpointslices", f"ready endpoints: {_shown(e.key for e in traffic.ready_endpoints())}"),
         ),
         confirm=(
             kubectl("get", "targetgroupbinding", binding.meta.name, "-o", "yaml", namespace=traffic.namespace),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import inspect
 import re
-import string
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from kubectl_lbdoctor.model.finding import Finding, Severity
+from kubectl_lbdoctor.checks import wording
+from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Param, Severity
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 CheckFunction = Callable[[TrafficPath], Iterable[Finding]]
+Cause = tuple[str, ObjectRef, tuple[Param, ...]]
 
 _CODE = re.compile(r"LBD[0-9]{3}")
 
@@ -25,10 +26,11 @@ class CheckSpec:
     """One declared code.
 
     title: the positive statement that holds when the check passes. message: template of a failure, filled from the
-    finding's params. reads: names from `model.reads` that the function may open. explains: codes of findings that
-    this root cause makes mere symptoms. symptom: folded under any error on the same route, a root cause only when
-    alone. fix: the name that `--fix` accepts ("" when there is none). function is None for codes that the program
-    itself reports (LBD0xx).
+    finding's params (see checks/wording.py). distinct_by: names of the params that tell two causes on one object
+    apart; findings on one object that agree in them are one cause, whatever else they say. reads: names from
+    `model.reads` that the function may open. explains: codes of findings that this root cause makes mere symptoms.
+    symptom: folded under any error on the same route, a root cause only when alone. fix: the name that `--fix` accepts
+    ("" when there is none). function is None for codes that the program itself reports (LBD0xx).
     """
 
     code: str
@@ -41,13 +43,19 @@ class CheckSpec:
     symptom: bool = False
     fix: str = ""
     function: CheckFunction | None = None
+    distinct_by: tuple[str, ...] = ()
 
     def render(self, finding: Finding) -> str:
         """The message of a finding; raises KeyError when a parameter of the template is missing."""
-        return self.message.format_map(finding.params)
+        return wording.render(self.message, finding.params)
 
     def fields(self) -> tuple[str, ...]:
-        return tuple(name for _, name, _, _ in string.Formatter().parse(self.message) if name)
+        """The names of the params that every finding of this code has."""
+        return tuple(dict.fromkeys((*wording.fields(self.message), *self.distinct_by)))
+
+    def cause(self, finding: Finding) -> Cause:
+        """What is equal for two findings of this code that are one cause."""
+        return finding.code, finding.object, tuple(finding.params.get(name, "") for name in self.distinct_by)
 
 
 class DuplicateCode(ValueError):
@@ -100,6 +108,7 @@ def check(
     explains: tuple[str, ...] = (),
     symptom: bool = False,
     fix: str = "",
+    distinct_by: tuple[str, ...] = (),
     catalogue: Catalogue = CATALOGUE,
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Declare the decorated generator function as the check of `code` (see CheckSpec for the arguments)."""
@@ -117,6 +126,7 @@ def check(
                 symptom=symptom,
                 fix=fix,
                 function=function,
+                distinct_by=distinct_by,
             )
         )
         return function

@@ -9,8 +9,8 @@ from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
 from kubectl_lbdoctor.analysis.pod_problems import selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
-from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
@@ -44,7 +44,8 @@ def _stops_early(pod: Pod) -> bool:
     "LBD701",
     title="pods that stop outlive their deregistration",
     severity=Severity.WARNING,
-    message="pods of {owner} are killed after {grace} s{hook}, before their deregistration has propagated",
+    message="pods of {owner} are killed after {grace} s{hook:none= and have no preStop hook|*=}, before their "
+    "deregistration has propagated",
     reads=(*_READS, reads.PODS, reads.TARGET_HEALTH),
     symptom=True,
 )
@@ -73,8 +74,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
         owner,
         params={
             "owner": str(owner),
-            "grace": str(worst.grace_seconds),
-            "hook": "" if waits else " and have no preStop hook",
+            "grace": worst.grace_seconds,
+            "hook": "preStop" if waits else "none",
         },
         evidence=(
             Evidence("target health", f"{counted(len(draining), 'target')} draining"),
@@ -94,7 +95,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD702",
     title="a rollout leaves a healthy target",
     severity=Severity.WARNING,
-    message="{owner} has one replica{gate}: during this rollout no target of group {group} takes traffic",
+    message="{owner} has one replica{gate:none= and no readiness gate|*=}: during this rollout no target of group "
+    "{group} takes traffic",
     reads=(*_READS, reads.PODS, reads.WORKLOADS, reads.TARGET_HEALTH),
     explains=("LBD218", "LBD701"),
     symptom=True,
@@ -132,7 +134,7 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD702",
         ref,
-        params={"owner": str(ref), "gate": "" if gated else " and no readiness gate", "group": group.name},
+        params={"owner": str(ref), "gate": "target health" if gated else "none", "group": group.name},
         evidence=(
             Evidence("target health", ", ".join(f"{t.key} {t.state}" for t in targets[:6])),
             Evidence(str(ref), f"replicas 1, strategy {workload.strategy or 'default'}"),
@@ -180,7 +182,7 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD703",
         owner,
-        params={"count": str(len(ready)), "service": service.meta.name, "where": where, "others": others},
+        params={"count": len(ready), "service": service.meta.name, "where": where, "others": others},
         evidence=(
             Evidence("pods", ", ".join(f"{pod.meta.name} on {pod.node}" for pod in ready[:6])),
             Evidence(reads.LOAD_BALANCERS, f"zones {', '.join(sorted(balancer.zones))}"),
@@ -199,7 +201,7 @@ def _takes_pods(node: Node) -> bool:
     "LBD704",
     title="no unready pod is published",
     severity=Severity.WARNING,
-    message="Service {service} publishes {pods} that are not ready (publishNotReadyAddresses)",
+    message="Service {service} publishes {pods} of {total:pod} that are not ready (publishNotReadyAddresses)",
     reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),
 )
 def unready_pods_published(traffic: TrafficPath) -> Iterator[Finding]:
@@ -225,7 +227,7 @@ def unready_pods_published(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD704",
         ref,
-        params={"service": service.meta.name, "pods": f"{len(unready)} of {counted(len(published), 'pod')}"},
+        params={"service": service.meta.name, "pods": len(unready), "total": len(published)},
         evidence=(
             Evidence(str(ref), "publishNotReadyAddresses: true"),
             *(Evidence(f"pod {pod.meta.name}", "Ready=False, yet its endpoint is ready") for pod in unready[:3]),

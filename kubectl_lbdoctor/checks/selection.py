@@ -75,7 +75,8 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     "LBD201",
     title="the Service's selector matches pods",
     severity=Severity.ERROR,
-    message="the selector of Service {service} ({selector}) matches no pod{nearest}",
+    message="the selector of Service {service} ({selector}) matches no pod[; the pods of {nearest} have "
+    "{nearest_labels}]",
     reads=(reads.SERVICES, reads.PODS, reads.WORKLOADS),
     explains=("LBD202", "LBD217", "LBD205"),
     fix="selector",
@@ -105,13 +106,14 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
     evidence = [Evidence(f"service/{service.meta.name}", f"selector {selector}")]
     repairs: tuple[Repair, ...] = ()
     near, automatic = "", False
+    near_labels: tuple[str, ...] = ()
     if candidates:
         best = candidates[0]
         repaired = _repaired_selector(service, best)
         repairs = tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c))
         differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
-        has = ", ".join(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing)
-        near = f"; the pods of {best.owner} have {has}"
+        near = str(best.owner)
+        near_labels = tuple(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing)
         for candidate in candidates[:3]:
             labels = ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
             evidence.append(Evidence(str(candidate.owner), f"{candidate.pods} pods with labels {labels}"))
@@ -124,7 +126,7 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD201",
         ref,
-        params={"service": service.meta.name, "selector": selector, "nearest": near},
+        params={"service": service.meta.name, "selector": selector, "nearest": near, "nearest_labels": near_labels},
         evidence=tuple(evidence),
         confidence=confidence,
         confirm=(kubectl("get", "pods", "-l", selector, namespace=traffic.namespace),),
@@ -160,7 +162,7 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
     "LBD202",
     title="at least one matching pod is ready",
     severity=Severity.ERROR,
-    message="{count} match Service {service} and none is ready",
+    message="{count:pod} match Service {service} and none is ready",
     reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
     explains=("LBD217",),
 )
@@ -188,7 +190,7 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD202",
         ObjectRef("Service", traffic.namespace, service.meta.name),
-        params={"service": service.meta.name, "count": f"{len(pods)} pods" if len(pods) > 1 else "1 pod"},
+        params={"service": service.meta.name, "count": len(pods)},
         evidence=tuple(reason),
         confirm=(kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=traffic.namespace),),
     )
@@ -198,10 +200,12 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD203",
     title="a named targetPort is declared by every matching pod",
     severity=Severity.ERROR,
-    message='Service {service} sends port {port} to the port named "{name}", which {pods} not declare{declared}',
+    message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod does|{without} of '
+    "{pods} pods do} not declare (they declare {declared:?no port})",
     reads=(reads.SERVICES, reads.PODS),
     explains=("LBD202", "LBD205", "LBD217"),
     fix="targetport",
+    distinct_by=("port",),
 )
 def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is a name that some or all matching pods do not declare; those pods are no endpoints.
@@ -237,8 +241,9 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "service": service.meta.name,
             "port": str(port.port),
             "name": port.target,
-            "pods": f"{len(without)} of {len(pods)} pods do" if len(pods) > 1 else "its pod does",
-            "declared": f" (they declare {', '.join(declared)})" if declared else " (they declare no port)",
+            "without": len(without),
+            "pods": len(pods),
+            "declared": tuple(declared),
         },
         evidence=tuple(
             Evidence(f"pod {pod.meta.name}", f"declares {', '.join(declared) or 'no port'}") for pod in without[:3]
@@ -278,7 +283,8 @@ def _freshest(traffic: TrafficPath) -> float:
     "LBD217",
     title="ready endpoints are registered as targets",
     severity=Severity.ERROR,
-    message="target group {group} is empty though {expected} should be registered",
+    message="target group {group} is empty though {expected:{target_type:instance=node|*=ready endpoint}} should be "
+    "registered",
     reads=(
         reads.SERVICES,
         reads.PODS,
@@ -309,7 +315,6 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     if group.target_type == "instance":
         nodes, left = eligible_nodes(traffic)
         expected = [node.meta.name for node in nodes]
-        text = f"{len(nodes)} nodes" if len(nodes) != 1 else "1 node"
         young = False
         extra = [
             Evidence(f"node {name}", f"left out: {describe_exclusion(exclusion)}") for name, exclusion in left.items()
@@ -317,7 +322,6 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     else:
         endpoints = [e for e in traffic.ready_endpoints() if e.pod]
         expected = [e.key for e in endpoints]
-        text = f"{len(endpoints)} ready endpoints" if len(endpoints) != 1 else "1 ready endpoint"
         young = _freshest(traffic) < REGISTRATION_SECONDS
         extra = []
     if not expected or young:
@@ -325,7 +329,7 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD217",
         ObjectRef("TargetGroup", "", group.name),
-        params={"group": group.name, "expected": text},
+        params={"group": group.name, "expected": len(expected), "target_type": group.target_type},
         evidence=(
             Evidence(reads.TARGET_HEALTH, "no target is registered"),
             Evidence("expected", ", ".join(expected[:6])),
@@ -340,7 +344,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD218",
     title="no target waits for its first checks",
     severity=Severity.INFO,
-    message="{count} of target group {group} wait for registration or their first checks (at most {seconds} s)",
+    message="{count} of {total} targets of target group {group} wait for registration or their first checks (at most "
+    "{seconds} s)",
     reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
@@ -363,9 +368,10 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
         "LBD218",
         ObjectRef("TargetGroup", "", group.name),
         params={
-            "count": f"{len(waiting)} of {len(traffic.targets())} targets",
+            "count": len(waiting),
+            "total": len(traffic.targets()),
             "group": group.name,
-            "seconds": str(check_settings.healthy_threshold * check_settings.interval),
+            "seconds": check_settings.healthy_threshold * check_settings.interval,
         },
         evidence=tuple(Evidence("target health", f"{n} targets: {reason}") for reason, n in reasons.items()),
         confirm=(describe_target_health(group.arn, traffic.context.region),),

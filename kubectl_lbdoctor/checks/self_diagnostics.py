@@ -52,7 +52,9 @@ reported(
     "LBD005",
     title="the cause of every failing target is proven",
     severity=Severity.ERROR,
-    message="{count} of {total} targets {what} ({reasons}) and no cause is proven yet",
+    message="{count} of {total} targets {state:unused=are not used|unhealthy=fail their health check} ({reasons}) and "
+    "no "
+    "cause is proven yet",
     doc="""
     Targets fail their health check, or are not used at all, and nothing that was read proves why. The remaining
     hypotheses are listed in order of likelihood, each with what would settle it.

@@ -47,6 +47,7 @@ def _front(traffic: TrafficPath) -> Front:
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
     explains=("LBD103", "LBD109", "LBD205", "LBD217"),
     fix="target-type",
+    distinct_by=("port",),
 )
 def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     """With target type `instance` the load balancer sends to a node port, and the Service has none: it is of type
@@ -180,9 +181,11 @@ def _codes(text: str) -> set[str]:
     "LBD312",
     title="backends that share a check path all answer it",
     severity=Severity.WARNING,
-    message='check path "{path}" of Ingress {ingress} is answered by {good}, but not by {bad}',
+    message='check path "{path}" of Ingress {ingress} is answered by {good:=Service|Services} {good}, but not by '
+    "{bad:=Service|Services} {bad}",
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
+    distinct_by=("path",),
 )
 def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
     """One check path holds for all backends of an Ingress, by its annotation or by default; some backends answer it
@@ -225,8 +228,8 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
         params={
             "path": path,
             "ingress": ingress.meta.name,
-            "good": _services(good),
-            "bad": _services(bad),
+            "good": tuple(sorted(good)),
+            "bad": tuple(sorted(bad)),
         },
         evidence=(
             Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
@@ -265,6 +268,7 @@ def _services(names: set[str]) -> str:
     ),
     symptom=True,
     fix="healthcheck-path",
+    distinct_by=("path", "probe"),
 )
 def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets fail a check whose path is not the path of the readiness probe on the same port, and that probe

@@ -9,8 +9,8 @@ from kubectl_lbdoctor.analysis.check_settings import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
-from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -44,7 +44,8 @@ def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[
     "LBD601",
     title="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
-    message="externalTrafficPolicy Local keeps {count} without a ready pod of Service {service} unhealthy by design",
+    message="externalTrafficPolicy Local keeps {count:node} without a ready pod of Service {service} unhealthy by "
+    "design",
     reads=_READS,
     fix="traffic-policy",
 )
@@ -64,7 +65,7 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD601",
             ObjectRef("Service", traffic.namespace, service.meta.name),
-            params={"count": _nodes(failing), "service": service.meta.name},
+            params={"count": len(failing), "service": service.meta.name},
             evidence=_evidence(traffic, failing, with_pod),
             targets=tuple(t.key for t in failing),
         )
@@ -74,7 +75,7 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD602",
     title="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
     severity=Severity.ERROR,
-    message="externalTrafficPolicy Local of Service {service} drops the checks on {count} without a ready pod",
+    message="externalTrafficPolicy Local of Service {service} drops the checks on {count:node} without a ready pod",
     reads=(*_READS, reads.INGRESSES),
     fix="traffic-policy",
 )
@@ -97,7 +98,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     pointer = "/spec/externalTrafficPolicy"
     cluster = patch(ref, "spec.externalTrafficPolicy", edit(pointer, "Local", "Cluster"))
-    why = f"{_nodes(failing)} without a ready pod drop the node port's traffic"
+    why = f"{counted(len(failing), 'node')} without a ready pod drop the node port's traffic"
     repairs = [
         Repair("cluster", (cluster,)).with_reason(why, "pods see the node's address; the ALB sends X-Forwarded-For")
     ]
@@ -111,7 +112,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD602",
         ref,
-        params={"count": _nodes(failing), "service": service.meta.name},
+        params={"count": len(failing), "service": service.meta.name},
         evidence=(
             Evidence(f"service/{service.meta.name}", "externalTrafficPolicy Local, instance targets behind an ALB"),
             *_evidence(traffic, failing, with_pod),
@@ -123,15 +124,12 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
-def _nodes(failing: list[TargetHealth]) -> str:
-    return f"{len(failing)} nodes" if len(failing) != 1 else "1 node"
-
-
 @check(
     "LBD607",
     title="the load balancer does not fail open",
     severity=Severity.WARNING,
-    message="all {count} of target group {group} are unhealthy, so the load balancer fails open and may hide it",
+    message="all {count} targets of target group {group} are unhealthy, so the load balancer fails open and may hide "
+    "it",
     reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
 )
@@ -147,7 +145,7 @@ def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD607",
             ObjectRef("TargetGroup", "", group.name),
-            params={"count": f"{len(targets)} targets", "group": group.name},
+            params={"count": len(targets), "group": group.name},
             evidence=(Evidence("target health", "; ".join(sorted({t.reason for t in targets}))),),
         )
 
@@ -177,6 +175,7 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
     ),
     explains=("LBD703",),
     symptom=True,
+    distinct_by=("group",),
 )
 def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its
@@ -217,7 +216,7 @@ def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD603",
         ObjectRef("LoadBalancer", "", balancer.name),
-        params={"balancer": balancer.name, "group": group.name, "zones": ", ".join(empty)},
+        params={"balancer": balancer.name, "group": group.name, "zones": tuple(empty)},
         evidence=(
             Evidence("target health", f"healthy targets in {', '.join(sorted(serving))} only"),
             Evidence(
@@ -254,6 +253,7 @@ def with_attribute(annotation: str, key: str, value: str) -> str:
     # The controller takes the rule for a port away with the port: to open it again would help nobody.
     explains=("LBD311", "LBD313", "LBD501", "LBD607"),
     fix="healthcheck-port",
+    distinct_by=("port",),
 )
 def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
@@ -324,8 +324,9 @@ def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set
     "LBD606",
     title="no zonal shift is active",
     severity=Severity.INFO,
-    message="a zonal shift keeps traffic away from {zones}: {count} of target group {group} get none",
+    message="a zonal shift keeps traffic away from {zones}: {count:target} of target group {group} get none",
     reads=(*_READS, reads.PODS, reads.INGRESSES),
+    distinct_by=("group",),
 )
 def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
     """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
@@ -347,7 +348,7 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
         ObjectRef("LoadBalancer", "", balancer.name)
         if balancer is not None
         else ObjectRef("TargetGroup", "", group.name),
-        params={"zones": ", ".join(zones), "count": counted(len(shifted), "target"), "group": group.name},
+        params={"zones": tuple(zones), "count": len(shifted), "group": group.name},
         evidence=(Evidence("target health", f"{shifted[0].key}: administrative override {shifted[0].override_state}"),),
         confirm=(shell("aws", "arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", *region),),
     )

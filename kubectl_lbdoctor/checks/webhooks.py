@@ -29,6 +29,7 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
     message="the certificate of the controller's webhook is not accepted: {summary}",
     reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),
     explains=FOLLOWS,
+    distinct_by=("summary",),
 )
 def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:
     """The webhook's certificate was made anew while its configuration kept the old CA bundle (GitOps tools that render

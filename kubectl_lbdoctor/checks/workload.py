@@ -46,7 +46,7 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
         yield Finding(
             code,
             owner,
-            params={**params, "pods": f"{len(members)} of {total} pods"},
+            params={**params, "pods": len(members), "total": total},
             evidence=tuple(problem.evidence for _, problem in members[:3]),
             confirm=(
                 kubectl("describe", "pod", names[0], namespace=traffic.namespace),
@@ -89,9 +89,10 @@ _ADVICE = {
     "LBD401",
     title="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
-    message="{pods} cannot start: {why}",
+    message="[{pods} of {total} pods][pods of {workload}] cannot start: {why}",
     reads=_READS,
     explains=_SYMPTOMS,
+    distinct_by=("why",),
 )
 def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods stay Pending: no node fits them, a volume cannot be mounted, no address is free or a quota is used up.
@@ -106,7 +107,7 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD401",
             ObjectRef(workload.kind, traffic.namespace, workload.meta.name),
-            params={"pods": f"pods of {workload.kind.lower()}/{workload.meta.name}", "why": why},
+            params={"workload": f"{workload.kind.lower()}/{workload.meta.name}", "why": why},
             evidence=(Evidence(f"{workload.kind.lower()}/{workload.meta.name}", f"ReplicaFailure: {why}"),),
             confirm=(kubectl("describe", workload.kind.lower(), workload.meta.name, namespace=traffic.namespace),),
             advice=_ADVICE["LBD401"],
@@ -117,9 +118,10 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD402",
     title="container images can be pulled",
     severity=Severity.ERROR,
-    message='{pods} cannot pull the image "{image}" of container {container} ({reason})',
+    message='{pods} of {total} pods cannot pull the image "{image}" of container {container} ({reason})',
     reads=_READS,
     explains=_SYMPTOMS,
+    distinct_by=("container", "image", "reason"),
 )
 def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
     """A container's image cannot be pulled, so the pod never starts and is never a target.
@@ -134,9 +136,10 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD403",
     title="containers keep running",
     severity=Severity.ERROR,
-    message="container {container} of {pods} crashes in a loop ({how})",
+    message="container {container} of {pods} of {total} pods crashes in a loop ({how})",
     reads=_READS,
     explains=_SYMPTOMS,
+    distinct_by=("container", "how"),
 )
 def container_crashes(traffic: TrafficPath) -> Iterator[Finding]:
     """A container ends again and again; between the runs its pod is not ready and no target.
@@ -151,9 +154,10 @@ def container_crashes(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD404",
     title="readiness probes pass",
     severity=Severity.ERROR,
-    message="the {kind} probe ({probe}) of container {container} fails in {pods}: {answer}",
+    message="the {kind} probe ({probe}) of container {container} fails in {pods} of {total} pods: {answer}",
     reads=_READS,
     explains=_SYMPTOMS,
+    distinct_by=("container", "kind", "probe"),
 )
 def readiness_probe_fails(traffic: TrafficPath) -> Iterator[Finding]:
     """The kubelet's readiness (or startup) probe fails, so the pod is not ready and the controller does not register
@@ -170,8 +174,9 @@ def readiness_probe_fails(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD405",
     title="no container was killed for its memory",
     severity=Severity.WARNING,
-    message="container {container} of {pods} was OOM-killed within the last hour",
+    message="container {container} of {pods} of {total} pods was OOM-killed within the last hour",
     reads=_READS,
+    distinct_by=("container",),
 )
 def container_killed_for_memory(traffic: TrafficPath) -> Iterator[Finding]:
     """A container reached its memory limit and was killed. It runs again now, but while it was away its target failed
@@ -187,8 +192,10 @@ def container_killed_for_memory(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD407",
     title="no container restarts again and again",
     severity=Severity.WARNING,
-    message="container {container} of {pods} has restarted three times or more within the last hour ({how})",
+    message="container {container} of {pods} of {total} pods has restarted three times or more within the last hour "
+    "({how})",
     reads=_READS,
+    distinct_by=("container", "how"),
 )
 def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
     """A container ends and is started again; each time its pod leaves the endpoints, its target drains, and a new one
@@ -203,9 +210,10 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD409",
     title="the pods' nodes are ready",
     severity=Severity.ERROR,
-    message="node {node}, which runs {pods}, is not ready (Ready={ready})",
+    message="node {node}, which runs {pods} of {total} pods, is not ready (Ready={ready})",
     reads=_READS,
     explains=(*_SYMPTOMS, "LBD207"),
+    distinct_by=("node",),
 )
 def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness.
@@ -219,9 +227,10 @@ def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD410",
     title="containers can be started",
     severity=Severity.ERROR,
-    message="container {container} of {pods} cannot be started ({reason})",
+    message="container {container} of {pods} of {total} pods cannot be started ({reason})",
     reads=_READS,
     explains=_SYMPTOMS,
+    distinct_by=("container", "reason"),
 )
 def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
     """A container cannot be created or started: a ConfigMap, Secret or key is missing, the command does not exist, or
@@ -269,7 +278,7 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
     "LBD408",
     title="no rollout is in progress",
     severity=Severity.INFO,
-    message="{pods} are still starting",
+    message="{pods} of {total} pods are still starting",
     reads=_READS,
 )
 def starting(traffic: TrafficPath) -> Iterator[Finding]:
@@ -284,7 +293,7 @@ def starting(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD408",
             workload_of(young[0][0]),
-            params={"pods": f"{len(young)} of {len(traffic.matching_pods())} pods"},
+            params={"pods": len(young), "total": len(traffic.matching_pods())},
             evidence=tuple(problem.evidence for _, problem in young[:3]),
             confidence=Confidence.CERTAIN,
         )

@@ -287,12 +287,12 @@ MODEL_RULES: tuple[Rule, ...] = (
     # deletion
     rule(
         "LBD116",
-        r"deletion_protection is enabled, cannot delete the (?P<kind>ingress|service): (?P<object>\S+)",
+        r"(?P<protection>deletion_protection) is enabled, cannot delete the (?P<kind>ingress|service): (?P<object>\S+)",
         "Deletion protection is on, so the controller keeps {kind} {object} and its load balancer.",
     ),
     rule(
         "LBD116",
-        r"cannot be deleted because deletion protection is enabled",
+        r"cannot be deleted because (?P<protection>deletion protection) is enabled",
         "Deletion protection of the load balancer is on, so it cannot be deleted.",
     ),
     rule(

@@ -1,4 +1,4 @@
-"""What checks produce and what a report holds. Findings carry a code and parameters; their text is rendered late."""
+"""What checks produce and what a report holds. Findings carry a code and values; their text is rendered late."""
 
 from __future__ import annotations
 
@@ -21,8 +21,18 @@ __all__ = [
     "Finding",
     "Hypothesis",
     "ObjectRef",
+    "Param",
     "Severity",
+    "plain",
 ]
+
+Param = str | int | tuple[str, ...]
+"""A value of a finding: a name, an identifier such as a port, or a text that others have written; an amount; a list."""
+
+
+def plain(value: Param) -> str:
+    """A value as text without grammar, as the JSON document holds it: "3", "a, b"."""
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 class Severity(str, Enum):
@@ -78,7 +88,9 @@ class Hypothesis:
 class Finding:
     """One check's answer "no" about one object.
 
-    params fill the message of the check. targets: keys ("id:port") of the targets whose state this accounts for.
+    params fill the message of the check: values, whose grammar stands in the template (see checks/wording.py). Amounts
+    are int, lists are tuples; ports are names, so they are str.
+    targets: keys ("id:port") of the targets whose state this accounts for.
     confirm: complete shell commands that show it by hand.
     repairs: ways to repair it that `--fix` can make, the best first; the others are alternatives.
     repair_template: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
@@ -92,7 +104,7 @@ class Finding:
 
     code: str
     object: ObjectRef
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
     confidence: Confidence = Confidence.CERTAIN
     targets: tuple[str, ...] = ()

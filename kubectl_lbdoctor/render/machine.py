@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
+from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.report import Report, SubjectView, TargetGroupView
 from kubectl_lbdoctor.render.text import clean
 
@@ -142,7 +142,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "confidence": finding.confidence.value,
         "object": ref(finding.object),
         "affects": [ref(name) for name in diagnosis.affects],
-        "params": dict(finding.params),
+        "params": {name: plain(value) for name, value in finding.params.items()},
         "targets": list(finding.targets),
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],
         "rulesOut": finding.rules_out,

@@ -200,7 +200,7 @@ def test_ingress_with_several_services_is_repaired_on_the_service() -> None:
 
 def test_selector_names_the_nearest_pods_and_the_label() -> None:
     finding = FAULTS["LBD201"].report().diagnoses[0].finding
-    assert "app=web" in finding.params["nearest"] and "deployment/web" in finding.params["nearest"]
+    assert finding.params["nearest"] == "deployment/web" and finding.params["nearest_labels"] == ("app=web",)
     assert '"op": "test"' in finding.commands[0] and finding.fix_automatic
 
 

@@ -122,7 +122,7 @@ def test_clients_that_are_admitted_are_no_finding(how: str) -> None:
 def test_one_of_several_client_ranges_is_a_warning_that_names_it() -> None:
     world = nlb(rule("198.51.100.0/24"), clients=rule("198.51.100.0/24", "203.0.113.0/24", ports=(80, 80)))
     (diagnosis,) = diagnosed(world)
-    assert diagnosis.severity.value == "warning" and diagnosis.finding.params["clients"] == "203.0.113.0/24"
+    assert diagnosis.severity.value == "warning" and diagnosis.finding.params["clients"] == ("203.0.113.0/24",)
 
 
 def test_the_rule_to_add_names_the_load_balancers_group_and_the_one_port() -> None:
@@ -335,9 +335,12 @@ def test_a_closed_check_port_and_a_closed_traffic_port_are_one_cause_with_both_r
     failing = tuple(target(n, "unhealthy", "Target.Timeout", check_port="9000") for n in (1, 2))
     report = checked_elsewhere(health=failing).report()
     first = report.diagnoses[0].finding
-    assert [d.finding.code for d in report.diagnoses] == ["LBD501"] and first.params[
-        "what"
-    ] == "TCP 9000, 8080 from sg-lb"
+    assert [d.finding.code for d in report.diagnoses] == ["LBD501"]
+    assert (first.params["direction"], first.params["ports"], first.params["peers"]) == (
+        "ingress",
+        ("9000", "8080"),
+        ("sg-lb",),
+    )
     assert len(first.commands) == 2
 
 

@@ -215,4 +215,4 @@ def test_crash_loop_wins_over_memory() -> None:
 def test_two_pods_with_the_same_kill_are_one_cause() -> None:
     pods = tuple(ended(n, last_reason="OOMKilled", last_exit_code=137) for n in (1, 2))
     diagnoses = World(pods=pods).report().diagnoses
-    assert len(diagnoses) == 1 and diagnoses[0].finding.params["pods"] == "2 of 2 pods"
+    assert len(diagnoses) == 1 and (diagnoses[0].finding.params["pods"], diagnoses[0].finding.params["total"]) == (2, 2)

@@ -119,8 +119,14 @@ def test_a_network_load_balancer_does_not_tell_the_code_but_a_probe_does(status:
     there = network(matcher="200")
     assert found(there).code == "LBD005"
     finding = found(probed(there, Application(paths={"/healthz": int(status), "/": 200})))
-    assert (finding.code, finding.params["codes"]) == (code, status)
+    assert (finding.code, finding.params["codes"]) == (code, (status,))
     assert [r.value for r in finding.repairs] == ["/"] and finding.fix_automatic
+
+
+def test_the_codes_of_a_network_load_balancer_have_a_key_of_their_own() -> None:
+    """service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes: not the ALB's name with another prefix."""
+    finding = found(probed(network(matcher="200"), Application(paths={"/healthz": 410})))
+    assert finding.advice.endswith("or widen service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes")
 
 
 HOSTS = replace(
@@ -151,7 +157,7 @@ REDIRECTED = replace(NOT_FOUND, health=(mismatch(1, "302"), mismatch(2, "302")))
 def test_a_redirect_names_its_destination() -> None:
     login = Application(paths={"/nowhere": 302}, locations={"/nowhere": "https://shop.example/login"})
     finding = found(probed(REDIRECTED, login))
-    assert finding.code == "LBD303" and finding.params["to"] == " to https://shop.example/login"
+    assert finding.code == "LBD303" and finding.params["to"] == "https://shop.example/login"
     assert [r.value for r in finding.repairs] == ["200-399"] and not finding.fix_automatic
     secure = Application(paths={"/nowhere": 302}, locations={"/nowhere": "https://shop.example/nowhere"})
     assert found(probed(REDIRECTED, secure)).fix_automatic
@@ -225,7 +231,7 @@ def test_the_port_that_answers_is_the_target_port(there: World) -> None:
     finding = found(probed(there, Application(ports={9090: "HTTP"})))
     assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD307", Confidence.CERTAIN, True)
     assert [r.value for r in finding.repairs] == ["9090"]
-    assert finding.params["listen"] == "listen on 9090"
+    assert (finding.params["seen"], finding.params["open"]) == ("open", ("9090",))
 
 
 def test_of_several_ports_the_one_that_answers_the_check_is_it() -> None:

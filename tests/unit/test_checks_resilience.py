@@ -148,7 +148,7 @@ def test_unready_pod_that_is_published() -> None:
     found = {
         d.finding.code: d for d in World(pods=(pod(1), UNREADY)).with_service(publish_not_ready=True).report().diagnoses
     }
-    assert found["LBD704"].finding.params["pods"] == "1 of 2 pods"
+    assert (found["LBD704"].finding.params["pods"], found["LBD704"].finding.params["total"]) == (1, 2)
     assert '"path": "/spec/publishNotReadyAddresses", "value": true' in found["LBD704"].finding.commands[0]
 
 

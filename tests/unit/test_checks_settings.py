@@ -271,7 +271,7 @@ def test_one_path_that_some_backends_answer() -> None:
     assert "LBD312" in world.report().diagnoses[0].explains
     results = run(CATALOGUE, traffic_paths(world.build()))
     found = next(f for result in results for f in result.findings if f.code == "LBD312")
-    assert (found.params["good"], found.params["bad"]) == ("Service web", "Service api")
+    assert (found.params["good"], found.params["bad"]) == (("web",), ("api",))
     assert found.object.kind == "Ingress"
 
 

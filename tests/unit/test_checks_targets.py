@@ -269,7 +269,7 @@ def test_selector_matters_where_local_policy_makes_the_pod_unreachable() -> None
     labels = {"service.k8s.aws/stack-namespace": "shop", "service.k8s.aws/stack-name": "web"}
     world = replace(world, binding=replace(binding, meta=meta("b", labels=labels)))
     found = {d.finding.code: d.finding for d in world.report().diagnoses}
-    assert found["LBD207"].params["nodes"] == "node node2 is" and "ready pods" in found["LBD207"].params["effect"]
+    assert found["LBD207"].params["nodes"] == ("node2",) and "ready pods" in found["LBD207"].params["effect"]
 
 
 def test_equal_reasons_of_several_nodes_are_one_finding() -> None:
@@ -278,7 +278,7 @@ def test_equal_reasons_of_several_nodes_are_one_finding() -> None:
         INSTANCE, nodes=(node(1), node(2, labels=label), node(3, labels=label)), health=(instance_target(1),)
     )
     assert world.codes() == ["LBD207"]
-    assert first(world).finding.params["nodes"] == "2 nodes (node2, node3) are"
+    assert first(world).finding.params["nodes"] == ("node2", "node3")
 
 
 def test_unused_group_explains_zones_too() -> None:
@@ -294,7 +294,7 @@ def test_findings_of_unused_targets_carry_them() -> None:
 def test_unused_targets_without_a_cause_come_with_hypotheses() -> None:
     finding = first(FAULTS["LBD005 no reason known"][1]).finding
     assert [h.code for h in finding.hypotheses] == ["LBD208", "LBD209"]
-    assert finding.params["what"] == "are not used"
+    assert finding.params["state"] == "unused"
 
 
 def test_manual_endpoints_beside_pods_are_a_warning() -> None:

@@ -39,8 +39,8 @@ def catalogue(*specs: CheckSpec) -> Catalogue:
     return made
 
 
-def declared(code: str, severity: Severity = ERROR, *explains: str, symptom: bool = False) -> CheckSpec:
-    return CheckSpec(code, f"title {code}", severity, f"message {code}", "doc", explains=explains, symptom=symptom)
+def declared(code: str, severity: Severity = ERROR, *explains: str, **values: Any) -> CheckSpec:
+    return CheckSpec(code, f"title {code}", severity, f"message {code}", "doc", explains=explains, **values)
 
 
 def found(code: str, *routes_: TrafficPath, **values: Any) -> list[CheckResult]:
@@ -166,7 +166,27 @@ def test_one_finding_on_several_routes_is_one_diagnosis() -> None:
 
 @pytest.mark.parametrize("difference", [{"params": {"path": "/x"}}, {"object": ObjectRef("Service", "shop", "web")}])
 def test_what_differs_stays_apart(difference: dict[str, Any]) -> None:
-    assert len(diagnose([declared("LBD901")], found("LBD901"), found("LBD901", **difference))) == 2
+    spec = declared("LBD901", distinct_by=("path",))
+    assert len(diagnose([spec], found("LBD901"), found("LBD901", **difference))) == 2
+
+
+def test_what_is_not_declared_to_tell_causes_apart_does_not() -> None:
+    """Another count or another word about the same object is the same cause: the larger amounts and both lists stay."""
+    left = found("LBD901", params={"port": "80", "count": 3, "nodes": ("a", "b"), "why": "first"})
+    right = found("LBD901", params={"port": "80", "count": 2, "nodes": ("b", "c"), "why": "second"})
+    for order in ((left, right), (right, left)):
+        (diagnosis,) = diagnose([declared("LBD901", distinct_by=("port",))], *order)
+        params = diagnosis.finding.params
+        assert (params["port"], params["count"], sorted(params["nodes"])) == ("80", 3, ["a", "b", "c"])
+
+
+def test_the_surer_and_more_severe_of_two_speaks_for_both() -> None:
+    sure = found("LBD901", params={"why": "proven"}, targets=("a:1",))
+    guess = found("LBD901", params={"why": "guessed"}, targets=("b:1",), confidence=Confidence.LIKELY, severity=WARNING)
+    for order in ((sure, guess), (guess, sure)):
+        (diagnosis,) = diagnose([declared("LBD901")], *order)
+        assert (diagnosis.finding.params["why"], diagnosis.severity) == ("proven", ERROR)
+        assert set(diagnosis.finding.targets) == {"a:1", "b:1"}
 
 
 # --- What nobody explains ---
@@ -181,8 +201,10 @@ def test_failing_targets_without_cause_are_said_to_be_unexplained() -> None:
     (diagnosis,) = unexplained(timed_out(1), target(2))
     finding = diagnosis.finding
     assert (finding.code, finding.confidence) == (UNEXPLAINED, Confidence.POSSIBLE)
-    assert (finding.params["count"], finding.params["total"]) == ("1", "2")
-    assert "Target.Timeout" in finding.params["reasons"] and finding.targets == ("10.0.1.34:8080",)
+    assert (finding.params["count"], finding.params["total"]) == (1, 2)
+    assert finding.params["reasons"] == ("Target.Timeout (Request timed out)",) and finding.targets == (
+        "10.0.1.34:8080",
+    )
     assert finding.hypotheses
 
 

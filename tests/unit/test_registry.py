@@ -123,7 +123,23 @@ def test_message_renders(finding: Finding) -> None:
     message = spec.render(finding)
     assert "{" not in message.replace('{"', "") and message.strip()
     assert set(spec.fields()) <= set(finding.params)
-    assert all(isinstance(value, str) for value in finding.params.values())
+    assert "[" not in spec.message or message != spec.message
+
+
+@pytest.mark.parametrize("finding", FINDINGS)
+def test_params_are_values_without_grammar(finding: Finding) -> None:
+    for value in finding.params.values():
+        assert isinstance(value, (str, tuple)) or (isinstance(value, int) and not isinstance(value, bool))
+        for item in value if isinstance(value, tuple) else (value,):
+            assert not isinstance(item, str) or item == item.strip(" ;:,"), "punctuation belongs to the template"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_two_causes_on_one_object_are_told_apart_by_what_is_declared(name: str) -> None:
+    """One run of a check gives no finding twice: whatever it yields about one object differs in `distinct_by`."""
+    for result in WORLDS[name].results():
+        causes = [CATALOGUE[result.code].cause(finding) for finding in result.findings]
+        assert len(causes) == len(set(causes))
 
 
 @pytest.mark.parametrize("finding", FINDINGS)
