@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Param,
     Severity,
+    Source,
 )
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -140,7 +141,7 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, TrafficPath], merged
             },
             evidence=(
                 *(
-                    Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip())
+                    Evidence(Source.TARGET_HEALTH, f"{t.key} {t.state}: {t.reason} {t.description}".rstrip())
                     for t in left[:5]
                 ),
                 *probed(traffic, left),

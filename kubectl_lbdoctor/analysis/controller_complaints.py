@@ -15,7 +15,7 @@ from functools import lru_cache
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
+from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event
 from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
 
@@ -140,7 +140,7 @@ def _from_logs(traffic: TrafficPath) -> Iterator[Complaint]:
         if ref is not None and error.decoded.code:
             times = f" ({error.count} times)" if error.count > 1 else ""
             text = f"{error.msg}: {error.decoded.raw[:300]}{times}" if error.decoded.raw else error.msg
-            yield Complaint(ref, error.decoded, Evidence("controller log", text))
+            yield Complaint(ref, error.decoded, Evidence(Source.CONTROLLER_LOG, text))
 
 
 def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
@@ -153,4 +153,6 @@ def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
     )
     for error in log_errors(traffic):
         if not error.name and error.decoded.code:
-            yield Complaint(ref, error.decoded, Evidence("controller log", f"{error.msg}: {error.decoded.raw[:300]}"))
+            yield Complaint(
+                ref, error.decoded, Evidence(Source.CONTROLLER_LOG, f"{error.msg}: {error.decoded.raw[:300]}")
+            )

@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
+from kubectl_lbdoctor.model.finding import Evidence, Hypothesis, Source
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -175,13 +175,13 @@ def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evide
     if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
         where = "inside the cluster the check is answered as it should be"
         if any(t.reason == target_reasons.TIMEOUT for t in failing) or not traffic.is_alb:
-            lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
+            lines.append(Evidence(Source.PROBE, f"{where}: the load balancer's packets, or its replies, get lost"))
             vpc = traffic.network
             if all(f.is_known for f in (vpc.interfaces, vpc.security_groups, vpc.acls, vpc.route_tables)):
                 admitted = "no security group, network ACL or route that was read stops them"
-                lines.append(Evidence("path", admitted))
+                lines.append(Evidence(Source.PATH, admitted))
         else:
-            lines.append(Evidence("probe", f"{where}: repaired just now, or the answer depends on who asks"))
+            lines.append(Evidence(Source.PROBE, f"{where}: repaired just now, or the answer depends on who asks"))
     return tuple(lines)
 
 

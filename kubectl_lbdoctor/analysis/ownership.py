@@ -12,7 +12,7 @@ from typing import Literal
 
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
+from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -99,7 +99,7 @@ def _by_annotation(traffic: TrafficPath, ingress: Ingress, ref: ObjectRef, name:
     accepted = _accepted_classes(traffic.cluster.controllers.need())
     if name in accepted:
         return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
-    flags = Evidence("controller", f"--ingress-class={' or '.join(sorted(accepted))}")
+    flags = Evidence(Source.CONTROLLER, f"--ingress-class={' or '.join(sorted(accepted))}")
     return Ownership("other", why, name, (evidence, flags))
 
 
@@ -134,7 +134,7 @@ def _by_default(traffic: TrafficPath, ref: ObjectRef, classes: tuple[IngressClas
 
 
 def _listed(classes: tuple[IngressClass, ...]) -> Evidence:
-    return Evidence("ingressclasses", ", ".join(f"{c.meta.name} ({c.controller})" for c in classes[:8]) or "none")
+    return Evidence(Source.INGRESS_CLASSES, ", ".join(f"{c.meta.name} ({c.controller})" for c in classes[:8]) or "none")
 
 
 def owner_of_service(traffic: TrafficPath) -> Ownership:

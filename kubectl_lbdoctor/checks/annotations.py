@@ -38,7 +38,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
 )
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -272,7 +272,7 @@ def _finding(
         if key in problem.annotations and key != found.key
     ]
     if found.controller_error:
-        evidence.append(Evidence("controller's answer to it", found.controller_error[:300]))
+        evidence.append(Evidence(Source.CONTROLLER_ANSWER, found.controller_error[:300]))
     severity = None
     if code in ("LBD111", "LBD310"):
         severity = None if found.severity == "error" else Severity(found.severity)

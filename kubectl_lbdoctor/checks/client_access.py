@@ -20,7 +20,7 @@ from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
@@ -303,7 +303,7 @@ def _acl_finding(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                "target health", f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
             ),
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
@@ -440,7 +440,7 @@ def _blocked(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                "target health", f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
             ),
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),

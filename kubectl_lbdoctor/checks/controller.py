@@ -15,7 +15,7 @@ from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -64,7 +64,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
             if action.type == "fixed-response" and "does not exist" in action.message_body:
                 evidence.append(
                     Evidence(
-                        "listener rule", f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}"
+                        Source.LISTENER_RULE,
+                        f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}",
                     )
                 )
     yield Finding(
@@ -392,7 +393,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     evidence = [Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}")]
     if serving:
         evidence.append(
-            Evidence("target health", f"{', '.join(serving[:5])} healthy until the controller takes them out")
+            Evidence(Source.TARGET_HEALTH, f"{', '.join(serving[:5])} healthy until the controller takes them out")
         )
     yield Finding(
         "LBD115",
@@ -430,7 +431,7 @@ def webhook_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
                 "LBD126",
                 ObjectRef("Service", namespace, name),
                 params={"service": f"{namespace}/{name}"},
-                evidence=(Evidence("endpointslices", f"{len(slices)} slices, no ready endpoint"),),
+                evidence=(Evidence(Source.ENDPOINT_SLICES, f"{len(slices)} slices, no ready endpoint"),),
                 confirm=(
                     kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=namespace),
                 ),

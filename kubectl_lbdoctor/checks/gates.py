@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
 
@@ -77,7 +77,7 @@ def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
             },
             evidence=(
                 *(_evidence(pod, gate) for pod, gate in members[:3]),
-                Evidence("targetgroupbindings", ", ".join(sorted(current)) or "none"),
+                Evidence(Source.BINDINGS, ", ".join(sorted(current)) or "none"),
             ),
             confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=traffic.namespace),),
             by_hand=(
@@ -111,7 +111,7 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
         },
         evidence=(
             *(_evidence(pod, gate) for pod, gate in lagging[:3]),
-            Evidence("target health", f"{len(lagging)} targets of these pods are healthy"),
+            Evidence(Source.TARGET_HEALTH, f"{len(lagging)} targets of these pods are healthy"),
         ),
         # The target may have turned healthy since the controller's last look.
         confidence=Confidence.LIKELY,

@@ -30,7 +30,7 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
@@ -169,14 +169,14 @@ def _answer_evidence(
     """What the load balancer says, what probes were answered, and the readiness probe that succeeds."""
     good = [a for a in tried if pod_evidence.is_success(a)]
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    lines = [Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
+    lines = [Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
     lines += pod_evidence.evidence((*asked, *good))
     vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
     if vain and not good:
-        lines.append(Evidence("probe", f"no success on {', '.join(vain)} either"))
+        lines.append(Evidence(Source.PROBE, f"no success on {', '.join(vain)} either"))
     if readiness is not None:
         probe, ready = readiness
-        lines.append(Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {pods}"))
+        lines.append(Evidence(Source.PODS, f"readinessProbe {describe_probe(probe)} succeeds in {ready} of {pods}"))
     return tuple(lines)
 
 
@@ -327,7 +327,7 @@ def of_one_workload(traffic: TrafficPath, finding: Finding, failing: Iterable[Ta
         return finding
     bad, good = odd
     selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
-    said = Evidence("pods", f"those of {bad} fail, and those of {good} pass the same check")
+    said = Evidence(Source.PODS, f"those of {bad} fail, and those of {good} pass the same check")
     listed = kubectl("get", "pods", "-l", selector, "--show-labels", namespace=traffic.namespace)
     return replace(
         finding,
@@ -524,9 +524,9 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
         setting_source(traffic, "healthcheck-protocol").ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
         evidence=(
-            Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
             *shown,
-            *(Evidence("pods", f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
+            *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
         targets=tuple(t.key for t in failing),
         repairs=(_speak(traffic, group, serves, said),),
@@ -613,8 +613,8 @@ class _TargetPort:
     """What the pods show of the Service's targetPort.
 
     suspects: the numbers of that port in pods that seem not to serve it, by pod. silent: those of them that a probe
-    has refused. declared, probed: ports that the suspects declare, and on which their readiness probes succeed, instead.
-    open: ports on which probes found all silent pods listening.
+    has refused. declared, probed: ports that the suspects declare, and on which their readiness probes succeed,
+    instead. open: ports on which probes found all silent pods listening.
     """
 
     suspects: Mapping[str, int]
@@ -708,10 +708,12 @@ def _wrong_target_port(
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
         evidence=(
-            Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
+            Evidence(
+                Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
+            ),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
-            *(() if seen.silent else (Evidence("pods", f"{said}, none declares {port.target}"),)),
+            *(() if seen.silent else (Evidence(Source.PODS, f"{said}, none declares {port.target}"),)),
         ),
         confidence=Confidence.CERTAIN if _is_certain(traffic, seen) else Confidence.LIKELY,
         targets=tuple(t.key for t in targets),
@@ -766,7 +768,9 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
             workload_of(next(iter(pods.values()))),
             params={"port": str(port), "family": "IPv6" if six else "any"},
             evidence=(
-                Evidence("target group", f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"),
+                Evidence(
+                    Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
+                ),
                 *pod_evidence.evidence(told),
                 *pod_evidence.socket_evidence(traffic, pods.values(), port),
             ),

@@ -16,7 +16,7 @@ from kubectl_lbdoctor.checks.registry import check, reported
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
@@ -138,8 +138,8 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
             KUBE_PROXY,
             params={"state": state, "nodes": nodes},
             evidence=(
-                Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
-                Evidence("pods k8s-app=kube-proxy", f"none ready on {', '.join(nodes)}"),
+                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.KUBE_PROXY_PODS, f"none ready on {', '.join(nodes)}"),
                 *_skew(traffic, [node for _, node in hit]),
             ),
             targets=tuple(target.key for target, _ in hit),
@@ -195,9 +195,9 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
         KUBE_PROXY,
         params={"nodes": nodes},
         evidence=(
-            Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
+            Evidence(Source.TARGET_GROUP, f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
             *pod_evidence.evidence(probes),
-            Evidence("pods k8s-app=kube-proxy", f"ready on {', '.join(nodes)}"),
+            Evidence(Source.KUBE_PROXY_PODS, f"ready on {', '.join(nodes)}"),
             *_skew(traffic, [node for _, node in hit]),
         ),
         confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
@@ -245,7 +245,7 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
                 "other": tuple(sorted({other for _, _, other, _ in hit})),
             },
             evidence=(
-                Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
                 *(Evidence(f"node {n.meta.name}", f"runs a ready pod; {flag}{other}") for _, n, other, _ in hit[:3]),
             ),
             confidence=Confidence.CERTAIN if all(told for *_, told in hit) else Confidence.LIKELY,

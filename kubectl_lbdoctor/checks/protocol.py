@@ -26,7 +26,7 @@ from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
@@ -60,11 +60,11 @@ def _group(traffic: TrafficPath) -> TargetGroup:
 
 def _health_evidence(traffic: TrafficPath, failing: list[TargetHealth]) -> Evidence:
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    return Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")
+    return Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")
 
 
 def _probe_evidence(probed: list[Ready]) -> Evidence:
-    return Evidence("pods", f"readinessProbe {describe_probe(probed[0].probe)} succeeds in {len(probed)}")
+    return Evidence(Source.PODS, f"readinessProbe {describe_probe(probed[0].probe)} succeeds in {len(probed)}")
 
 
 def _keys(failing: list[TargetHealth]) -> tuple[str, ...]:
@@ -191,7 +191,7 @@ def _version_evidence(traffic: TrafficPath, told: tuple[ProbeAnswer, ...], serve
 
 
 def _check_evidence(group: TargetGroup) -> Evidence:
-    return Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}")
+    return Evidence(Source.TARGET_GROUP, f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}")
 
 
 def _speaks_no_http(traffic: TrafficPath, told: tuple[ProbeAnswer, ...]) -> bool:
@@ -221,7 +221,7 @@ def _no_http(
             _health_evidence(traffic, failing),
             _check_evidence(group),
             *pod_evidence.evidence(checked),
-            Evidence("probe", "no answer to https, HTTP/2 and gRPC either"),
+            Evidence(Source.PROBE, "no answer to https, HTTP/2 and gRPC either"),
         ),
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
@@ -476,10 +476,10 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
         params={"port": found.port, "why": found.why, "traffic": found.traffic},
         evidence=(
             _health_evidence(traffic, found.targets),
-            Evidence("target group", f"health check {_asked(group)} on port {found.port}"),
+            Evidence(Source.TARGET_GROUP, f"health check {_asked(group)} on port {found.port}"),
             *pod_evidence.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
             *(
-                Evidence("pods" if traffic.target_type == "ip" else str(traffic.service_ref), text)
+                Evidence(Source.PODS if traffic.target_type == "ip" else str(traffic.service_ref), text)
                 for text in found.shown
             ),
         ),
@@ -634,8 +634,8 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
         params={"server": found.server, "port": found.port},
         evidence=(
             _health_evidence(traffic, found.targets),
-            Evidence("target group attributes", f"{_PROXY_PROTOCOL}=true"),
-            Evidence("target group", f"health check {_asked(group)} on port {found.targets[0].check_port}"),
+            Evidence(Source.TARGET_GROUP_ATTRIBUTES, f"{_PROXY_PROTOCOL}=true"),
+            Evidence(Source.TARGET_GROUP, f"health check {_asked(group)} on port {found.targets[0].check_port}"),
             *found.evidence,
         ),
         confidence=Confidence.CERTAIN if by_kube_proxy else Confidence.LIKELY,
@@ -683,7 +683,9 @@ def _deaf(traffic: TrafficPath, service: Service, failing: list[TargetHealth]) -
     mine = [p for p in probed if p.port == port]
     if not mine:
         return None
-    said = Evidence("pods", f"readinessProbe {describe_probe(mine[0].probe)}, which sends no such header, succeeds")
+    said = Evidence(
+        Source.PODS, f"readinessProbe {describe_probe(mine[0].probe)}, which sends no such header, succeeds"
+    )
     return _Deaf(failing, "traffic port", str(port), (said,))
 
 
@@ -752,7 +754,7 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
             "port": str(number),
             "why": why,
         },
-        evidence=(_health_evidence(traffic, failing), Evidence("pods", f"declare {shown}")),
+        evidence=(_health_evidence(traffic, failing), Evidence(Source.PODS, f"declare {shown}")),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),

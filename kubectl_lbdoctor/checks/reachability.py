@@ -30,7 +30,7 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
@@ -118,8 +118,8 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         found.ref,
         params={"owner": first.hop.owner, "port": str(first.port), "peer": first.source, **found.params},
         evidence=(
-            Evidence("target group", f"{share}: {state}"),
-            Evidence("path", f"{_way(first)}{' (node to pod)' if first.second else ''}"),
+            Evidence(Source.TARGET_GROUP, f"{share}: {state}"),
+            Evidence(Source.PATH, f"{_way(first)}{' (node to pod)' if first.second else ''}"),
             *found.evidence,
         ),
         targets=targets,
@@ -253,7 +253,7 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
     chosen = prefix + "security-groups" in front.meta.annotations
     why = "annotation security-groups is set" if chosen else "its spec.networking is empty"
     ref = ObjectRef("Ingress" if ingress is not None else "Service", front.meta.namespace, front.meta.name)
-    evidence = Evidence("targetgroupbinding", f"{why}, so the controller writes no backend rules")
+    evidence = Evidence(Source.BINDING, f"{why}, so the controller writes no backend rules")
     repairs = finding.repairs
     if chosen:
         change = annotate(ref, front.meta.annotations, {key: "true"})
@@ -403,7 +403,7 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     message="NetworkPolicy {policy} selects the pods and does not admit {who} on port {port}[ (except {excluded})]",
     reads=(*_READS, reads.NETWORK_POLICIES),
     explains=("LBD607",),
-    distinct_by=("who", "port"),
+    distinct_by=("policy", "who", "port"),
 )
 def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     """A NetworkPolicy selects the pods, and none that does admits the addresses of the load balancer (`ip` targets) or
@@ -445,7 +445,9 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
                 "port": str(port),
                 "excluded": verdict.excluded_by,
             },
-            evidence=(Evidence("target group", f"{len(cut)} of {len(traffic.targets())}: {entries[0][0].reason}"),),
+            evidence=(
+                Evidence(Source.TARGET_GROUP, f"{len(cut)} of {len(traffic.targets())}: {entries[0][0].reason}"),
+            ),
             targets=cut,
             confirm=(kubectl("get", "networkpolicy", "-o", "yaml", namespace=traffic.namespace),),
             by_hand=by_hand,

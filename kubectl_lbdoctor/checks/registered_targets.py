@@ -32,7 +32,7 @@ from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -81,7 +81,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     if not state.late:
         return
     ref = group_ref(traffic)
-    evidence = [Evidence("expected", f"{key} ({what}) is no target") for key, what in state.late.items()]
+    evidence = [Evidence(Source.EXPECTED, f"{key} ({what}) is no target") for key, what in state.late.items()]
     draining = {t.key for t in traffic.targets() if t.state == "draining"} & set(state.late)
     if draining:
         evidence.append(Evidence(reads.TARGET_HEALTH, f"{_shown(sorted(draining))} draining"))
@@ -143,7 +143,9 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
             "target_type": traffic.target_type,
             "service": traffic.service_ref.name,
         },
-        evidence=tuple(Evidence("target health", f"{t.key} {t.state}: {_behind(traffic, t)}") for t in stale[:SHOWN]),
+        evidence=tuple(
+            Evidence(Source.TARGET_HEALTH, f"{t.key} {t.state}: {_behind(traffic, t)}") for t in stale[:SHOWN]
+        ),
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, traffic.context.region),),
         by_hand=(shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),),
@@ -242,7 +244,7 @@ def _node_finding(
         },
         evidence=(
             *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
-            Evidence("nodes", f"{taken} of {total} can be targets"),
+            Evidence(Source.NODES, f"{taken} of {total} can be targets"),
         ),
         confirm=(kubectl("describe", "node", names[0]),),
         advice=_node_advice(exclusion),
@@ -280,7 +282,7 @@ def _unused(traffic: TrafficPath, reason: str) -> tuple[TargetHealth, ...]:
 
 def _seen(traffic: TrafficPath, targets: tuple[TargetHealth, ...]) -> Evidence:
     text = f"{len(targets)} of {len(traffic.targets())} targets: {targets[0].reason} {targets[0].description}"
-    return Evidence("target health", text.rstrip())
+    return Evidence(Source.TARGET_HEALTH, text.rstrip())
 
 
 _USE_READS = (*_READS, reads.LOAD_BALANCERS, reads.INGRESSES)
@@ -527,8 +529,8 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
         ObjectRef("Service", traffic.namespace, name),
         params={"count": len(without), "service": name},
         evidence=(
-            Evidence("endpointslices", f"no targetRef of kind Pod: {_shown(e.key for e in without)}"),
-            Evidence("endpointslices", f"{len(ready) - len(without)} of {len(ready)} ready endpoints are pods"),
+            Evidence(Source.ENDPOINT_SLICES, f"no targetRef of kind Pod: {_shown(e.key for e in without)}"),
+            Evidence(Source.ENDPOINT_SLICES, f"{len(ready) - len(without)} of {len(ready)} ready endpoints are pods"),
         ),
         confirm=(
             kubectl(
@@ -578,7 +580,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(
                 f"targetgroupbinding/{binding.meta.name}", f"ipAddressType {binding.ip_address_type or 'not set'}"
             ),
-            Evidence("endpointslices", f"ready endpoints: {_shown(e.key for e in traffic.ready_endpoints())}"),
+            Evidence(Source.ENDPOINT_SLICES, f"ready endpoints: {_shown(e.key for e in traffic.ready_endpoints())}"),
         ),
         confirm=(
             kubectl("get", "targetgroupbinding", binding.meta.name, "-o", "yaml", namespace=traffic.namespace),

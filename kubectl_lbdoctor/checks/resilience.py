@@ -13,7 +13,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -78,8 +78,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
             "hook": "preStop" if waits else "none",
         },
         evidence=(
-            Evidence("target health", f"{counted(len(draining), 'target')} draining"),
-            Evidence("pods", f"{counted(len(leaving), 'pod')} terminating"),
+            Evidence(Source.TARGET_HEALTH, f"{counted(len(draining), 'target')} draining"),
+            Evidence(Source.PODS, f"{counted(len(leaving), 'pod')} terminating"),
             Evidence(
                 f"pod {worst.meta.name}",
                 f"terminationGracePeriodSeconds {worst.grace_seconds}, {'a' if waits else 'no'} preStop hook",
@@ -136,7 +136,7 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
         ref,
         params={"owner": str(ref), "gate": "target health" if gated else "none", "group": group.name},
         evidence=(
-            Evidence("target health", ", ".join(f"{t.key} {t.state}" for t in targets[:6])),
+            Evidence(Source.TARGET_HEALTH, ", ".join(f"{t.key} {t.state}" for t in targets[:6])),
             Evidence(str(ref), f"replicas 1, strategy {workload.strategy or 'default'}"),
         ),
         by_hand=tuple(commands),
@@ -184,7 +184,7 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
         owner,
         params={"count": len(ready), "service": service.meta.name, "where": where, "others": others},
         evidence=(
-            Evidence("pods", ", ".join(f"{pod.meta.name} on {pod.node}" for pod in ready[:6])),
+            Evidence(Source.PODS, ", ".join(f"{pod.meta.name} on {pod.node}" for pod in ready[:6])),
             Evidence(reads.LOAD_BALANCERS, f"zones {', '.join(sorted(balancer.zones))}"),
         ),
         confirm=(kubectl("get", "pods", "-o", "wide", namespace=traffic.namespace),),

@@ -16,7 +16,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -332,7 +332,7 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         params={"group": group.name, "expected": len(expected), "target_type": group.target_type},
         evidence=(
             Evidence(reads.TARGET_HEALTH, "no target is registered"),
-            Evidence("expected", ", ".join(expected[:6])),
+            Evidence(Source.EXPECTED, ", ".join(expected[:6])),
             *extra,
         ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
@@ -373,6 +373,6 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
             "group": group.name,
             "seconds": check_settings.healthy_threshold * check_settings.interval,
         },
-        evidence=tuple(Evidence("target health", f"{n} targets: {reason}") for reason, n in reasons.items()),
+        evidence=tuple(Evidence(Source.TARGET_HEALTH, f"{n} targets: {reason}") for reason, n in reasons.items()),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )

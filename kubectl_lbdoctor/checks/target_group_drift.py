@@ -20,7 +20,7 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import lookup
@@ -79,7 +79,7 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
         ref,
         params={"said": wanted.said, "service": service.meta.name, "type": service.type, "port": str(port.port)},
         evidence=(
-            Evidence("target type", f"instance: {wanted.said}"),
+            Evidence(Source.TARGET_TYPE, f"instance: {wanted.said}"),
             Evidence(f"service/{service.meta.name}", f"type {service.type}{allocation}, port {port.port}: no nodePort"),
         ),
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=ref.namespace),),
@@ -141,8 +141,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         ObjectRef("TargetGroup", "", group.name),
         params={"group": group.name, "differences": "; ".join(texts)},
         evidence=(
-            Evidence("target group", ", ".join(f"{name} {now}" for name, _, now in found)),
-            Evidence("annotations", ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
+            Evidence(Source.TARGET_GROUP, ", ".join(f"{name} {now}" for name, _, now in found)),
+            Evidence(Source.ANNOTATIONS, ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
         ),
         confirm=(describe_target_group(group.arn, traffic.context.region),),
         by_hand=commands if front.owner.owner == "controller" else (),
@@ -233,7 +233,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=(
             Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
-            Evidence("target groups of the Ingress", f"healthy targets behind {_services(good)} on the same path"),
+            Evidence(Source.TARGET_GROUPS_OF_INGRESS, f"healthy targets behind {_services(good)} on the same path"),
         ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         advice=f"annotate {_services(bad)} with {ALB_PREFIX}healthcheck-path=<a path that it answers>",
@@ -296,8 +296,8 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
         owner.ref,
         params={"path": path, "probe": other},
         evidence=(
-            Evidence("target group", f"{group.health_check.protocol} {path}"),
-            Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
+            Evidence(Source.TARGET_GROUP, f"{group.health_check.protocol} {path}"),
+            Evidence(Source.PODS, f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
         ),
         confidence=Confidence.POSSIBLE,
         repairs=(owner.repair(other, "the readiness probe succeeds there"),),

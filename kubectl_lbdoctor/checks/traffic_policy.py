@@ -13,9 +13,9 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.target_reasons import RESPONSE_CODE_MISMATCH
@@ -35,8 +35,10 @@ _READS = (
 def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
     names = [node.meta.name for t in failing if (node := traffic.node_of(t)) is not None]
     return (
-        Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
-        Evidence("endpointslices", f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"),
+        Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+        Evidence(
+            Source.ENDPOINT_SLICES, f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"
+        ),
     )
 
 
@@ -146,7 +148,7 @@ def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD607",
             ObjectRef("TargetGroup", "", group.name),
             params={"count": len(targets), "group": group.name},
-            evidence=(Evidence("target health", "; ".join(sorted({t.reason for t in targets}))),),
+            evidence=(Evidence(Source.TARGET_HEALTH, "; ".join(sorted({t.reason for t in targets}))),),
         )
 
 
@@ -189,12 +191,37 @@ def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
     if group is None or balancer is None or balancer.type != "network":
         raise NotApplicable("no target group of a Network Load Balancer")
+    serving, empty = _zones(traffic, balancer)
+    if not empty or _crosses_zones(traffic):
+        return
+    service = traffic.service.need()
+    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
+    yield Finding(
+        "LBD603",
+        ObjectRef("LoadBalancer", "", balancer.name),
+        params={"balancer": balancer.name, "group": group.name, "zones": empty},
+        evidence=(
+            Evidence(Source.TARGET_HEALTH, f"healthy targets in {', '.join(serving)} only"),
+            Evidence(
+                reads.TARGET_GROUP_ATTRIBUTES if own else reads.LOAD_BALANCER_ATTRIBUTES,
+                f"{CROSS_ZONE} is {own or traffic.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
+            ),
+        ),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        by_hand=_cross_zones(traffic, service, "target-group-attributes" if own == "false" else "attributes"),
+        severity=Severity.INFO if _fewer_pods_than_zones(traffic, service, balancer) else None,
+    )
+
+
+def _zones(traffic: TrafficPath, balancer: LoadBalancer) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The zones with a healthy target, and those of the load balancer that have none and for no good reason; no empty
+    ones where none at all has one (that is another cause's) or a target outside of the VPC serves every zone."""
     targets: dict[str, list[TargetHealth]] = defaultdict(list)
     for target in traffic.targets():
         targets[zone_of(traffic, target)].append(target)
     serving = {zone for zone, members in targets.items() if any(t.state == "healthy" for t in members)}
     if not serving or "" in serving:
-        return  # None at all is another cause's; a target outside the VPC serves every zone.
+        return tuple(sorted(serving)), ()
     expected = _by_design(traffic)
     empty = []
     for zone in sorted(balancer.zones.keys() - serving):
@@ -202,32 +229,24 @@ def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
         waits = any(t.state == "initial" for t in members)
         if not waits and not (members and all(t.key in expected for t in members)):
             empty.append(zone)
-    if not empty or _crosses_zones(traffic):
-        return
-    service = traffic.service.need()
-    follow_pods = traffic.target_type == "ip" or (service is not None and service.external_traffic_policy == "Local")
-    few = follow_pods and service is not None and len(traffic.ready_endpoints()) < len(balancer.zones)
-    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
-    key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
-    by_hand: tuple[str, ...] = ()
-    if service is not None and service.type == "LoadBalancer":
-        value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
-        by_hand = (annotate(traffic.service_ref, service.meta.annotations, {key: value}).command,)
-    yield Finding(
-        "LBD603",
-        ObjectRef("LoadBalancer", "", balancer.name),
-        params={"balancer": balancer.name, "group": group.name, "zones": tuple(empty)},
-        evidence=(
-            Evidence("target health", f"healthy targets in {', '.join(sorted(serving))} only"),
-            Evidence(
-                reads.TARGET_GROUP_ATTRIBUTES if own else reads.LOAD_BALANCER_ATTRIBUTES,
-                f"{CROSS_ZONE} is {own or traffic.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
-            ),
-        ),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
-        by_hand=by_hand,
-        severity=Severity.INFO if few else None,
-    )
+    return tuple(sorted(serving)), tuple(empty)
+
+
+def _cross_zones(traffic: TrafficPath, service: Service | None, attributes: str) -> tuple[str, ...]:
+    """The command that turns cross-zone balancing on where a Service's annotation decides about it."""
+    if service is None or service.type != "LoadBalancer":
+        return ()
+    key = NLB_PREFIX + attributes
+    value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
+    return (annotate(traffic.service_ref, service.meta.annotations, {key: value}).command,)
+
+
+def _fewer_pods_than_zones(traffic: TrafficPath, service: Service | None, balancer: LoadBalancer) -> bool:
+    """Whether some zone must stay without a target that passes, because targets are where pods are."""
+    if service is None:
+        return False
+    follow_pods = traffic.target_type == "ip" or service.external_traffic_policy == "Local"
+    return follow_pods and len(traffic.ready_endpoints()) < len(balancer.zones)
 
 
 def _by_design(traffic: TrafficPath) -> frozenset[str]:
@@ -292,8 +311,8 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
             "policy": service.external_traffic_policy or "Cluster",
         },
         evidence=(
-            Evidence("target group", f"health check {check_settings.protocol} {number} {check_settings.path}"),
-            Evidence("target health", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_GROUP, f"health check {check_settings.protocol} {number} {check_settings.path}"),
+            Evidence(Source.TARGET_HEALTH, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
             Evidence(
                 f"service/{service.meta.name}",
                 f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "
@@ -349,6 +368,8 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
         if balancer is not None
         else ObjectRef("TargetGroup", "", group.name),
         params={"zones": tuple(zones), "count": len(shifted), "group": group.name},
-        evidence=(Evidence("target health", f"{shifted[0].key}: administrative override {shifted[0].override_state}"),),
+        evidence=(
+            Evidence(Source.TARGET_HEALTH, f"{shifted[0].key}: administrative override {shifted[0].override_state}"),
+        ),
         confirm=(shell("aws", "arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", *region),),
     )

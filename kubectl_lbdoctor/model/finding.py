@@ -23,6 +23,7 @@ __all__ = [
     "ObjectRef",
     "Param",
     "Severity",
+    "Source",
     "plain",
 ]
 
@@ -67,9 +68,40 @@ class CheckStatus(str, Enum):
     CRASHED = "crashed"
 
 
+class Source:
+    """Where evidence comes from, as the screen names it: one name per source.
+
+    Reads, in the words of kubectl and of the ELBv2 API. EXPECTED: what should be there by the controller's rules.
+    PATH: the way of a packet through the VPC. PROBE: a health check of our own. CONTROLLER_ANSWER: the error with which
+    the controller refuses an annotation.
+    """
+
+    TARGET_GROUP = "target group"
+    TARGET_GROUPS_OF_INGRESS = "target groups of the Ingress"
+    TARGET_GROUP_ATTRIBUTES = "target group attributes"
+    TARGET_HEALTH = "target health"
+    LISTENER_RULE = "listener rule"
+    TARGET_TYPE = "target type"
+    PODS = "pods"
+    KUBE_PROXY_PODS = "pods k8s-app=kube-proxy"
+    NODES = "nodes"
+    ENDPOINT_SLICES = "endpointslices"
+    BINDING = "targetgroupbinding"
+    BINDINGS = "targetgroupbindings"
+    INGRESS_CLASSES = "ingressclasses"
+    ANNOTATIONS = "annotations"
+    CONTROLLER = "controller"
+    CONTROLLER_LOG = "controller log"
+    CONTROLLER_ANSWER = "controller's answer to it"
+    EXPECTED = "expected"
+    PATH = "path"
+    PROBE = "probe"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One observed fact; `source` names the read it comes from, or the object where that says more."""
+    """One observed fact. source: a `Source`, a read (`model.reads`), or the object where that says more, as a person
+    writes it ("pod web-1", "service/web")."""
 
     source: str
     text: str

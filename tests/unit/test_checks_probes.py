@@ -124,7 +124,7 @@ def test_a_network_load_balancer_does_not_tell_the_code_but_a_probe_does(status:
 
 
 def test_the_codes_of_a_network_load_balancer_have_a_key_of_their_own() -> None:
-    """service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes: not the ALB's name with another prefix."""
+    """It is not the name of an Application Load Balancer's with another prefix."""
     finding = found(probed(network(matcher="200"), Application(paths={"/healthz": 410})))
     assert finding.advice.endswith("or widen service.beta.kubernetes.io/aws-load-balancer-healthcheck-success-codes")
 

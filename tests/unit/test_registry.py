@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import kubectl_lbdoctor
 from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
 from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
-from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.report import needed_reads
 from tests.support.world import World
 from tests.unit.test_checks import FAULTS, HEALTHY
@@ -213,3 +215,13 @@ def test_not_applicable_is_skipped() -> None:
 
     result = run_one(spec_of(function), ROUTE)
     assert (result.status, result.reason) == (CheckStatus.SKIPPED, "no Service")
+
+
+def test_a_source_of_evidence_has_one_spelling() -> None:
+    """Words that name where evidence comes from stand in `Source`; nobody writes them a second time."""
+    package = Path(kubectl_lbdoctor.__file__).parent
+    literal = re.compile(r"\bEvidence\(\s*\"[^\"]*\"")
+    found = [(path.name, hit) for path in package.rglob("*.py") for hit in literal.findall(path.read_text())]
+    assert found == []
+    names = [value for name, value in vars(Source).items() if name.isupper()]
+    assert len(names) == len(set(names))
