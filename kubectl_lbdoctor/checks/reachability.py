@@ -161,7 +161,7 @@ def _of_groups(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy, entries
     peers = tuple(dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(traffic, n.peer) for n in needs))
     params: dict[str, Param] = {"direction": remedy.direction.value, "ports": ports, "peers": peers}
     ref = ObjectRef("SecurityGroup", "", remedy.group_id)
-    return _Filter(ref, params, tuple(_rules(traffic, hop.owner, remedy)), wording.render(_RULE, params))
+    return _Filter(ref, params, tuple(_rules(traffic, hop, remedy)), wording.render(_RULE, params))
 
 
 def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filter:
@@ -182,10 +182,10 @@ def _cidr_of(traffic: TrafficPath, cidr: str) -> str:
     return f"{cidr} ({name})" if name else cidr
 
 
-def _rules(traffic: TrafficPath, owner: str, remedy: GroupRemedy) -> Iterator[Evidence]:
+def _rules(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy) -> Iterator[Evidence]:
     """What the groups do admit, for the reader to see that nothing else fits."""
     for group in traffic.network.security_groups.peek() or ():
-        if group.id not in owner.split(","):
+        if group.id not in hop.owners:
             continue
         rules = group.ingress if remedy.direction is Direction.INGRESS else group.egress
         texts = []

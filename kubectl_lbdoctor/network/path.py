@@ -138,6 +138,11 @@ class Hop:
     remedy: Remedy | None = None
     unknown: tuple[str, ...] = ()
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The ids in `owner`: several where a target has several security groups."""
+        return tuple(self.owner.split(",")) if self.owner else ()
+
 
 @dataclass(frozen=True, slots=True)
 class PathVerdict:

@@ -107,7 +107,13 @@ WRONG_PATH = Diagnosis(
     finding=Finding(
         "LBD301",
         WEB,
-        params={"path": "/", "codes": "404", "matcher": "200", "better": '; "/healthz" succeeds (readiness probe)'},
+        params={
+            "path": "/",
+            "codes": ("404",),
+            "matcher": "200",
+            "better": ("/healthz",),
+            "witness": "readiness probe",
+        },
         evidence=(
             Evidence("target group", "2 of 2 targets: Health checks failed with these codes: [404]"),
             Evidence("pods", "readinessProbe httpGet /healthz port 8080 succeeds in 2 of 2"),
@@ -130,7 +136,7 @@ UNEXPLAINED = Diagnosis(
     finding=Finding(
         "LBD005",
         ObjectRef("TargetGroup", "", "k8s-shop-web-fdbb6ec3c4"),
-        params={"count": "1", "total": "2", "reasons": "Target.Timeout (Request timed out)"},
+        params={"count": 1, "total": 2, "state": "unhealthy", "reasons": ("Target.Timeout (Request timed out)",)},
         evidence=(Evidence("target health", "10.0.2.34:8080 unhealthy: Target.Timeout Request timed out"),),
         confidence=Confidence.POSSIBLE,
         targets=("10.0.2.34:8080",),
@@ -283,6 +289,18 @@ def test_json(name: str) -> None:
     text = machine.render_json(REPORTS[name])
     compare(f"{name}.json", text)
     assert json.loads(text) == machine.document(REPORTS[name])
+
+
+def test_params_stay_texts_in_the_document() -> None:
+    """The contract lbdoctor/v1: amounts and lists are values in the program and texts for its readers."""
+    params = machine.document(REPORTS["error"])["diagnoses"][0]["params"]
+    assert params == {
+        "path": "/",
+        "codes": "404",
+        "matcher": "200",
+        "better": "/healthz",
+        "witness": "readiness probe",
+    }
 
 
 @pytest.mark.parametrize("name", REPORTS)
