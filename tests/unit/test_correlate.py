@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
 from kubectl_lbdoctor.model import reads
@@ -242,3 +243,102 @@ def test_every_failing_target_is_accounted_for() -> None:
             failing = {t.key for t in world.health if t.state == "unhealthy"}
             named = {key for d in world.report().diagnoses for key in d.finding.targets}
             assert failing <= named, (first, second)
+
+
+# --- What tells two causes of the real checks apart ---
+
+NODES = {"state": "missing", "nodes": ("a", "b")}
+ZONE = {"count": 2, "group": "g", "zone": "us-west-2a", "balancer": "lb", "zones": ("us-west-2c",)}
+ANSWER = {"path": "/", "codes": ("404",), "matcher": "200", "better": ()}
+PROBE = {"container": "app", "kind": "readiness", "probe": "httpGet /", "pods": 1, "total": 3, "answer": "no event"}
+RULE = {
+    "owner": "sg-1",
+    "direction": "ingress",
+    "ports": ("80",),
+    "peers": ("sg-lb",),
+    "peer": "10.0.0.5",
+    "port": "80",
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "params", "changes", "messages"),
+    [
+        (
+            "LBD516",
+            NODES,
+            {"nodes": ("b", "c")},
+            ["kube-proxy does not run on node a, b, c, so its NodePort leads to no pod"],
+        ),
+        (
+            "LBD516",
+            NODES,
+            {"state": "not ready", "nodes": ("c",)},
+            [
+                "kube-proxy does not run on node a, b, so its NodePort leads to no pod",
+                "kube-proxy is not ready on node c, so its NodePort leads to no pod",
+            ],
+        ),
+        (
+            "LBD208",
+            ZONE,
+            {"count": 3},
+            ["3 targets of target group g are in us-west-2a, which load balancer lb does not have (us-west-2c)"],
+        ),
+        (
+            "LBD208",
+            ZONE,
+            {"count": 1, "zone": "us-west-2b"},
+            [
+                "1 target of target group g is in us-west-2b, which load balancer lb does not have (us-west-2c)",
+                "2 targets of target group g are in us-west-2a, which load balancer lb does not have (us-west-2c)",
+            ],
+        ),
+        (
+            "LBD301",
+            ANSWER,
+            {"codes": ("410",)},
+            ['health check path "/" is answered with 404, 410, expected 200'],
+        ),
+        (
+            "LBD301",
+            ANSWER,
+            {"better": ("/healthz",), "witness": "readiness probe"},
+            [
+                'health check path "/" is answered with 404, expected 200',
+                'health check path "/" is answered with 404, expected 200; "/healthz" succeeds (readiness probe)',
+            ],
+        ),
+        (
+            "LBD404",
+            PROBE,
+            {"answer": "HTTP 500", "pods": 2},
+            ["the readiness probe (httpGet /) of container app fails in 2 of 3 pods: no event"],
+        ),
+        (
+            "LBD501",
+            RULE,
+            {"owner": "sg-1,sg-2"},
+            ["no security group of the targets (sg-1) admits the load balancer: TCP 80 from sg-lb is missing"],
+        ),
+        (
+            "LBD501",
+            RULE,
+            {"ports": ("90",)},
+            [
+                "no security group of the targets (sg-1) admits the load balancer: TCP 80 from sg-lb is missing",
+                "no security group of the targets (sg-1) admits the load balancer: TCP 90 from sg-lb is missing",
+            ],
+        ),
+        (
+            "LBD602",
+            {"count": 1, "service": "web"},
+            {"count": 2},
+            ["externalTrafficPolicy Local of Service web drops the checks on 2 nodes without a ready pod"],
+        ),
+    ],
+)
+def test_causes_of_one_object(code: str, params: dict[str, Any], changes: dict[str, Any], messages: list[str]) -> None:
+    results = [*found(code, params=params), *found(code, params={**params, **changes})]
+    diagnoses = correlate(CATALOGUE, (HEALTHY_ROUTE,), results)
+    assert sorted(d.message for d in diagnoses) == messages
