@@ -64,29 +64,41 @@ def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
         if gate.binding not in current:
             stale[(workload_of(pod), gate.binding)].append((pod, gate))
     for (owner, binding_name), members in stale.items():
-        why = f"it names TargetGroupBinding {binding_name}, which does not exist"
-        names = [pod.meta.name for pod, _ in members]
-        yield Finding(
-            "LBD214",
-            owner,
-            params={
-                "pods": len(members),
-                "binding": binding_name,
-                "service": service.meta.name,
-                "why": why if binding_name else "it is one of the controller's first version",
-            },
-            evidence=(
-                *(_evidence(pod, gate) for pod, gate in members[:3]),
-                Evidence(Source.BINDINGS, ", ".join(sorted(current)) or "none"),
-            ),
-            confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=traffic.namespace),),
-            by_hand=(
-                kubectl("rollout", "restart", str(owner), namespace=traffic.namespace)
-                if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
-                else kubectl("delete", "pod", *names, namespace=traffic.namespace),
-            ),
-        )
+        yield _stale(traffic, service.meta.name, owner, binding_name, members, current)
     yield from _lagging(traffic, service.meta.name, closed)
+
+
+def _stale(
+    traffic: TrafficPath,
+    service: str,
+    owner: ObjectRef,
+    binding_name: str,
+    members: list[tuple[Pod, TargetGate]],
+    current: set[str],
+) -> Finding:
+    """Pods whose gate names a binding that is not among the current ones."""
+    names = [pod.meta.name for pod, _ in members]
+    why = f"it names TargetGroupBinding {binding_name}, which does not exist"
+    return Finding(
+        "LBD214",
+        owner,
+        params={
+            "pods": len(members),
+            "binding": binding_name,
+            "service": service,
+            "why": why if binding_name else "it is one of the controller's first version",
+        },
+        evidence=(
+            *(_evidence(pod, gate) for pod, gate in members[:3]),
+            Evidence(Source.BINDINGS, ", ".join(sorted(current)) or "none"),
+        ),
+        confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=traffic.namespace),),
+        by_hand=(
+            kubectl("rollout", "restart", str(owner), namespace=traffic.namespace)
+            if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
+            else kubectl("delete", "pod", *names, namespace=traffic.namespace),
+        ),
+    )
 
 
 def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetGate]]) -> Iterator[Finding]:

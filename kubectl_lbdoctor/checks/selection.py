@@ -100,40 +100,58 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
         confidence = Confidence.CERTAIN
     except Unknown:
         confidence = Confidence.LIKELY
-    candidates = _candidates(traffic, service)
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
-    evidence = [Evidence(f"service/{service.meta.name}", f"selector {selector}")]
-    repairs: tuple[Repair, ...] = ()
-    near, automatic = "", False
-    near_labels: tuple[str, ...] = ()
-    if candidates:
-        best = candidates[0]
-        repaired = _repaired_selector(service, best)
-        repairs = tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c))
-        differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
-        near = str(best.owner)
-        near_labels = tuple(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing)
-        for candidate in candidates[:3]:
-            labels = ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
-            evidence.append(Evidence(str(candidate.owner), f"{candidate.pods} pods with labels {labels}"))
-        clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
-        automatic = clear and bool(repaired)
-    else:
-        evidence.append(
-            Evidence(f"pods in {traffic.namespace}", f"{len(traffic.namespace_facts.pods.need())} pods, none similar")
-        )
+    meant = _meant(traffic, service, ref)
     yield Finding(
         "LBD201",
         ref,
-        params={"service": service.meta.name, "selector": selector, "nearest": near, "nearest_labels": near_labels},
-        evidence=tuple(evidence),
+        params={
+            "service": service.meta.name,
+            "selector": selector,
+            "nearest": meant.nearest,
+            "nearest_labels": meant.labels,
+        },
+        evidence=(Evidence(f"service/{service.meta.name}", f"selector {selector}"), *meant.evidence),
         confidence=confidence,
         confirm=(kubectl("get", "pods", "-l", selector, namespace=traffic.namespace),),
-        repairs=repairs,
-        fix_automatic=automatic,
-        advice="" if repairs else "give the pods these labels, or the Service the labels of its pods",
+        repairs=meant.repairs,
+        fix_automatic=meant.is_clear,
+        advice="" if meant.repairs else "give the pods these labels, or the Service the labels of its pods",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Whom the selector may have meant. nearest: the most similar workload, "" where none is similar; labels: what its
+    pods have in place of the labels that do not match. is_clear: nobody else comes near, and a selector fits."""
+
+    evidence: tuple[Evidence, ...]
+    nearest: str = ""
+    labels: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    is_clear: bool = False
+
+
+def _meant(traffic: TrafficPath, service: Service, ref: ObjectRef) -> _Meant:
+    candidates = _candidates(traffic, service)
+    if not candidates:
+        text = f"{len(traffic.namespace_facts.pods.need())} pods, none similar"
+        return _Meant((Evidence(f"pods in {traffic.namespace}", text),))
+    best = candidates[0]
+    differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
+    clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
+    return _Meant(
+        tuple(Evidence(str(c.owner), f"{c.pods} pods with labels {_labels(c)}") for c in candidates[:3]),
+        str(best.owner),
+        tuple(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing),
+        tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c)),
+        clear and bool(_repaired_selector(service, best)),
+    )
+
+
+def _labels(candidate: _Candidate) -> str:
+    return ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
 
 
 def _selector_repair(ref: ObjectRef, service: Service, candidate: _Candidate) -> Repair:
