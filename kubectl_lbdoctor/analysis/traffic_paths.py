@@ -264,13 +264,7 @@ def _route(
         balancer_attributes=balancer.then(
             lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
         ),
-        namespace_facts=facts,
-        cluster=snapshot.cluster,
-        aws=aws,
-        network=snapshot.network,
-        context=snapshot.context,
-        probes=snapshot.probes,
-        now=snapshot.taken_at,
+        snapshot=snapshot,
         group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",
     )
     return traffic if health.is_known else _as_gates_tell(traffic)

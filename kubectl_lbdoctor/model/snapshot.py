@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.identity import IdentityFacts
@@ -75,6 +76,9 @@ class NamespaceFacts:
     workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
     namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
     policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
+
+
+_NOTHING_ASKED = NamespaceFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,11 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    memo: Memo = memo_field()
+
+    def facts_of(self, namespace: str) -> NamespaceFacts:
+        """What was read in a namespace; nothing was asked of one that no subject is in."""
+        return self.namespaces.get(namespace) or _NOTHING_ASKED
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
