@@ -31,6 +31,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
     resolve,
 )
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -64,6 +65,7 @@ class Front:
         return self.service.meta.annotations if self.service is not None else _NOTHING
 
 
+@derived
 def front_of(traffic: TrafficPath) -> Front | None:
     """The objects that decide about the route's target group; None when nobody of ours makes one from annotations."""
     if traffic.subject.kind == "Ingress":

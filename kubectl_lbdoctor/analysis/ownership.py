@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -59,6 +60,7 @@ def ownership(traffic: TrafficPath) -> Ownership:
     return Ownership("controller", "a TargetGroupBinding has no class")
 
 
+@derived
 def owner_of_ingress(traffic: TrafficPath) -> Ownership:
     """Who reconciles the route's Ingress."""
     ingress = traffic.ingress.need()
@@ -136,6 +138,7 @@ def _listed(classes: tuple[IngressClass, ...]) -> Evidence:
     return Evidence("ingressclasses", ", ".join(f"{c.meta.name} ({c.controller})" for c in classes[:8]) or "none")
 
 
+@derived
 def owner_of_service(traffic: TrafficPath) -> Ownership:
     """Who makes a load balancer of its own for the route's Service."""
     service = traffic.service.need()

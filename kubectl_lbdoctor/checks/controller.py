@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
-from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, ownership
+from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags, ownership
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
@@ -39,7 +39,7 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     title="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to Service {service}, which does not exist{nearest}",
-    reads=(reads.INGRESSES, reads.SERVICES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
 )
 def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
@@ -89,7 +89,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     title="every backend port of the Ingress is a port of its Service",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to port {port} of Service {service}, which has {ports}",
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
 )
@@ -165,17 +165,6 @@ def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Chang
 
 def _deployment_ref(workload: Workload) -> ObjectRef:
     return ObjectRef("Deployment", workload.meta.namespace, workload.meta.name)
-
-
-def _arguments(workload: Workload) -> dict[str, str]:
-    """The flags of the controller's container, "--aws-vpc-id=x" as {"aws-vpc-id": "x"}."""
-    flags: dict[str, str] = {}
-    for container in workload.containers:
-        for argument in (*container.command, *container.args):
-            name, _, value = argument.partition("=")
-            if name.startswith("--"):
-                flags[name.removeprefix("--")] = value
-    return flags
 
 
 def _controller_pods(traffic: TrafficPath, workload: Workload) -> list[Pod]:
@@ -358,7 +347,7 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
     title="the TargetGroupBinding's Service and port exist",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} refers to {what}",
-    reads=(reads.BINDINGS, reads.SERVICES),
+    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_HEALTH),
     explains=("LBD109", "LBD217", "LBD205", "LBD206"),
 )
 def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
@@ -448,7 +437,7 @@ def several_controllers(traffic: TrafficPath) -> Iterator[Finding]:
     running = [w for w in traffic.cluster.controllers.need() if w.ready > 0]
     seen: dict[tuple[str, str, str], list[str]] = {}
     for workload in running:
-        flags = _arguments(workload)
+        flags = controller_flags(workload)
         key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
         seen.setdefault(key, []).append(workload.meta.key)
     for names in seen.values():

@@ -27,6 +27,7 @@ from kubectl_lbdoctor.checks.selection import target_port_repair
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod
@@ -77,6 +78,7 @@ class _Answer:
         return self.paths[0][0] if self.exact else ""
 
 
+@derived
 def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     """Targets answered with a code of class `wanted` (auth, redirect, server or client); None when there is none."""
     group = traffic.target_group.need()
