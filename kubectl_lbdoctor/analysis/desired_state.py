@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -20,7 +21,6 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_ingress,
     owner_of_service,
 )
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_STEM,

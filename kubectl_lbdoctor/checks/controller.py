@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
-from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags, ownership
+from kubectl_lbdoctor.analysis.frontends import ownership
+from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED

@@ -12,14 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.check_settings import (
-    MISMATCH,
-    REFUSED,
-    SettingSource,
-    checked_pod_port,
-    readiness_of,
-    setting_source,
-)
+from kubectl_lbdoctor.analysis.check_settings import MISMATCH, REFUSED, SettingSource, checked_pod_port, readiness_of
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.checks.registry import check

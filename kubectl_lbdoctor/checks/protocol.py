@@ -19,8 +19,8 @@ from kubectl_lbdoctor.analysis.check_settings import (
     TIMEOUT,
     SettingSource,
     checked_pod_port,
-    setting_source,
 )
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe

@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.analysis.frontends import listener_groups, traffic_paths
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.analysis.traffic_paths import ingress_group, listener_groups, traffic_paths
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
 from kubectl_lbdoctor.model import reads

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
 from kubectl_lbdoctor.checks.runner import run_one
