@@ -22,7 +22,10 @@ UNCHUNKED = 2048
 GZIP_ABOVE = 128 * 1024
 _CHUNK = 4096
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
-_REPRESENTATIONS = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+_REPRESENTATIONS = (
+    "application/json, application/yaml, application/vnd.kubernetes.protobuf, application/json;stream=watch, "
+    "application/vnd.kubernetes.protobuf;stream=watch"
+)
 
 Respond = Callable[[Asked, Any, str], Any]
 """The document, text or Stream for a request, given its JSON body and the content type of that; may raise Answer."""
