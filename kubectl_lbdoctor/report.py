@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import ReadState
 from kubectl_lbdoctor.model.finding import (
@@ -164,8 +165,8 @@ def _group(route: Route, by_design: frozenset[str]) -> TargetGroupView | None:
     targets = route.target_health.peek() or ()
     return TargetGroupView(
         arn=arn,
-        # An ARN ends in targetgroup/NAME/ID: the name is known even where DescribeTargetGroups is denied.
-        name=group.name if group is not None else arn.split("/")[-2] if arn.count("/") >= 2 else arn,
+        # The ARN holds the name, so it is known even where DescribeTargetGroups is denied.
+        name=group.name if group is not None else target_group_name(arn),
         target_type=route.target_type,
         protocol=group.protocol if group is not None else "",
         port=group.port if group is not None else 0,

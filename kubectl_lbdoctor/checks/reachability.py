@@ -22,6 +22,7 @@ from kubectl_lbdoctor.checks.policy import without_local_endpoint
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
@@ -128,7 +129,7 @@ def sources(route: Route, balancer: LoadBalancer) -> list[path.Endpoint]:
     Where they cannot be told apart by AWS's description of them, an address of each of its subnets stands for it.
     """
     groups = balancer.security_groups if balancer.security_groups or balancer.type == "network" else None
-    wanted = "ELB " + balancer.arn.split(":loadbalancer/", 1)[-1]
+    wanted = interface_description(balancer.arn)
     found = [
         path.Endpoint(address, i.subnet_id, groups)
         for i in route.network.interfaces.peek() or ()

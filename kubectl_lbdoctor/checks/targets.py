@@ -15,6 +15,7 @@ from kubectl_lbdoctor.checks.registration import REGISTRATION_SECONDS, eligible_
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod, TargetGroupBinding, condition
@@ -56,9 +57,8 @@ def group_arn(route: Route) -> str:
 
 
 def group_ref(route: Route) -> ObjectRef:
-    """The target group as an object; an ARN ends in targetgroup/NAME/ID."""
-    parts = group_arn(route).split("/")
-    return ObjectRef("TargetGroup", "", parts[-2] if len(parts) > 2 else parts[-1])
+    """The target group as an object, named as in AWS."""
+    return ObjectRef("TargetGroup", "", target_group_name(group_arn(route)))
 
 
 def asked_health(route: Route) -> tuple[TargetHealth, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
@@ -30,11 +31,10 @@ def _troubles(decoded: Iterable[DecodedError]) -> Iterator[DecodedError]:
 
 
 def role_name(arn: str) -> str:
-    """The name of the role in `arn:aws:iam::1:role/path/NAME` or `arn:aws:sts::1:assumed-role/NAME/SESSION`."""
-    resource = arn.split(":", 5)[-1] if arn.startswith("arn:") else ""
-    if resource.startswith("assumed-role/"):
-        return resource.split("/")[1]
-    return resource.rsplit("/", 1)[-1] if resource.startswith("role/") else ""
+    """The name of the role in `arn:aws:iam::1:role/path/NAME` or `arn:aws:sts::1:assumed-role/NAME/SESSION`; ""
+    for what is no ARN of a role."""
+    found = parse_arn(arn)
+    return found.role if found is not None else ""
 
 
 def accused_role(decoded: DecodedError) -> str:

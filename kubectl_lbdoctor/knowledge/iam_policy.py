@@ -15,10 +15,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 
 __all__ = [
     "CLUSTER_TAG",
@@ -226,8 +228,10 @@ def _pattern_fits(pattern: str, resource: str | None) -> bool:
 def _in_partition(pattern: str, resource: str | None) -> str:
     """The shipped ARN pattern in the partition of the denied resource (iam_policy_cn.json and the others differ only
     in that)."""
-    match = re.match(r"arn:(aws[\w-]*):", resource or "")
-    return re.sub(r"^arn:aws:", f"arn:{match.group(1)}:", pattern) if match else pattern
+    denied, shipped = parse_arn(resource or ""), parse_arn(pattern)
+    if denied is None or shipped is None or shipped.partition != "aws":
+        return pattern
+    return str(replace(shipped, partition=denied.partition))
 
 
 def _statements(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
