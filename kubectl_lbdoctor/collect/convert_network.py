@@ -40,7 +40,7 @@ def _port(value: Any) -> int | None:
 
 
 def permission(raw: Raw) -> network.Permission:
-    """One IpPermission of a security group: a protocol ("-1" for all), a range of ports, and all sources or destinations.
+    """One IpPermission of a security group: protocol ("-1" for all), range of ports, and sources or destinations.
 
     A reference over a peering connection that is gone matches nothing, so it is kept apart (UserIdGroupPair's
     PeeringStatus; https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html).

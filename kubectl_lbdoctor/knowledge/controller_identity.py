@@ -43,6 +43,7 @@ def accused_role(decoded: DecodedError) -> str:
 
 
 def variables(pod: Pod) -> dict[str, str]:
+    """The AWS_* environment variables of all containers of a pod; no others are kept of it."""
     return {name: value for container in pod.containers for name, value in container.env.items()}
 
 
@@ -63,5 +64,7 @@ def irsa_roles(cluster: ClusterFacts) -> dict[str, str]:
 
 
 def uses_pod_identity(cluster: ClusterFacts) -> bool:
+    """Whether a controller pod was given credentials by EKS Pod Identity, whose agent sets this variable:
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
     pods = cluster.controller_pods.peek() or ()
     return any("AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables(pod) for pod in pods)

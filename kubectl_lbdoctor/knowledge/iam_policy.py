@@ -2,8 +2,8 @@
 
 Why this exists: a role that was made for an older controller, or by hand, lacks actions, and the controller then fails
 one API call at a time. The shipped policy is the only complete list, so it is kept as data
-(`data/lbc_iam_policy.json`: docs/install/iam_policy.json of v2.17.1 with the release that introduced each action,
-reference-facts 6.1) and compared with what a role's policies allow.
+(`data/lbc_iam_policy.json`: docs/install/iam_policy.json of v2.17.1 with the release that introduced each action; see
+docs/facts.md, "The controller's permissions") and compared with what a role's policies allow.
 
 The comparison reads Effect, Action and NotAction only. It is not IAM: resources, conditions, permissions boundaries,
 session and service control policies can still deny what looks allowed here, so a missing action is certain and a
@@ -82,8 +82,7 @@ def _optional() -> Mapping[str, str]:
 
 
 OPTIONAL_ACTIONS: Mapping[str, str] = _optional()
-"""Actions that are not in the shipped policy although a feature needs them: action → the feature (reference-facts
-6.1)."""
+"""Actions that are not in the shipped policy although a feature needs them: action → the feature."""
 
 
 @lru_cache(maxsize=1)

@@ -159,6 +159,16 @@ def test_module_says_why_it_exists(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text))
 
 
+def test_facts_are_cited_by_their_headings() -> None:
+    headings = set(re.findall(r"^## (.+)$", (ROOT / "docs" / "facts.md").read_text(encoding="utf-8"), re.MULTILINE))
+    cited = set()
+    for path in SOURCES:
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for names in re.findall(r'docs/facts\.md, ("[^"]+"(?:(?:,| and) "[^"]+")*)', text):
+            cited |= set(re.findall(r'"([^"]+)"', names))
+    assert cited and cited <= headings, cited - headings
+
+
 @pytest.mark.parametrize("args", [["--help"], ["explain", "LBD301"], ["checks"], ["version"]])
 def test_no_sdk_is_imported_for_help(args: list[str]) -> None:
     code = (
