@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import (
@@ -205,8 +206,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
     targets = traffic.target_health.peek() or ()
     return TargetGroupView(
         arn=arn,
-        # An ARN ends in targetgroup/NAME/ID: the name is known even where DescribeTargetGroups is denied.
-        name=group.name if group is not None else arn.split("/")[-2] if arn.count("/") >= 2 else arn,
+        # The ARN holds the name, so it is known even where DescribeTargetGroups is denied.
+        name=group.name if group is not None else target_group_name(arn),
         target_type=traffic.target_type,
         protocol=group.protocol if group is not None else "",
         port=group.port if group is not None else 0,

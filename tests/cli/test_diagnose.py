@@ -17,7 +17,7 @@ from tests.support.world import NOW
 
 TEXT, NUMBER, FLAG = str, int, bool
 REF = {"kind": TEXT, "namespace": TEXT, "name": TEXT}
-# design.md, "The report": additions are free, so a value may have more keys than its schema. A tuple of one schema is a
+# Additions to the report are free, so a value may have more keys than its schema. A tuple of one schema is a
 # list of such values, a set holds the allowed texts, `None` in front of a schema allows null.
 CONTRACT = {
     "apiVersion": {"lbdoctor/v1"},
