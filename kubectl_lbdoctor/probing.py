@@ -12,7 +12,7 @@ from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus, UsageError
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import ReadState, Unknown
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Transport
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import Route
 from kubectl_lbdoctor.options import Options
@@ -98,10 +98,10 @@ def _result(snapshot: Snapshot) -> probes.Result:
     answers = snapshot.probes.answers
     found: tuple[ProbeAnswer, ...] = answers.peek() or ()
     if not answers.is_known and answers.state is not ReadState.NOT_ASKED:
-        found = tuple(ProbeAnswer(r, Via.POD, Outcome.UNTOLD, detail=answers.reason) for r in asked)
+        found = tuple(ProbeAnswer(r, Transport.POD, Outcome.INCONCLUSIVE, detail=answers.reason) for r in asked)
     # A way that failed says nothing where another did not.
-    told = {a.request for a in found if a.outcome is not Outcome.UNTOLD}
-    found = tuple(a for a in found if a.outcome is not Outcome.UNTOLD or a.request not in told)
+    told = {a.request for a in found if a.outcome is not Outcome.INCONCLUSIVE}
+    found = tuple(a for a in found if a.outcome is not Outcome.INCONCLUSIVE or a.request not in told)
     rows: list[probes.Row] = []
     seen: set[int] = set()
     for route in routes(snapshot):
@@ -116,7 +116,7 @@ def _result(snapshot: Snapshot) -> probes.Result:
         states.setdefault(key, [])
         if row.state != "unknown":
             # The pod's own address counts; its loopback only where nothing is known of the address.
-            direct = row.answer.via in (Via.PROXY, Via.POD) or row.state == "unhealthy"
+            direct = row.answer.via in (Transport.PROXY, Transport.POD) or row.state == "unhealthy"
             states[key].append(row.state if direct else f"loopback {row.state}")
     passed = failed = unknown = 0
     for verdicts in states.values():
@@ -140,7 +140,7 @@ def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
     group = route.target_group.need()
     verdict = asking.judge(answer, group is not None and not asking.is_application(group))
     difference = asking.difference(answer, verdict, health)
-    if answer.via is Via.CONTAINER and verdict.state == "healthy" and _only_on_loopback(route, answer.request):
+    if answer.via is Transport.CONTAINER and verdict.state == "healthy" and _only_on_loopback(route, answer.request):
         verdict = replace(asking.REFUSED, description="listens on the loopback only")
     return probes.Row(
         subject=route.subject,

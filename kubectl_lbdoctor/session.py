@@ -20,7 +20,7 @@ from kubectl_lbdoctor.report import needed_reads
 if TYPE_CHECKING:
     from kubectl_lbdoctor.collect.aws import AwsReader
     from kubectl_lbdoctor.collect.collector import Aws
-    from kubectl_lbdoctor.probe.runner import Ways
+    from kubectl_lbdoctor.probe.runner import ProbeOptions
 
 # A diagnosis is about a second of work; an AWS endpoint that does not answer must not hold it up for minutes.
 AWS_READ_TIMEOUT = 5.0
@@ -155,11 +155,11 @@ class Session:
                 return self.send(requests, ways)
             # What the first answers leave open is asked of pods, and needs no second debug pod.
             budget = rounds.budget(requests) if ways.mode == "auto" else runner.ASKED_BUDGET
-            return runner.run(self.kube, requests, budget, self.env.progress)
+            return runner.send_through_api_server(self.kube, requests, budget, self.env.progress)
 
         return rounds.ask(snapshot, send)
 
-    def send(self, requests: tuple[ProbeRequest, ...], ways: Ways) -> ProbeFacts:
+    def send(self, requests: tuple[ProbeRequest, ...], ways: ProbeOptions) -> ProbeFacts:
         """Send health checks; through the API server where debug pods may not be and the targets are pods."""
         from kubectl_lbdoctor.probe import runner
 
@@ -168,10 +168,10 @@ class Session:
             return facts
         self.note(f"no debug pod: {facts.answers.reason}")
         self.note("asking through the API server instead: pod proxy and port-forward")
-        other = runner.run(self.kube, requests, runner.ASKED_BUDGET, self.env.progress)
+        other = runner.send_through_api_server(self.kube, requests, runner.ASKED_BUDGET, self.env.progress)
         return other if other.answers.is_known else facts
 
-    def ways(self, snapshot: Snapshot, default: str = "auto") -> Ways:
+    def ways(self, snapshot: Snapshot, default: str = "auto") -> ProbeOptions:
         """How the options say to send health checks; `default` where they say nothing."""
         from kubectl_lbdoctor.probe import pods, runner
 
@@ -179,7 +179,7 @@ class Session:
         mode = options.probe if options.probe != "auto" else default
         if options.probe_target or options.probe_nodes or options.probe_image:
             mode = "pod"
-        return runner.Ways(
+        return runner.ProbeOptions(
             mode=mode,
             image=options.probe_image or pods.IMAGE,
             from_nodes=options.probe_nodes,

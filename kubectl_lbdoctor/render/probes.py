@@ -10,7 +10,7 @@ from typing import Any
 
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, Transport
 from kubectl_lbdoctor.render.machine import API_VERSION
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
@@ -43,7 +43,7 @@ class Result:
     generated_at: str = ""
 
 
-_WORDED = (Outcome.UNTOLD, Outcome.TLS, Outcome.GARBLED, Outcome.CLOSED)
+_WORDED = (Outcome.INCONCLUSIVE, Outcome.TLS, Outcome.GARBLED, Outcome.CLOSED)
 
 
 def said(answer: ProbeAnswer) -> str:
@@ -60,7 +60,7 @@ def said(answer: ProbeAnswer) -> str:
         Outcome.CLOSED: "closed without answer",
         Outcome.TLS: "TLS failed",
         Outcome.GARBLED: "other protocol",
-        Outcome.UNTOLD: "not sent",
+        Outcome.INCONCLUSIVE: "not sent",
     }[answer.outcome]
 
 
@@ -79,7 +79,7 @@ def _health(health: TargetHealth) -> str:
 
 
 def _time(answer: ProbeAnswer) -> str:
-    if answer.outcome is Outcome.UNTOLD or not answer.seconds:
+    if answer.outcome is Outcome.INCONCLUSIVE or not answer.seconds:
         return ""
     return f"{answer.seconds:.1f}s" if answer.seconds >= 1 else f"{answer.seconds * 1000:.0f}ms"
 
@@ -139,7 +139,7 @@ def render(result: Result, width: int, wide: bool, colour: bool) -> str:
 
 def _closing(result: Result, paint: Paint) -> str:
     total = result.passed + result.failed + result.unknown
-    inside = {Via.FORWARD, Via.CONTAINER}
+    inside = {Transport.FORWARD, Transport.CONTAINER}
     where = " on their loopback" if result.rows and all(row.answer.via in inside for row in result.rows) else ""
     words = f"{result.passed} of {total} targets answer{where} as the health check wants"
     unknown = f", {result.unknown} unknown" if result.unknown else ""

@@ -59,7 +59,7 @@ _REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313"
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"})
 
 
-def wanted(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
+def next_probes(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
     """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
     known = {a.request for a in route.probes.answers.peek() or ()}
     try:
