@@ -30,7 +30,7 @@ _MANAGERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SourceOwner:
+class GitOpsOwner:
     """The tool that owns an object, and where to change the value instead."""
 
     tool: str
@@ -38,7 +38,7 @@ class SourceOwner:
     owns_field: bool
 
 
-def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
+def gitops_owner(raw: Mapping[str, Any], change: Change) -> GitOpsOwner | None:
     """The tool that would take the change back; None where no trace of one is found."""
     metadata = raw.get("metadata", {})
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
@@ -64,7 +64,7 @@ def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
     owning = next((name for manager in managers for key, name in _MANAGERS.items() if key in manager.lower()), "")
     if not tool and owning:
         tool, where = owning, f"field manager {next(m for m in managers if any(k in m.lower() for k in _MANAGERS))}"
-    return SourceOwner(tool, where, bool(owning)) if tool else None
+    return GitOpsOwner(tool, where, bool(owning)) if tool else None
 
 
 def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
 # Beyond this a person looks for the odd ones, not for the list; -o wide shows all.
 MAX_TARGETS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How to print: columns of the terminal (0 = unlimited), -o wide, colour."""
-
-    width: int = 0
-    wide: bool = False
-    colour: bool = False
 
 
 def render(report: Report, view: View) -> str:
