@@ -66,7 +66,7 @@ _DIAGNOSIS = take("kube", "aws", "output", "verdict", "bundle", "probe", "fix", 
     cls=Commands,
     params=list(_DIAGNOSIS),
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 healthy, 1 findings, 2 usage, 3 unknown, 4 could not run, 130 interrupted.",
 )
 @click.pass_context
@@ -285,11 +285,16 @@ def version(ctx: click.Context, /, **values: Any) -> ExitStatus:
 # --- Running ----------------------------------------------------------------------------------------------------------
 
 
+_HELP_WIDTH, _MAX_HELP_WIDTH = 80, 100
+"""Columns of the help where nobody looks at it on a terminal, and the most that are read with ease."""
+
+
 def main(args: list[str], env: Environment) -> ExitStatus:
     """Run the program; every way to end is mapped to a sentence on stderr and a documented exit status."""
     state: dict[str, Any] = {"env": env, "flags": {}}
     try:
-        result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state)
+        width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
+        result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         env.note(error.format_message())

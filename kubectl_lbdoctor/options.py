@@ -1,7 +1,10 @@
 """What the command line says, as data. Each flag stands here once: its names, its help, and the field that holds it.
 
-The flags come in groups, one frozen record each; a command takes the groups that it can use. `cli` makes click's
-options from the records. An empty value means that the flag was not given.
+The flags come in groups, one frozen record each; a command takes the groups that it can use. `flags` makes
+click's options from the records. An empty value means that the flag was not given.
+
+The records are made once per run and never compared or printed, so they go without the methods for that: making these
+costs a start of `--help` more than all the rest of this module.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ def flag(*names: str, help: str, metavar: str = "", choices: tuple[str, ...] = (
     return field(default=default, metadata={"flag": Flag(names, help, metavar, choices)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class KubeOptions:
     """Which cluster, as whom: kubectl's connection flags, with their names and meaning in kubectl.
 
@@ -50,7 +53,7 @@ class KubeOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class AwsOptions:
     """How AWS is asked, if at all."""
 
@@ -61,7 +64,7 @@ class AwsOptions:
     no_aws: bool = flag("--no-aws", help="Do not ask AWS.", default=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class OutputOptions:
     """What is printed. format: the name of a renderer (`render.FORMATS`); which of them a command offers is its own."""
 
@@ -71,7 +74,7 @@ class OutputOptions:
     verbose: bool = flag("-v", "--verbose", help="Say more on stderr: calls, unknown checks, traces.", default=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class VerdictOptions:
     """When findings fail the run. fail_on: the least severity that does."""
 
@@ -85,7 +88,7 @@ class VerdictOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BundleOptions:
     """Files that hold everything that was read. save: is written, load: is read in place of a cluster."""
 
@@ -95,7 +98,7 @@ class BundleOptions:
     load: str = flag("--from", metavar="FILE", help="Diagnose a bundle instead of a cluster.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ProbeFlags:
     """Whether and how health checks are sent. mode: auto leaves it to the command. target: "pod" looks inside."""
 
@@ -119,7 +122,7 @@ class ProbeFlags:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class FixOptions:
     """What is repaired. names: as typed, NAME[=VALUE] with commas between. wait: as typed. undo_file: a file or a
     directory."""
@@ -135,7 +138,7 @@ class FixOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeOptions:
     """How changes are made, by a fix and by its undoing. dry_run: none, client or server."""
 
@@ -150,7 +153,7 @@ class ChangeOptions:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Options:
     """Everything that the command line says, by group; a group that a command does not take holds its defaults."""
 

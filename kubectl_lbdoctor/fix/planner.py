@@ -63,11 +63,11 @@ def fix_names(catalogue: Catalogue) -> frozenset[str]:
     return frozenset(spec.fix for spec in catalogue if spec.fix)
 
 
-def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[FixRequest]) -> FixPlan:
-    """The changes that repair what is wanted, each once, in the order of the diagnoses."""
+def plan(diagnoses: Sequence[Diagnosis], requests: Iterable[FixRequest]) -> FixPlan:
+    """The changes that repair what is asked for, each once, in the order of the diagnoses."""
     steps: list[Step] = []
     refusals: list[Refusal] = []
-    for item in wanted:
+    for item in requests:
         matching = [d for d in diagnoses if _matches(d, item)]
         if not matching:
             refusals.append(_nothing(item, diagnoses))
@@ -135,12 +135,12 @@ def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
     for step in unique:
         for pointer, then in _places(step.change):
             asked.setdefault((step.change.object, pointer), set()).add(then)
-    torn = {place for place, values in asked.items() if len(values) > 1}
+    conflicting = {place for place, values in asked.items() if len(values) > 1}
     kept = []
     for step in unique:
-        if any((step.change.object, pointer) in torn for pointer, _ in _places(step.change)):
+        if any((step.change.object, pointer) in conflicting for pointer, _ in _places(step.change)):
             reason = f"two repairs want different values for {step.change.field} of {step.change.object}"
-            values = sorted({v for place in torn if place[0] == step.change.object for v in asked[place]})
+            values = sorted({v for place in conflicting if place[0] == step.change.object for v in asked[place]})
             refusals.append(Refusal(step.fix, reason, tuple(values)))
         else:
             kept.append(step)

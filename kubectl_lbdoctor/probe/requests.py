@@ -162,6 +162,7 @@ class Verdict:
 
     @property
     def known(self) -> bool:
+        """Whether it says anything of the target."""
         return self.state != "unknown"
 
     def __str__(self) -> str:

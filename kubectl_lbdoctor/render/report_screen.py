@@ -130,6 +130,7 @@ def _target_groups(subject: SubjectView, view: View) -> str:
 
 
 def count_healthy(group: TargetGroupView) -> str:
+    """ "1/2": healthy targets of those that count, "?/?" where health was not read."""
     if not group.known:
         return "?/?"
     counted = [t for t in group.targets if t.state != "draining"]

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch, restart
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix import undo_file
-from kubectl_lbdoctor.fix.errors import AlreadyThere, MovedOn
+from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
 from kubectl_lbdoctor.fix.follow import Follower, Reconciliations
 from kubectl_lbdoctor.fix.health import Health
 from kubectl_lbdoctor.fix.owners import gitops_owner, owns
@@ -95,6 +95,19 @@ def test_check(found: object, outcome: type[Exception] | None) -> None:
     else:
         with pytest.raises(outcome):
             writer(kube).check(to_port(9090, 8080))
+
+
+def test_a_changed_value_is_carried_with_where_it_was_expected_from() -> None:
+    kube = Kube(raw(ports=[{"port": 80, "targetPort": 8081}]))
+    with pytest.raises(ValueChanged) as planned:
+        writer(kube).check(to_port(9090, None))
+    error = planned.value
+    assert (error.object, error.field, error.found, error.expected) == (SERVICE, "/spec/ports/0/targetPort", 8081, 9090)
+    assert error.message == "service/web has changed: /spec/ports/0/targetPort is 8081 now, not 9090 as planned"
+    with pytest.raises(ValueChanged) as undone:
+        writer(kube).check_undo(to_port(9090, None))
+    assert undone.value.expectation is Expectation.SET_BY_FIX
+    assert undone.value.message.endswith("is 8081 now, not absent as the fix has set it")
 
 
 def test_true_is_not_one() -> None:
