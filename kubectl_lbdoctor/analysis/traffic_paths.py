@@ -14,20 +14,20 @@ from typing import Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.analysis.desired_targets import gate_health
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Meta, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot, lookup
-from kubectl_lbdoctor.model.traffic_path import Backend, Route
+from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
 GROUP_ANNOTATION = ALB_PREFIX + "group.name"
 
 
-def routes(snapshot: Snapshot) -> tuple[Route, ...]:
+def traffic_paths(snapshot: Snapshot) -> tuple[TrafficPath, ...]:
     """All routes of the snapshot's subjects; a subject without any backend still gets one route without one."""
-    found: list[Route] = []
+    found: list[TrafficPath] = []
     for subject in snapshot.subjects:
         build = {"Ingress": _of_ingress, "Service": _of_service, "TargetGroupBinding": _of_binding}[subject.kind]
         found += build(snapshot, subject)
@@ -123,7 +123,7 @@ def _field(table: dict[str, object], name: str) -> object:
     return next((value for key, value in table.items() if key.lower() == name.lower()), None)
 
 
-def _of_ingress(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
+def _of_ingress(snapshot: Snapshot, subject: ObjectRef) -> list[TrafficPath]:
     facts = snapshot.namespaces.get(subject.namespace, NamespaceFacts())
     ingress_fact: Fact[Ingress | None] = by_name(facts.ingresses, subject.name)
     ingress = ingress_fact.peek()
@@ -144,7 +144,7 @@ def _of_ingress(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
     return found or [_route(snapshot, subject, None, ingress_fact, facts, _no_binding(facts))]
 
 
-def _of_service(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
+def _of_service(snapshot: Snapshot, subject: ObjectRef) -> list[TrafficPath]:
     facts = snapshot.namespaces.get(subject.namespace, NamespaceFacts())
     nothing: Fact[Ingress | None] = Fact.known(reads.SERVICES, None)
     service = by_name(facts.services, subject.name).peek()
@@ -170,7 +170,7 @@ def _of_service(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
     return found or [_route(snapshot, subject, backend, nothing, facts, _no_binding(facts))]
 
 
-def _of_binding(snapshot: Snapshot, subject: ObjectRef) -> list[Route]:
+def _of_binding(snapshot: Snapshot, subject: ObjectRef) -> list[TrafficPath]:
     facts = snapshot.namespaces.get(subject.namespace, NamespaceFacts())
     binding: Fact[TargetGroupBinding | None] = by_name(facts.bindings, subject.name)
     value = binding.peek()
@@ -214,7 +214,7 @@ def _route(
     ingress: Fact[Ingress | None],
     facts: NamespaceFacts,
     binding: Fact[TargetGroupBinding | None],
-) -> Route:
+) -> TrafficPath:
     aws = snapshot.aws
     service: Fact[Service | None]
     if backend is None or not backend.service:
@@ -246,7 +246,7 @@ def _route(
         health = lookup(aws.target_health, arn, reads.TARGET_HEALTH)
     balancer = _balancer(snapshot, ingress, service, subject, target_group)
     listeners = balancer.then(lambda lb: _listeners(snapshot, lb))
-    route = Route(
+    traffic = TrafficPath(
         subject=subject,
         namespace=subject.namespace,
         backend=backend,
@@ -264,22 +264,16 @@ def _route(
         balancer_attributes=balancer.then(
             lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
         ),
-        facts=facts,
-        cluster=snapshot.cluster,
-        aws=aws,
-        network=snapshot.network,
-        context=snapshot.context,
-        probes=snapshot.probes,
-        now=snapshot.taken_at,
+        snapshot=snapshot,
         group=ingress_group(front, snapshot) if (front := ingress.peek()) is not None else "",
     )
-    return route if health.is_known else _as_gates_tell(route)
+    return traffic if health.is_known else _as_gates_tell(traffic)
 
 
-def _as_gates_tell(route: Route) -> Route:
+def _as_gates_tell(traffic: TrafficPath) -> TrafficPath:
     """Where AWS does not tell the targets' health, the pods' readiness gates may: the source says which of the two."""
-    told = gate_health(route)
-    return route if told is None else replace(route, target_health=Fact.known(reads.PODS, told))
+    told = gate_health(traffic)
+    return traffic if told is None else replace(traffic, target_health=Fact.known(reads.PODS, told))
 
 
 def _by_listener(
@@ -308,14 +302,14 @@ def resource_tag(subject: ObjectRef, backend: Backend) -> str:
     return f"{subject.namespace}/{backend.service}:{backend.port}"
 
 
-def listener_groups(found_routes: tuple[Route, ...]) -> tuple[str, ...]:
+def listener_groups(found_routes: tuple[TrafficPath, ...]) -> tuple[str, ...]:
     """ARNs of target groups that are reached by a listener alone: those of Services without any binding."""
     found = []
-    for route in found_routes:
-        if route.subject.kind != "Service" or route.binding.peek() is not None or route.backend is None:
+    for traffic in found_routes:
+        if traffic.subject.kind != "Service" or traffic.binding.peek() is not None or traffic.backend is None:
             continue
-        for listener in route.listeners.peek() or ():
-            if str(listener.port) == route.backend.port:
+        for listener in traffic.listeners.peek() or ():
+            if str(listener.port) == traffic.backend.port:
                 found += [arn for action in listener.actions for arn in action.target_groups]
     return tuple(dict.fromkeys(found))
 
@@ -336,8 +330,8 @@ def _listeners(snapshot: Snapshot, balancer: LoadBalancer | None) -> Fact[tuple[
     return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS)
 
 
-def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...]) -> Fact[tuple[Rule, ...]]:
-    found: list[Rule] = []
+def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...]) -> Fact[tuple[ListenerRule, ...]]:
+    found: list[ListenerRule] = []
     for listener in listeners:
         fact = lookup(snapshot.aws.rules, listener.arn, reads.RULES)
         if not fact.is_known:

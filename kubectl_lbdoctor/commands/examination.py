@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
@@ -101,8 +101,8 @@ class Examination:
 
 def examine(snapshot: Snapshot) -> Report:
     """All checks on one snapshot. Pure."""
-    joined = routes(snapshot)
-    return build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
+    paths = traffic_paths(snapshot)
+    return build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
 
 
 def from_bundle(options: Options, requested: Requested) -> Snapshot:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 from kubectl_lbdoctor.analysis.ownership import ownership
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
@@ -88,10 +88,10 @@ def _snapshot(examination: Examination, requested: Requested) -> Snapshot:
 def _without_foreign(snapshot: Snapshot) -> Snapshot:
     """Without the objects of other controllers: who repairs a namespace does not mean those."""
     foreign = set()
-    for route in routes(snapshot):
+    for traffic in traffic_paths(snapshot):
         try:
-            if ownership(route).owner == "other":
-                foreign.add(route.subject)
+            if ownership(traffic).owner == "other":
+                foreign.add(traffic.subject)
         except Unknown:
             continue
     return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Socket, Transport, inconclusive
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.requests import (
     REFUSED,
     Unasked,
@@ -71,15 +71,15 @@ def requests_of(snapshot: Snapshot) -> tuple[tuple[ProbeRequest, ...], tuple[Una
     """The health checks of all target groups of a snapshot, and what cannot be asked with the reason."""
     asked: list[ProbeRequest] = []
     unasked: list[Unasked] = []
-    for route in routes(snapshot):
+    for traffic in traffic_paths(snapshot):
         try:
-            made, left_out = requests(route)
+            made, left_out = requests(traffic)
         except Unknown as unknown:
             fact = unknown.fact
-            unasked.append(Unasked(str(route.subject), f"{fact.source} was not read: {fact.reason}"))
+            unasked.append(Unasked(str(traffic.subject), f"{fact.source} was not read: {fact.reason}"))
             continue
-        if route.target_group.peek() is None:
-            unasked.append(Unasked(str(route.subject), "it has no target group"))
+        if traffic.target_group.peek() is None:
+            unasked.append(Unasked(str(traffic.subject), "it has no target group"))
         asked += made
         unasked += left_out
     return tuple(dict.fromkeys(asked)), tuple(dict.fromkeys(unasked))
@@ -115,12 +115,12 @@ def _answers(snapshot: Snapshot, asked: Iterable[ProbeRequest]) -> tuple[ProbeAn
 def _rows(snapshot: Snapshot, answers: Sequence[ProbeAnswer]) -> Iterator[ProbeRow]:
     """Each answer once, at the first target group that its request is about."""
     seen: set[int] = set()
-    for route in routes(snapshot):
-        health = {target.key: target for target in route.target_health.peek() or ()}
+    for traffic in traffic_paths(snapshot):
+        health = {target.key: target for target in traffic.target_health.peek() or ()}
         for number, answer in enumerate(answers):
-            if number not in seen and answer.request.target in health and _asks(route, answer.request):
+            if number not in seen and answer.request.target in health and _asks(traffic, answer.request):
                 seen.add(number)
-                yield _row(route, answer, health[answer.request.target])
+                yield _row(traffic, answer, health[answer.request.target])
 
 
 def _count(rows: Iterable[ProbeRow]) -> tuple[int, int, int]:
@@ -144,22 +144,22 @@ def _count(rows: Iterable[ProbeRow]) -> tuple[int, int, int]:
     return passed, failed, unknown
 
 
-def _asks(route: Route, request: ProbeRequest) -> bool:
+def _asks(traffic: TrafficPath, request: ProbeRequest) -> bool:
     """Whether a request is about this target group (one pod may be a target of several)."""
     try:
-        return request in requests(route)[0]
+        return request in requests(traffic)[0]
     except Unknown:
         return False
 
 
-def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> ProbeRow:
-    group = route.target_group.need()
+def _row(traffic: TrafficPath, answer: ProbeAnswer, health: TargetHealth) -> ProbeRow:
+    group = traffic.target_group.need()
     verdict = judge(answer, group is not None and not is_application(group))
     differs = difference(answer, verdict, health)
-    if answer.via is Transport.CONTAINER and verdict.state == "healthy" and _only_on_loopback(route, answer.request):
+    if answer.via is Transport.CONTAINER and verdict.state == "healthy" and _only_on_loopback(traffic, answer.request):
         verdict = replace(REFUSED, description="listens on the loopback only")
     return ProbeRow(
-        subject=route.subject,
+        subject=traffic.subject,
         group=group.name if group is not None else "",
         answer=answer,
         request=describe(answer.request),
@@ -169,8 +169,8 @@ def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> ProbeRow:
     )
 
 
-def _only_on_loopback(route: Route, request: ProbeRequest) -> bool:
+def _only_on_loopback(traffic: TrafficPath, request: ProbeRequest) -> bool:
     """Whether the pod's sockets show that nothing on its own address listens on the checked port."""
-    fact = route.probes.sockets.get(f"{request.namespace}/{request.pod}")
+    fact = traffic.probes.sockets.get(f"{request.namespace}/{request.pod}")
     sockets = fact.peek() if fact is not None else None
     return sockets is not None and not any(s.port == request.port and not s.loopback for s in sockets)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.correlate import correlate
@@ -36,9 +36,9 @@ def ask(snapshot: Snapshot, send: Send) -> Snapshot:
     send: sends requests and gives their answers. It is called at most once per round.
     """
     for _ in range(ROUNDS):
-        joined = routes(snapshot)
-        diagnoses = correlate(CATALOGUE, joined, run(CATALOGUE, joined))
-        asked = tuple(dict.fromkeys(request for route in joined for request in next_probes(route, diagnoses)))
+        paths = traffic_paths(snapshot)
+        diagnoses = correlate(CATALOGUE, paths, run(CATALOGUE, paths))
+        asked = tuple(dict.fromkeys(request for traffic in paths for request in next_probes(traffic, diagnoses)))
         if not asked:
             break
         snapshot = replace(snapshot, probes=_with(snapshot.probes, send(asked[:MAX_REQUESTS])))
