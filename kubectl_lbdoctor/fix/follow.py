@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kubectl_lbdoctor.collect import convert_aws, convert_kube
 from kubectl_lbdoctor.collect.collector import api_path
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
 from kubectl_lbdoctor.fix.events import Observe, StillWaiting, TargetsChanged
@@ -81,10 +82,8 @@ class Follower:
                     raise
                 self._round = 0  # It was replaced: look at the bindings in the next round.
                 continue
-            states[arn] = {
-                f"{entry['Target']['Id']}:{entry['Target'].get('Port', '')}": str(entry["TargetHealth"]["State"])
-                for entry in found
-            }
+            targets = map(convert_aws.target_health, found)
+            states[arn] = {target.key: target.state for target in targets}
         return Health(states)
 
     def _bound(self) -> frozenset[str]:
@@ -93,11 +92,10 @@ class Follower:
         try:
             for namespace in {namespace for namespace, _ in self._services}:
                 for raw in self._kube.list(api_path("elbv2.k8s.aws/v1beta1", "targetgroupbindings", namespace)):
-                    spec = raw.get("spec") or {}
-                    service = (namespace, (spec.get("serviceRef") or {}).get("name"))
-                    gone = (raw.get("metadata") or {}).get("deletionTimestamp")
-                    if service in self._services and spec.get("targetGroupARN") and not gone:
-                        found.add(str(spec["targetGroupARN"]))
+                    binding = convert_kube.target_group_binding(raw)
+                    known = (namespace, binding.service) in self._services
+                    if known and binding.target_group_arn and not binding.meta.deleted:
+                        found.add(binding.target_group_arn)
         except LbdoctorError:
             return frozenset()
         return frozenset(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.fix import undo_file
@@ -103,13 +103,13 @@ class FixRun:
             if self._write():
                 self._verify()
 
-    def _update(self, **changes: object) -> None:
+    def _update(self, **changes: Any) -> None:
         """Bring the result up to date."""
         self.result = replace(
             self.result,
             runs=tuple(self._executor.runs),
             failures=tuple(self._executor.failures),
-            **changes,  # type: ignore[arg-type]
+            **changes,
         )
 
     def _nothing(self, shown: bool) -> None:

@@ -129,7 +129,7 @@ def targets_healthy(subjects: Iterable[SubjectView]) -> bool:
     views = tuple(subjects)
     groups = [group for subject in views for group in subject.target_groups]
     for group in groups:
-        targets = ((f"{target.id}:{target.port}", target.state) for target in group.targets)
+        targets = ((target.key, target.state) for target in group.targets)
         if not group.known or not all_healthy(targets, group.expected_unhealthy):
             return False
     return bool(groups) and not any(subject.backends_without_group for subject in views)

@@ -132,7 +132,7 @@ def _group(group: TargetGroupView) -> dict[str, Any]:
                 "description": t.description,
                 "pod": t.pod,
                 "node": t.node,
-                "expectedUnhealthy": f"{t.id}:{t.port}" in group.expected_unhealthy,
+                "expectedUnhealthy": t.key in group.expected_unhealthy,
             }
             for t in group.targets
         ],

@@ -32,7 +32,7 @@ class FixScreen:
 
     def plan(self, result: FixResult) -> None:
         """The table of changes, and what is not planned."""
-        notes = {number: owner_note(result, number) for number, run in enumerate(result.runs) if run.owner is not None}
+        notes = {number: _owner_note(result, number) for number, run in enumerate(result.runs) if run.owner is not None}
         plan = FixPlan(result.steps, result.refusals)
         self._live.block(plan_table(plan, notes, self._live.width, self._live.colour))
 
@@ -133,7 +133,7 @@ class FixScreen:
             self._live.line("", f"{'new' if is_new else 'still':<6} {what}")
 
 
-def owner_note(result: FixResult, number: int) -> str:
+def _owner_note(result: FixResult, number: int) -> str:
     """What a person should know of the tool that owns the object of a step; "" where none does."""
     run = result.runs[number]
     if run.owner is None:

@@ -144,14 +144,13 @@ def _targets(subject: SubjectView, view: View) -> str:
         for target in sorted(group.targets, key=_state_order):
             rows.append(
                 [
-                    f"{target.id}:{target.port}",
+                    target.key,
                     target.zone if view.wide else _short_zones(target.zone),
                     target.pod or ("-" if target.id.startswith("i-") else "<unknown>"),
                     target.node or "<unknown>",
                     target.ready,
                     target.state,
-                    _reason(target)
-                    + (" (by design)" if f"{target.id}:{target.port}" in group.expected_unhealthy else ""),
+                    _reason(target) + (" (by design)" if target.key in group.expected_unhealthy else ""),
                     group.name,
                     target.description,
                 ]
@@ -269,11 +268,7 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
     if report.status is Status.HEALTHY:
         words = f"{healthy} of {total} targets, {counts.passed} checks passed"
         design = sum(
-            1
-            for s in report.subjects
-            for g in s.target_groups
-            for t in g.targets
-            if f"{t.id}:{t.port}" in g.expected_unhealthy
+            1 for s in report.subjects for g in s.target_groups for t in g.targets if t.key in g.expected_unhealthy
         )
         yield paint("green", "healthy") + f": {words}" + (f", {design} unhealthy by design" if design else "")
     else:
