@@ -20,7 +20,7 @@ from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
-from kubectl_lbdoctor.collect.resolve import balancer_name
+from kubectl_lbdoctor.collect.subjects import balancer_name
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     AwsApiError,

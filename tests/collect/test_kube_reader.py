@@ -24,8 +24,9 @@ import pytest
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import kube
 from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.options import KubeOptions
 
 PODS = "/api/v1/namespaces/shop/pods"
 TGBS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/shop/targetgroupbindings"

@@ -57,7 +57,7 @@ USUAL_PORTS = (80, 443, 3000, 5000, 8000, 8080, 8443, 9090)
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"})
 
 
-def wanted(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
+def next_probes(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
     """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
     known = {a.request for a in traffic.probes.answers.peek() or ()}
     try:

@@ -1,7 +1,8 @@
-"""From what an alarm names to the objects in the cluster: a target group or a load balancer to its Ingress or Service.
+"""What a run is about: the objects that are named on the command line, or everything in a namespace.
 
-Only Kubernetes is asked: bindings carry target group ARNs, and Ingresses and Services publish the load balancer's DNS
-name, whose head is the load balancer's name.
+What an alarm names, a target group or a load balancer, is traced to its Ingress or Service first. Only Kubernetes is
+asked: bindings carry target group ARNs, and Ingresses and Services publish the load balancer's DNS name, whose head is
+the load balancer's name.
 """
 
 from __future__ import annotations
@@ -43,6 +44,22 @@ def _everywhere(
             return tuple(convert(raw) for raw in kube.list(f"{root}/namespaces/{namespace}/{resource}"))
     except ApiMissing:
         return ()
+
+
+def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: str) -> tuple[ObjectRef, ...]:
+    """The objects behind (kind, name) pairs, each once. Whether they exist is not looked at.
+
+    Raises CouldNotRun for a target group or a load balancer that leads to nothing in this cluster.
+    """
+    found: list[ObjectRef] = []
+    for kind, name in requested:
+        if kind == "TargetGroup":
+            found += target_group(kube, name, namespace)
+        elif kind == "LoadBalancer":
+            found += load_balancer(kube, name, namespace)
+        else:
+            found.append(ObjectRef(kind, namespace, name))
+    return tuple(dict.fromkeys(found))
 
 
 def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
