@@ -197,7 +197,10 @@ def _pick(
 
 
 def _stack_is(binding: TargetGroupBinding, stack: str, subject: ObjectRef, group: str) -> bool:
-    """Whether the controller's labels say that this binding belongs to the Ingress or its group (LBC pkg/deploy)."""
+    """Whether the controller's labels say that this binding belongs to the Ingress or its group.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/deploy/tracking/provider.go
+    """
     labels = binding.meta.labels
     if group:
         return labels.get(f"{stack}.k8s.aws/stack") == group
@@ -302,7 +305,10 @@ def _by_listener(
 
 
 def resource_tag(subject: ObjectRef, backend: Backend) -> str:
-    """The value of the controller's resource tag on the target group of a backend (LBC pkg/deploy/tracking)."""
+    """The value of the controller's resource tag on the target group of a backend.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/ingress/model_build_target_group.go
+    """
     if subject.kind == "Ingress":
         return f"{subject.namespace}/{subject.name}-{backend.service}:{backend.port}"
     return f"{subject.namespace}/{backend.service}:{backend.port}"
