@@ -76,8 +76,9 @@ class SettingOwner:
 def setting_owner(route: Route, setting: str) -> SettingOwner:
     """Where a check setting ("healthcheck-path", "success-codes", "healthcheck-port"…) is, or has to be, annotated.
 
-    A Service annotation wins over the Ingress's (LBC annotation guide). An Ingress that leads to several Services
-    applies its own annotation to all of them, so a repair for one backend belongs on that backend's Service.
+    A Service annotation wins over the Ingress's (docs/facts.md, "Health checks that the controller asks for"). An
+    Ingress that leads to several Services applies its own annotation to all of them, so a repair for one backend
+    belongs on that backend's Service.
     """
     service = route.service.peek()
     on_service = _annotations(service.meta if service is not None else None)

@@ -21,7 +21,8 @@ from kubectl_lbdoctor.model.wanted import waits_for_gate
 
 # The controller registers within a second or two of an endpoint becoming ready; below this age nothing is late.
 REGISTRATION_SECONDS = 30
-# Labels and taints that keep a node from being an instance target (LBC pkg/k8s/node_utils.go, endpoint_utils).
+# Labels and taints that keep a node from being an instance target:
+# docs/facts.md, "Which targets the controller registers".
 EXCLUDE_LABELS = (
     "node-role.kubernetes.io/master",
     "node.kubernetes.io/exclude-from-external-load-balancers",
@@ -269,7 +270,8 @@ def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) 
 def eligible_nodes(route: Route) -> tuple[tuple[Node, ...], dict[str, str]]:
     """Nodes that the controller registers as instance targets, and for every other node the reason it is left out.
 
-    Source: LBC pkg/k8s/node_utils.go and pkg/targetgroupbinding (labels, taints, Ready condition, provider id).
+    Labels, taints, the Ready condition and the provider id count: docs/facts.md, "Which targets the controller
+    registers".
     """
     binding = route.binding.peek()
     selector = binding.node_selector if binding is not None else None
