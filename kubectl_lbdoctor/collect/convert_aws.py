@@ -61,7 +61,7 @@ def listener(raw: Raw) -> aws.Listener:
     )
 
 
-def rule(raw: Raw, listener_arn: str) -> aws.Rule:
+def rule(raw: Raw, listener_arn: str) -> aws.ListenerRule:
     """One entry of DescribeRules' Rules (API_Rule); the answer does not name the listener that was asked about.
 
     Hosts and paths stand in the condition's own config; `Values` beside it is the older form (API_RuleCondition).
@@ -73,7 +73,7 @@ def rule(raw: Raw, listener_arn: str) -> aws.Rule:
         field = text(condition, "Field")
         if field in values:
             values[field] += texts(mapping(condition, config[field]), "Values") or texts(condition, "Values")
-    return aws.Rule(
+    return aws.ListenerRule(
         arn=text(raw, "RuleArn"),
         listener_arn=listener_arn,
         priority=text(raw, "Priority"),

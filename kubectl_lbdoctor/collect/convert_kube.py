@@ -45,7 +45,8 @@ def meta(raw: Raw) -> k8s.Meta:
         annotations=annotations,
         finalizers=texts(data, "finalizers"),
         owners=tuple(
-            k8s.Owner(text(o, "kind"), text(o, "name"), flag(o, "controller")) for o in objects(data, "ownerReferences")
+            k8s.OwnerReference(text(o, "kind"), text(o, "name"), flag(o, "controller"))
+            for o in objects(data, "ownerReferences")
         ),
     )
 

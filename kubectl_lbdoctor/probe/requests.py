@@ -14,8 +14,8 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 USER_AGENT = "ELB-HealthChecker/2.0"
 GRPC_PATH = "/AWS.ALB/healthcheck"
@@ -32,19 +32,19 @@ class Unasked:
     reason: str
 
 
-def requests(route: Route) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
+def requests(traffic: TrafficPath) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
     """The health check of each target of the route's target group, and the targets that cannot be asked.
 
     Raises Unknown where the target group or its targets were not read.
     """
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         return (), ()
     asked: list[ProbeRequest] = []
     unasked: list[Unasked] = []
-    for target in route.targets():
+    for target in traffic.targets():
         try:
-            made = request_for(route, group, target)
+            made = request_for(traffic, group, target)
         except Unknown as unknown:
             unasked.append(Unasked(target.key, f"{unknown.fact.source} was not read"))
             continue
@@ -55,20 +55,20 @@ def requests(route: Route) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...
     return tuple(asked), tuple(unasked)
 
 
-def request_for(route: Route, group: TargetGroup, target: TargetHealth) -> ProbeRequest | Unasked:
+def request_for(traffic: TrafficPath, group: TargetGroup, target: TargetHealth) -> ProbeRequest | Unasked:
     """The check of one target, to the port that is really checked."""
     check = group.health_check
     port = check_port(check, target)
     if not 0 < port < 65536:
         return Unasked(target.key, f"the checked port {target.check_port or check.port!r} is no number")
-    namespace, pod, node, address = route.namespace, "", "", target.id
+    namespace, pod, node, address = traffic.namespace, "", "", target.id
     if group.target_type == "instance":
-        found = route.node_of(target)
+        found = traffic.node_of(target)
         if found is None or not found.internal_ip:
             return Unasked(target.key, "no node of the cluster is this instance")
         node, address = found.meta.name, found.internal_ip
     elif group.target_type == "ip":
-        owner = route.pod_of(target)
+        owner = traffic.pod_of(target)
         if owner is not None:
             namespace, pod, node = owner.meta.namespace or namespace, owner.meta.name, owner.node
     else:
@@ -86,7 +86,7 @@ def request_for(route: Route, group: TargetGroup, target: TargetHealth) -> Probe
         protocol=protocol,
         version=version,
         path="" if protocol == "TCP" else check.path or (GRPC_PATH if version == "GRPC" else "/"),
-        host="" if protocol == "TCP" else _host(route, network, address, port),
+        host="" if protocol == "TCP" else _host(traffic, network, address, port),
         timeout=float(check.timeout or _DEFAULT_TIMEOUT),
         matcher="" if protocol == "TCP" else check.matcher or _default_matcher(network, version),
         # The HTTPS check of a Network Load Balancer fails on a target that speaks TLS 1.3 only.
@@ -111,17 +111,17 @@ def _default_matcher(network: bool, version: str) -> str:
     return "200-399" if network else "12" if version == "GRPC" else "200"
 
 
-def _host(route: Route, network: bool, address: str, port: int) -> str:
+def _host(traffic: TrafficPath, network: bool, address: str, port: int) -> str:
     """The Host header: an ALB names the target, an NLB its own address and its listener's port."""
     if not network:
         return authority(address, port)
-    group = route.target_group.peek()
+    group = traffic.target_group.peek()
     arn = group.arn if group is not None else ""
-    forwarding = [x.port for x in route.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
+    forwarding = [x.port for x in traffic.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
     listener = forwarding[0] if forwarding else port
-    balancer = route.load_balancer.peek()
+    balancer = traffic.load_balancer.peek()
     description = interface_description(balancer.arn) if balancer is not None else ""
-    for interface in route.network.interfaces.peek() or ():
+    for interface in traffic.network.interfaces.peek() or ():
         if description and interface.description == description and interface.private_ips:
             return authority(interface.private_ips[0], listener)
     return authority(address, listener)
@@ -132,7 +132,7 @@ def authority(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def illegal(request: ProbeRequest) -> str:
+def invalid_request(request: ProbeRequest) -> str:
     """Why a request cannot be sent as it is: what stands in an annotation or a rule must not become a second header."""
     bad = [what for what, text in (("path", request.path), ("Host", request.host)) if _FORBIDDEN.search(text)]
     return f"the {' and the '.join(bad)} of the check holds characters that HTTP forbids" if bad else ""
@@ -164,6 +164,7 @@ class Verdict:
 
     @property
     def known(self) -> bool:
+        """Whether it says anything of the target."""
         return self.state != "unknown"
 
     def __str__(self) -> str:
@@ -180,9 +181,9 @@ REFUSED = Verdict("unhealthy", *_FAILED)
 def judge(answer: ProbeAnswer, network: bool) -> Verdict:
     """The verdict on one answer. network: a Network Load Balancer asks, which has one reason for every failure."""
     request = answer.request
-    if answer.outcome is Outcome.UNTOLD:
+    if answer.outcome is Outcome.INCONCLUSIVE:
         return Verdict("unknown", description=answer.detail)
-    if answer.outcome is Outcome.TIMEOUT and answer.via is Via.PROXY:
+    if answer.outcome is Outcome.TIMEOUT and answer.via is Transport.PROXY:
         # The API server's packets may be dropped on their own way: its security groups are not the load balancer's.
         return Verdict("unknown", description="the API server got no answer either")
     if answer.outcome is Outcome.ANSWERED and (request.protocol == "TCP" or answer.status is None):
@@ -209,7 +210,7 @@ def difference(answer: ProbeAnswer, verdict: Verdict, health: TargetHealth) -> s
         return ""
     if verdict.state == "healthy" and health.state.startswith("unhealthy"):
         where = "on its own node" if answer.source and answer.source == answer.request.node else "inside the cluster"
-        if answer.via in (Via.FORWARD, Via.CONTAINER):
+        if answer.via in (Transport.FORWARD, Transport.CONTAINER):
             return "answers on the pod's loopback as the check wants: the pod's address or the way to it is the problem"
         if health.reason == "Target.Timeout":
             return f"answers {where} as the check wants, and times out for the load balancer: filtered on the way"

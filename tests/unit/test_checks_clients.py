@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.checks import clients
+from kubectl_lbdoctor.checks import client_access
 from kubectl_lbdoctor.checks.registry import CATALOGUE
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -295,7 +295,7 @@ def test_a_range_is_denied_where_each_of_its_addresses_is(
         if not (outside and a in ipaddress.ip_network("10.0.0.0/8"))
         and all(acls.admits(found, egress, str(a), "tcp", 80).answer is Answer.ALLOWED for egress in (False, True))
     ]
-    assert (clients._denied(found, client, "tcp", 80, public) is None) is bool(passes)
+    assert (client_access._denied(found, client, "tcp", 80, public) is None) is bool(passes)
 
 
 @given(st.lists(CIDRS, max_size=5), st.lists(CIDRS, min_size=1, max_size=3))
@@ -303,7 +303,7 @@ def test_a_range_is_left_out_where_no_rule_holds_any_of_its_addresses(rules: lis
     networks = tuple(map(ipaddress.ip_network, rules))
     wanted = tuple(map(ipaddress.ip_network, sources))
     expected = [c for c in wanted if not any(a in n for a in c for n in networks)]
-    assert clients._left_out(wanted, clients._Admitted(networks), False) == expected
+    assert client_access._left_out(wanted, client_access._Admitted(networks), False) == expected
 
 
 # --- a check port of its own: nobody vouches for the traffic port ------------------------------------------------

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run_check
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
-from kubectl_lbdoctor.model.join import routes
 from tests.support.world import (
     ALB_ARN,
     LONG_AGO,
@@ -443,10 +443,10 @@ WORLDS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_declared_reads_hold_in_these_worlds(name: str) -> None:
-    for route in routes(WORLDS[name].build()):
+    for traffic in traffic_paths(WORLDS[name].build()):
         for spec in CATALOGUE.checks():
             with recording() as opened:
-                run_one(spec, route)
+                list(run_check(spec, (traffic,)))
             assert spec.code not in OWN or opened <= spec.reads, f"{spec.code} opens {opened - spec.reads}"
 
 

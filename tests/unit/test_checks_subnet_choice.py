@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubectl_lbdoctor.checks.subnet_choice import judge
+from kubectl_lbdoctor.analysis.subnet_choice import judge
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding

@@ -14,8 +14,9 @@ import yaml
 
 import kubectl_lbdoctor
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.cli import KINDS, Group, cli
+from kubectl_lbdoctor.cli import KINDS, cli
 from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.flags import Group
 from kubectl_lbdoctor.render.explain import markdown
 from tests import write_docs
 from tests.support.program import run

@@ -19,7 +19,7 @@ from kubectl_lbdoctor.model.network import (
     PolicyRule,
 )
 from kubectl_lbdoctor.network.matching import Answer
-from kubectl_lbdoctor.network.policies import PolicyVerdict, admits, selects
+from kubectl_lbdoctor.network.network_policies import PolicyVerdict, admits, selects
 from tests.support import network as naive
 
 LB = "10.0.1.5"

@@ -9,19 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
-from kubectl_lbdoctor.model.join import routes
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
+from kubectl_lbdoctor.probe.next_probes import next_probes
 from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
-from kubectl_lbdoctor.probe.wanted import wanted
 from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, target, timed_out
 
 
 def asked(world: World) -> tuple[ProbeRequest, ...]:
-    (route,) = routes(world.build())
-    return requests(route)[0]
+    (traffic,) = traffic_paths(world.build())
+    return requests(traffic)[0]
 
 
 def checked(world: World, **values: Any) -> World:
@@ -71,8 +71,8 @@ def test_a_node_is_asked_on_its_own_address() -> None:
 
 def test_the_node_of_an_instance_may_be_unknown() -> None:
     world = World(health=(instance_target(9),)).with_group(target_type="instance")
-    (route,) = routes(world.build())
-    made, unasked = requests(route)
+    (traffic,) = traffic_paths(world.build())
+    made, unasked = requests(traffic)
     assert made == ()
     assert [(u.target, u.reason) for u in unasked] == [
         ("i-00000000000000009:30080", "no node of the cluster is this instance")
@@ -83,15 +83,15 @@ def test_pods_that_were_not_read_leave_no_guess() -> None:
     world = World()
     snapshot = world.build()
     facts = replace(snapshot.namespaces["shop"], pods=Fact.denied(reads.PODS, "forbidden", "list pods"))
-    (route,) = routes(replace(snapshot, namespaces={"shop": facts}))
-    made, unasked = requests(route)
+    (traffic,) = traffic_paths(replace(snapshot, namespaces={"shop": facts}))
+    made, unasked = requests(traffic)
     assert made == () and [u.reason for u in unasked] == ["core/pods was not read"] * 2
-    assert wanted(route) == ()
+    assert next_probes(traffic) == ()
 
 
 def test_a_group_that_was_not_read_is_unknown() -> None:
-    (route,) = routes(World().build())
-    unread = replace(route, target_health=Fact.denied(reads.TARGET_HEALTH, "no", "x"))
+    (traffic,) = traffic_paths(World().build())
+    unread = replace(traffic, target_health=Fact.denied(reads.TARGET_HEALTH, "no", "x"))
     with pytest.raises(Unknown):
         requests(unread)
 
@@ -104,20 +104,20 @@ def test_an_nlb_names_itself_and_its_listener() -> None:
     interface = network.NetworkInterface("eni-lb", private_ips=("10.0.1.77",), description=f"ELB {suffix}")
     held = Fact.known(reads.NETWORK_INTERFACES, (interface,))
     snapshot = replace(snapshot, network=replace(snapshot.network, interfaces=held))
-    (route,) = routes(snapshot)
+    (traffic,) = traffic_paths(snapshot)
     forwarding = aws.Listener("l", NLB_ARN, "TLS", 443, (aws.Action("forward", {world.group.arn: 1}),))
-    route = replace(route, listeners=Fact.known(reads.LISTENERS, (forwarding,)))
-    first = requests(route)[0][0]
+    traffic = replace(traffic, listeners=Fact.known(reads.LISTENERS, (forwarding,)))
+    first = requests(traffic)[0][0]
     assert (first.host, first.tls, first.version) == ("10.0.1.77:443", "1.2", "HTTP1")
     tcp = asked(checked(World().as_nlb(), protocol="TCP", path="", matcher=""))[0]
     assert (tcp.protocol, tcp.path, tcp.host, tcp.matcher) == ("TCP", "", "", "")
 
 
 def test_only_failing_targets_are_asked_unbidden() -> None:
-    (route,) = routes(World(health=(mismatch(1, "404"), target(2))).build())
-    assert [r.target for r in wanted(route)] == ["10.0.1.34:8080"]
-    (route,) = routes(World().build())
-    assert wanted(route) == ()
+    (traffic,) = traffic_paths(World(health=(mismatch(1, "404"), target(2))).build())
+    assert [r.target for r in next_probes(traffic)] == ["10.0.1.34:8080"]
+    (traffic,) = traffic_paths(World().build())
+    assert next_probes(traffic) == ()
 
 
 def test_ipv6_targets_are_bracketed() -> None:
@@ -170,7 +170,7 @@ REQUEST = ProbeRequest("10.0.1.34:8080", "10.0.1.34", 8080, "shop", "web-abc-1",
 
 
 def answer(outcome: Outcome = Outcome.ANSWERED, status: int | None = None, **values: Any) -> ProbeAnswer:
-    return ProbeAnswer(values.pop("request", REQUEST), values.pop("via", Via.POD), outcome, status, **values)
+    return ProbeAnswer(values.pop("request", REQUEST), values.pop("via", Transport.POD), outcome, status, **values)
 
 
 MISMATCH = ("unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [404]")
@@ -200,9 +200,9 @@ def test_verdicts_use_the_words_of_aws(given_answer: ProbeAnswer, application: A
 
 def test_what_says_nothing_of_the_target_is_unknown() -> None:
     """The API server's own packets may be filtered: its silence is no timeout of the load balancer's."""
-    assert not judge(answer(Outcome.UNTOLD, detail="denied"), False).known
-    assert not judge(answer(Outcome.TIMEOUT, via=Via.PROXY), False).known
-    assert judge(answer(Outcome.TIMEOUT, via=Via.FORWARD), False).known
+    assert not judge(answer(Outcome.INCONCLUSIVE, detail="denied"), False).known
+    assert not judge(answer(Outcome.TIMEOUT, via=Transport.PROXY), False).known
+    assert judge(answer(Outcome.TIMEOUT, via=Transport.FORWARD), False).known
     assert not judge(answer(status=None), False).known
 
 
@@ -215,10 +215,10 @@ def test_differences_are_evidence() -> None:
     good, healthy = answer(status=200), Verdict("healthy")
     assert "filtered on the way" in difference(good, healthy, timed_out(1))
     assert "on its own node" in difference(replace(good, source="node1"), healthy, timed_out(1))
-    assert "loopback" in difference(replace(good, via=Via.FORWARD), healthy, timed_out(1))
+    assert "loopback" in difference(replace(good, via=Transport.FORWARD), healthy, timed_out(1))
     assert difference(answer(status=404), Verdict(*MISMATCH), mismatch(1, "404")) == ""
     assert "healthy for the load balancer" in difference(answer(status=404), Verdict(*MISMATCH), target(1))
     assert "Target.Timeout" in difference(answer(status=404), Verdict(*MISMATCH), timed_out(1))
-    assert difference(answer(Outcome.UNTOLD), Verdict("unknown"), timed_out(1)) == ""
+    assert difference(answer(Outcome.INCONCLUSIVE), Verdict("unknown"), timed_out(1)) == ""
     initial = aws.TargetHealth("10.0.1.34", 8080, state="initial")
     assert difference(good, healthy, initial) == ""

@@ -6,31 +6,37 @@ no target group"): such an opening must be declared too, because that read is wh
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run_check
+from kubectl_lbdoctor.collect.bundle import load
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.report import needed_reads
 from tests.unit.test_checks import FAULTS, HEALTHY
 
-WORLDS = {**FAULTS, **HEALTHY}
-ROUTES = {name: routes(world.build()) for name, world in WORLDS.items()}
+RECORDED = Path(__file__).parent.parent / "cases"
+SNAPSHOTS = {
+    **{name: world.build() for name, world in {**FAULTS, **HEALTHY}.items()},
+    **{path.parent.name: load(path) for path in sorted(RECORDED.glob("*/snapshot.json"))},
+}
+PATHS = {name: traffic_paths(snapshot) for name, snapshot in SNAPSHOTS.items()}
 CHECKS = CATALOGUE.checks()
 
 
 def opened_by(spec: CheckSpec) -> dict[str, str]:
     """Every source that the check opens, with a world in which it does."""
     found: dict[str, str] = {}
-    for name, joined in ROUTES.items():
-        for route in joined:
+    for name, joined in PATHS.items():
+        for traffic in joined:
             with recording() as opened:
-                run_one(spec, route)
+                list(run_check(spec, (traffic,)))
             for source in opened:
                 found.setdefault(source, name)
     return found
@@ -56,7 +62,7 @@ def test_the_collector_reads_everything_that_is_declared() -> None:
 
 
 def test_recording_would_notice_an_undeclared_read() -> None:
-    def greedy(route: Any) -> Any:
+    def greedy(traffic: Any) -> Any:
         Fact.known("core/secrets", ()).need()
         return ()
 

@@ -1,0 +1,206 @@
+"""What could still be the cause when no check has proven one, most likely first, each with what would settle it.
+
+Follows the reason codes (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html and
+load-balancer-troubleshooting.html in the user guide of each kind of load balancer): an Application Load
+Balancer reports Target.Timeout when nothing answers (a filter on the way, or an application that is too slow) and
+Target.FailedHealthChecks when the connection is refused, reset or not HTTP; a Network Load Balancer reports
+Target.FailedHealthChecks for all of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_SLOW = Hypothesis(
+    "LBD309",
+    "the application answers later than the health check's timeout",
+    "time the request from another pod: curl -w '%{time_total}' http://TARGET/PATH",
+)
+_LISTEN = Hypothesis(
+    "LBD307",
+    "nothing listens on the checked port",
+    "list listening sockets in the pod: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6",
+)
+_LOOPBACK = Hypothesis(
+    "LBD308",
+    "the process listens on 127.0.0.1 only",
+    "local address 0100007F in: kubectl exec POD -- cat /proc/net/tcp",
+)
+_PROTOCOL = Hypothesis(
+    "LBD305",
+    "the check speaks HTTP to a TLS port, or TLS to a plaintext port",
+    "compare: curl -v http://TARGET/ and curl -vk https://TARGET/",
+)
+_GROUPS = Hypothesis(
+    "LBD501",
+    "no security group of the target admits the load balancer on the checked port",
+    "compare the target interface's inbound rules with the load balancer's groups and subnets",
+)
+_ACL = Hypothesis(
+    "LBD507",
+    "a network ACL between load balancer and target subnets denies the request or its reply (ports 1024-65535)",
+    "read the ACL entries of both subnets in order of their numbers, both directions",
+)
+_EGRESS = Hypothesis(
+    "LBD503",
+    "the load balancer's own security group has no egress to the target",
+    "read the outbound rules of the load balancer's groups",
+)
+_POLICY = Hypothesis(
+    "LBD513",
+    "a NetworkPolicy that selects the pods does not admit the load balancer",
+    "kubectl get networkpolicy in the pods' namespace",
+)
+_PATH = Hypothesis(
+    "LBD301",
+    "the check path is answered with a code outside the success codes (or a redirect, or a demand to log in)",
+    "curl -i http://TARGET/PATH with the target group's health check path, from another pod",
+)
+_ZONE = Hypothesis(
+    "LBD208",
+    "the target is in an Availability Zone that is not enabled for the load balancer",
+    "compare the target's zone with: aws elbv2 describe-load-balancers",
+)
+_UNUSED = Hypothesis(
+    "LBD209",
+    "no listener or rule forwards to the target group",
+    "aws elbv2 describe-target-groups shows its LoadBalancerArns, describe-rules what is forwarded",
+)
+_SECOND_HOP = Hypothesis(
+    "LBD502",
+    "nodes do not admit each other, so that a NodePort reaches no pod on another node",
+    "compare the inbound rules of the nodes' security groups for each other",
+)
+_KUBE_PROXY = Hypothesis(
+    "LBD517",
+    "kube-proxy is missing or stale on some nodes",
+    "kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide",
+)
+_REVERSE_PATH = Hypothesis(
+    "LBD519",
+    "strict reverse-path filtering drops the NodePort's replies on nodes with several network interfaces",
+    "on a failing node: sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter (1 is strict, 2 is loose)",
+)
+
+
+def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
+    """Hypotheses for targets that fail for reasons which no check has explained."""
+    failing = tuple(failing)
+    reasons = {target.reason for target in failing}
+    instance = traffic.target_type == "instance"
+    group = traffic.target_group.peek()
+    http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
+    probed = _paths_that_answer(traffic, failing)
+    filters = [_GROUPS, *([_SECOND_HOP, _KUBE_PROXY] if instance else []), _ACL, _EGRESS, _POLICY]
+    refused = [*([_PROTOCOL] if http else []), *([_KUBE_PROXY] if instance else [])]
+    # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
+    refused = [*refused, _LISTEN, _LOOPBACK] if probed is not None else [_LISTEN, _LOOPBACK, *refused]
+    slow = [_SLOW] if http else []
+    found: list[Hypothesis] = []
+    if "Target.Timeout" in reasons:
+        found += [*filters, *slow]
+    if "Target.FailedHealthChecks" in reasons and traffic.is_alb:
+        found += refused
+    elif "Target.FailedHealthChecks" in reasons:
+        # A Network Load Balancer that checks by HTTP does not tell a wrong answer from none.
+        path = [_PATH] if http and group is not None else []
+        if group is not None and probed is not None and group.health_check.path in probed:
+            found += [*filters, *refused, *path, *slow]
+        else:
+            found += [*path, *refused, *filters, *slow]
+    if reasons & {"Target.Timeout", "Target.FailedHealthChecks"} and _several_interfaces(traffic, failing):
+        found.append(_REVERSE_PATH)
+    if "Target.ResponseCodeMismatch" in reasons:
+        found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
+    if "Target.NotInUse" in reasons:
+        found += [_ZONE, _UNUSED]
+    out = _ruled_out(traffic, failing)
+    left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
+    return left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
+
+
+def _several_interfaces(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether a failing instance target has secondary interfaces, by which a reply may want to leave."""
+    ids = {t.id for t in failing if t.id.startswith("i-")}
+    seen = [i.instance_id for i in traffic.network.interfaces.peek() or () if i.instance_id in ids]
+    return len(seen) > len(set(seen))
+
+
+def _ruled_out(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> frozenset[str]:
+    """Codes that the answers to probes leave no room for."""
+    told = _told(traffic, failing)
+    direct = [a for a in told if a.via in pod_evidence.ADDRESS]
+    timeout = _timeout(traffic)
+    out: set[str] = set()
+    if pod_evidence.listens(direct):
+        out |= {"LBD307", "LBD308"}
+    elif pod_evidence.listens(told):
+        out.add("LBD307")
+    if any(pod_evidence.is_success(a, timeout) for a in told):
+        out |= {"LBD301", "LBD305", "LBD309"}
+    elif any(a.outcome is Outcome.ANSWERED and a.status is not None for a in told):
+        out.add("LBD305")
+    return frozenset(out)
+
+
+def _told(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> tuple[ProbeAnswer, ...]:
+    if not failing or not (
+        traffic.slices.is_known and traffic.namespace_facts.pods.is_known and traffic.service.is_known
+    ):
+        return ()
+    return pod_evidence.checked(traffic, failing, checked_pod_port(traffic, failing[0]))
+
+
+def _timeout(traffic: TrafficPath) -> float:
+    group = traffic.target_group.peek()
+    return float(group.health_check.timeout if group is not None else 0)
+
+
+def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
+    """What probes saw of these targets, and what it means where the load balancer sees something else."""
+    failing = tuple(failing)
+    told = _told(traffic, failing)
+    if not told:
+        return ()
+    lines = list(pod_evidence.evidence(told))
+    if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
+        where = "inside the cluster the check is answered as it should be"
+        if any(t.reason == "Target.Timeout" for t in failing) or not traffic.is_alb:
+            lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
+            vpc = traffic.network
+            if all(f.is_known for f in (vpc.interfaces, vpc.security_groups, vpc.acls, vpc.route_tables)):
+                admitted = "no security group, network ACL or route that was read stops them"
+                lines.append(Evidence("path", admitted))
+        else:
+            lines.append(Evidence("probe", f"{where}: repaired just now, or the answer depends on who asks"))
+    return tuple(lines)
+
+
+def advice(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> str:
+    """The command that would settle more than the API server's ways can, where one would."""
+    told = _told(traffic, tuple(failing))
+    seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]
+    if traffic.subject.kind not in ("Ingress", "Service") or (seen and traffic.target_type == "ip"):
+        return ""
+    command = kubectl("lbdoctor", "probe", str(traffic.subject), namespace=traffic.subject.namespace)
+    return f"ask from a debug pod: {command}"
+
+
+def _paths_that_answer(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:
+    """Paths on which the kubelet gets a success on the checked port; None when nothing shows that it is served."""
+    port = checked_pod_port(traffic, failing[0]) if failing and traffic.slices.is_known else None
+    if port is None or not (traffic.namespace_facts.pods.is_known and traffic.service.is_known):
+        return None
+    ready = [pod for pod in traffic.matching_pods() if pod.containers_ready]
+    probes = [readiness_of(pod, port) for pod in ready]
+    if not ready or any(probe is None for probe in probes):
+        return None
+    return frozenset(probe.path or "/" for probe in probes if probe is not None)

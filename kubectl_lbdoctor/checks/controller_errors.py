@@ -1,0 +1,490 @@
+"""Causes that the controller names itself, in events or in its log, where no object shows them otherwise.
+
+What an object shows as well (a missing Service port, an invalid annotation) is found there by its own check; the
+controller's complaint about it is then the symptom LBD103, LBD104 or LBD109.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
+from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
+
+# Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
+OWN_CODES = frozenset(
+    [
+        "LBD105",
+        "LBD113",
+        "LBD114",
+        "LBD116",
+        "LBD120",
+        "LBD121",
+        "LBD122",
+        "LBD123",
+        "LBD124",
+        "LBD125",
+        "LBD126",
+        "LBD128",
+        "LBD216",
+        "LBD219",
+        "LBD505",
+        "LBD506",
+        "LBD510",
+        "LBD511",
+        "LBD512",
+    ]
+)
+FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
+
+
+def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
+    """ "namespace/name" of another IngressGroup member that the message blames, "" when it blames the subject."""
+    member = entry.param("ingress")
+    if not traffic.group or traffic.subject.kind != "Ingress":
+        return ""
+    own = f"{traffic.subject.namespace}/{traffic.subject.name}"
+    return member if member and member != own else ""
+
+
+def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]:
+    for entry in standing_complaints(traffic):
+        if entry.decoded.code == code and not member_at_fault(traffic, entry):
+            yield _finding(code, entry, **extra)
+
+
+def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
+    return Finding(
+        code,
+        entry.ref,
+        params={"summary": entry.decoded.summary, **extra},
+        evidence=(entry.evidence,),
+        confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+    )
+
+
+def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
+    """Complaints of one step whose cause has no code of its own here."""
+    for entry in standing_complaints(traffic):
+        known = entry.decoded.code in OWN_CODES
+        if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
+            yield _finding(code, entry)
+
+
+@check(
+    "LBD103",
+    title="the controller can build its model of the object",
+    severity=Severity.ERROR,
+    message="the controller cannot build the load balancer's model: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
+    """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
+
+    Nothing of the object is reconciled until it is corrected; what existed before stays as it was. The message is the
+    controller's own, decoded.
+
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: what the message names.
+    """
+    yield from _generic(traffic, "LBD103")
+
+
+@check(
+    "LBD104",
+    title="the controller can deploy its model to AWS",
+    severity=Severity.ERROR,
+    message="the controller cannot deploy the load balancer: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
+    """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
+
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: what the message names.
+    """
+    yield from _generic(traffic, "LBD104")
+
+
+@check(
+    "LBD105",
+    title="no other member blocks the IngressGroup",
+    severity=Severity.ERROR,
+    message="IngressGroup {group} is blocked by its member {member}: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+)
+def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
+    """All Ingresses of a group share one load balancer and one model. One invalid member stops all of them; the event
+    stands on every member and names the one at fault.
+
+    Confirm by hand: `kubectl describe ingress -n NAMESPACE MEMBER`. Repair the named member, or take it out of the
+    group.
+    """
+    for entry in standing_complaints(traffic):
+        member = member_at_fault(traffic, entry)
+        if member:
+            namespace, _, name = member.partition("/")
+            yield Finding(
+                "LBD105",
+                ObjectRef("Ingress", namespace, name),
+                params={"group": traffic.group, "member": member, "summary": entry.decoded.summary},
+                evidence=(entry.evidence,),
+                confirm=(kubectl("describe", "ingress", name, namespace=namespace),),
+                advice=f"diagnose the member itself: kubectl lbdoctor ingress {name} -n {namespace}",
+            )
+
+
+def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
+    """A trouble of the controller itself, once: it says so of every object that it works on."""
+    found: dict[str, Finding] = {}
+
+    def add(finding: Finding) -> None:
+        first = found.setdefault(finding.params["summary"], finding)
+        if first is not finding:
+            found[finding.params["summary"]] = replace(first, evidence=(*first.evidence, *finding.evidence))
+
+    try:
+        for finding in reported(traffic, code):
+            add(finding)
+        for entry in unattached_errors(traffic):
+            if entry.decoded.code == code:
+                add(_finding(code, entry))
+    except Unknown:
+        # What was heard stays proven where the rest could not be read.
+        yield from found.values()
+        raise
+    yield from found.values()
+
+
+@check(
+    "LBD122",
+    title="the controller knows its VPC and region",
+    severity=Severity.ERROR,
+    message="the controller cannot find its VPC or region: {summary}",
+    reads=READS,
+    explains=(*FOLLOWS, "LBD102"),
+)
+def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
+    """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
+    (hop limit 1, the default of newer node images).
+
+    Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
+    """
+    yield from of_the_controller(traffic, "LBD122")
+
+
+@check(
+    "LBD123",
+    title="the controller reaches the AWS APIs",
+    severity=Severity.ERROR,
+    message="the controller cannot reach an AWS API: {summary}",
+    reads=READS,
+    explains=(*FOLLOWS, "LBD102"),
+)
+def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
+    """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
+    an interface endpoint or without a way out, or a wrong endpoint in its arguments.
+
+    Repair: make an endpoint for the named service, or switch the feature off that needs it (wafv2, shield).
+    """
+    yield from of_the_controller(traffic, "LBD123")
+
+
+@check(
+    "LBD113",
+    title="the bound target group exists",
+    severity=Severity.ERROR,
+    message="TargetGroupBinding {binding} points to target group {group}, which does not exist",
+    reads=(*READS, "elbv2:DescribeTargetGroups"),
+    explains=("LBD109", "LBD205", "LBD217"),
+)
+def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
+    """The target group that a TargetGroupBinding names was deleted, or belongs to another account or region.
+
+    Such a binding also stops the controller from removing security group rules in the whole cluster.
+
+    Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete the binding, or name an
+    existing target group (for a binding of the controller itself: delete it, it is made again).
+    """
+    binding = traffic.binding.need()
+    if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
+        return
+    ref = ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name)
+    yield Finding(
+        "LBD113",
+        ref,
+        params={"binding": binding.meta.name, "group": binding.target_group_arn},
+        evidence=tuple(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
+        confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
+        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
+    )
+
+
+def known_complaints(traffic: TrafficPath) -> list[Complaint]:
+    """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
+    found: list[Complaint] = []
+    with suppress(Unknown):
+        for entry in standing_complaints(traffic):
+            found.append(entry)
+    return found
+
+
+@check(
+    "LBD114",
+    title="one TargetGroupBinding per target group",
+    severity=Severity.ERROR,
+    message="target group {group} is bound by several TargetGroupBindings: {bindings}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD206", "LBD217"),
+)
+def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
+    """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
+
+    Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep one of them.
+    """
+    binding = traffic.binding.need()
+    if binding is None:
+        return
+    same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
+    if len(same) > 1 and not all(b.multi_cluster for b in same):
+        names = ", ".join(sorted(b.meta.key for b in same))
+        yield Finding(
+            "LBD114",
+            ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
+            params={"group": target_group_name(binding.target_group_arn), "bindings": names},
+            confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
+        )
+        return
+    for entry in standing_complaints(traffic):
+        if entry.decoded.code == "LBD114":
+            names = entry.param("bindings") or "another one"
+            group = entry.param("target_group") or binding.target_group_arn
+            yield Finding("LBD114", entry.ref, {"group": group, "bindings": names}, (entry.evidence,))
+
+
+@check(
+    "LBD116",
+    title="the object is not stuck deleting",
+    severity=Severity.WARNING,
+    message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}{why}",
+    reads=READS,
+)
+def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
+    """The object was deleted, but the controller has not removed its finalizer: it does not run, AWS refuses the
+    clean-up, the load balancer is protected, or another member of the group blocks it.
+
+    Repair what the event FailedRemoveFinalizer or FailedCleanup names; removing the finalizer by hand leaves the AWS
+    objects behind.
+    """
+    for entry in (traffic.ingress.peek(), traffic.binding.peek(), traffic.service.peek()):
+        if entry is None or not entry.meta.deleted or traffic.age(entry.meta.deleted) < 60:
+            continue
+        own = [f for f in entry.meta.finalizers if ".k8s.aws/" in f or ".eks.amazonaws.com/" in f]
+        if own:
+            kind = type(entry).__name__
+            complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
+            yield Finding(
+                "LBD116",
+                ObjectRef(kind, traffic.namespace, entry.meta.name),
+                params={
+                    "object": f"{kind} {entry.meta.name}",
+                    "minutes": str(int(traffic.age(entry.meta.deleted) // 60)),
+                    "finalizer": own[0],
+                    "why": f": {complaints[0].decoded.summary}" if complaints else "",
+                },
+                evidence=tuple(c.evidence for c in complaints[:3]),
+                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
+                advice=_unprotect(kind)
+                if any("deletion protection" in c.decoded.summary.lower() for c in complaints)
+                else "make the controller run and AWS accept its clean-up; it takes the finalizer away itself",
+            )
+
+
+def _unprotect(kind: str) -> str:
+    key = (
+        "alb.ingress.kubernetes.io/load-balancer-attributes"
+        if kind == "Ingress"
+        else "service.beta.kubernetes.io/aws-load-balancer-attributes"
+    )
+    return f"set deletion_protection.enabled=false in annotation {key} if the load balancer may go"
+
+
+@check(
+    "LBD124",
+    title="the API server reaches the controller's webhook",
+    severity=Severity.ERROR,
+    message="the API server cannot reach the controller's webhook: {summary}",
+    reads=(*READS, *webhook_path.READS),
+    explains=FOLLOWS,
+)
+def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
+    """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
+
+    The control plane's own interfaces in the VPC ("Amazon EKS CLUSTER") call the controller's pods: their security
+    groups, network ACLs and routes are followed to the webhook's endpoints, and what is closed is named.
+
+    Confirm by hand: `aws ec2 describe-network-interfaces --filters "Name=description,Values=Amazon EKS CLUSTER"`.
+    Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
+    """
+    for finding in reported(traffic, "LBD124"):
+        yield webhook_path.with_path(traffic, finding)
+
+
+@check(
+    "LBD216",
+    title="no quota stops registration",
+    severity=Severity.ERROR,
+    message="an AWS quota stops the controller: {summary}",
+    reads=READS,
+    explains=("LBD104", "LBD109", "LBD205", "LBD217"),
+)
+def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
+    """AWS refuses more targets, target groups, rules or load balancers than the account's quota.
+
+    Repair: raise the quota, use fewer target groups per load balancer, or `ip` in place of `instance` targets.
+    """
+    yield from reported(traffic, "LBD216")
+
+
+@check(
+    "LBD219",
+    title="every instance can be a target of the group",
+    severity=Severity.ERROR,
+    message="AWS does not take a target: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD217"),
+)
+def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
+    """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
+    account, an address outside the VPC) makes the whole registration fail.
+
+    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
+    """
+    yield from reported(traffic, "LBD219")
+
+
+@check(
+    "LBD505",
+    title="each target interface has one tagged security group",
+    severity=Severity.ERROR,
+    message="the controller cannot choose the security group of a target: {summary}",
+    reads=READS,
+    explains=("LBD109", "LBD205", "LBD217", "LBD501"),
+)
+def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
+    """The controller writes its rules to the one security group of the target's interface that carries the tag
+    `kubernetes.io/cluster/NAME`; with none or several it writes no rule, and targets time out. With `ip` targets they
+    are registered all the same, with `instance` targets they are not.
+
+    Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on exactly
+    one group.
+    """
+    yield from reported(traffic, "LBD505")
+
+
+@check(
+    "LBD506",
+    title="security groups have room for rules",
+    severity=Severity.ERROR,
+    message="a security group is full: {summary}",
+    reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
+    explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
+)
+def rules_quota(traffic: TrafficPath) -> Iterator[Finding]:
+    """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
+    admits the load balancer. Every source is a rule of its own; one that names a group counts for IPv4 and for IPv6.
+
+    Confirm by hand: `aws ec2 describe-security-group-rules --filters Name=group-id,Values=ID`. Repair: remove rules,
+    raise the quota, or let load balancers share a backend security group.
+    """
+    for finding in reported(traffic, "LBD506"):
+        yield replace(finding, evidence=(*finding.evidence, *_fullest(traffic)))
+
+
+def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
+    """The groups of targets and load balancer with most inbound rules, as the quota counts them."""
+    lists = {p.id: p for p in traffic.network.prefix_lists.peek() or ()}
+    groups = traffic.network.security_groups.peek() or ()
+    counted = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
+    counted.sort(key=lambda item: (-item[0], item[1].id))
+    return tuple(
+        Evidence(reads.SECURITY_GROUPS, f"{group.id} ({group.name}): {count} inbound rules; the default quota is 60")
+        for count, group in counted[:2]
+    )
+
+
+@check(
+    "LBD510",
+    title="the subnets of an internet-facing load balancer are public",
+    severity=Severity.ERROR,
+    message="the load balancer's subnets have no internet gateway: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
+    """An internet-facing load balancer needs subnets with a route to an internet gateway.
+
+    Repair: choose public subnets, or `scheme: internal`.
+    """
+    yield from reported(traffic, "LBD510")
+
+
+@check(
+    "LBD511",
+    title="subnets for the load balancer can be found",
+    severity=Severity.ERROR,
+    message="no suitable subnets for the load balancer: {summary}",
+    reads=(*READS, *subnet_choice.READS),
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
+    """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
+    tagged for another cluster, have too few free addresses, or lie in one zone. Each subnet of the VPC is listed with
+    what speaks against it.
+
+    Confirm by hand: `aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC` (Tags, AvailableIpAddressCount).
+    Repair: tag one subnet per zone, or name them in the `subnets` annotation.
+    """
+    for finding in reported(traffic, "LBD511"):
+        yield subnet_choice.with_subnets(traffic, finding)
+
+
+@check(
+    "LBD512",
+    title="subnets have free addresses",
+    severity=Severity.ERROR,
+    message="a subnet has too few free addresses: {summary}",
+    reads=(*READS, *subnet_choice.READS),
+    explains=("LBD103", "LBD104", "LBD109"),
+)
+def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
+    """A load balancer needs at least 8 free addresses in each of its subnets.
+
+    Repair: free addresses, or choose larger subnets.
+    """
+    for finding in reported(traffic, "LBD512"):
+        yield subnet_choice.with_subnets(traffic, finding)
+
+
+@check(
+    "LBD128",
+    title="the controller's version has no known fault that matches",
+    severity=Severity.WARNING,
+    message="a known fault of this controller version matches: {summary}",
+    reads=READS,
+    explains=("LBD103", "LBD104"),
+)
+def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
+    """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
+    yield from reported(traffic, "LBD128")

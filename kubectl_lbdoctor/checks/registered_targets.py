@@ -1,0 +1,600 @@
+"""LBD205 to LBD213: what is registered against what should be, as sets; and targets that AWS does not use.
+
+What should be registered follows the controller's own rules (`model.wanted`, `registration.eligible_nodes`). Only AWS
+says what is registered: health that was told by readiness gates proves nothing here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from kubectl_lbdoctor.analysis.desired_targets import address_family
+from kubectl_lbdoctor.analysis.node_targets import eligible_nodes, instance_nodes
+from kubectl_lbdoctor.analysis.registration import (
+    _registration,
+    group_arn,
+    group_ref,
+    is_registered,
+    stale_targets,
+    zone_of,
+)
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Node
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+# A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
+JOINING_SECONDS = 120
+# How many names a sentence lists before it only counts.
+SHOWN = 6
+
+_READS = (
+    reads.SERVICES,
+    reads.PODS,
+    reads.NODES,
+    reads.ENDPOINT_SLICES,
+    reads.BINDINGS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _names(items: Iterable[str]) -> str:
+    listed = list(items)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
+
+
+@check(
+    "LBD205",
+    title="every ready endpoint is registered as a target",
+    severity=Severity.ERROR,
+    message="{missing} of {wanted} of Service {service} {are} not registered in target group {group}",
+    reads=_READS,
+    explains=("LBD206",),
+)
+def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
+    """Some ready endpoints (with instance targets: eligible nodes) are not targets, while others are. They get no
+    traffic, and when the registered ones go away nothing is left.
+
+    The controller registers within seconds. What is missing for longer was not registered because the controller does
+    not run or AWS denies it, or was deregistered by hand: the controller does not notice such drift until the binding
+    changes or its sync period (10 h) ends. A target group without any target is LBD217.
+
+    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
+    `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
+    of the controller reconciles all bindings again.
+    """
+    state = _registration(traffic)
+    if not state.late:
+        return
+    ref = group_ref(traffic)
+    evidence = [Evidence("expected", f"{key} ({what}) is no target") for key, what in state.late.items()]
+    draining = {t.key for t in traffic.targets() if t.state == "draining"} & set(state.late)
+    if draining:
+        evidence.append(Evidence(reads.TARGET_HEALTH, f"{_names(sorted(draining))} draining"))
+    evidence.append(
+        Evidence(reads.TARGET_HEALTH, f"registered: {_names(t.key for t in state.registered) or 'no target'}")
+    )
+    yield Finding(
+        "LBD205",
+        ref,
+        params={
+            "missing": str(len(state.late)),
+            "wanted": counted(len(state.wanted), state.noun),
+            "service": traffic.service_ref.name,
+            "are": "is" if len(state.late) == 1 else "are",
+            "group": ref.name,
+        },
+        evidence=(*evidence[:SHOWN], evidence[-1]) if len(evidence) > SHOWN + 1 else tuple(evidence),
+        confirm=(
+            kubectl(
+                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={traffic.service_ref.name}"),
+                namespace=traffic.namespace,
+            ),
+            describe_target_health(group_arn(traffic), traffic.context.region),
+        ),
+        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+    )
+
+
+@check(
+    "LBD206",
+    title="every registered target is still an endpoint or an eligible node",
+    severity=Severity.WARNING,
+    message="target group {group} still holds {count} without {noun} of Service {service}",
+    reads=_READS,
+)
+def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
+    """The target group holds targets behind which no endpoint of the Service (with instance targets: no eligible node)
+    stands any more. Requests that are sent there fail, and a later pod of another application may get the address.
+
+    Deregistration was missed while the controller did not run or was denied, or the target was registered by hand.
+    The controller repairs such drift when the binding changes or its sync period (10 h) ends.
+
+    Confirm by hand: compare `aws elbv2 describe-target-health` with `kubectl get pods -o wide`. Repair: let the
+    controller reconcile, or deregister the targets.
+    """
+    stale = stale_targets(traffic)
+    if not stale:
+        return
+    arn, ref = group_arn(traffic), group_ref(traffic)
+    instance = traffic.target_type == "instance"
+    words = [f"Id={t.id},Port={t.port}" for t in stale]
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    yield Finding(
+        "LBD206",
+        ref,
+        params={
+            "group": ref.name,
+            "count": counted(len(stale), "target"),
+            "noun": "an eligible node" if instance else "a ready endpoint",
+            "service": traffic.service_ref.name,
+        },
+        evidence=tuple(Evidence("target health", f"{t.key} {t.state}: {_behind(traffic, t)}") for t in stale[:SHOWN]),
+        targets=tuple(t.key for t in stale),
+        confirm=(describe_target_health(arn, traffic.context.region),),
+        by_hand=(shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),),
+        advice="or let the controller do it: kubectl rollout restart -n kube-system "
+        "deployment/aws-load-balancer-controller",
+    )
+
+
+def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
+    """What is known of the place of a stale target."""
+    if target.id.startswith("i-"):
+        node = traffic.node_of(target)
+        if node is None:
+            return "no node of this cluster"
+        why = eligible_nodes(traffic)[1].get(node.meta.name, "")
+        return f"node {node.meta.name} ({why or 'on another port'})"
+    pod = traffic.pod_of(target)
+    if pod is None:
+        return "no pod has this address"
+    return f"pod {pod.meta.name} is no ready endpoint on port {target.port}"
+
+
+@check(
+    "LBD207",
+    title="no worker node is left out as an instance target",
+    severity=Severity.WARNING,
+    message="{nodes} left out as instance {targets}: {why}{effect}",
+    reads=_READS,
+)
+def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
+    """With instance targets the controller registers every node that is Ready, is an EC2 instance, matches the
+    binding's nodeSelector and carries none of the labels and taints that exclude it. Here worker nodes are left out.
+
+    Fargate and control-plane nodes can never be instance targets and are named only when no node is left at all; nodes
+    that a nodeSelector leaves out on purpose only when externalTrafficPolicy Local makes their pods unreachable.
+
+    Confirm by hand: `kubectl get nodes --show-labels` and `kubectl describe node NAME` (taints, conditions).
+    Repair: remove the label or taint, bring the node back, or use `target-type: ip`.
+    """
+    binding, service = traffic.binding.need(), traffic.service.need()
+    if binding is None or service is None or traffic.target_type != "instance":
+        raise NotApplicable("no instance targets of a Service")
+    taken, left = instance_nodes(traffic)
+    nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
+    local = service.external_traffic_policy == "Local"
+    serving = {e.node for e in traffic.ready_endpoints()} if left else set()
+    grouped: dict[tuple[str, str], list[Node]] = defaultdict(list)
+    for name, why in left.items():
+        node = nodes[name]
+        unreachable = local and name in serving
+        if taken:
+            if not _is_worker(node) or _joins(traffic, node, why):
+                continue
+            if why.startswith("nodeSelector") and not unreachable:
+                continue
+        effect = "; ready pods run there, which externalTrafficPolicy Local leaves without traffic"
+        if not taken:
+            effect = "; no node is left, so the target group stays empty"
+        elif not unreachable:
+            effect = ""
+        grouped[(why, effect)].append(node)
+    for (why, effect), members in grouped.items():
+        names = [node.meta.name for node in members]
+        single = len(members) == 1
+        yield Finding(
+            "LBD207",
+            ObjectRef("Node", "", names[0]) if single else group_ref(traffic),
+            params={
+                "nodes": f"node {names[0]} is" if single else f"{len(names)} nodes ({_names(names)}) are",
+                "targets": "target" if single else "targets",
+                "why": why,
+                "effect": effect,
+            },
+            evidence=(
+                *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
+                Evidence("nodes", f"{len(taken)} of {len(nodes)} can be targets"),
+            ),
+            confirm=(kubectl("describe", "node", names[0]),),
+            advice=_node_advice(why),
+            # Without any node the group stays empty: nothing is served, now.
+            severity=None if taken or traffic.target_health.peek() else Severity.ERROR,
+        )
+
+
+def _is_worker(node: Node) -> bool:
+    labels = node.meta.labels
+    control_plane = any(f"node-role.kubernetes.io/{role}" in labels for role in ("control-plane", "master"))
+    return not control_plane and labels.get("eks.amazonaws.com/compute-type") != "fargate"
+
+
+def _joins(traffic: TrafficPath, node: Node, why: str) -> bool:
+    return why.startswith("Ready=") and traffic.age(node.meta.created) < JOINING_SECONDS
+
+
+def _node_advice(why: str) -> str:
+    if why.startswith("label "):
+        return (
+            f"remove the label where the node is to take traffic: kubectl label node NAME {why.removeprefix('label ')}-"
+        )
+    if why.startswith("taint "):
+        return "the taint says that the node is going away; remove it where the autoscaler has left it behind"
+    if why.startswith("Ready="):
+        return "bring the node back: look at its instance and its kubelet"
+    if why.startswith("nodeSelector"):
+        return "give the node the label, or change the target-node-labels annotation (the binding's nodeSelector)"
+    return "use target-type ip: these nodes are no EC2 instances of this cluster's VPC"
+
+
+def _unused(traffic: TrafficPath, reason: str) -> tuple[TargetHealth, ...]:
+    group_arn(traffic)
+    return tuple(t for t in traffic.targets() if t.state == "unused" and t.reason == reason)
+
+
+def _seen(traffic: TrafficPath, targets: tuple[TargetHealth, ...]) -> Evidence:
+    text = f"{len(targets)} of {len(traffic.targets())} targets: {targets[0].reason} {targets[0].description}"
+    return Evidence("target health", text.rstrip())
+
+
+_USE_READS = (*_READS, reads.LOAD_BALANCERS, reads.INGRESSES)
+
+
+@check(
+    "LBD208",
+    title="every target is in an Availability Zone of the load balancer",
+    severity=Severity.ERROR,
+    message="{count} of target group {group} {are} in {zone}, which load balancer {balancer} does not have ({zones})",
+    reads=_USE_READS,
+)
+def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
+    """Targets sit in an Availability Zone in which the load balancer has no subnet. They are registered, are never
+    checked and get no traffic (state unused, Target.NotInUse).
+
+    Confirm by hand: compare the target's zone with
+    `aws elbv2 describe-load-balancers --query 'LoadBalancers[].AvailabilityZones[].ZoneName'`.
+    Repair: give the load balancer a subnet of that zone (subnet tags, or the subnets annotation), or keep the pods out
+    of it.
+    """
+    unused = _unused(traffic, "Target.NotInUse")
+    if not unused:
+        return
+    balancer = traffic.load_balancer.need()
+    if balancer is None or not balancer.zones:
+        return
+    group = traffic.target_group.peek()
+    if group is not None and balancer.arn not in group.load_balancer_arns:
+        return  # LBD209: the group does not belong to this load balancer.
+    by_zone: dict[str, list[TargetHealth]] = defaultdict(list)
+    for target in unused:
+        zone = zone_of(traffic, target)
+        if zone and zone not in balancer.zones:
+            by_zone[zone].append(target)
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    role = "elb" if balancer.scheme == "internet-facing" else "internal-elb"
+    for zone, targets in by_zone.items():
+        yield Finding(
+            "LBD208",
+            ObjectRef("LoadBalancer", "", balancer.name),
+            params={
+                "count": counted(len(targets), "target"),
+                "group": group_ref(traffic).name,
+                "are": "is" if len(targets) == 1 else "are",
+                "zone": zone,
+                "balancer": balancer.name,
+                "zones": ", ".join(sorted(balancer.zones)),
+            },
+            evidence=(
+                _seen(traffic, tuple(targets)),
+                Evidence(reads.LOAD_BALANCERS, f"zones {', '.join(sorted(balancer.zones))}"),
+            ),
+            targets=tuple(t.key for t in targets),
+            confirm=(
+                shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),
+                describe_target_health(group_arn(traffic), traffic.context.region),
+            ),
+            advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to the subnets annotation",
+        )
+
+
+@check(
+    "LBD209",
+    title="a listener or rule forwards to the target group",
+    severity=Severity.ERROR,
+    message="target group {group} is on no listener or rule{balancer}, so its targets get no traffic",
+    reads=(*_USE_READS, reads.LISTENERS, reads.RULES),
+    explains=("LBD208",),
+)
+def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
+    """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no
+    traffic (state unused, Target.NotInUse).
+
+    Confirm by hand: `aws elbv2 describe-target-groups` shows an empty LoadBalancerArns.
+    Repair: for a group that the controller made, what keeps it from deploying the listener or rule; for one of your
+    own, a listener or rule that forwards to it.
+    """
+    unused = _unused(traffic, "Target.NotInUse")
+    if not unused:
+        return
+    group = traffic.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    where = ""
+    evidence = [_seen(traffic, unused)]
+    if group.load_balancer_arns:
+        balancer = traffic.load_balancer.need()
+        if balancer is None or balancer.arn not in group.load_balancer_arns:
+            return
+        listeners, rules = traffic.listeners.need(), traffic.rules.need()
+        actions = [a for listener in listeners for a in listener.actions] + [a for rule in rules for a in rule.actions]
+        if any(group.arn in action.target_groups for action in actions):
+            return
+        where = f" of load balancer {balancer.name}"
+        evidence.append(
+            Evidence(reads.LISTENERS, f"{len(listeners)} listeners, {len(rules)} rules, none forwards here")
+        )
+    else:
+        evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    yield Finding(
+        "LBD209",
+        ObjectRef("TargetGroup", "", group.name),
+        params={"group": group.name, "balancer": where},
+        evidence=tuple(evidence),
+        targets=tuple(t.key for t in unused),
+        confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
+        advice="add a listener or rule that forwards to it"
+        if traffic.subject.kind == "TargetGroupBinding"
+        else "see the controller's events on the object: it makes listeners and rules",
+    )
+
+
+@check(
+    "LBD210",
+    title="the EC2 instances of all targets run",
+    severity=Severity.ERROR,
+    message="the EC2 instance {instance}{node} is not running, so it cannot be a target",
+    reads=_READS,
+    explains=("LBD207", "LBD409"),
+)
+def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
+    """A registered EC2 instance is stopped or terminated (state unused, Target.InvalidState).
+
+    Confirm by hand: `aws ec2 describe-instances --instance-ids ID`. Repair: start or replace the instance and delete
+    the Node object that is left behind. Instances that are no node of the cluster any more are LBD206.
+    """
+    invalid = _unused(traffic, "Target.InvalidState")
+    if not invalid:
+        return
+    gone = {t.key for t in stale_targets(traffic) if traffic.node_of(t) is None} if _comparable(traffic) else set()
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    for target in invalid:
+        if target.key in gone:
+            continue
+        node = traffic.node_of(target) if traffic.cluster.nodes.is_known else None
+        yield Finding(
+            "LBD210",
+            ObjectRef("Node", "", node.meta.name) if node is not None else group_ref(traffic),
+            params={"instance": target.id, "node": f" (node {node.meta.name})" if node is not None else ""},
+            evidence=(
+                _seen(traffic, (target,)),
+                *((Evidence(f"node {node.meta.name}", f"Ready={node.ready}"),) if node is not None else ()),
+            ),
+            targets=(target.key,),
+            confirm=(shell("aws", "ec2", "describe-instances", "--instance-ids", target.id, *region),),
+            advice="start or replace the instance",
+        )
+
+
+def _comparable(traffic: TrafficPath) -> bool:
+    """Whether stale targets can be told here; LBD210 and LBD211 say what they can without it."""
+    binding = traffic.binding.peek()
+    if binding is None or binding.multi_cluster:
+        return False
+    facts = (
+        traffic.service,
+        traffic.slices,
+        traffic.namespace_facts.pods,
+        traffic.namespace_facts.bindings,
+        traffic.cluster.nodes,
+    )
+    if not all(fact.is_known for fact in facts) or traffic.target_health.source == reads.PODS:
+        return False
+    try:
+        stale_targets(traffic)
+    except NotApplicable:
+        return False
+    return True
+
+
+@check(
+    "LBD211",
+    title="no target has the address of a load balancer",
+    severity=Severity.ERROR,
+    message="target {target} cannot be used: a load balancer has its address",
+    reads=_READS,
+    explains=("LBD206",),
+)
+def address_of_a_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
+    """The address of an `ip` target belongs to a load balancer's own network interface (state unused,
+    Target.IpUnusable): a pod's address was freed and a load balancer got it, or a target was registered by hand.
+
+    Confirm by hand: `aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values=IP`.
+    Repair: deregister the target; the controller registers what the endpoints name.
+    """
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    for target in _unused(traffic, "Target.IpUnusable"):
+        arn = group_arn(traffic)
+        lookup_words = ("--filters", f"Name=addresses.private-ip-address,Values={target.id}", *region)
+        yield Finding(
+            "LBD211",
+            group_ref(traffic),
+            params={"target": target.key},
+            evidence=(_seen(traffic, (target,)),),
+            targets=(target.key,),
+            confirm=(shell("aws", "ec2", "describe-network-interfaces", *lookup_words),),
+            by_hand=(
+                shell(
+                    *("aws", "elbv2", "deregister-targets", "--target-group-arn", arn),
+                    *("--targets", f"Id={target.id},Port={target.port}", *region),
+                ),
+            ),
+        )
+
+
+def _ip_service(traffic: TrafficPath) -> str:
+    """The Service behind `ip` targets, by name."""
+    service, binding = traffic.service.need(), traffic.binding.need()
+    if service is None or binding is None or traffic.target_type != "ip":
+        raise NotApplicable("no ip targets of a Service")
+    return service.meta.name
+
+
+@check(
+    "LBD212",
+    title="every endpoint of ip targets is a pod",
+    severity=Severity.ERROR,
+    message="{count} of Service {service} {refer} to no Pod, so the controller does not register {them}",
+    reads=(reads.SERVICES, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.TARGET_GROUPS),
+    explains=("LBD217", "LBD202", "LBD205"),
+)
+def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Service's endpoints were written by hand (or by another controller) and name no Pod as their target. With
+    `ip` targets the AWS Load Balancer Controller registers endpoints of pods only and skips these silently.
+
+    Confirm by hand: `kubectl get endpointslices -l kubernetes.io/service-name=NAME -o yaml` shows no targetRef.
+    Repair: give the Service a selector, or register the addresses in a target group of your own.
+    """
+    name = _ip_service(traffic)
+    ready = traffic.ready_endpoints()
+    without = [e for e in ready if not e.pod]
+    if not without:
+        return
+    yield Finding(
+        "LBD212",
+        ObjectRef("Service", traffic.namespace, name),
+        params={
+            "count": counted(len(without), "endpoint"),
+            "service": name,
+            "refer": "refers" if len(without) == 1 else "refer",
+            "them": "it" if len(without) == 1 else "them",
+        },
+        evidence=(
+            Evidence("endpointslices", f"no targetRef of kind Pod: {_names(e.key for e in without)}"),
+            Evidence("endpointslices", f"{len(ready) - len(without)} of {len(ready)} ready endpoints are pods"),
+        ),
+        confirm=(
+            kubectl(
+                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", "-o", "yaml"),
+                namespace=traffic.namespace,
+            ),
+        ),
+        advice="give the Service a selector, or keep a target group of your own for these addresses",
+        severity=Severity.WARNING if len(without) < len(ready) else None,
+    )
+
+
+@check(
+    "LBD213",
+    title="binding and endpoints have the same address family",
+    severity=Severity.ERROR,
+    message="the binding takes {family} targets, but the endpoints of Service {service} are {found}",
+    reads=(
+        *(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES),
+        *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    explains=("LBD217", "LBD205", "LBD206"),
+)
+def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
+    """The target group takes addresses of one family, and the Service has ready endpoints of the other only; so
+    nothing is registered: newer controllers leave such EndpointSlices out, older ones are refused by AWS.
+
+    Confirm by hand: `kubectl get targetgroupbinding NAME -o jsonpath='{.spec.ipAddressType}'` against
+    `kubectl get endpointslices -l kubernetes.io/service-name=NAME`. Repair: the Service's ipFamilies, the
+    ip-address-type annotation (IPv6 targets need a dualstack load balancer), or the binding.
+    """
+    name = _ip_service(traffic)
+    binding = traffic.binding.need()
+    traffic.target_group.need()  # A binding that says nothing takes the family of its target group.
+    family = address_family(traffic)
+    families = sorted({e.family for e in traffic.ready_endpoints() if e.pod})
+    if binding is None or not families or family in families:
+        return
+    registered = {t.key for t in traffic.targets() if is_registered(t)}
+    if any(e.key in registered for e in traffic.ready_endpoints()):
+        return  # AWS took one of them, whatever the binding says.
+    yield Finding(
+        "LBD213",
+        ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
+        params={"family": family, "service": name, "found": " and ".join(families)},
+        evidence=(
+            Evidence(
+                f"targetgroupbinding/{binding.meta.name}", f"ipAddressType {binding.ip_address_type or 'not set'}"
+            ),
+            Evidence("endpointslices", f"ready endpoints: {_names(e.key for e in traffic.ready_endpoints())}"),
+        ),
+        confirm=(
+            kubectl("get", "targetgroupbinding", binding.meta.name, "-o", "yaml", namespace=traffic.namespace),
+            kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=traffic.namespace),
+        ),
+        advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",
+    )
+
+
+@check(
+    "LBD220",
+    title="the backend Service can have pods",
+    severity=Severity.ERROR,
+    message="Service {service} leads to no pod: {why}",
+    reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
+    explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+)
+def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a
+    target group for it all the same, reports success, and never registers a target.
+
+    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: a selector that matches the pods. For a name outside
+    the cluster use a redirect action, or a target group of your own with the addresses as `ip` targets.
+    """
+    service = traffic.service.need()
+    if service is None:
+        raise NotApplicable("no Service behind this route")
+    if service.type == "ExternalName":
+        name = f" {service.external_name}" if service.external_name else ""
+        why = f"it is of type ExternalName, a DNS alias{name}, and only pods and nodes become targets"
+        shown = f"type ExternalName{name}"
+    elif not service.selector and not traffic.endpoints():
+        why, shown = "it has no selector, and nobody writes endpoints for it", "no selector, no endpoint"
+    else:
+        return
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    yield Finding(
+        "LBD220",
+        ref,
+        params={"service": service.meta.name, "why": why},
+        evidence=(Evidence(str(ref), shown),),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        advice="select pods, or send these paths elsewhere with an action or a target group of your own",
+    )

@@ -1,0 +1,368 @@
+"""LBD2xx: from the Service to registered targets."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
+from kubectl_lbdoctor.analysis.pod_problems import owner_of, problems, selected_workloads
+from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Service, condition
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+
+def _service(traffic: TrafficPath) -> Service:
+    """The backend's Service, where there is one with a selector."""
+    service = traffic.service.need()
+    if service is None:
+        raise NotApplicable("no Service behind this route")
+    if service.type == "ExternalName":
+        raise NotApplicable("an ExternalName Service has no pods")
+    if not service.selector:
+        raise NotApplicable("the Service has no selector")
+    return service
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """Labels that pods (or a pod template) carry, and who carries them."""
+
+    owner: ObjectRef
+    labels: Mapping[str, str]
+    pods: int
+    score: float
+
+
+def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
+    """Who else in the namespace may have been meant by the selector, best first.
+
+    Scored per selector label: the same key with a similar value counts most, the same value under another key less; a
+    workload that carries the Service's name counts a little, so that "web" is preferred for Service "web".
+    """
+    grouped: dict[ObjectRef, tuple[Mapping[str, str], int]] = {}
+    for pod in traffic.namespace_facts.pods.need():
+        if not pod.is_finished and not pod.meta.deleted:
+            owner = owner_of(traffic, pod)
+            labels, count = grouped.get(owner, (pod.meta.labels, 0))
+            grouped[owner] = (labels, count + 1)
+    found = []
+    for owner, (labels, count) in grouped.items():
+        score = 0.0
+        for key, value in service.selector.items():
+            if key in labels:
+                score += 1 + 2 * difflib.SequenceMatcher(None, labels[key], value).ratio()
+            elif value in labels.values():
+                score += 1.5
+        if owner.name == service.meta.name:
+            score += 1
+        if score >= 1:
+            found.append(_Candidate(owner, labels, count, score))
+    return sorted(found, key=lambda c: (-c.score, c.owner))
+
+
+@check(
+    "LBD201",
+    title="the Service's selector matches pods",
+    severity=Severity.ERROR,
+    message="the selector of Service {service} ({selector}) matches no pod{nearest}",
+    reads=(reads.SERVICES, reads.PODS, reads.WORKLOADS),
+    explains=("LBD202", "LBD217", "LBD205"),
+    fix="selector",
+)
+def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
+    """No pod carries all labels of the Service's selector, so the Service has no endpoints and the load balancer no
+    targets.
+
+    Confirm by hand: `kubectl get pods -l SELECTOR` prints nothing; `kubectl get pods --show-labels` shows what the
+    pods carry. Repair: correct the Service's selector, or the labels of the pod template.
+    """
+    service = _service(traffic)
+    if any(
+        not pod.is_finished for pod in index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
+    ):
+        return
+    try:
+        if selected_workloads(traffic):
+            return  # The workload exists and has no pods: LBD406 or LBD401 says why.
+        confidence = Confidence.CERTAIN
+    except Unknown:
+        confidence = Confidence.LIKELY
+    candidates = _candidates(traffic, service)
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
+    evidence = [Evidence(f"service/{service.meta.name}", f"selector {selector}")]
+    repairs: tuple[Repair, ...] = ()
+    near, automatic = "", False
+    if candidates:
+        best = candidates[0]
+        repaired = _repaired_selector(service, best)
+        repairs = tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c))
+        differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
+        has = ", ".join(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing)
+        near = f"; the pods of {best.owner} have {has}"
+        for candidate in candidates[:3]:
+            labels = ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
+            evidence.append(Evidence(str(candidate.owner), f"{candidate.pods} pods with labels {labels}"))
+        clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
+        automatic = clear and bool(repaired)
+    else:
+        evidence.append(
+            Evidence(f"pods in {traffic.namespace}", f"{len(traffic.namespace_facts.pods.need())} pods, none similar")
+        )
+    yield Finding(
+        "LBD201",
+        ref,
+        params={"service": service.meta.name, "selector": selector, "nearest": near},
+        evidence=tuple(evidence),
+        confidence=confidence,
+        confirm=(kubectl("get", "pods", "-l", selector, namespace=traffic.namespace),),
+        repairs=repairs,
+        fix_automatic=automatic,
+        advice="" if repairs else "give the pods these labels, or the Service the labels of its pods",
+    )
+
+
+def _selector_repair(ref: ObjectRef, service: Service, candidate: _Candidate) -> Repair:
+    """The selector of this candidate's pods; chosen among several by the labels, as `kubectl get -l` takes them."""
+    wanted = _repaired_selector(service, candidate)
+    change = patch(ref, "spec.selector", edit("/spec/selector", dict(service.selector), wanted))
+    value = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
+    return Repair(value, (change,)).with_reason(f"{candidate.pods} pods of {candidate.owner} carry these labels")
+
+
+def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str]:
+    """The selector with each label that differs taken from the candidate; {} when a label has no counterpart there."""
+    repaired: dict[str, str] = {}
+    for key, value in service.selector.items():
+        if key in candidate.labels:
+            repaired[key] = candidate.labels[key]
+        else:
+            other = next((k for k, v in sorted(candidate.labels.items()) if v == value), "")
+            if not other:
+                return {}
+            repaired[other] = value
+    return repaired
+
+
+@check(
+    "LBD202",
+    title="at least one matching pod is ready",
+    severity=Severity.ERROR,
+    message="{count} match Service {service} and none is ready",
+    reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
+    explains=("LBD217",),
+)
+def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
+    """Pods match the Service's selector, but none is ready, so there is no ready endpoint to register.
+
+    What keeps each pod from being ready is found by LBD401 to LBD410; this code stands alone only when none of them
+    fits. Confirm by hand: `kubectl get pods -l SELECTOR` and `kubectl describe pod NAME`.
+    """
+    service = _service(traffic)
+    pods = traffic.matching_pods()
+    if not pods or any(pod.is_ready or waits_for_gate(pod) for pod in pods):
+        return  # A pod that only waits for its target-health gate is registered: what its target lacks is the cause.
+    if service.publish_not_ready or any(endpoint.ready for endpoint in traffic.endpoints()):
+        return
+    why = problems(traffic)
+    if why and all(not problem.code for _, problem in why):
+        return  # All of them were started a moment ago (LBD408).
+    reason = [
+        Evidence(f"pod {pod.meta.name}", f"phase {pod.phase}, Ready={ready.status if ready else 'absent'}")
+        for pod in pods[:3]
+        for ready in [condition(pod.conditions, "Ready")]
+    ]
+    selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
+    yield Finding(
+        "LBD202",
+        ObjectRef("Service", traffic.namespace, service.meta.name),
+        params={"service": service.meta.name, "count": f"{len(pods)} pods" if len(pods) > 1 else "1 pod"},
+        evidence=tuple(reason),
+        confirm=(kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=traffic.namespace),),
+    )
+
+
+@check(
+    "LBD203",
+    title="a named targetPort is declared by every matching pod",
+    severity=Severity.ERROR,
+    message='Service {service} sends port {port} to the port named "{name}", which {pods} not declare{declared}',
+    reads=(reads.SERVICES, reads.PODS),
+    explains=("LBD202", "LBD205", "LBD217"),
+    fix="targetport",
+)
+def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Service's targetPort is a name that some or all matching pods do not declare; those pods are no endpoints.
+
+    Native side-cars (init containers with restartPolicy Always) count; other init containers do not.
+
+    Confirm by hand: `kubectl get pods -l SELECTOR -o jsonpath='{..ports}'`. Repair: name the container port, or use
+    its number as targetPort.
+    """
+    service, port = _service(traffic), traffic.service_port.need()
+    if port is None or port.target.isdigit():
+        return
+    pods = traffic.matching_pods()
+    without = [pod for pod in pods if pod.named_port(port.target, port.protocol) is None]
+    if not without:
+        return
+    declared = sorted(
+        {
+            f"{p.name or 'unnamed'} {p.port}"
+            for pod in without
+            for c in pod.serving_containers()
+            for p in c.ports
+            if p.protocol == port.protocol
+        }
+    )
+    index = service.ports.index(port)
+    numbers = sorted({n for pod in without for n in pod.declared_ports(port.protocol)})
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    yield Finding(
+        "LBD203",
+        ref,
+        params={
+            "service": service.meta.name,
+            "port": str(port.port),
+            "name": port.target,
+            "pods": f"{len(without)} of {len(pods)} pods do" if len(pods) > 1 else "its pod does",
+            "declared": f" (they declare {', '.join(declared)})" if declared else " (they declare no port)",
+        },
+        evidence=tuple(
+            Evidence(f"pod {pod.meta.name}", f"declares {', '.join(declared) or 'no port'}") for pod in without[:3]
+        ),
+        confirm=(kubectl("get", "pod", without[0].meta.name, "-o", "yaml", namespace=traffic.namespace),),
+        repairs=tuple(
+            target_port_repair(ref, service, index, number).with_reason(f"pods declare {', '.join(declared)}")
+            for number in numbers[:3]
+        ),
+        fix_automatic=len(numbers) == 1 and len(without) == len(pods),
+    )
+
+
+def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) -> Repair:
+    """Another number as targetPort of one of the Service's ports."""
+    port = service.ports[index]
+    now = int(port.target) if port.target.isdigit() else port.target
+    change = patch(ref, f"spec.ports[port={port.port}].targetPort", edit(f"/spec/ports/{index}/targetPort", now, then))
+    guard = edit(f"/spec/ports/{index}/port", port.port, port.port)
+    change = replace(change, edits=(guard, *change.edits))
+    return Repair(str(then), (change,), accepts_any_value=True).with_reason(
+        "", "endpoints, and with them targets, are registered anew"
+    )
+
+
+def _freshest(traffic: TrafficPath) -> float:
+    """Seconds since the newest pod of this Service became ready (infinite when no pod says)."""
+    ages = [float("inf")]
+    for pod in traffic.matching_pods():
+        ready = condition(pod.conditions, "Ready")
+        if ready is not None and ready.status == "True":
+            ages.append(traffic.age(ready.since))
+    return min(ages)
+
+
+@check(
+    "LBD217",
+    title="ready endpoints are registered as targets",
+    severity=Severity.ERROR,
+    message="target group {group} is empty though {expected} should be registered",
+    reads=(
+        reads.SERVICES,
+        reads.PODS,
+        reads.NODES,
+        reads.ENDPOINT_SLICES,
+        reads.BINDINGS,
+        reads.TARGET_GROUPS,
+        reads.TARGET_HEALTH,
+    ),
+)
+def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Service has ready endpoints (or, with instance targets, the cluster has eligible nodes), but the target group
+    holds no target at all.
+
+    The controller registers targets within seconds. An empty group with ready endpoints means that it does not run,
+    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not
+    notice such drift until the binding changes or its sync period (10 h) ends.
+
+    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
+    `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
+    of the controller reconciles all bindings again.
+    """
+    group = traffic.target_group.need()
+    if group is None or traffic.targets():
+        return
+    if traffic.service.need() is None:
+        raise NotApplicable("no Service behind this target group")
+    if group.target_type == "instance":
+        nodes, left = eligible_nodes(traffic)
+        expected = [node.meta.name for node in nodes]
+        text = f"{len(nodes)} nodes" if len(nodes) != 1 else "1 node"
+        young = False
+        extra = [Evidence(f"node {name}", f"left out: {reason}") for name, reason in left.items()]
+    else:
+        endpoints = [e for e in traffic.ready_endpoints() if e.pod]
+        expected = [e.key for e in endpoints]
+        text = f"{len(endpoints)} ready endpoints" if len(endpoints) != 1 else "1 ready endpoint"
+        young = _freshest(traffic) < REGISTRATION_SECONDS
+        extra = []
+    if not expected or young:
+        return
+    yield Finding(
+        "LBD217",
+        ObjectRef("TargetGroup", "", group.name),
+        params={"group": group.name, "expected": text},
+        evidence=(
+            Evidence(reads.TARGET_HEALTH, "no target is registered"),
+            Evidence("expected", ", ".join(expected[:6])),
+            *extra,
+        ),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+    )
+
+
+@check(
+    "LBD218",
+    title="no target waits for its first checks",
+    severity=Severity.INFO,
+    message="{count} of target group {group} wait for registration or their first checks (at most {seconds} s)",
+    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+)
+def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
+    """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.
+
+    A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
+    take minutes more to register one.
+    """
+    group = traffic.target_group.need()
+    if group is None:
+        return
+    waiting = [t for t in traffic.targets() if t.state == "initial"]
+    if not waiting:
+        return
+    check_settings = group.health_check
+    reasons: dict[str, int] = defaultdict(int)
+    for target in waiting:
+        reasons[target.reason] += 1
+    yield Finding(
+        "LBD218",
+        ObjectRef("TargetGroup", "", group.name),
+        params={
+            "count": f"{len(waiting)} of {len(traffic.targets())} targets",
+            "group": group.name,
+            "seconds": str(check_settings.healthy_threshold * check_settings.interval),
+        },
+        evidence=tuple(Evidence("target health", f"{n} targets: {reason}") for reason, n in reasons.items()),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+    )

@@ -1,0 +1,313 @@
+"""What is asked of a target group against what it is: target type, check settings, one path for many backends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kubectl_lbdoctor.analysis.check_settings import (
+    ALB_PREFIX,
+    MISMATCH,
+    REFUSED,
+    TIMEOUT,
+    checked_pod_port,
+    readiness_of,
+)
+from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
+from kubectl_lbdoctor.analysis.desired_state import (
+    Declaration,
+    declaration_of,
+    desired_health_check,
+    desired_target_type,
+)
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import HealthCheckIntent, Setting
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Service
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.snapshot import lookup
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+# The controller applies a new or changed object within seconds; below this age nothing is late.
+RECONCILE_SECONDS = 60
+_HTTP = ("HTTP", "HTTPS")
+
+
+def _front(traffic: TrafficPath) -> Declaration:
+    front = declaration_of(traffic)
+    if front is None:
+        raise NotApplicable("no annotations decide about this target group")
+    return front
+
+
+@check(
+    "LBD204",
+    title="instance targets have a node port",
+    severity=Severity.ERROR,
+    message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+    explains=("LBD103", "LBD109", "LBD205", "LBD217"),
+    fix="target-type",
+)
+def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding]:
+    """With target type `instance` the load balancer sends to a node port, and the Service has none: it is of type
+    ClusterIP, or `allocateLoadBalancerNodePorts` is false.
+
+    The controller cannot build its model then (event FailedBuildModel: "When using Instance targets, your service be
+    must of type 'NodePort' or 'LoadBalancer'", or "unallocated NodePort").
+
+    Confirm by hand: `kubectl get service NAME`. Repair: target type `ip`, or a Service of type NodePort.
+    """
+    front = _front(traffic)
+    service, port = front.service, traffic.service_port.need()
+    if service is None or port is None or service.type == "ExternalName" or port.node_port:
+        return
+    wanted = desired_target_type(traffic, front)
+    if wanted.value != "instance" or (not wanted.key and traffic.target_type == "ip"):
+        return  # A binding that is there says better than a default what is asked for.
+    ref = traffic.service_ref
+    repairs = [_with_node_ports(ref, service)]
+    free = "targetType" not in front.parameters and front.owner.owner != "cloud-provider"
+    if free:
+        setting = "target-type" if front.kind == "alb" else "nlb-target-type"
+        owner = setting_source(traffic, setting)
+        risk = "the target group is replaced by one of pods; they must be reachable in the VPC"
+        repairs.insert(0, owner.repair("ip", f"Service {service.meta.name} has no node port", risk))
+    allocation = "" if service.allocate_node_ports else ", allocateLoadBalancerNodePorts false"
+    yield Finding(
+        "LBD204",
+        ref,
+        params={"said": wanted.said, "service": service.meta.name, "type": service.type, "port": str(port.port)},
+        evidence=(
+            Evidence("target type", f"instance: {wanted.said}"),
+            Evidence(f"service/{service.meta.name}", f"type {service.type}{allocation}, port {port.port}: no nodePort"),
+        ),
+        confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=ref.namespace),),
+        repairs=tuple(repairs),
+        fix_automatic=free,
+        advice="one of the two" if len(repairs) > 1 else "",
+    )
+
+
+def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
+    if service.type == "LoadBalancer":
+        pointer = "/spec/allocateLoadBalancerNodePorts"
+        change = patch(ref, "spec.allocateLoadBalancerNodePorts", edit(pointer, service.allocate_node_ports, True))
+    else:
+        change = patch(ref, "spec.type", edit("/spec/type", service.type, "NodePort"))
+    return Repair("nodeport", (change,)).with_reason("instance targets need a node port", "opens a port on every node")
+
+
+@check(
+    "LBD311",
+    title="the target group's check is the one that is asked for",
+    severity=Severity.WARNING,
+    message="target group {group} is not checked as its annotations ask: {differences}",
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+    symptom=True,
+)
+def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
+    """The target group's health check has other settings than the annotations (or, without them, the defaults) ask
+    for.
+
+    Either the controller could not apply a change (then its complaint is the cause), or somebody changed the target
+    group in AWS: the controller does not notice that before the object changes or its sync period (10 h) ends, and
+    then takes the change back.
+
+    Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: annotate what is wanted; a
+    restart of the controller applies what is annotated.
+    """
+    group = traffic.target_group.need()
+    front = _front(traffic)
+    if group is None:
+        raise NotApplicable("no target group")
+    item = front.ingress or front.service
+    if item is None or traffic.age(item.meta.created) < RECONCILE_SECONDS:
+        return
+    wanted = desired_health_check(traffic, front)
+    if wanted.errors:
+        return  # The controller refuses the annotation: LBD111.
+    real = group.health_check
+    found = [d for d in differences(wanted, real) if front.owner.owner != "auto-mode" or d[1].source != "default"]
+    if not found or (front.owner.owner == "cloud-provider" and real.port == "10256"):
+        return  # The cloud provider's shared check of kube-proxy is configured outside the cluster.
+    texts = [f"{name} is {now}, asked for is {setting.value} ({_source(setting)})" for name, setting, now in found]
+    deployments = traffic.cluster.controllers.peek() or ()
+    commands = tuple(
+        kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
+    )
+    yield Finding(
+        "LBD311",
+        ObjectRef("TargetGroup", "", group.name),
+        params={"group": group.name, "differences": "; ".join(texts)},
+        evidence=(
+            Evidence("target group", ", ".join(f"{name} {now}" for name, _, now in found)),
+            Evidence("annotations", ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
+        ),
+        confirm=(_describe_group(traffic, group.arn),),
+        by_hand=commands if front.owner.owner == "controller" else (),
+        advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
+    )
+
+
+def _describe_group(traffic: TrafficPath, arn: str) -> str:
+    health = describe_target_health(arn, traffic.context.region)
+    return health.replace("describe-target-health --target-group-arn", "describe-target-groups --target-group-arns")
+
+
+def _source(setting: Setting[Any]) -> str:
+    return f"the {setting.source}" if setting.source == "default" else f"{setting.source} {setting.key}"
+
+
+def differences(wanted: HealthCheckIntent, real: HealthCheck) -> list[tuple[str, Setting[Any], str]]:
+    """(name, wanted setting, real value) of every setting that differs; what is not known to be wanted is left out."""
+    pairs: list[tuple[str, Setting[Any], str]] = [
+        ("protocol", wanted.protocol, real.protocol),
+        ("port", wanted.port, real.port),
+        ("interval", wanted.interval_seconds, str(real.interval)),
+        ("timeout", wanted.timeout_seconds, str(real.timeout)),
+        ("healthy threshold", wanted.healthy_threshold, str(real.healthy_threshold)),
+        ("unhealthy threshold", wanted.unhealthy_threshold, str(real.unhealthy_threshold)),
+    ]
+    found = [(n, s, r) for n, s, r in pairs if s.value is not None and r not in ("", "0") and str(s.value) != r]
+    if wanted.protocol.value == real.protocol and real.protocol in _HTTP:
+        if wanted.path.value is not None and wanted.path.value != real.path:
+            found.append(("path", wanted.path, real.path))
+        if wanted.matcher.value is not None and real.matcher and _codes(wanted.matcher.value) != _codes(real.matcher):
+            found.append(("success codes", wanted.matcher, real.matcher))
+    return found
+
+
+def _codes(text: str) -> set[str]:
+    return {part.strip() for part in text.split(",") if part.strip()}
+
+
+@check(
+    "LBD312",
+    title="backends that share a check path all answer it",
+    severity=Severity.WARNING,
+    message='check path "{path}" of Ingress {ingress} is answered by {good}, but not by {bad}',
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    symptom=True,
+)
+def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
+    """One check path holds for all backends of an Ingress, by its annotation or by default; some backends answer it
+    with a success code and others do not.
+
+    Confirm by hand: `aws elbv2 describe-target-health` of each target group. Repair: a healthcheck-path annotation on
+    the Service of each backend that needs another path; it wins over the Ingress's.
+    """
+    ingress = traffic.ingress.need()
+    if ingress is None:
+        raise NotApplicable("not an Ingress")
+    group, service = traffic.target_group.need(), traffic.service.need()
+    if group is None or service is None:
+        raise NotApplicable("no target group of an Ingress backend")
+    binding, path = traffic.binding.need(), group.health_check.path
+    if binding is None or _has_path(service) or not _mismatched(traffic.targets()):
+        return
+    good, bad = set(), {service.meta.name}
+    services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
+    for backend in backends_of(ingress):
+        other = services.get(backend.service)
+        if other is None or other.meta.name == service.meta.name or _has_path(other):
+            continue
+        for entry in traffic.namespace_facts.bindings.need():
+            mine = (entry.service, entry.port) == (backend.service, backend.port) and _stack(entry) == _stack(binding)
+            fact = lookup(traffic.aws.target_groups, entry.target_group_arn, reads.TARGET_GROUPS)
+            other_group = fact.peek() if mine else None
+            if other_group is None or other_group.health_check.path != path:
+                continue
+            health = lookup(traffic.aws.target_health, entry.target_group_arn, reads.TARGET_HEALTH).peek() or ()
+            if _mismatched(health):
+                bad.add(other.meta.name)
+            elif any(t.state == "healthy" for t in health):
+                good.add(other.meta.name)
+    if not good:
+        return
+    yield Finding(
+        "LBD312",
+        ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name),
+        params={
+            "path": path,
+            "ingress": ingress.meta.name,
+            "good": _services(good),
+            "bad": _services(bad),
+        },
+        evidence=(
+            Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
+            Evidence("target groups of the Ingress", f"healthy targets behind {_services(good)} on the same path"),
+        ),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        advice=f"annotate {_services(bad)} with {ALB_PREFIX}healthcheck-path=<a path that it answers>",
+    )
+
+
+def _stack(binding: Any) -> list[tuple[str, str]]:
+    return sorted((k, v) for k, v in binding.meta.labels.items() if k.startswith("ingress."))
+
+
+def _has_path(service: Service) -> bool:
+    return ALB_PREFIX + "healthcheck-path" in service.meta.annotations
+
+
+def _mismatched(targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
+    """Targets that answer with a code that depends on the path (5xx is the application's own trouble)."""
+    return [t for t in targets if t.reason == MISMATCH and t.codes and not t.codes[-1].startswith("5")]
+
+
+def _services(names: set[str]) -> str:
+    return f"Service{'s' if len(names) > 1 else ''} {', '.join(sorted(names))}"
+
+
+@check(
+    "LBD318",
+    title="failing targets are checked on the path of their readiness probe",
+    severity=Severity.INFO,
+    message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"',
+    reads=(
+        *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.LOAD_BALANCERS),
+        *(reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    symptom=True,
+    fix="healthcheck-path",
+)
+def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Finding]:
+    """Targets fail a check whose path is not the path of the readiness probe on the same port, and that probe
+    succeeds. Alone that proves nothing; where no cause is proven it is the next thing to try: a Network Load Balancer
+    does not tell a wrong path from a closed port.
+
+    Confirm by hand: `curl -i` both paths. Repair: check the readiness path.
+    """
+    group = traffic.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    failing = traffic.unhealthy(REFUSED, TIMEOUT)
+    path = group.health_check.path
+    if not failing or group.health_check.protocol not in _HTTP:
+        return
+    port = checked_pod_port(traffic, failing[0])
+    ready = [pod for pod in traffic.matching_pods() if pod.containers_ready] if port is not None else []
+    probes = {p.path or "/": p for pod in ready if (p := readiness_of(pod, port or 0)) is not None}
+    if not probes or path in probes:
+        return
+    other, probe = sorted(probes.items())[0]
+    owner = setting_source(traffic, "healthcheck-path")
+    yield Finding(
+        "LBD318",
+        owner.ref,
+        params={"path": path, "probe": other},
+        evidence=(
+            Evidence("target group", f"{group.health_check.protocol} {path}"),
+            Evidence("pods", f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
+        ),
+        confidence=Confidence.POSSIBLE,
+        repairs=(owner.repair(other, "the readiness probe succeeds there"),),
+    )

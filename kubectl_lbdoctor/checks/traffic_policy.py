@@ -1,0 +1,353 @@
+"""LBD6xx: traffic policy and what the load balancer makes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.check_settings import ALB_PREFIX, MISMATCH, NLB_PREFIX
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
+from kubectl_lbdoctor.analysis.registration import zone_of
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
+from kubectl_lbdoctor.checks.registered_targets import counted
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Service
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_READS = (
+    reads.SERVICES,
+    reads.NODES,
+    reads.ENDPOINT_SLICES,
+    reads.BINDINGS,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+)
+
+
+def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
+    names = [node.meta.name for t in failing if (node := traffic.node_of(t)) is not None]
+    return (
+        Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+        Evidence("endpointslices", f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"),
+    )
+
+
+@check(
+    "LBD601",
+    title="no node is left out by externalTrafficPolicy Local",
+    severity=Severity.INFO,
+    by_design=True,
+    message="externalTrafficPolicy Local keeps {count} without a ready pod of Service {service} unhealthy by design",
+    reads=_READS,
+    fix="traffic-policy",
+)
+def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
+    """Behind a Network Load Balancer with instance targets and externalTrafficPolicy Local, only nodes that run a
+    ready pod pass the check (kube-proxy answers 503 on the healthCheckNodePort of the others). That is how the client
+    address is kept; traffic goes to the healthy nodes.
+
+    Nothing needs repair. Cluster policy or `ip` targets make every target healthy, at the price of another hop or of
+    the node ports.
+    """
+    service = _local_instance_service(traffic)
+    if traffic.is_alb:
+        raise NotApplicable("see LBD602")
+    failing, with_pod = without_local_endpoint(traffic)
+    if failing and with_pod:
+        yield Finding(
+            "LBD601",
+            ObjectRef("Service", traffic.namespace, service.meta.name),
+            params={"count": _nodes(failing), "service": service.meta.name},
+            evidence=_evidence(traffic, failing, with_pod),
+            targets=tuple(t.key for t in failing),
+        )
+
+
+@check(
+    "LBD602",
+    title="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
+    severity=Severity.ERROR,
+    message="externalTrafficPolicy Local of Service {service} drops the checks on {count} without a ready pod",
+    reads=(*_READS, reads.INGRESSES),
+    fix="traffic-policy",
+)
+def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
+    """externalTrafficPolicy Local with instance targets behind an Application Load Balancer: nodes without a ready pod
+    drop the node port's traffic, and the load balancer, which checks the node port and never the healthCheckNodePort,
+    sees them time out.
+
+    An Application Load Balancer carries the client address in X-Forwarded-For, so Local gains nothing there.
+
+    Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances.
+    Repair: externalTrafficPolicy Cluster, or `target-type: ip`.
+    """
+    service = _local_instance_service(traffic)
+    if not traffic.is_alb:
+        raise NotApplicable("see LBD601")
+    failing, with_pod = without_local_endpoint(traffic)
+    if not failing or not with_pod:
+        return
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    pointer = "/spec/externalTrafficPolicy"
+    cluster = patch(ref, "spec.externalTrafficPolicy", edit(pointer, "Local", "Cluster"))
+    why = f"{_nodes(failing)} without a ready pod drop the node port's traffic"
+    repairs = [
+        Repair("cluster", (cluster,)).with_reason(why, "pods see the node's address; the ALB sends X-Forwarded-For")
+    ]
+    ingress = traffic.ingress.peek()
+    if ingress is not None:
+        key = ALB_PREFIX + "target-type"
+        change = annotate(
+            ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), ingress.meta.annotations, {key: "ip"}
+        )
+        repairs.append(Repair("ip", (change,)).with_reason(why, "the target group is replaced by one of pods"))
+    yield Finding(
+        "LBD602",
+        ref,
+        params={"count": _nodes(failing), "service": service.meta.name},
+        evidence=(
+            Evidence(f"service/{service.meta.name}", "externalTrafficPolicy Local, instance targets behind an ALB"),
+            *_evidence(traffic, failing, with_pod),
+        ),
+        targets=tuple(t.key for t in failing),
+        repairs=tuple(repairs),
+        fix_automatic=True,
+        advice="one of the two",
+    )
+
+
+def _nodes(failing: list[TargetHealth]) -> str:
+    return f"{len(failing)} nodes" if len(failing) != 1 else "1 node"
+
+
+@check(
+    "LBD607",
+    title="the load balancer does not fail open",
+    severity=Severity.WARNING,
+    message="all {count} of target group {group} are unhealthy, so the load balancer fails open and may hide it",
+    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    symptom=True,
+)
+def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
+    """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
+    although every check fails. It stops working when the first target turns healthy or the pods move on.
+
+    Confirm by hand: `aws elbv2 describe-target-health`. Repair: the cause of the failing checks.
+    """
+    group = traffic.target_group.need()
+    targets = [t for t in traffic.targets() if t.state != "draining"]
+    if group is not None and targets and all(t.state.startswith("unhealthy") for t in targets):
+        yield Finding(
+            "LBD607",
+            ObjectRef("TargetGroup", "", group.name),
+            params={"count": f"{len(targets)} targets", "group": group.name},
+            evidence=(Evidence("target health", "; ".join(sorted({t.reason for t in targets}))),),
+        )
+
+
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+# kube-proxy's own health port, which users may name as check port.
+KUBE_PROXY_PORT = 10256
+SHIFTED = ("zonal_shift_active", "zonal_shift_delegated_to_dns")
+
+
+def _crosses_zones(traffic: TrafficPath) -> bool:
+    """Whether traffic may leave the zone it came in by; the target group's own setting wins."""
+    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
+    if own in ("true", "false"):
+        return own == "true"
+    return traffic.balancer_attributes.need().get(CROSS_ZONE, "false") == "true"
+
+
+@check(
+    "LBD603",
+    title="every zone of the load balancer has a healthy target, or traffic may cross zones",
+    severity=Severity.WARNING,
+    message="cross-zone balancing is off, and load balancer {balancer} has no healthy target of {group} in {zones}",
+    reads=(
+        *_READS,
+        *(reads.PODS, reads.INGRESSES, reads.TARGET_GROUP_ATTRIBUTES, reads.LOAD_BALANCER_ATTRIBUTES),
+    ),
+    explains=("LBD703",),
+    symptom=True,
+)
+def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
+    """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its
+    zones has none that is healthy: AWS takes that zone's address out of DNS, and clients that still use it time out.
+
+    With fewer ready pods than zones this cannot be otherwise, and is information only.
+
+    Confirm by hand: `aws elbv2 describe-load-balancer-attributes` (load_balancing.cross_zone.enabled) and the zones in
+    `aws elbv2 describe-target-health`. Repair: turn cross-zone balancing on, or spread the pods over the zones.
+    """
+    group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
+    if group is None or balancer is None or balancer.type != "network":
+        raise NotApplicable("no target group of a Network Load Balancer")
+    targets: dict[str, list[TargetHealth]] = defaultdict(list)
+    for target in traffic.targets():
+        targets[zone_of(traffic, target)].append(target)
+    serving = {zone for zone, members in targets.items() if any(t.state == "healthy" for t in members)}
+    if not serving or "" in serving:
+        return  # None at all is another cause's; a target outside the VPC serves every zone.
+    expected = _by_design(traffic)
+    empty = []
+    for zone in sorted(balancer.zones.keys() - serving):
+        members = [t for t in targets[zone] if t.state != "draining"]
+        waits = any(t.state == "initial" for t in members)
+        if not waits and not (members and all(t.key in expected for t in members)):
+            empty.append(zone)
+    if not empty or _crosses_zones(traffic):
+        return
+    service = traffic.service.need()
+    follow_pods = traffic.target_type == "ip" or (service is not None and service.external_traffic_policy == "Local")
+    few = follow_pods and service is not None and len(traffic.ready_endpoints()) < len(balancer.zones)
+    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
+    key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
+    by_hand: tuple[str, ...] = ()
+    if service is not None and service.type == "LoadBalancer":
+        value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
+        by_hand = (annotate(traffic.service_ref, service.meta.annotations, {key: value}).command,)
+    yield Finding(
+        "LBD603",
+        ObjectRef("LoadBalancer", "", balancer.name),
+        params={"balancer": balancer.name, "group": group.name, "zones": ", ".join(empty)},
+        evidence=(
+            Evidence("target health", f"healthy targets in {', '.join(sorted(serving))} only"),
+            Evidence(
+                reads.TARGET_GROUP_ATTRIBUTES if own else reads.LOAD_BALANCER_ATTRIBUTES,
+                f"{CROSS_ZONE} is {own or traffic.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
+            ),
+        ),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        by_hand=by_hand,
+        severity=Severity.INFO if few else None,
+    )
+
+
+def _by_design(traffic: TrafficPath) -> frozenset[str]:
+    """Targets that LBD601 or LBD602 account for."""
+    service = traffic.service.need()
+    if service is None or traffic.target_type != "instance" or service.external_traffic_policy != "Local":
+        return frozenset()
+    return frozenset(t.key for t in without_local_endpoint(traffic)[0])
+
+
+def with_attribute(annotation: str, key: str, value: str) -> str:
+    """An attributes annotation ("a=b,c=d") with one attribute set and the others kept."""
+    kept = [part for part in annotation.split(",") if part.strip() and part.split("=", 1)[0].strip() != key]
+    return ",".join([*kept, f"{key}={value}"])
+
+
+@check(
+    "LBD605",
+    title="the health check does not use a healthCheckNodePort that is gone",
+    severity=Severity.ERROR,
+    message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
+    reads=(*_READS, reads.INGRESSES, reads.PODS),
+    # The controller takes the rule for a port away with the port: to open it again would help nobody.
+    explains=("LBD311", "LBD313", "LBD501", "LBD607"),
+    fix="healthcheck-port",
+)
+def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
+    """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
+    externalTrafficPolicy was Local. With policy Cluster nobody listens there, so every target fails.
+
+    The cloud provider's in-tree load balancers keep the old check; with the AWS Load Balancer Controller it means that
+    the Service has not been reconciled since.
+
+    Confirm by hand: `aws elbv2 describe-target-groups` (HealthCheckPort) against
+    `kubectl get service NAME -o jsonpath='{.spec.healthCheckNodePort}'`. Repair: check the traffic port.
+    """
+    group, service = traffic.target_group.need(), traffic.service.need()
+    if group is None or service is None:
+        raise NotApplicable("no target group of a Service")
+    if traffic.target_type != "instance":
+        raise NotApplicable("only nodes have a healthCheckNodePort")
+    check_settings = group.health_check
+    if not check_settings.port.isdigit() or check_settings.path != "/healthz":
+        return
+    number = int(check_settings.port)
+    if service.external_traffic_policy not in ("", "Cluster") or number in _known_ports(traffic, service, group.port):
+        return
+    owner = setting_source(traffic, "healthcheck-port")
+    annotated = service.meta.annotations.get(owner.key, "")
+    if annotated == str(number) or (owner.present and owner.ref.kind == "Ingress"):
+        return  # Somebody asks for this port: LBD313.
+    failing = [t for t in traffic.unhealthy() if t.check_port == str(number) and t.reason != MISMATCH]
+    if not failing:
+        return
+    yield Finding(
+        "LBD605",
+        ObjectRef("Service", traffic.namespace, service.meta.name),
+        params={
+            "port": str(number),
+            "service": service.meta.name,
+            "policy": service.external_traffic_policy or "Cluster",
+        },
+        evidence=(
+            Evidence("target group", f"health check {check_settings.protocol} {number} {check_settings.path}"),
+            Evidence("target health", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(
+                f"service/{service.meta.name}",
+                f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "
+                f"healthCheckNodePort {service.health_check_node_port or 'none'}",
+            ),
+        ),
+        # Node ports are 30000 to 32767 unless the API server was told otherwise.
+        confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
+        targets=tuple(t.key for t in failing),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        repairs=(owner.repair("traffic-port", f"nothing answers for the Service on port {number}"),),
+        fix_automatic=30000 <= number <= 32767,
+    )
+
+
+def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set[int]:
+    """Every port that a check may mean: of the Service, its node ports and its pods, and kube-proxy's own."""
+    known = {group_port, KUBE_PROXY_PORT, service.health_check_node_port}
+    for port in service.ports:
+        known |= {port.port, port.node_port}
+        known |= {int(port.target)} if port.target.isdigit() else set()
+    for pod in traffic.matching_pods():
+        known.update(pod.declared_ports())
+    return known
+
+
+@check(
+    "LBD606",
+    title="no zonal shift is active",
+    severity=Severity.INFO,
+    message="a zonal shift keeps traffic away from {zones}: {count} of target group {group} get none",
+    reads=(*_READS, reads.PODS, reads.INGRESSES),
+)
+def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
+    """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
+    are checked as before and get no traffic, whatever their health is.
+
+    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: nothing, or cancel the shift.
+    """
+    group = traffic.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    shifted = [t for t in traffic.targets() if t.override_state in SHIFTED]
+    if not shifted:
+        return
+    zones = sorted({zone_of(traffic, t) or "an unknown zone" for t in shifted})
+    balancer = traffic.load_balancer.peek()
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    yield Finding(
+        "LBD606",
+        ObjectRef("LoadBalancer", "", balancer.name)
+        if balancer is not None
+        else ObjectRef("TargetGroup", "", group.name),
+        params={"zones": ", ".join(zones), "count": counted(len(shifted), "target"), "group": group.name},
+        evidence=(Evidence("target health", f"{shifted[0].key}: administrative override {shifted[0].override_state}"),),
+        confirm=(shell("aws", "arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", *region),),
+    )

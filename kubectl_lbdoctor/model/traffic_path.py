@@ -1,0 +1,254 @@
+"""One path from a load balancer to pods with its facts joined: the unit that checks look at and users ask about.
+
+Ingress, Service and bare TargetGroupBinding all become Routes (see `join.routes`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import Memo, derived, memo_field
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import (
+    EndpointSlice,
+    Event,
+    Ingress,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    TargetGroupBinding,
+)
+from kubectl_lbdoctor.model.probe import ProbeFacts
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """The Service port that a route leads to, as its front door names it.
+
+    paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
+    that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
+    target group instead of a Service.
+    """
+
+    service: str = ""
+    port: str = ""
+    paths: tuple[str, ...] = ()
+    action: str = ""
+    target_group_arn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedEndpoint:
+    """One endpoint of the Service port: where a packet for this backend may end."""
+
+    address: str
+    port: int
+    ready: bool
+    terminating: bool
+    node: str
+    pod: str
+    family: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficPath:
+    """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
+
+    `group` is the explicit IngressGroup of the Ingress, "" without one.
+    """
+
+    subject: ObjectRef
+    namespace: str
+    backend: Backend | None
+    ingress: Fact[Ingress | None]
+    service: Fact[Service | None]
+    binding: Fact[TargetGroupBinding | None]
+    target_group: Fact[TargetGroup | None]
+    target_health: Fact[tuple[TargetHealth, ...]]
+    load_balancer: Fact[LoadBalancer | None]
+    listeners: Fact[tuple[Listener, ...]]
+    rules: Fact[tuple[ListenerRule, ...]]
+    group_attributes: Fact[Mapping[str, str]]
+    balancer_attributes: Fact[Mapping[str, str]]
+    snapshot: Snapshot = field(repr=False)
+    group: str = ""
+    memo: Memo = memo_field()
+
+    @property
+    def namespace_facts(self) -> NamespaceFacts:
+        """What was read in the namespace of the backend, which an HTTPRoute may name in another one than its own."""
+        return self.snapshot.facts_of(self.namespace)
+
+    @property
+    def cluster(self) -> ClusterFacts:
+        return self.snapshot.cluster
+
+    @property
+    def aws(self) -> AwsFacts:
+        return self.snapshot.aws
+
+    @property
+    def network(self) -> NetworkFacts:
+        return self.snapshot.network
+
+    @property
+    def context(self) -> Context:
+        return self.snapshot.context
+
+    @property
+    def probes(self) -> ProbeFacts:
+        return self.snapshot.probes
+
+    @property
+    def now(self) -> str:
+        """When the facts were read (RFC 3339): ages are measured against it."""
+        return self.snapshot.taken_at
+
+    @property
+    def key(self) -> str:
+        """A stable name of the route within its snapshot."""
+        front = f"{self.subject.kind}/{self.subject.namespace}/{self.subject.name}"
+        if self.backend is None:
+            return front
+        return f"{front}->{self.backend.service or self.backend.target_group_arn}:{self.backend.port}"
+
+    @property
+    def service_ref(self) -> ObjectRef:
+        return ObjectRef("Service", self.namespace, self.backend.service if self.backend else "")
+
+    @property
+    def service_port(self) -> Fact[ServicePort | None]:
+        """The Service's port that the backend names; None when Service or port do not exist."""
+        wanted = self.backend.port if self.backend else ""
+        return self.service.map(lambda service: service.find_port(wanted) if service else None)
+
+    @property
+    def slices(self) -> Fact[tuple[EndpointSlice, ...]]:
+        """The EndpointSlices of the backend's Service."""
+        name = self.backend.service if self.backend else ""
+        return self.namespace_facts.slices.map(
+            lambda _: index.slices_by_service(self.snapshot, self.namespace).get(name, ())
+        )
+
+    @derived
+    def endpoints(self) -> tuple[RoutedEndpoint, ...]:
+        """All endpoints of the Service port, ready or not, of both address families."""
+        service_port, found = self.service_port.need(), []
+        for piece in self.slices.need():
+            for port in piece.ports:
+                # A slice names its ports as the Service does; an unnamed single port is "".
+                if service_port is not None and port.name != service_port.name:
+                    continue
+                for endpoint in piece.endpoints:
+                    if not endpoint.addresses:
+                        continue
+                    # The controller takes the first address only (endpoint_resolver).
+                    found.append(
+                        RoutedEndpoint(
+                            address=endpoint.addresses[0],
+                            port=port.port,
+                            ready=endpoint.is_ready,
+                            terminating=bool(endpoint.terminating),
+                            node=endpoint.node,
+                            pod=endpoint.target_name if endpoint.target_kind == "Pod" else "",
+                            family=piece.address_type,
+                        )
+                    )
+        return tuple(found)
+
+    def ready_endpoints(self) -> tuple[RoutedEndpoint, ...]:
+        return tuple(e for e in self.endpoints() if e.ready and not e.terminating)
+
+    @derived
+    def matching_pods(self) -> tuple[Pod, ...]:
+        """All pods that the Service's selector matches and that have neither finished nor begun to terminate."""
+        service = self.service.need()
+        if service is None or not service.selector:
+            return ()
+        return tuple(
+            pod
+            for pod in index.pods_with_labels(self.snapshot, self.namespace, service.selector)
+            if not pod.is_finished and not pod.meta.deleted
+        )
+
+    @property
+    def is_alb(self) -> bool:
+        """Whether an Application Load Balancer is in front (by the load balancer, else by the target group)."""
+        balancer, group = self.load_balancer.peek(), self.target_group.peek()
+        if balancer is not None:
+            return balancer.type == "application"
+        if group is not None:
+            return group.protocol in ("HTTP", "HTTPS")
+        return self.subject.kind == "Ingress"
+
+    @property
+    def target_type(self) -> str:
+        """ "ip" or "instance": by the target group, else by its binding; "" when neither is known."""
+        group, binding = self.target_group.peek(), self.binding.peek()
+        if group is not None:
+            return group.target_type
+        return binding.target_type if binding is not None else ""
+
+    def targets(self) -> tuple[TargetHealth, ...]:
+        return self.target_health.need()
+
+    def unhealthy(self, *reasons: str) -> tuple[TargetHealth, ...]:
+        """Targets that fail their check now, optionally with one of the given reasons."""
+        return tuple(
+            t for t in self.targets() if t.state.startswith("unhealthy") and (not reasons or t.reason in reasons)
+        )
+
+    def failing(self) -> tuple[TargetHealth, ...]:
+        """Targets that get no traffic and ought to: those that fail their check and those that AWS cannot use."""
+        return tuple(
+            t
+            for t in self.targets()
+            if t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != "Target.NotRegistered")
+        )
+
+    def node_of(self, target: TargetHealth) -> Node | None:
+        """The node that an instance target is."""
+        return index.nodes_by_instance(self.snapshot).get(target.id)
+
+    def pod_of(self, target: TargetHealth) -> Pod | None:
+        """The pod that an ip target is (host-network pods share their node's address and are told apart by port)."""
+        candidates = [
+            p for p in self.namespace_facts.pods.need() if target.id in (p.ips or (p.ip,)) and not p.is_finished
+        ]
+        if len(candidates) > 1:
+            names = {e.pod for e in self.endpoints() if e.key == target.key}
+            candidates = [p for p in candidates if p.meta.name in names] or candidates
+        return candidates[0] if candidates else None
+
+    def events_of(self, kind: str, name: str) -> tuple[Event, ...]:
+        """Events of one object of the route's namespace, newest first."""
+        return index.events_by_object(self.snapshot, self.namespace).get((kind, name), ())
+
+    def age(self, since: str) -> float:
+        """Seconds from `since` (RFC 3339) until the facts were read; infinite when the time is not known."""
+        start, end = parse_time(since), parse_time(self.now)
+        if start is None or end is None:
+            return float("inf")
+        return (end - start).total_seconds()
+
+
+def parse_time(text: str) -> datetime | None:
+    """An RFC 3339 time, or None for "" and for what is not one."""
+    if not text:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
