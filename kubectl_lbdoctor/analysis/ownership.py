@@ -1,7 +1,7 @@
 """Who makes the load balancer of an object: its class decides, and nobody says so where it decides wrongly.
 
-Sources: LBC pkg/ingress/{class_loader,group_loader}.go and pkg/service (reference facts 2.1, 2.3): the annotation
-`kubernetes.io/ingress.class` wins over spec.ingressClassName; without both, the one default IngressClass holds.
+The rules are in docs/facts.md, "Who makes a load balancer": the annotation `kubernetes.io/ingress.class` wins over
+spec.ingressClassName; without both, the one default IngressClass holds.
 """
 
 from __future__ import annotations

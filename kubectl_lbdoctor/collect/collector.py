@@ -45,7 +45,8 @@ R = TypeVar("R")
 
 # Enough for every first-stage read of one namespace to run at once; connections are reused after that.
 WORKERS = 16
-# DescribeTargetGroups and DescribeLoadBalancers take at most 20 names or ARNs a call (ELBv2 API reference).
+# DescribeTargetGroups and DescribeLoadBalancers take at most 20 names or ARNs a call:
+# https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTargetGroups.html
 ELB_BATCH = 20
 
 # The chart's label; a controller that was installed otherwise is found by its image or its arguments.

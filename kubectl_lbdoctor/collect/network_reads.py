@@ -17,7 +17,7 @@ from kubectl_lbdoctor.model.snapshot import NetworkFacts
 R = TypeVar("R")
 T = TypeVar("T")
 
-# EC2 takes at most 200 values in one filter (EC2 API reference, "Filter").
+# EC2 takes at most 200 values in one filter (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html).
 FILTER_BATCH = 200
 
 
