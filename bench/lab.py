@@ -1,6 +1,6 @@
 """How long one diagnosis takes beside the same reads made by kubectl and the aws command, on the running lab.
 
-    python -m bench [RUNS]
+    python -m bench lab [RUNS]
 
 Makes a healthy Ingress, then times in turn: the plugin, one `kubectl get` of the same kinds, and the same AWS reads by
 the aws command one after the other (left out where it is not installed). Prints medians and ratios.
@@ -12,7 +12,6 @@ import os
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 
 from tests.lab import examples, topology
@@ -27,7 +26,7 @@ def timed(command: list[str], env: dict[str, str]) -> float:
     return time.monotonic() - begun
 
 
-def main(runs: int) -> None:
+def compare(runs: int) -> None:
     lab = Lab.connect()
     # The aws command reads AWS_DEFAULT_REGION only.
     env = {**os.environ, **lab.environment(), "AWS_DEFAULT_REGION": topology.REGION}
@@ -60,7 +59,3 @@ def main(runs: int) -> None:
         for name, values in samples.items():
             middle = statistics.median(values)
             print(f"{name:<18} {middle:6.2f} s  {middle / base:5.2f} x")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

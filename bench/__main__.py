@@ -1,0 +1,44 @@
+"""Benchmarks: tables of ratios from one run. Times of one machine compare with nothing, so no result is kept.
+
+python -m bench          what needs nothing but Python: cost of a path, of the start, and what is counted
+python -m bench lab      one diagnosis beside kubectl and the aws command, on the running lab
+python -m bench world    a big cluster on a real API server and moto, to try commands on
+"""
+
+from __future__ import annotations
+
+import argparse
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = parser.add_subparsers(dest="command")
+    actions.add_parser("paths", help="cost of a path (part of what runs by default)")
+    lab = actions.add_parser("lab", help="needs the running lab")
+    lab.add_argument("runs", nargs="?", type=int, default=5)
+    world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
+    world.add_argument("--scale", type=float, default=0.01, help="1: 400 nodes, 10,000 pods, 700 target groups")
+    chosen = parser.parse_args()
+    # Imported when chosen: each needs other parts of the test dependencies.
+    if chosen.command == "lab":
+        from bench.lab import compare
+
+        compare(chosen.runs)
+    elif chosen.command == "world":
+        from bench.server import serve
+
+        serve(chosen.scale)
+    else:
+        from bench import code, paths
+
+        paths.beside_many_pods()
+        paths.among_many_paths()
+        if chosen.command is None:
+            code.counted()
+            code.start()
+
+
+if __name__ == "__main__":
+    main()
