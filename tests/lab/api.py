@@ -178,7 +178,7 @@ class Lab:
     @contextmanager
     def crowded_namespace(self) -> Iterator[str]:
         """A namespace for one test in which hundreds of idle pods of real size live, too; its name says so."""
-        stand_in = crowd.StandIn(crowd.Api())
+        stand_in = crowd.StandIn(crowd.Api.of_lab())
         with self.namespace(CROWDED) as name:
             try:
                 stand_in.fill(name)

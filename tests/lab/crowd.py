@@ -109,12 +109,18 @@ def pods(now: str, block: int = _BLOCK) -> dict[str, dict[str, Any]]:
 
 
 class Api:
-    """Writes to the lab's API server, over one connection for each thread."""
+    """Writes to an API server, over one connection for each thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str, port: int, token: str, certificate: str) -> None:
         self._own = threading.local()
-        self._tls = ssl.create_default_context(cafile=str(cluster.certificate_authority()))
-        self._headers = {"Authorization": f"Bearer {cluster.token('admin')}", "User-Agent": "kubelet/v1.34.4"}
+        self._address = host, port
+        self._tls = ssl.create_default_context(cafile=certificate)
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": "kubelet/v1.34.4"}
+
+    @classmethod
+    def of_lab(cls) -> Api:
+        certificate = str(cluster.certificate_authority())
+        return cls(topology.CONTROL_PLANE_IP, topology.API_SERVER_PORT, cluster.token("admin"), certificate)
 
     def call(self, method: str, path: str, body: object = None) -> dict[str, Any] | None:
         """None: there is no such object. A patch is a merge patch; creating what exists already is no failure."""
@@ -123,8 +129,8 @@ class Api:
         for last in (False, True):
             connection: HTTPSConnection | None = getattr(self._own, "connection", None)
             if connection is None:
-                address = topology.CONTROL_PLANE_IP, topology.API_SERVER_PORT
-                connection = self._own.connection = HTTPSConnection(*address, timeout=30, context=self._tls)
+                connection = HTTPSConnection(*self._address, timeout=30, context=self._tls)
+                self._own.connection = connection
             try:
                 connection.request(method, path, data, {**self._headers, "Content-Type": kind})
                 answer = connection.getresponse()
@@ -258,7 +264,7 @@ def wait() -> None:
 
 
 def main() -> None:
-    stand_in = StandIn(Api())
+    stand_in = StandIn(Api.of_lab())
     stand_in.create()
     while True:
         begun = time.monotonic()
