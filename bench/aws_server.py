@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
-import botocore.session
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import get_serializer_class
+from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.datastructures import MultiDict
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -57,8 +57,7 @@ class WorldApplication:
     def __init__(self, world: World) -> None:
         self._reader = MemoryAws(world)
         self._moto = DomainDispatcherApplication(create_backend_app)
-        session = botocore.session.get_session()
-        self._models = {name: session.get_service_model(name) for name, _ in _SERVICES.values()}
+        self._models = {name: get_service_model(name) for name, _ in _SERVICES.values()}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         signed = _SIGNED_FOR.search(environ.get("HTTP_AUTHORIZATION", ""))

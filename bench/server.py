@@ -8,11 +8,14 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,7 @@ def serve(scale: float) -> None:
         world = World.of(Shape().scaled(scale))
         aws_url = aws_server.start(world)
         api = _start(directory, processes)
+        _serve_logs(directory, world.kube["nodes"][0])
         _write(api, world)
         say("ready; use it with:")
         for name, value in {
@@ -117,6 +121,7 @@ def _start(directory: Path, processes: list[subprocess.Popen[bytes]]) -> Api:
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         "--endpoint-reconciler-type=none",
+        "--kubelet-preferred-address-types=ExternalIP",
         # Nobody would make the default service accounts, nor take the taint of new nodes away.
         "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition",
         "--profiling=false",
@@ -154,6 +159,29 @@ def _start(directory: Path, processes: list[subprocess.Popen[bytes]]) -> Api:
     wait_until("custom resources", lambda: api.call("GET", bindings) is not None, timeout=60, log=log)
     say("the API server is ready")
     return api
+
+
+class _EmptyLog(BaseHTTPRequestHandler):
+    """What a kubelet answers for a container that has said nothing."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Reads are no news."""
+
+
+def _serve_logs(directory: Path, node: Raw) -> None:
+    """Play the kubelet of the controller's node as far as its log is asked for."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _EmptyLog)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(directory / "apiserver.crt", directory / "apiserver.key")
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"] = server.server_port
+    node["status"]["addresses"].append({"type": "ExternalIP", "address": "127.0.0.1"})
 
 
 def _free_port() -> int:
