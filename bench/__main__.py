@@ -15,7 +15,8 @@ def main() -> None:
         prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     actions = parser.add_subparsers(dest="command")
-    actions.add_parser("paths", help="cost of a path (part of what runs by default)")
+    many = actions.add_parser("paths", help="cost of a path (part of what runs by default)")
+    many.add_argument("--per-namespace", type=int, default=20, help="how many paths share a namespace (20)")
     lab = actions.add_parser("lab", help="needs the running lab")
     lab.add_argument("runs", nargs="?", type=int, default=5)
     world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
@@ -30,14 +31,18 @@ def main() -> None:
         from bench.server import serve
 
         serve(chosen.scale)
+    elif chosen.command == "paths":
+        from bench import paths
+
+        paths.beside_many_pods()
+        paths.among_many_paths(chosen.per_namespace)
     else:
         from bench import code, paths
 
         paths.beside_many_pods()
         paths.among_many_paths()
-        if chosen.command is None:
-            code.counted()
-            code.start()
+        code.counted()
+        code.start()
 
 
 if __name__ == "__main__":
