@@ -20,6 +20,8 @@ Raw = dict[str, Any]
 REGION = "us-west-2"
 ACCOUNT = "123456789012"
 CLUSTER = "big"
+# Reserved for benchmarks (RFC 2544): nothing real has such an address.
+VPC_CIDR = "198.18.0.0/16"
 VPC = "vpc-0123456789abcdef0"
 MADE = "2026-11-23T08:00:00Z"
 ALB, NLB = "alb.ingress.kubernetes.io/", "service.beta.kubernetes.io/aws-load-balancer-"
@@ -31,10 +33,10 @@ _ARN = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}"
 _ZONES = (f"{REGION}a", f"{REGION}c")
 # name, first address, prefix length
 SUBNETS = {
-    "subnet-private-a": ("10.0.0.0", 18),
-    "subnet-private-c": ("10.0.64.0", 18),
-    "subnet-public-a": ("10.0.128.0", 19),
-    "subnet-public-c": ("10.0.160.0", 19),
+    "subnet-private-a": ("198.18.0.0", 18),
+    "subnet-private-c": ("198.18.64.0", 18),
+    "subnet-public-a": ("198.18.128.0", 19),
+    "subnet-public-c": ("198.18.160.0", 19),
 }
 _PRIVATE, _PUBLIC = list(SUBNETS)[:2], list(SUBNETS)[2:]
 _ANYONE = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
@@ -46,7 +48,10 @@ def _address(subnet: str, number: int) -> str:
 
 @dataclass(frozen=True)
 class Shape:
-    """How many of each there are in the whole cluster. `ingresses` and `balanced` Services come from `services`."""
+    """How many of each there are in the whole cluster. `ingresses` and `balanced` Services come from `services`.
+
+    crowded: pods that belong to no Service and share the namespace team-000; they are part of `pods`.
+    """
 
     nodes: int = 400
     namespaces: int = 100
@@ -54,6 +59,7 @@ class Shape:
     ingresses: int = 500
     balanced: int = 200
     pods: int = 10_000
+    crowded: int = 3_000
     events: int = 5_000
 
     def scaled(self, scale: float) -> Shape:
@@ -86,15 +92,17 @@ class World:
     def of(cls, shape: Shape) -> World:
         """A whole cluster, its applications spread over the namespaces."""
         world = cls.with_nodes(shape.nodes)
+        serving = shape.pods - shape.crowded
         for number in range(shape.services):
             front = "Ingress" if number < shape.ingresses else ""
             front = "Service" if shape.ingresses <= number < shape.ingresses + shape.balanced else front
-            pods = shape.pods // shape.services + (number < shape.pods % shape.services)
+            pods = serving // shape.services + (number < serving % shape.services)
             namespace = f"team-{number % shape.namespaces:03}"
             world.application(namespace, f"app-{number:04}", pods, front)
-        pods = world.kube["pods"]
+        world.idle_pods("team-000", shape.crowded)
+        everyone = world.kube["pods"]
         for number in range(shape.events):
-            world._event(pods[number % len(pods)], EVENT_REASONS[number % len(EVENT_REASONS)], number)
+            world._event(everyone[number % len(everyone)], EVENT_REASONS[number % len(EVENT_REASONS)], number)
         return world
 
     def application(self, namespace: str, name: str, pods: int, front: str = "Ingress") -> None:
@@ -437,7 +445,7 @@ class World:
                 "Entries": [{**entry, "Egress": egress} for egress in (False, True)],
             }
         )  # fmt: skip
-        local = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}
+        local = {"DestinationCidrBlock": VPC_CIDR, "GatewayId": "local", "State": "active"}
         out = {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}
         for name, subnets, routes in (("public", _PUBLIC, [local, out]), ("private", _PRIVATE, [local])):
             self.ec2["RouteTables"].append(

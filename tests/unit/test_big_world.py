@@ -7,7 +7,7 @@ import json
 from bench import paths
 from bench.world import Shape, World
 
-SMALL = Shape(nodes=4, namespaces=2, services=6, ingresses=3, balanced=2, pods=18, events=10)
+SMALL = Shape(nodes=4, namespaces=2, services=6, ingresses=3, balanced=2, pods=22, crowded=4, events=10)
 
 
 def test_a_generated_cluster_is_healthy() -> None:
@@ -31,7 +31,7 @@ def test_a_generated_cluster_has_the_shape_that_was_asked_for() -> None:
     world = World.of(SMALL)
     counted = {name: len(items) for name, items in world.kube.items()}
     # The controller's own pod comes on top.
-    assert (counted["nodes"], counted["services"], counted["pods"], counted["events"]) == (4, 6, 19, 10)
+    assert (counted["nodes"], counted["services"], counted["pods"], counted["events"]) == (4, 6, 23, 10)
     assert (counted["ingresses"], counted["targetgroupbindings"], len(world.health)) == (3, 5, 5)
     addresses = [pod["status"]["podIP"] for pod in world.kube["pods"]]
     assert len(set(addresses)) == len(addresses)
