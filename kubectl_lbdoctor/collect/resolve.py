@@ -15,12 +15,13 @@ from kubectl_lbdoctor.collect import convert_kube
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import KINDS, Kind
 
 R = TypeVar("R")
 
-BINDINGS = ("/apis/elbv2.k8s.aws/v1beta1", "targetgroupbindings")
-INGRESSES = ("/apis/networking.k8s.io/v1", "ingresses")
-SERVICES = ("/api/v1", "services")
+BINDINGS = KINDS["TargetGroupBinding"]
+INGRESSES = KINDS["Ingress"]
+SERVICES = KINDS["Service"]
 
 
 class Lists(Protocol):
@@ -29,16 +30,13 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(
-    kube: Lists, what: tuple[str, str], namespace: str, convert: Callable[[dict[str, Any]], R]
-) -> tuple[R, ...]:
+def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
     """Objects of all namespaces; where that is denied, those of the current one."""
-    root, resource = what
     try:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path()))
         except ReadDenied:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/namespaces/{namespace}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
     except ApiMissing:
         return ()
 
@@ -72,9 +70,9 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
     """
 
-    def listed(what: tuple[str, str], convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{what[0]}/namespaces/{namespace}/{what[1]}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
         except ApiMissing:
             return ()
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
-from kubectl_lbdoctor.collect.collector import api_path
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     AwsApiError,
@@ -21,18 +20,11 @@ from kubectl_lbdoctor.errors import (
     ReadFailed,
     WriteRefused,
 )
+from kubectl_lbdoctor.model.kinds import KINDS
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
 
-_RESOURCES = {
-    "Ingress": ("networking.k8s.io/v1", "ingresses"),
-    "Service": ("v1", "services"),
-    "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
-    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
-    "Deployment": ("apps/v1", "deployments"),
-    "DaemonSet": ("apps/v1", "daemonsets"),
-    "StatefulSet": ("apps/v1", "statefulsets"),
-}
+_CHANGED_KINDS = ("Ingress", "Service", "TargetGroupBinding", "NetworkPolicy", "Deployment", "DaemonSet", "StatefulSet")
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 ATTEMPTS = 4
@@ -284,10 +276,9 @@ class Writer:
 
 def path_of(ref: ObjectRef) -> str:
     """The URL path of an object that a change may be about."""
-    if ref.kind not in _RESOURCES:
+    if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
-    version, resource = _RESOURCES[ref.kind]
-    return api_path(version, resource, ref.namespace, ref.name)
+    return KINDS[ref.kind].path(ref.namespace, ref.name)
 
 
 def inverse(change: Change) -> Change:
