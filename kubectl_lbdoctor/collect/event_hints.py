@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
+from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
 # LBD511: no subnet suits; LBD512: too few addresses are free in those that would.
 _SUBNET_CODES = frozenset({"LBD511", "LBD512"})
 _WEBHOOK_UNREACHABLE = "LBD124"
-# Events about these come from the kubelet and the scheduler, by the thousand, and never from the controller or from an
-# admission webhook of it: that refuses a pod before it exists, and the event is about who wanted to make it.
-_NEVER_ABOUT = ("Pod", "Node")
+# Decoding takes a third of a millisecond, and a cluster in trouble has thousands of warnings about pods and jobs. The
+# API server calls it a webhook in every refusal of one (k8s.io/apiserver, admission/plugin/webhook/errors).
+_WEBHOOK = "webhook"
 
 
 def no_subnet_suits(errors: tuple[DecodedError, ...]) -> bool:
@@ -26,12 +27,12 @@ def webhook_is_unreachable(errors: tuple[DecodedError, ...]) -> bool:
 
 
 def decoded_warnings(snapshot: Snapshot) -> tuple[DecodedError, ...]:
-    """What the warnings of all namespaces say, each text decoded once."""
+    """What those warnings of all namespaces say that may be of the controller or of its webhooks, each text once."""
     return tuple(decode_event(reason, message) for reason, message in dict.fromkeys(_warnings(snapshot)))
 
 
 def _warnings(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for facts in snapshot.namespaces.values():
         for event in facts.events.peek() or ():
-            if event.type == "Warning" and event.kind not in _NEVER_ABOUT:
+            if event.type == "Warning" and (event.kind in RECONCILED or _WEBHOOK in event.message):
                 yield event.reason, event.message

@@ -15,13 +15,9 @@ from kubectl_lbdoctor.collect import convert_kube
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.kinds import KINDS, Kind
+from kubectl_lbdoctor.model.kinds import INGRESS, SERVICE, TARGET_GROUP_BINDING, Kind
 
 R = TypeVar("R")
-
-BINDINGS = KINDS["TargetGroupBinding"]
-INGRESSES = KINDS["Ingress"]
-SERVICES = KINDS["Service"]
 
 
 class Lists(Protocol):
@@ -47,7 +43,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
     Raises CouldNotRun when no binding of the cluster names it.
     """
-    bindings = _everywhere(kube, BINDINGS, namespace, convert_kube.target_group_binding)
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
     name = group_name(wanted)
     found = [
         b
@@ -59,7 +55,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
         )
-    ingresses = _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -76,11 +72,11 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
         except ApiMissing:
             return ()
 
-    ingresses = listed(INGRESSES, convert_kube.ingress)
-    services = [s for s in listed(SERVICES, convert_kube.service) if s.type == "LoadBalancer"]
+    ingresses = listed(INGRESS, convert_kube.ingress)
+    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
     bindings = [
         b
-        for b in listed(BINDINGS, convert_kube.target_group_binding)
+        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
         if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
     return (
@@ -125,8 +121,8 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     """
     found: list[ObjectRef] = []
     fronts: list[tuple[str, Ingress | Service]] = [
-        *(("Ingress", i) for i in _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)),
-        *(("Service", s) for s in _everywhere(kube, SERVICES, namespace, convert_kube.service)),
+        *(("Ingress", i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
+        *(("Service", s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
-from kubectl_lbdoctor.model.kinds import KINDS
+from kubectl_lbdoctor.model import kinds
 
 INTERVAL = 2.0
 """Seconds between two rounds: the load balancer itself checks every 5 s at most often."""
@@ -96,7 +96,7 @@ class Follower:
         found = set()
         try:
             for namespace in {namespace for namespace, _ in self._services}:
-                for raw in self._kube.list(KINDS["TargetGroupBinding"].path(namespace)):
+                for raw in self._kube.list(kinds.TARGET_GROUP_BINDING.path(namespace)):
                     spec = raw.get("spec") or {}
                     service = (namespace, (spec.get("serviceRef") or {}).get("name"))
                     gone = (raw.get("metadata") or {}).get("deletionTimestamp")
@@ -136,7 +136,7 @@ class Reconciliations:
                 (str(raw["metadata"].get("name")), str(raw["metadata"].get("resourceVersion")))
                 for namespace in self._namespaces
                 for raw in self._kube.list(
-                    KINDS["Event"].path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
+                    kinds.EVENT.path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
                 )
             )
         except LbdoctorError:

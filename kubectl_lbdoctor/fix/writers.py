@@ -20,11 +20,17 @@ from kubectl_lbdoctor.errors import (
     ReadFailed,
     WriteRefused,
 )
-from kubectl_lbdoctor.model.kinds import KINDS
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
 
-_CHANGED_KINDS = ("Ingress", "Service", "TargetGroupBinding", "NetworkPolicy", "Deployment", "DaemonSet", "StatefulSet")
+_CHANGED_KINDS = {
+    kind.name: kind
+    for kind in (
+        *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
+        *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
+    )
+}
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
 ATTEMPTS = 4
@@ -278,7 +284,7 @@ def path_of(ref: ObjectRef) -> str:
     """The URL path of an object that a change may be about."""
     if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
-    return KINDS[ref.kind].path(ref.namespace, ref.name)
+    return _CHANGED_KINDS[ref.kind].path(ref.namespace, ref.name)
 
 
 def inverse(change: Change) -> Change:

@@ -66,36 +66,42 @@ _NETWORKING = "networking.k8s.io"
 _LBC = "elbv2.k8s.aws"
 _ADMISSION = "admissionregistration.k8s.io"
 
+INGRESS = Kind("Ingress", "ingresses", _NETWORKING, short_names=("ing",), is_subject=True)
+SERVICE = Kind("Service", "services", short_names=("svc",), is_subject=True)
+# The CRD serves v1alpha1 as well; v1beta1 is what it stores (AWS Load Balancer Controller, config/crd).
+TARGET_GROUP_BINDING = Kind(
+    *("TargetGroupBinding", "targetgroupbindings", _LBC, ("v1beta1", "v1alpha1")), short_names=("tgb",), is_subject=True
+)
+TARGET_GROUP = Kind("TargetGroup", "targetgroups", short_names=("tg",), namespaced=False, in_aws=True)
+LOAD_BALANCER = Kind("LoadBalancer", "loadbalancers", short_names=("lb",), namespaced=False, in_aws=True)
+
+INGRESS_CLASS = Kind("IngressClass", "ingressclasses", _NETWORKING, namespaced=False)
+INGRESS_CLASS_PARAMS = Kind("IngressClassParams", "ingressclassparams", _LBC, ("v1beta1",), namespaced=False)
+NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", _NETWORKING, short_names=("netpol",))
+ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io")
+POD = Kind("Pod", "pods", short_names=("po",))
+NODE = Kind("Node", "nodes", short_names=("no",), namespaced=False)
+NAMESPACE = Kind("Namespace", "namespaces", short_names=("ns",), namespaced=False)
+EVENT = Kind("Event", "events", short_names=("ev",))
+SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts", short_names=("sa",))
+SECRET = Kind("Secret", "secrets")
+DEPLOYMENT = Kind("Deployment", "deployments", "apps", short_names=("deploy",))
+STATEFUL_SET = Kind("StatefulSet", "statefulsets", "apps", short_names=("sts",))
+DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", short_names=("ds",))
+REPLICA_SET = Kind("ReplicaSet", "replicasets", "apps", short_names=("rs",))
+MUTATING_WEBHOOK_CONFIGURATION = Kind(
+    "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION, namespaced=False
+)
+VALIDATING_WEBHOOK_CONFIGURATION = Kind(
+    "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", _ADMISSION, namespaced=False
+)
+
 _ALL = (
-    Kind("Ingress", "ingresses", _NETWORKING, short_names=("ing",), is_subject=True),
-    Kind("Service", "services", short_names=("svc",), is_subject=True),
-    # The CRD serves v1alpha1 as well; v1beta1 is what it stores (AWS Load Balancer Controller, config/crd).
-    Kind(
-        "TargetGroupBinding",
-        "targetgroupbindings",
-        _LBC,
-        versions=("v1beta1", "v1alpha1"),
-        short_names=("tgb",),
-        is_subject=True,
-    ),
-    Kind("TargetGroup", "targetgroups", short_names=("tg",), namespaced=False, in_aws=True),
-    Kind("LoadBalancer", "loadbalancers", short_names=("lb",), namespaced=False, in_aws=True),
-    Kind("IngressClass", "ingressclasses", _NETWORKING, namespaced=False),
-    Kind("IngressClassParams", "ingressclassparams", _LBC, versions=("v1beta1",), namespaced=False),
-    Kind("NetworkPolicy", "networkpolicies", _NETWORKING, short_names=("netpol",)),
-    Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
-    Kind("Pod", "pods", short_names=("po",)),
-    Kind("Node", "nodes", short_names=("no",), namespaced=False),
-    Kind("Namespace", "namespaces", short_names=("ns",), namespaced=False),
-    Kind("Event", "events", short_names=("ev",)),
-    Kind("ServiceAccount", "serviceaccounts", short_names=("sa",)),
-    Kind("Secret", "secrets"),
-    Kind("Deployment", "deployments", "apps", short_names=("deploy",)),
-    Kind("StatefulSet", "statefulsets", "apps", short_names=("sts",)),
-    Kind("DaemonSet", "daemonsets", "apps", short_names=("ds",)),
-    Kind("ReplicaSet", "replicasets", "apps", short_names=("rs",)),
-    Kind("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION, namespaced=False),
-    Kind("ValidatingWebhookConfiguration", "validatingwebhookconfigurations", _ADMISSION, namespaced=False),
+    *(INGRESS, SERVICE, TARGET_GROUP_BINDING, TARGET_GROUP, LOAD_BALANCER),
+    *(INGRESS_CLASS, INGRESS_CLASS_PARAMS, NETWORK_POLICY, ENDPOINT_SLICE),
+    *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET),
+    *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET),
+    *(MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
-from kubectl_lbdoctor.model.kinds import KINDS, Kind
+from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.kinds import Kind
 
 INGRESSES = "networking.k8s.io/ingresses"
 INGRESS_CLASSES = "networking.k8s.io/ingressclasses"
@@ -137,53 +137,48 @@ class KubeRead:
         return not self.kind.namespaced or self.scope not in (Scope.NAMESPACE, Scope.KUBE_SYSTEM)
 
 
-_WEBHOOK_CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
-
-
-def _read(name: str, kinds: str | tuple[str, ...], scope: Scope, kept_in: str, **more: Any) -> KubeRead:
-    names = (kinds,) if isinstance(kinds, str) else kinds
-    return KubeRead(name, tuple(KINDS[kind] for kind in names), scope, kept_in, **more)
-
+_WORKLOADS = (kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.REPLICA_SET)
+_WEBHOOK_CONFIGURATIONS = (kinds.MUTATING_WEBHOOK_CONFIGURATION, kinds.VALIDATING_WEBHOOK_CONFIGURATION)
 
 _KUBE_READS = (
-    _read(INGRESSES, "Ingress", Scope.NAMESPACE, "ingresses", verbs=("get", "list")),
-    _read(SERVICES, "Service", Scope.NAMESPACE, "services", verbs=("get", "list")),
-    _read(BINDINGS, "TargetGroupBinding", Scope.NAMESPACE, "bindings", verbs=("get", "list")),
-    _read(ENDPOINT_SLICES, "EndpointSlice", Scope.NAMESPACE, "slices"),
-    _read(PODS, "Pod", Scope.NAMESPACE, "pods"),
-    _read(EVENTS, "Event", Scope.NAMESPACE, "events"),
-    _read(NETWORK_POLICIES, "NetworkPolicy", Scope.NAMESPACE, "policies"),
+    KubeRead(INGRESSES, (kinds.INGRESS,), Scope.NAMESPACE, "ingresses", verbs=("get", "list")),
+    KubeRead(SERVICES, (kinds.SERVICE,), Scope.NAMESPACE, "services", verbs=("get", "list")),
+    KubeRead(BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.NAMESPACE, "bindings", verbs=("get", "list")),
+    KubeRead(ENDPOINT_SLICES, (kinds.ENDPOINT_SLICE,), Scope.NAMESPACE, "slices"),
+    KubeRead(PODS, (kinds.POD,), Scope.NAMESPACE, "pods"),
+    KubeRead(EVENTS, (kinds.EVENT,), Scope.NAMESPACE, "events"),
+    KubeRead(NETWORK_POLICIES, (kinds.NETWORK_POLICY,), Scope.NAMESPACE, "policies"),
     # One namespace is asked for by its name; many are listed.
-    _read(NAMESPACES, "Namespace", Scope.NAMESPACE, "namespace", verbs=("get", "list")),
-    _read(WORKLOADS, ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"), Scope.NAMESPACE, "workloads"),
+    KubeRead(NAMESPACES, (kinds.NAMESPACE,), Scope.NAMESPACE, "namespace", verbs=("get", "list")),
+    KubeRead(WORKLOADS, _WORKLOADS, Scope.NAMESPACE, "workloads"),
     # resourceVersion=0: served from the API server's cache; a second of staleness does no harm for nodes.
-    _read(NODES, "Node", Scope.CLUSTER, "nodes", params={"resourceVersion": "0"}),
-    _read(INGRESS_CLASSES, "IngressClass", Scope.CLUSTER, "ingress_classes"),
-    _read(INGRESS_CLASS_PARAMS, "IngressClassParams", Scope.CLUSTER, "class_params"),
+    KubeRead(NODES, (kinds.NODE,), Scope.CLUSTER, "nodes", params={"resourceVersion": "0"}),
+    KubeRead(INGRESS_CLASSES, (kinds.INGRESS_CLASS,), Scope.CLUSTER, "ingress_classes"),
+    KubeRead(INGRESS_CLASS_PARAMS, (kinds.INGRESS_CLASS_PARAMS,), Scope.CLUSTER, "class_params"),
     # EKS installs kube-proxy under this name and label; Auto Mode and Fargate nodes have none.
-    _read(KUBE_PROXY, "DaemonSet", Scope.KUBE_SYSTEM, "kube_proxy", keeps_arguments=True),
-    _read(
-        *(KUBE_PROXY_PODS, "Pod", Scope.KUBE_SYSTEM, "kube_proxy_pods"),
+    KubeRead(KUBE_PROXY, (kinds.DAEMON_SET,), Scope.KUBE_SYSTEM, "kube_proxy", keeps_arguments=True),
+    KubeRead(
+        *(KUBE_PROXY_PODS, (kinds.POD,), Scope.KUBE_SYSTEM, "kube_proxy_pods"),
         params={"labelSelector": "k8s-app=kube-proxy"},
         keeps_arguments=True,
     ),
-    _read(
-        *(CONTROLLER, "Deployment", Scope.CONTROLLER, "controllers"),
+    KubeRead(
+        *(CONTROLLER, (kinds.DEPLOYMENT,), Scope.CONTROLLER, "controllers"),
         params={"labelSelector": CONTROLLER_SELECTOR},
         keeps_arguments=True,
     ),
-    _read(CONTROLLER_PODS, "Pod", Scope.CONTROLLER, "controller_pods", keeps_arguments=True),
-    _read(CONTROLLER_LOGS, "Pod", Scope.CONTROLLER, "controller_logs", verbs=("get",), subresource="log"),
-    _read(SERVICE_ACCOUNTS, "ServiceAccount", Scope.CONTROLLER, "service_accounts", verbs=("get",)),
-    _read(WEBHOOKS, _WEBHOOK_CONFIGURATIONS, Scope.CONTROLLER, "webhooks"),
-    _read(WEBHOOK_SLICES, "EndpointSlice", Scope.CONTROLLER, "webhook_slices"),
-    _read(
-        *(WEBHOOK_SECRET, "Secret", Scope.CONTROLLER, "webhook_certificates"),
+    KubeRead(CONTROLLER_PODS, (kinds.POD,), Scope.CONTROLLER, "controller_pods", keeps_arguments=True),
+    KubeRead(CONTROLLER_LOGS, (kinds.POD,), Scope.CONTROLLER, "controller_logs", verbs=("get",), subresource="log"),
+    KubeRead(SERVICE_ACCOUNTS, (kinds.SERVICE_ACCOUNT,), Scope.CONTROLLER, "service_accounts", verbs=("get",)),
+    KubeRead(WEBHOOKS, _WEBHOOK_CONFIGURATIONS, Scope.CONTROLLER, "webhooks"),
+    KubeRead(WEBHOOK_SLICES, (kinds.ENDPOINT_SLICE,), Scope.CONTROLLER, "webhook_slices"),
+    KubeRead(
+        *(WEBHOOK_SECRET, (kinds.SECRET,), Scope.CONTROLLER, "webhook_certificates"),
         verbs=("get",),
         # By name, because they are Secrets: as the chart calls it, and as the manifests of a release do.
         object_names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
     ),
-    _read(ALL_INGRESSES, "Ingress", Scope.SHARED_BALANCER, "group_ingresses"),
+    KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
 )
 
 KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}

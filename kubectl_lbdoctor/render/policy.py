@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kubectl_lbdoctor.model.kinds import KINDS
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 
 
@@ -69,7 +69,7 @@ def rbac_probe() -> str:
 
 # What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
 _FIX_RULES = tuple(
-    (KINDS[name].group, (KINDS[name].plural,), ("get", "patch")) for name in ("Service", "Ingress", "DaemonSet")
+    (kind.group, (kind.plural,), ("get", "patch")) for kind in (kinds.SERVICE, kinds.INGRESS, kinds.DAEMON_SET)
 )
 
 

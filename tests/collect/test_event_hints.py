@@ -57,7 +57,7 @@ def test_what_a_warning_widens(kind: str, reason: str, message: str, expected: t
     assert heard(kind, reason, message) == expected
 
 
-def test_what_is_no_warning_and_what_is_about_pods_is_not_decoded() -> None:
+def test_what_is_no_warning_and_what_is_not_of_the_controller_is_not_decoded() -> None:
     assert heard("Ingress", "FailedBuildModel", NO_SUBNETS, type="Normal") == (False, False)
     assert heard("Pod", "FailedMount", NO_SUBNETS) == (False, False)
 

@@ -66,7 +66,7 @@ def test_a_kind_of_aws_has_no_path() -> None:
 
 
 def test_every_kind_of_the_cluster_has_a_converter_and_no_other() -> None:
-    assert set(CONVERTERS) == {kind.name for kind in KINDS.values() if not kind.in_aws}
+    assert set(CONVERTERS) == {kind for kind in KINDS.values() if not kind.in_aws}
 
 
 def test_every_subject_is_listed_by_one_read() -> None:
