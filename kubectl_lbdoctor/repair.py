@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from kubectl_lbdoctor.analysis.ownership import ownership
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
@@ -16,10 +15,11 @@ from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, LbdoctorError, ReadFailed
 from kubectl_lbdoctor.fix import planner, undo_file
-from kubectl_lbdoctor.fix.follow import INTERVAL, Follower, Health, Reconciliations, described, group_name
+from kubectl_lbdoctor.fix.follow import INTERVAL, Follower, Health, Reconciliations, described
 from kubectl_lbdoctor.fix.owners import SourceOwner, source_owner
 from kubectl_lbdoctor.fix.undo_file import DoneStep, State, UndoFile
 from kubectl_lbdoctor.fix.writers import AlreadyThere, Aws, MovedOn, Writer
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
@@ -519,7 +519,7 @@ class _Run:
         subjects, diagnoses = _subjects(report, self._affects), _about(report, self._affects)
         for group in {g.arn: g for s in subjects for g in s.target_groups}.values():
             said = described(t.state for t in group.targets) if group.known else "target health was not read"
-            self._screen.line("waiting", f"{group_name(group.arn)}  {said} after {seconds:.0f}s")
+            self._screen.line("waiting", f"{target_group_name(group.arn)}  {said} after {seconds:.0f}s")
         outcome.gone = tuple(c for c in dict.fromkeys(s.code for s in outcome.plan.steps) if c not in left)
         gone = f"{', '.join(outcome.gone)} {'is' if len(outcome.gone) == 1 else 'are'} gone" if outcome.gone else ""
         words = ", ".join(part for part in (gone, _state(subjects)) if part)

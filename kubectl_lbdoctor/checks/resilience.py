@@ -10,7 +10,7 @@ from kubectl_lbdoctor.analysis.pod_problems import owner_of, selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
@@ -56,8 +56,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     and the application's own shutdown together.
     """
     service = _service(traffic)
-    selector = service.selector.items()
-    leaving = [p for p in traffic.namespace_facts.pods.need() if selector <= p.meta.labels.items() and p.meta.deleted]
+    selected = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
+    leaving = [p for p in selected if p.meta.deleted]
     draining = [t for t in traffic.targets() if t.state == "draining"]
     if not leaving and not draining:
         return

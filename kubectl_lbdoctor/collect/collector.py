@@ -11,7 +11,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.traffic_paths import ingress_group, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.elb_reads import Aws as Aws
@@ -26,6 +26,7 @@ from kubectl_lbdoctor.collect.required_subjects import require_subjects
 from kubectl_lbdoctor.errors import NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -101,12 +102,8 @@ class Collector:
     def _start_group(self, pool: Executor, plan: Plan, snapshot: Snapshot) -> Futures:
         """Ingresses of all namespaces, only where a subject shares its load balancer with others."""
         read = reads.KUBE[reads.ALL_INGRESSES]
-        grouped = any(
-            ingress_group(ingress, snapshot)
-            for path in traffic_paths(snapshot)
-            if (ingress := path.ingress.peek()) is not None
-        )
-        if not grouped or read.name not in plan.reads:
+        shared = any(frontend(snapshot, subject).group for subject in snapshot.subjects)
+        if not shared or read.name not in plan.reads:
             return {}
         return {read.kept_in: pool.submit(self._lists.list, read, read.kind)}
 
@@ -121,8 +118,8 @@ class Collector:
             if not regions and reads.BINDINGS in plan.reads:
                 # Nodes may be denied; a target group's ARN names its region as well.
                 listed = [futures[reads.KUBE[reads.BINDINGS].kept_in].result().peek() for futures in spaces.values()]
-                arns = [binding.target_group_arn.split(":") for bindings in listed for binding in bindings or ()]
-                regions = {parts[3] for parts in arns if len(parts) > 5} - {""}
+                arns = [parse_arn(binding.target_group_arn) for bindings in listed for binding in bindings or ()]
+                regions = {arn.region for arn in arns if arn is not None} - {""}
             return min(regions, default=None)
 
         try:
@@ -165,11 +162,11 @@ def _names(path: TrafficPath) -> tuple[str, ...]:
 def _completed(snapshot: Snapshot) -> Context:
     """The context with what the ARNs say of account and region."""
     arns = [*snapshot.aws.target_groups, *snapshot.aws.listeners]
-    parts = next((arn.split(":") for arn in arns if arn.count(":") >= 5), None)
-    if parts is None:
+    arn = next((found for found in map(parse_arn, arns) if found is not None), None)
+    if arn is None:
         return snapshot.context
     return replace(
         snapshot.context,
-        region=snapshot.context.region or parts[3],
-        account=snapshot.context.account or parts[4],
+        region=snapshot.context.region or arn.region,
+        account=snapshot.context.account or arn.account,
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.traffic_paths import listener_groups, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
 from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -37,7 +37,7 @@ class LoadBalancerStages:
     def read(self, snapshot: Snapshot) -> AwsFacts:
         """All facts of the load balancers in front of the snapshot's subjects, and of the target groups behind."""
         paths = traffic_paths(snapshot)
-        arns, hosts = group_arns(paths), host_names(paths)
+        arns, hosts = group_arns(paths), host_names(snapshot)
         by_host = [self._pool.submit(self._elb.load_balancers_by_host, batch) for batch in batches(hosts)]
         self._start_targets(arns)
         self._read_groups(arns)
@@ -49,7 +49,7 @@ class LoadBalancerStages:
             load_balancers=balancers,
             listeners=listeners,
             rules=self._rules(listeners),
-            target_groups=self._groups,
+            target_groups=dict(self._groups),
         )
         if any(not traffic.binding.is_known for traffic in paths):
             facts = self._with_tagged_groups(snapshot, facts)
@@ -109,7 +109,9 @@ class LoadBalancerStages:
             tagged = Fact.not_asked(reads.TAGS, "no load balancer leads to a target group")
         self._read_groups(list(tagged.peek() or {}))
         facts = replace(
-            facts, tagged_groups=tagged.map(lambda table: {resource: arn for arn, resource in table.items()})
+            facts,
+            target_groups=dict(self._groups),
+            tagged_groups=tagged.map(lambda table: {resource: arn for arn, resource in table.items()}),
         )
         paths = traffic_paths(replace(snapshot, aws=facts))
         self._start_targets(sorted({group.arn for path in paths if (group := path.target_group.peek()) is not None}))
@@ -124,8 +126,7 @@ class LoadBalancerStages:
 
 def not_asked(snapshot: Snapshot, reason: str) -> AwsFacts:
     """The same keys as a full run, so that what is missing is named."""
-    paths = traffic_paths(snapshot)
-    arns, hosts = group_arns(paths), host_names(paths)
+    arns, hosts = group_arns(traffic_paths(snapshot)), host_names(snapshot)
     return AwsFacts(
         load_balancers={host: Fact.not_asked(reads.LOAD_BALANCERS, reason, host) for host in hosts},
         target_groups={arn: Fact.not_asked(reads.TARGET_GROUPS, reason, arn) for arn in arns},
@@ -144,15 +145,10 @@ def group_arns(paths: Iterable[TrafficPath]) -> list[str]:
     return [arn for arn in dict.fromkeys(found) if arn]
 
 
-def host_names(paths: Iterable[TrafficPath]) -> list[str]:
+def host_names(snapshot: Snapshot) -> list[str]:
     """DNS names under which the subjects are published, each once; an IP address leads nowhere in AWS."""
-    found: list[str] = []
-    for path in paths:
-        ingress = path.ingress.peek() if path.subject.kind == "Ingress" else None
-        service = path.service.peek() if path.subject.kind == "Service" else None
-        found += ingress.addresses if ingress is not None else ()
-        found += service.addresses if service is not None else ()
-    return [host for host in dict.fromkeys(found) if not re.fullmatch(r"[0-9.]+|.*:.*", host)]
+    published = [address for subject in snapshot.subjects for address in frontend(snapshot, subject).addresses]
+    return [address for address in dict.fromkeys(published) if not re.fullmatch(r"[0-9.]+|.*:.*", address)]
 
 
 def _groups_behind(facts: AwsFacts) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
 from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.arn import target_group_name
 
 INTERVAL = 2.0
 """Seconds between two rounds: the load balancer itself checks every 5 s at most often."""
@@ -45,7 +46,9 @@ class Health:
 
     def lines(self) -> list[str]:
         """One line per target group: "k8s-shop-web-fdbb6ec3c4  1/2 healthy (1 initial)"."""
-        return [f"{group_name(arn)}  {described(targets.values())}" for arn, targets in sorted(self.states.items())]
+        return [
+            f"{target_group_name(arn)}  {described(targets.values())}" for arn, targets in sorted(self.states.items())
+        ]
 
 
 def described(states: Iterable[str]) -> str:
@@ -55,10 +58,6 @@ def described(states: Iterable[str]) -> str:
     others = [f"{number} {state}" for state, number in sorted(counted.items())]
     others += [f"{draining} draining"] if draining else []
     return f"{good}/{good + sum(counted.values())} healthy" + (f" ({', '.join(others)})" if others else "")
-
-
-def group_name(arn: str) -> str:
-    return arn.split("/")[-2] if arn.count("/") >= 2 else arn
 
 
 class Follower:

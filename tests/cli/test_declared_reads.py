@@ -5,7 +5,8 @@ from __future__ import annotations
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.report import needed_reads
-from tests.support.fake_cluster import Cloud, KubeFault
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import run
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.reads import Scope
-from tests.support.fake_cluster import NS, Cloud, KubeFault
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import Result, run
+from tests.support.shop import NS
 
 TEAMS = ("team-1", "team-2", "team-3", "team-4")
 LISTED = [read for read in reads.KUBE.values() if read.scope is Scope.NAMESPACE]

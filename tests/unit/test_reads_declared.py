@@ -7,31 +7,37 @@ no target group"): such an opening must be declared too, because that read is wh
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run_check
+from kubectl_lbdoctor.collect.bundle import load
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 from tests.unit.test_checks import FAULTS, HEALTHY
 
-WORLDS = {**FAULTS, **HEALTHY}
-ROUTES = {name: traffic_paths(world.build()) for name, world in WORLDS.items()}
+RECORDED = Path(__file__).parent.parent / "cases"
+SNAPSHOTS = {
+    **{name: world.build() for name, world in {**FAULTS, **HEALTHY}.items()},
+    **{path.parent.name: load(path) for path in sorted(RECORDED.glob("*/snapshot.json"))},
+}
+PATHS = {name: traffic_paths(snapshot) for name, snapshot in SNAPSHOTS.items()}
 CHECKS = CATALOGUE.checks()
 
 
 def opened_by(spec: CheckSpec) -> dict[str, str]:
     """Every source that the check opens, with a world in which it does."""
     found: dict[str, str] = {}
-    for name, joined in ROUTES.items():
+    for name, joined in PATHS.items():
         for traffic in joined:
             with recording() as opened:
-                run_one(spec, traffic)
+                list(run_check(spec, (traffic,)))
             for source in opened:
                 found.setdefault(source, name)
     return found
