@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.world import MemoryAws, MemoryKube, World
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect.collector import Collector, Plan
+from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.join import routes
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.report import build, needed_reads
 
@@ -26,12 +26,12 @@ NODES = 100
 
 def collect(world: World) -> Snapshot:
     subjects = tuple(ObjectRef(*subject) for subject in world.subjects)
-    plan = Plan(subjects, needed_reads(CATALOGUE), Context(), "2026-11-23T12:00:00Z")
+    plan = ReadPlan(subjects, needed_reads(CATALOGUE), Context(), "2026-11-23T12:00:00Z")
     return Collector(MemoryKube(world), lambda _: MemoryAws(world)).collect(plan)
 
 
 def join(snapshot: Snapshot) -> Any:
-    return routes(snapshot)
+    return traffic_paths(snapshot)
 
 
 def check(joined: Any) -> Any:
