@@ -1,0 +1,93 @@
+"""What the cassette and the recorded cases use of the product, in one place: its errors, and one run from reads to a
+report. Only this module has to follow when the product's own modules are renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run
+from kubectl_lbdoctor.collect.collector import Collector, Plan
+from kubectl_lbdoctor.collect.kube import permission_of
+from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, NoCredentials, ReadDenied, ReadFailed
+from kubectl_lbdoctor.model.fact import Fact, recording
+from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
+from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
+from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.probe import rounds
+from kubectl_lbdoctor.report import build, needed_reads
+
+__all__ = [
+    "CATALOGUE",
+    "ApiMissing",
+    "AwsApiError",
+    "NoCredentials",
+    "ProbeRequest",
+    "ReadDenied",
+    "ReadFailed",
+    "Run",
+    "collect",
+    "judge",
+    "opened_reads",
+    "permission_of",
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One diagnosis: what was read, the result of every check, and the report."""
+
+    snapshot: Snapshot
+    results: tuple[CheckResult, ...]
+    report: Report
+
+
+def collect(
+    kube: Any, open_aws: Callable[[Any], Any], subjects: list[tuple[str, str, str]], namespace: str, now: str
+) -> Snapshot:
+    """Everything that a diagnosis of these (kind, namespace, name) needs, read by the product's own collector."""
+    plan = Plan(
+        subjects=tuple(ObjectRef(*subject) for subject in subjects),
+        reads=needed_reads(CATALOGUE),
+        context=Context(kube_context="lab", server="https://10.0.0.1:6443", namespace=namespace, cluster="lab"),
+        taken_at=now,
+    )
+    return Collector(kube, open_aws).collect(plan)
+
+
+def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], Mapping[str, Any]]) -> Snapshot:
+    """The snapshot with the answers to the health checks that the product itself asks for; `answer` gives fields of a
+    ProbeAnswer, with `outcome` and `via` by their values."""
+
+    def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
+        told = []
+        for request in requests:
+            fields = dict(answer(request))
+            outcome = Outcome(fields.pop("outcome", "answered"))
+            told.append(ProbeAnswer(request, Via(fields.pop("via", "pod proxy")), outcome, **fields))
+        return ProbeFacts(Fact.known(PROBES, tuple(told)))
+
+    return rounds.ask(snapshot, send)
+
+
+def judge(snapshot: Snapshot) -> Run:
+    """Every check over the snapshot, and the report."""
+    joined = routes(snapshot)
+    results = run(CATALOGUE, joined)
+    return Run(snapshot, results, build(snapshot, joined, results, CATALOGUE))
+
+
+def opened_reads(snapshot: Snapshot, spec: Any) -> set[str]:
+    """The sources that one check opens on this snapshot."""
+    from kubectl_lbdoctor.checks.runner import run_one
+
+    found: set[str] = set()
+    for path in routes(snapshot):
+        with recording() as opened:
+            run_one(spec, path)
+        found |= set(opened)
+    return found
