@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,8 +19,8 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.session import Session
 from tests.lab import topology
-from tests.lab.aws.identity import CONTROLLER_ROLE
 from tests.lab.api import Lab
+from tests.lab.aws.identity import CONTROLLER_ROLE
 from tests.record import normalise
 from tests.record.readers import RecordingAws, RecordingKube
 from tests.record.worlds import WORLDS, WorldSpec
@@ -34,6 +35,7 @@ _SHARED_RECORDS = (
     *("Roles", "Policies", "PolicyVersions", "Clusters", "PodIdentityAssociations"),
 )
 _LOG_LINES = 30
+SHARED_RULE = "elbv2.k8s.aws/targetGroupBinding=shared"
 
 
 def main(names: list[str]) -> None:
@@ -153,7 +155,7 @@ def _write(
     shared = [words.value(normalise.slimmed(item, False)) for item in shared_objects]
     own_objects = sorted((i for i in objects if _own(i, space)), key=_order)
     own = [words.value(normalise.slimmed(item, spec.whole)) for item in own_objects]
-    _prune(aws)
+    _prune(aws, own_objects)
     records = {
         kind: [words.value(record) for record in _sorted(kind, entries)]
         for kind, entries in sorted(aws.records.items())
@@ -187,19 +189,47 @@ def _own(item: dict[str, Any], space: str) -> bool:
     return space in (item["metadata"].get("namespace", ""), item["metadata"]["name"])
 
 
-def _prune(aws: RecordingAws) -> None:
-    """Rules whose source is the group of another stack's load balancer, and what is random and read by nobody."""
+def _prune(aws: RecordingAws, objects: list[dict[str, Any]]) -> None:
+    """The traces of other stacks in the nodes' security group, and what is random and read by nobody."""
     for cluster in aws.records.get("Clusters", {}).values():
         cluster.pop("certificateAuthority", None)
     for interface in aws.records.get("NetworkInterfaces", {}).values():
         interface.pop("MacAddress", None)
-    groups = aws.records.get("SecurityGroups", {})
-    for group in groups.values():
-        for key in ("IpPermissions", "IpPermissionsEgress"):
-            for rule in group[key]:
-                rule["UserIdGroupPairs"] = [p for p in rule["UserIdGroupPairs"] if p["GroupId"] in groups]
-            sources = ("UserIdGroupPairs", "IpRanges", "Ipv6Ranges", "PrefixListIds")
-            group[key] = [rule for rule in group[key] if any(rule[source] for source in sources)]
+    bindings = [item for item in objects if item["kind"] == "TargetGroupBinding"]
+    only_own_rules(list(aws.records.get("SecurityGroups", {}).values()), bindings)
+
+
+def only_own_rules(groups: list[dict[str, Any]], bindings: list[dict[str, Any]]) -> None:
+    """The controller writes one set of rules for all bindings of the cluster: leave what it would write for these."""
+    for group in groups:
+        kept = [rule for rule in group["IpPermissions"] if not _shared(rule)]
+        if len(kept) < len(group["IpPermissions"]):
+            group["IpPermissions"] = [*kept, *(rule for binding in bindings for rule in _rules_of(binding))]
+
+
+def _sources(rule: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*rule["UserIdGroupPairs"], *rule["IpRanges"], *rule["Ipv6Ranges"], *rule["PrefixListIds"]]
+
+
+def _shared(rule: dict[str, Any]) -> bool:
+    return any(source.get("Description") == SHARED_RULE for source in _sources(rule))
+
+
+def _rules_of(binding: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rules for what `spec.networking` of a binding lets in, as the controller describes them."""
+    for rule in (binding["spec"].get("networking") or {}).get("ingress", ()):
+        groups = [p["securityGroup"]["groupID"] for p in rule["from"] if "securityGroup" in p]
+        cidrs = [p["ipBlock"]["cidr"] for p in rule["from"] if "ipBlock" in p]
+        for port in rule["ports"]:
+            yield {
+                "IpProtocol": port["protocol"].lower(),
+                "FromPort": port.get("port", 0),
+                "ToPort": port.get("port", 65535),
+                "UserIdGroupPairs": [{"Description": SHARED_RULE, "GroupId": group} for group in groups],
+                "IpRanges": [{"Description": SHARED_RULE, "CidrIp": cidr} for cidr in cidrs],
+                "Ipv6Ranges": [],
+                "PrefixListIds": [],
+            }
 
 
 def _sorted(kind: str, entries: dict[str, Any]) -> list[Any]:

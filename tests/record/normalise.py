@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import Any
 
 CLOCK = datetime(2030, 1, 7, 12, 0, 0, tzinfo=timezone.utc)
@@ -98,7 +98,7 @@ def _without_secrets(item: Any) -> Any:
 
 
 def slimmed(item: dict[str, Any], whole: bool) -> dict[str, Any]:
-    """Without secrets, and without what only fills pages; a `whole` object keeps managedFields and what kubectl adds."""
+    """Without secrets and what only fills pages; a `whole` object keeps managedFields and what kubectl adds."""
     item = _without_secrets(item)
     metadata = dict(item["metadata"], resourceVersion="1")
     if not whole:

@@ -7,11 +7,12 @@ A case is a folder of tests/cases with case.yaml:
     subjects: [Ingress/web]  # where they are not the world's own
     patches: […]             # see tests/support/patches.py
     deny: […]                # permissions that the reader lacks; fail: reads that time out
-    answers: […]             # what probes are answered: {match: {path: /healthz, port: 8080}, status: 200, …}
+    answers: […]             # what probes are answered: {match: {path: /db, port: 8080}, answers: [{status: 503}]}
     status: unhealthy
     exit: 1
     diagnoses:
     - {code: LBD301, object: Ingress/web, severity: error, explains: [LBD607], fix: healthcheck-path}
+    # fix: the name that --fix repairs it by; without it, the program makes no repair
     unknown: []              # codes of checks that could not tell, and permissions that were denied
     known_wrong: why         # where the product is known to say something else: the test must fail then
 """
@@ -110,7 +111,8 @@ def said(run: product.Run) -> dict[str, Any]:
                 ),
                 "severity": d.severity.value,
                 "explains": sorted(d.explains),
-                "fix": d.fix,
+                # As the screen does: a fix that the program can make, not the name alone.
+                "fix": d.fix if d.finding.repairs or d.finding.blank else "",
             }
             for d in report.diagnoses
         ],
@@ -145,9 +147,9 @@ def run(case: Case) -> product.Run:
     return product.judge(snapshot)
 
 
-def _answer(case: Case, request: product.ProbeRequest) -> Mapping[str, Any]:
-    """The first answer of the case that matches the request; one without an answer tells nothing."""
+def _answer(case: Case, request: product.ProbeRequest) -> list[Mapping[str, Any]]:
+    """The answers of the first entry that matches the request; one without an entry tells nothing."""
     for entry in case.answers:
         if all(fnmatch.fnmatchcase(str(getattr(request, key)), str(value)) for key, value in entry["match"].items()):
-            return {key: value for key, value in entry.items() if key != "match"}
-    return {"outcome": "untold"}
+            return list(entry["answers"])
+    return [{"outcome": "untold"}]

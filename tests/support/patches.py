@@ -2,11 +2,15 @@
 
 Each is a mapping with one of these:
 - `object: Kind/name` (or Kind/namespace/name; names may be patterns) with `merge` (RFC 7386), `json` (RFC 6902) or
-  `delete: true`;
+  `delete: true`; or with what is easier to read: `conditions: {type: {…}}` of its status, `container: {…}` and
+  `container_status: {…}` of the first container (of a pod or a template), `endpoints: {pattern of pods: {…}}` of an
+  EndpointSlice, each merged in (null: that endpoint goes);
 - `add: {…}` a whole object; `copy: Kind/name` with `as: name`, and `merge`, for one that is like another;
 - `event: Kind/name` with `reason`, `message` and maybe `type`, `ago`, `component`: an event about an object;
 - `aws: Kind` (a list of aws.yaml) with maybe `where: {field: pattern}`, and `merge`, `json`, `delete: true`; or with
   `add: {…}`, or `like: {field: pattern}` and `merge` for a record that is like another;
+- `targets: pattern of ids` (and maybe `group: pattern of names`) with `state`, `reason`, `description`: what AWS says
+  of targets;
 - `log: text` lines that the controller wrote.
 In all texts `{now-90s}` is a time before the clock of the case, `{now+1h}` one after it.
 """
@@ -70,6 +74,8 @@ def _apply(world: World, patch: dict[str, Any]) -> None:
         world.objects.append(_event(world, patch))
     elif "aws" in patch:
         _change_aws(world, patch)
+    elif "targets" in patch:
+        _set_targets(world, patch)
     elif "log" in patch:
         world.log += patch["log"].rstrip("\n") + "\n"
     elif "add" in patch:
@@ -92,15 +98,36 @@ def _change_list(everything: list[Any], found: list[Any], patch: dict[str, Any])
         gone = {id(item) for item in found}
         everything[:] = [item for item in everything if id(item) not in gone]
         return
-    if "merge" not in patch and "json" not in patch:
+    if not set(patch) & {"merge", "json", "conditions", "container", "container_status", "endpoints"}:
         raise BadPatch(f"a patch changes nothing: {patch}")
     for item in found:
+        _change_parts(item, patch)
         if "merge" in patch:
             changed = merged(item, patch["merge"])
             item.clear()
             item.update(changed)
         for operation in patch.get("json", ()):
             _operate(item, operation)
+
+
+def _change_parts(item: dict[str, Any], patch: dict[str, Any]) -> None:
+    """The parts of lists that a patch may name by what they are."""
+    for kind, change in patch.get("conditions", {}).items():
+        conditions = item["status"].setdefault("conditions", [])
+        index = next((i for i, c in enumerate(conditions) if c["type"] == kind), len(conditions))
+        conditions[index : index + 1] = [merged({"type": kind, **dict(*conditions[index : index + 1])}, change)]
+    if "container" in patch:
+        spec = item["spec"] if item["kind"] == "Pod" else item["spec"]["template"]["spec"]
+        spec["containers"][0] = merged(spec["containers"][0], patch["container"])
+    if "container_status" in patch:
+        statuses = item["status"]["containerStatuses"]
+        statuses[0] = merged(statuses[0], patch["container_status"])
+    for pattern, change in patch.get("endpoints", {}).items():
+        chosen = [i for i, e in enumerate(item["endpoints"]) if fnmatch.fnmatchcase(e["targetRef"]["name"], pattern)]
+        if not chosen:
+            raise BadPatch(f"no endpoint is {pattern}")
+        for index in reversed(chosen):
+            item["endpoints"][index : index + 1] = [merged(item["endpoints"][index], change)] if change else []
 
 
 def _change_aws(world: World, patch: dict[str, Any]) -> None:
@@ -114,6 +141,18 @@ def _change_aws(world: World, patch: dict[str, Any]) -> None:
         records.append(merged(copy.deepcopy(found[0]), patch.get("merge", {})))
     else:
         _change_list(records, [r for r in records if _matches(r, patch.get("where", {}))], patch)
+
+
+def _set_targets(world: World, patch: dict[str, Any]) -> None:
+    where = {"Target.Id": patch["targets"], "TargetGroupArn": f"*:targetgroup/{patch.get('group', '*')}/*"}
+    found = [r for r in world.aws["TargetHealth"] if _matches(r, where)]
+    if not found:
+        raise BadPatch(f"no target is {where}")
+    for record in found:
+        record["TargetHealth"] = {"State": patch["state"]}
+        for key in ("reason", "description"):
+            if key in patch:
+                record["TargetHealth"][key.capitalize()] = patch[key]
 
 
 def _matches(record: dict[str, Any], where: dict[str, Any]) -> bool:

@@ -59,16 +59,17 @@ def collect(
     return Collector(kube, open_aws).collect(plan)
 
 
-def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], Mapping[str, Any]]) -> Snapshot:
-    """The snapshot with the answers to the health checks that the product itself asks for; `answer` gives fields of a
-    ProbeAnswer, with `outcome` and `via` by their values."""
+def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], list[Mapping[str, Any]]]) -> Snapshot:
+    """The snapshot with the answers to the health checks that the product itself asks for; `answer` gives fields of
+    ProbeAnswers, with `outcome` and `via` by their values."""
 
     def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
         told = []
         for request in requests:
-            fields = dict(answer(request))
-            outcome = Outcome(fields.pop("outcome", "answered"))
-            told.append(ProbeAnswer(request, Via(fields.pop("via", "pod proxy")), outcome, **fields))
+            for entry in answer(request):
+                fields = dict(entry)
+                outcome = Outcome(fields.pop("outcome", "answered"))
+                told.append(ProbeAnswer(request, Via(fields.pop("via", "pod proxy")), outcome, **fields))
         return ProbeFacts(Fact.known(PROBES, tuple(told)))
 
     return rounds.ask(snapshot, send)
