@@ -13,7 +13,7 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.collector import Collector, Plan
 from kubectl_lbdoctor.collect.kube import permission_of
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, NoCredentials, ReadDenied, ReadFailed
-from kubectl_lbdoctor.model.fact import Fact, recording
+from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
 from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
 from kubectl_lbdoctor.model.report import Report
@@ -32,7 +32,6 @@ __all__ = [
     "Run",
     "collect",
     "judge",
-    "opened_reads",
     "permission_of",
 ]
 
@@ -80,15 +79,3 @@ def judge(snapshot: Snapshot) -> Run:
     joined = routes(snapshot)
     results = run(CATALOGUE, joined)
     return Run(snapshot, results, build(snapshot, joined, results, CATALOGUE))
-
-
-def opened_reads(snapshot: Snapshot, spec: Any) -> set[str]:
-    """The sources that one check opens on this snapshot."""
-    from kubectl_lbdoctor.checks.runner import run_one
-
-    found: set[str] = set()
-    for path in routes(snapshot):
-        with recording() as opened:
-            run_one(spec, path)
-        found |= set(opened)
-    return found

@@ -6,6 +6,9 @@ no target group"): such an opening must be declared too, because that read is wh
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,31 +17,67 @@ from kubectl_lbdoctor.analysis.traffic_paths import routes
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.collect.bundle import load
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.report import needed_reads
+from tests.support import cases
 from tests.unit.test_checks import FAULTS, HEALTHY
 
-WORLDS = {**FAULTS, **HEALTHY}
-ROUTES = {name: routes(world.build()) for name, world in WORLDS.items()}
 CHECKS = CATALOGUE.checks()
+RECORDED = sorted((Path(__file__).parent.parent / "cases").glob("*/snapshot.json"))
+
+# Checks that open more than they declare, with what; the list may only shrink.
+UNDECLARED = {
+    "LBD106": "bindings",
+    "LBD107": "bindings",
+    "LBD108": "bindings",
+    "LBD115": "target health",
+    "LBD504": "ingresses",
+    "LBD515": "ingresses",
+    "LBD517": "target group attributes",
+    "LBD604": "ingresses",
+}
 
 
-def opened_by(spec: CheckSpec) -> dict[str, str]:
-    """Every source that the check opens, with a world in which it does."""
-    found: dict[str, str] = {}
-    for name, joined in ROUTES.items():
-        for route in joined:
-            with recording() as opened:
-                run_one(spec, route)
-            for source in opened:
-                found.setdefault(source, name)
-    return found
+def snapshots() -> Iterator[tuple[str, Snapshot]]:
+    """Every snapshot that the tests have, by name: built, recorded as they are, and read from recorded worlds."""
+    for name, world in {**FAULTS, **HEALTHY}.items():
+        yield name, world.build()
+    for path in RECORDED:
+        yield path.parent.name, load(path)
+    for name in cases.names():
+        yield name, cases.result(name).snapshot
 
 
-@pytest.mark.parametrize("spec", CHECKS, ids=[spec.code for spec in CHECKS])
+def opened_by_checks(specs: Iterable[CheckSpec], found: Iterable[tuple[str, Snapshot]]) -> dict[str, dict[str, str]]:
+    """Every source that each check opens, by the check's code, with a snapshot on which it does."""
+    opened: dict[str, dict[str, str]] = {spec.code: {} for spec in specs}
+    for name, snapshot in found:
+        for path in routes(snapshot):
+            for spec in specs:
+                with recording() as sources:
+                    run_one(spec, path)
+                for source in sources:
+                    opened[spec.code].setdefault(source, name)
+    return opened
+
+
+@functools.cache
+def opened() -> dict[str, dict[str, str]]:
+    return opened_by_checks(CHECKS, snapshots())
+
+
+def _marked(spec: CheckSpec) -> object:
+    reason = UNDECLARED.get(spec.code)
+    marks = [pytest.mark.xfail(reason=f"opens {reason}", strict=True)] if reason else []
+    return pytest.param(spec, id=spec.code, marks=marks)
+
+
+@pytest.mark.parametrize("spec", [_marked(spec) for spec in CHECKS])
 def test_check_opens_only_what_it_declares(spec: CheckSpec) -> None:
-    undeclared = {source: world for source, world in opened_by(spec).items() if source not in spec.reads}
+    undeclared = {source: name for source, name in opened()[spec.code].items() if source not in spec.reads}
     assert undeclared == {}, f"{spec.code} opens {undeclared} without declaring it"
 
 
@@ -61,4 +100,5 @@ def test_recording_would_notice_an_undeclared_read() -> None:
         return ()
 
     spec = CheckSpec("LBD901", "t", CHECKS[0].severity, "m", "d", function=greedy)
-    assert set(opened_by(spec)) == {"core/secrets"}
+    world = next(iter(HEALTHY.items()))
+    assert set(opened_by_checks([spec], [(world[0], world[1].build())])[spec.code]) == {"core/secrets"}
