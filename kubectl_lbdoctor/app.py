@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
@@ -27,7 +27,7 @@ def diagnose(options: Options, env: Environment, wanted: tuple[tuple[str, str], 
     else:
         with Session(options, env) as session:
             snapshot = session.probed(session.collect(session.subjects(wanted)))
-    joined = routes(snapshot)
+    joined = traffic_paths(snapshot)
     report = build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
     env.progress("")
     env.out(render(report, options, env))

@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Severity,
 )
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 UNEXPLAINED = "LBD005"
 
@@ -42,9 +42,11 @@ class _Merged:
         return self.finding.severity or self.spec.severity
 
 
-def correlate(catalogue: Catalogue, routes: Iterable[Route], results: Iterable[CheckResult]) -> tuple[Diagnosis, ...]:
+def correlate(
+    catalogue: Catalogue, routes: Iterable[TrafficPath], results: Iterable[CheckResult]
+) -> tuple[Diagnosis, ...]:
     """The root causes, worst and most certain first."""
-    by_key = {route.key: route for route in routes}
+    by_key = {traffic.key: traffic for traffic in routes}
     merged = _merge(catalogue, results)
     merged += _unexplained(catalogue, by_key, merged)
     _fold(merged)
@@ -95,18 +97,18 @@ def _union(left: tuple, right: tuple) -> tuple:  # type: ignore[type-arg]
     return tuple(dict.fromkeys((*left, *right)))
 
 
-def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list[_Merged]) -> list[_Merged]:
+def _unexplained(catalogue: Catalogue, routes: Mapping[str, TrafficPath], merged: list[_Merged]) -> list[_Merged]:
     found = []
-    for key, route in routes.items():
+    for key, traffic in routes.items():
         try:
-            failing = route.failing()
+            failing = traffic.failing()
         except Unknown:
             continue
         accounted = {t for m in merged if key in m.routes for t in m.finding.targets}
         left = [t for t in failing if t.key not in accounted]
         if not left:
             continue
-        group = route.target_group.peek()
+        group = traffic.target_group.peek()
         name = group.name if group is not None else "the target group"
         reasons = sorted({f"{t.reason} ({t.description})" if t.description else t.reason for t in left})
         finding = Finding(
@@ -114,7 +116,7 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
             ObjectRef("TargetGroup", "", name),
             params={
                 "count": str(len(left)),
-                "total": str(len(route.targets())),
+                "total": str(len(traffic.targets())),
                 "what": "are not used" if all(t.state == "unused" for t in left) else "fail their health check",
                 "reasons": ", ".join(reasons),
             },
@@ -123,12 +125,12 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, Route], merged: list
                     Evidence("target health", f"{t.key} {t.state}: {t.reason} {t.description}".rstrip())
                     for t in left[:5]
                 ),
-                *probed(route, left),
+                *probed(traffic, left),
             ),
             confidence=Confidence.POSSIBLE,
             targets=tuple(t.key for t in left),
-            hypotheses=hypotheses(route, left),
-            advice=advice(route, left),
+            hypotheses=hypotheses(traffic, left),
+            advice=advice(traffic, left),
         )
         found.append(_Merged(catalogue[UNEXPLAINED], finding, {key}))
     return found
@@ -185,7 +187,7 @@ def _proven_instead(certain: Finding, likely: Finding) -> bool:
     )
 
 
-def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, Route]) -> Diagnosis:
+def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, TrafficPath]) -> Diagnosis:
     affected = sorted({routes[key].subject for key in entry.routes if key in routes})
     return Diagnosis(
         rank=rank,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus, UsageError
@@ -14,7 +14,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import ReadState, Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe import requests as asking
 from kubectl_lbdoctor.render import probes
@@ -78,15 +78,15 @@ def _requests(snapshot: Snapshot) -> tuple[tuple[ProbeRequest, ...], tuple[tuple
     """The requests of all routes, and what cannot be asked with the reason."""
     asked: list[ProbeRequest] = []
     unasked: list[tuple[str, str]] = []
-    for route in routes(snapshot):
+    for traffic in traffic_paths(snapshot):
         try:
-            made, left_out = asking.requests(route)
+            made, left_out = asking.requests(traffic)
         except Unknown as unknown:
             fact = unknown.fact
-            unasked.append((str(route.subject), f"{fact.source} was not read: {fact.reason}"))
+            unasked.append((str(traffic.subject), f"{fact.source} was not read: {fact.reason}"))
             continue
-        if route.target_group.peek() is None:
-            unasked.append((str(route.subject), "it has no target group"))
+        if traffic.target_group.peek() is None:
+            unasked.append((str(traffic.subject), "it has no target group"))
         asked += made
         unasked += [(u.target, u.reason) for u in left_out]
     return tuple(dict.fromkeys(asked)), tuple(dict.fromkeys(unasked))
@@ -104,12 +104,12 @@ def _result(snapshot: Snapshot) -> probes.Result:
     found = tuple(a for a in found if a.outcome is not Outcome.UNTOLD or a.request not in told)
     rows: list[probes.Row] = []
     seen: set[int] = set()
-    for route in routes(snapshot):
-        health = {t.key: t for t in route.target_health.peek() or ()}
+    for traffic in traffic_paths(snapshot):
+        health = {t.key: t for t in traffic.target_health.peek() or ()}
         for number, answer in enumerate(found):
-            if number not in seen and answer.request.target in health and _asks(route, answer.request):
+            if number not in seen and answer.request.target in health and _asks(traffic, answer.request):
                 seen.add(number)
-                rows.append(_row(route, answer, health[answer.request.target]))
+                rows.append(_row(traffic, answer, health[answer.request.target]))
     states: dict[str, list[str]] = {}
     for row in rows:
         key = f"{row.group} {row.answer.request.target}"
@@ -128,22 +128,22 @@ def _result(snapshot: Snapshot) -> probes.Result:
     return probes.Result(tuple(rows), unasked, passed, failed, unknown + len(unasked), snapshot.taken_at)
 
 
-def _asks(route: Route, request: ProbeRequest) -> bool:
+def _asks(traffic: TrafficPath, request: ProbeRequest) -> bool:
     """Whether a request is about this route's target group (one pod may be a target of several)."""
     try:
-        return request in asking.requests(route)[0]
+        return request in asking.requests(traffic)[0]
     except Unknown:
         return False
 
 
-def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
-    group = route.target_group.need()
+def _row(traffic: TrafficPath, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
+    group = traffic.target_group.need()
     verdict = asking.judge(answer, group is not None and not asking.is_application(group))
     difference = asking.difference(answer, verdict, health)
-    if answer.via is Via.CONTAINER and verdict.state == "healthy" and _only_on_loopback(route, answer.request):
+    if answer.via is Via.CONTAINER and verdict.state == "healthy" and _only_on_loopback(traffic, answer.request):
         verdict = replace(asking.REFUSED, description="listens on the loopback only")
     return probes.Row(
-        subject=route.subject,
+        subject=traffic.subject,
         group=group.name if group is not None else "",
         answer=answer,
         request=asking.describe(answer.request),
@@ -156,9 +156,9 @@ def _row(route: Route, answer: ProbeAnswer, health: TargetHealth) -> probes.Row:
     )
 
 
-def _only_on_loopback(route: Route, request: ProbeRequest) -> bool:
+def _only_on_loopback(traffic: TrafficPath, request: ProbeRequest) -> bool:
     """Whether the pod's sockets show that nothing on its own address listens on the checked port."""
-    fact = route.probes.sockets.get(f"{request.namespace}/{request.pod}")
+    fact = traffic.probes.sockets.get(f"{request.namespace}/{request.pod}")
     found = fact.peek() if fact is not None else None
     return found is not None and not any(s.port == request.port and not s.loopback for s in found)
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from kubectl_lbdoctor.analysis.ownership import ownership
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
@@ -147,17 +146,17 @@ def fix(options: Options, env: Environment, wanted: tuple[tuple[str, str], ...])
 
 
 def examine(snapshot: Snapshot) -> Report:
-    joined = routes(snapshot)
+    joined = traffic_paths(snapshot)
     return build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
 
 
 def _ours(snapshot: Snapshot) -> Snapshot:
     """Without the objects of other controllers: who repairs a namespace does not mean those."""
     foreign = set()
-    for route in routes(snapshot):
+    for traffic in traffic_paths(snapshot):
         try:
-            if ownership(route).owner == "other":
-                foreign.add(route.subject)
+            if ownership(traffic).owner == "other":
+                foreign.add(traffic.subject)
         except Unknown:
             continue
     return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))

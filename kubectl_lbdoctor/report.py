@@ -30,13 +30,15 @@ from kubectl_lbdoctor.model.report import (
     UnknownCheck,
 )
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # Codes whose targets fail by design: they count neither as healthy nor as faulty.
 BY_DESIGN = frozenset({"LBD601"})
 
 
-def build(snapshot: Snapshot, routes: Sequence[Route], results: Sequence[CheckResult], catalogue: Catalogue) -> Report:
+def build(
+    snapshot: Snapshot, routes: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
+) -> Report:
     """The report of one run."""
     diagnoses = correlate(catalogue, routes, results)
     coverage = _coverage(snapshot)
@@ -108,18 +110,20 @@ def _coverage(snapshot: Snapshot) -> Coverage:
     return Coverage(known, tuple(denied.values()), tuple(failed.values()), tuple(not_asked.values()))
 
 
-def _subject(ref: ObjectRef, routes: list[Route], diagnoses: Iterable[Diagnosis], incomplete: bool) -> SubjectView:
+def _subject(
+    ref: ObjectRef, routes: list[TrafficPath], diagnoses: Iterable[Diagnosis], incomplete: bool
+) -> SubjectView:
     mine = [d for d in diagnoses if ref in d.affects]
     by_design = frozenset(t for d in mine if d.finding.code in BY_DESIGN for t in d.finding.targets)
-    balancers = [lb for route in routes if (lb := route.load_balancer.peek()) is not None]
+    balancers = [lb for traffic in routes if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
-    for route in routes:
-        view = _group(route, by_design)
+    for traffic in routes:
+        view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
-        elif route.backend is not None and route.backend.service:
-            without.append(f"{route.backend.service}:{route.backend.port}")
+        elif traffic.backend is not None and traffic.backend.service:
+            without.append(f"{traffic.backend.service}:{traffic.backend.port}")
     ingress = routes[0].ingress.peek() if routes else None
     service = routes[0].service.peek() if routes and ref.kind == "Service" else None
     return SubjectView(
@@ -127,7 +131,7 @@ def _subject(ref: ObjectRef, routes: list[Route], diagnoses: Iterable[Diagnosis]
         status=_status(list(groups.values()), mine, without, incomplete),
         class_name=ingress.class_name if ingress else service.load_balancer_class if service else "",
         load_balancer=balancers[0] if balancers else None,
-        load_balancer_known=all(route.load_balancer.is_known for route in routes),
+        load_balancer_known=all(traffic.load_balancer.is_known for traffic in routes),
         target_groups=tuple(groups.values()),
         backends_without_group=tuple(dict.fromkeys(without)),
     )
@@ -154,40 +158,44 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
     return Status.HEALTHY
 
 
-def _group(route: Route, by_design: frozenset[str]) -> TargetGroupView | None:
-    group, binding = route.target_group.peek(), route.binding.peek()
+def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView | None:
+    group, binding = traffic.target_group.peek(), traffic.binding.peek()
     arn = group.arn if group is not None else binding.target_group_arn if binding is not None else ""
     if not arn:
         return None
-    port = route.service_port.peek()
-    backend = route.backend
-    targets = route.target_health.peek() or ()
+    port = traffic.service_port.peek()
+    backend = traffic.backend
+    targets = traffic.target_health.peek() or ()
     return TargetGroupView(
         arn=arn,
         # An ARN ends in targetgroup/NAME/ID: the name is known even where DescribeTargetGroups is denied.
         name=group.name if group is not None else arn.split("/")[-2] if arn.count("/") >= 2 else arn,
-        target_type=route.target_type,
+        target_type=traffic.target_type,
         protocol=group.protocol if group is not None else "",
         port=group.port if group is not None else 0,
         health_check=group.health_check if group is not None else TargetGroupView("", "").health_check,
-        namespace=route.namespace,
+        namespace=traffic.namespace,
         service=backend.service if backend is not None else "",
         service_port=backend.port if backend is not None else "",
         service_target=port.target if port is not None else "",
-        targets=tuple(_target(route, target) for target in targets),
-        known=route.target_health.is_known,
+        targets=tuple(_target(traffic, target) for target in targets),
+        known=traffic.target_health.is_known,
         expected_unhealthy=by_design,
     )
 
 
-def _target(route: Route, target: TargetHealth) -> TargetView:
+def _target(traffic: TrafficPath, target: TargetHealth) -> TargetView:
     pod: Pod | None = None
     node_name = ""
     if target.id.startswith("i-"):
-        node = route.node_of(target) if route.cluster.nodes.is_known else None
+        node = traffic.node_of(target) if traffic.cluster.nodes.is_known else None
         node_name = node.meta.name if node is not None else ""
-    elif route.facts.pods.is_known and route.service_port.is_known and route.facts.slices.is_known:
-        pod = route.pod_of(target)
+    elif (
+        traffic.namespace_facts.pods.is_known
+        and traffic.service_port.is_known
+        and traffic.namespace_facts.slices.is_known
+    ):
+        pod = traffic.pod_of(target)
         node_name = pod.node if pod is not None else ""
     ready = ""
     if pod is not None:

@@ -15,9 +15,10 @@ from functools import lru_cache
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Event
-from kubectl_lbdoctor.model.traffic_path import Route, parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
 
 # The controller retries a failing object at least every 16m40s; an error that it has not repeated since is over.
 STALE_SECONDS = 25 * 60
@@ -35,7 +36,7 @@ READS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Complaint:
     """One current complaint of the controller about `ref`."""
 
     ref: ObjectRef
@@ -52,53 +53,58 @@ class Said:
         return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def said(route: Route) -> Iterator[Said]:
+@derived
+def standing_complaints(traffic: TrafficPath) -> Iterator[Complaint]:
     """Everything that still stands, from events and logs, each cause once per object.
 
     Raises `Unknown` after what is known has been given, when events or logs could not be read.
     """
     seen: set[tuple[ObjectRef, str, str]] = set()
-    for entry in (*_from_events(route), *_from_logs(route)):
+    for entry in (*_from_events(traffic), *_from_logs(traffic)):
         key = (entry.ref, entry.decoded.code, entry.decoded.summary)
         if key not in seen:
             seen.add(key)
             yield entry
-    for fact in (route.facts.events, route.cluster.controllers, route.cluster.controller_pods):
+    for fact in (traffic.namespace_facts.events, traffic.cluster.controllers, traffic.cluster.controller_pods):
         fact.need()
-    for log in route.cluster.controller_logs.values():
+    for log in traffic.cluster.controller_logs.values():
         log.need()
 
 
-def _objects(route: Route) -> list[tuple[ObjectRef, str]]:
+def _objects(traffic: TrafficPath) -> list[tuple[ObjectRef, str]]:
     """The objects of the route that the controller works on, with their uids."""
     found = []
-    for kind, fact in (("Ingress", route.ingress), ("Service", route.service), ("TargetGroupBinding", route.binding)):
+    for kind, fact in (
+        ("Ingress", traffic.ingress),
+        ("Service", traffic.service),
+        ("TargetGroupBinding", traffic.binding),
+    ):
         entry = fact.peek()
         if entry is not None:
-            found.append((ObjectRef(kind, entry.meta.namespace or route.namespace, entry.meta.name), entry.meta.uid))
-    return found or [(route.subject, "")]
+            found.append((ObjectRef(kind, entry.meta.namespace or traffic.namespace, entry.meta.name), entry.meta.uid))
+    return found or [(traffic.subject, "")]
 
 
-def _from_events(route: Route) -> Iterator[Said]:
-    for ref, uid in _objects(route):
+def _from_events(traffic: TrafficPath) -> Iterator[Complaint]:
+    for ref, uid in _objects(traffic):
         over = ""
         mine = [
             e
-            for e in route.facts.events.peek() or ()
-            if e.kind == ref.kind and e.name == ref.name and (not uid or not e.uid or e.uid == uid)
+            for e in (traffic.events_of(ref.kind, ref.name) if traffic.namespace_facts.events.is_known else ())
+            if not uid or not e.uid or e.uid == uid
         ]
-        for event in sorted(mine, key=lambda e: e.last, reverse=True):
+        for event in mine:
             if event.reason in SUCCESS:
                 over = max(over, event.last)
             if event.type != "Warning" or event.last <= over or event.component == "kube-proxy":
                 continue
             decoded = decode_event(event.reason, event.message)
             if decoded.code:
-                yield Said(ref, decoded, Evidence(f"event on {ref}", _event_text(route, event)))
+                yield Complaint(ref, decoded, Evidence(f"event on {ref}", _event_text(traffic, event)))
 
 
-def _event_text(route: Route, event: Event) -> str:
-    age = route.age(event.last)
+def _event_text(traffic: TrafficPath, event: Event) -> str:
+    age = traffic.age(event.last)
     when = f" ({_duration(age)} ago{f', {event.count} times' if event.count > 1 else ''})" if age < 1e6 else ""
     return f"{event.reason}: {event.message[:300]}{when}"
 
@@ -113,10 +119,10 @@ def _errors(logs: tuple[str, ...]) -> tuple[ControllerError, ...]:
     return relevant_errors(line for log in logs for line in log.splitlines())
 
 
-def log_errors(route: Route) -> tuple[ControllerError, ...]:
+def log_errors(traffic: TrafficPath) -> tuple[ControllerError, ...]:
     """The errors in the controllers' logs that still stand, newest first; unknown logs give none."""
-    logs = tuple(text for log in route.cluster.controller_logs.values() if (text := log.peek()))
-    now = parse_time(route.now)
+    logs = tuple(text for log in traffic.cluster.controller_logs.values() if (text := log.peek()))
+    now = parse_time(traffic.now)
     return tuple(e for e in _errors(logs) if not e.superseded and not _stale(e.last_seen, now))
 
 
@@ -127,26 +133,27 @@ def _stale(last: datetime | None, now: datetime | None) -> bool:
     return (now - last).total_seconds() > STALE_SECONDS
 
 
-def _from_logs(route: Route) -> Iterator[Said]:
-    objects = {(ref.kind, ref.namespace, ref.name): ref for ref, _ in _objects(route)}
-    if route.group:
-        objects[("IngressGroup", "", route.group)] = route.subject
-    for error in log_errors(route):
+def _from_logs(traffic: TrafficPath) -> Iterator[Complaint]:
+    objects = {(ref.kind, ref.namespace, ref.name): ref for ref, _ in _objects(traffic)}
+    if traffic.group:
+        objects[("IngressGroup", "", traffic.group)] = traffic.subject
+    for error in log_errors(traffic):
         ref = objects.get((error.kind, error.namespace, error.name))
         if ref is not None and error.decoded.code:
             times = f" ({error.count} times)" if error.count > 1 else ""
             text = f"{error.msg}: {error.decoded.raw[:300]}{times}" if error.decoded.raw else error.msg
-            yield Said(ref, error.decoded, Evidence("controller log", text))
+            yield Complaint(ref, error.decoded, Evidence("controller log", text))
 
 
-def unattached_errors(route: Route) -> Iterator[Said]:
+@derived
+def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
     """Standing errors of the controllers that name no object: start-up, identity, endpoints."""
-    deployments = route.cluster.controllers.need()
+    deployments = traffic.cluster.controllers.need()
     ref = (
         ObjectRef("Deployment", deployments[0].meta.namespace, deployments[0].meta.name)
         if deployments
-        else route.subject
+        else traffic.subject
     )
-    for error in log_errors(route):
+    for error in log_errors(traffic):
         if not error.name and error.decoded.code:
-            yield Said(ref, error.decoded, Evidence("controller log", f"{error.msg}: {error.decoded.raw[:300]}"))
+            yield Complaint(ref, error.decoded, Evidence("controller log", f"{error.msg}: {error.decoded.raw[:300]}"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -20,7 +21,6 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_ingress,
     owner_of_service,
 )
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_STEM,
@@ -31,9 +31,10 @@ from kubectl_lbdoctor.knowledge.annotations import (
     resolve,
 )
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 
@@ -64,35 +65,36 @@ class Front:
         return self.service.meta.annotations if self.service is not None else _NOTHING
 
 
-def front_of(route: Route) -> Front | None:
+@derived
+def front_of(traffic: TrafficPath) -> Front | None:
     """The objects that decide about the route's target group; None when nobody of ours makes one from annotations."""
-    if route.subject.kind == "Ingress":
-        ingress = route.ingress.need()
-        return _alb(route, ingress, owner_of_ingress(route)) if ingress is not None else None
-    binding = route.binding.need()
+    if traffic.subject.kind == "Ingress":
+        ingress = traffic.ingress.need()
+        return _alb(traffic, ingress, owner_of_ingress(traffic)) if ingress is not None else None
+    binding = traffic.binding.need()
     if binding is not None and _stack(binding, "ingress"):
-        found = _ingress_of(route, binding)
-        return _alb(route, found, Ownership("controller", "made by it")) if found is not None else None
+        found = _ingress_of(traffic, binding)
+        return _alb(traffic, found, Ownership("controller", "made by it")) if found is not None else None
     if binding is not None and not _stack(binding, "service"):
         return None  # Made by a user, whose target group has settings of its own.
-    owner = owner_of_service(route)
-    service = route.service.need()
+    owner = owner_of_service(traffic)
+    service = traffic.service.need()
     return Front("nlb", owner, None, service, {}) if owner.is_ours and service is not None else None
 
 
-def _alb(route: Route, ingress: Ingress, owner: Ownership) -> Front | None:
+def _alb(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> Front | None:
     if not owner.is_ours:
         return None
-    return Front("alb", owner, ingress, route.service.need(), class_parameters(route, owner.class_name))
+    return Front("alb", owner, ingress, traffic.service.need(), class_parameters(traffic, owner.class_name))
 
 
 def _stack(binding: TargetGroupBinding, kind: str) -> bool:
     return any(label.startswith(f"{kind}.k8s.aws/stack") for label in binding.meta.labels)
 
 
-def _ingress_of(route: Route, binding: TargetGroupBinding) -> Ingress | None:
+def _ingress_of(traffic: TrafficPath, binding: TargetGroupBinding) -> Ingress | None:
     """The Ingress for whose backend the controller made a binding; None when several of a group may be it."""
-    labels, found = binding.meta.labels, route.facts.ingresses.need()
+    labels, found = binding.meta.labels, traffic.namespace_facts.ingresses.need()
     name = labels.get("ingress.k8s.aws/stack-name")
     if name is not None:
         return next((i for i in found if i.meta.name == name), None)
@@ -106,20 +108,20 @@ def _ingress_of(route: Route, binding: TargetGroupBinding) -> Ingress | None:
     return members[0] if len(members) == 1 else None
 
 
-def class_parameters(route: Route, class_name: str) -> Mapping[str, object]:
+def class_parameters(traffic: TrafficPath, class_name: str) -> Mapping[str, object]:
     """The spec of the IngressClassParams that an IngressClass refers to, {} without any."""
     if not class_name:
         return {}
-    for entry in route.cluster.ingress_classes.peek() or ():
+    for entry in traffic.cluster.ingress_classes.peek() or ():
         if entry.meta.name == class_name and entry.parameters_name:
-            for params in route.cluster.class_params.need():
+            for params in traffic.cluster.class_params.need():
                 if params.meta.name == entry.parameters_name:
                     return params.spec
     return {}
 
 
 @dataclass(frozen=True, slots=True)
-class WantedTargetType:
+class DesiredTargetType:
     """ "instance" or "ip", and who says so: `ref` and `key` name the annotation, else both are empty."""
 
     value: str
@@ -128,38 +130,38 @@ class WantedTargetType:
     key: str = ""
 
 
-def wanted_target_type(route: Route, front: Front) -> WantedTargetType:
+def desired_target_type(traffic: TrafficPath, front: Front) -> DesiredTargetType:
     """The target type that is asked for; needs the controller's flags only where nothing else says it."""
     chosen = front.parameters.get("targetType")
     if front.kind == "alb" and chosen:
-        return WantedTargetType(str(chosen), "IngressClassParams")
+        return DesiredTargetType(str(chosen), "IngressClassParams")
     if front.owner.owner == "cloud-provider":
-        return WantedTargetType("instance", "the cloud provider registers instances only")
+        return DesiredTargetType("instance", "the cloud provider registers instances only")
     if front.kind == "nlb" and front.service_annotations.get(f"{_NLB}type") == "nlb-ip":
-        return WantedTargetType("ip", f"annotation {_NLB}type", route.service_ref, f"{_NLB}type")
+        return DesiredTargetType("ip", f"annotation {_NLB}type", traffic.service_ref, f"{_NLB}type")
     key = f"{_NLB}nlb-target-type" if front.kind == "nlb" else f"{ALB_PREFIX}target-type"
     asked = resolve(key, front.ingress_annotations, front.service_annotations)
     if asked.source != "default" and asked.value is not None:
-        ref = route.service_ref
+        ref = traffic.service_ref
         if asked.source == "Ingress annotation" and front.ingress is not None:
             ref = ObjectRef("Ingress", front.ingress.meta.namespace, front.ingress.meta.name)
-        return WantedTargetType(asked.value, f"annotation {key} of {ref}", ref, key)
+        return DesiredTargetType(asked.value, f"annotation {key} of {ref}", ref, key)
     if front.owner.owner == "auto-mode":
-        return WantedTargetType("ip", "the default of EKS Auto Mode")
-    for workload in route.cluster.controllers.need():
+        return DesiredTargetType("ip", "the default of EKS Auto Mode")
+    for workload in traffic.cluster.controllers.need():
         flag = controller_flags(workload).get("default-target-type")
         if flag:
-            return WantedTargetType(flag, f"the controller's flag --default-target-type={flag}")
-    return WantedTargetType("instance", "the controller's default")
+            return DesiredTargetType(flag, f"the controller's flag --default-target-type={flag}")
+    return DesiredTargetType("instance", "the controller's default")
 
 
-def wanted_health_check(route: Route, front: Front) -> HealthCheckIntent:
+def desired_health_check(traffic: TrafficPath, front: Front) -> HealthCheckIntent:
     """The health check that the annotations ask for, with targets of the type that the target group has."""
     service = front.service
     local = service is not None and service.external_traffic_policy == "Local"
-    target_type = route.target_type
+    target_type = traffic.target_type
     if not target_type:
-        target_type = wanted_target_type(route, front).value if front.kind == "nlb" or _names_port(front) else "ip"
+        target_type = desired_target_type(traffic, front).value if front.kind == "nlb" or _names_port(front) else "ip"
     ports = {}
     for port in service.ports if service is not None else ():
         if port.name:
@@ -175,7 +177,7 @@ def wanted_health_check(route: Route, front: Front) -> HealthCheckIntent:
         health_check_node_port=service.health_check_node_port if service is not None else None,
         port_names=ports,
         owner=lint_owner(front.owner),
-        controller_version=controller_version(route),
+        controller_version=controller_version(traffic),
     )
 
 

@@ -5,12 +5,15 @@ Source: LBC pkg/backend/endpoint_resolver.go and pkg/targetgroupbinding/resource
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
-from kubectl_lbdoctor.model.traffic_path import Route, RoutedEndpoint
+from kubectl_lbdoctor.model.traffic_path import RoutedEndpoint, TrafficPath
 
 GATE_PREFIX = "target-health.elbv2.k8s.aws/"
 # Version 1 of the controller wrote this one; no later version sets its condition.
@@ -30,7 +33,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class WantedEndpoints:
+class DesiredEndpoints:
     """`wanted` are registered by the controller; `tolerated` may or may not be, so their absence or presence proves
     nothing."""
 
@@ -38,26 +41,27 @@ class WantedEndpoints:
     tolerated: tuple[RoutedEndpoint, ...] = ()
 
 
-def address_family(route: Route) -> str:
+def address_family(traffic: TrafficPath) -> str:
     """The address type of the slices that the binding takes its `ip` targets from: "IPv4" or "IPv6"."""
-    binding, group = route.binding.peek(), route.target_group.peek()
+    binding, group = traffic.binding.peek(), traffic.target_group.peek()
     asked = (binding.ip_address_type if binding else "") or (group.ip_address_type if group else "")
     return "IPv6" if asked == "ipv6" else "IPv4"
 
 
-def wanted_endpoints(route: Route) -> WantedEndpoints:
+@derived
+def desired_endpoints(traffic: TrafficPath) -> DesiredEndpoints:
     """The endpoints that become `ip` targets.
 
     Ready ones with a Pod behind them; also those whose containers are ready although the pod is not (a readiness gate
     must be able to open), on a Ready node. On a node whose state is Unknown they count only where there is no other.
     """
-    family = address_family(route)
-    pods = {pod.meta.name: pod for pod in route.facts.pods.need()}
-    nodes: dict[str, Node] | None = None
+    family = address_family(traffic)
+    pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
+    nodes: Mapping[str, Node] | None = None
     wanted: list[RoutedEndpoint] = []
     open_: list[RoutedEndpoint] = []
     tolerated: list[RoutedEndpoint] = []
-    for endpoint in route.endpoints():
+    for endpoint in traffic.endpoints():
         if not endpoint.pod:
             continue
         if endpoint.family != family:
@@ -72,15 +76,15 @@ def wanted_endpoints(route: Route) -> WantedEndpoints:
         if pod is None or endpoint.terminating or pod.meta.deleted or not pod.containers_ready:
             continue
         if nodes is None:
-            nodes = {node.meta.name: node for node in route.cluster.nodes.need()}
+            nodes = index.nodes_by_name(traffic.snapshot)
         node = nodes.get(endpoint.node or pod.node)
         if node is not None and node.ready == "True":
             wanted.append(endpoint)
         elif node is not None and node.ready == "Unknown":
             open_.append(endpoint)
     if wanted:
-        return WantedEndpoints(tuple(wanted), (*tolerated, *open_))
-    return WantedEndpoints(tuple(open_), tuple(tolerated))
+        return DesiredEndpoints(tuple(wanted), (*tolerated, *open_))
+    return DesiredEndpoints(tuple(open_), tuple(tolerated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +118,22 @@ def waits_for_gate(pod: Pod) -> bool:
     return pod.containers_ready and not pod.is_ready and any(not gate.is_open for gate in target_gates(pod))
 
 
-def gate_health(route: Route) -> tuple[TargetHealth, ...] | None:
+def gate_health(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
     """The health of `ip` targets as their pods' readiness gates tell it: the controller copies AWS's reason and
     description there.
 
     None when the gates do not tell it of every wanted target: a pod without a gate for this binding, or with one that
     the controller has not judged yet.
     """
-    binding = route.binding.peek()
+    binding = traffic.binding.peek()
     if binding is None or binding.target_type != "ip":
         return None
     try:
-        endpoints = wanted_endpoints(route).wanted
-        pods = {pod.meta.name: pod for pod in route.facts.pods.need()}
+        endpoints = desired_endpoints(traffic).wanted
+        pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
     except Unknown:
         return None
-    zones = {node.meta.name: node.zone for node in route.cluster.nodes.peek() or ()}
+    nodes = index.nodes_by_name(traffic.snapshot) if traffic.cluster.nodes.is_known else {}
     found = []
     for endpoint in endpoints:
         gate = next((g for g in target_gates(pods[endpoint.pod]) if g.binding == binding.meta.name), None)
@@ -141,7 +145,7 @@ def gate_health(route: Route) -> tuple[TargetHealth, ...] | None:
             TargetHealth(
                 endpoint.address,
                 endpoint.port,
-                zone=zones.get(endpoint.node, ""),
+                zone=nodes[endpoint.node].zone if endpoint.node in nodes else "",
                 state="healthy" if healthy else _STATES.get(told.reason, "unhealthy"),
                 reason="" if healthy else told.reason,
                 description="" if healthy else told.message,

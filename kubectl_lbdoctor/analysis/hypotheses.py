@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.checks.healthcheck import checked_pod_port, readiness_of
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, Hypothesis
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _SLOW = Hypothesis(
     "LBD309",
@@ -90,14 +90,14 @@ _REVERSE_PATH = Hypothesis(
 )
 
 
-def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
+def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
     """Hypotheses for targets that fail for reasons which no check has explained."""
     failing = tuple(failing)
     reasons = {target.reason for target in failing}
-    instance = route.target_type == "instance"
-    group = route.target_group.peek()
+    instance = traffic.target_type == "instance"
+    group = traffic.target_group.peek()
     http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
-    probed = _paths_that_answer(route, failing)
+    probed = _paths_that_answer(traffic, failing)
     filters = [_GROUPS, *([_SECOND_HOP, _KUBE_PROXY] if instance else []), _ACL, _EGRESS, _POLICY]
     refused = [*([_PROTOCOL] if http else []), *([_KUBE_PROXY] if instance else [])]
     # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
@@ -106,7 +106,7 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
     found: list[Hypothesis] = []
     if "Target.Timeout" in reasons:
         found += [*filters, *slow]
-    if "Target.FailedHealthChecks" in reasons and route.is_alb:
+    if "Target.FailedHealthChecks" in reasons and traffic.is_alb:
         found += refused
     elif "Target.FailedHealthChecks" in reasons:
         # A Network Load Balancer that checks by HTTP does not tell a wrong answer from none.
@@ -115,29 +115,29 @@ def hypotheses(route: Route, failing: Iterable[TargetHealth]) -> tuple[Hypothesi
             found += [*filters, *refused, *path, *slow]
         else:
             found += [*path, *refused, *filters, *slow]
-    if reasons & {"Target.Timeout", "Target.FailedHealthChecks"} and _several_interfaces(route, failing):
+    if reasons & {"Target.Timeout", "Target.FailedHealthChecks"} and _several_interfaces(traffic, failing):
         found.append(_REVERSE_PATH)
     if "Target.ResponseCodeMismatch" in reasons:
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
     if "Target.NotInUse" in reasons:
         found += [_ZONE, _UNUSED]
-    out = _ruled_out(route, failing)
+    out = _ruled_out(traffic, failing)
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
     return left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
 
 
-def _several_interfaces(route: Route, failing: tuple[TargetHealth, ...]) -> bool:
+def _several_interfaces(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
     """Whether a failing instance target has secondary interfaces, by which a reply may want to leave."""
     ids = {t.id for t in failing if t.id.startswith("i-")}
-    seen = [i.instance_id for i in route.network.interfaces.peek() or () if i.instance_id in ids]
+    seen = [i.instance_id for i in traffic.network.interfaces.peek() or () if i.instance_id in ids]
     return len(seen) > len(set(seen))
 
 
-def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str]:
+def _ruled_out(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> frozenset[str]:
     """Codes that the answers to probes leave no room for."""
-    told = _told(route, failing)
+    told = _told(traffic, failing)
     direct = [a for a in told if a.via in pod_evidence.ADDRESS]
-    timeout = _timeout(route)
+    timeout = _timeout(traffic)
     out: set[str] = set()
     if pod_evidence.listens(direct):
         out |= {"LBD307", "LBD308"}
@@ -150,29 +150,31 @@ def _ruled_out(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str
     return frozenset(out)
 
 
-def _told(route: Route, failing: tuple[TargetHealth, ...]) -> tuple[ProbeAnswer, ...]:
-    if not failing or not (route.slices.is_known and route.facts.pods.is_known and route.service.is_known):
+def _told(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> tuple[ProbeAnswer, ...]:
+    if not failing or not (
+        traffic.slices.is_known and traffic.namespace_facts.pods.is_known and traffic.service.is_known
+    ):
         return ()
-    return pod_evidence.checked(route, failing, checked_pod_port(route, failing[0]))
+    return pod_evidence.checked(traffic, failing, checked_pod_port(traffic, failing[0]))
 
 
-def _timeout(route: Route) -> float:
-    group = route.target_group.peek()
+def _timeout(traffic: TrafficPath) -> float:
+    group = traffic.target_group.peek()
     return float(group.health_check.timeout if group is not None else 0)
 
 
-def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
+def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
     """What probes saw of these targets, and what it means where the load balancer sees something else."""
     failing = tuple(failing)
-    told = _told(route, failing)
+    told = _told(traffic, failing)
     if not told:
         return ()
     lines = list(pod_evidence.evidence(told))
-    if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(route)) for a in told):
+    if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
         where = "inside the cluster the check is answered as it should be"
-        if any(t.reason == "Target.Timeout" for t in failing) or not route.is_alb:
+        if any(t.reason == "Target.Timeout" for t in failing) or not traffic.is_alb:
             lines.append(Evidence("probe", f"{where}: the load balancer's packets, or its replies, get lost"))
-            vpc = route.network
+            vpc = traffic.network
             if all(f.is_known for f in (vpc.interfaces, vpc.security_groups, vpc.acls, vpc.route_tables)):
                 admitted = "no security group, network ACL or route that was read stops them"
                 lines.append(Evidence("path", admitted))
@@ -181,22 +183,22 @@ def probed(route: Route, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...
     return tuple(lines)
 
 
-def advice(route: Route, failing: Iterable[TargetHealth]) -> str:
+def advice(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> str:
     """The command that would settle more than the API server's ways can, where one would."""
-    told = _told(route, tuple(failing))
+    told = _told(traffic, tuple(failing))
     seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]
-    if route.subject.kind not in ("Ingress", "Service") or (seen and route.target_type == "ip"):
+    if traffic.subject.kind not in ("Ingress", "Service") or (seen and traffic.target_type == "ip"):
         return ""
-    command = kubectl("lbdoctor", "probe", str(route.subject), namespace=route.subject.namespace)
+    command = kubectl("lbdoctor", "probe", str(traffic.subject), namespace=traffic.subject.namespace)
     return f"ask from a debug pod: {command}"
 
 
-def _paths_that_answer(route: Route, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:
+def _paths_that_answer(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:
     """Paths on which the kubelet gets a success on the checked port; None when nothing shows that it is served."""
-    port = checked_pod_port(route, failing[0]) if failing and route.slices.is_known else None
-    if port is None or not (route.facts.pods.is_known and route.service.is_known):
+    port = checked_pod_port(traffic, failing[0]) if failing and traffic.slices.is_known else None
+    if port is None or not (traffic.namespace_facts.pods.is_known and traffic.service.is_known):
         return None
-    ready = [pod for pod in route.matching_pods() if pod.containers_ready]
+    ready = [pod for pod in traffic.matching_pods() if pod.containers_ready]
     probes = [readiness_of(pod, port) for pod in ready]
     if not ready or any(probe is None for probe in probes):
         return None

@@ -16,7 +16,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Probe
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 ADDRESS = (Via.PROXY, Via.POD)
 """Ways that lead to the pod's own address."""
@@ -63,33 +63,33 @@ def path_of(probe: Probe) -> str:
 # --- Answers to probes ------------------------------------------------------------------------------------------------
 
 
-def answers(route: Route, pods: Iterable[Pod], **wanted: object) -> tuple[ProbeAnswer, ...]:
+def answers(traffic: TrafficPath, pods: Iterable[Pod], **wanted: object) -> tuple[ProbeAnswer, ...]:
     """What these pods answered; `wanted` are values of the request (port=8080, path="/")."""
     names = {(pod.meta.namespace, pod.meta.name) for pod in pods}
     return tuple(
         a
-        for a in route.probes.told
+        for a in traffic.probes.told
         if (a.request.namespace, a.request.pod) in names
         and all(getattr(a.request, name) == value for name, value in wanted.items())
     )
 
 
-def pods_behind(route: Route, targets: Iterable[TargetHealth]) -> tuple[Pod, ...]:
+def pods_behind(traffic: TrafficPath, targets: Iterable[TargetHealth]) -> tuple[Pod, ...]:
     """The pods that targets are; behind an instance target kube-proxy may choose any ready pod."""
-    if not route.facts.pods.is_known:
+    if not traffic.namespace_facts.pods.is_known:
         return ()
-    if route.target_type == "ip":
-        found = (pod for t in targets if (pod := route.pod_of(t)) is not None)
+    if traffic.target_type == "ip":
+        found = (pod for t in targets if (pod := traffic.pod_of(t)) is not None)
         return tuple({pod.meta.name: pod for pod in found}.values())
-    if not (route.slices.is_known and route.service_port.is_known):
+    if not (traffic.slices.is_known and traffic.service_port.is_known):
         return ()
-    ready_names = {e.pod for e in route.ready_endpoints()}
-    return tuple(p for p in route.matching_pods() if p.meta.name in ready_names)
+    ready_names = {e.pod for e in traffic.ready_endpoints()}
+    return tuple(p for p in traffic.matching_pods() if p.meta.name in ready_names)
 
 
-def asked_pods(route: Route) -> set[str]:
+def probed_pods(traffic: TrafficPath) -> set[str]:
     """Names of the pods of which something is told."""
-    return {a.request.pod for a in route.probes.told if a.request.namespace == route.namespace}
+    return {a.request.pod for a in traffic.probes.told if a.request.namespace == traffic.namespace}
 
 
 def workload_of(pod: Pod) -> ObjectRef:
@@ -103,16 +103,16 @@ def workload_of(pod: Pod) -> ObjectRef:
     return ObjectRef(owner.kind, pod.meta.namespace, owner.name)
 
 
-def odd_workload(route: Route, failing: Iterable[TargetHealth]) -> tuple[ObjectRef, ObjectRef] | None:
+def differing_workload(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[ObjectRef, ObjectRef] | None:
     """The one workload that all failing targets are of, and another whose targets pass the same check; None where the
     failing ones are not apart like that."""
-    if route.target_type != "ip" or not (route.facts.pods.is_known and route.slices.is_known):
+    if traffic.target_type != "ip" or not (traffic.namespace_facts.pods.is_known and traffic.slices.is_known):
         return None
-    if not route.service_port.is_known:
+    if not traffic.service_port.is_known:
         return None
-    bad = {workload_of(pod) for t in failing if (pod := route.pod_of(t)) is not None}
-    healthy = (t for t in route.targets() if t.state == "healthy")
-    good = {workload_of(pod) for t in healthy if (pod := route.pod_of(t)) is not None}
+    bad = {workload_of(pod) for t in failing if (pod := traffic.pod_of(t)) is not None}
+    healthy = (t for t in traffic.targets() if t.state == "healthy")
+    good = {workload_of(pod) for t in healthy if (pod := traffic.pod_of(t)) is not None}
     if len(bad) != 1 or not good or bad & good:
         return None
     return next(iter(bad)), min(good)
@@ -127,9 +127,9 @@ def is_success(answer: ProbeAnswer, timeout: float = 0.0) -> bool:
     return answer.status is not None and accepts(answer.request.matcher, answer.status)
 
 
-def is_check(route: Route, request: ProbeRequest) -> bool:
+def is_check(traffic: TrafficPath, request: ProbeRequest) -> bool:
     """Whether a request is what the load balancer asks, and no variation of it."""
-    group = route.target_group.peek()
+    group = traffic.target_group.peek()
     if group is None:
         return False
     check = group.health_check
@@ -137,24 +137,24 @@ def is_check(route: Route, request: ProbeRequest) -> bool:
         return False
     if request.protocol == "TCP":
         return True
-    version = (group.protocol_version or "HTTP1") if route.is_alb else "HTTP1"
-    tls = "1.2" if check.protocol == "HTTPS" and not route.is_alb else ""
+    version = (group.protocol_version or "HTTP1") if traffic.is_alb else "HTTP1"
+    tls = "1.2" if check.protocol == "HTTPS" and not traffic.is_alb else ""
     if (request.version, request.tls) != (version, tls) or (check.path and request.path != check.path):
         return False
     # An Application Load Balancer names the target in its Host header. Only such checks are varied by Host.
     own = f"[{request.address}]" if ":" in request.address else request.address
-    return not route.is_alb or request.host in ("", f"{own}:{request.port}")
+    return not traffic.is_alb or request.host in ("", f"{own}:{request.port}")
 
 
-def checked(route: Route, targets: Iterable[TargetHealth], port: int | None) -> tuple[ProbeAnswer, ...]:
+def checked(traffic: TrafficPath, targets: Iterable[TargetHealth], port: int | None) -> tuple[ProbeAnswer, ...]:
     """Answers of the targets' pods to the very request of the health check."""
     if port is None:
         return ()
-    return tuple(a for a in answers(route, pods_behind(route, targets), port=port) if is_check(route, a.request))
+    return tuple(a for a in answers(traffic, pods_behind(traffic, targets), port=port) if is_check(traffic, a.request))
 
 
 def variations(
-    route: Route, targets: Iterable[TargetHealth], port: int | None, asked: tuple[ProbeAnswer, ...]
+    traffic: TrafficPath, targets: Iterable[TargetHealth], port: int | None, asked: tuple[ProbeAnswer, ...]
 ) -> tuple[ProbeAnswer, ...]:
     """Answers of the targets' pods to the check with another path or Host header, in the check's own protocol."""
     if port is None or not asked:
@@ -162,7 +162,7 @@ def variations(
     first = asked[0].request
     own = {"port": port, "protocol": first.protocol, "version": first.version, "tls": first.tls}
     checks = {a.request for a in asked}
-    return tuple(a for a in answers(route, pods_behind(route, targets), **own) if a.request not in checks)
+    return tuple(a for a in answers(traffic, pods_behind(traffic, targets), **own) if a.request not in checks)
 
 
 def listens(given: Iterable[ProbeAnswer]) -> bool:
@@ -178,16 +178,16 @@ def refused(given: Iterable[ProbeAnswer]) -> bool:
     )
 
 
-def loopback_only(route: Route, pod: Pod, port: int) -> bool:
+def loopback_only(traffic: TrafficPath, pod: Pod, port: int) -> bool:
     """Whether the process listens on the pod's loopback and not on its address."""
-    given = answers(route, (pod,), port=port)
-    mine = [s for s in route.probes.sockets_of(pod.meta.namespace, pod.meta.name) if s.port == port]
+    given = answers(traffic, (pod,), port=port)
+    mine = [s for s in traffic.probes.sockets_of(pod.meta.namespace, pod.meta.name) if s.port == port]
     if mine:
         return all(s.loopback for s in mine)
     return refused(given) and listens(a for a in given if a.via in LOOPBACK)
 
 
-def direct(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
+def from_pod_address(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
     """The answers of the pod's address; those of its loopback where the API server's packets are dropped on a way of
     their own (EKS lets its control plane reach few ports of the nodes)."""
     given = tuple(given)
@@ -196,32 +196,32 @@ def direct(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
     )
 
 
-def heard(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
+def conclusive_answers(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
     """Of each request the answers that count (see `direct`)."""
     by_request: dict[ProbeRequest, list[ProbeAnswer]] = {}
     for answer in given:
         by_request.setdefault(answer.request, []).append(answer)
-    return tuple(a for mine in by_request.values() for a in direct(mine))
+    return tuple(a for mine in by_request.values() for a in from_pod_address(mine))
 
 
-def silent(route: Route, pod: Pod, port: int) -> bool:
+def nothing_listens(traffic: TrafficPath, pod: Pod, port: int) -> bool:
     """Whether nothing listens on a port of the pod: its address refuses and its loopback too, as far as they tell."""
-    given = answers(route, (pod,), port=port)
-    return not listens(given) and any(a.outcome is Outcome.REFUSED for a in direct(given))
+    given = answers(traffic, (pod,), port=port)
+    return not listens(given) and any(a.outcome is Outcome.REFUSED for a in from_pod_address(given))
 
 
-def open_ports(route: Route, pods: Iterable[Pod], besides: int) -> tuple[int, ...]:
+def open_ports(traffic: TrafficPath, pods: Iterable[Pod], besides: int) -> tuple[int, ...]:
     """Ports other than `besides` on which every pod that was asked listens, in the order of asking."""
     pods = tuple(pods)
     found = []
-    for port in dict.fromkeys(a.request.port for a in answers(route, pods)):
-        asked = [given for p in pods if (given := answers(route, (p,), port=port))]
-        if port != besides and asked and all(listens(direct(given)) for given in asked):
+    for port in dict.fromkeys(a.request.port for a in answers(traffic, pods)):
+        asked = [given for p in pods if (given := answers(traffic, (p,), port=port))]
+        if port != besides and asked and all(listens(from_pod_address(given)) for given in asked):
             found.append(port)
     return tuple(found)
 
 
-def spoken(given: Iterable[ProbeAnswer]) -> str:
+def protocol_served(given: Iterable[ProbeAnswer]) -> str:
     """What a port speaks: HTTP, HTTPS, HTTP2 or GRPC (both without TLS); "" when no answer shows it.
 
     TLS servers answer plain HTTP with a 400 of their own, so an answer within TLS decides. A gRPC server has a
@@ -266,10 +266,10 @@ def evidence(given: Iterable[ProbeAnswer], source: str = "probe") -> tuple[Evide
     return (Evidence(source, ", ".join(parts)),)
 
 
-def socket_evidence(route: Route, pods: Iterable[Pod], port: int) -> tuple[Evidence, ...]:
+def socket_evidence(traffic: TrafficPath, pods: Iterable[Pod], port: int) -> tuple[Evidence, ...]:
     """Where the pods listen, as far as a container could look."""
     for pod in pods:
-        held = route.probes.sockets_of(pod.meta.namespace, pod.meta.name)
+        held = traffic.probes.sockets_of(pod.meta.namespace, pod.meta.name)
         mine = [s.address for s in held if s.port == port]
         if mine:
             return (Evidence(f"pod/{pod.meta.name}", f"listens on {', '.join(f'{a}:{port}' for a in mine)}"),)

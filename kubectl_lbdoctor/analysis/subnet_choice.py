@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from kubectl_lbdoctor.analysis.check_settings import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import shell
-from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import RouteTable, Subnet
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.routes import table_of
 
 READS = (
@@ -76,23 +76,23 @@ def role_tag(scheme: str) -> str:
     return f"kubernetes.io/role/{'elb' if scheme == 'internet-facing' else 'internal-elb'}"
 
 
-def with_subnets(route: Route, finding: Finding) -> Finding:
+def with_subnets(traffic: TrafficPath, finding: Finding) -> Finding:
     """The finding with every subnet of the VPC and what speaks against it, as far as EC2 tells."""
-    vpcs = {i.vpc_id for i in route.network.interfaces.peek() or ()} - {""}
-    subnets = [s for s in route.network.subnets.peek() or () if not vpcs or s.vpc_id in vpcs]
-    scheme = wanted_scheme(route)
+    vpcs = {i.vpc_id for i in traffic.network.interfaces.peek() or ()} - {""}
+    subnets = [s for s in traffic.network.subnets.peek() or () if not vpcs or s.vpc_id in vpcs]
+    scheme = wanted_scheme(traffic)
     if not subnets or not scheme:
         return finding
-    names = {controller_flags(w).get("cluster-name", "") for w in route.cluster.controllers.peek() or ()} - {""}
+    names = {controller_flags(w).get("cluster-name", "") for w in traffic.cluster.controllers.peek() or ()} - {""}
     cluster = next(iter(names)) if len(names) == 1 else ""
-    judged = judge(subnets, route.network.route_tables.peek(), scheme, cluster)
+    judged = judge(subnets, traffic.network.route_tables.peek(), scheme, cluster)
     judged.sort(key=lambda j: not j.against)
     evidence = [Evidence(reads.SUBNETS, f"for scheme {scheme}: {_line(j)}") for j in judged[:_SHOWN]]
     if len(judged) > _SHOWN:
         left = judged[_SHOWN:]
         bad = sum(bool(j.against) for j in left)
         evidence.append(Evidence(reads.SUBNETS, f"{bad} more are not suitable, {len(left) - bad} more are"))
-    region = ("--region", route.context.region) if route.context.region else ()
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
     untagged = [j.subnet.id for j in judged if j.taggable]
     commands = finding.by_hand
     if untagged:
@@ -101,26 +101,26 @@ def with_subnets(route: Route, finding: Finding) -> Finding:
     return replace(finding, evidence=(*finding.evidence, *evidence), by_hand=commands)
 
 
-def wanted_scheme(route: Route) -> str:
+def wanted_scheme(traffic: TrafficPath) -> str:
     """internet-facing or internal, as IngressClassParams or the annotation ask for it; "" where that was not read."""
-    ingress, service = route.ingress.peek(), route.service.peek()
-    if route.subject.kind == "Ingress":
+    ingress, service = traffic.ingress.peek(), traffic.service.peek()
+    if traffic.subject.kind == "Ingress":
         if ingress is None:
             return ""
         with suppress(Unknown):
-            parameters = class_parameters(route, ingress.class_name)
+            parameters = class_parameters(traffic, ingress.class_name)
             return str(
-                parameters.get("scheme") or ingress.meta.annotations.get(f"{ALB_PREFIX}scheme") or _default(route)
+                parameters.get("scheme") or ingress.meta.annotations.get(f"{ALB_PREFIX}scheme") or _default(traffic)
             )
         return ""
     if service is None:
         return ""
-    return service.meta.annotations.get(f"{NLB_PREFIX}scheme") or _default(route)
+    return service.meta.annotations.get(f"{NLB_PREFIX}scheme") or _default(traffic)
 
 
-def _default(route: Route) -> str:
+def _default(traffic: TrafficPath) -> str:
     """What the controller takes where nobody says it: its flag, or internal."""
-    flags = [controller_flags(w) for w in route.cluster.controllers.peek() or ()]
+    flags = [controller_flags(w) for w in traffic.cluster.controllers.peek() or ()]
     return next((f["default-load-balancer-scheme"] for f in flags if f.get("default-load-balancer-scheme")), "internal")
 
 

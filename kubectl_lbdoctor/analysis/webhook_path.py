@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.blocked_paths import world
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.checks.reachability import world
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import control_plane_description
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.acls import AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
@@ -32,17 +32,17 @@ READS = (
 _CODES = path.Codes(*["LBD124"] * 5)
 
 
-def with_path(route: Route, finding: Finding) -> Finding:
+def with_path(traffic: TrafficPath, finding: Finding) -> Finding:
     """The finding with what stands in the way of the call, or with what was found open, as far as EC2 tells."""
-    verdicts = list(_verdicts(route))
+    verdicts = list(_verdicts(traffic))
     if not verdicts:
         return finding
     closed = [(way, verdict) for way, verdict in verdicts if verdict.blocking]
     if closed:
         lines = dict.fromkeys(f"{way}: {_said(hop)}" for way, verdict in closed for hop in verdict.blocking)
         evidence = tuple(Evidence(reads.SECURITY_GROUPS, line) for line in list(lines)[:4])
-        remedies = path.repairs([verdict for _, verdict in closed], world(route))
-        commands = tuple(filter(None, (path.command(remedy, route.context.region) for remedy in remedies)))
+        remedies = path.repairs([verdict for _, verdict in closed], world(traffic))
+        commands = tuple(filter(None, (path.command(remedy, traffic.context.region) for remedy in remedies)))
         return replace(finding, evidence=(*finding.evidence, *evidence), by_hand=(*finding.by_hand, *commands))
     if all(verdict.answer is Answer.ALLOWED for _, verdict in verdicts):
         text = "security groups, network ACLs and routes let the control plane reach every webhook endpoint"
@@ -50,14 +50,14 @@ def with_path(route: Route, finding: Finding) -> Finding:
     return finding
 
 
-def _verdicts(route: Route) -> Iterator[tuple[str, path.PathVerdict]]:
+def _verdicts(traffic: TrafficPath) -> Iterator[tuple[str, path.PathVerdict]]:
     """("from -> to", verdict) for each control-plane interface and each endpoint of the webhook's Services."""
-    interfaces = route.network.interfaces.peek() or ()
-    names = {controller_flags(w).get("cluster-name", "") for w in route.cluster.controllers.peek() or ()} - {""}
+    interfaces = traffic.network.interfaces.peek() or ()
+    names = {controller_flags(w).get("cluster-name", "") for w in traffic.cluster.controllers.peek() or ()} - {""}
     descriptions = {control_plane_description(name) for name in names}
     sources = [i for i in interfaces if i.description in descriptions and i.private_ips]
-    everything = world(route)
-    for piece in route.cluster.webhook_slices.peek() or ():
+    everything = world(traffic)
+    for piece in traffic.cluster.webhook_slices.peek() or ():
         for endpoint in piece.endpoints:
             for address in endpoint.addresses[:1]:
                 end = path.endpoint_at(address, interfaces)

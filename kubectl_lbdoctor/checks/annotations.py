@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -21,9 +22,7 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_service,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
@@ -36,12 +35,13 @@ from kubectl_lbdoctor.knowledge.annotations import (
     nearest_key,
     spec_for,
 )
-from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.traffic_path import Backend, Route
+from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
 _READS = (
     *OWNERSHIP_READS,
@@ -67,10 +67,10 @@ USE_ANNOTATION = "use-annotation"
     title="every use-annotation backend has its action",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to {what}",
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD106", "LBD107", "LBD109", "LBD209", "LBD217"),
 )
-def action_missing(route: Route) -> Iterator[Finding]:
+def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend with the port name `use-annotation` means the annotation `actions.NAME` of the Ingress, NAME being the
     backend's service name; that annotation is not there. Or the port name itself is mistyped, so that the action is
     taken for a Service.
@@ -80,7 +80,7 @@ def action_missing(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get ingress NAME -o yaml`. Repair: give annotation and backend the same name.
     """
-    ingress, backend = route.ingress.need(), route.backend
+    ingress, backend = traffic.ingress.need(), traffic.backend
     if ingress is None or backend is None or not backend.service or _is_resolved(backend):
         raise NotApplicable("no Ingress backend that may be an action")
     ref = _ref(ingress)
@@ -91,7 +91,7 @@ def action_missing(route: Route) -> Iterator[Finding]:
     if backend.port != USE_ANNOTATION:
         if backend.service not in defined or not difflib.get_close_matches(backend.port, [USE_ANNOTATION], 1, 0.8):
             return
-        if route.service.need() is not None:
+        if traffic.service.need() is not None:
             return
         yield Finding(
             "LBD108",
@@ -155,14 +155,14 @@ class _Problem:
     reads=_READS,
     fix="annotation-key",
 )
-def annotation_unknown(route: Route) -> Iterator[Finding]:
+def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
     ignores it without a word, and the setting keeps its default.
 
     Confirm by hand: compare with the controller's annotation guide. Repair: the named key; old and new are changed in
     one command.
     """
-    for problem in _problems(route, "LBD110"):
+    for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
         yield _finding(
@@ -183,7 +183,7 @@ def annotation_unknown(route: Route) -> Iterator[Finding]:
     explains=_FOLLOWS,
     fix="annotation-value",
 )
-def annotation_value_invalid(route: Route) -> Iterator[Finding]:
+def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
     quotes, or contradicts another annotation.
 
@@ -192,7 +192,7 @@ def annotation_value_invalid(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: the value.
     """
-    for problem in _problems(route, "LBD111"):
+    for problem in _problems(traffic, "LBD111"):
         yield _value_finding("LBD111", problem)
 
 
@@ -205,7 +205,7 @@ def annotation_value_invalid(route: Route) -> Iterator[Finding]:
     explains=_FOLLOWS,
     fix="annotation-value",
 )
-def check_timing_refused(route: Route) -> Iterator[Finding]:
+def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     """The health check's interval and timeout are not accepted together: behind an Application Load Balancer the
     interval must be longer than the timeout (defaults 15 and 5 s), behind a Network Load Balancer not shorter.
 
@@ -214,7 +214,7 @@ def check_timing_refused(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: a longer interval, or a shorter timeout.
     """
-    for problem in _problems(route, "LBD310"):
+    for problem in _problems(traffic, "LBD310"):
         yield _value_finding("LBD310", problem)
 
 
@@ -225,17 +225,17 @@ def check_timing_refused(route: Route) -> Iterator[Finding]:
     message="annotation {key} of {object} has no effect: {reason}",
     reads=_READS,
 )
-def annotation_without_effect(route: Route) -> Iterator[Finding]:
+def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
     is not made (a path with a TCP check).
 
     Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
     """
-    ingress = route.ingress.peek()
+    ingress = traffic.ingress.peek()
     missing = ingress is not None and bool(missing_actions(ingress.meta.annotations, _action_names(ingress)))
     named = {b.service for b in _all_backends(ingress)} if ingress is not None else set()
-    for problem in _problems(route, "LBD112"):
+    for problem in _problems(traffic, "LBD112"):
         action = problem.found.key.removeprefix(f"{ALB_PREFIX}actions.")
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
@@ -297,7 +297,7 @@ def _repair(problem: _Problem) -> tuple[tuple[Repair, ...], bool]:
     if found.renames:
         if found.suggested_key in present:
             removed = annotate(ref, present, {found.key: None})
-            return (Repair("remove", (removed,)).because(f"{found.suggested_key} is set already"),), False
+            return (Repair("remove", (removed,)).with_reason(f"{found.suggested_key} is set already"),), False
         if not _accepts(found.suggested_key, found.value):
             return (), False
         near = nearest_key(found.key) if found.kind == "unknown-key" else None
@@ -306,7 +306,7 @@ def _repair(problem: _Problem) -> tuple[tuple[Repair, ...], bool]:
     if found.sets is None:
         return (), False
     key, value = found.sets
-    repair = Repair(value, (annotate(ref, present, {key: value}),)).because(found.reason)
+    repair = Repair(value, (annotate(ref, present, {key: value}),)).with_reason(found.reason)
     return (repair,), found.kind == "invalid-value" and key == found.key
 
 
@@ -325,7 +325,7 @@ def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) 
     """One write that moves a value to another key."""
     change = annotate(ref, annotations, {new: annotations[old], old: None})
     change = replace(change, field="annotation key", now=old, then=new)
-    return Repair(new, (change,)).because(f"nobody reads {old}", "the setting takes effect")
+    return Repair(new, (change,)).with_reason(f"nobody reads {old}", "the setting takes effect")
 
 
 # --- the objects of a route -------------------------------------------------------------------------------------------
@@ -339,10 +339,10 @@ def _code(found: AnnotationProblem) -> str:
     return "LBD310" if found.rule == "interval-timeout" else "LBD111"
 
 
-def _problems(route: Route, code: str) -> Iterator[_Problem]:
+def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
     """The problems of one code, one per annotation, the worst; raises `Unknown` after those that are certain."""
     seen: set[tuple[ObjectRef, str]] = set()
-    for problem in _all_problems(route):
+    for problem in _all_problems(traffic):
         if _code(problem.found) != code or problem.found.rule in _TOLD_ELSEWHERE:
             continue
         name = (problem.ref, problem.found.key)
@@ -351,30 +351,31 @@ def _problems(route: Route, code: str) -> Iterator[_Problem]:
             yield problem
 
 
-def _all_problems(route: Route) -> Iterator[_Problem]:
-    if route.subject.kind == "Ingress":
-        ingress = route.ingress.need()
+@derived
+def _all_problems(traffic: TrafficPath) -> Iterator[_Problem]:
+    if traffic.subject.kind == "Ingress":
+        ingress = traffic.ingress.need()
         if ingress is not None:
-            yield from _of_ingress(route, ingress)
-    service = route.service.need()
+            yield from _of_ingress(traffic, ingress)
+    service = traffic.service.need()
     if service is not None:
-        yield from _of_service(route, service)
+        yield from _of_service(traffic, service)
 
 
 def _ref(item: Ingress | Service) -> ObjectRef:
     return ObjectRef(type(item).__name__, item.meta.namespace, item.meta.name)
 
 
-def _of_ingress(route: Route, ingress: Ingress) -> Iterator[_Problem]:
+def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[_Problem]:
     if not any(key for key in ingress.meta.annotations if "/" in key):
         return
-    owner = owner_of_ingress(route)
+    owner = owner_of_ingress(traffic)
     if not owner.is_ours:
         return
     ref, annotations = _ref(ingress), ingress.meta.annotations
-    version = controller_version(route)
+    version = controller_version(traffic)
     try:
-        contexts = _ingress_contexts(route, ingress, owner)
+        contexts = _ingress_contexts(traffic, ingress, owner)
     except Unknown as unknown:
         # What stands by itself is certain all the same.
         context = AnnotationContext(is_alb=True)
@@ -396,12 +397,12 @@ def _of_all(runs: list[tuple[AnnotationProblem, ...]]) -> list[AnnotationProblem
     return sorted(merged, key=lambda p: (_SEVERITY[p.severity], p.key, p.rule))
 
 
-def _ingress_contexts(route: Route, ingress: Ingress, owner: Ownership) -> list[AnnotationContext]:
+def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> list[AnnotationContext]:
     """One context per backend Service; the same for every route of the Ingress."""
-    services = {s.meta.name: s for s in route.facts.services.need()}
-    parameters = class_parameters(route, owner.class_name)
+    services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
+    parameters = class_parameters(traffic, owner.class_name)
     listed = _all_backends(ingress)
-    balancer = route.load_balancer.peek()
+    balancer = traffic.load_balancer.peek()
     names = dict.fromkeys(b.service for b in backends_of(ingress) if b.service in services)
     found = []
     for name in names or [""]:
@@ -414,8 +415,8 @@ def _ingress_contexts(route: Route, ingress: Ingress, owner: Ownership) -> list[
                 service_type=service.type if service is not None else None,
                 external_traffic_policy=service.external_traffic_policy if service is not None else None,
                 class_parameters={key: _text(value) for key, value in parameters.items()},
-                in_group=bool(route.group),
-                group_listeners=_group_listeners(route, parameters),
+                in_group=bool(traffic.group),
+                group_listeners=_group_listeners(traffic, parameters),
                 backends=frozenset(b.service for b in listed if b.service),
                 action_backends=frozenset(b.service for b in listed if b.is_action),
                 scheme=balancer.scheme if balancer is not None else None,
@@ -437,15 +438,15 @@ def _text(value: object) -> str:
     return ""
 
 
-def _group_listeners(route: Route, parameters: Mapping[str, object]) -> Mapping[int, str] | None:
+def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> Mapping[int, str] | None:
     """The listeners of an IngressGroup's load balancer; None when that is not certain."""
-    members = route.cluster.group_ingresses.peek()
-    if not route.group or members is None or parameters:
+    members = traffic.cluster.group_ingresses.peek()
+    if not traffic.group or members is None or parameters:
         return None
     listeners: dict[int, str] = {}
     for member in members:
         annotations = member.meta.annotations
-        if annotations.get(ALB_PREFIX + "group.name") != route.group:
+        if annotations.get(ALB_PREFIX + "group.name") != traffic.group:
             continue
         text = annotations.get(ALB_PREFIX + "listen-ports")
         if text is None:
@@ -459,32 +460,34 @@ def _group_listeners(route: Route, parameters: Mapping[str, object]) -> Mapping[
     return listeners
 
 
-def _of_service(route: Route, service: Service) -> Iterator[_Problem]:
+def _of_service(traffic: TrafficPath, service: Service) -> Iterator[_Problem]:
     if not any(key for key in service.meta.annotations if "/" in key):
         return
-    own = owner_of_service(route)
-    front = owner_of_ingress(route) if route.subject.kind == "Ingress" and route.ingress.need() is not None else None
+    own = owner_of_service(traffic)
+    front = (
+        owner_of_ingress(traffic) if traffic.subject.kind == "Ingress" and traffic.ingress.need() is not None else None
+    )
     if front is not None and not front.is_ours:
         return  # A backend of another controller's Ingress.
     makes = own.is_ours or service.type == "LoadBalancer"
-    is_alb = True if front is not None else _behind_alb(route, service)
+    is_alb = True if front is not None else _behind_alb(traffic, service)
     if not makes and is_alb is False:
         return
     if own.owner == "other" and is_alb is not True:
         return  # Another controller reads its annotations in its own way.
     owner = own if makes or front is None else front
-    ingress = route.ingress.need() if front is not None else None
-    balancer = route.load_balancer.peek() if route.subject.kind == "Service" else None
+    ingress = traffic.ingress.need() if front is not None else None
+    balancer = traffic.load_balancer.peek() if traffic.subject.kind == "Service" else None
     context = AnnotationContext(
         is_alb=is_alb,
         is_nlb=_is_nlb(service, own, makes),
         counterpart=ingress.meta.annotations if ingress is not None else None,
-        target_type=_service_target_type(route, front is not None),
+        target_type=_service_target_type(traffic, front is not None),
         external_traffic_policy=service.external_traffic_policy or "Cluster",
         service_type=service.type,
         load_balancer_class=service.load_balancer_class,
         service_ports=_ports(service),
-        class_parameters={k: _text(v) for k, v in class_parameters(route, front.class_name).items()} if front else {},
+        class_parameters={k: _text(v) for k, v in class_parameters(traffic, front.class_name).items()} if front else {},
         scheme=balancer.scheme if balancer is not None else None,
         load_balancer_has_security_groups=bool(balancer.security_groups) if balancer is not None else None,
     )
@@ -493,17 +496,17 @@ def _of_service(route: Route, service: Service) -> Iterator[_Problem]:
         "Service",
         annotations,
         owner=lint_owner(owner),
-        controller_version=controller_version(route),
+        controller_version=controller_version(traffic),
         context=context,
     )
     yield from (_Problem(ref, annotations, p) for p in found)
 
 
-def _service_target_type(route: Route, behind_alb: bool) -> str | None:
+def _service_target_type(traffic: TrafficPath, behind_alb: bool) -> str | None:
     """The target type of the load balancer that the Service itself makes, where it exists."""
-    if behind_alb or route.subject.kind != "Service":
+    if behind_alb or traffic.subject.kind != "Service":
         return None
-    return route.target_type or None
+    return traffic.target_type or None
 
 
 def _is_nlb(service: Service, own: Ownership, makes: bool) -> bool | None:
@@ -514,12 +517,15 @@ def _is_nlb(service: Service, own: Ownership, makes: bool) -> bool | None:
     return None if makes else False
 
 
-def _behind_alb(route: Route, service: Service) -> bool | None:
+def _behind_alb(traffic: TrafficPath, service: Service) -> bool | None:
     """Whether an Ingress of ours leads to the Service; None when one leads there whose class is not looked at."""
-    bindings = [b for b in route.facts.bindings.peek() or () if b.service == service.meta.name]
+    known = traffic.namespace_facts.bindings.is_known
+    bindings = (
+        index.bindings_by_service(traffic.snapshot, traffic.namespace).get(service.meta.name, ()) if known else ()
+    )
     if any(label.startswith("ingress.k8s.aws/") for b in bindings for label in b.meta.labels):
         return True
-    ingresses = route.facts.ingresses.peek()
+    ingresses = traffic.namespace_facts.ingresses.peek()
     if ingresses is None:
         return None
     named = any(b.service == service.meta.name for i in ingresses for b in backends_of(i))

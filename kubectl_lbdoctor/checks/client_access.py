@@ -12,18 +12,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.analysis.blocked_paths import PRESERVE, preserves_clients, target_end
+from kubectl_lbdoctor.analysis.check_settings import NLB_PREFIX
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
-from kubectl_lbdoctor.checks.healthcheck import NLB_PREFIX
-from kubectl_lbdoctor.checks.reachability import PRESERVE, preserves_clients, target_end
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.checks.traffic_policy import with_attribute
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
 from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, protocol_name
@@ -43,6 +42,7 @@ _PRIVATE = tuple(
 )
 
 _READS = (
+    reads.INGRESSES,
     reads.SERVICES,
     reads.BINDINGS,
     reads.NODES,
@@ -58,12 +58,12 @@ _READS = (
 )
 
 
-def _preserving(route: Route) -> tuple[TargetGroup, LoadBalancer]:
-    group, balancer = route.target_group.need(), route.load_balancer.need()
+def _preserving(traffic: TrafficPath) -> tuple[TargetGroup, LoadBalancer]:
+    group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
     if group is None or balancer is None or balancer.type != "network":
         raise NotApplicable("no target group of a Network Load Balancer")
-    route.group_attributes.need()
-    if not preserves_clients(route):
+    traffic.group_attributes.need()
+    if not preserves_clients(traffic):
         raise NotApplicable("client addresses are not preserved: targets see the load balancer's")
     return group, balancer
 
@@ -86,7 +86,7 @@ class _Admitted:
     message="{filter} {verb} on listener port {port}",
     reads=(*_READS, reads.SUBNETS),
 )
-def clients_not_admitted(route: Route) -> Iterator[Finding]:
+def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
     """The load balancer's own security groups have no inbound rule at all for one of its listener ports, or the network
     ACL of one of its subnets drops all clients or the replies to them (ports 1024-65535), so no client reaches it
     there, however healthy its targets are.
@@ -95,15 +95,15 @@ def clients_not_admitted(route: Route) -> Iterator[Finding]:
     the clients, or the `inbound-cidrs` annotation where the controller manages the group; ACL entries in both
     directions.
     """
-    balancer = route.load_balancer.need()
+    balancer = traffic.load_balancer.need()
     if balancer is None:
         raise NotApplicable("no load balancer")
     groups: dict[str, SecurityGroup] = {}
     if balancer.security_groups:
-        groups = {g.id: g for g in route.network.security_groups.need()}
+        groups = {g.id: g for g in traffic.network.security_groups.need()}
         if not set(balancer.security_groups) <= set(groups):
             return
-    for listener in route.listeners.need():
+    for listener in traffic.listeners.need():
         protocols = _protocols(listener.protocol)
         rules = [rule for i in balancer.security_groups for rule in groups[i].ingress]
         open_to = [
@@ -127,16 +127,16 @@ def clients_not_admitted(route: Route) -> Iterator[Finding]:
             )
         elif not any(rule.groups for rule in open_to):
             # Whoever comes by a group has an address of the VPC, which is not known here.
-            cidrs = [cidr for rule in open_to for cidr in _cidrs(route, rule)] or list(_source_ranges(route))
-            yield from _balancers_acls(route, balancer, listener.port, protocols[0], cidrs)
+            cidrs = [cidr for rule in open_to for cidr in _cidrs(traffic, rule)] or list(_source_ranges(traffic))
+            yield from _balancers_acls(traffic, balancer, listener.port, protocols[0], cidrs)
 
 
 def _balancers_acls(
-    route: Route, balancer: LoadBalancer, port: int, protocol: str, cidrs: Sequence[str]
+    traffic: TrafficPath, balancer: LoadBalancer, port: int, protocol: str, cidrs: Sequence[str]
 ) -> Iterator[Finding]:
     public = balancer.scheme == "internet-facing"
     clients = [c for c in _relevant(_networks(cidrs), public) if c.version == 4]
-    known = {acl.id: acl for acl in route.network.acls.need()}
+    known = {acl.id: acl for acl in traffic.network.acls.need()}
     closed: dict[str, tuple[AclVerdict, list[str]]] = {}
     for subnet in balancer.zones.values():
         acl = acls.acl_of(subnet, balancer.vpc_id, known.values())
@@ -149,7 +149,7 @@ def _balancers_acls(
         way = "outbound, to the clients' ports 1024-65535" if verdict.egress else f"inbound, to port {port}"
         ports: PortRange | int = EPHEMERAL if verdict.egress else port
         remedy = acls.opening(known[identifier], verdict, str(clients[0]), protocol, ports)
-        command = acls.command(remedy, route.context.region)
+        command = acls.command(remedy, traffic.context.region)
         yield Finding(
             "LBD504",
             ObjectRef("NetworkAcl", "", identifier),
@@ -171,7 +171,7 @@ def _balancers_acls(
     message="targets see the clients' own addresses, and {filter} {verb} not {act} {clients} on {protocol} {port}",
     reads=_READS,
 )
-def clients_blocked(route: Route) -> Iterator[Finding]:
+def clients_blocked(traffic: TrafficPath) -> Iterator[Finding]:
     """A Network Load Balancer preserves client addresses for this target group, so the targets' security groups must
     admit the clients, or name the load balancer's own group as a source (which stands for all that comes through it).
     Where they admit the health checks only, every target is healthy and every client times out. The network ACLs of the
@@ -184,17 +184,17 @@ def clients_blocked(route: Route) -> Iterator[Finding]:
     the targets. Repair: a rule that names the load balancer's group or the clients, or preserve_client_ip.enabled=false
     (applications then see the load balancer's addresses; proxy protocol can carry the clients').
     """
-    group, balancer = _preserving(route)
-    healthy = [t for t in route.targets() if t.state == "healthy"]
+    group, balancer = _preserving(traffic)
+    healthy = [t for t in traffic.targets() if t.state == "healthy"]
     if not healthy:
         raise NotApplicable("no healthy target: see what its health check meets")
-    net = route.network
+    net = traffic.network
     groups = {g.id: g for g in net.security_groups.need()}
     net.interfaces.need()
     ends: dict[tuple[tuple[str, ...], int, int], list[TargetHealth]] = defaultdict(list)
     places: dict[tuple[str, int, int], list[TargetHealth]] = defaultdict(list)
     for target in healthy:
-        end = target_end(route, target)
+        end = target_end(traffic, target)
         family = family_of(end.address)
         if end.groups and all(i in groups for i in end.groups):
             ends[(end.groups, target.port, family)].append(target)
@@ -204,17 +204,17 @@ def clients_blocked(route: Route) -> Iterator[Finding]:
     public = balancer.scheme == "internet-facing"
     for (ids, port, family), targets in ends.items():
         for protocol in _protocols(group.protocol):
-            clients = [c for c in _clients(route, group, balancer, protocol, groups) if c.version == family]
+            clients = [c for c in _clients(traffic, group, balancer, protocol, groups) if c.version == family]
             own = [groups[i] for i in ids]
-            left_out = _left_out(clients, _admitted(route, own, balancer, protocol, port), public)
+            left_out = _left_out(clients, _admitted(traffic, own, balancer, protocol, port), public)
             if left_out:
                 entirely = len(left_out) == len(_relevant(clients, public))
-                yield _blocked(route, balancer, own, protocol, port, left_out, entirely, targets)
-    yield from _by_acls(route, group, balancer, groups, places)
+                yield _blocked(traffic, balancer, own, protocol, port, left_out, entirely, targets)
+    yield from _by_acls(traffic, group, balancer, groups, places)
 
 
 def _by_acls(
-    route: Route,
+    traffic: TrafficPath,
     group: TargetGroup,
     balancer: LoadBalancer,
     groups: dict[str, SecurityGroup],
@@ -223,12 +223,12 @@ def _by_acls(
     """What the ACLs of the targets' subnets do with clients: one finding per ACL, direction and port."""
     public = balancer.scheme == "internet-facing"
     found: dict[tuple[str, bool, int, str], tuple[AclVerdict, list[Network], bool, list[TargetHealth]]] = {}
-    known = {acl.id: acl for acl in route.network.acls.need()}
+    known = {acl.id: acl for acl in traffic.network.acls.need()}
     for (subnet, port, family), targets in places.items():
         acl = acls.acl_of(subnet, balancer.vpc_id, known.values())
         for protocol in _protocols(group.protocol) if acl is not None else ():
             clients = _relevant(
-                [c for c in _clients(route, group, balancer, protocol, groups) if c.version == family], public
+                [c for c in _clients(traffic, group, balancer, protocol, groups) if c.version == family], public
             )
             denied = [(c, v) for c in clients if acl and (v := _denied(acl, c, protocol, port, public)) is not None]
             if denied and acl is not None:
@@ -236,7 +236,7 @@ def _by_acls(
                 key, left_out = (acl.id, verdict.egress, port, protocol), [c for c, _ in denied]
                 found.setdefault(key, (verdict, left_out, len(denied) == len(clients), []))[3].extend(targets)
     for (identifier, _, port, protocol), (verdict, left_out, entirely, targets) in found.items():
-        yield _acl_finding(route, known[identifier], verdict, port, protocol, left_out, entirely, targets)
+        yield _acl_finding(traffic, known[identifier], verdict, port, protocol, left_out, entirely, targets)
 
 
 def _denied(acl: NetworkAcl, client: Network, protocol: str, port: int, public: bool) -> AclVerdict | None:
@@ -273,7 +273,7 @@ def _why(entry: AclEntry | None) -> str:
 
 
 def _acl_finding(
-    route: Route,
+    traffic: TrafficPath,
     acl: NetworkAcl,
     verdict: AclVerdict,
     port: int,
@@ -285,7 +285,7 @@ def _acl_finding(
     ports: PortRange | int = EPHEMERAL if verdict.egress else port
     entry = verdict.denied_by
     reason = _why(entry)
-    command = acls.command(acls.opening(acl, verdict, str(left_out[0]), protocol, ports), route.context.region)
+    command = acls.command(acls.opening(acl, verdict, str(left_out[0]), protocol, ports), traffic.context.region)
     direction = "outbound, to the clients' ports 1024-65535" if verdict.egress else "inbound"
     return Finding(
         "LBD515",
@@ -299,8 +299,10 @@ def _acl_finding(
             "protocol": protocol.upper(),
         },
         evidence=(
-            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(route)}"),
-            Evidence("target health", f"{len(targets)} of {len(route.targets())} targets healthy: checks are admitted"),
+            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
+            Evidence(
+                "target health", f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+            ),
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
         targets=tuple(t.key for t in targets),
@@ -317,24 +319,24 @@ def _protocols(protocol: str) -> tuple[str, ...]:
 
 
 def _clients(
-    route: Route, group: TargetGroup, balancer: LoadBalancer, protocol: str, groups: dict[str, SecurityGroup]
+    traffic: TrafficPath, group: TargetGroup, balancer: LoadBalancer, protocol: str, groups: dict[str, SecurityGroup]
 ) -> tuple[Network, ...]:
     """The addresses that the load balancer takes connections from."""
     cidrs: list[str] = []
     if balancer.security_groups:
-        ports = [x.port for x in route.listeners.need() if any(group.arn in a.target_groups for a in x.actions)]
+        ports = [x.port for x in traffic.listeners.need() if any(group.arn in a.target_groups for a in x.actions)]
         for identifier in balancer.security_groups:
             for rule in groups[identifier].ingress if identifier in groups else ():
                 if any(_covers(rule, protocol, port) for port in ports):
-                    cidrs += _cidrs(route, rule)
+                    cidrs += _cidrs(traffic, rule)
     else:
-        cidrs += _source_ranges(route)
+        cidrs += _source_ranges(traffic)
     return _networks(cidrs)
 
 
-def _source_ranges(route: Route) -> tuple[str, ...]:
+def _source_ranges(traffic: TrafficPath) -> tuple[str, ...]:
     """Who may come where the load balancer has no security group."""
-    service = route.service.need()
+    service = traffic.service.need()
     annotated = service.meta.annotations.get(SOURCE_RANGES, "") if service is not None else ""
     ranges = service.source_ranges if service is not None else ()
     return ranges or tuple(part.strip() for part in annotated.split(",") if part.strip()) or ANYWHERE
@@ -360,18 +362,18 @@ def _covers(rule: Permission, protocol: str, port: int) -> bool:
     )
 
 
-def _cidrs(route: Route, rule: Permission) -> tuple[str, ...]:
-    lists = {p.id: p for p in route.network.prefix_lists.need()} if rule.prefix_lists else {}
+def _cidrs(traffic: TrafficPath, rule: Permission) -> tuple[str, ...]:
+    lists = {p.id: p for p in traffic.network.prefix_lists.need()} if rule.prefix_lists else {}
     return (*rule.cidrs, *(cidr for i in rule.prefix_lists if i in lists for cidr in lists[i].cidrs))
 
 
 def _admitted(
-    route: Route, own: Sequence[SecurityGroup], balancer: LoadBalancer, protocol: str, port: int
+    traffic: TrafficPath, own: Sequence[SecurityGroup], balancer: LoadBalancer, protocol: str, port: int
 ) -> _Admitted:
     ids = {g.id for g in own}
     rules = [rule for group in own for rule in group.ingress if _covers(rule, protocol, port)]
     named = {i for rule in rules for i in rule.groups}
-    cidrs = tuple(ipaddress.ip_network(cidr, strict=False) for rule in rules for cidr in _cidrs(route, rule))
+    cidrs = tuple(ipaddress.ip_network(cidr, strict=False) for rule in rules for cidr in _cidrs(traffic, rule))
     return _Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
 
 
@@ -397,7 +399,7 @@ def _private(cidr: Network) -> bool:
 
 
 def _blocked(
-    route: Route,
+    traffic: TrafficPath,
     balancer: LoadBalancer,
     own: Sequence[SecurityGroup],
     protocol: str,
@@ -408,21 +410,21 @@ def _blocked(
 ) -> Finding:
     chosen = group_to_change(own)
     tag, value = BACKEND_TAG
-    tags = {g.id: g.tags for g in route.network.security_groups.peek() or ()}
+    tags = {g.id: g.tags for g in traffic.network.security_groups.peek() or ()}
     # Of several the controller's shared one, which outlives this load balancer and is made to be named.
     named = sorted(balancer.security_groups, key=lambda i: tags.get(i, {}).get(tag) != value)
     peers = tuple(named[:1]) or tuple(map(str, left_out))
     commands = [
         security_groups.command(
-            GroupRemedy(chosen.id, Direction.INGRESS, protocol, PortRange(port, port), peer), route.context.region
+            GroupRemedy(chosen.id, Direction.INGRESS, protocol, PortRange(port, port), peer), traffic.context.region
         )
         for peer in peers
     ]
-    service = route.service.peek()
+    service = traffic.service.peek()
     if service is not None and service.type == "LoadBalancer" and protocol == "tcp":
         key = NLB_PREFIX + "target-group-attributes"
         attributes = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
-        commands.append(annotate(route.service_ref, service.meta.annotations, {key: attributes}).command)
+        commands.append(annotate(traffic.service_ref, service.meta.annotations, {key: attributes}).command)
     ids = ", ".join(g.id for g in own)
     return Finding(
         "LBD515",
@@ -436,8 +438,10 @@ def _blocked(
             "protocol": protocol.upper(),
         },
         evidence=(
-            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(route)}"),
-            Evidence("target health", f"{len(targets)} of {len(route.targets())} targets healthy: checks are admitted"),
+            Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
+            Evidence(
+                "target health", f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+            ),
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
@@ -453,8 +457,8 @@ def _shown(clients: Sequence[Network]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _said(route: Route) -> str:
-    return (route.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
+def _said(traffic: TrafficPath) -> str:
+    return (traffic.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
 
 
 def _texts(group: SecurityGroup) -> str:
@@ -474,7 +478,7 @@ def _texts(group: SecurityGroup) -> str:
     "out",
     reads=_READS,
 )
-def hairpin(route: Route) -> Iterator[Finding]:
+def hairpin(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets and preserved client addresses, a connection from a pod through the load balancer back to
     the pod's own node has the same source and destination, and is dropped: such clients time out now and then, all
     others are served. Health checks do not notice.
@@ -484,22 +488,22 @@ def hairpin(route: Route) -> Iterator[Finding]:
 
     Repair: let pods use the Service's own cluster name, or `ip` targets without preserved client addresses.
     """
-    group, balancer = _preserving(route)
+    group, balancer = _preserving(traffic)
     if group.target_type != "instance" or not balancer.dns_name:
         raise NotApplicable("only nodes can be sent back to themselves")
     host = balancer.dns_name.lower().rstrip(".")
-    for alias in route.facts.services.need():
+    for alias in traffic.namespace_facts.services.need():
         if alias.type == "ExternalName" and alias.external_name.lower().rstrip(".") == host:
-            fact: Fact[object] = route.group_attributes  # type: ignore[assignment]
+            fact: Fact[object] = traffic.group_attributes  # type: ignore[assignment]
             yield Finding(
                 "LBD604",
-                ObjectRef("Service", route.namespace, alias.meta.name),
+                ObjectRef("Service", traffic.namespace, alias.meta.name),
                 params={"balancer": balancer.name, "alias": alias.meta.name},
                 evidence=(
                     Evidence(f"service/{alias.meta.name}", f"type ExternalName: {alias.external_name}"),
                     Evidence(fact.source, f"{PRESERVE} is on, with instance targets"),
                 ),
                 confidence=Confidence.LIKELY,
-                confirm=(kubectl("get", "service", alias.meta.name, "-o", "yaml", namespace=route.namespace),),
-                advice=f"let pods use {route.backend.service if route.backend else ''}.{route.namespace}.svc instead",
+                confirm=(kubectl("get", "service", alias.meta.name, "-o", "yaml", namespace=traffic.namespace),),
+                advice=f"let pods use {traffic.service_ref.name}.{traffic.namespace}.svc instead",
             )

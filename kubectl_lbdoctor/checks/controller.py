@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
-from kubectl_lbdoctor.analysis.controller_complaints import said
-from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, ownership
+from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
+from kubectl_lbdoctor.analysis.frontends import ownership
+from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
-from kubectl_lbdoctor.checks.controller_errors import OWN as DECODED
+from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:
@@ -27,11 +28,11 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
-def _ingress_backend(route: Route) -> tuple[Ingress, str]:
-    ingress = route.ingress.need()
-    if ingress is None or route.backend is None or not route.backend.service:
+def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
+    ingress = traffic.ingress.need()
+    if ingress is None or traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Ingress backend that names a Service")
-    return ingress, route.backend.service
+    return ingress, traffic.backend.service
 
 
 @check(
@@ -39,10 +40,10 @@ def _ingress_backend(route: Route) -> tuple[Ingress, str]:
     title="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to Service {service}, which does not exist{nearest}",
-    reads=(reads.INGRESSES, reads.SERVICES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
 )
-def backend_service_missing(route: Route) -> Iterator[Finding]:
+def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """An Ingress backend names a Service that is not there.
 
     The controller still reports "Successfully reconciled": it answers these paths with a fixed 503 ("Backend service
@@ -50,15 +51,15 @@ def backend_service_missing(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get service NAME`. Repair: create the Service, or correct the name in the Ingress.
     """
-    ingress, service = _ingress_backend(route)
-    if route.backend is not None and route.backend.port == "use-annotation":
+    ingress, service = _ingress_backend(traffic)
+    if traffic.backend is not None and traffic.backend.port == "use-annotation":
         raise NotApplicable("an action without annotation, see LBD108")
-    if route.service.need() is not None:
+    if traffic.service.need() is not None:
         return
-    names = sorted(s.meta.name for s in route.facts.services.need())
+    names = sorted(s.meta.name for s in traffic.namespace_facts.services.need())
     close = nearest(service, names)
-    evidence = [Evidence(f"services in {route.namespace}", ", ".join(names[:8]) or "none")]
-    for rule in route.rules.peek() or ():
+    evidence = [Evidence(f"services in {traffic.namespace}", ", ".join(names[:8]) or "none")]
+    for rule in traffic.rules.peek() or ():
         for action in rule.actions:
             if action.type == "fixed-response" and "does not exist" in action.message_body:
                 evidence.append(
@@ -72,12 +73,12 @@ def backend_service_missing(route: Route) -> Iterator[Finding]:
         params={
             "ingress": ingress.meta.name,
             "service": service,
-            "paths": ", ".join(route.backend.paths) if route.backend else "",
+            "paths": ", ".join(traffic.backend.paths) if traffic.backend else "",
             "nearest": f' (similar: "{close}")' if close else "",
         },
         evidence=tuple(dict.fromkeys(evidence)),
-        confirm=(kubectl("get", "service", service, namespace=route.namespace),),
-        by_hand=(kubectl("edit", "ingress", ingress.meta.name, namespace=route.namespace),),
+        confirm=(kubectl("get", "service", service, namespace=traffic.namespace),),
+        by_hand=(kubectl("edit", "ingress", ingress.meta.name, namespace=traffic.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
         else f"create Service {service}",
@@ -89,11 +90,11 @@ def backend_service_missing(route: Route) -> Iterator[Finding]:
     title="every backend port of the Ingress is a port of its Service",
     severity=Severity.ERROR,
     message="Ingress {ingress} leads {paths} to port {port} of Service {service}, which has {ports}",
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
 )
-def backend_port_missing(route: Route) -> Iterator[Finding]:
+def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """An Ingress backend names a port that the Service does not have; often it is the container's port instead.
 
     The controller cannot build its model then (event FailedBuildModel, "unable to find port P on service NS/NAME"),
@@ -101,19 +102,19 @@ def backend_port_missing(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get service NAME`. Repair: name the Service's own port in the Ingress.
     """
-    ingress, service_name = _ingress_backend(route)
-    service = route.service.need()
-    if service is None or route.service_port.need() is not None or route.backend is None:
+    ingress, service_name = _ingress_backend(traffic)
+    service = traffic.service.need()
+    if service is None or traffic.service_port.need() is not None or traffic.backend is None:
         return
-    port = route.backend.port
+    port = traffic.backend.port
     if port == "use-annotation":
         raise NotApplicable("an action, not a port")
     wanted = _port_meant(service, port)
     repairs: tuple[Repair, ...] = ()
-    if not route.backend.action:
+    if not traffic.backend.action:
         candidates = [wanted] if wanted else [str(p.port) for p in service.ports]
         repairs = tuple(
-            Repair(number, (_port_patch(ingress, service_name, port, number),)).because(
+            Repair(number, (_port_patch(ingress, service_name, port, number),)).with_reason(
                 f"Service {service_name} has port {number}, not {port}"
             )
             for number in candidates
@@ -126,11 +127,11 @@ def backend_port_missing(route: Route) -> Iterator[Finding]:
             "ingress": ingress.meta.name,
             "service": service_name,
             "port": f'"{port}"',
-            "paths": ", ".join(route.backend.paths),
+            "paths": ", ".join(traffic.backend.paths),
             "ports": f"port {ports}" if len(service.ports) == 1 else f"ports {ports}",
         },
         evidence=(Evidence(f"service/{service_name}", f"ports: {ports}"),),
-        confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=route.namespace),),
+        confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=repairs,
         fix_automatic=bool(wanted and repairs),
         advice="" if wanted else f"name one of the Service's ports: {ports}",
@@ -167,22 +168,11 @@ def _deployment_ref(workload: Workload) -> ObjectRef:
     return ObjectRef("Deployment", workload.meta.namespace, workload.meta.name)
 
 
-def _arguments(workload: Workload) -> dict[str, str]:
-    """The flags of the controller's container, "--aws-vpc-id=x" as {"aws-vpc-id": "x"}."""
-    flags: dict[str, str] = {}
-    for container in workload.containers:
-        for argument in (*container.command, *container.args):
-            name, _, value = argument.partition("=")
-            if name.startswith("--"):
-                flags[name.removeprefix("--")] = value
-    return flags
-
-
-def _controller_pods(route: Route, workload: Workload) -> list[Pod]:
+def _controller_pods(traffic: TrafficPath, workload: Workload) -> list[Pod]:
     wanted = workload.selector.items()
     return [
         p
-        for p in route.cluster.controller_pods.need()
+        for p in traffic.cluster.controller_pods.need()
         if p.meta.namespace == workload.meta.namespace and wanted <= p.meta.labels.items()
     ]
 
@@ -211,14 +201,14 @@ def _pod_state(pod: Pod) -> str:
         *("LBD214", "LBD215", "LBD311", "LBD601"),
     ),
 )
-def controller_not_ready(route: Route) -> Iterator[Finding]:
+def controller_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
     and its webhooks refuse changes.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
     Repair: scale it up, or correct what the pod's state names.
     """
-    controllers = route.cluster.controllers.need()
+    controllers = traffic.cluster.controllers.need()
     if not controllers:
         raise NotApplicable("no controller runs in this cluster (EKS Auto Mode runs it in AWS)")
     if any(workload.ready > 0 for workload in controllers):
@@ -230,7 +220,7 @@ def controller_not_ready(route: Route) -> Iterator[Finding]:
         why, evidence = "it is scaled to zero", [Evidence(str(ref), "spec.replicas is 0")]
         commands = (kubectl("scale", str(ref), "--replicas=2", namespace=ref.namespace),)
     else:
-        pods = _controller_pods(route, workload)
+        pods = _controller_pods(traffic, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
         evidence = [
@@ -254,7 +244,7 @@ def controller_not_ready(route: Route) -> Iterator[Finding]:
     reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD205", "LBD206", "LBD217"),
 )
-def binding_not_reconciled(route: Route) -> Iterator[Finding]:
+def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the
     binding. The binding is the controller's own record of a target group; without it nothing is registered.
 
@@ -263,36 +253,36 @@ def binding_not_reconciled(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
     """
-    for entry in said(route):
+    for entry in standing_complaints(traffic):
         if entry.stage_code == "LBD109" and entry.decoded.code not in DECODED:
             what = f"TargetGroupBinding {entry.ref.name} is not reconciled: {entry.decoded.summary}"
             yield Finding("LBD109", entry.ref, params={"what": what}, evidence=(entry.evidence,))
-    if route.subject.kind == "TargetGroupBinding" or route.binding.need() is not None:
+    if traffic.subject.kind == "TargetGroupBinding" or traffic.binding.need() is not None:
         return
-    ingress, service = route.ingress.need(), route.service.need()
-    if service is None or route.service_port.need() is None or route.backend is None:
+    ingress, service = traffic.ingress.need(), traffic.service.need()
+    if service is None or traffic.service_port.need() is None or traffic.backend is None:
         return
     front = ingress or service
     if ingress is None and service.type != "LoadBalancer":
         return
-    if ownership(route).owner != "controller" or route.age(front.meta.created) < 60:
+    if ownership(traffic).owner != "controller" or traffic.age(front.meta.created) < 60:
         return
-    where = f"{route.backend.service}:{route.backend.port}"
+    where = f"{traffic.backend.service}:{traffic.backend.port}"
     front_name = f"{'Ingress' if ingress else 'Service'} {front.meta.name}"
     yield Finding(
         "LBD109",
-        ObjectRef(route.subject.kind, route.namespace, front.meta.name),
+        ObjectRef(traffic.subject.kind, traffic.namespace, front.meta.name),
         params={"what": f"{front_name} has no TargetGroupBinding for backend {where}"},
         evidence=(
             Evidence(
-                f"targetgroupbindings in {route.namespace}",
-                ", ".join(b.service + ":" + b.port for b in route.facts.bindings.need()) or "none",
+                f"targetgroupbindings in {traffic.namespace}",
+                ", ".join(b.service + ":" + b.port for b in traffic.namespace_facts.bindings.need()) or "none",
             ),
         ),
-        confirm=(kubectl("get", "targetgroupbindings", namespace=route.namespace),),
+        confirm=(kubectl("get", "targetgroupbindings", namespace=traffic.namespace),),
         by_hand=tuple(
             kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
-            for w in (route.cluster.controllers.peek() or ())[:1]
+            for w in (traffic.cluster.controllers.peek() or ())[:1]
         ),
         advice="the controller makes it when it reconciles the object again, and its log says what keeps it from that",
     )
@@ -307,26 +297,26 @@ def binding_not_reconciled(route: Route) -> Iterator[Finding]:
     explains=("LBD103", "LBD109", "LBD205", "LBD217", "LBD102"),
     fix="ingress-class",
 )
-def not_owned(route: Route) -> Iterator[Finding]:
+def not_owned(traffic: TrafficPath) -> Iterator[Finding]:
     """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
     load balancer for it, and no event says so.
 
     Confirm by hand: `kubectl get ingressclass` and the object's class. Repair: set `ingressClassName: alb`, or for a
     Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is created).
     """
-    if route.subject.kind == "TargetGroupBinding":
+    if traffic.subject.kind == "TargetGroupBinding":
         raise NotApplicable("a binding has no class")
-    if route.subject.kind == "Service":
-        service = route.service.need()
+    if traffic.subject.kind == "Service":
+        service = traffic.service.need()
         if service is None or service.type != "LoadBalancer":
             raise NotApplicable("not of type LoadBalancer: other objects decide about it")
-    owner = ownership(route)
+    owner = ownership(traffic)
     if owner.owner not in ("other", "nobody"):
         return
-    ref = route.subject
+    ref = traffic.subject
     repairs: tuple[Repair, ...] = ()
-    ours = [c.meta.name for c in route.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
-    ingress = route.ingress.peek()
+    ours = [c.meta.name for c in traffic.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
+    ingress = traffic.ingress.peek()
     if ref.kind == "Ingress" and ingress is not None:
         repairs = tuple(_class_repair(ref, ingress, name) for name in ours)
     yield Finding(
@@ -350,7 +340,7 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
         edits.insert(0, annotation_edit(ingress.meta.annotations, LEGACY_CLASS, None))
     change = replace(patch(ref, "spec.ingressClassName", *edits), now=ingress.class_name or "<none>", then=name)
     why = f"IngressClass {name} belongs to the AWS Load Balancer Controller"
-    return Repair(name, (change,)).because(why, "makes a load balancer; another controller lets go of the Ingress")
+    return Repair(name, (change,)).with_reason(why, "makes a load balancer; another controller lets go of the Ingress")
 
 
 @check(
@@ -358,10 +348,10 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
     title="the TargetGroupBinding's Service and port exist",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} refers to {what}",
-    reads=(reads.BINDINGS, reads.SERVICES),
+    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_HEALTH),
     explains=("LBD109", "LBD217", "LBD205", "LBD206"),
 )
-def binding_reference_missing(route: Route) -> Iterator[Finding]:
+def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A TargetGroupBinding names a Service, or a port of it, that does not exist (any more). The controller then
     deregisters all of its targets (event BackendNotFound), with `ip` targets when an endpoint next changes: until then
     they serve, and this is a warning.
@@ -369,20 +359,20 @@ def binding_reference_missing(route: Route) -> Iterator[Finding]:
     Confirm by hand: `kubectl get targetgroupbinding NAME -o yaml`. Repair: restore the Service or port, or correct the
     binding; a binding made by the controller follows its Ingress or Service.
     """
-    binding = route.binding.need()
+    binding = traffic.binding.need()
     if binding is None:
         raise NotApplicable("no TargetGroupBinding")
-    service = route.service.need()
+    service = traffic.service.need()
     if service is not None and service.find_port(binding.port) is not None:
         return
     if service is None:
-        names = [s.meta.name for s in route.facts.services.need()]
+        names = [s.meta.name for s in traffic.namespace_facts.services.need()]
         close = nearest(binding.service, names)
         what = f"Service {binding.service}, which does not exist" + (f' (similar: "{close}")' if close else "")
     else:
         ports = ", ".join(f"{p.port}{f' ({p.name})' if p.name else ''}" for p in service.ports) or "none"
         what = f"port {binding.port} of Service {binding.service}, which has {ports}"
-    serving = [t.key for t in route.target_health.peek() or () if t.state == "healthy"]
+    serving = [t.key for t in traffic.target_health.peek() or () if t.state == "healthy"]
     evidence = [Evidence(f"targetgroupbinding/{binding.meta.name}", f"serviceRef {binding.service}:{binding.port}")]
     if serving:
         evidence.append(
@@ -390,10 +380,10 @@ def binding_reference_missing(route: Route) -> Iterator[Finding]:
         )
     yield Finding(
         "LBD115",
-        ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name),
+        ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
         params={"binding": binding.meta.name, "what": what},
         evidence=tuple(evidence),
-        confirm=(kubectl("get", "service", namespace=route.namespace),),
+        confirm=(kubectl("get", "service", namespace=traffic.namespace),),
         advice="make what it names exist again, or correct spec.serviceRef of the binding",
         severity=Severity.WARNING if serving else None,
     )
@@ -407,16 +397,18 @@ def binding_reference_missing(route: Route) -> Iterator[Finding]:
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=("LBD104", "LBD109"),
 )
-def webhook_without_endpoint(route: Route) -> Iterator[Finding]:
+def webhook_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
     Ingress, TargetGroupBinding or new Service is refused ("no endpoints available for service").
 
     Confirm by hand: `kubectl get endpointslices -n kube-system`. Repair: bring the controller up; a Service whose
     selector does not match its pods has the same effect.
     """
-    webhooks = route.cluster.webhooks.need()
+    webhooks = traffic.cluster.webhooks.need()
     for namespace, name in sorted({(w.service_namespace, w.service_name) for w in webhooks if w.service_name}):
-        slices = [s for s in route.cluster.webhook_slices.need() if s.service == name and s.meta.namespace == namespace]
+        slices = [
+            s for s in traffic.cluster.webhook_slices.need() if s.service == name and s.meta.namespace == namespace
+        ]
         if not any(e.is_ready for s in slices for e in s.endpoints):
             yield Finding(
                 "LBD126",
@@ -436,17 +428,17 @@ def webhook_without_endpoint(route: Route) -> Iterator[Finding]:
     message="{count} controllers with the same class and cluster work against each other: {names}",
     reads=(reads.CONTROLLER,),
 )
-def several_controllers(route: Route) -> Iterator[Finding]:
+def several_controllers(traffic: TrafficPath) -> Iterator[Finding]:
     """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
     lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: remove
     one of them, or give each an ingress class or namespace of its own.
     """
-    running = [w for w in route.cluster.controllers.need() if w.ready > 0]
+    running = [w for w in traffic.cluster.controllers.need() if w.ready > 0]
     seen: dict[tuple[str, str, str], list[str]] = {}
     for workload in running:
-        flags = _arguments(workload)
+        flags = controller_flags(workload)
         key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
         seen.setdefault(key, []).append(workload.meta.key)
     for names in seen.values():

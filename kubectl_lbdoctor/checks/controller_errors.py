@@ -11,17 +11,17 @@ from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
-from kubectl_lbdoctor.analysis.controller_complaints import READS, Said, said, unattached_errors
+from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
-OWN = frozenset(
+OWN_CODES = frozenset(
     [
         "LBD105",
         "LBD113",
@@ -47,22 +47,22 @@ OWN = frozenset(
 FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 
 
-def blamed_member(route: Route, entry: Said) -> str:
+def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
     """ "namespace/name" of another IngressGroup member that the message blames, "" when it blames the subject."""
     member = entry.param("ingress")
-    if not route.group or route.subject.kind != "Ingress":
+    if not traffic.group or traffic.subject.kind != "Ingress":
         return ""
-    own = f"{route.subject.namespace}/{route.subject.name}"
+    own = f"{traffic.subject.namespace}/{traffic.subject.name}"
     return member if member and member != own else ""
 
 
-def reported(route: Route, code: str, **extra: str) -> Iterator[Finding]:
-    for entry in said(route):
-        if entry.decoded.code == code and not blamed_member(route, entry):
+def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]:
+    for entry in standing_complaints(traffic):
+        if entry.decoded.code == code and not member_at_fault(traffic, entry):
             yield _finding(code, entry, **extra)
 
 
-def _finding(code: str, entry: Said, **extra: str) -> Finding:
+def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
     return Finding(
         code,
         entry.ref,
@@ -72,11 +72,11 @@ def _finding(code: str, entry: Said, **extra: str) -> Finding:
     )
 
 
-def _generic(route: Route, code: str) -> Iterator[Finding]:
+def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     """Complaints of one step whose cause has no code of its own here."""
-    for entry in said(route):
-        known = entry.decoded.code in OWN
-        if not known and entry.stage_code == code and not blamed_member(route, entry):
+    for entry in standing_complaints(traffic):
+        known = entry.decoded.code in OWN_CODES
+        if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
             yield _finding(code, entry)
 
 
@@ -88,7 +88,7 @@ def _generic(route: Route, code: str) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
 )
-def model_not_built(route: Route) -> Iterator[Finding]:
+def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
 
     Nothing of the object is reconciled until it is corrected; what existed before stays as it was. The message is the
@@ -96,7 +96,7 @@ def model_not_built(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: what the message names.
     """
-    yield from _generic(route, "LBD103")
+    yield from _generic(traffic, "LBD103")
 
 
 @check(
@@ -107,12 +107,12 @@ def model_not_built(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
 )
-def model_not_deployed(route: Route) -> Iterator[Finding]:
+def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
 
     Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: what the message names.
     """
-    yield from _generic(route, "LBD104")
+    yield from _generic(traffic, "LBD104")
 
 
 @check(
@@ -123,28 +123,28 @@ def model_not_deployed(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
 )
-def group_blocked(route: Route) -> Iterator[Finding]:
+def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
     """All Ingresses of a group share one load balancer and one model. One invalid member stops all of them; the event
     stands on every member and names the one at fault.
 
     Confirm by hand: `kubectl describe ingress -n NAMESPACE MEMBER`. Repair the named member, or take it out of the
     group.
     """
-    for entry in said(route):
-        member = blamed_member(route, entry)
+    for entry in standing_complaints(traffic):
+        member = member_at_fault(traffic, entry)
         if member:
             namespace, _, name = member.partition("/")
             yield Finding(
                 "LBD105",
                 ObjectRef("Ingress", namespace, name),
-                params={"group": route.group, "member": member, "summary": entry.decoded.summary},
+                params={"group": traffic.group, "member": member, "summary": entry.decoded.summary},
                 evidence=(entry.evidence,),
                 confirm=(kubectl("describe", "ingress", name, namespace=namespace),),
                 advice=f"diagnose the member itself: kubectl lbdoctor ingress {name} -n {namespace}",
             )
 
 
-def of_the_controller(route: Route, code: str) -> Iterator[Finding]:
+def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     """A trouble of the controller itself, once: it says so of every object that it works on."""
     found: dict[str, Finding] = {}
 
@@ -154,9 +154,9 @@ def of_the_controller(route: Route, code: str) -> Iterator[Finding]:
             found[finding.params["summary"]] = replace(first, evidence=(*first.evidence, *finding.evidence))
 
     try:
-        for finding in reported(route, code):
+        for finding in reported(traffic, code):
             add(finding)
-        for entry in unattached_errors(route):
+        for entry in unattached_errors(traffic):
             if entry.decoded.code == code:
                 add(_finding(code, entry))
     except Unknown:
@@ -174,13 +174,13 @@ def of_the_controller(route: Route, code: str) -> Iterator[Finding]:
     reads=READS,
     explains=(*FOLLOWS, "LBD102"),
 )
-def no_vpc(route: Route) -> Iterator[Finding]:
+def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
     (hop limit 1, the default of newer node images).
 
     Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
     """
-    yield from of_the_controller(route, "LBD122")
+    yield from of_the_controller(traffic, "LBD122")
 
 
 @check(
@@ -191,13 +191,13 @@ def no_vpc(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=(*FOLLOWS, "LBD102"),
 )
-def api_unreachable(route: Route) -> Iterator[Finding]:
+def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
     an interface endpoint or without a way out, or a wrong endpoint in its arguments.
 
     Repair: make an endpoint for the named service, or switch the feature off that needs it (wafv2, shield).
     """
-    yield from of_the_controller(route, "LBD123")
+    yield from of_the_controller(traffic, "LBD123")
 
 
 @check(
@@ -208,7 +208,7 @@ def api_unreachable(route: Route) -> Iterator[Finding]:
     reads=(*READS, "elbv2:DescribeTargetGroups"),
     explains=("LBD109", "LBD205", "LBD217"),
 )
-def target_group_missing(route: Route) -> Iterator[Finding]:
+def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group that a TargetGroupBinding names was deleted, or belongs to another account or region.
 
     Such a binding also stops the controller from removing security group rules in the whole cluster.
@@ -216,25 +216,25 @@ def target_group_missing(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete the binding, or name an
     existing target group (for a binding of the controller itself: delete it, it is made again).
     """
-    binding = route.binding.need()
-    if binding is None or not binding.target_group_arn or route.target_group.need() is not None:
+    binding = traffic.binding.need()
+    if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
         return
-    ref = ObjectRef("TargetGroupBinding", route.namespace, binding.meta.name)
+    ref = ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name)
     yield Finding(
         "LBD113",
         ref,
         params={"binding": binding.meta.name, "group": binding.target_group_arn},
-        evidence=tuple(e.evidence for e in quietly(route) if e.decoded.code == "LBD113"),
+        evidence=tuple(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
-        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=route.namespace),),
+        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
     )
 
 
-def quietly(route: Route) -> list[Said]:
+def known_complaints(traffic: TrafficPath) -> list[Complaint]:
     """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
-    found: list[Said] = []
+    found: list[Complaint] = []
     with suppress(Unknown):
-        for entry in said(route):
+        for entry in standing_complaints(traffic):
             found.append(entry)
     return found
 
@@ -247,25 +247,25 @@ def quietly(route: Route) -> list[Said]:
     reads=READS,
     explains=("LBD109", "LBD205", "LBD206", "LBD217"),
 )
-def bound_twice(route: Route) -> Iterator[Finding]:
+def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
 
     Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep one of them.
     """
-    binding = route.binding.need()
+    binding = traffic.binding.need()
     if binding is None:
         return
-    same = [b for b in route.facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
+    same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
         names = ", ".join(sorted(b.meta.key for b in same))
         yield Finding(
             "LBD114",
-            ObjectRef("TargetGroupBinding", route.namespace, sorted(b.meta.name for b in same)[0]),
+            ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
             params={"group": binding.target_group_arn.split("/")[-2], "bindings": names},
-            confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=route.namespace),),
+            confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
         )
         return
-    for entry in said(route):
+    for entry in standing_complaints(traffic):
         if entry.decoded.code == "LBD114":
             names = entry.param("bindings") or "another one"
             group = entry.param("target_group") or binding.target_group_arn
@@ -279,31 +279,31 @@ def bound_twice(route: Route) -> Iterator[Finding]:
     message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}{why}",
     reads=READS,
 )
-def stuck_deleting(route: Route) -> Iterator[Finding]:
+def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
     """The object was deleted, but the controller has not removed its finalizer: it does not run, AWS refuses the
     clean-up, the load balancer is protected, or another member of the group blocks it.
 
     Repair what the event FailedRemoveFinalizer or FailedCleanup names; removing the finalizer by hand leaves the AWS
     objects behind.
     """
-    for entry in (route.ingress.peek(), route.binding.peek(), route.service.peek()):
-        if entry is None or not entry.meta.deleted or route.age(entry.meta.deleted) < 60:
+    for entry in (traffic.ingress.peek(), traffic.binding.peek(), traffic.service.peek()):
+        if entry is None or not entry.meta.deleted or traffic.age(entry.meta.deleted) < 60:
             continue
         own = [f for f in entry.meta.finalizers if ".k8s.aws/" in f or ".eks.amazonaws.com/" in f]
         if own:
             kind = type(entry).__name__
-            complaints = [e for e in quietly(route) if e.ref.name == entry.meta.name]
+            complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
             yield Finding(
                 "LBD116",
-                ObjectRef(kind, route.namespace, entry.meta.name),
+                ObjectRef(kind, traffic.namespace, entry.meta.name),
                 params={
                     "object": f"{kind} {entry.meta.name}",
-                    "minutes": str(int(route.age(entry.meta.deleted) // 60)),
+                    "minutes": str(int(traffic.age(entry.meta.deleted) // 60)),
                     "finalizer": own[0],
                     "why": f": {complaints[0].decoded.summary}" if complaints else "",
                 },
                 evidence=tuple(c.evidence for c in complaints[:3]),
-                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=route.namespace),),
+                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
                 advice=_unprotect(kind)
                 if any("deletion protection" in c.decoded.summary.lower() for c in complaints)
                 else "make the controller run and AWS accept its clean-up; it takes the finalizer away itself",
@@ -327,7 +327,7 @@ def _unprotect(kind: str) -> str:
     reads=(*READS, *webhook_path.READS),
     explains=FOLLOWS,
 )
-def webhook_unreachable(route: Route) -> Iterator[Finding]:
+def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
 
     The control plane's own interfaces in the VPC ("Amazon EKS CLUSTER") call the controller's pods: their security
@@ -336,8 +336,8 @@ def webhook_unreachable(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces --filters "Name=description,Values=Amazon EKS CLUSTER"`.
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
-    for finding in reported(route, "LBD124"):
-        yield webhook_path.with_path(route, finding)
+    for finding in reported(traffic, "LBD124"):
+        yield webhook_path.with_path(traffic, finding)
 
 
 @check(
@@ -348,12 +348,12 @@ def webhook_unreachable(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD104", "LBD109", "LBD205", "LBD217"),
 )
-def quota_reached(route: Route) -> Iterator[Finding]:
+def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses more targets, target groups, rules or load balancers than the account's quota.
 
     Repair: raise the quota, use fewer target groups per load balancer, or `ip` in place of `instance` targets.
     """
-    yield from reported(route, "LBD216")
+    yield from reported(traffic, "LBD216")
 
 
 @check(
@@ -364,13 +364,13 @@ def quota_reached(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD109", "LBD205", "LBD217"),
 )
-def target_not_supported(route: Route) -> Iterator[Finding]:
+def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
     account, an address outside the VPC) makes the whole registration fail.
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
-    yield from reported(route, "LBD219")
+    yield from reported(traffic, "LBD219")
 
 
 @check(
@@ -381,7 +381,7 @@ def target_not_supported(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD109", "LBD205", "LBD217", "LBD501"),
 )
-def tagged_groups(route: Route) -> Iterator[Finding]:
+def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller writes its rules to the one security group of the target's interface that carries the tag
     `kubernetes.io/cluster/NAME`; with none or several it writes no rule, and targets time out. With `ip` targets they
     are registered all the same, with `instance` targets they are not.
@@ -389,7 +389,7 @@ def tagged_groups(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on exactly
     one group.
     """
-    yield from reported(route, "LBD505")
+    yield from reported(traffic, "LBD505")
 
 
 @check(
@@ -400,21 +400,21 @@ def tagged_groups(route: Route) -> Iterator[Finding]:
     reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
     explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
 )
-def rules_quota(route: Route) -> Iterator[Finding]:
+def rules_quota(traffic: TrafficPath) -> Iterator[Finding]:
     """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
     admits the load balancer. Every source is a rule of its own; one that names a group counts for IPv4 and for IPv6.
 
     Confirm by hand: `aws ec2 describe-security-group-rules --filters Name=group-id,Values=ID`. Repair: remove rules,
     raise the quota, or let load balancers share a backend security group.
     """
-    for finding in reported(route, "LBD506"):
-        yield replace(finding, evidence=(*finding.evidence, *_fullest(route)))
+    for finding in reported(traffic, "LBD506"):
+        yield replace(finding, evidence=(*finding.evidence, *_fullest(traffic)))
 
 
-def _fullest(route: Route) -> tuple[Evidence, ...]:
+def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """The groups of targets and load balancer with most inbound rules, as the quota counts them."""
-    lists = {p.id: p for p in route.network.prefix_lists.peek() or ()}
-    groups = route.network.security_groups.peek() or ()
+    lists = {p.id: p for p in traffic.network.prefix_lists.peek() or ()}
+    groups = traffic.network.security_groups.peek() or ()
     counted = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
     counted.sort(key=lambda item: (-item[0], item[1].id))
     return tuple(
@@ -431,12 +431,12 @@ def _fullest(route: Route) -> tuple[Evidence, ...]:
     reads=READS,
     explains=("LBD103", "LBD104", "LBD109"),
 )
-def no_gateway(route: Route) -> Iterator[Finding]:
+def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     """An internet-facing load balancer needs subnets with a route to an internet gateway.
 
     Repair: choose public subnets, or `scheme: internal`.
     """
-    yield from reported(route, "LBD510")
+    yield from reported(traffic, "LBD510")
 
 
 @check(
@@ -447,7 +447,7 @@ def no_gateway(route: Route) -> Iterator[Finding]:
     reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
 )
-def subnets_not_found(route: Route) -> Iterator[Finding]:
+def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
     tagged for another cluster, have too few free addresses, or lie in one zone. Each subnet of the VPC is listed with
     what speaks against it.
@@ -455,8 +455,8 @@ def subnets_not_found(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC` (Tags, AvailableIpAddressCount).
     Repair: tag one subnet per zone, or name them in the `subnets` annotation.
     """
-    for finding in reported(route, "LBD511"):
-        yield subnet_choice.with_subnets(route, finding)
+    for finding in reported(traffic, "LBD511"):
+        yield subnet_choice.with_subnets(traffic, finding)
 
 
 @check(
@@ -467,13 +467,13 @@ def subnets_not_found(route: Route) -> Iterator[Finding]:
     reads=(*READS, *subnet_choice.READS),
     explains=("LBD103", "LBD104", "LBD109"),
 )
-def no_free_addresses(route: Route) -> Iterator[Finding]:
+def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
     """A load balancer needs at least 8 free addresses in each of its subnets.
 
     Repair: free addresses, or choose larger subnets.
     """
-    for finding in reported(route, "LBD512"):
-        yield subnet_choice.with_subnets(route, finding)
+    for finding in reported(traffic, "LBD512"):
+        yield subnet_choice.with_subnets(traffic, finding)
 
 
 @check(
@@ -484,6 +484,6 @@ def no_free_addresses(route: Route) -> Iterator[Finding]:
     reads=READS,
     explains=("LBD103", "LBD104"),
 )
-def known_fault(route: Route) -> Iterator[Finding]:
+def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
     """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
-    yield from reported(route, "LBD128")
+    yield from reported(traffic, "LBD128")

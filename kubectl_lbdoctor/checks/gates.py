@@ -6,15 +6,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
+from kubectl_lbdoctor.analysis.pod_problems import owner_of
+from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
-from kubectl_lbdoctor.checks.registered_targets import asked_health, counted, group_arn
+from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.workload import owner_of
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod, condition
-from kubectl_lbdoctor.model.traffic_path import Route, parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
 
 INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
 # The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.
@@ -33,7 +34,7 @@ _READS = (reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads
     reads=_READS,
     explains=("LBD202",),
 )
-def gate_stays_closed(route: Route) -> Iterator[Finding]:
+def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
     """All containers of a pod are ready, but its target-health readiness gate is not open, so the pod is not Ready and
     a rollout waits for it.
 
@@ -45,23 +46,23 @@ def gate_stays_closed(route: Route) -> Iterator[Finding]:
     Confirm by hand: `kubectl get pod NAME -o wide` shows READINESS GATES; compare the gates' names with
     `kubectl get targetgroupbindings`. Repair: recreate the pods, or restart the controller.
     """
-    service = route.service.need()
+    service = traffic.service.need()
     if service is None:
         raise NotApplicable("no Service behind this route")
     closed = [
         (pod, gate)
-        for pod in route.matching_pods()
+        for pod in traffic.matching_pods()
         if pod.containers_ready and not pod.is_ready
         for gate in target_gates(pod)
         if not gate.is_open
     ]
     if not closed:
         return
-    current = {binding.meta.name for binding in route.facts.bindings.need()}
+    current = {binding.meta.name for binding in traffic.namespace_facts.bindings.need()}
     stale: dict[tuple[ObjectRef, str], list[tuple[Pod, TargetGate]]] = defaultdict(list)
     for pod, gate in closed:
         if gate.binding not in current:
-            stale[(owner_of(route, pod), gate.binding)].append((pod, gate))
+            stale[(owner_of(traffic, pod), gate.binding)].append((pod, gate))
     for (owner, binding_name), members in stale.items():
         why = f"it names TargetGroupBinding {binding_name}, which does not exist"
         names = [pod.meta.name for pod, _ in members]
@@ -77,30 +78,30 @@ def gate_stays_closed(route: Route) -> Iterator[Finding]:
                 *(_evidence(pod, gate) for pod, gate in members[:3]),
                 Evidence("targetgroupbindings", ", ".join(sorted(current)) or "none"),
             ),
-            confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=route.namespace),),
+            confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=traffic.namespace),),
             by_hand=(
-                kubectl("rollout", "restart", str(owner), namespace=route.namespace)
+                kubectl("rollout", "restart", str(owner), namespace=traffic.namespace)
                 if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
-                else kubectl("delete", "pod", *names, namespace=route.namespace),
+                else kubectl("delete", "pod", *names, namespace=traffic.namespace),
             ),
         )
-    yield from _lagging(route, service.meta.name, closed)
+    yield from _lagging(traffic, service.meta.name, closed)
 
 
-def _lagging(route: Route, service: str, closed: list[tuple[Pod, TargetGate]]) -> Iterator[Finding]:
+def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetGate]]) -> Iterator[Finding]:
     """Pods whose target AWS calls healthy while the controller keeps their gate for this binding closed."""
-    binding = route.binding.need()
+    binding = traffic.binding.need()
     mine = [(pod, gate) for pod, gate in closed if binding is not None and gate.binding == binding.meta.name]
-    old = [(pod, gate) for pod, gate in mine if _closed_for(route, pod, gate) > LAG_SECONDS]
+    old = [(pod, gate) for pod, gate in mine if _closed_for(traffic, pod, gate) > LAG_SECONDS]
     if not old:
         return
-    healthy = {target.id for target in asked_health(route) if target.state == "healthy"}
+    healthy = {target.id for target in health_from_aws(traffic) if target.state == "healthy"}
     lagging = [(pod, gate) for pod, gate in old if healthy & {pod.ip, *pod.ips}]
     if not lagging:
         return
     yield Finding(
         "LBD214",
-        owner_of(route, lagging[0][0]),
+        owner_of(traffic, lagging[0][0]),
         params={
             "pods": counted(len(lagging), "pod"),
             "service": service,
@@ -113,18 +114,18 @@ def _lagging(route: Route, service: str, closed: list[tuple[Pod, TargetGate]]) -
         # The target may have turned healthy since the controller's last look.
         confidence=Confidence.LIKELY,
         confirm=(
-            kubectl("get", "pod", lagging[0][0].meta.name, "-o", "wide", namespace=route.namespace),
-            describe_target_health(group_arn(route), route.context.region),
+            kubectl("get", "pod", lagging[0][0].meta.name, "-o", "wide", namespace=traffic.namespace),
+            describe_target_health(group_arn(traffic), traffic.context.region),
         ),
         advice="see the controller's log; kubectl rollout restart -n kube-system "
         "deployment/aws-load-balancer-controller ends its back-off",
     )
 
 
-def _closed_for(route: Route, pod: Pod, gate: TargetGate) -> float:
+def _closed_for(traffic: TrafficPath, pod: Pod, gate: TargetGate) -> float:
     """Seconds for which the gate has been all that the pod waits for."""
     since = [c.since for c in (gate.condition, condition(pod.conditions, "ContainersReady")) if c is not None]
-    return min((route.age(time) for time in since), default=float("inf"))
+    return min((traffic.age(time) for time in since), default=float("inf"))
 
 
 def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
@@ -141,7 +142,7 @@ def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
     message="{pods} of Service {service} have no readiness gate for {binding}, which the namespace's label asks for",
     reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES),
 )
-def gates_not_injected(route: Route) -> Iterator[Finding]:
+def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     """The namespace is labelled for readiness gates, the pods were created after the binding, and yet they carry no
     gate; so a rollout does not wait until new targets are healthy.
 
@@ -150,39 +151,39 @@ def gates_not_injected(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
     """
-    service, binding = route.service.need(), route.binding.need()
-    if service is None or binding is None or route.target_type != "ip":
+    service, binding = traffic.service.need(), traffic.binding.need()
+    if service is None or binding is None or traffic.target_type != "ip":
         raise NotApplicable("readiness gates are for ip targets of a Service")
     without = [
         pod
-        for pod in route.matching_pods()
+        for pod in traffic.matching_pods()
         if all(gate.binding != binding.meta.name for gate in target_gates(pod))
         and _younger(pod.meta.created, binding.meta.created)
     ]
     if not without:
         return
-    namespace = route.facts.namespace.need()
+    namespace = traffic.namespace_facts.namespace.need()
     if namespace is None or namespace.meta.labels.get(INJECT_LABEL) != "enabled":
         return
-    owner = owner_of(route, without[0])
+    owner = owner_of(traffic, without[0])
     yield Finding(
         "LBD215",
         owner,
         params={
-            "pods": f"{len(without)} of {counted(len(route.matching_pods()), 'pod')}",
+            "pods": f"{len(without)} of {counted(len(traffic.matching_pods()), 'pod')}",
             "service": service.meta.name,
             "binding": f"TargetGroupBinding {binding.meta.name}",
         },
         evidence=(
-            Evidence(f"namespace {route.namespace}", f"label {INJECT_LABEL}=enabled"),
+            Evidence(f"namespace {traffic.namespace}", f"label {INJECT_LABEL}=enabled"),
             *(
                 Evidence(f"pod {pod.meta.name}", f"created {pod.meta.created}, binding {binding.meta.created}")
                 for pod in without[:3]
             ),
         ),
         confidence=Confidence.LIKELY,
-        confirm=(kubectl("get", "pods", "-o", "wide", namespace=route.namespace),),
-        by_hand=(kubectl("rollout", "restart", str(owner), namespace=route.namespace),)
+        confirm=(kubectl("get", "pods", "-o", "wide", namespace=traffic.namespace),),
+        by_hand=(kubectl("rollout", "restart", str(owner), namespace=traffic.namespace),)
         if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
         else (),
         advice="recreate the pods",

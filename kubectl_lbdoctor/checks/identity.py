@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.controller_complaints import READS, Said, said
+from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, of_the_controller
 from kubectl_lbdoctor.checks.registry import check
@@ -34,7 +34,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 NAMED = 6
 """Missing actions that evidence lists; the rest is counted."""
@@ -48,7 +48,7 @@ NAMED = 6
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=FOLLOWS,
 )
-def aws_denies_action(route: Route) -> Iterator[Finding]:
+def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller's IAM role lacks an action that the running version needs: the policy is older than the
     controller, a resource lacks the tag that the policy's condition asks for, or a boundary or organisation policy
     denies it. Where IAM may be read, the role's policies are compared with the policy of the running version.
@@ -56,24 +56,24 @@ def aws_denies_action(route: Route) -> Iterator[Finding]:
     Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
     policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
     """
-    for entry in said(route):
+    for entry in standing_complaints(traffic):
         if entry.decoded.code != "LBD120":
             continue
         action = entry.decoded.aws_action
         # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
         role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        compared, advice = _compared(route, accused_role(entry.decoded), action)
+        compared, advice = _compared(traffic, accused_role(entry.decoded), action)
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else entry.ref,
             params={"action": action or "a call", "who": f" (role {role})" if role else ""},
-            evidence=(entry.evidence, *compared, *identity_evidence(route)),
+            evidence=(entry.evidence, *compared, *identity_evidence(traffic)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
         )
 
 
-def _explicit(entry: Said) -> str:
+def _explicit(entry: Complaint) -> str:
     if not entry.decoded.params.get("explicit_deny"):
         return ""
     return "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"
@@ -83,16 +83,16 @@ def _statement(action: str) -> str:
     return f"add to the role's policy: {' '.join(permission_statement(action).split())}"
 
 
-def _compared(route: Route, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
+def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
     """What the role's policies say about the denied action, and the advice that follows from it."""
-    version = _controller_version(route)
+    version = _controller_version(traffic)
     shipped = f"iam_policy.json of {version or 'the controller'}"
     plain = _statement(action) if action else f"compare the role's policy with {shipped}"
-    known = route.aws.identity.roles.get(role)
+    known = traffic.aws.identity.roles.get(role)
     if known is None:
         return (), plain
     owner = known.peek()
-    policies = _policies(route, role)
+    policies = _policies(traffic, role)
     if isinstance(policies, str):
         return (Evidence(f"policies of role {role}", f"not compared: {policies}"),), plain
     documents = [policy.document for policy in policies]
@@ -126,9 +126,9 @@ def _compared(route: Route, role: str, action: str) -> tuple[tuple[Evidence, ...
     return tuple(evidence), advice[found]
 
 
-def _policies(route: Route, role: str) -> tuple[RolePolicy, ...] | str:
+def _policies(traffic: TrafficPath, role: str) -> tuple[RolePolicy, ...] | str:
     """All policies of the role, or why they are not all known."""
-    identity = route.aws.identity
+    identity = traffic.aws.identity
     found: list[RolePolicy] = []
     for table in (identity.attached, identity.inline):
         fact = table.get(role)
@@ -145,9 +145,9 @@ def _why(fact: Fact[tuple[RolePolicy, ...]] | None) -> str:
     return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.reason
 
 
-def _controller_version(route: Route) -> str:
+def _controller_version(traffic: TrafficPath) -> str:
     """The tag of the controller's image, "" where it has none."""
-    for workload in route.cluster.controllers.peek() or ():
+    for workload in traffic.cluster.controllers.peek() or ():
         for container in workload.containers:
             _, _, tag = container.image.rpartition("/")[2].partition(":")
             if tag:
@@ -155,20 +155,20 @@ def _controller_version(route: Route) -> str:
     return ""
 
 
-def identity_evidence(route: Route) -> tuple[Evidence, ...]:
+def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
 
     IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
     younger than the pod has no effect before a restart.
     """
     found = []
-    for key, fact in sorted(route.cluster.service_accounts.items()):
+    for key, fact in sorted(traffic.cluster.service_accounts.items()):
         account = fact.peek()
         if account is not None:
             role = account.meta.annotations.get(ROLE_ANNOTATION, "")
             text = f"role-arn {role}" if role else f"no annotation {ROLE_ANNOTATION}"
             found.append(Evidence(f"serviceaccount {key}", text))
-    for pod in (route.cluster.controller_pods.peek() or ())[:1]:
+    for pod in (traffic.cluster.controller_pods.peek() or ())[:1]:
         env = variables(pod)
         if "AWS_ROLE_ARN" in env:
             text = f"IRSA: AWS_ROLE_ARN {env['AWS_ROLE_ARN']}"
@@ -179,9 +179,9 @@ def identity_evidence(route: Route) -> tuple[Evidence, ...]:
         else:
             text = "no identity of its own: the SDK falls back to the node's role"
         found.append(Evidence(f"pod {pod.meta.name}", text))
-    associations = route.aws.identity.associations
+    associations = traffic.aws.identity.associations
     if associations.is_known:
-        for key in sorted(route.cluster.service_accounts):
+        for key in sorted(traffic.cluster.service_accounts):
             roles = [a.role_arn for a in associations.need() if f"{a.namespace}/{a.service_account}" == key]
             text = f"role {', '.join(roles)}" if roles else "none"
             found.append(Evidence(f"pod identity association of {key}", text))
@@ -196,7 +196,7 @@ def identity_evidence(route: Route) -> tuple[Evidence, ...]:
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=(*FOLLOWS, "LBD120", "LBD102"),
 )
-def wrong_identity(route: Route) -> Iterator[Finding]:
+def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller calls AWS without credentials, with the node's role, or with a role that does not trust it.
 
     With IRSA the service account carries `eks.amazonaws.com/role-arn` and the pod was created after that; with EKS Pod
@@ -207,37 +207,37 @@ def wrong_identity(route: Route) -> Iterator[Finding]:
     Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
     variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
     """
-    refusals = _refusals(route)
-    for finding in of_the_controller(route, "LBD121"):
-        found = replace(finding, evidence=(*finding.evidence, *identity_evidence(route)))
+    refusals = _refusals(traffic)
+    for finding in of_the_controller(traffic, "LBD121"):
+        found = replace(finding, evidence=(*finding.evidence, *identity_evidence(traffic)))
         if refusals:
             summaries = "; ".join(text for text, _ in refusals)
             found = replace(found, params={**found.params, "summary": summaries}, advice=refusals[0][1])
         yield found
 
 
-def _refusals(route: Route) -> list[tuple[str, str]]:
+def _refusals(traffic: TrafficPath) -> list[tuple[str, str]]:
     """Why the controller's role does not admit it, each with the advice; only what is certain."""
-    identity = route.aws.identity
+    identity = traffic.aws.identity
     url = identity.issuer.peek()
     issuer = (url or "").removeprefix("https://")
-    audience = next((a for p in route.cluster.controller_pods.peek() or () for a in p.token_audiences), AUDIENCE)
+    audience = next((a for p in traffic.cluster.controller_pods.peek() or () for a in p.token_audiences), AUDIENCE)
     found: list[tuple[str, str]] = []
-    for key, arn in sorted(irsa_roles(route.cluster).items()):
+    for key, arn in sorted(irsa_roles(traffic.cluster).items()):
         subject = f"system:serviceaccount:{key.replace('/', ':')}"
-        text = _missing(route, role_name(arn))
+        text = _missing(traffic, role_name(arn))
         advice = "make the role, or correct the annotation and restart the controller"
-        role = _role(route, role_name(arn))
+        role = _role(traffic, role_name(arn))
         if role is not None:
             text = web_identity_refusal(role, issuer, subject, audience)
             shown = web_identity_statement(arn, issuer or "OIDC_ISSUER", subject)
             advice = f"the role's trust policy needs this statement: {shown}"
         if text:
             found.append((f"role {role_name(arn)} does not admit {key}: {text}", advice))
-    if uses_pod_identity(route.cluster):
+    if uses_pod_identity(traffic.cluster):
         for association in identity.associations.peek() or ():
             name = role_name(association.role_arn)
-            text, role = _missing(route, name), _role(route, name)
+            text, role = _missing(traffic, name), _role(traffic, name)
             text = pod_identity_refusal(role) if role is not None else text
             if text:
                 advice = f"the role's trust policy needs this statement: {pod_identity_statement()}"
@@ -245,13 +245,13 @@ def _refusals(route: Route) -> list[tuple[str, str]]:
     return found
 
 
-def _missing(route: Route, name: str) -> str:
-    fact = route.aws.identity.roles.get(name)
+def _missing(traffic: TrafficPath, name: str) -> str:
+    fact = traffic.aws.identity.roles.get(name)
     return "the role does not exist" if fact is not None and fact.is_known and fact.need() is None else ""
 
 
-def _role(route: Route, name: str) -> dict[str, object] | None:
+def _role(traffic: TrafficPath, name: str) -> dict[str, object] | None:
     """The role's trust policy where it could be read."""
-    fact = route.aws.identity.roles.get(name)
+    fact = traffic.aws.identity.roles.get(name)
     role = fact.peek() if fact is not None else None
     return dict(role.trust) if role is not None else None

@@ -10,16 +10,16 @@ import re
 from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.blocked_paths import CATCH_ALL, TIMEOUT, blocked
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
-from kubectl_lbdoctor.checks.reachability import CATCH_ALL, TIMEOUT, blocked
 from kubectl_lbdoctor.checks.registry import check, reported
-from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
 RESTART = restart(
@@ -50,21 +50,21 @@ _PATH_READS = (
 )
 
 
-def _failing(route: Route, *reasons: str) -> list[tuple[TargetHealth, Node]]:
+def _failing(traffic: TrafficPath, *reasons: str) -> list[tuple[TargetHealth, Node]]:
     """Failing instance targets with their nodes, where kube-proxy runs as the DaemonSet that EKS installs."""
-    if route.target_group.need() is None or route.target_type != "instance":
+    if traffic.target_group.need() is None or traffic.target_type != "instance":
         raise NotApplicable("no instance targets")
-    failing = route.unhealthy(*reasons)
+    failing = traffic.unhealthy(*reasons)
     if not failing:
         raise NotApplicable("every instance target answers")
-    if not any(w.meta.name == KUBE_PROXY.name for w in route.cluster.kube_proxy.need()):
+    if not any(w.meta.name == KUBE_PROXY.name for w in traffic.cluster.kube_proxy.need()):
         raise NotApplicable("no kube-proxy DaemonSet: the nodes or another component do its work")
-    return [(target, node) for target in failing if (node := route.node_of(target)) is not None]
+    return [(target, node) for target in failing if (node := traffic.node_of(target)) is not None]
 
 
-def _proxy_on(route: Route, node: Node) -> Pod | None:
+def _proxy_on(traffic: TrafficPath, node: Node) -> Pod | None:
     """The kube-proxy pod of a node, a ready one first."""
-    mine = [p for p in route.cluster.kube_proxy_pods.need() if p.node == node.meta.name and not p.meta.deleted]
+    mine = [p for p in traffic.cluster.kube_proxy_pods.need() if p.node == node.meta.name and not p.meta.deleted]
     return next((p for p in mine if p.is_ready), mine[0] if mine else None)
 
 
@@ -72,11 +72,11 @@ _MINOR = re.compile(r"v?1\.([0-9]+)\.")
 _SKEW = 3
 
 
-def _skew(route: Route, nodes: Iterable[Node]) -> tuple[Evidence, ...]:
+def _skew(traffic: TrafficPath, nodes: Iterable[Node]) -> tuple[Evidence, ...]:
     """kube-proxy and kubelet more than three minor versions apart, which nobody tests (Kubernetes version skew policy):
     an add-on that was forgotten at upgrades."""
     for node in nodes:
-        proxy = _proxy_on(route, node)
+        proxy = _proxy_on(traffic, node)
         images = [c.image.rsplit(":", 1)[-1] for c in proxy.containers] if proxy is not None else []
         theirs = next((m for image in images if (m := _MINOR.match(image))), None)
         own = _MINOR.match(node.kubelet_version)
@@ -114,7 +114,7 @@ def _confirm(node: Node) -> tuple[str, ...]:
     explains=("LBD517", "LBD518", "LBD607"),
     fix="kube-proxy",
 )
-def kube_proxy_missing(route: Route) -> Iterator[Finding]:
+def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
     is refused.
 
@@ -123,8 +123,8 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
     """
     for state, wanted in (("does not run", False), ("is not ready", True)):
         hit: list[tuple[TargetHealth, Node]] = []
-        for target, node in _failing(route, CATCH_ALL, TIMEOUT):
-            proxy = _proxy_on(route, node)
+        for target, node in _failing(traffic, CATCH_ALL, TIMEOUT):
+            proxy = _proxy_on(traffic, node)
             if (proxy is not None) is wanted and not (proxy is not None and proxy.is_ready):
                 hit.append((target, node))
         if not hit:
@@ -135,9 +135,9 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
             KUBE_PROXY,
             params={"state": state, "nodes": names},
             evidence=(
-                Evidence("target group", f"{len(hit)} of {len(route.targets())} targets: {hit[0][0].reason}"),
+                Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
                 Evidence("pods k8s-app=kube-proxy", f"none ready on {names}"),
-                *_skew(route, [node for _, node in hit]),
+                *_skew(traffic, [node for _, node in hit]),
             ),
             targets=tuple(target.key for target, _ in hit),
             confirm=_confirm(hit[0][1]),
@@ -152,11 +152,11 @@ def kube_proxy_missing(route: Route) -> Iterator[Finding]:
     title="the NodePort answers on every node",
     severity=Severity.ERROR,
     message="the NodePort does not answer on node {nodes}, while others do: kube-proxy's rules are stale there",
-    reads=(*_READS, *_PATH_READS),
+    reads=(*_READS, *_PATH_READS, reads.TARGET_GROUP_ATTRIBUTES),
     explains=("LBD607",),
     fix="kube-proxy",
 )
-def node_port_refused(route: Route) -> Iterator[Finding]:
+def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
     """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer:
     its rules are missing or stale. A kube-proxy that hangs stays so until it is restarted. A probe of the node ports
     from a debug pod proves it, or shows that the node answers inside the cluster.
@@ -164,19 +164,19 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
     """
-    failing = _failing(route, CATCH_ALL)
-    service = route.service.need()
-    healthy = [t for t in route.targets() if t.state == "healthy"]
-    if service is None or not healthy or not route.ready_endpoints():
+    failing = _failing(traffic, CATCH_ALL)
+    service = traffic.service.need()
+    healthy = [t for t in traffic.targets() if t.state == "healthy"]
+    if service is None or not healthy or not traffic.ready_endpoints():
         return
-    local = {e.node for e in route.ready_endpoints()}
-    cut = {b.target.key for b in blocked(route)} if not route.is_alb else set()
+    local = {e.node for e in traffic.ready_endpoints()}
+    cut = {b.target.key for b in blocked(traffic)} if not traffic.is_alb else set()
     hit = []
     probes: list[ProbeAnswer] = []
     for target, node in failing:
-        proxy = _proxy_on(route, node)
+        proxy = _proxy_on(traffic, node)
         by_policy = service.external_traffic_policy == "Local" and node.meta.name not in local
-        told = route.probes.to(target.key, address=node.internal_ip)
+        told = traffic.probes.to(target.key, address=node.internal_ip)
         if any(a.outcome is Outcome.ANSWERED for a in told):
             continue  # The node port answers inside the cluster: the cause is on the load balancer's way to it.
         if proxy is not None and proxy.is_ready and not by_policy and target.key not in cut:
@@ -195,7 +195,7 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
             Evidence("target group", f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
             *pod_evidence.evidence(probes),
             Evidence("pods k8s-app=kube-proxy", f"ready on {names}"),
-            *_skew(route, [node for _, node in hit]),
+            *_skew(traffic, [node for _, node in hit]),
         ),
         confidence=Confidence.CERTAIN if proven else Confidence.LIKELY,
         targets=tuple(target.key for target, _ in hit),
@@ -213,7 +213,7 @@ def node_port_refused(route: Route) -> Iterator[Finding]:
     reads=_READS,
     explains=("LBD517", "LBD602", "LBD607"),
 )
-def node_name_differs(route: Route) -> Iterator[Finding]:
+def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
     """With externalTrafficPolicy Local, kube-proxy serves a node's own endpoints only, and answers the check on
     healthCheckNodePort with 503 where it counts none. It compares endpoints with its own idea of the node's name: the
     host name (with a custom DHCP domain another than the node's), or what `--hostname-override` says.
@@ -221,13 +221,13 @@ def node_name_differs(route: Route) -> Iterator[Finding]:
     Confirm by hand: `curl http://NODE_IP:HEALTH_PORT/` shows `localEndpoints: 0` on a node with a pod. Repair: start
     kube-proxy with `--hostname-override=$(NODE_NAME)`.
     """
-    service = route.service.need()
+    service = traffic.service.need()
     if service is None or service.external_traffic_policy != "Local":
         raise NotApplicable("not externalTrafficPolicy Local")
-    local = {e.node for e in route.ready_endpoints()}
+    local = {e.node for e in traffic.ready_endpoints()}
     hit: list[tuple[TargetHealth, Node, str, bool]] = []
-    for target, node in _failing(route, CATCH_ALL, TIMEOUT, "Target.ResponseCodeMismatch"):
-        told = _override(_proxy_on(route, node))
+    for target, node in _failing(traffic, CATCH_ALL, TIMEOUT, "Target.ResponseCodeMismatch"):
+        told = _override(_proxy_on(traffic, node))
         # "$(NODE_NAME)" is filled in by the kubelet with the node's name.
         other = node.hostname if told is None else "" if told.startswith("$(") else told
         if node.meta.name in local and other and other.lower() != node.meta.name.lower():
@@ -242,7 +242,7 @@ def node_name_differs(route: Route) -> Iterator[Finding]:
                 "other": ", ".join(sorted({other for _, _, other, _ in hit})),
             },
             evidence=(
-                Evidence("target group", f"{len(hit)} of {len(route.targets())} targets: {hit[0][0].reason}"),
+                Evidence("target group", f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
                 *(Evidence(f"node {n.meta.name}", f"runs a ready pod; {flag}{other}") for _, n, other, _ in hit[:3]),
             ),
             confidence=Confidence.CERTAIN if all(told for *_, told in hit) else Confidence.LIKELY,

@@ -12,28 +12,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
-from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
-from kubectl_lbdoctor.checks.healthcheck import (
+from kubectl_lbdoctor.analysis.check_settings import (
     MISMATCH,
     NLB_PREFIX,
     REFUSED,
     TIMEOUT,
-    SettingOwner,
+    SettingSource,
     checked_pod_port,
-    setting_owner,
 )
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
+from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.traffic_policy import without_local_endpoint
-from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
     reads.INGRESSES,
@@ -53,16 +55,16 @@ _NODE_PORTS = frozenset({10248, 10249, 10250, 10255, 10256})
 _PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
 
 
-def _group(route: Route) -> TargetGroup:
-    group = route.target_group.need()
-    if group is None or route.service.need() is None:
+def _group(traffic: TrafficPath) -> TargetGroup:
+    group = traffic.target_group.need()
+    if group is None or traffic.service.need() is None:
         raise NotApplicable("no target group of a Service")
     return group
 
 
-def _health_evidence(route: Route, failing: list[TargetHealth]) -> Evidence:
+def _health_evidence(traffic: TrafficPath, failing: list[TargetHealth]) -> Evidence:
     said = failing[0].description if failing[0].reason == MISMATCH else failing[0].reason
-    return Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {said}")
+    return Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {said}")
 
 
 def _probe_evidence(probed: list[Ready]) -> Evidence:
@@ -87,7 +89,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     reads=_READS,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
 )
-def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
+def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group's protocol version is not the application's. The check uses the version too: a target group with
     HTTP2 or GRPC sends HTTP/2 without negotiation, which an HTTP/1.1 server refuses; one with HTTP1 or HTTP2 gets no
     HTTP answer that it can use from a gRPC server. A Network Load Balancer checks by HTTP/1.1.
@@ -97,89 +99,94 @@ def check_speaks_wrong_version(route: Route) -> Iterator[Finding]:
     Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: the
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
     """
-    group = _group(route)
-    failing = list(route.unhealthy(REFUSED, MISMATCH))
+    group = _group(traffic)
+    failing = list(traffic.unhealthy(REFUSED, MISMATCH))
     speaks = _spoken(group)
-    port = checked_pod_port(route, failing[0]) if failing and speaks else None
+    port = checked_pod_port(traffic, failing[0]) if failing and speaks else None
     if port is None:
         return
-    probed = [p for p in ready(route.matching_pods()) if p.port == port]
-    service_port = route.service_port.need()
-    own = route.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
-    told = pod_evidence.answers(route, pod_evidence.pods_behind(route, failing), port=port)
-    spoken = _VERSIONS.get(pod_evidence.spoken(told), "")
+    probed = [p for p in ready(traffic.matching_pods()) if p.port == port]
+    service_port = traffic.service_port.need()
+    own = traffic.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
+    told = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, failing), port=port)
+    spoken = _VERSIONS.get(pod_evidence.protocol_served(told), "")
     answering = (spoken, Outcome.ANSWERED)
     serves, proven = (spoken, True) if spoken else _served(probed, None if own else service_port)
-    if not serves and _speaks_no_http(route, told):
-        yield _no_http(route, group, failing, speaks, port, told)
+    if not serves and _speaks_no_http(traffic, told):
+        yield _no_http(traffic, group, failing, speaks, port, told)
         return
     answered = any(t.reason == MISMATCH for t in failing)
     if not serves or not _unfit(speaks, serves, failing, answered):
         return
-    certain = bool(spoken) or (route.is_alb and proven and (not answered or serves == "GRPC"))
-    owner = setting_owner(route, "backend-protocol-version" if route.is_alb else "healthcheck-protocol")
-    secure = any(listener.protocol == "HTTPS" for listener in route.listeners.peek() or ())
+    certain = bool(spoken) or (traffic.is_alb and proven and (not answered or serves == "GRPC"))
+    owner = setting_source(traffic, "backend-protocol-version" if traffic.is_alb else "healthcheck-protocol")
+    secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
     named = service_port.app_protocol if service_port is not None else ""
-    appointed = Evidence(str(route.service_ref), f"appProtocol {named}")
+    appointed = Evidence(str(traffic.service_ref), f"appProtocol {named}")
     yield Finding(
         "LBD306",
         owner.ref,
         params={"speaks": _SAID[speaks], "serves": _SAID[serves], "port": str(port)},
         evidence=(
-            _health_evidence(route, failing),
+            _health_evidence(traffic, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
             *pod_evidence.evidence(
                 a
                 for a in told
-                if pod_evidence.is_check(route, a.request) or (a.request.version, a.outcome) == answering
+                if pod_evidence.is_check(traffic, a.request) or (a.request.version, a.outcome) == answering
             ),
             *(() if spoken else (_probe_evidence(probed) if proven else appointed,)),
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(
             owner.repair(
-                serves if route.is_alb else "tcp",
+                serves if traffic.is_alb else "tcp",
                 f"the application speaks {_SAID[serves]}",
-                "a target group of this version replaces the present one" if route.is_alb else "",
+                "a target group of this version replaces the present one" if traffic.is_alb else "",
             ),
         ),
-        fix_automatic=certain and (serves != "GRPC" or secure or not route.is_alb),
-        fix="" if route.is_alb else "healthcheck-protocol",
+        fix_automatic=certain and (serves != "GRPC" or secure or not traffic.is_alb),
+        fix="" if traffic.is_alb else "healthcheck-protocol",
         advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
-        if serves == "GRPC" and route.is_alb
+        if serves == "GRPC" and traffic.is_alb
         else "",
-        rules_out="filters on the way: the connection was answered" if route.is_alb else "",
+        rules_out="filters on the way: the connection was answered" if traffic.is_alb else "",
     )
 
 
-def _speaks_no_http(route: Route, told: tuple[ProbeAnswer, ...]) -> bool:
+def _speaks_no_http(traffic: TrafficPath, told: tuple[ProbeAnswer, ...]) -> bool:
     """Whether something listens and answers none of HTTP/1.1, HTTP/2, gRPC and TLS."""
-    garbled = [a for a in told if pod_evidence.is_check(route, a.request) and a.outcome is Outcome.GARBLED]
+    garbled = [a for a in told if pod_evidence.is_check(traffic, a.request) and a.outcome is Outcome.GARBLED]
     tried = {(a.request.protocol, a.request.version) for a in told if a.outcome in pod_evidence.NOT_THE_PROTOCOL}
     answered = any(a.outcome is Outcome.ANSWERED for a in told)
     return bool(garbled) and not answered and tried >= {("HTTP", v) for v in _SAID} | {("HTTPS", "HTTP1")}
 
 
 def _no_http(
-    route: Route, group: TargetGroup, failing: list[TargetHealth], speaks: str, port: int, told: tuple[ProbeAnswer, ...]
+    traffic: TrafficPath,
+    group: TargetGroup,
+    failing: list[TargetHealth],
+    speaks: str,
+    port: int,
+    told: tuple[ProbeAnswer, ...],
 ) -> Finding:
-    owner = setting_owner(route, "healthcheck-protocol")
-    network = not route.is_alb
-    checked = [a for a in told if pod_evidence.is_check(route, a.request)]
+    owner = setting_source(traffic, "healthcheck-protocol")
+    network = not traffic.is_alb
+    checked = [a for a in told if pod_evidence.is_check(traffic, a.request)]
     return Finding(
         "LBD306",
         owner.ref,
         params={"speaks": _SAID[speaks], "serves": "neither HTTP nor gRPC nor TLS", "port": str(port)},
         evidence=(
-            _health_evidence(route, failing),
+            _health_evidence(traffic, failing),
             Evidence("target group", f"protocol version {group.protocol_version or 'none'}, check {_asked(group)}"),
             *pod_evidence.evidence(checked),
             Evidence("probe", "no answer to https, HTTP/2 and gRPC either"),
         ),
         targets=_keys(failing),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(owner.repair("tcp", "the port speaks no HTTP", "only the connection is checked"),) if network else (),
         fix_automatic=network,
         fix="healthcheck-protocol" if network else "",
@@ -238,7 +245,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool
     reads=(*_READS, reads.EVENTS),
     fix="healthcheck-timeout",
 )
-def answer_is_too_slow(route: Route) -> Iterator[Finding]:
+def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets time out, and the readiness probe, which asks the same path on the same port and has more time, succeeds;
     or the kubelet itself has seen that path time out. A filter on the way looks the same to the load balancer, so this
     is likely, and certain where a probe has measured it.
@@ -246,29 +253,29 @@ def answer_is_too_slow(route: Route) -> Iterator[Finding]:
     Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: a cheaper check path, or a longer
     timeout, which must stay below the interval.
     """
-    group = _group(route)
+    group = _group(traffic)
     asked = group.health_check
     # A Network Load Balancer has one reason for everything: there only a measured time tells.
-    failing = list(route.unhealthy(TIMEOUT) if route.is_alb else route.unhealthy(TIMEOUT, REFUSED))
-    port = checked_pod_port(route, failing[0]) if failing and asked.protocol in _HTTP else None
+    failing = list(traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, REFUSED))
+    port = checked_pod_port(traffic, failing[0]) if failing and asked.protocol in _HTTP else None
     if port is None:
         return
-    told = pod_evidence.checked(route, failing, port)
+    told = pod_evidence.checked(traffic, failing, port)
     measured = _measured(asked, told)
     if measured or any(a.outcome is Outcome.ANSWERED for a in told):
         if measured:
-            yield _too_slow(route, failing, measured)
+            yield _too_slow(traffic, failing, measured)
         return
     failing = [t for t in failing if t.reason == TIMEOUT]
     same = [
         p
-        for p in ready(route.matching_pods())
+        for p in ready(traffic.matching_pods())
         if p.port == port and p.probe.kind == "httpGet" and (p.probe.path or "/") == asked.path
     ]
     patient = [p for p in same if p.probe.timeout > asked.timeout]
-    late = _late(route, same)
+    late = _late(traffic, same)
     slow = {p.pod.meta.name for p in patient} | set(late)
-    targets = [t for t in failing if route.target_type != "ip" or _name_of(route, t) in slow]
+    targets = [t for t in failing if traffic.target_type != "ip" or _name_of(traffic, t) in slow]
     if not slow or not targets:
         return
     longest = max((p.probe.timeout for p in patient), default=min(2 * asked.timeout, 120))
@@ -279,18 +286,18 @@ def answer_is_too_slow(route: Route) -> Iterator[Finding]:
         why = "the kubelet's probe of the same path times out, too"
         evidence = Evidence(f"event on pod {next(iter(late))}", next(iter(late.values())))
     timeout, interval = (
-        setting_owner(route, _timing(route, "timeout")),
-        setting_owner(route, _timing(route, "interval")),
+        setting_source(traffic, _timing(traffic, "timeout")),
+        setting_source(traffic, _timing(traffic, "interval")),
     )
     yield Finding(
         "LBD309",
         timeout.ref,
         params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
-        evidence=(_health_evidence(route, targets), evidence),
+        evidence=(_health_evidence(traffic, targets), evidence),
         confidence=Confidence.LIKELY,
         targets=_keys(targets),
-        confirm=(describe_target_health(group.arn, route.context.region),),
-        repairs=(_longer(asked, timeout, interval, longest).because(why, "a target that hangs is noticed later"),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        repairs=(_longer(asked, timeout, interval, longest).with_reason(why, "a target that hangs is noticed later"),),
         fix_automatic=bool(patient) and longest <= 120,
         advice="check a path that answers at once, or wait longer for this one",
     )
@@ -305,30 +312,30 @@ def _measured(asked: HealthCheck, told: tuple[ProbeAnswer, ...]) -> tuple[ProbeA
     return late or (tuple(none) if any(a.via in pod_evidence.LOOPBACK for a in none) and not quick else ())
 
 
-def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAnswer, ...]) -> Finding:
+def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple[ProbeAnswer, ...]) -> Finding:
     """What probes have measured: a time, and with it a timeout that fits; or that nothing comes."""
-    group = _group(route)
+    group = _group(traffic)
     asked = group.health_check
     answered = [a.seconds for a in measured if a.outcome is Outcome.ANSWERED]
     timeout, interval = (
-        setting_owner(route, _timing(route, "timeout")),
-        setting_owner(route, _timing(route, "interval")),
+        setting_source(traffic, _timing(traffic, "timeout")),
+        setting_source(traffic, _timing(traffic, "interval")),
     )
     names = {a.request.pod for a in measured}
-    targets = [t for t in failing if route.target_type != "ip" or _name_of(route, t) in names] or failing
-    if len({t.key for t in failing}) > len(targets) and len(names) == len(pod_evidence.asked_pods(route)):
+    targets = [t for t in failing if traffic.target_type != "ip" or _name_of(traffic, t) in names] or failing
+    if len({t.key for t in failing}) > len(targets) and len(names) == len(pod_evidence.probed_pods(traffic)):
         targets = failing  # Only some were asked, and all of them are slow.
     fits = math.ceil(max(answered) * 1.5) if answered else 0
     seconds = f"{max(answered):.1f} s" if answered else ""
     why = f"it took {seconds} inside the cluster" if answered else "nothing came on the pod's own loopback either"
-    repairs = (_longer(asked, timeout, interval, fits).because(why, "a target that hangs is noticed later"),)
+    repairs = (_longer(asked, timeout, interval, fits).with_reason(why, "a target that hangs is noticed later"),)
     return Finding(
         "LBD309",
         timeout.ref,
         params={"path": asked.path, "timeout": str(asked.timeout), "why": why},
-        evidence=(_health_evidence(route, targets), *pod_evidence.evidence(measured)),
+        evidence=(_health_evidence(traffic, targets), *pod_evidence.evidence(measured)),
         targets=_keys(targets),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=repairs if answered and fits <= 120 else (),
         fix_automatic=bool(answered) and fits <= 120,
         advice="check a path that answers at once, or wait longer for this one"
@@ -338,11 +345,11 @@ def _too_slow(route: Route, failing: list[TargetHealth], measured: tuple[ProbeAn
     )
 
 
-def _timing(route: Route, name: str) -> str:
-    return f"healthcheck-{name}{'-seconds' if route.is_alb else ''}"
+def _timing(traffic: TrafficPath, name: str) -> str:
+    return f"healthcheck-{name}{'-seconds' if traffic.is_alb else ''}"
 
 
-def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, wanted: int) -> Repair:
+def _longer(asked: HealthCheck, timeout: SettingSource, interval: SettingSource, wanted: int) -> Repair:
     """Both annotations in one write where the interval has to grow with the timeout, so that neither is refused."""
     wanted = min(wanted, 120)
     if asked.interval > wanted:
@@ -353,19 +360,19 @@ def _longer(asked: HealthCheck, timeout: SettingOwner, interval: SettingOwner, w
     return Repair(str(wanted), (annotate(timeout.ref, timeout.annotations, values),))
 
 
-def _late(route: Route, same: list[Ready]) -> dict[str, str]:
+def _late(traffic: TrafficPath, same: list[Ready]) -> dict[str, str]:
     """Pods whose readiness probe of the checked path ran out of time, with the kubelet's words."""
     found: dict[str, str] = {}
     for entry in same:
-        for event in route.events_of("Pod", entry.pod.meta.name):
+        for event in traffic.events_of("Pod", entry.pod.meta.name):
             timed_out = "context deadline exceeded" in event.message or "Client.Timeout exceeded" in event.message
             if event.reason == "Unhealthy" and "Readiness" in event.message and timed_out:
                 found.setdefault(entry.pod.meta.name, event.message[:200])
     return found
 
 
-def _name_of(route: Route, target: TargetHealth) -> str:
-    pod = route.pod_of(target)
+def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
+    pod = traffic.pod_of(target)
     return pod.meta.name if pod is not None else ""
 
 
@@ -380,7 +387,7 @@ def _name_of(route: Route, target: TargetHealth) -> str:
     reads=_READS,
     fix="healthcheck-port",
 )
-def check_port_is_dead(route: Route) -> Iterator[Finding]:
+def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     """The health check has a port of its own (healthcheck-port annotation), and nothing answers there.
 
     With `ip` targets it must be a port of the pods. With `instance` targets it is a port of the node: a node port of
@@ -389,17 +396,17 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
     Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: `healthcheck-port: traffic-port`, or the node port
     that leads to the wanted container port.
     """
-    group, service = _group(route), route.service.need()
+    group, service = _group(traffic), traffic.service.need()
     if group.protocol in _DATAGRAMS or service is None:
         raise NotApplicable("a UDP target group needs a port of its own: LBD315")
-    find = _dead_on_pods if route.target_type == "ip" else _dead_on_nodes
-    found = find(route, service)
+    find = _dead_on_pods if traffic.target_type == "ip" else _dead_on_nodes
+    found = find(traffic, service)
     if found is None:
         return
-    owner = setting_owner(route, "healthcheck-port")
-    pods = ready(route.matching_pods())
+    owner = setting_source(traffic, "healthcheck-port")
+    pods = ready(traffic.matching_pods())
     # The check keeps its path: traffic-port is a sure repair where that path is known to answer there.
-    tried = pod_evidence.answers(route, pod_evidence.pods_behind(route, found.targets))
+    tried = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, found.targets))
     right = [a for a in tried if str(a.request.port) == found.traffic and pod_evidence.is_success(a)]
     sure = (
         bool(right)
@@ -411,14 +418,17 @@ def check_port_is_dead(route: Route) -> Iterator[Finding]:
         owner.ref,
         params={"port": found.port, "why": found.why, "traffic": found.traffic},
         evidence=(
-            _health_evidence(route, found.targets),
+            _health_evidence(traffic, found.targets),
             Evidence("target group", f"health check {_asked(group)} on port {found.port}".replace("  ", " ")),
             *pod_evidence.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
-            *(Evidence("pods" if route.target_type == "ip" else str(route.service_ref), text) for text in found.shown),
+            *(
+                Evidence("pods" if traffic.target_type == "ip" else str(traffic.service_ref), text)
+                for text in found.shown
+            ),
         ),
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
         targets=_keys(found.targets),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(owner.repair(found.better or "traffic-port", f"port {found.traffic} is served, {found.port} is not"),),
         fix_automatic=bool(found.better) or sure,
     )
@@ -435,31 +445,31 @@ class _DeadPort:
     better: str = ""
 
 
-def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
+def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     targets, declared = [], set()
     certain = tried = False
-    for target in route.unhealthy(REFUSED):
+    for target in traffic.unhealthy(REFUSED):
         if not target.check_port.isdigit() or target.check_port == str(target.port):
             continue
-        pod = route.pod_of(target)
+        pod = traffic.pod_of(target)
         if pod is None:
             continue
         number = int(target.check_port)
-        if pod_evidence.silent(route, pod, number):
-            if not pod_evidence.listens(pod_evidence.answers(route, (pod,), port=target.port)):
+        if pod_evidence.nothing_listens(traffic, pod, number):
+            if not pod_evidence.listens(pod_evidence.answers(traffic, (pod,), port=target.port)):
                 continue
             targets.append(target)
             tried = True
-            certain = certain or pod_evidence.refused(pod_evidence.answers(route, (pod,), port=number))
+            certain = certain or pod_evidence.refused(pod_evidence.answers(traffic, (pod,), port=number))
             continue
-        if pod_evidence.listens(pod_evidence.answers(route, (pod,), port=number)):
+        if pod_evidence.listens(pod_evidence.answers(traffic, (pod,), port=number)):
             continue
         open_ports, probed = set(pod.declared_ports()), {p.port for p in ready((pod,))}
         if number in open_ports | probed or target.port not in open_ports | probed:
             continue
         targets.append(target)
         declared |= open_ports | probed
-        certain = certain or (target.port in probed and route.is_alb)
+        certain = certain or (target.port in probed and traffic.is_alb)
     if not targets:
         return None
     return _DeadPort(
@@ -472,29 +482,29 @@ def _dead_on_pods(route: Route, service: Service) -> _DeadPort | None:
     )
 
 
-def _dead_on_nodes(route: Route, service: Service) -> _DeadPort | None:
-    port = route.service_port.need()
-    if port is None or not route.ready_endpoints():
+def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
+    port = traffic.service_port.need()
+    if port is None or not traffic.ready_endpoints():
         return None
-    used = {p.node_port for s in route.facts.services.need() for p in s.ports if p.node_port}
-    used |= {s.health_check_node_port for s in route.facts.services.need()} | _NODE_PORTS | _on_nodes(route)
+    used = _ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
+    used |= _ports_on_nodes(traffic.snapshot, traffic.namespace)
     failing = [
         t
-        for t in route.unhealthy(REFUSED, TIMEOUT)
+        for t in traffic.unhealthy(REFUSED, TIMEOUT)
         if t.check_port.isdigit() and t.check_port != str(port.node_port) and int(t.check_port) not in used
     ]
     if not failing:
         return None
     number = int(failing[0].check_port)
     failing = [t for t in failing if t.check_port == str(number)]
-    containers = {e.port for e in route.endpoints()} | {int(p.target) for p in service.ports if p.target.isdigit()}
-    for pod in route.matching_pods():
+    containers = {e.port for e in traffic.endpoints()} | {int(p.target) for p in service.ports if p.target.isdigit()}
+    for pod in traffic.matching_pods():
         containers |= set(pod.declared_ports()) | {p.port for p in ready((pod,))}
     shown = (", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports),)
     if number in containers:
         why = "a container's port, on which no node listens"
         return _DeadPort(
-            failing, str(number), str(port.node_port), why, shown, True, _node_port_for(route, service, number)
+            failing, str(number), str(port.node_port), why, shown, True, _node_port_for(traffic, service, number)
         )
     refused = [t for t in failing if t.reason == REFUSED]
     if not refused or 30000 <= number <= 32767:
@@ -503,23 +513,32 @@ def _dead_on_nodes(route: Route, service: Service) -> _DeadPort | None:
     return _DeadPort(refused, str(number), str(port.node_port), why, shown, False)
 
 
-def _on_nodes(route: Route) -> set[int]:
+@derived
+def _ports_of_services(snapshot: Snapshot, namespace: str) -> frozenset[int]:
+    """Node ports and healthCheckNodePorts of the namespace's Services."""
+    services = snapshot.facts_of(namespace).services.need()
+    numbers = {p.node_port for s in services for p in s.ports} | {s.health_check_node_port for s in services}
+    return frozenset(number for number in numbers if number)
+
+
+@derived
+def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
     """Ports of the nodes that pods of the namespace hold."""
-    found = set()
-    for pod in route.facts.pods.need():
+    found: set[int] = set()
+    for pod in snapshot.facts_of(namespace).pods.need():
         for container in pod.serving_containers():
             found |= {p.port if pod.host_network else p.host_port for p in container.ports}
         if pod.host_network:
             found |= {p.port for p in ready((pod,))}
-    return found - {0}
+    return frozenset(found - {0})
 
 
-def _node_port_for(route: Route, service: Service, container: int) -> str:
+def _node_port_for(traffic: TrafficPath, service: Service, container: int) -> str:
     """What asks for this container port by way of a node port ("" when no node port leads there)."""
     for port in service.ports:
-        numbers = {pod.named_port(port.target, port.protocol) for pod in route.matching_pods()}
+        numbers = {pod.named_port(port.target, port.protocol) for pod in traffic.matching_pods()}
         if port.node_port and port.protocol == "TCP" and (port.target == str(container) or numbers == {container}):
-            return "traffic-port" if port == route.service_port.need() else str(port.node_port)
+            return "traffic-port" if port == traffic.service_port.need() else str(port.node_port)
     return ""
 
 
@@ -534,7 +553,7 @@ def _node_port_for(route: Route, service: Service, container: int) -> str:
     reads=(*_READS, reads.TARGET_GROUP_ATTRIBUTES, reads.NODES),
     explains=("LBD307", "LBD305"),
 )
-def check_port_knows_no_proxy_protocol(route: Route) -> Iterator[Finding]:
+def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     """With proxy_protocol_v2.enabled a Network Load Balancer sends the header with its health checks, too. An HTTP
     server that does not expect it answers with an error or closes the connection; kube-proxy's health server, which
     the check asks with externalTrafficPolicy Local, never understands it. A check by TCP does not mind.
@@ -543,33 +562,33 @@ def check_port_knows_no_proxy_protocol(route: Route) -> Iterator[Finding]:
     `aws elbv2 describe-target-group-attributes`. Repair: check by TCP, or check a port that expects the header, or
     switch proxy protocol off.
     """
-    group, service = _group(route), route.service.need()
-    if route.is_alb or service is None:
+    group, service = _group(traffic), traffic.service.need()
+    if traffic.is_alb or service is None:
         raise NotApplicable("only Network Load Balancers speak proxy protocol")
-    if route.group_attributes.need().get(_PROXY_PROTOCOL) != "true":
+    if traffic.group_attributes.need().get(_PROXY_PROTOCOL) != "true":
         return
-    failing = list(route.unhealthy(REFUSED, TIMEOUT))
+    failing = list(traffic.unhealthy(REFUSED, TIMEOUT))
     if not failing or group.health_check.protocol not in _HTTP:
         return
-    found = _deaf(route, service, failing)
+    found = _deaf(traffic, service, failing)
     if found is None:
         return
     targets, what, certain, evidence = found
-    owner = setting_owner(route, "healthcheck-protocol")
+    owner = setting_source(traffic, "healthcheck-protocol")
     local = certain
     yield Finding(
         "LBD314",
-        route.service_ref,
+        traffic.service_ref,
         params={"what": what},
         evidence=(
-            _health_evidence(route, targets),
+            _health_evidence(traffic, targets),
             Evidence("target group attributes", f"{_PROXY_PROTOCOL}=true"),
             Evidence("target group", f"health check {_asked(group)} on port {targets[0].check_port}"),
             *evidence,
         ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(targets),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(
             *(() if local else (owner.repair("tcp", "a check by TCP does not mind the header"),)),
             *_without_proxy_protocol(service, owner),
@@ -581,23 +600,23 @@ def check_port_knows_no_proxy_protocol(route: Route) -> Iterator[Finding]:
 
 
 def _deaf(
-    route: Route, service: Service, failing: list[TargetHealth]
+    traffic: TrafficPath, service: Service, failing: list[TargetHealth]
 ) -> tuple[list[TargetHealth], str, bool, tuple[Evidence, ...]] | None:
     """The failing targets whose check port does not parse the header, what it is, and whether that is proven."""
     health_port = str(service.health_check_node_port or "-")
     asked = [t for t in failing if t.check_port == health_port]
     if asked:
-        without_pod = {t.key for t in without_local_endpoint(route)[0]}
+        without_pod = {t.key for t in without_local_endpoint(traffic)[0]}
         targets = [t for t in asked if t.key not in without_pod]
-        said = Evidence(str(route.service_ref), f"healthCheckNodePort {health_port}: answered by kube-proxy")
+        said = Evidence(str(traffic.service_ref), f"healthCheckNodePort {health_port}: answered by kube-proxy")
         return (targets, "kube-proxy's health server", True, (said,)) if targets else None
-    port = checked_pod_port(route, failing[0])
-    own = [t for t in failing if t.check_port and t.check_port != _traffic_port(route, t)]
-    probed = [p for p in ready(route.matching_pods()) if p.probe.kind == "httpGet"]
+    port = checked_pod_port(traffic, failing[0])
+    own = [t for t in failing if t.check_port and t.check_port != _traffic_port(traffic, t)]
+    probed = [p for p in ready(traffic.matching_pods()) if p.probe.kind == "httpGet"]
     if own:
         number = own[0].check_port
-        served = {n for pod in route.matching_pods() for n in pod.declared_ports()} | {p.port for p in probed}
-        if route.target_type == "ip" and int(number) not in served:
+        served = {n for pod in traffic.matching_pods() for n in pod.declared_ports()} | {p.port for p in probed}
+        if traffic.target_type == "ip" and int(number) not in served:
             return None  # Nothing shows that anybody listens there at all: LBD313.
         mine = [p for p in probed if str(p.port) == number]
         evidence = (_probe_evidence(mine),) if mine else ()
@@ -609,12 +628,12 @@ def _deaf(
     return failing, f"port {port}", False, (said,)
 
 
-def _traffic_port(route: Route, target: TargetHealth) -> str:
-    port = route.service_port.need()
-    return str(port.node_port) if route.target_type == "instance" and port is not None else str(target.port)
+def _traffic_port(traffic: TrafficPath, target: TargetHealth) -> str:
+    port = traffic.service_port.need()
+    return str(port.node_port) if traffic.target_type == "instance" and port is not None else str(target.port)
 
 
-def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[Repair, ...]:
+def _without_proxy_protocol(service: Service, owner: SettingSource) -> tuple[Repair, ...]:
     """What switches proxy protocol off, where one annotation alone switches it on."""
     key, annotations = NLB_PREFIX + "proxy-protocol", service.meta.annotations
     attributes_key = NLB_PREFIX + "target-group-attributes"
@@ -627,7 +646,7 @@ def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[Repa
     else:
         return ()
     risk = "applications that read the client's address from the header lose it"
-    return (Repair("off", (change,)).because("the check port does not understand the header", risk),)
+    return (Repair("off", (change,)).with_reason("the check port does not understand the header", risk),)
 
 
 # --- LBD315: UDP ------------------------------------------------------------------------------------------------------
@@ -641,25 +660,25 @@ def _without_proxy_protocol(service: Service, owner: SettingOwner) -> tuple[Repa
     reads=_READS,
     explains=("LBD307",),
 )
-def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
+def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]:
     """There are no health checks by UDP or QUIC: the load balancer checks by TCP or HTTP, by default on the traffic
     port, which a UDP server does not serve.
 
     Confirm by hand: `nc -zv POD_IP PORT`. Repair: a healthcheck-port on which the pods answer TCP (a side-car will do),
     or instance targets with externalTrafficPolicy Local, which are checked on kube-proxy's own port.
     """
-    group, service = _group(route), route.service.need()
+    group, service = _group(traffic), traffic.service.need()
     if group.protocol not in _DATAGRAMS or service is None:
         raise NotApplicable("not a UDP target group")
-    failing = [t for t in route.unhealthy(REFUSED) if t.check_port.isdigit()]
-    pods = [pod for pod in route.matching_pods() if pod.ip]
+    failing = [t for t in traffic.unhealthy(REFUSED) if t.check_port.isdigit()]
+    pods = [pod for pod in traffic.matching_pods() if pod.ip]
     if not failing or not pods:
         return
     number = int(failing[0].check_port)
     failing = [t for t in failing if t.check_port == str(number)]
     probed = sorted({p.port for p in ready(pods)})
     declared = sorted({n for pod in pods for n in pod.declared_ports()})
-    if route.target_type == "instance":
+    if traffic.target_type == "instance":
         mine = [p for p in service.ports if p.node_port == number]
         if not mine or any(p.protocol == "TCP" for p in mine):
             return
@@ -670,7 +689,7 @@ def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
             return
         why, certain = "on which no container declares or answers TCP", False
         candidates = [str(n) for n in probed or declared]
-    owner = setting_owner(route, "healthcheck-port")
+    owner = setting_source(traffic, "healthcheck-port")
     shown = ", ".join(f"{n}/{protocol}" for protocol in ("TCP", "UDP") for n in _declared(pods, protocol)) or "no port"
     yield Finding(
         "LBD315",
@@ -682,10 +701,10 @@ def datagram_group_without_check_port(route: Route) -> Iterator[Finding]:
             "port": str(number),
             "why": why,
         },
-        evidence=(_health_evidence(route, failing), Evidence("pods", f"declare {shown}")),
+        evidence=(_health_evidence(traffic, failing), Evidence("pods", f"declare {shown}")),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=tuple(owner.repair(n, f"port {n} answers or is declared for TCP") for n in candidates[:3]),
         fix_automatic=len(candidates) == 1,
         advice=""
@@ -710,21 +729,21 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
     explains=("LBD301", "LBD305", "LBD307"),
     fix="healthcheck-protocol",
 )
-def check_offers_old_tls(route: Route) -> Iterator[Finding]:
+def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
     """The HTTPS checks of Network Load Balancers fail on targets that accept TLS 1.3 alone (ELB user guide). A probe
     with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered.
 
     Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
     accept TLS 1.2, too, or check by TCP.
     """
-    group = _group(route)
-    if route.is_alb or group.health_check.protocol != "HTTPS":
+    group = _group(traffic)
+    if traffic.is_alb or group.health_check.protocol != "HTTPS":
         raise NotApplicable("only the HTTPS checks of Network Load Balancers are bound to TLS 1.2")
     hit: list[TargetHealth] = []
     told: list[ProbeAnswer] = []
-    for target in route.unhealthy(REFUSED):
-        port = checked_pod_port(route, target)
-        mine = pod_evidence.answers(route, pod_evidence.pods_behind(route, (target,)), port=port, protocol="HTTPS")
+    for target in traffic.unhealthy(REFUSED):
+        port = checked_pod_port(traffic, target)
+        mine = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, (target,)), port=port, protocol="HTTPS")
         old = [a for a in mine if a.request.tls == "1.2"]
         new = [a for a in mine if not a.request.tls and a.outcome is Outcome.ANSWERED]
         if new and old and all(a.outcome is Outcome.TLS for a in old):
@@ -732,14 +751,14 @@ def check_offers_old_tls(route: Route) -> Iterator[Finding]:
             told += [a for a in (*old, *new) if a not in told]
     if not hit:
         return
-    owner = setting_owner(route, "healthcheck-protocol")
+    owner = setting_source(traffic, "healthcheck-protocol")
     yield Finding(
         "LBD316",
         owner.ref,
         params={"port": str(told[0].request.port)},
-        evidence=(_health_evidence(route, hit), *pod_evidence.evidence(told)),
+        evidence=(_health_evidence(traffic, hit), *pod_evidence.evidence(told)),
         targets=_keys(hit),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(owner.repair("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),),
         fix_automatic=True,
         advice="let the application accept TLS 1.2, too, or check by TCP",

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kubectl_lbdoctor.model.finding import Finding, Severity
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-CheckFunction = Callable[[Route], Iterable[Finding]]
+CheckFunction = Callable[[TrafficPath], Iterable[Finding]]
 
 _CODE = re.compile(r"LBD[0-9]{3}")
 

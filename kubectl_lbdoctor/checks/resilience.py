@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import target_gates
+from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
+from kubectl_lbdoctor.analysis.pod_problems import owner_of, selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.selection import eligible_nodes
-from kubectl_lbdoctor.checks.workload import owner_of, selected_workloads
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (LBC#1719, #1064).
 PROPAGATION_SECONDS = 25
@@ -23,11 +23,11 @@ SHORTEST_PROPAGATION_SECONDS = 15
 _READS = (reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS)
 
 
-def _service(route: Route) -> Service:
-    service = route.service.need()
+def _service(traffic: TrafficPath) -> Service:
+    service = traffic.service.need()
     if service is None or not service.selector:
         raise NotApplicable("no Service with a selector behind this route")
-    if route.target_group.is_known and route.target_group.need() is None:
+    if traffic.target_group.is_known and traffic.target_group.need() is None:
         raise NotApplicable("no target group")
     return service
 
@@ -47,7 +47,7 @@ def _stops_early(pod: Pod) -> bool:
     reads=(*_READS, reads.PODS, reads.TARGET_HEALTH),
     symptom=True,
 )
-def pods_stop_too_early(route: Route) -> Iterator[Finding]:
+def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets are being deregistered now, and their pods are killed sooner than the load balancer stops sending to
     them (15 to 25 s): clients see 502 and 504 during each rollout.
 
@@ -55,17 +55,17 @@ def pods_stop_too_early(route: Route) -> Iterator[Finding]:
     `{..lifecycle.preStop}`. Repair: a preStop hook that sleeps for 20 s and a grace period that is longer than that
     and the application's own shutdown together.
     """
-    service = _service(route)
-    selector = service.selector.items()
-    leaving = [p for p in route.facts.pods.need() if selector <= p.meta.labels.items() and p.meta.deleted]
-    draining = [t for t in route.targets() if t.state == "draining"]
+    service = _service(traffic)
+    selected = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
+    leaving = [p for p in selected if p.meta.deleted]
+    draining = [t for t in traffic.targets() if t.state == "draining"]
     if not leaving and not draining:
         return
-    early = [pod for pod in (leaving or route.matching_pods()) if not pod.is_finished and _stops_early(pod)]
+    early = [pod for pod in (leaving or traffic.matching_pods()) if not pod.is_finished and _stops_early(pod)]
     if not early:
         return
     worst = min(early, key=lambda pod: pod.grace_seconds)
-    owner = owner_of(route, worst)
+    owner = owner_of(traffic, worst)
     waits = any(container.pre_stop for container in worst.serving_containers())
     yield Finding(
         "LBD701",
@@ -84,7 +84,7 @@ def pods_stop_too_early(route: Route) -> Iterator[Finding]:
             ),
         ),
         confidence=Confidence.LIKELY,
-        confirm=(kubectl("get", str(owner), "-o", "yaml", namespace=route.namespace),),
+        confirm=(kubectl("get", str(owner), "-o", "yaml", namespace=traffic.namespace),),
         advice="add a preStop hook (sleep 20) to the serving container and raise terminationGracePeriodSeconds to 60",
     )
 
@@ -98,7 +98,7 @@ def pods_stop_too_early(route: Route) -> Iterator[Finding]:
     explains=("LBD218", "LBD701"),
     symptom=True,
 )
-def single_replica_rollout(route: Route) -> Iterator[Finding]:
+def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
     """The only replica was replaced: its target drains, while the new one is not healthy yet. Until it is, the load
     balancer has nowhere to send requests.
 
@@ -107,26 +107,26 @@ def single_replica_rollout(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-target-health` during `kubectl rollout status`. Repair: two replicas or more;
     label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled and recreate the pods.
     """
-    _service(route)
-    targets = route.targets()
+    _service(traffic)
+    targets = traffic.targets()
     states = {target.state for target in targets}
     if "draining" not in states or not states <= {"draining", "initial"}:
         return
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    tops = [w for w in selected_workloads(route) if not (w.kind == "ReplicaSet" and w.meta.owners)]
+    tops = [w for w in selected_workloads(traffic) if not (w.kind == "ReplicaSet" and w.meta.owners)]
     if len(tops) != 1 or tops[0].replicas != 1 or tops[0].kind == "DaemonSet":
         return
     workload = tops[0]
-    gated = any(target_gates(pod) for pod in route.matching_pods())
+    gated = any(target_gates(pod) for pod in traffic.matching_pods())
     if gated and workload.kind == "Deployment" and workload.strategy != "Recreate":
         return
-    ref = ObjectRef(workload.kind, route.namespace, workload.meta.name)
-    commands = [kubectl("scale", str(ref), "--replicas=2", namespace=route.namespace)]
-    if not gated and route.target_type == "ip":
+    ref = ObjectRef(workload.kind, traffic.namespace, workload.meta.name)
+    commands = [kubectl("scale", str(ref), "--replicas=2", namespace=traffic.namespace)]
+    if not gated and traffic.target_type == "ip":
         commands.append(
-            kubectl("label", "namespace", route.namespace, "elbv2.k8s.aws/pod-readiness-gate-inject=enabled")
+            kubectl("label", "namespace", traffic.namespace, "elbv2.k8s.aws/pod-readiness-gate-inject=enabled")
         )
     yield Finding(
         "LBD702",
@@ -137,7 +137,7 @@ def single_replica_rollout(route: Route) -> Iterator[Finding]:
             Evidence(str(ref), f"replicas 1, strategy {workload.strategy or 'default'}"),
         ),
         by_hand=tuple(commands),
-        confirm=(kubectl("rollout", "status", str(ref), namespace=route.namespace),),
+        confirm=(kubectl("rollout", "status", str(ref), namespace=traffic.namespace),),
     )
 
 
@@ -148,23 +148,23 @@ def single_replica_rollout(route: Route) -> Iterator[Finding]:
     message="all {count} ready pods of Service {service} are {where}, though {others}",
     reads=(*_READS, reads.PODS, reads.NODES, reads.LOAD_BALANCERS, reads.INGRESSES),
 )
-def pods_in_one_place(route: Route) -> Iterator[Finding]:
+def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     """Several replicas run, but all on one node or in one Availability Zone, while the cluster and the load balancer
     have more: when that node or zone fails, no target is left.
 
     Confirm by hand: `kubectl get pods -o wide`. Repair: topologySpreadConstraints over kubernetes.io/hostname and
     topology.kubernetes.io/zone, then a restart of the rollout.
     """
-    service = _service(route)
-    ready = [pod for pod in route.matching_pods() if pod.is_ready and pod.node]
+    service = _service(traffic)
+    ready = [pod for pod in traffic.matching_pods() if pod.is_ready and pod.node]
     if len(ready) < 2:
         return
-    nodes = {node.meta.name: node for node in route.cluster.nodes.need()}
+    nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
     on = {pod.node for pod in ready}
     zones = {nodes[name].zone for name in on if name in nodes}
     if not on <= nodes.keys() or (len(on) > 1 and len(zones) > 1):
         return
-    usable = [node for node in eligible_nodes(route)[0] if _takes_pods(node)]
+    usable = [node for node in eligible_nodes(traffic)[0] if _takes_pods(node)]
     elsewhere = {node.zone for node in usable} - zones - {""}
     if len(on) == 1 and len(usable) > 1:
         where, others = f"on node {next(iter(on))}", f"{len(usable)} nodes take pods"
@@ -172,10 +172,10 @@ def pods_in_one_place(route: Route) -> Iterator[Finding]:
         where, others = f"in zone {next(iter(zones))}", f"nodes in {', '.join(sorted(elsewhere))} take pods"
     else:
         return
-    balancer = route.load_balancer.need()
+    balancer = traffic.load_balancer.need()
     if balancer is None or len(balancer.zones) < 2:
         return
-    owner = owner_of(route, ready[0])
+    owner = owner_of(traffic, ready[0])
     yield Finding(
         "LBD703",
         owner,
@@ -184,7 +184,7 @@ def pods_in_one_place(route: Route) -> Iterator[Finding]:
             Evidence("pods", ", ".join(f"{pod.meta.name} on {pod.node}" for pod in ready[:6])),
             Evidence(reads.LOAD_BALANCERS, f"zones {', '.join(sorted(balancer.zones))}"),
         ),
-        confirm=(kubectl("get", "pods", "-o", "wide", namespace=route.namespace),),
+        confirm=(kubectl("get", "pods", "-o", "wide", namespace=traffic.namespace),),
         advice="spread the pods with topologySpreadConstraints over kubernetes.io/hostname and "
         "topology.kubernetes.io/zone",
     )
@@ -201,7 +201,7 @@ def _takes_pods(node: Node) -> bool:
     message="Service {service} publishes {pods} that are not ready (publishNotReadyAddresses)",
     reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),
 )
-def unready_pods_published(route: Route) -> Iterator[Finding]:
+def unready_pods_published(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service has publishNotReadyAddresses, so pods that fail their readiness probe are ready endpoints all the
     same, and the load balancer sends requests to them as far as its own check passes.
 
@@ -209,18 +209,18 @@ def unready_pods_published(route: Route) -> Iterator[Finding]:
     `kubectl get pods`. Repair: unset publishNotReadyAddresses; where peers must find each other before they are ready,
     use a headless Service of its own for that.
     """
-    service = _service(route)
+    service = _service(traffic)
     if not service.publish_not_ready:
         return
-    published = {e.pod for e in route.ready_endpoints() if e.pod}
+    published = {e.pod for e in traffic.ready_endpoints() if e.pod}
     unready = [
         pod
-        for pod in route.matching_pods()
+        for pod in traffic.matching_pods()
         if pod.meta.name in published and not pod.is_ready and not pod.containers_ready
     ]
     if not unready:
         return
-    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     yield Finding(
         "LBD704",
         ref,
@@ -232,7 +232,7 @@ def unready_pods_published(route: Route) -> Iterator[Finding]:
         confirm=(
             kubectl(
                 *("get", "endpointslices", "-l", f"kubernetes.io/service-name={service.meta.name}", "-o", "yaml"),
-                namespace=route.namespace,
+                namespace=traffic.namespace,
             ),
         ),
         by_hand=(

@@ -8,30 +8,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
+from kubectl_lbdoctor.analysis.pod_problems import owner_of, problems, selected_workloads
+from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.workload import owner_of, problems, selected_workloads
-from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Node, Service, condition
+from kubectl_lbdoctor.model.k8s import Service, condition
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.traffic_path import Route
-
-# The controller registers within a second or two of an endpoint becoming ready; below this age nothing is late.
-REGISTRATION_SECONDS = 30
-# Labels and taints that keep a node from being an instance target (LBC pkg/k8s/node_utils.go, endpoint_utils).
-EXCLUDE_LABELS = (
-    "node-role.kubernetes.io/master",
-    "node.kubernetes.io/exclude-from-external-load-balancers",
-    "alpha.service-controller.kubernetes.io/exclude-balancer",
-)
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
-def _service(route: Route) -> Service:
+def _service(traffic: TrafficPath) -> Service:
     """The backend's Service, where there is one with a selector."""
-    service = route.service.need()
+    service = traffic.service.need()
     if service is None:
         raise NotApplicable("no Service behind this route")
     if service.type == "ExternalName":
@@ -51,16 +43,16 @@ class _Candidate:
     score: float
 
 
-def _candidates(route: Route, service: Service) -> list[_Candidate]:
+def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     """Who else in the namespace may have been meant by the selector, best first.
 
     Scored per selector label: the same key with a similar value counts most, the same value under another key less; a
     workload that carries the Service's name counts a little, so that "web" is preferred for Service "web".
     """
     grouped: dict[ObjectRef, tuple[Mapping[str, str], int]] = {}
-    for pod in route.facts.pods.need():
+    for pod in traffic.namespace_facts.pods.need():
         if not pod.is_finished and not pod.meta.deleted:
-            owner = owner_of(route, pod)
+            owner = owner_of(traffic, pod)
             labels, count = grouped.get(owner, (pod.meta.labels, 0))
             grouped[owner] = (labels, count + 1)
     found = []
@@ -87,26 +79,26 @@ def _candidates(route: Route, service: Service) -> list[_Candidate]:
     explains=("LBD202", "LBD217", "LBD205"),
     fix="selector",
 )
-def selector_matches_nothing(route: Route) -> Iterator[Finding]:
+def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
     """No pod carries all labels of the Service's selector, so the Service has no endpoints and the load balancer no
     targets.
 
     Confirm by hand: `kubectl get pods -l SELECTOR` prints nothing; `kubectl get pods --show-labels` shows what the
     pods carry. Repair: correct the Service's selector, or the labels of the pod template.
     """
-    service = _service(route)
+    service = _service(traffic)
     if any(
-        service.selector.items() <= pod.meta.labels.items() and not pod.is_finished for pod in route.facts.pods.need()
+        not pod.is_finished for pod in index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
     ):
         return
     try:
-        if selected_workloads(route):
+        if selected_workloads(traffic):
             return  # The workload exists and has no pods: LBD406 or LBD401 says why.
         confidence = Confidence.CERTAIN
     except Unknown:
         confidence = Confidence.LIKELY
-    candidates = _candidates(route, service)
-    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    candidates = _candidates(traffic, service)
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
     evidence = [Evidence(f"service/{service.meta.name}", f"selector {selector}")]
     repairs: tuple[Repair, ...] = ()
@@ -124,14 +116,16 @@ def selector_matches_nothing(route: Route) -> Iterator[Finding]:
         clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
         automatic = clear and bool(repaired)
     else:
-        evidence.append(Evidence(f"pods in {route.namespace}", f"{len(route.facts.pods.need())} pods, none similar"))
+        evidence.append(
+            Evidence(f"pods in {traffic.namespace}", f"{len(traffic.namespace_facts.pods.need())} pods, none similar")
+        )
     yield Finding(
         "LBD201",
         ref,
         params={"service": service.meta.name, "selector": selector, "nearest": near},
         evidence=tuple(evidence),
         confidence=confidence,
-        confirm=(kubectl("get", "pods", "-l", selector, namespace=route.namespace),),
+        confirm=(kubectl("get", "pods", "-l", selector, namespace=traffic.namespace),),
         repairs=repairs,
         fix_automatic=automatic,
         advice="" if repairs else "give the pods these labels, or the Service the labels of its pods",
@@ -143,7 +137,7 @@ def _selector_repair(ref: ObjectRef, service: Service, candidate: _Candidate) ->
     wanted = _repaired_selector(service, candidate)
     change = patch(ref, "spec.selector", edit("/spec/selector", dict(service.selector), wanted))
     value = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
-    return Repair(value, (change,)).because(f"{candidate.pods} pods of {candidate.owner} carry these labels")
+    return Repair(value, (change,)).with_reason(f"{candidate.pods} pods of {candidate.owner} carry these labels")
 
 
 def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str]:
@@ -168,19 +162,19 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
     reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
     explains=("LBD217",),
 )
-def no_pod_ready(route: Route) -> Iterator[Finding]:
+def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods match the Service's selector, but none is ready, so there is no ready endpoint to register.
 
     What keeps each pod from being ready is found by LBD401 to LBD410; this code stands alone only when none of them
     fits. Confirm by hand: `kubectl get pods -l SELECTOR` and `kubectl describe pod NAME`.
     """
-    service = _service(route)
-    pods = route.matching_pods()
+    service = _service(traffic)
+    pods = traffic.matching_pods()
     if not pods or any(pod.is_ready or waits_for_gate(pod) for pod in pods):
         return  # A pod that only waits for its target-health gate is registered: what its target lacks is the cause.
-    if service.publish_not_ready or any(endpoint.ready for endpoint in route.endpoints()):
+    if service.publish_not_ready or any(endpoint.ready for endpoint in traffic.endpoints()):
         return
-    why = problems(route)
+    why = problems(traffic)
     if why and all(not problem.code for _, problem in why):
         return  # All of them were started a moment ago (LBD408).
     reason = [
@@ -191,10 +185,10 @@ def no_pod_ready(route: Route) -> Iterator[Finding]:
     selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
     yield Finding(
         "LBD202",
-        ObjectRef("Service", route.namespace, service.meta.name),
+        ObjectRef("Service", traffic.namespace, service.meta.name),
         params={"service": service.meta.name, "count": f"{len(pods)} pods" if len(pods) > 1 else "1 pod"},
         evidence=tuple(reason),
-        confirm=(kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=route.namespace),),
+        confirm=(kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=traffic.namespace),),
     )
 
 
@@ -207,7 +201,7 @@ def no_pod_ready(route: Route) -> Iterator[Finding]:
     explains=("LBD202", "LBD205", "LBD217"),
     fix="targetport",
 )
-def named_target_port_missing(route: Route) -> Iterator[Finding]:
+def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is a name that some or all matching pods do not declare; those pods are no endpoints.
 
     Native side-cars (init containers with restartPolicy Always) count; other init containers do not.
@@ -215,10 +209,10 @@ def named_target_port_missing(route: Route) -> Iterator[Finding]:
     Confirm by hand: `kubectl get pods -l SELECTOR -o jsonpath='{..ports}'`. Repair: name the container port, or use
     its number as targetPort.
     """
-    service, port = _service(route), route.service_port.need()
+    service, port = _service(traffic), traffic.service_port.need()
     if port is None or port.target.isdigit():
         return
-    pods = route.matching_pods()
+    pods = traffic.matching_pods()
     without = [pod for pod in pods if pod.named_port(port.target, port.protocol) is None]
     if not without:
         return
@@ -233,7 +227,7 @@ def named_target_port_missing(route: Route) -> Iterator[Finding]:
     )
     index = service.ports.index(port)
     numbers = sorted({n for pod in without for n in pod.declared_ports(port.protocol)})
-    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     yield Finding(
         "LBD203",
         ref,
@@ -247,9 +241,9 @@ def named_target_port_missing(route: Route) -> Iterator[Finding]:
         evidence=tuple(
             Evidence(f"pod {pod.meta.name}", f"declares {', '.join(declared) or 'no port'}") for pod in without[:3]
         ),
-        confirm=(kubectl("get", "pod", without[0].meta.name, "-o", "yaml", namespace=route.namespace),),
+        confirm=(kubectl("get", "pod", without[0].meta.name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=tuple(
-            target_port_repair(ref, service, index, number).because(f"pods declare {', '.join(declared)}")
+            target_port_repair(ref, service, index, number).with_reason(f"pods declare {', '.join(declared)}")
             for number in numbers[:3]
         ),
         fix_automatic=len(numbers) == 1 and len(without) == len(pods),
@@ -263,78 +257,18 @@ def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) 
     change = patch(ref, f"spec.ports[port={port.port}].targetPort", edit(f"/spec/ports/{index}/targetPort", now, then))
     guard = edit(f"/spec/ports/{index}/port", port.port, port.port)
     change = replace(change, edits=(guard, *change.edits))
-    return Repair(str(then), (change,), free=True).because("", "endpoints, and with them targets, are registered anew")
-
-
-def eligible_nodes(route: Route) -> tuple[tuple[Node, ...], dict[str, str]]:
-    """Nodes that the controller registers as instance targets, and for every other node the reason it is left out.
-
-    Source: LBC pkg/k8s/node_utils.go and pkg/targetgroupbinding (labels, taints, Ready condition, provider id).
-    """
-    binding = route.binding.peek()
-    selector = binding.node_selector if binding is not None else None
-    taken, left = [], {}
-    for node in route.cluster.nodes.need():
-        reason = _why_no_target(node, selector)
-        if reason:
-            left[node.meta.name] = reason
-        else:
-            taken.append(node)
-    return tuple(taken), left
-
-
-def _why_no_target(node: Node, selector: Mapping[str, object] | None) -> str:
-    labels = node.meta.labels
-    excluded = next((label for label in EXCLUDE_LABELS if label in labels), "")
-    if excluded:
-        return f"label {excluded}"
-    if labels.get("eks.amazonaws.com/compute-type") == "fargate":
-        return "Fargate node"
-    taint = next(
-        (
-            t
-            for t in node.taints
-            if t.key == "ToBeDeletedByClusterAutoscaler"
-            or (t.key == "karpenter.sh/disrupted" and t.effect == "NoSchedule")
-        ),
-        None,
+    return Repair(str(then), (change,), accepts_any_value=True).with_reason(
+        "", "endpoints, and with them targets, are registered anew"
     )
-    if taint is not None:
-        return f"taint {taint.key}"
-    if node.ready != "True":
-        return f"Ready={node.ready}"
-    if not node.instance_id:
-        return f"providerID {node.provider_id or 'is empty'}: no EC2 instance"
-    wanted = selector.get("matchLabels") if selector else None
-    if isinstance(wanted, dict):
-        missing = [f"{k}={v}" for k, v in wanted.items() if labels.get(k) != v]
-        if missing:
-            return f"nodeSelector {missing[0]}"
-    expressions = selector.get("matchExpressions") if selector else None
-    for expression in expressions if isinstance(expressions, list) else []:
-        if not _expression_holds(expression, labels):
-            return f"nodeSelector {expression.get('key')} {expression.get('operator')}"
-    return ""
 
 
-def _expression_holds(expression: Mapping[str, object], labels: Mapping[str, str]) -> bool:
-    """One requirement of a label selector (Kubernetes LabelSelectorRequirement)."""
-    key, operator, values = str(expression.get("key")), expression.get("operator"), expression.get("values")
-    listed = values if isinstance(values, list) else []
-    if operator == "In":
-        return labels.get(key) in listed
-    if operator == "NotIn":
-        return labels.get(key) not in listed
-    return (key in labels) is (operator == "Exists")
-
-
-def _freshest(route: Route) -> float:
+def _freshest(traffic: TrafficPath) -> float:
     """Seconds since the newest pod of this Service became ready (infinite when no pod says)."""
     ages = [float("inf")]
-    for pod in route.matching_pods():
+    for pod in traffic.matching_pods():
         ready = condition(pod.conditions, "Ready")
         if ready is not None and ready.status == "True":
-            ages.append(route.age(ready.since))
+            ages.append(traffic.age(ready.since))
     return min(ages)
 
 
@@ -353,7 +287,7 @@ def _freshest(route: Route) -> float:
         reads.TARGET_HEALTH,
     ),
 )
-def target_group_empty(route: Route) -> Iterator[Finding]:
+def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service has ready endpoints (or, with instance targets, the cluster has eligible nodes), but the target group
     holds no target at all.
 
@@ -365,22 +299,22 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
     `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
     of the controller reconciles all bindings again.
     """
-    group = route.target_group.need()
-    if group is None or route.targets():
+    group = traffic.target_group.need()
+    if group is None or traffic.targets():
         return
-    if route.service.need() is None:
+    if traffic.service.need() is None:
         raise NotApplicable("no Service behind this target group")
     if group.target_type == "instance":
-        nodes, left = eligible_nodes(route)
+        nodes, left = eligible_nodes(traffic)
         expected = [node.meta.name for node in nodes]
         text = f"{len(nodes)} nodes" if len(nodes) != 1 else "1 node"
         young = False
         extra = [Evidence(f"node {name}", f"left out: {reason}") for name, reason in left.items()]
     else:
-        endpoints = [e for e in route.ready_endpoints() if e.pod]
+        endpoints = [e for e in traffic.ready_endpoints() if e.pod]
         expected = [e.key for e in endpoints]
         text = f"{len(endpoints)} ready endpoints" if len(endpoints) != 1 else "1 ready endpoint"
-        young = _freshest(route) < REGISTRATION_SECONDS
+        young = _freshest(traffic) < REGISTRATION_SECONDS
         extra = []
     if not expected or young:
         return
@@ -393,7 +327,7 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
             Evidence("expected", ", ".join(expected[:6])),
             *extra,
         ),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
     )
 
@@ -405,16 +339,16 @@ def target_group_empty(route: Route) -> Iterator[Finding]:
     message="{count} of target group {group} wait for registration or their first checks (at most {seconds} s)",
     reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
-def targets_initial(route: Route) -> Iterator[Finding]:
+def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.
 
     A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
     take minutes more to register one.
     """
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         return
-    waiting = [t for t in route.targets() if t.state == "initial"]
+    waiting = [t for t in traffic.targets() if t.state == "initial"]
     if not waiting:
         return
     check_settings = group.health_check
@@ -425,10 +359,10 @@ def targets_initial(route: Route) -> Iterator[Finding]:
         "LBD218",
         ObjectRef("TargetGroup", "", group.name),
         params={
-            "count": f"{len(waiting)} of {len(route.targets())} targets",
+            "count": f"{len(waiting)} of {len(traffic.targets())} targets",
             "group": group.name,
             "seconds": str(check_settings.healthy_threshold * check_settings.interval),
         },
         evidence=tuple(Evidence("target health", f"{n} targets: {reason}") for reason, n in reasons.items()),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
     )

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
-from kubectl_lbdoctor.analysis.desired_state import Front, front_of, wanted_health_check, wanted_target_type
-from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
-from kubectl_lbdoctor.checks.healthcheck import (
+from kubectl_lbdoctor.analysis.check_settings import (
     ALB_PREFIX,
     MISMATCH,
     REFUSED,
     TIMEOUT,
     checked_pod_port,
     readiness_of,
-    setting_owner,
 )
+from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
+from kubectl_lbdoctor.analysis.desired_state import Front, desired_health_check, desired_target_type, front_of
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
-from kubectl_lbdoctor.checks.workload import describe_probe
 from kubectl_lbdoctor.knowledge.annotations import HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import lookup
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # The controller applies a new or changed object within seconds; below this age nothing is late.
 RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
 
 
-def _front(route: Route) -> Front:
-    front = front_of(route)
+def _front(traffic: TrafficPath) -> Front:
+    front = front_of(traffic)
     if front is None:
         raise NotApplicable("no annotations decide about this target group")
     return front
@@ -51,7 +51,7 @@ def _front(route: Route) -> Front:
     explains=("LBD103", "LBD109", "LBD205", "LBD217"),
     fix="target-type",
 )
-def instance_targets_without_node_port(route: Route) -> Iterator[Finding]:
+def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     """With target type `instance` the load balancer sends to a node port, and the Service has none: it is of type
     ClusterIP, or `allocateLoadBalancerNodePorts` is false.
 
@@ -60,19 +60,19 @@ def instance_targets_without_node_port(route: Route) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get service NAME`. Repair: target type `ip`, or a Service of type NodePort.
     """
-    front = _front(route)
-    service, port = front.service, route.service_port.need()
+    front = _front(traffic)
+    service, port = front.service, traffic.service_port.need()
     if service is None or port is None or service.type == "ExternalName" or port.node_port:
         return
-    wanted = wanted_target_type(route, front)
-    if wanted.value != "instance" or (not wanted.key and route.target_type == "ip"):
+    wanted = desired_target_type(traffic, front)
+    if wanted.value != "instance" or (not wanted.key and traffic.target_type == "ip"):
         return  # A binding that is there says better than a default what is asked for.
-    ref = route.service_ref
+    ref = traffic.service_ref
     repairs = [_with_node_ports(ref, service)]
     free = "targetType" not in front.parameters and front.owner.owner != "cloud-provider"
     if free:
         setting = "target-type" if front.kind == "alb" else "nlb-target-type"
-        owner = setting_owner(route, setting)
+        owner = setting_source(traffic, setting)
         risk = "the target group is replaced by one of pods; they must be reachable in the VPC"
         repairs.insert(0, owner.repair("ip", f"Service {service.meta.name} has no node port", risk))
     allocation = "" if service.allocate_node_ports else ", allocateLoadBalancerNodePorts false"
@@ -97,7 +97,7 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
         change = patch(ref, "spec.allocateLoadBalancerNodePorts", edit(pointer, service.allocate_node_ports, True))
     else:
         change = patch(ref, "spec.type", edit("/spec/type", service.type, "NodePort"))
-    return Repair("nodeport", (change,)).because("instance targets need a node port", "opens a port on every node")
+    return Repair("nodeport", (change,)).with_reason("instance targets need a node port", "opens a port on every node")
 
 
 @check(
@@ -108,7 +108,7 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
     symptom=True,
 )
-def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
+def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group's health check has other settings than the annotations (or, without them, the defaults) ask
     for.
 
@@ -119,14 +119,14 @@ def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: annotate what is wanted; a
     restart of the controller applies what is annotated.
     """
-    group = route.target_group.need()
-    front = _front(route)
+    group = traffic.target_group.need()
+    front = _front(traffic)
     if group is None:
         raise NotApplicable("no target group")
     item = front.ingress or front.service
-    if item is None or route.age(item.meta.created) < RECONCILE_SECONDS:
+    if item is None or traffic.age(item.meta.created) < RECONCILE_SECONDS:
         return
-    wanted = wanted_health_check(route, front)
+    wanted = desired_health_check(traffic, front)
     if wanted.errors:
         return  # The controller refuses the annotation: LBD111.
     real = group.health_check
@@ -134,7 +134,7 @@ def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
     if not found or (front.owner.owner == "cloud-provider" and real.port == "10256"):
         return  # The cloud provider's shared check of kube-proxy is configured outside the cluster.
     texts = [f"{name} is {now}, asked for is {setting.value} ({_source(setting)})" for name, setting, now in found]
-    deployments = route.cluster.controllers.peek() or ()
+    deployments = traffic.cluster.controllers.peek() or ()
     commands = tuple(
         kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
     )
@@ -146,14 +146,14 @@ def check_differs_from_annotations(route: Route) -> Iterator[Finding]:
             Evidence("target group", ", ".join(f"{name} {now}" for name, _, now in found)),
             Evidence("annotations", ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
         ),
-        confirm=(_describe_group(route, group.arn),),
+        confirm=(_describe_group(traffic, group.arn),),
         by_hand=commands if front.owner.owner == "controller" else (),
         advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
     )
 
 
-def _describe_group(route: Route, arn: str) -> str:
-    health = describe_target_health(arn, route.context.region)
+def _describe_group(traffic: TrafficPath, arn: str) -> str:
+    health = describe_target_health(arn, traffic.context.region)
     return health.replace("describe-target-health --target-group-arn", "describe-target-groups --target-group-arns")
 
 
@@ -192,35 +192,35 @@ def _codes(text: str) -> set[str]:
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
 )
-def one_path_for_several_backends(route: Route) -> Iterator[Finding]:
+def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
     """One check path holds for all backends of an Ingress, by its annotation or by default; some backends answer it
     with a success code and others do not.
 
     Confirm by hand: `aws elbv2 describe-target-health` of each target group. Repair: a healthcheck-path annotation on
     the Service of each backend that needs another path; it wins over the Ingress's.
     """
-    ingress = route.ingress.need()
+    ingress = traffic.ingress.need()
     if ingress is None:
         raise NotApplicable("not an Ingress")
-    group, service = route.target_group.need(), route.service.need()
+    group, service = traffic.target_group.need(), traffic.service.need()
     if group is None or service is None:
         raise NotApplicable("no target group of an Ingress backend")
-    binding, path = route.binding.need(), group.health_check.path
-    if binding is None or _has_path(service) or not _mismatched(route.targets()):
+    binding, path = traffic.binding.need(), group.health_check.path
+    if binding is None or _has_path(service) or not _mismatched(traffic.targets()):
         return
     good, bad = set(), {service.meta.name}
-    services = {s.meta.name: s for s in route.facts.services.need()}
+    services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
     for backend in backends_of(ingress):
         other = services.get(backend.service)
         if other is None or other.meta.name == service.meta.name or _has_path(other):
             continue
-        for entry in route.facts.bindings.need():
+        for entry in traffic.namespace_facts.bindings.need():
             mine = (entry.service, entry.port) == (backend.service, backend.port) and _stack(entry) == _stack(binding)
-            fact = lookup(route.aws.target_groups, entry.target_group_arn, reads.TARGET_GROUPS)
+            fact = lookup(traffic.aws.target_groups, entry.target_group_arn, reads.TARGET_GROUPS)
             other_group = fact.peek() if mine else None
             if other_group is None or other_group.health_check.path != path:
                 continue
-            health = lookup(route.aws.target_health, entry.target_group_arn, reads.TARGET_HEALTH).peek() or ()
+            health = lookup(traffic.aws.target_health, entry.target_group_arn, reads.TARGET_HEALTH).peek() or ()
             if _mismatched(health):
                 bad.add(other.meta.name)
             elif any(t.state == "healthy" for t in health):
@@ -237,10 +237,10 @@ def one_path_for_several_backends(route: Route) -> Iterator[Finding]:
             "bad": _services(bad),
         },
         evidence=(
-            Evidence(f"target group {group.name}", next(iter(_mismatched(route.targets()))).description),
+            Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
             Evidence("target groups of the Ingress", f"healthy targets behind {_services(good)} on the same path"),
         ),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         advice=f"annotate {_services(bad)} with {ALB_PREFIX}healthcheck-path=<a path that it answers>",
     )
 
@@ -274,27 +274,27 @@ def _services(names: set[str]) -> str:
     symptom=True,
     fix="healthcheck-path",
 )
-def check_path_is_not_the_readiness_path(route: Route) -> Iterator[Finding]:
+def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets fail a check whose path is not the path of the readiness probe on the same port, and that probe
     succeeds. Alone that proves nothing; where no cause is proven it is the next thing to try: a Network Load Balancer
     does not tell a wrong path from a closed port.
 
     Confirm by hand: `curl -i` both paths. Repair: check the readiness path.
     """
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    failing = route.unhealthy(REFUSED, TIMEOUT)
+    failing = traffic.unhealthy(REFUSED, TIMEOUT)
     path = group.health_check.path
     if not failing or group.health_check.protocol not in _HTTP:
         return
-    port = checked_pod_port(route, failing[0])
-    ready = [pod for pod in route.matching_pods() if pod.containers_ready] if port is not None else []
+    port = checked_pod_port(traffic, failing[0])
+    ready = [pod for pod in traffic.matching_pods() if pod.containers_ready] if port is not None else []
     probes = {p.path or "/": p for pod in ready if (p := readiness_of(pod, port or 0)) is not None}
     if not probes or path in probes:
         return
     other, probe = sorted(probes.items())[0]
-    owner = setting_owner(route, "healthcheck-path")
+    owner = setting_source(traffic, "healthcheck-path")
     yield Finding(
         "LBD318",
         owner.ref,

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis.check_settings import ALB_PREFIX, MISMATCH, NLB_PREFIX
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
+from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
-from kubectl_lbdoctor.checks.healthcheck import ALB_PREFIX, MISMATCH, NLB_PREFIX, setting_owner
-from kubectl_lbdoctor.checks.registered_targets import counted, zone_of
+from kubectl_lbdoctor.checks.registered_targets import counted
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.runner import NotApplicable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
     reads.SERVICES,
@@ -28,30 +31,10 @@ _READS = (
 )
 
 
-def _local_instance_service(route: Route) -> Service:
-    service = route.service.need()
-    if service is None or route.target_group.need() is None:
-        raise NotApplicable("no target group for a Service")
-    if route.target_type != "instance" or service.external_traffic_policy != "Local":
-        raise NotApplicable("not instance targets with externalTrafficPolicy Local")
-    return service
-
-
-def without_local_endpoint(route: Route) -> tuple[list[TargetHealth], list[str]]:
-    """Failing instance targets whose node runs no ready pod of the Service, and the nodes that run one."""
-    with_pod = sorted({e.node for e in route.ready_endpoints() if e.node})
-    failing = []
-    for target in route.unhealthy():
-        node = route.node_of(target)
-        if node is not None and node.meta.name not in with_pod:
-            failing.append(target)
-    return failing, with_pod
-
-
-def _evidence(route: Route, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
-    names = [node.meta.name for t in failing if (node := route.node_of(t)) is not None]
+def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
+    names = [node.meta.name for t in failing if (node := traffic.node_of(t)) is not None]
     return (
-        Evidence("target group", f"{len(failing)} of {len(route.targets())} targets: {failing[0].reason}"),
+        Evidence("target group", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
         Evidence("endpointslices", f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"),
     )
 
@@ -64,7 +47,7 @@ def _evidence(route: Route, failing: list[TargetHealth], with_pod: list[str]) ->
     reads=_READS,
     fix="traffic-policy",
 )
-def local_policy_by_design(route: Route) -> Iterator[Finding]:
+def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
     """Behind a Network Load Balancer with instance targets and externalTrafficPolicy Local, only nodes that run a
     ready pod pass the check (kube-proxy answers 503 on the healthCheckNodePort of the others). That is how the client
     address is kept; traffic goes to the healthy nodes.
@@ -72,16 +55,16 @@ def local_policy_by_design(route: Route) -> Iterator[Finding]:
     Nothing needs repair. Cluster policy or `ip` targets make every target healthy, at the price of another hop or of
     the node ports.
     """
-    service = _local_instance_service(route)
-    if route.is_alb:
+    service = _local_instance_service(traffic)
+    if traffic.is_alb:
         raise NotApplicable("see LBD602")
-    failing, with_pod = without_local_endpoint(route)
+    failing, with_pod = without_local_endpoint(traffic)
     if failing and with_pod:
         yield Finding(
             "LBD601",
-            ObjectRef("Service", route.namespace, service.meta.name),
+            ObjectRef("Service", traffic.namespace, service.meta.name),
             params={"count": _nodes(failing), "service": service.meta.name},
-            evidence=_evidence(route, failing, with_pod),
+            evidence=_evidence(traffic, failing, with_pod),
             targets=tuple(t.key for t in failing),
         )
 
@@ -94,7 +77,7 @@ def local_policy_by_design(route: Route) -> Iterator[Finding]:
     reads=(*_READS, reads.INGRESSES),
     fix="traffic-policy",
 )
-def local_policy_behind_alb(route: Route) -> Iterator[Finding]:
+def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     """externalTrafficPolicy Local with instance targets behind an Application Load Balancer: nodes without a ready pod
     drop the node port's traffic, and the load balancer, which checks the node port and never the healthCheckNodePort,
     sees them time out.
@@ -104,31 +87,33 @@ def local_policy_behind_alb(route: Route) -> Iterator[Finding]:
     Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances.
     Repair: externalTrafficPolicy Cluster, or `target-type: ip`.
     """
-    service = _local_instance_service(route)
-    if not route.is_alb:
+    service = _local_instance_service(traffic)
+    if not traffic.is_alb:
         raise NotApplicable("see LBD601")
-    failing, with_pod = without_local_endpoint(route)
+    failing, with_pod = without_local_endpoint(traffic)
     if not failing or not with_pod:
         return
-    ref = ObjectRef("Service", route.namespace, service.meta.name)
+    ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     pointer = "/spec/externalTrafficPolicy"
     cluster = patch(ref, "spec.externalTrafficPolicy", edit(pointer, "Local", "Cluster"))
     why = f"{_nodes(failing)} without a ready pod drop the node port's traffic"
-    repairs = [Repair("cluster", (cluster,)).because(why, "pods see the node's address; the ALB sends X-Forwarded-For")]
-    ingress = route.ingress.peek()
+    repairs = [
+        Repair("cluster", (cluster,)).with_reason(why, "pods see the node's address; the ALB sends X-Forwarded-For")
+    ]
+    ingress = traffic.ingress.peek()
     if ingress is not None:
         key = ALB_PREFIX + "target-type"
         change = annotate(
             ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), ingress.meta.annotations, {key: "ip"}
         )
-        repairs.append(Repair("ip", (change,)).because(why, "the target group is replaced by one of pods"))
+        repairs.append(Repair("ip", (change,)).with_reason(why, "the target group is replaced by one of pods"))
     yield Finding(
         "LBD602",
         ref,
         params={"count": _nodes(failing), "service": service.meta.name},
         evidence=(
             Evidence(f"service/{service.meta.name}", "externalTrafficPolicy Local, instance targets behind an ALB"),
-            *_evidence(route, failing, with_pod),
+            *_evidence(traffic, failing, with_pod),
         ),
         targets=tuple(t.key for t in failing),
         repairs=tuple(repairs),
@@ -149,14 +134,14 @@ def _nodes(failing: list[TargetHealth]) -> str:
     reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
 )
-def fails_open(route: Route) -> Iterator[Finding]:
+def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
     although every check fails. It stops working when the first target turns healthy or the pods move on.
 
     Confirm by hand: `aws elbv2 describe-target-health`. Repair: the cause of the failing checks.
     """
-    group = route.target_group.need()
-    targets = [t for t in route.targets() if t.state != "draining"]
+    group = traffic.target_group.need()
+    targets = [t for t in traffic.targets() if t.state != "draining"]
     if group is not None and targets and all(t.state.startswith("unhealthy") for t in targets):
         yield Finding(
             "LBD607",
@@ -172,12 +157,12 @@ KUBE_PROXY_PORT = 10256
 SHIFTED = ("zonal_shift_active", "zonal_shift_delegated_to_dns")
 
 
-def _crosses_zones(route: Route) -> bool:
+def _crosses_zones(traffic: TrafficPath) -> bool:
     """Whether traffic may leave the zone it came in by; the target group's own setting wins."""
-    own = route.group_attributes.need().get(CROSS_ZONE, "")
+    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
     if own in ("true", "false"):
         return own == "true"
-    return route.balancer_attributes.need().get(CROSS_ZONE, "false") == "true"
+    return traffic.balancer_attributes.need().get(CROSS_ZONE, "false") == "true"
 
 
 @check(
@@ -192,7 +177,7 @@ def _crosses_zones(route: Route) -> bool:
     explains=("LBD703",),
     symptom=True,
 )
-def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
+def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its
     zones has none that is healthy: AWS takes that zone's address out of DNS, and clients that still use it time out.
 
@@ -201,33 +186,33 @@ def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-load-balancer-attributes` (load_balancing.cross_zone.enabled) and the zones in
     `aws elbv2 describe-target-health`. Repair: turn cross-zone balancing on, or spread the pods over the zones.
     """
-    group, balancer = route.target_group.need(), route.load_balancer.need()
+    group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
     if group is None or balancer is None or balancer.type != "network":
         raise NotApplicable("no target group of a Network Load Balancer")
     targets: dict[str, list[TargetHealth]] = defaultdict(list)
-    for target in route.targets():
-        targets[zone_of(route, target)].append(target)
+    for target in traffic.targets():
+        targets[zone_of(traffic, target)].append(target)
     serving = {zone for zone, members in targets.items() if any(t.state == "healthy" for t in members)}
     if not serving or "" in serving:
         return  # None at all is another cause's; a target outside the VPC serves every zone.
-    expected = _by_design(route)
+    expected = _by_design(traffic)
     empty = []
     for zone in sorted(balancer.zones.keys() - serving):
         members = [t for t in targets[zone] if t.state != "draining"]
         waits = any(t.state == "initial" for t in members)
         if not waits and not (members and all(t.key in expected for t in members)):
             empty.append(zone)
-    if not empty or _crosses_zones(route):
+    if not empty or _crosses_zones(traffic):
         return
-    service = route.service.need()
-    follow_pods = route.target_type == "ip" or (service is not None and service.external_traffic_policy == "Local")
-    few = follow_pods and service is not None and len(route.ready_endpoints()) < len(balancer.zones)
-    own = route.group_attributes.need().get(CROSS_ZONE, "")
+    service = traffic.service.need()
+    follow_pods = traffic.target_type == "ip" or (service is not None and service.external_traffic_policy == "Local")
+    few = follow_pods and service is not None and len(traffic.ready_endpoints()) < len(balancer.zones)
+    own = traffic.group_attributes.need().get(CROSS_ZONE, "")
     key = NLB_PREFIX + ("target-group-attributes" if own == "false" else "attributes")
     by_hand: tuple[str, ...] = ()
     if service is not None and service.type == "LoadBalancer":
         value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
-        by_hand = (annotate(route.service_ref, service.meta.annotations, {key: value}).command,)
+        by_hand = (annotate(traffic.service_ref, service.meta.annotations, {key: value}).command,)
     yield Finding(
         "LBD603",
         ObjectRef("LoadBalancer", "", balancer.name),
@@ -236,21 +221,21 @@ def zone_without_healthy_target(route: Route) -> Iterator[Finding]:
             Evidence("target health", f"healthy targets in {', '.join(sorted(serving))} only"),
             Evidence(
                 reads.TARGET_GROUP_ATTRIBUTES if own else reads.LOAD_BALANCER_ATTRIBUTES,
-                f"{CROSS_ZONE} is {own or route.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
+                f"{CROSS_ZONE} is {own or traffic.balancer_attributes.need().get(CROSS_ZONE, 'not set')}",
             ),
         ),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         by_hand=by_hand,
         severity=Severity.INFO if few else None,
     )
 
 
-def _by_design(route: Route) -> frozenset[str]:
+def _by_design(traffic: TrafficPath) -> frozenset[str]:
     """Targets that LBD601 or LBD602 account for."""
-    service = route.service.need()
-    if service is None or route.target_type != "instance" or service.external_traffic_policy != "Local":
+    service = traffic.service.need()
+    if service is None or traffic.target_type != "instance" or service.external_traffic_policy != "Local":
         return frozenset()
-    return frozenset(t.key for t in without_local_endpoint(route)[0])
+    return frozenset(t.key for t in without_local_endpoint(traffic)[0])
 
 
 def with_attribute(annotation: str, key: str, value: str) -> str:
@@ -269,7 +254,7 @@ def with_attribute(annotation: str, key: str, value: str) -> str:
     explains=("LBD311", "LBD313", "LBD501", "LBD607"),
     fix="healthcheck-port",
 )
-def old_health_check_node_port(route: Route) -> Iterator[Finding]:
+def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group still checks /healthz on the healthCheckNodePort that the Service had while its
     externalTrafficPolicy was Local. With policy Cluster nobody listens there, so every target fails.
 
@@ -279,27 +264,27 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
     Confirm by hand: `aws elbv2 describe-target-groups` (HealthCheckPort) against
     `kubectl get service NAME -o jsonpath='{.spec.healthCheckNodePort}'`. Repair: check the traffic port.
     """
-    group, service = route.target_group.need(), route.service.need()
+    group, service = traffic.target_group.need(), traffic.service.need()
     if group is None or service is None:
         raise NotApplicable("no target group of a Service")
-    if route.target_type != "instance":
+    if traffic.target_type != "instance":
         raise NotApplicable("only nodes have a healthCheckNodePort")
     check_settings = group.health_check
     if not check_settings.port.isdigit() or check_settings.path != "/healthz":
         return
     number = int(check_settings.port)
-    if service.external_traffic_policy not in ("", "Cluster") or number in _known_ports(route, service, group.port):
+    if service.external_traffic_policy not in ("", "Cluster") or number in _known_ports(traffic, service, group.port):
         return
-    owner = setting_owner(route, "healthcheck-port")
+    owner = setting_source(traffic, "healthcheck-port")
     annotated = service.meta.annotations.get(owner.key, "")
     if annotated == str(number) or (owner.present and owner.ref.kind == "Ingress"):
         return  # Somebody asks for this port: LBD313.
-    failing = [t for t in route.unhealthy() if t.check_port == str(number) and t.reason != MISMATCH]
+    failing = [t for t in traffic.unhealthy() if t.check_port == str(number) and t.reason != MISMATCH]
     if not failing:
         return
     yield Finding(
         "LBD605",
-        ObjectRef("Service", route.namespace, service.meta.name),
+        ObjectRef("Service", traffic.namespace, service.meta.name),
         params={
             "port": str(number),
             "service": service.meta.name,
@@ -307,7 +292,7 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
         },
         evidence=(
             Evidence("target group", f"health check {check_settings.protocol} {number} {check_settings.path}"),
-            Evidence("target health", f"{len(failing)} of {len(route.targets())} targets: {failing[0].reason}"),
+            Evidence("target health", f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
             Evidence(
                 f"service/{service.meta.name}",
                 f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "
@@ -317,19 +302,19 @@ def old_health_check_node_port(route: Route) -> Iterator[Finding]:
         # Node ports are 30000 to 32767 unless the API server was told otherwise.
         confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
         targets=tuple(t.key for t in failing),
-        confirm=(describe_target_health(group.arn, route.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(owner.repair("traffic-port", f"nothing answers for the Service on port {number}"),),
         fix_automatic=30000 <= number <= 32767,
     )
 
 
-def _known_ports(route: Route, service: Service, group_port: int) -> set[int]:
+def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set[int]:
     """Every port that a check may mean: of the Service, its node ports and its pods, and kube-proxy's own."""
     known = {group_port, KUBE_PROXY_PORT, service.health_check_node_port}
     for port in service.ports:
         known |= {port.port, port.node_port}
         known |= {int(port.target)} if port.target.isdigit() else set()
-    for pod in route.matching_pods():
+    for pod in traffic.matching_pods():
         known.update(pod.declared_ports())
     return known
 
@@ -341,21 +326,21 @@ def _known_ports(route: Route, service: Service, group_port: int) -> set[int]:
     message="a zonal shift keeps traffic away from {zones}: {count} of target group {group} get none",
     reads=(*_READS, reads.PODS, reads.INGRESSES),
 )
-def zonal_shift_active(route: Route) -> Iterator[Finding]:
+def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
     """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
     are checked as before and get no traffic, whatever their health is.
 
     Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: nothing, or cancel the shift.
     """
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    shifted = [t for t in route.targets() if t.override_state in SHIFTED]
+    shifted = [t for t in traffic.targets() if t.override_state in SHIFTED]
     if not shifted:
         return
-    zones = sorted({zone_of(route, t) or "an unknown zone" for t in shifted})
-    balancer = route.load_balancer.peek()
-    region = ("--region", route.context.region) if route.context.region else ()
+    zones = sorted({zone_of(traffic, t) or "an unknown zone" for t in shifted})
+    balancer = traffic.load_balancer.peek()
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
     yield Finding(
         "LBD606",
         ObjectRef("LoadBalancer", "", balancer.name)

@@ -13,13 +13,13 @@ from datetime import datetime
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, quietly, reported
+from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, known_complaints, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import TlsCertificate, WebhookConfiguration
-from kubectl_lbdoctor.model.traffic_path import Route, parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
 
 
 @check(
@@ -30,7 +30,7 @@ from kubectl_lbdoctor.model.traffic_path import Route, parse_time
     reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),
     explains=FOLLOWS,
 )
-def webhook_certificate(route: Route) -> Iterator[Finding]:
+def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:
     """The webhook's certificate was made anew while its configuration kept the old CA bundle (GitOps tools that render
     the chart again do so), it has expired, or it was made for another name. Changes of Ingresses, bindings and new
     Services are refused, those of the controller itself as well.
@@ -39,24 +39,24 @@ def webhook_certificate(route: Route) -> Iterator[Finding]:
     -d | openssl x509 -noout -issuer -dates -ext subjectAltName` and the webhook configuration's `caBundle`.
     Repair: chart value `keepTLSSecret: true`, or cert-manager; then reinstall and restart the controller.
     """
-    proven = tuple(_not_accepted(route))
+    proven = tuple(_not_accepted(traffic))
     if proven:
-        heard = tuple(entry.evidence for entry in quietly(route) if entry.decoded.code == "LBD125")
+        heard = tuple(entry.evidence for entry in known_complaints(traffic) if entry.decoded.code == "LBD125")
         yield replace(proven[0], evidence=(*proven[0].evidence, *heard))
         yield from proven[1:]
         return
-    yield from reported(route, "LBD125")
-    route.cluster.webhooks.need()
+    yield from reported(traffic, "LBD125")
+    traffic.cluster.webhooks.need()
 
 
-def _not_accepted(route: Route) -> Iterator[Finding]:
+def _not_accepted(traffic: TrafficPath) -> Iterator[Finding]:
     """One finding per Service and caBundle that cannot work, whatever has been tried with it."""
-    now = parse_time(route.now)
+    now = parse_time(traffic.now)
     if now is None:
         return
-    served = route.cluster.webhook_certificates.peek() or ()
+    served = traffic.cluster.webhook_certificates.peek() or ()
     seen: set[tuple[str, str, str]] = set()
-    for webhook in route.cluster.webhooks.peek() or ():
+    for webhook in traffic.cluster.webhooks.peek() or ():
         if webhook.ca_bundle is None:
             continue
         key = (webhook.service_namespace, webhook.service_name, webhook.ca_bundle)

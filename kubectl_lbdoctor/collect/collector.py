@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.analysis.frontends import listener_groups, traffic_paths
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.analysis.traffic_paths import ingress_group, listener_groups, routes
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
@@ -36,7 +37,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.network import control_plane_description
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -165,7 +166,7 @@ class Collector:
         if aws_reader is not None and plan.reads.issuperset(reads.IDENTITY):
             heard = replace(snapshot, cluster=cluster_facts, aws=facts)
             facts = replace(facts, identity=IdentityReader(aws_reader, attempt, pool).read(heard))
-        words = {word for route in routes(snapshot) for word in _names(route)}
+        words = {word for traffic in traffic_paths(snapshot) for word in _names(traffic)}
         logs = {
             pod: log.map(lambda text: concerning(text, words)) for pod, log in cluster_facts.controller_logs.items()
         }
@@ -354,8 +355,8 @@ class Collector:
         """Ingresses of all namespaces, only where a subject shares its load balancer with others."""
         grouped = any(
             ingress_group(ingress, snapshot)
-            for route in routes(snapshot)
-            if (ingress := route.ingress.peek()) is not None
+            for traffic in traffic_paths(snapshot)
+            if (ingress := traffic.ingress.peek()) is not None
         )
         if not grouped or reads.ALL_INGRESSES not in plan.reads:
             return {}
@@ -478,9 +479,9 @@ class Collector:
         reason: str,
         controller: Future[dict[str, Any]],
     ) -> tuple[AwsFacts, NetworkFacts]:
-        joined = routes(snapshot)
-        arns = list(dict.fromkeys(arn for route in joined for arn in _group_arns(route)))
-        hosts = list(dict.fromkeys(host for route in joined for host in _hosts(route)))
+        joined = traffic_paths(snapshot)
+        arns = list(dict.fromkeys(arn for traffic in joined for arn in _group_arns(traffic)))
+        hosts = list(dict.fromkeys(host for traffic in joined for host in _hosts(traffic)))
         if reader is None:
             return _nothing_asked(arns, hosts, reason), _no_network(reason)
         elb = _Elb(reader, plan.reads)
@@ -522,16 +523,16 @@ class Collector:
         for listener in (entry for fact in listeners.values() for entry in fact.peek() or ()):
             rules.setdefault(listener.arn, Fact.known(reads.LISTENERS, ()))
         facts = AwsFacts(load_balancers=table, listeners=listeners, rules=rules, target_groups=groups)
-        if any(not route.binding.is_known for route in joined):
+        if any(not traffic.binding.is_known for traffic in joined):
             tagged = self._by_tags(elb, facts)
             for found in [pool.submit(elb.target_groups, batch) for batch in _batches(list(tagged.peek() or {}))]:
                 groups.update(found.result())
             facts = replace(facts, tagged_groups=tagged.map(_inverted))
-            again = routes(replace(snapshot, aws=facts))
-            ours = {g.arn for route in again if (g := route.target_group.peek()) is not None} - set(health)
+            again = traffic_paths(replace(snapshot, aws=facts))
+            ours = {g.arn for traffic in again if (g := traffic.target_group.peek()) is not None} - set(health)
             health.update({arn: pool.submit(elb.target_health, arn) for arn in sorted(ours)})
             group_attributes.update({arn: pool.submit(elb.group_attributes, arn) for arn in sorted(ours)})
-        more_arns = [a for a in listener_groups(routes(replace(snapshot, aws=facts))) if a not in groups]
+        more_arns = [a for a in listener_groups(traffic_paths(replace(snapshot, aws=facts))) if a not in groups]
         for found in [pool.submit(elb.target_groups, batch) for batch in _batches(more_arns)]:
             groups.update(found.result())
         health.update({arn: pool.submit(elb.target_health, arn) for arn in more_arns})
@@ -667,8 +668,8 @@ class _Elb:
 
         return self._read(reads.LISTENERS, arn, read)
 
-    def rules(self, arn: str) -> Fact[tuple[aws.Rule, ...]]:
-        def read() -> tuple[aws.Rule, ...]:
+    def rules(self, arn: str) -> Fact[tuple[aws.ListenerRule, ...]]:
+        def read() -> tuple[aws.ListenerRule, ...]:
             raw = self._reader.call("elbv2", "DescribeRules", "Rules", ListenerArn=arn)
             return tuple(convert_aws.rule(entry, arn) for entry in raw)
 
@@ -717,31 +718,31 @@ def _batches(items: list[str]) -> list[list[str]]:
     return [items[start : start + ELB_BATCH] for start in range(0, len(items), ELB_BATCH)]
 
 
-def _group_arns(route: Route) -> Iterator[str]:
-    binding = route.binding.peek()
+def _group_arns(traffic: TrafficPath) -> Iterator[str]:
+    binding = traffic.binding.peek()
     if binding is not None and binding.target_group_arn:
         yield binding.target_group_arn
-    if route.backend is not None and route.backend.target_group_arn:
-        yield route.backend.target_group_arn
+    if traffic.backend is not None and traffic.backend.target_group_arn:
+        yield traffic.backend.target_group_arn
 
 
-def _hosts(route: Route) -> Iterator[str]:
+def _hosts(traffic: TrafficPath) -> Iterator[str]:
     """DNS names under which the front door is published; addresses that are not ELB names lead nowhere in AWS."""
-    front = route.ingress.peek() if route.subject.kind == "Ingress" else None
-    service = route.service.peek() if route.subject.kind == "Service" else None
+    front = traffic.ingress.peek() if traffic.subject.kind == "Ingress" else None
+    service = traffic.service.peek() if traffic.subject.kind == "Service" else None
     for address in (front or service).addresses if (front or service) is not None else ():  # type: ignore[union-attr]
         if not re.fullmatch(r"[0-9.]+|.*:.*", address):
             yield address
 
 
-def _places(joined: tuple[Route, ...]) -> tuple[list[str], list[str]]:
+def _places(joined: tuple[TrafficPath, ...]) -> tuple[list[str], list[str]]:
     """Instance ids and pod addresses whose interfaces matter: endpoints, the nodes that run them, instance targets."""
     addresses: list[str] = []
     nodes: set[str] = set()
     instance_targets = False
-    for route in joined:
-        instance_targets = instance_targets or route.target_type == "instance"
-        for piece in route.slices.peek() or ():
+    for traffic in joined:
+        instance_targets = instance_targets or traffic.target_type == "instance"
+        for piece in traffic.slices.peek() or ():
             for endpoint in piece.endpoints:
                 addresses += endpoint.addresses[:1]
                 nodes.add(endpoint.node)
@@ -779,10 +780,10 @@ def _webhook_places(cluster: ClusterFacts, nodes: tuple[k8s.Node, ...]) -> tuple
     )
 
 
-def _names(route: Route) -> tuple[str, ...]:
+def _names(traffic: TrafficPath) -> tuple[str, ...]:
     """What the controller's log calls this route: its namespace, IngressGroup and binding."""
-    binding = route.binding.peek()
-    return (route.namespace, route.group, binding.meta.name if binding is not None else "")
+    binding = traffic.binding.peek()
+    return (traffic.namespace, traffic.group, binding.meta.name if binding is not None else "")
 
 
 def _inverted(table: Mapping[str, str]) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ def listener(raw: Raw) -> aws.Listener:
     )
 
 
-def rule(raw: Raw, listener_arn: str) -> aws.Rule:
+def rule(raw: Raw, listener_arn: str) -> aws.ListenerRule:
     hosts: list[str] = []
     paths: list[str] = []
     for condition in raw.get("Conditions", ()):
@@ -60,7 +60,7 @@ def rule(raw: Raw, listener_arn: str) -> aws.Rule:
             hosts += condition.get("HostHeaderConfig", {}).get("Values") or condition.get("Values", ())
         if condition.get("Field") == "path-pattern":
             paths += condition.get("PathPatternConfig", {}).get("Values") or condition.get("Values", ())
-    return aws.Rule(
+    return aws.ListenerRule(
         arn=raw["RuleArn"],
         listener_arn=listener_arn,
         priority=str(raw.get("Priority", "")),

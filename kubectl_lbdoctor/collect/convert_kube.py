@@ -54,7 +54,7 @@ def meta(raw: Raw) -> k8s.Meta:
         annotations=annotations,
         finalizers=tuple(str(f) for f in _list(data, "finalizers")),
         owners=tuple(
-            k8s.Owner(_text(o, "kind"), _text(o, "name"), bool(o.get("controller")))
+            k8s.OwnerReference(_text(o, "kind"), _text(o, "name"), bool(o.get("controller")))
             for o in _list(data, "ownerReferences")
         ),
     )

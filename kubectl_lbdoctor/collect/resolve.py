@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.collect import convert_kube
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model.finding import ObjectRef

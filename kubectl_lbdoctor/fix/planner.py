@@ -76,7 +76,7 @@ def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[Wanted]) -> FixPlan:
             if isinstance(repair, Refusal):
                 refusals.append(repair)
                 continue
-            said = repair.because(diagnosis.message)
+            said = repair.with_reason(diagnosis.message)
             code = diagnosis.finding.code
             steps += [Step(diagnosis.fix, code, change, diagnosis.affects) for change in said.changes]
     return _without_conflicts(steps, refusals)
@@ -109,7 +109,7 @@ def _choose(diagnosis: Diagnosis, item: Wanted) -> Repair | Refusal:
     choices = tuple(dict.fromkeys(repair.value for repair in finding.repairs))
     if item.value:
         chosen = next((repair for repair in finding.repairs if repair.value == item.value), None)
-        template = finding.blank or (finding.repairs[0] if finding.repairs else None)
+        template = finding.repair_template or (finding.repairs[0] if finding.repairs else None)
         made = chosen or (template.with_value(item.value) if template is not None else None)
         return made or Refusal(name, f'"{item.value}" is no choice for {where}', choices)
     if finding.fix_automatic:
@@ -118,7 +118,7 @@ def _choose(diagnosis: Diagnosis, item: Wanted) -> Repair | Refusal:
         return Refusal(name, f"several values are possible for {where}; choose one", choices)
     if choices:
         return Refusal(name, f"nothing proves that {choices[0]} is right for {where}; say so if it is", choices)
-    if finding.blank is not None:
+    if finding.repair_template is not None:
         return Refusal(name, f"which value is right for {where} only you know: --fix {name}=VALUE", (), finding.by_hand)
     todo = f": {finding.advice}" if finding.advice else ""
     return Refusal(name, f"{finding.code} on {where}: no change can be made for you{todo}", (), finding.by_hand)

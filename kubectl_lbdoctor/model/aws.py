@@ -43,7 +43,7 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ListenerRule:
     arn: str
     listener_arn: str = ""
     priority: str = ""

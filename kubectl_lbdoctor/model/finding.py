@@ -81,7 +81,7 @@ class Finding:
     params fill the message of the check. targets: keys ("id:port") of the targets whose state this accounts for.
     confirm: complete shell commands that show it by hand.
     repairs: ways to repair it that `--fix` can make, the best first; the others are alternatives.
-    blank: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
+    repair_template: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
     fix_automatic: the evidence determines the first of them, so that no choice by the user is needed.
     fix: the name that `--fix` knows it by, where that is not the one of its code.
     by_hand: shell commands that repair what `--fix` does not make.
@@ -99,7 +99,7 @@ class Finding:
     confirm: tuple[str, ...] = ()
     by_hand: tuple[str, ...] = ()
     repairs: tuple[Repair, ...] = ()
-    blank: Repair | None = None
+    repair_template: Repair | None = None
     fix_automatic: bool = False
     fix: str = ""
     advice: str = ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class OwnerReference:
     kind: str
     name: str
     controller: bool = False
@@ -30,7 +30,7 @@ class Meta:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
-    owners: tuple[Owner, ...] = ()
+    owners: tuple[OwnerReference, ...] = ()
 
     @property
     def key(self) -> str:

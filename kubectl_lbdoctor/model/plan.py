@@ -129,11 +129,11 @@ class Repair:
 
     value: str
     changes: tuple[Change, ...]
-    free: bool = False
+    accepts_any_value: bool = False
 
     def with_value(self, value: str) -> Repair | None:
         """The same repair with a value of the user's own; None where the value is no free text or number."""
-        if not self.free or not value or len(self.changes) != 1:
+        if not self.accepts_any_value or not value or len(self.changes) != 1:
             return None
         change = self.changes[0]
         written = [edit for edit in change.edits if not edit.is_guard]
@@ -143,13 +143,13 @@ class Repair:
         then: object = int(value) if number else value
         edits = tuple(replace(edit, then=then) if edit is written[0] else edit for edit in change.edits)
         edited = replace(change, then=value, edits=edits, why="chosen by you")
-        return Repair(value, (edited,), free=True)
+        return Repair(value, (edited,), accepts_any_value=True)
 
     @property
     def commands(self) -> tuple[str, ...]:
         return tuple(change.command for change in self.changes)
 
-    def because(self, why: str, risk: str = "") -> Repair:
+    def with_reason(self, why: str, risk: str = "") -> Repair:
         """The same repair with these words for changes that have none of their own."""
         said = tuple(replace(c, why=c.why or why, risk=c.risk or risk) for c in self.changes)
         return replace(self, changes=said)

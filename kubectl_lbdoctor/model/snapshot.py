@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Listener, LoadBalancer, Rule, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.identity import IdentityFacts
@@ -77,6 +78,9 @@ class NamespaceFacts:
     policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
 
 
+_NOTHING_ASKED = NamespaceFacts()
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
     """What was read of the cluster as a whole.
@@ -113,7 +117,7 @@ class AwsFacts:
 
     load_balancers: Mapping[str, Fact[LoadBalancer | None]] = field(default_factory=dict)
     listeners: Mapping[str, Fact[tuple[Listener, ...]]] = field(default_factory=dict)
-    rules: Mapping[str, Fact[tuple[Rule, ...]]] = field(default_factory=dict)
+    rules: Mapping[str, Fact[tuple[ListenerRule, ...]]] = field(default_factory=dict)
     target_groups: Mapping[str, Fact[TargetGroup | None]] = field(default_factory=dict)
     target_health: Mapping[str, Fact[tuple[TargetHealth, ...]]] = field(default_factory=dict)
     group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
@@ -147,6 +151,11 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    memo: Memo = memo_field()
+
+    def facts_of(self, namespace: str) -> NamespaceFacts:
+        """What was read in a namespace; nothing was asked of one that no subject is in."""
+        return self.namespaces.get(namespace) or _NOTHING_ASKED
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""

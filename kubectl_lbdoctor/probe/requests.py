@@ -13,7 +13,7 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 USER_AGENT = "ELB-HealthChecker/2.0"
 GRPC_PATH = "/AWS.ALB/healthcheck"
@@ -30,19 +30,19 @@ class Unasked:
     reason: str
 
 
-def requests(route: Route) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
+def requests(traffic: TrafficPath) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
     """The health check of each target of the route's target group, and the targets that cannot be asked.
 
     Raises Unknown where the target group or its targets were not read.
     """
-    group = route.target_group.need()
+    group = traffic.target_group.need()
     if group is None:
         return (), ()
     asked: list[ProbeRequest] = []
     unasked: list[Unasked] = []
-    for target in route.targets():
+    for target in traffic.targets():
         try:
-            made = request_for(route, group, target)
+            made = request_for(traffic, group, target)
         except Unknown as unknown:
             unasked.append(Unasked(target.key, f"{unknown.fact.source} was not read"))
             continue
@@ -53,20 +53,20 @@ def requests(route: Route) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...
     return tuple(asked), tuple(unasked)
 
 
-def request_for(route: Route, group: TargetGroup, target: TargetHealth) -> ProbeRequest | Unasked:
+def request_for(traffic: TrafficPath, group: TargetGroup, target: TargetHealth) -> ProbeRequest | Unasked:
     """The check of one target, to the port that is really checked."""
     check = group.health_check
     port = check_port(check, target)
     if not 0 < port < 65536:
         return Unasked(target.key, f"the checked port {target.check_port or check.port!r} is no number")
-    namespace, pod, node, address = route.namespace, "", "", target.id
+    namespace, pod, node, address = traffic.namespace, "", "", target.id
     if group.target_type == "instance":
-        found = route.node_of(target)
+        found = traffic.node_of(target)
         if found is None or not found.internal_ip:
             return Unasked(target.key, "no node of the cluster is this instance")
         node, address = found.meta.name, found.internal_ip
     elif group.target_type == "ip":
-        owner = route.pod_of(target)
+        owner = traffic.pod_of(target)
         if owner is not None:
             namespace, pod, node = owner.meta.namespace or namespace, owner.meta.name, owner.node
     else:
@@ -84,7 +84,7 @@ def request_for(route: Route, group: TargetGroup, target: TargetHealth) -> Probe
         protocol=protocol,
         version=version,
         path="" if protocol == "TCP" else check.path or (GRPC_PATH if version == "GRPC" else "/"),
-        host="" if protocol == "TCP" else _host(route, network, address, port),
+        host="" if protocol == "TCP" else _host(traffic, network, address, port),
         timeout=float(check.timeout or _DEFAULT_TIMEOUT),
         matcher="" if protocol == "TCP" else check.matcher or _default_matcher(network, version),
         # The HTTPS check of a Network Load Balancer fails on a target that speaks TLS 1.3 only.
@@ -109,17 +109,17 @@ def _default_matcher(network: bool, version: str) -> str:
     return "200-399" if network else "12" if version == "GRPC" else "200"
 
 
-def _host(route: Route, network: bool, address: str, port: int) -> str:
+def _host(traffic: TrafficPath, network: bool, address: str, port: int) -> str:
     """The Host header: an ALB names the target, an NLB its own address and its listener's port."""
     if not network:
         return authority(address, port)
-    group = route.target_group.peek()
+    group = traffic.target_group.peek()
     arn = group.arn if group is not None else ""
-    forwarding = [x.port for x in route.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
+    forwarding = [x.port for x in traffic.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
     listener = forwarding[0] if forwarding else port
-    balancer = route.load_balancer.peek()
+    balancer = traffic.load_balancer.peek()
     suffix = balancer.arn.partition(":loadbalancer/")[2] if balancer is not None else ""
-    for interface in route.network.interfaces.peek() or ():
+    for interface in traffic.network.interfaces.peek() or ():
         if suffix and interface.description == f"ELB {suffix}" and interface.private_ips:
             return authority(interface.private_ips[0], listener)
     return authority(address, listener)

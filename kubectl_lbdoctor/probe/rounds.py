@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.correlate import correlate
@@ -31,9 +31,9 @@ def budget(requests: tuple[ProbeRequest, ...]) -> float:
 def ask(snapshot: Snapshot, send: Send) -> Snapshot:
     """The snapshot with the answers that separate what its facts leave open."""
     for _ in range(ROUNDS):
-        joined = routes(snapshot)
+        joined = traffic_paths(snapshot)
         diagnoses = correlate(CATALOGUE, joined, run(CATALOGUE, joined))
-        asked = tuple(dict.fromkeys(request for route in joined for request in wanted(route, diagnoses)))
+        asked = tuple(dict.fromkeys(request for traffic in joined for request in wanted(traffic, diagnoses)))
         if not asked:
             break
         snapshot = replace(snapshot, probes=_with(snapshot.probes, send(asked[:MOST])))

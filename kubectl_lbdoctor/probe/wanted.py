@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.check_settings import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
-    direct,
+    from_pod_address,
     is_success,
     listens,
     loopback_only,
@@ -22,13 +23,12 @@ from kubectl_lbdoctor.analysis.pod_evidence import (
     port_of,
     refused,
 )
-from kubectl_lbdoctor.checks.healthcheck import MISMATCH, REFUSED, TIMEOUT, checked_pod_port
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.requests import Unasked, authority, request_for
 
 ROUNDS = 4
@@ -59,19 +59,19 @@ _REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313"
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"})
 
 
-def wanted(route: Route, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
+def wanted(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
     """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
-    known = {a.request for a in route.probes.answers.peek() or ()}
+    known = {a.request for a in traffic.probes.answers.peek() or ()}
     try:
-        group = route.target_group.need()
+        group = traffic.target_group.need()
         if group is None:
             return ()
-        targets = route.unhealthy(MISMATCH, REFUSED, TIMEOUT)
-        checks = _checks(route, group, targets)
+        targets = traffic.unhealthy(MISMATCH, REFUSED, TIMEOUT)
+        checks = _checks(traffic, group, targets)
         if not known.intersection(checks):  # What was begun is brought to its end: one pod is no proof for all.
             targets = _unsettled(targets, diagnoses)
-            checks = _checks(route, group, targets)
-        found = [r for r in checks if r not in known] or list(_next(route, checks, targets))
+            checks = _checks(traffic, group, targets)
+        found = [r for r in checks if r not in known] or list(_next(traffic, checks, targets))
     except Unknown:
         return ()
     return tuple(r for r in dict.fromkeys(found) if r not in known)[:MAX_REQUESTS]
@@ -97,20 +97,20 @@ def _accepts_more(finding: Finding) -> bool:
 # --- The health check itself ------------------------------------------------------------------------------------------
 
 
-def _checks(route: Route, group: TargetGroup, targets: tuple[TargetHealth, ...]) -> tuple[ProbeRequest, ...]:
+def _checks(traffic: TrafficPath, group: TargetGroup, targets: tuple[TargetHealth, ...]) -> tuple[ProbeRequest, ...]:
     """The load balancer's request to the pods that it ends at."""
     found: list[ProbeRequest] = []
     for target in targets:
-        made = request_for(route, group, target)
-        port = checked_pod_port(route, target)
+        made = request_for(traffic, group, target)
+        port = checked_pod_port(traffic, target)
         if isinstance(made, Unasked) or port is None:
             continue
         wait = _patience(made) if target.reason == TIMEOUT else min(made.timeout, QUICK)
-        for pod in pods_behind(route, (target,)):
+        for pod in pods_behind(traffic, (target,)):
             if _runs(pod):
                 found.append(_to(replace(made, timeout=wait), pod, port))
     found = list(dict.fromkeys(found))
-    most = MAX_PODS_THAT_DIFFER if _differ(route.probes.told, found[:MAX_PODS]) else MAX_PODS
+    most = MAX_PODS_THAT_DIFFER if _differ(traffic.probes.told, found[:MAX_PODS]) else MAX_PODS
     return tuple(found[:most])
 
 
@@ -151,38 +151,40 @@ def _differ(answers: Iterable[ProbeAnswer], asked: Iterable[ProbeRequest]) -> bo
 # --- What its answer leaves open --------------------------------------------------------------------------------------
 
 
-def _next(route: Route, checks: tuple[ProbeRequest, ...], targets: tuple[TargetHealth, ...]) -> Iterator[ProbeRequest]:
+def _next(
+    traffic: TrafficPath, checks: tuple[ProbeRequest, ...], targets: tuple[TargetHealth, ...]
+) -> Iterator[ProbeRequest]:
     """Variations for one pod of each kind of answer; then the variations that were answered well, to the other pods."""
-    pods = {pod.meta.name: pod for pod in pods_behind(route, targets)}
+    pods = {pod.meta.name: pod for pod in pods_behind(traffic, targets)}
     kinds: dict[str, list[ProbeRequest]] = {}
     for check in checks:
-        kind = _kind(route, check, pods[check.pod])
+        kind = _kind(traffic, check, pods[check.pod])
         if kind:
             kinds.setdefault(kind, []).append(check)
-    group = route.target_group.peek()
+    group = traffic.target_group.peek()
     asked = float(group.health_check.timeout if group is not None else 0)
     for kind, mine in kinds.items():
         if kind == "late":
             yield from (replace(check, timeout=_patience(replace(check, timeout=asked))) for check in mine)
             continue
         lead, others = replace(mine[0], timeout=min(mine[0].timeout, QUICK)), mine[1:]
-        variations = tuple(dict.fromkeys(_VARIATIONS[kind](route, lead, pods[lead.pod])))
+        variations = tuple(dict.fromkeys(_VARIATIONS[kind](traffic, lead, pods[lead.pod])))
         yield from variations
-        good = [v for v in variations if _good(route, v, kind)]
+        good = [v for v in variations if _good(traffic, v, kind)]
         for other in others:
             yield from (_to(v, pods[other.pod], v.port) for v in good[:3])
 
 
-def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
+def _kind(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> str:
     """What became of the health check: "refused", "late", "protocol", "code", or "bad request", which may be one or the
     other; "inside" and "closed" where only the loopback was asked, and answers well or refuses; "" where no
     variation tells more."""
-    answers = [a for a in route.probes.told if a.request == check]
-    if loopback_only(route, pod, check.port):
+    answers = [a for a in traffic.probes.told if a.request == check]
+    if loopback_only(traffic, pod, check.port):
         return ""
     if refused(answers):
         return "refused"
-    told = direct(answers)
+    told = from_pod_address(answers)
     answered = [a for a in told if a.outcome is Outcome.ANSWERED]
     if told and all(a.outcome is Outcome.REFUSED for a in told):
         return "closed"
@@ -195,15 +197,15 @@ def _kind(route: Route, check: ProbeRequest, pod: Pod) -> str:
     return "bad request" if check.version == "HTTP1" and answered[0].status in (400, 426) else "code"
 
 
-def _good(route: Route, request: ProbeRequest, kind: str) -> bool:
+def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
     """Whether a variation shows what the repair may be."""
-    answers = [a for a in route.probes.told if a.request == request]
+    answers = [a for a in traffic.probes.told if a.request == request]
     if kind == "code":
         return any(is_success(a) for a in answers)
     return listens(answers) if kind in ("refused", "closed") else any(a.outcome is Outcome.ANSWERED for a in answers)
 
 
-def _other_answers(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
     if check.version != "GRPC":
         declared = [
@@ -215,34 +217,34 @@ def _other_answers(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[Prob
         for path in dict.fromkeys((*declared, *HEALTH_PATHS)):
             if path != check.path:
                 yield replace(check, path=path)
-        for host in _hosts(route)[:2]:
+        for host in _hosts(traffic)[:2]:
             yield replace(check, host=host)
 
 
-def _hosts(route: Route) -> list[str]:
+def _hosts(traffic: TrafficPath) -> list[str]:
     """Host names of the Ingress rules that lead to this backend."""
-    ingress, name = route.ingress.peek(), route.backend.service if route.backend else ""
+    ingress, name = traffic.ingress.peek(), traffic.backend.service if traffic.backend else ""
     if ingress is None:
         return []
     named = dict.fromkeys(p.host for p in ingress.paths if p.host and p.backend.service == name)
     return [f"www{host[1:]}" if host.startswith("*.") else host for host in named]
 
 
-def _other_ports(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _other_ports(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """Ports that may be the one that the application serves."""
-    traffic = [int(t.port) for t in route.targets() if route.target_type == "ip" and t.id == pod.ip]
+    own_ports = [int(t.port) for t in traffic.targets() if traffic.target_type == "ip" and t.id == pod.ip]
     probed = [
         number
         for container in pod.serving_containers()
         for p in (container.readiness, container.liveness, container.startup)
         if p is not None and p.kind != "exec" and (number := port_of(pod, p)) is not None
     ]
-    for port in dict.fromkeys((*traffic, *probed, *pod.declared_ports(), *USUAL_PORTS)):
+    for port in dict.fromkeys((*own_ports, *probed, *pod.declared_ports(), *USUAL_PORTS)):
         if port != check.port:
             yield _to(check, pod, port)
 
 
-def _other_protocols(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _other_protocols(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """The same request with and without TLS, in other versions, and with TLS as new as the application likes."""
     if check.tls:
         yield replace(check, tls="")
@@ -254,22 +256,22 @@ def _other_protocols(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[Pr
                 yield replace(check, version=version)
 
 
-def _connection(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _connection(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """Whether the pod's address accepts connections: the API server's proxy can tell that of any port."""
     yield replace(check, protocol="TCP", version="HTTP1", path="", host="", matcher="", tls="")
 
 
-def _connections(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _connections(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """The same of every port that may be the one."""
-    for first in _connection(route, check, pod):
+    for first in _connection(traffic, check, pod):
         yield first
-        yield from _other_ports(route, first, pod)
+        yield from _other_ports(traffic, first, pod)
 
 
-def _either(route: Route, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+def _either(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """A TLS server's answer to plain HTTP may be 400, and so may an application's to a path that it dislikes."""
-    yield from _other_protocols(route, check, pod)
-    yield from _other_answers(route, check, pod)
+    yield from _other_protocols(traffic, check, pod)
+    yield from _other_answers(traffic, check, pod)
 
 
 _VARIATIONS = {

@@ -254,10 +254,10 @@ def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
 def _fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
     """The commands that make the repair: one for each value where the evidence leaves a choice."""
     finding = diagnosis.finding
-    if not diagnosis.fix or not diagnosis.affects or not (finding.repairs or finding.blank):
+    if not diagnosis.fix or not diagnosis.affects or not (finding.repairs or finding.repair_template):
         return
     values = [""] if finding.fix_automatic else [repair.value for repair in finding.repairs]
-    if not values and finding.blank is not None:
+    if not values and finding.repair_template is not None:
         values = ["VALUE"]
     subject = diagnosis.affects[0]
     for value in values:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.bundle import load
@@ -24,7 +24,7 @@ CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/expected.ya
 def test_case(folder: Path) -> None:
     expected = yaml.safe_load((folder / "expected.yaml").read_text())
     snapshot = load(folder / "snapshot.json")
-    joined = routes(snapshot)
+    joined = traffic_paths(snapshot)
     report = build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
     found = [
         {"code": d.finding.code, "kind": d.finding.object.kind, "name": d.finding.object.name}

@@ -29,7 +29,7 @@ def _marked(name: str) -> object:
 @pytest.mark.parametrize("name", [_marked(name) for name in cases.names()])
 def test_case(name: str) -> None:
     run = cases.result(name)
-    assert cases.said(run) == cases.load(name).expected()
+    assert product.said(run) == cases.load(name).expected()
     assert run.report.checks.crashed == 0
 
 
@@ -37,7 +37,7 @@ def test_case(name: str) -> None:
 def test_world_is_healthy(world: str) -> None:
     """Each world is healthy before a case breaks it, as the lab was when it was recorded."""
     run = cases.run(cases.Case(name=world, world=world, status="healthy", exit=0))
-    assert cases.said(run) == {"status": "healthy", "exit": 0, "diagnoses": [], "unknown": []}
+    assert product.said(run) == {"status": "healthy", "exit": 0, "diagnoses": [], "unknown": []}
     assert run.report.checks.crashed == 0
 
 

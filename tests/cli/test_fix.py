@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run as checked
 from kubectl_lbdoctor.collect import bundle
@@ -684,10 +684,10 @@ def test_the_policy_allows_every_repair_of_the_recorded_faults() -> None:
     allowed = {r for rule in yaml.safe_load(run("policy", "rbac", "--fix").stdout)["rules"] for r in rule["resources"]}
     found = set()
     for case in sorted(CASES.glob("*/snapshot.json")):
-        joined = routes(bundle.load(case))
+        joined = traffic_paths(bundle.load(case))
         for result in checked(CATALOGUE, joined):
             for finding in result.findings:
-                repairs = (*finding.repairs, *((finding.blank,) if finding.blank else ()))
+                repairs = (*finding.repairs, *((finding.repair_template,) if finding.repair_template else ()))
                 found |= {c.object for repair in repairs for c in repair.changes if c.aws is None}
     assert {path_of(ref).split("/")[-2] for ref in found} <= allowed
     assert {"Ingress", "Service"} <= {ref.kind for ref in found}

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kubectl_lbdoctor.checks.reachability import world_of
+from kubectl_lbdoctor.analysis.blocked_paths import world_of
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.collect.aws_session import AwsOptions, open_session

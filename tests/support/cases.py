@@ -65,7 +65,7 @@ class Case:
         return world
 
     def expected(self) -> dict[str, Any]:
-        """What must be said, in the form of `said`."""
+        """What must be said, in the form of `product.said`."""
         world = cassette.load(self.world)
         return {
             "status": self.status,
@@ -94,29 +94,6 @@ def _expected(entry: dict[str, Any], namespace: str) -> dict[str, Any]:
         "severity": entry["severity"],
         "explains": sorted(entry.get("explains", [])),
         "fix": entry.get("fix", ""),
-    }
-
-
-def said(run: product.Run) -> dict[str, Any]:
-    """What a case states of a report."""
-    report = run.report
-    return {
-        "status": report.status.value,
-        "exit": int(report.exit_status()),
-        "diagnoses": [
-            {
-                "code": d.finding.code,
-                "object": "/".join(
-                    filter(None, (d.finding.object.kind, d.finding.object.namespace, d.finding.object.name))
-                ),
-                "severity": d.severity.value,
-                "explains": sorted(d.explains),
-                # As the screen does: a fix that the program can make, not the name alone.
-                "fix": d.fix if d.finding.repairs or d.finding.blank else "",
-            }
-            for d in report.diagnoses
-        ],
-        "unknown": sorted({u.code for u in report.unknown} | {d.permission for d in report.coverage.denied}),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.collector import Collector, Plan
@@ -33,6 +33,8 @@ __all__ = [
     "collect",
     "judge",
     "permission_of",
+    "probed",
+    "said",
 ]
 
 
@@ -76,6 +78,29 @@ def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], list[Mapping[str
 
 def judge(snapshot: Snapshot) -> Run:
     """Every check over the snapshot, and the report."""
-    joined = routes(snapshot)
+    joined = traffic_paths(snapshot)
     results = run(CATALOGUE, joined)
     return Run(snapshot, results, build(snapshot, joined, results, CATALOGUE))
+
+
+def said(run: Run) -> dict[str, Any]:
+    """What a case states of a report."""
+    report = run.report
+    return {
+        "status": report.status.value,
+        "exit": int(report.exit_status()),
+        "diagnoses": [
+            {
+                "code": d.finding.code,
+                "object": "/".join(
+                    filter(None, (d.finding.object.kind, d.finding.object.namespace, d.finding.object.name))
+                ),
+                "severity": d.severity.value,
+                "explains": sorted(d.explains),
+                # As the screen does: a fix that the program can make, not the name alone.
+                "fix": d.fix if d.finding.repairs or d.finding.repair_template else "",
+            }
+            for d in report.diagnoses
+        ],
+        "unknown": sorted({u.code for u in report.unknown} | {d.permission for d in report.coverage.denied}),
+    }

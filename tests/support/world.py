@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import aws, k8s, network, reads
@@ -67,7 +67,7 @@ def running(**values: Any) -> k8s.ContainerStatus:
 def pod(number: int, **values: Any) -> k8s.Pod:
     """Pod `web-abc-N` on node N, ready, of Deployment web."""
     labels = values.pop("labels", {"app": "web", "pod-template-hash": "abc"})
-    owners = (k8s.Owner("ReplicaSet", "web-abc", True),)
+    owners = (k8s.OwnerReference("ReplicaSet", "web-abc", True),)
     address = f"10.0.{number}.34"
     return k8s.Pod(
         **{
@@ -441,7 +441,7 @@ class World:
             **self.cluster,
         }
         listener = aws.Listener(f"{self.balancer.arn}/80", self.balancer.arn, "HTTP", 80)
-        rule = aws.Rule("rule-1", listener.arn, "1", (), ("/*",), (aws.Action("forward", {self.group.arn: 1}),))
+        rule = aws.ListenerRule("rule-1", listener.arn, "1", (), ("/*",), (aws.Action("forward", {self.group.arn: 1}),))
         cloud = {
             "load_balancers": {HOST: Fact.known(reads.LOAD_BALANCERS, self.balancer, HOST)},
             "listeners": {self.balancer.arn: Fact.known(reads.LISTENERS, (listener,))},
@@ -488,11 +488,11 @@ class World:
         )
 
     def results(self) -> tuple[CheckResult, ...]:
-        return run(CATALOGUE, routes(self.build()))
+        return run(CATALOGUE, traffic_paths(self.build()))
 
     def report(self) -> Report:
         snapshot = self.build()
-        joined = routes(snapshot)
+        joined = traffic_paths(snapshot)
         return build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
 
     def codes(self) -> list[str]:

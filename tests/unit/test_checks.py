@@ -206,7 +206,7 @@ def test_selector_names_the_nearest_pods_and_the_label() -> None:
 
 def test_two_candidates_leave_the_choice_to_the_user() -> None:
     others = tuple(
-        pod(n, meta=meta(f"{name}-1", labels={"app": name}, owners=(k8s.Owner("StatefulSet", name, True),)))
+        pod(n, meta=meta(f"{name}-1", labels={"app": name}, owners=(k8s.OwnerReference("StatefulSet", name, True),)))
         for n, name in ((1, "wea"), (2, "weu"))
     )
     world = replace(FAULTS["LBD201"], pods=others).with_service(meta=meta("front"), selector={"app": "wex"})
@@ -381,7 +381,7 @@ def test_an_init_container_that_does_not_end_is_the_cause_after_a_while() -> Non
     assert "init container wait-db" in young.diagnoses[0].finding.evidence[0].text
 
 
-def refused_by_quota(kind: str, name: str, owners: tuple[k8s.Owner, ...] = ()) -> k8s.Workload:
+def refused_by_quota(kind: str, name: str, owners: tuple[k8s.OwnerReference, ...] = ()) -> k8s.Workload:
     failure = k8s.Condition("ReplicaFailure", "True", "FailedCreate", "exceeded quota: q")
     labels = {"app": "web"}
     return k8s.Workload(kind, meta(name, owners=owners), 2, template_labels=labels, conditions=(failure,))
@@ -390,7 +390,7 @@ def refused_by_quota(kind: str, name: str, owners: tuple[k8s.Owner, ...] = ()) -
 def test_refused_pods_are_told_once_of_the_workload_that_a_person_edits() -> None:
     both = (
         refused_by_quota("Deployment", "web"),
-        refused_by_quota("ReplicaSet", "web-abc", (k8s.Owner("Deployment", "web", True),)),
+        refused_by_quota("ReplicaSet", "web-abc", (k8s.OwnerReference("Deployment", "web", True),)),
     )
     report = World(pods=(), workloads=both, health=()).report()
     assert [(d.finding.code, str(d.finding.object)) for d in report.diagnoses] == [("LBD401", "deployment/web")]
@@ -415,12 +415,12 @@ def test_redirect_with_a_better_path_is_repaired_by_the_name_of_that_repair() ->
     assert first.finding.repairs[0].value == "/healthz" and first.fix == "healthcheck-path"
     other = accepting.report().diagnoses[0]
     assert other.finding.repairs[0].value == "200-399" and other.fix == "success-codes"
-    blank = other.finding.blank
-    assert blank is not None and "success-codes" in blank.with_value("200,302").changes[0].field
+    template = other.finding.repair_template
+    assert template is not None and "success-codes" in template.with_value("200,302").changes[0].field
 
 
 def test_value_of_an_unexpected_success_is_a_code_and_no_path() -> None:
     first = World(health=(mismatch(1, "204"), mismatch(2, "204"))).report().diagnoses[0]
-    blank = first.finding.blank
+    template = first.finding.repair_template
     assert (first.finding.code, first.fix) == ("LBD301", "success-codes")
-    assert blank is not None and "success-codes" in blank.with_value("200-299").changes[0].field
+    assert template is not None and "success-codes" in template.with_value("200-299").changes[0].field

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from kubectl_lbdoctor.analysis.ownership import Ownership, controller_flags, controller_version, ownership
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
+from kubectl_lbdoctor.analysis.ownership import Ownership, controller_flags, controller_version
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.finding import Finding, Severity
@@ -238,7 +238,7 @@ def test_service_with_a_port_that_is_missing_is_not_taken_for_an_action() -> Non
 
 
 def owner(world: World) -> Ownership:
-    return ownership(routes(world.build())[0])
+    return ownership(traffic_paths(world.build())[0])
 
 
 def classed(name: str = "", annotation: str = "", *classes: tuple[str, str, bool], **cluster: Fact[object]) -> World:
@@ -345,7 +345,7 @@ def test_flags_and_version_of_the_controller() -> None:
         "enable-waf": "false",
         "v": "2",
     }
-    assert controller_version(routes(World().build())[0]) == "v2.17.1"
+    assert controller_version(traffic_paths(World().build())[0]) == "v2.17.1"
 
 
 def test_nobody_owning_a_service_is_told_once() -> None:

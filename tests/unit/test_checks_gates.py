@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kubectl_lbdoctor.analysis.desired_targets import gate_health
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, ObjectRef
@@ -163,9 +163,9 @@ def no_aws(world: World) -> World:
 
 def test_gates_tell_state_reason_and_description() -> None:
     pods = (gated(1, status="True"), gated(2, status="False", told=CODES_404))
-    (route,) = routes(no_aws(World(pods=pods)).build())
-    first, second = route.targets()
-    assert route.target_health.source == reads.PODS
+    (traffic,) = traffic_paths(no_aws(World(pods=pods)).build())
+    first, second = traffic.targets()
+    assert traffic.target_health.source == reads.PODS
     assert (first.key, first.state, first.zone) == ("10.0.1.34:8080", "healthy", f"{REGION}a")
     assert (second.state, second.reason, second.codes) == ("unhealthy", CODES_404[0], ("404",))
 
@@ -180,8 +180,8 @@ def test_gates_tell_state_reason_and_description() -> None:
     ],
 )
 def test_state_follows_the_reason(reason: str, state: str) -> None:
-    (route,) = routes(no_aws(World(pods=(gated(1, status="False", told=(reason, "")),))).build())
-    assert [t.state for t in route.targets()] == [state]
+    (traffic,) = traffic_paths(no_aws(World(pods=(gated(1, status="False", told=(reason, "")),))).build())
+    assert [t.state for t in traffic.targets()] == [state]
 
 
 @pytest.mark.parametrize(
@@ -196,20 +196,20 @@ def test_state_follows_the_reason(reason: str, state: str) -> None:
     ids=["a pod without gate", "no condition", "condition Unknown", "gate of another binding", "no pod"],
 )
 def test_gates_that_do_not_tell_everything_tell_nothing(pods: tuple[k8s.Pod, ...]) -> None:
-    (route,) = routes(no_aws(World(pods=pods)).build())
-    assert gate_health(route) is None and not route.target_health.is_known
+    (traffic,) = traffic_paths(no_aws(World(pods=pods)).build())
+    assert gate_health(traffic) is None and not traffic.target_health.is_known
 
 
 def test_instance_targets_have_no_gates() -> None:
     pods = tuple(gated(n, status="True") for n in (1, 2))
-    (route,) = routes(no_aws(replace(World().instance_mode(), pods=pods)).build())
-    assert not route.target_health.is_known
+    (traffic,) = traffic_paths(no_aws(replace(World().instance_mode(), pods=pods)).build())
+    assert not traffic.target_health.is_known
 
 
 def test_aws_is_believed_before_the_gates() -> None:
     pods = tuple(gated(n, status="False", told=CODES_404) for n in (1, 2))
-    (route,) = routes(World(pods=pods).build())
-    assert {t.state for t in route.targets()} == {"healthy"} and route.target_health.source == reads.TARGET_HEALTH
+    (traffic,) = traffic_paths(World(pods=pods).build())
+    assert {t.state for t in traffic.targets()} == {"healthy"} and traffic.target_health.source == reads.TARGET_HEALTH
 
 
 def test_without_aws_a_failing_check_is_named_with_its_answer() -> None:
@@ -250,7 +250,7 @@ def test_stale_gates_need_no_aws() -> None:
 
 
 def test_pod_of_a_statefulset_is_recreated_by_its_workload() -> None:
-    owner = (k8s.Owner("StatefulSet", "web", True),)
+    owner = (k8s.OwnerReference("StatefulSet", "web", True),)
     pods = tuple(
         replace(gated(n, "target-health.elbv2.k8s.aws/0ld"), meta=meta(f"web-{n}", labels={"app": "web"}, owners=owner))
         for n in (1, 2)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding
@@ -169,7 +169,7 @@ def test_a_path_without_a_redirect_is_better_than_to_accept_it() -> None:
 def two_workloads(health: tuple[aws.TargetHealth, ...]) -> World:
     """Pod 2 is of another Deployment, which the selector matches, too."""
     mine, other = silent_pods()
-    owners = (k8s.Owner("ReplicaSet", "other-abc", True),)
+    owners = (k8s.OwnerReference("ReplicaSet", "other-abc", True),)
     pods = (mine, replace(other, meta=replace(other.meta, name="other-abc-2", owners=owners)))
     return World(pods=pods, health=health)
 
@@ -495,8 +495,8 @@ def test_what_answers_the_check_is_not_accused(there: World, application: Applic
     """An application that answers the very check well, in time and to the address, has none of these faults."""
     finding = found(probed(there, application))
     answers = [a for a in probed(there, application).answers if a.via is Via.PROXY]
-    route = routes(probed(there, application).build())[0]
-    check = [a for a in answers if pod_evidence.is_check(route, a.request) and str(a.request.port) in _checked(there)]
+    traffic = traffic_paths(probed(there, application).build())[0]
+    check = [a for a in answers if pod_evidence.is_check(traffic, a.request) and str(a.request.port) in _checked(there)]
     if check and all(pod_evidence.is_success(a, there.group.health_check.timeout) for a in check):
         assert finding.code not in ANSWERED_WELL
 

@@ -34,7 +34,7 @@ def initial(number: int) -> aws.TargetHealth:
 
 def terminating(number: int, **values: object) -> k8s.Pod:
     labels = {"app": "web", "pod-template-hash": "abc"}
-    owners = (k8s.Owner("ReplicaSet", "web-abc", True),)
+    owners = (k8s.OwnerReference("ReplicaSet", "web-abc", True),)
     deleted = meta(f"web-abc-{number}", labels=labels, owners=owners, deleted="2026-11-23T12:00:05Z")
     return pod(number, meta=deleted, **values)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run, run_one
 from kubectl_lbdoctor.model import aws, k8s, reads
@@ -269,7 +269,7 @@ def test_one_path_that_some_backends_answer() -> None:
     world = two_backends(GOOD, API_BAD)
     assert world.codes() == ["LBD301"], "one cause, one diagnosis"
     assert "LBD312" in world.report().diagnoses[0].explains
-    results = run(CATALOGUE, routes(world.build()))
+    results = run(CATALOGUE, traffic_paths(world.build()))
     found = next(f for result in results for f in result.findings if f.code == "LBD312")
     assert (found.params["good"], found.params["bad"]) == ("Service web", "Service api")
     assert found.object.kind == "Ingress"
@@ -285,7 +285,7 @@ def test_one_path_that_some_backends_answer() -> None:
     ],
 )
 def test_other_reasons_than_one_path(world: World) -> None:
-    results = run(CATALOGUE, routes(world.build()))
+    results = run(CATALOGUE, traffic_paths(world.build()))
     assert "LBD312" not in [f.code for result in results for f in result.findings]
 
 
@@ -352,10 +352,10 @@ WORLDS = {
 
 @pytest.mark.parametrize("name", WORLDS)
 def test_declared_reads_hold_in_these_worlds(name: str) -> None:
-    for route in routes(WORLDS[name].build()):
+    for traffic in traffic_paths(WORLDS[name].build()):
         for spec in CATALOGUE.checks():
             with recording() as opened:
-                run_one(spec, route)
+                run_one(spec, traffic)
             assert spec.code not in OWN or opened <= spec.reads, f"{spec.code} opens {opened - spec.reads}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
 from kubectl_lbdoctor.model import reads
@@ -24,12 +24,12 @@ from kubectl_lbdoctor.model.finding import (
     ObjectRef,
     Severity,
 )
-from kubectl_lbdoctor.model.traffic_path import Route
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from tests.support.world import World, mismatch, refused, target, timed_out
 
 WEB = ObjectRef("Ingress", "shop", "web")
 ERROR, WARNING, INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
-HEALTHY_ROUTE = routes(World().build())[0]
+HEALTHY_ROUTE = traffic_paths(World().build())[0]
 
 
 def catalogue(*specs: CheckSpec) -> Catalogue:
@@ -43,9 +43,9 @@ def declared(code: str, severity: Severity = ERROR, *explains: str, symptom: boo
     return CheckSpec(code, f"title {code}", severity, f"message {code}", "doc", explains=explains, symptom=symptom)
 
 
-def found(code: str, *routes_: Route, **values: Any) -> list[CheckResult]:
+def found(code: str, *routes_: TrafficPath, **values: Any) -> list[CheckResult]:
     finding = Finding(code, **{"object": WEB, **values})
-    return [CheckResult(code, route.key, CheckStatus.FAIL, (finding,)) for route in routes_ or (HEALTHY_ROUTE,)]
+    return [CheckResult(code, traffic.key, CheckStatus.FAIL, (finding,)) for traffic in routes_ or (HEALTHY_ROUTE,)]
 
 
 def codes(diagnoses: Iterable[Diagnosis]) -> list[str]:
@@ -53,7 +53,7 @@ def codes(diagnoses: Iterable[Diagnosis]) -> list[str]:
 
 
 def diagnose(
-    specs: Iterable[CheckSpec], *results: list[CheckResult], of: Iterable[Route] = ()
+    specs: Iterable[CheckSpec], *results: list[CheckResult], of: Iterable[TrafficPath] = ()
 ) -> tuple[Diagnosis, ...]:
     return correlate(catalogue(*specs), tuple(of) or (HEALTHY_ROUTE,), [r for part in results for r in part])
 
@@ -173,8 +173,8 @@ def test_what_differs_stays_apart(difference: dict[str, Any]) -> None:
 
 
 def unexplained(*health: Any, results: list[CheckResult] | None = None) -> tuple[Diagnosis, ...]:
-    route = routes(World(health=health).build())[0]
-    return diagnose([declared("LBD901")], results or [], of=(route,))
+    traffic = traffic_paths(World(health=health).build())[0]
+    return diagnose([declared("LBD901")], results or [], of=(traffic,))
 
 
 def test_failing_targets_without_cause_are_said_to_be_unexplained() -> None:
@@ -187,9 +187,9 @@ def test_failing_targets_without_cause_are_said_to_be_unexplained() -> None:
 
 
 def test_a_cause_accounts_only_for_its_own_targets() -> None:
-    route = routes(World(health=(timed_out(1), timed_out(2))).build())[0]
-    cause = found("LBD901", route, targets=("10.0.1.34:8080",))
-    diagnoses = diagnose([declared("LBD901")], cause, of=(route,))
+    traffic = traffic_paths(World(health=(timed_out(1), timed_out(2))).build())[0]
+    cause = found("LBD901", traffic, targets=("10.0.1.34:8080",))
+    diagnoses = diagnose([declared("LBD901")], cause, of=(traffic,))
     assert codes(diagnoses) == ["LBD901", UNEXPLAINED]
     assert diagnoses[1].finding.targets == ("10.0.2.34:8080",)
 
@@ -207,8 +207,8 @@ def test_waiting_and_draining_targets_need_no_cause() -> None:
 
 def test_unknown_target_health_is_not_unexplained_health() -> None:
     silent: Fact[Any] = Fact.denied(reads.TARGET_HEALTH, "forbidden", "x")
-    route = routes(World(aws={"target_health": {World().group.arn: silent}}).build())[0]
-    assert diagnose([declared("LBD901")], of=(route,)) == ()
+    traffic = traffic_paths(World(aws={"target_health": {World().group.arn: silent}}).build())[0]
+    assert diagnose([declared("LBD901")], of=(traffic,)) == ()
 
 
 def test_every_failing_target_is_accounted_for() -> None:

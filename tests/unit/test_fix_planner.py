@@ -21,7 +21,9 @@ SERVICE = ObjectRef("Service", "shop", "web")
 
 def port(value: int, name: str = "web") -> Repair:
     ref = ObjectRef("Service", "shop", name)
-    return Repair(str(value), (patch(ref, "targetPort", edit("/spec/ports/0/targetPort", 9090, value)),), free=True)
+    return Repair(
+        str(value), (patch(ref, "targetPort", edit("/spec/ports/0/targetPort", 9090, value)),), accepts_any_value=True
+    )
 
 
 def diagnosis(
@@ -128,7 +130,9 @@ def test_a_value_of_the_users_own_keeps_the_kind_of_the_value() -> None:
 
 def test_guards_survive_a_value_of_the_users_own() -> None:
     guard = edit("/spec/ports/0/port", 80, 80)
-    repair = Repair("8080", (patch(SERVICE, "targetPort", guard, edit("/spec/ports/0/targetPort", 1, 2)),), free=True)
+    repair = Repair(
+        "8080", (patch(SERVICE, "targetPort", guard, edit("/spec/ports/0/targetPort", 1, 2)),), accepts_any_value=True
+    )
     made = plan([diagnosis(repair)], [Wanted("targetport", "7000")])
     assert [(e.now, e.then) for e in made.steps[0].change.edits] == [(80, 80), (1, 7000)]
 
@@ -140,8 +144,12 @@ def test_a_single_value_that_nothing_proves_is_a_choice() -> None:
 
 def test_a_value_that_only_the_user_knows() -> None:
     annotations = {"alb.ingress.kubernetes.io/healthcheck-path": "/"}
-    blank = Repair("", (annotate(INGRESS, annotations, {"alb.ingress.kubernetes.io/healthcheck-path": ""}),), free=True)
-    asked = diagnosis(code="LBD301", blank=blank)
+    template = Repair(
+        "",
+        (annotate(INGRESS, annotations, {"alb.ingress.kubernetes.io/healthcheck-path": ""}),),
+        accepts_any_value=True,
+    )
+    asked = diagnosis(code="LBD301", repair_template=template)
     assert "--fix healthcheck-path=VALUE" in plan([asked], [Wanted("healthcheck-path")]).refusals[0].reason
     made = plan([asked], [Wanted("healthcheck-path", "/alive")])
     assert made.steps[0].change.edits[0].then == "/alive"

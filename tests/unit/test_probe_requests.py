@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
@@ -20,8 +20,8 @@ from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, 
 
 
 def asked(world: World) -> tuple[ProbeRequest, ...]:
-    (route,) = routes(world.build())
-    return requests(route)[0]
+    (traffic,) = traffic_paths(world.build())
+    return requests(traffic)[0]
 
 
 def checked(world: World, **values: Any) -> World:
@@ -71,8 +71,8 @@ def test_a_node_is_asked_on_its_own_address() -> None:
 
 def test_the_node_of_an_instance_may_be_unknown() -> None:
     world = World(health=(instance_target(9),)).with_group(target_type="instance")
-    (route,) = routes(world.build())
-    made, unasked = requests(route)
+    (traffic,) = traffic_paths(world.build())
+    made, unasked = requests(traffic)
     assert made == ()
     assert [(u.target, u.reason) for u in unasked] == [
         ("i-00000000000000009:30080", "no node of the cluster is this instance")
@@ -83,15 +83,15 @@ def test_pods_that_were_not_read_leave_no_guess() -> None:
     world = World()
     snapshot = world.build()
     facts = replace(snapshot.namespaces["shop"], pods=Fact.denied(reads.PODS, "forbidden", "list pods"))
-    (route,) = routes(replace(snapshot, namespaces={"shop": facts}))
-    made, unasked = requests(route)
+    (traffic,) = traffic_paths(replace(snapshot, namespaces={"shop": facts}))
+    made, unasked = requests(traffic)
     assert made == () and [u.reason for u in unasked] == ["core/pods was not read"] * 2
-    assert wanted(route) == ()
+    assert wanted(traffic) == ()
 
 
 def test_a_group_that_was_not_read_is_unknown() -> None:
-    (route,) = routes(World().build())
-    unread = replace(route, target_health=Fact.denied(reads.TARGET_HEALTH, "no", "x"))
+    (traffic,) = traffic_paths(World().build())
+    unread = replace(traffic, target_health=Fact.denied(reads.TARGET_HEALTH, "no", "x"))
     with pytest.raises(Unknown):
         requests(unread)
 
@@ -104,20 +104,20 @@ def test_an_nlb_names_itself_and_its_listener() -> None:
     interface = network.NetworkInterface("eni-lb", private_ips=("10.0.1.77",), description=f"ELB {suffix}")
     held = Fact.known(reads.NETWORK_INTERFACES, (interface,))
     snapshot = replace(snapshot, network=replace(snapshot.network, interfaces=held))
-    (route,) = routes(snapshot)
+    (traffic,) = traffic_paths(snapshot)
     forwarding = aws.Listener("l", NLB_ARN, "TLS", 443, (aws.Action("forward", {world.group.arn: 1}),))
-    route = replace(route, listeners=Fact.known(reads.LISTENERS, (forwarding,)))
-    first = requests(route)[0][0]
+    traffic = replace(traffic, listeners=Fact.known(reads.LISTENERS, (forwarding,)))
+    first = requests(traffic)[0][0]
     assert (first.host, first.tls, first.version) == ("10.0.1.77:443", "1.2", "HTTP1")
     tcp = asked(checked(World().as_nlb(), protocol="TCP", path="", matcher=""))[0]
     assert (tcp.protocol, tcp.path, tcp.host, tcp.matcher) == ("TCP", "", "", "")
 
 
 def test_only_failing_targets_are_asked_unbidden() -> None:
-    (route,) = routes(World(health=(mismatch(1, "404"), target(2))).build())
-    assert [r.target for r in wanted(route)] == ["10.0.1.34:8080"]
-    (route,) = routes(World().build())
-    assert wanted(route) == ()
+    (traffic,) = traffic_paths(World(health=(mismatch(1, "404"), target(2))).build())
+    assert [r.target for r in wanted(traffic)] == ["10.0.1.34:8080"]
+    (traffic,) = traffic_paths(World().build())
+    assert wanted(traffic) == ()
 
 
 def test_ipv6_targets_are_bracketed() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
@@ -136,5 +136,5 @@ def test_denied_probes_end_the_asking() -> None:
 
     snapshot = ask(REFUSED.build(), denied)
     assert len(sent) == 1 and not snapshot.probes.answers.is_known
-    (route,) = routes(snapshot)
-    assert all(r.timeout == 2.0 for r in wanted(route))
+    (traffic,) = traffic_paths(snapshot)
+    assert all(r.timeout == 2.0 for r in wanted(traffic))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_one
@@ -27,18 +27,6 @@ from tests.unit.test_checks import FAULTS, HEALTHY
 
 CHECKS = CATALOGUE.checks()
 RECORDED = sorted((Path(__file__).parent.parent / "cases").glob("*/snapshot.json"))
-
-# Checks that open more than they declare, with what; the list may only shrink.
-UNDECLARED = {
-    "LBD106": "bindings",
-    "LBD107": "bindings",
-    "LBD108": "bindings",
-    "LBD115": "target health",
-    "LBD504": "ingresses",
-    "LBD515": "ingresses",
-    "LBD517": "target group attributes",
-    "LBD604": "ingresses",
-}
 
 
 def snapshots() -> Iterator[tuple[str, Snapshot]]:
@@ -55,7 +43,7 @@ def opened_by_checks(specs: Iterable[CheckSpec], found: Iterable[tuple[str, Snap
     """Every source that each check opens, by the check's code, with a snapshot on which it does."""
     opened: dict[str, dict[str, str]] = {spec.code: {} for spec in specs}
     for name, snapshot in found:
-        for path in routes(snapshot):
+        for path in traffic_paths(snapshot):
             for spec in specs:
                 with recording() as sources:
                     run_one(spec, path)
@@ -69,13 +57,7 @@ def opened() -> dict[str, dict[str, str]]:
     return opened_by_checks(CHECKS, snapshots())
 
 
-def _marked(spec: CheckSpec) -> object:
-    reason = UNDECLARED.get(spec.code)
-    marks = [pytest.mark.xfail(reason=f"opens {reason}", strict=True)] if reason else []
-    return pytest.param(spec, id=spec.code, marks=marks)
-
-
-@pytest.mark.parametrize("spec", [_marked(spec) for spec in CHECKS])
+@pytest.mark.parametrize("spec", CHECKS, ids=[spec.code for spec in CHECKS])
 def test_check_opens_only_what_it_declares(spec: CheckSpec) -> None:
     undeclared = {source: name for source, name in opened()[spec.code].items() if source not in spec.reads}
     assert undeclared == {}, f"{spec.code} opens {undeclared} without declaring it"
@@ -95,7 +77,7 @@ def test_the_collector_reads_everything_that_is_declared() -> None:
 
 
 def test_recording_would_notice_an_undeclared_read() -> None:
-    def greedy(route: Any) -> Any:
+    def greedy(traffic: Any) -> Any:
         Fact.known("core/secrets", ()).need()
         return ()
 

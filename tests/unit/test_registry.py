@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import routes
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
-from kubectl_lbdoctor.checks.runner import NotApplicable, run_one
+from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.report import needed_reads
 from tests.support.world import World
@@ -31,12 +31,12 @@ def declare(catalogue: Catalogue, code: str = "LBD901", **changes: Any) -> Any:
     return check(code, catalogue=catalogue, **{**arguments, **changes})
 
 
-def documented(route: Any) -> Iterator[Finding]:
+def documented(traffic: Any) -> Iterator[Finding]:
     """What it means."""
     yield Finding("LBD901", ObjectRef("Ingress"))
 
 
-def undocumented(route: Any) -> Iterator[Finding]:
+def undocumented(traffic: Any) -> Iterator[Finding]:
     yield Finding("LBD901", ObjectRef("Ingress"))
 
 
@@ -142,7 +142,7 @@ def test_finding_is_of_use(finding: Finding) -> None:
 @pytest.mark.parametrize("name", WORLDS)
 def test_every_check_gives_exactly_one_result_per_route(name: str) -> None:
     world = WORLDS[name]
-    joined = routes(world.build())
+    joined = traffic_paths(world.build())
     results = world.results()
     pairs = [(r.route, r.code) for r in results]
     assert len(pairs) == len(set(pairs)) == len(joined) * len(CATALOGUE.checks())
@@ -156,24 +156,24 @@ def spec_of(function: Any) -> CheckSpec:
     return CheckSpec("LBD901", "t", Severity.ERROR, "m", "d", function=function)
 
 
-ROUTE = routes(World().build())[0]
+ROUTE = traffic_paths(World().build())[0]
 DENIED: Fact[int] = Fact.denied("core/pods", "forbidden", "list pods")
 FOUND = Finding("LBD901", ObjectRef("Ingress", "shop", "web"))
 
 
 def test_pass_and_fail() -> None:
-    assert run_one(spec_of(lambda route: ()), ROUTE).status is CheckStatus.PASS
-    failed = run_one(spec_of(lambda route: [FOUND]), ROUTE)
+    assert run_one(spec_of(lambda traffic: ()), ROUTE).status is CheckStatus.PASS
+    failed = run_one(spec_of(lambda traffic: [FOUND]), ROUTE)
     assert (failed.status, failed.findings, failed.route) == (CheckStatus.FAIL, (FOUND,), ROUTE.key)
 
 
 def test_unknown_names_the_read_and_why() -> None:
-    result = run_one(spec_of(lambda route: [DENIED.need()]), ROUTE)
+    result = run_one(spec_of(lambda traffic: [DENIED.need()]), ROUTE)
     assert (result.status, result.reason) == (CheckStatus.UNKNOWN, "core/pods: forbidden")
 
 
 def test_what_was_proven_before_an_unknown_stays_proven() -> None:
-    def function(route: Any) -> Iterator[Finding]:
+    def function(traffic: Any) -> Iterator[Finding]:
         yield FOUND
         DENIED.need()
 
@@ -182,7 +182,7 @@ def test_what_was_proven_before_an_unknown_stays_proven() -> None:
 
 
 def test_a_crash_is_a_result() -> None:
-    result = run_one(spec_of(lambda route: 1 // 0), ROUTE)
+    result = run_one(spec_of(lambda traffic: 1 // 0), ROUTE)
     assert (result.status, result.reason) == (
         CheckStatus.CRASHED,
         "ZeroDivisionError: integer division or modulo by zero",
@@ -191,7 +191,7 @@ def test_a_crash_is_a_result() -> None:
 
 
 def test_not_applicable_is_skipped() -> None:
-    def function(route: Any) -> Iterator[Finding]:
+    def function(traffic: Any) -> Iterator[Finding]:
         raise NotApplicable("no Service")
         yield
 

@@ -1,0 +1,209 @@
+"""Which filters of the VPC stop the load balancer's packets on their way to a target. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
+from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.network import NetworkInterface
+from kubectl_lbdoctor.model.snapshot import NetworkFacts
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.network import path
+from kubectl_lbdoctor.network.matching import Answer
+
+TIMEOUT = "Target.Timeout"
+
+
+CATCH_ALL = "Target.FailedHealthChecks"
+
+
+PRESERVE = "preserve_client_ip.enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """One filter that blocks the way to one target. `second`: on the hop from node to pod."""
+
+    target: TargetHealth
+    hop: path.Hop
+    source: str
+    destination: str
+    port: int
+    second: bool = False
+
+
+def suspects(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+    """Failing targets whose reason a filter on the way would explain, and that do not fail by traffic policy."""
+    failing = traffic.unhealthy(TIMEOUT) if traffic.is_alb else traffic.unhealthy(TIMEOUT, CATCH_ALL)
+    service = traffic.service.peek()
+    if (
+        not failing
+        or service is None
+        or service.external_traffic_policy != "Local"
+        or traffic.target_type != "instance"
+    ):
+        return failing
+    by_policy, _ = without_local_endpoint(traffic)
+    return tuple(t for t in failing if t not in by_policy)
+
+
+def preserves_clients(traffic: TrafficPath) -> bool:
+    """Whether targets see the clients' addresses instead of the load balancer's (a Network Load Balancer's group
+    attribute; by default on for instance targets and, without a way to turn it off, for UDP)."""
+    group, balancer = traffic.target_group.peek(), traffic.load_balancer.peek()
+    if group is None or balancer is None or balancer.type != "network":
+        return False
+    if group.protocol in ("UDP", "TCP_UDP", "QUIC", "TCP_QUIC"):
+        return True
+    said = (traffic.group_attributes.peek() or {}).get(PRESERVE, "")
+    return said == "true" if said else group.target_type == "instance"
+
+
+def unchecked(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+    """Healthy targets that are checked on another port than the one that the load balancer's own traffic goes to.
+
+    Where client addresses are preserved the traffic does not come from the load balancer: see LBD515.
+    """
+    if preserves_clients(traffic):
+        return ()
+    return tuple(
+        t for t in traffic.targets() if t.state == "healthy" and t.check_port.isdigit() and int(t.check_port) != t.port
+    )
+
+
+def world(traffic: TrafficPath) -> path.NetworkWorld:
+    return world_of(traffic.network)
+
+
+def world_of(net: NetworkFacts) -> path.NetworkWorld:
+    """What was read of the VPC; what was not stays unknown in the verdicts."""
+    return path.NetworkWorld(
+        groups={g.id: g for g in net.security_groups.peek() or ()},
+        acls=net.acls.peek(),
+        tables=net.route_tables.peek(),
+        subnets={s.id: s for s in net.subnets.peek() or ()},
+        prefix_lists={p.id: p for p in net.prefix_lists.peek() or ()},
+    )
+
+
+def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]:
+    """The load balancer's interfaces, one per subnet: where its checks come from. A dual-stack one has an address of
+    each family, and checks a target from the one of the target's.
+
+    Where they cannot be told apart by AWS's description of them, an address of each of its subnets stands for it.
+    """
+    groups = balancer.security_groups if balancer.security_groups or balancer.type == "network" else None
+    wanted = "ELB " + balancer.arn.split(":loadbalancer/", 1)[-1]
+    found = [
+        path.Endpoint(address, i.subnet_id, groups)
+        for i in traffic.network.interfaces.peek() or ()
+        if i.description == wanted
+        for address in _one_of_each_family(i.private_ips)
+    ]
+    if found:
+        return found
+    subnets = {s.id: s for s in traffic.network.subnets.peek() or ()}
+    return [
+        path.Endpoint(str(ipaddress.ip_network(cidr)[5]), identifier, groups)
+        for identifier in balancer.zones.values()
+        for cidr in (_one_of_each_family(subnets[identifier].cidrs) if identifier in subnets else ())
+    ]
+
+
+def _one_of_each_family(texts: Iterable[str]) -> tuple[str, ...]:
+    """The first IPv4 and the first IPv6 one of addresses or CIDRs."""
+    first = {":" in text: text for text in reversed(tuple(texts))}
+    return tuple(first[six] for six in (False, True) if six in first)
+
+
+def target_end(traffic: TrafficPath, target: TargetHealth) -> path.Endpoint:
+    """Where a target's packets arrive: an instance's primary interface, or the interface that holds the address."""
+    interfaces = traffic.network.interfaces.peek() or ()
+    if target.id.startswith("i-"):
+        primary = path.primary_interface(target.id, interfaces)
+        node = traffic.node_of(target)
+        if primary is None:
+            return path.Endpoint(node.internal_ip if node is not None else "0.0.0.0")
+        group = traffic.target_group.peek()
+        six = group is not None and group.ip_address_type == "ipv6"
+        address = next((a for a in primary.private_ips if (":" in a) == six), primary.private_ips[0])
+        return path.Endpoint.of(primary, address)
+    return path.endpoint_at(target.id, interfaces)
+
+
+def _interface_of(traffic: TrafficPath, address: str) -> NetworkInterface | None:
+    return _interfaces(traffic).get(address)
+
+
+def _interfaces(traffic: TrafficPath) -> Mapping[str, NetworkInterface]:
+    """The interfaces that were read, by address; none where they could not be read, so that verdicts stay unknown."""
+    return index.interfaces_by_address(traffic.snapshot) if traffic.network.interfaces.is_known else {}
+
+
+@derived
+def blocked(traffic: TrafficPath) -> tuple[Blocked, ...]:
+    """Every filter that blocks the way to a suspect target, first hop and second; raises `Unknown` where it is not
+    known which load balancer is in front."""
+    return tuple(_blocked(traffic))
+
+
+def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:
+    targets, silent = suspects(traffic), unchecked(traffic)
+    balancer = traffic.load_balancer.need()
+    if not (targets or silent) or balancer is None:
+        return
+    everything = world(traffic)
+    fronts = sources(traffic, balancer)
+    for target in (*targets, *silent):
+        end = target_end(traffic, target)
+        interface = _interface_of(traffic, end.address)
+        branch = interface is not None and "branch-eni" in interface.description
+        codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
+        reached = cut = False
+        for port in _ports(traffic, target):
+            if target.state != "healthy" and port == target.port and not cut and str(port) != target.check_port:
+                break  # The check is not stopped by a filter: what stands on the other port is not why it fails.
+            for front in fronts:
+                if ipaddress.ip_address(front.address).version != ipaddress.ip_address(end.address).version:
+                    continue
+                verdict = path.evaluate(front, end, "tcp", port, everything, codes)
+                reached = reached or verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)
+                for hop in verdict.blocking:
+                    cut = True
+                    yield Blocked(target, hop, front.address, end.address, port)
+        if reached and target.id.startswith("i-"):
+            yield from _second_hop(traffic, target, end, everything)
+
+
+def _ports(traffic: TrafficPath, target: TargetHealth) -> tuple[int, ...]:
+    """The ports of a target that the load balancer must reach and that no healthy check vouches for."""
+    checked = int(target.check_port) if target.check_port.isdigit() else target.port
+    if target.state == "healthy":
+        return (target.port,)
+    return (checked,) if preserves_clients(traffic) else tuple(dict.fromkeys((checked, target.port)))
+
+
+def _second_hop(
+    traffic: TrafficPath, target: TargetHealth, node_end: path.Endpoint, everything: path.NetworkWorld
+) -> Iterator[Blocked]:
+    """From the node of an instance target to ready pods on other nodes; kube-proxy gives them the node's address."""
+    service = traffic.service.need()
+    node = traffic.node_of(target)
+    if service is None or node is None or service.external_traffic_policy == "Local":
+        return
+    if target.state != "healthy" and checked_pod_port(traffic, target) is None:
+        return
+    for endpoint in traffic.ready_endpoints():
+        # kube-proxy leads a node port to endpoints of the packet's own family.
+        if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
+            continue
+        end = path.endpoint_at(endpoint.address, traffic.network.interfaces.peek() or ())
+        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, everything, path.SECOND_HOP)
+        for hop in verdict.blocking:
+            yield Blocked(target, hop, node_end.address, endpoint.address, endpoint.port, second=True)

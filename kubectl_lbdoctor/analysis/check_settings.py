@@ -1,0 +1,111 @@
+"""Where a health check ends, and where each of its settings is changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubectl_lbdoctor.analysis.remediation import annotate
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
+from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+MISMATCH = "Target.ResponseCodeMismatch"
+
+
+REFUSED = "Target.FailedHealthChecks"
+
+
+TIMEOUT = "Target.Timeout"
+
+
+ALB_PREFIX = "alb.ingress.kubernetes.io/"
+
+
+NLB_PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSource:
+    """The object whose annotation decides a health-check setting, the key to set there, and what it carries now."""
+
+    ref: ObjectRef
+    key: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def present(self) -> bool:
+        return self.key in self.annotations
+
+    @property
+    def value(self) -> str:
+        """What the annotation says now, "" without one."""
+        return self.annotations.get(self.key, "")
+
+    def change(self, value: str) -> Change:
+        return annotate(self.ref, self.annotations, {self.key: value})
+
+    def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
+        """Set the annotation to this value."""
+        return Repair(value, (self.change(value),), accepts_any_value=True).with_reason(why, risk)
+
+
+def alb_setting(traffic: TrafficPath, setting: str) -> SettingSource:
+    """Where a check setting of an Application Load Balancer's target group is, or has to be, annotated.
+
+    A Service annotation wins over the Ingress's (LBC annotation guide). An Ingress that leads to several Services
+    applies its own annotation to all of them, so a repair for one backend belongs on that backend's Service.
+    """
+    service = traffic.service.peek()
+    on_service = _annotations(service.meta if service is not None else None)
+    key = ALB_PREFIX + setting
+    ingress = traffic.ingress.peek()
+    if key in on_service or ingress is None or len({p.backend.service for p in ingress.paths}) > 1:
+        return SettingSource(traffic.service_ref, key, on_service)
+    ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
+    return SettingSource(ref, key, ingress.meta.annotations)
+
+
+def nlb_setting(traffic: TrafficPath, setting: str) -> SettingSource:
+    """Where a check setting of a Network Load Balancer's target group is, or has to be, annotated: on the Service."""
+    service = traffic.service.peek()
+    key = NLB_PREFIX + ("healthcheck-success-codes" if setting == "success-codes" else setting)
+    return SettingSource(traffic.service_ref, key, _annotations(service.meta if service is not None else None))
+
+
+def _annotations(meta: Meta | None) -> Mapping[str, str]:
+    return meta.annotations if meta is not None else {}
+
+
+def checked_pod_port(traffic: TrafficPath, target: TargetHealth) -> int | None:
+    """The pod's port that the check of this target ends at; None when it ends elsewhere (kube-proxy's health port).
+
+    `ip` targets are checked directly. An instance target is checked on a node port, which kube-proxy leads to the
+    endpoint port of the Service port that owns it.
+    """
+    if not target.check_port.isdigit():
+        return None
+    number = int(target.check_port)
+    if traffic.target_type == "ip":
+        return number
+    service = traffic.service.peek()
+    port = traffic.service_port.peek()
+    if service is None or port is None:
+        return None
+    if number == port.node_port:
+        return next((e.port for e in traffic.endpoints()), None)
+    return None
+
+
+def readiness_of(pod: Pod, port: int) -> Probe | None:
+    """The HTTP readiness probe of the container that serves this port, if its probe asks on the same port."""
+    for container in pod.serving_containers():
+        probe = container.readiness
+        if probe is None or probe.kind != "httpGet":
+            continue
+        number = int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
+        if number == port:
+            return probe
+    return None

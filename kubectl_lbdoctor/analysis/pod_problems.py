@@ -1,0 +1,315 @@
+"""Why pods that should be targets are not ready, and what a person edits to change it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
+from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+# Waiting reasons as the kubelet sets them (kubernetes pkg/kubelet/images/types.go, kuberuntime).
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "RegistryUnavailable",
+        "ImageInspectError",
+        "SignatureValidationFailed",
+    }
+)
+
+
+START_REASONS = frozenset(
+    {
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "PreCreateHookError",
+        "PreStartHookError",
+        "PostStartHookError",
+        "RunContainerError",
+        "StartError",
+        "ContainerCannotRun",
+    }
+)
+
+
+# Events that say why a container that is still "ContainerCreating" does not come up.
+STUCK_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedScheduling"})
+
+
+# A pod younger than this without any complaint is starting, not failing.
+STARTING_SECONDS = 30
+
+
+# How far back an end of a container still says something about now; the events of that time exist.
+RECENT_SECONDS = 3600
+
+
+FLAPPING_RESTARTS = 3
+
+
+# Init containers wait for databases and migrate them; one that runs for longer than this hardly ever ends.
+INIT_SECONDS = 300
+
+
+NO_ANSWER = "no event says how (events expire after an hour)"
+
+
+@dataclass(frozen=True, slots=True)
+class PodProblem:
+    """Why one pod is not ready. code "" means that it is still starting. params fill the message of the code."""
+
+    code: str
+    params: Mapping[str, str]
+    evidence: Evidence
+
+
+def describe_probe(probe: Probe) -> str:
+    """A probe in the words of its manifest: "httpGet /healthz port 8080"."""
+    if probe.kind == "httpGet":
+        scheme = "" if probe.scheme == "HTTP" else f" {probe.scheme}"
+        return f"httpGet {probe.path or '/'} port {probe.port}{scheme}"
+    if probe.kind == "exec":
+        return f"exec {' '.join(probe.command)}"[:80]
+    return f"{probe.kind} port {probe.port}"
+
+
+def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
+    """What keeps a pod from being ready, or has lately; None when it is steady or only a readiness gate is missing."""
+    if pod.is_ready:
+        return _unsteady(traffic, pod)
+    where = f"pod {pod.meta.name}"
+    # A node that is lost takes Ready from its pods and leaves their last container states as they were.
+    node = index.nodes_by_name(traffic.snapshot).get(pod.node) if traffic.cluster.nodes.is_known else None
+    if node is not None and node.ready != "True":
+        return PodProblem(
+            "LBD409",
+            {"node": node.meta.name, "ready": node.ready},
+            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, {where} runs there"),
+        )
+    if pod.containers_ready:
+        return _unsteady(traffic, pod)
+    for status in (*(s for s in pod.statuses if s.init), *(s for s in pod.statuses if not s.init)):
+        problem = _container_problem(traffic, pod, status, where)
+        if problem is not None:
+            return problem
+    scheduled = condition(pod.conditions, "PodScheduled")
+    if scheduled is not None and scheduled.status == "False":
+        text = scheduled.message or scheduled.reason
+        return PodProblem("LBD401", {"why": text}, Evidence(where, f"PodScheduled=False: {text}"))
+    stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
+    # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
+    young = traffic.age(pod.started or pod.meta.created) < STARTING_SECONDS
+    if stuck is not None and not young and not any(s.state == "running" for s in pod.statuses):
+        return PodProblem("LBD401", {"why": stuck.message}, Evidence(where, f"{stuck.reason}: {stuck.message}"))
+    return _probe_problem(traffic, pod, where)
+
+
+def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, where: str) -> PodProblem | None:
+    place = f"{where} container {status.name}"
+    what = {"container": status.name, "image": status.image or _image(pod, status.name)}
+    if status.state == "waiting" and status.reason in IMAGE_REASONS:
+        detail = status.message
+        if status.reason == "ImagePullBackOff":
+            # While it backs off the status holds no cause any more; the event of the last attempt does.
+            failed = _newest(traffic.events_of("Pod", pod.meta.name), frozenset({"Failed"}), "pull image")
+            detail = failed.message if failed is not None else detail
+        return PodProblem(
+            "LBD402", {**what, "reason": status.reason}, Evidence(place, f"{status.reason}: {detail}".rstrip(": "))
+        )
+    starts = {status.reason, status.last_reason} & START_REASONS
+    if starts and (status.state != "running"):
+        message = status.message if status.reason in START_REASONS else status.last_message
+        reason = status.reason if status.reason in START_REASONS else status.last_reason
+        return PodProblem("LBD410", {**what, "reason": reason}, Evidence(place, f"{reason}: {message}".rstrip(": ")))
+    crashing = status.state == "waiting" and status.reason == "CrashLoopBackOff"
+    died = status.state == "terminated" and status.exit_code not in (None, 0)
+    # Between two crashes the container runs for a moment: restarts with a recent end of the last run tell it apart.
+    between = status.state == "running" and status.restarts >= 2 and traffic.age(status.last_finished) < 600
+    if crashing or (died and not (status.init and status.restarts == 0 and pod.phase == "Failed")) or between:
+        code = status.exit_code if died else status.last_exit_code
+        reason = (status.reason if died else status.last_reason) or "Error"
+        how = f"{reason}, exit code {code}" if code is not None else reason
+        killer = _killed_by_probe(traffic, pod, status)
+        if killer:
+            how = f"{how}; {killer}"
+        return PodProblem(
+            "LBD403",
+            {**what, "how": how},
+            Evidence(place, f"{status.restarts} restarts, last run: {how}"),
+        )
+    return None
+
+
+def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) -> str:
+    """Which probe made the kubelet end the container, with its answer; "" where it ended by itself.
+
+    The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted").
+    """
+    events = traffic.events_of("Pod", pod.meta.name)
+    for kind in ("liveness", "startup"):
+        wanted = f"Container {status.name} failed {kind} probe"
+        if not any(e.reason == "Killing" and e.message.startswith(wanted) for e in events):
+            continue
+        spec = next((c for c in pod.containers if c.name == status.name), None)
+        probe = (spec.liveness if kind == "liveness" else spec.startup) if spec is not None else None
+        failed = _newest(events, frozenset({"Unhealthy"}), f"{kind.capitalize()} probe")
+        answer = _shorten(failed.message.partition(": ")[2], pod.ip) if failed is not None else ""
+        said = f" {describe_probe(probe)}" if probe is not None else ""
+        return f"the kubelet ends it because its {kind} probe{said} fails" + (f": {answer}" if answer else "")
+    return ""
+
+
+def _unsteady(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
+    """Why a pod that is ready now was not a while ago: a container was killed for its memory, or restarts again and
+    again."""
+    serving = {container.name for container in pod.serving_containers()}
+    ended = [s for s in pod.statuses if s.name in serving and traffic.age(s.last_finished) < RECENT_SECONDS]
+    for status in sorted(ended, key=lambda s: s.last_finished, reverse=True):
+        place = f"pod {pod.meta.name} container {status.name}"
+        code = status.last_exit_code
+        how = (
+            f"{status.last_reason or 'Error'}, exit code {code}" if code is not None else status.last_reason or "Error"
+        )
+        happened = Evidence(place, f"{status.restarts} restarts, last run: {how} at {status.last_finished}")
+        if status.last_reason == "OOMKilled":
+            return PodProblem("LBD405", {"container": status.name}, happened)
+        if _recent_restarts(traffic, pod, status) >= FLAPPING_RESTARTS:
+            return PodProblem("LBD407", {"container": status.name, "how": how}, happened)
+    return None
+
+
+def _recent_restarts(traffic: TrafficPath, pod: Pod, status: ContainerStatus) -> int:
+    """Restarts of a container within the last hour, as far as they are proven: the count itself is of all time."""
+    if traffic.age(pod.started or pod.meta.created) < RECENT_SECONDS:
+        return status.restarts
+    # Each start makes an event; those that began within the hour count no earlier start.
+    starts = [
+        event.count
+        for event in traffic.events_of("Pod", pod.meta.name)
+        if event.reason == "Started"
+        and traffic.age(event.first or event.last) < RECENT_SECONDS
+        and (len(pod.serving_containers()) == 1 or status.name in event.message.split())
+    ]
+    return min(status.restarts, sum(starts))
+
+
+def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | None:
+    for status in pod.statuses:
+        spec = next((c for c in pod.containers if c.name == status.name), None)
+        if status.ready or status.state != "running" or spec is None or (spec.init and not spec.sidecar):
+            continue
+        kind, probe = (
+            ("startup", spec.startup) if spec.startup and status.started is False else ("readiness", spec.readiness)
+        )
+        if probe is None:
+            continue
+        complaint = _newest(
+            traffic.events_of("Pod", pod.meta.name), frozenset({"Unhealthy"}), f"{kind.capitalize()} probe"
+        )
+        allowed = probe.initial_delay + probe.period * probe.failure_threshold + STARTING_SECONDS
+        # A probe may fail once or twice while the application starts; the kubelet turns it down at the threshold.
+        few = complaint is None or complaint.count < probe.failure_threshold
+        if few and traffic.age(status.since) < allowed:
+            continue
+        answer = complaint.message if complaint is not None else NO_ANSWER
+        answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(
+            f"{kind.capitalize()} probe errored: "
+        )
+        return PodProblem(
+            "LBD404",
+            {"container": spec.name, "kind": kind, "probe": describe_probe(probe), "answer": _shorten(answer, pod.ip)},
+            Evidence(
+                f"{where} container {spec.name}", f"not ready; {kind}Probe {describe_probe(probe)}: {answer.strip()}"
+            ),
+        )
+    age = max(0, int(min(traffic.age(pod.started or pod.meta.created), 1e6)))
+    waits = _unfinished_init(pod)
+    if waits is not None:
+        # An init container that waits for something must end before any other container is started.
+        said = f"init container {waits.name} runs since {_span(traffic.age(waits.since))} and has to end first"
+        if traffic.age(waits.since) >= INIT_SECONDS:
+            first = next((c.name for c in pod.containers if not c.init), "")
+            reason = f"init container {waits.name} does not end"
+            return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
+        return PodProblem("", {}, Evidence(where, said))
+    return PodProblem("", {}, Evidence(where, f"starting since {age} s"))
+
+
+def _unfinished_init(pod: Pod) -> ContainerStatus | None:
+    """The one-shot init container that runs now."""
+    once = {c.name for c in pod.containers if c.init and not c.sidecar}
+    return next((s for s in pod.statuses if s.init and s.name in once and s.state == "running"), None)
+
+
+def _span(seconds: float) -> str:
+    whole = max(0, int(min(seconds, 1e6)))
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
+
+
+def _shorten(answer: str, pod_ip: str) -> str:
+    """A probe's answer without what differs from pod to pod, so that equal failures of several pods are one finding."""
+    text = answer.replace(pod_ip, "POD") if pod_ip else answer
+    return text.strip()[:160]
+
+
+def _newest(events: Iterable[Event], kinds: frozenset[str], containing: str = "") -> Event | None:
+    return next((e for e in events if e.reason in kinds and containing in e.message), None)
+
+
+def _image(pod: Pod, container: str) -> str:
+    return next((c.image for c in pod.containers if c.name == container), "")
+
+
+@derived
+def problems(traffic: TrafficPath) -> tuple[tuple[Pod, PodProblem], ...]:
+    """All matching pods that are not ready, each with its one problem."""
+    found = []
+    for pod in traffic.matching_pods():
+        problem = pod_problem(traffic, pod)
+        if problem is not None:
+            found.append((pod, problem))
+    return tuple(found)
+
+
+def owner_of(traffic: TrafficPath, pod: Pod) -> ObjectRef:
+    """The workload that a person edits: the Deployment behind a ReplicaSet where the name tells it, else the owner."""
+    for owner in pod.meta.owners:
+        if not owner.controller:
+            continue
+        template_hash = pod.meta.labels.get("pod-template-hash", "")
+        if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith("-" + template_hash):
+            return ObjectRef("Deployment", traffic.namespace, owner.name[: -len(template_hash) - 1])
+        return ObjectRef(owner.kind, traffic.namespace, owner.name)
+    return ObjectRef("Pod", traffic.namespace, pod.meta.name)
+
+
+@derived
+def selected_workloads(traffic: TrafficPath) -> tuple[Workload, ...]:
+    """Workloads whose pod template carries all labels of the Service's selector."""
+    service = traffic.service.need()
+    if service is None or not service.selector:
+        return ()
+    wanted = service.selector.items()
+    return tuple(w for w in traffic.namespace_facts.workloads.need() if wanted <= w.template_labels.items())
+
+
+def unmade_pods(traffic: TrafficPath) -> Iterator[tuple[Workload, str]]:
+    """Selected workloads whose pods the API server refuses to create (quota, admission), with its words."""
+    if traffic.matching_pods():
+        return
+    refused = [
+        (workload, failure.message)
+        for workload in (selected_workloads(traffic) if traffic.namespace_facts.workloads.is_known else ())
+        for failure in [condition(workload.conditions, "ReplicaFailure")]
+        if failure is not None and failure.status == "True"
+    ]
+    # A Deployment repeats what its ReplicaSet meets: told once, of what a person edits.
+    told = {(w.kind, w.meta.name) for w, _ in refused}
+    yield from ((w, why) for w, why in refused if not any((owner.kind, owner.name) in told for owner in w.meta.owners))
