@@ -156,7 +156,7 @@ WORLDS = {
         lambda: examples.alb_instance(service={"external_traffic_policy": "Local"}),
     ),
     "alb-backends": WorldSpec("An Ingress with two paths and a default backend.", _backends),
-    "alb-group": WorldSpec("Two Ingresses of one IngressGroup.", _group),
+    "alb-group": WorldSpec("Two Ingresses of one IngressGroup.", _group, ("Ingress/web", "Ingress/admin")),
     "alb-split": WorldSpec("An Ingress that splits its traffic by a use-annotation action.", _split),
     "alb-grpc": WorldSpec("An Ingress in front of a gRPC server.", _grpc, setup=_https_listener),
     "alb-https": WorldSpec("An Ingress that speaks HTTPS to its targets.", _https),

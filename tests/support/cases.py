@@ -118,7 +118,8 @@ def run(case: Case) -> product.Run:
     """Collector, joins, checks, report, over readers that answer from the case's world."""
     world = case.changed_world()
     kube, aws = cassette.ReplayKube(world), ReplayAws(world)
-    snapshot = product.collect(kube, lambda _: aws, world.subjects, world.namespace, world.clock)
+    subjects = product.resolved(kube, world.subjects)
+    snapshot = product.collect(kube, lambda _: aws, subjects, world.namespace, world.clock)
     if case.answers:
         snapshot = product.probed(snapshot, functools.partial(_answer, case))
     return product.judge(snapshot)

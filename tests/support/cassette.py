@@ -107,8 +107,10 @@ def _loaded(name: str) -> World:
 
 
 def parse_object(text: str, namespace: str) -> tuple[str, str, str]:
-    """ "Kind/name" or "Kind/namespace/name" as (kind, namespace, name)."""
+    """ "Kind/name" or "Kind/namespace/name" as (kind, namespace, name); AWS's own have no namespace, and ARNs slashes."""
     kind, _, rest = text.partition("/")
+    if kind in ("TargetGroup", "LoadBalancer"):
+        return kind, namespace, rest
     space, slash, name = rest.partition("/")
     return (kind, space, name) if slash else (kind, namespace, space)
 

@@ -10,6 +10,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
+from kubectl_lbdoctor.collect import resolve
 from kubectl_lbdoctor.collect.collector import Collector, Plan
 from kubectl_lbdoctor.collect.kube import permission_of
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, NoCredentials, ReadDenied, ReadFailed
@@ -34,6 +35,7 @@ __all__ = [
     "judge",
     "permission_of",
     "probed",
+    "resolved",
     "said",
 ]
 
@@ -58,6 +60,16 @@ def collect(
         taken_at=now,
     )
     return Collector(kube, open_aws).collect(plan)
+
+
+def resolved(kube: Any, wanted: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """The objects behind (kind, namespace, name): target groups and load balancers are traced to theirs."""
+    found: list[tuple[str, str, str]] = []
+    for kind, namespace, name in wanted:
+        trace = {"TargetGroup": resolve.target_group, "LoadBalancer": resolve.load_balancer}.get(kind)
+        refs = trace(kube, name, namespace) if trace is not None else ()
+        found += [(r.kind, r.namespace, r.name) for r in refs] if trace is not None else [(kind, namespace, name)]
+    return found
 
 
 def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], list[Mapping[str, Any]]]) -> Snapshot:
