@@ -107,7 +107,7 @@ def _loaded(name: str) -> World:
 
 
 def parse_object(text: str, namespace: str) -> tuple[str, str, str]:
-    """ "Kind/name" or "Kind/namespace/name" as (kind, namespace, name); AWS's own have no namespace, and ARNs slashes."""
+    """ "Kind/name" or "Kind/namespace/name" as (kind, namespace, name). AWS's own have ARNs, whose slashes stay."""
     kind, _, rest = text.partition("/")
     if kind in ("TargetGroup", "LoadBalancer"):
         return kind, namespace, rest
