@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_one
-from kubectl_lbdoctor.collect.bundle import load
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -26,15 +24,12 @@ from tests.support import cases
 from tests.unit.test_checks import FAULTS, HEALTHY
 
 CHECKS = CATALOGUE.checks()
-RECORDED = sorted((Path(__file__).parent.parent / "cases").glob("*/snapshot.json"))
 
 
 def snapshots() -> Iterator[tuple[str, Snapshot]]:
-    """Every snapshot that the tests have, by name: built, recorded as they are, and read from recorded worlds."""
+    """Every snapshot that the tests have, by name: built by hand, and read from recorded worlds."""
     for name, world in {**FAULTS, **HEALTHY}.items():
         yield name, world.build()
-    for path in RECORDED:
-        yield path.parent.name, load(path)
     for name in cases.names():
         yield name, cases.result(name).snapshot
 
