@@ -278,6 +278,7 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> str:
 @check(
     "LBD301",
     title="the health-check path answers with a success code",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with {codes}, expected {matcher}{better}',
     reads=_ANSWER_READS,
@@ -327,6 +328,7 @@ def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD303",
     title="the health check is not redirected",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with a redirect{to} ({codes}), expected {matcher}{better}',
     reads=_ANSWER_READS,
@@ -363,6 +365,7 @@ _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
 @check(
     "LBD304",
     title="the health-check path needs no authentication",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" demands authentication ({codes}){better}',
     reads=_ANSWER_READS,
@@ -381,6 +384,7 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD317",
     title="the application does not answer the health check with a server error",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='the application answers the health check path "{path}" with {codes}{better}',
     reads=_ANSWER_READS,
@@ -472,6 +476,7 @@ def _path(group: TargetGroup) -> str:
 @check(
     "LBD307",
     title="the Service's targetPort is a port that the pods listen on",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message="Service {service} sends port {port} to targetPort {target}, but the pods {listen}",
     reads=(*_ANSWER_READS, reads.NODES),

@@ -14,7 +14,12 @@ from kubectl_lbdoctor.analysis.check_settings import (
     readiness_of,
 )
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
-from kubectl_lbdoctor.analysis.desired_state import Front, desired_health_check, desired_target_type, front_of
+from kubectl_lbdoctor.analysis.desired_state import (
+    Declaration,
+    declaration_of,
+    desired_health_check,
+    desired_target_type,
+)
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
@@ -35,8 +40,8 @@ RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
 
 
-def _front(traffic: TrafficPath) -> Front:
-    front = front_of(traffic)
+def _front(traffic: TrafficPath) -> Declaration:
+    front = declaration_of(traffic)
     if front is None:
         raise NotApplicable("no annotations decide about this target group")
     return front

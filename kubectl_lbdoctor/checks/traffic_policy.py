@@ -43,6 +43,7 @@ def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[
     "LBD601",
     title="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
+    by_design=True,
     message="externalTrafficPolicy Local keeps {count} without a ready pod of Service {service} unhealthy by design",
     reads=_READS,
     fix="traffic-policy",

@@ -11,7 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.probe.requests import USER_AGENT, authority
 
 AT_ONCE = 8
@@ -81,7 +81,7 @@ def _command(number: int, request: ProbeRequest, address: str) -> Iterator[str]:
 
 
 def parse(
-    log: str, requests: Sequence[ProbeRequest], token: str, via: Via = Via.POD, source: str = ""
+    log: str, requests: Sequence[ProbeRequest], token: str, via: Transport = Transport.POD, source: str = ""
 ) -> tuple[ProbeAnswer, ...]:
     """The answers that a script's log tells, in the order of the requests."""
     said: dict[int, list[str]] = {}
@@ -106,7 +106,7 @@ def _lines(log: str, token: str) -> Iterator[str]:
             yield line[len(token) + 1 :].rstrip("\r")
 
 
-def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> ProbeAnswer:
+def _answer(request: ProbeRequest, said: list[str], via: Transport, source: str) -> ProbeAnswer:
     def answer(outcome: Outcome, detail: str = "", status: int | None = None, location: str = "") -> ProbeAnswer:
         return ProbeAnswer(request, via, outcome, status, location, elapsed, detail, source)
 
@@ -115,7 +115,7 @@ def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> Pr
     said = [text.removeprefix("NC ") for text in said]
     ended = next((int(t[5:]) for t in said if re.fullmatch(r"EXIT [0-9]{1,3}", t)), None)
     if ended is None:
-        return answer(Outcome.UNTOLD, "the pod ended before this request did")
+        return answer(Outcome.INCONCLUSIVE, "the pod ended before this request did")
     wrote = next((text.split(" ", 5) for text in said if text.startswith(f"{_WROTE} ")), None)
     if wrote is not None and len(wrote) >= 5:
         code = int(wrote[1]) if wrote[1].isascii() and wrote[1].isdigit() else 0
@@ -126,7 +126,7 @@ def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> Pr
     error = next((re.sub(r"^curl: \(\d+\) ", "", text) for text in said if text.startswith("curl: ")), "")
     reason = next((text.rpartition(" failed: ")[2] for text in said if " failed: " in text), "")
     if ended in (126, 127):
-        return answer(Outcome.UNTOLD, "the image has no curl")
+        return answer(Outcome.INCONCLUSIVE, "the image has no curl")
     if request.protocol == "TCP" and (by_nc or connected > 0):
         elapsed = connected
         return answer(Outcome.ANSWERED, "connected")
@@ -141,7 +141,7 @@ def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> Pr
         if grpc.isascii() and grpc.isdigit():
             return answer(Outcome.ANSWERED, "", int(grpc))
         return answer(Outcome.GARBLED, f"HTTP {code} without a grpc-status")
-    outcome = _OUTCOMES.get(ended, Outcome.UNTOLD)
+    outcome = _OUTCOMES.get(ended, Outcome.INCONCLUSIVE)
     if ended == 7:
         # Other reasons (no route, administratively prohibited) are silence for a load balancer.
         outcome = Outcome.REFUSED if "refused" in detail.lower() else Outcome.TIMEOUT
@@ -150,8 +150,8 @@ def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> Pr
     elif ended in (1, 56) and request.version != "HTTP1":
         outcome = Outcome.GARBLED
     elif ended == 1 and "HTTP/0.9" not in detail:
-        outcome = Outcome.UNTOLD
-    if outcome is Outcome.UNTOLD:
+        outcome = Outcome.INCONCLUSIVE
+    if outcome is Outcome.INCONCLUSIVE:
         detail = f"curl of the image ended with {ended}: {detail or 'without a word'}"
     return answer(outcome, detail)
 

@@ -13,8 +13,11 @@ import yaml
 
 from kubectl_lbdoctor.fix.writers import path_of
 from tests.support import cases
-from tests.support.fake_cluster import NS, Asked, Cloud, KubeFault, Raw
+from tests.support.api_requests import Asked
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import Clock, Result, Terminal, run
+from tests.support.shop import NS, Raw
 
 ING = ("ing", "web", "-n", NS)
 PATH = "alb.ingress.kubernetes.io/healthcheck-path"

@@ -15,9 +15,6 @@ from typing import Any
 
 import yaml
 
-from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.options import Options
-from kubectl_lbdoctor.session import Session
 from tests.lab import topology
 from tests.lab.api import Lab
 from tests.lab.aws.identity import CONTROLLER_ROLE
@@ -96,9 +93,8 @@ def _readers(lab: Lab, space: str) -> tuple[RecordingKube, RecordingAws]:
     # The administrator's keys: a world holds all that a reader may be allowed to see.
     variables["AWS_ACCESS_KEY_ID"] = topology.ADMIN_ACCESS_KEY
     os.environ.update({key: value for key, value in variables.items() if key.startswith(("AWS_", "KUBECONFIG"))})
-    session = Session(Options(namespace=space, kubeconfig=variables["KUBECONFIG"]), Environment(variables=variables))
-    session.open_aws(topology.REGION)
-    return RecordingKube(session.kube), RecordingAws(session.aws)
+    kube, aws = product.open_readers(variables, space, topology.REGION)
+    return RecordingKube(kube), RecordingAws(aws)
 
 
 def _read_more(lab: Lab, kube: RecordingKube, aws: RecordingAws, space: str) -> None:

@@ -10,15 +10,18 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect import resolve
 from kubectl_lbdoctor.collect.collector import Collector, Plan
 from kubectl_lbdoctor.collect.kube import permission_of
+from kubectl_lbdoctor.collect.subjects import subjects_of
+from kubectl_lbdoctor.connections import Connections
+from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, NoCredentials, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
-from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Transport
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 from kubectl_lbdoctor.probe import rounds
 from kubectl_lbdoctor.report import build, needed_reads
 
@@ -33,6 +36,7 @@ __all__ = [
     "Run",
     "collect",
     "judge",
+    "open_readers",
     "permission_of",
     "probed",
     "resolved",
@@ -47,6 +51,14 @@ class Run:
     snapshot: Snapshot
     results: tuple[CheckResult, ...]
     report: Report
+
+
+def open_readers(variables: Mapping[str, str], namespace: str, region: str) -> tuple[Any, Any]:
+    """The product's own readers of the Kubernetes API and of AWS, as its command line would open them."""
+    environment = Environment(variables=variables)
+    kube = KubeOptions(namespace=namespace, kubeconfig=variables["KUBECONFIG"])
+    connections = Connections(kube, AwsOptions(region=region), environment)
+    return connections.kube, connections.open_aws(lambda: region)
 
 
 def collect(
@@ -66,9 +78,7 @@ def resolved(kube: Any, wanted: list[tuple[str, str, str]]) -> list[tuple[str, s
     """The objects behind (kind, namespace, name): target groups and load balancers are traced to theirs."""
     found: list[tuple[str, str, str]] = []
     for kind, namespace, name in wanted:
-        trace = {"TargetGroup": resolve.target_group, "LoadBalancer": resolve.load_balancer}.get(kind)
-        refs = trace(kube, name, namespace) if trace is not None else ()
-        found += [(r.kind, r.namespace, r.name) for r in refs] if trace is not None else [(kind, namespace, name)]
+        found += [(ref.kind, ref.namespace, ref.name) for ref in subjects_of(kube, [(kind, name)], namespace)]
     return found
 
 
@@ -82,7 +92,7 @@ def probed(snapshot: Snapshot, answer: Callable[[ProbeRequest], list[Mapping[str
             for entry in answer(request):
                 fields = dict(entry)
                 outcome = Outcome(fields.pop("outcome", "answered"))
-                told.append(ProbeAnswer(request, Via(fields.pop("via", "pod proxy")), outcome, **fields))
+                told.append(ProbeAnswer(request, Transport(fields.pop("via", "pod proxy")), outcome, **fields))
         return ProbeFacts(Fact.known(PROBES, tuple(told)))
 
     return rounds.ask(snapshot, send)

@@ -15,7 +15,7 @@ import pytest
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run_check
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -41,7 +41,7 @@ def opened_by_checks(specs: Iterable[CheckSpec], found: Iterable[tuple[str, Snap
         for path in traffic_paths(snapshot):
             for spec in specs:
                 with recording() as sources:
-                    run_one(spec, path)
+                    list(run_check(spec, (path,)))
                 for source in sources:
                     opened[spec.code].setdefault(source, name)
     return opened

@@ -24,7 +24,7 @@ class Frontend(ABC):
     where each setting of a backend's target group is changed.
     """
 
-    snapshot: Snapshot = field(repr=False)
+    snapshot: Snapshot = field(repr=False, compare=False)
     ref: ObjectRef
     memo: Memo = memo_field()
 
@@ -56,6 +56,10 @@ class Frontend(ABC):
     @abstractmethod
     def reconciler(self) -> Ownership:
         """Who makes its load balancer; raises `Unknown` where that needs what could not be read."""
+
+    @abstractmethod
+    def require_class(self) -> None:
+        """Raise `NotApplicable` where no class decides who reconciles the object, and `Unknown` where that is open."""
 
     @abstractmethod
     def resource_tag(self, backend: Backend) -> str:

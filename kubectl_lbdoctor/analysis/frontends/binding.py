@@ -9,7 +9,7 @@ from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join
 from kubectl_lbdoctor.analysis.ownership import Ownership
 from kubectl_lbdoctor.model import index, reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
@@ -31,6 +31,9 @@ class BindingFrontend(Frontend):
 
     def reconciler(self) -> Ownership:
         return Ownership("controller", "a TargetGroupBinding has no class")
+
+    def require_class(self) -> None:
+        raise NotApplicable("a binding has no class")
 
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{backend.service}:{backend.port}"

@@ -49,6 +49,9 @@ class IngressFrontend(Frontend):
     def reconciler(self) -> Ownership:
         return reconciler_of_ingress(self.snapshot.cluster, self.manifest.need())
 
+    def require_class(self) -> None:
+        return  # A class always decides, if only the default one.
+
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{self.ref.name}-{backend.service}:{backend.port}"
 

@@ -21,7 +21,7 @@ from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_service
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.k8s import Service, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -49,6 +49,11 @@ class ServiceFrontend(Frontend):
     @derived
     def reconciler(self) -> Ownership:
         return reconciler_of_service(self.snapshot.cluster, self.manifest.need())
+
+    def require_class(self) -> None:
+        service = self.manifest.need()
+        if service is None or service.type != "LoadBalancer":
+            raise NotApplicable("not of type LoadBalancer: other objects decide about it")
 
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{backend.service}:{backend.port}"

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
 # Beyond this a person looks for the odd ones, not for the list; -o wide shows all.
 MAX_TARGETS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """How to print: columns of the terminal (0 = unlimited), -o wide, colour."""
-
-    width: int = 0
-    wide: bool = False
-    colour: bool = False
 
 
 def render(report: Report, view: View) -> str:
@@ -139,6 +130,7 @@ def _target_groups(subject: SubjectView, view: View) -> str:
 
 
 def count_healthy(group: TargetGroupView) -> str:
+    """ "1/2": healthy targets of those that count, "?/?" where health was not read."""
     if not group.known:
         return "?/?"
     counted = [t for t in group.targets if t.state != "draining"]
@@ -152,14 +144,13 @@ def _targets(subject: SubjectView, view: View) -> str:
         for target in sorted(group.targets, key=_state_order):
             rows.append(
                 [
-                    f"{target.id}:{target.port}",
+                    target.key,
                     target.zone if view.wide else _short_zones(target.zone),
                     target.pod or ("-" if target.id.startswith("i-") else "<unknown>"),
                     target.node or "<unknown>",
                     target.ready,
                     target.state,
-                    _reason(target)
-                    + (" (by design)" if f"{target.id}:{target.port}" in group.expected_unhealthy else ""),
+                    _reason(target) + (" (by design)" if target.key in group.expected_unhealthy else ""),
                     group.name,
                     target.description,
                 ]
@@ -277,11 +268,7 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
     if report.status is Status.HEALTHY:
         words = f"{healthy} of {total} targets, {counts.passed} checks passed"
         design = sum(
-            1
-            for s in report.subjects
-            for g in s.target_groups
-            for t in g.targets
-            if f"{t.id}:{t.port}" in g.expected_unhealthy
+            1 for s in report.subjects for g in s.target_groups for t in g.targets if t.key in g.expected_unhealthy
         )
         yield paint("green", "healthy") + f": {words}" + (f", {design} unhealthy by design" if design else "")
     else:

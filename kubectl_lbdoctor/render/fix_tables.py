@@ -13,7 +13,7 @@ _LONGEST = 60
 _LONGEST_FIELD = 40
 
 
-def render(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False) -> str:
+def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False) -> str:
     """The plan, ending with a line break. owners: by the index of a step, who else writes the object.
 
     Each row is followed by its command. What a person confirms is said in full: where a column has no room, below.

@@ -10,8 +10,8 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
+from kubectl_lbdoctor.probe.next_probes import MAX_PODS, next_probes
 from kubectl_lbdoctor.probe.rounds import ask
-from kubectl_lbdoctor.probe.wanted import MAX_PODS, wanted
 from tests.support.application import Application, probed
 from tests.support.world import ALB_CHECK, World, container, instance_target, mismatch, pod, refused, target, timed_out
 
@@ -137,4 +137,4 @@ def test_denied_probes_end_the_asking() -> None:
     snapshot = ask(REFUSED.build(), denied)
     assert len(sent) == 1 and not snapshot.probes.answers.is_known
     (traffic,) = traffic_paths(snapshot)
-    assert all(r.timeout == 2.0 for r in wanted(traffic))
+    assert all(r.timeout == 2.0 for r in next_probes(traffic))
