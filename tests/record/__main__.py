@@ -148,12 +148,12 @@ def _write(
     words.seed([state["vpc_id"], *state["subnets"].values(), *state["route_tables"].values(), *state["acls"].values()])
     words.seed([state["cluster_sg"], *(part for i in state["instances"].values() for part in (i["id"], i["eni"]))])
     shared_objects = sorted((i for i in objects if not _own(i, space)), key=_order)
-    shared = [words.value(normalise.slimmed(item, False)) for item in shared_objects]
+    shared = [normalise.ordered(words.value(normalise.slimmed(item, False))) for item in shared_objects]
     own_objects = sorted((i for i in objects if _own(i, space)), key=_order)
-    own = [words.value(normalise.slimmed(item, spec.whole)) for item in own_objects]
+    own = [normalise.ordered(words.value(normalise.slimmed(item, spec.whole))) for item in own_objects]
     _prune(aws, own_objects)
     records = {
-        kind: [words.value(record) for record in _sorted(kind, entries)]
+        kind: [normalise.ordered(words.value(record)) for record in _sorted(kind, entries)]
         for kind, entries in sorted(aws.records.items())
     }
     if not (FOLDER / SHARED / "world.yaml").exists():

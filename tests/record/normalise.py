@@ -126,14 +126,16 @@ def pod_names(objects: Iterable[dict[str, Any]], order: Callable[[dict[str, Any]
     """Generated names and hashes of pods, ReplicaSets and EndpointSlices, and what they become."""
     exact: dict[str, str] = {}
     found = sorted(objects, key=order)
-    owners: dict[str, str] = {}
-    for item in found:
-        template = (item["metadata"].get("labels") or {}).get("pod-template-hash")
-        if template:
-            owners[template] = item["metadata"]["name"].partition(f"-{template}")[0]
-    for number, template in enumerate(sorted(owners, key=lambda t: owners[t]), 1):
-        # No hexadecimal number, so that it is not taken for another id.
-        exact[template] = f"6d4c{number:04d}wt"
+    for system in (True, False):
+        # Each part counts for itself: what else runs in the cluster changes no name of a stack.
+        owners: dict[str, str] = {}
+        for item in found:
+            template = (item["metadata"].get("labels") or {}).get("pod-template-hash")
+            if template and (item["metadata"]["namespace"] == "kube-system") is system:
+                owners[template] = item["metadata"]["name"].partition(f"-{template}")[0]
+        for number, template in enumerate(sorted(owners, key=lambda t: owners[t]), 1):
+            # No hexadecimal number, so that it is not taken for another id.
+            exact[template] = f"6d4c{number:04d}wt"
     counts: dict[str, int] = {}
     for item in found:
         name = item["metadata"]["name"]
@@ -178,3 +180,15 @@ def node_ports(objects: Iterable[dict[str, Any]], order: Callable[[dict[str, Any
         if item["spec"].get("healthCheckNodePort"):
             found[item["spec"]["healthCheckNodePort"]] = 32081
     return found
+
+
+def ordered(item: dict[str, Any]) -> dict[str, Any]:
+    """The same object with its sets in an order that does not depend on chance."""
+    if "PrivateIpAddresses" in item:
+        addresses = sorted(item["PrivateIpAddresses"], key=lambda a: (not a["Primary"], a["PrivateIpAddress"]))
+        return {**item, "PrivateIpAddresses": addresses}
+    if "AvailabilityZones" in item:
+        return {**item, "AvailabilityZones": sorted(item["AvailabilityZones"], key=lambda zone: zone["ZoneName"])}
+    if item.get("kind") == "EndpointSlice":
+        return {**item, "endpoints": sorted(item["endpoints"], key=lambda endpoint: endpoint["addresses"])}
+    return item
