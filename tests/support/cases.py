@@ -13,7 +13,7 @@ A case is a folder of tests/cases with case.yaml:
     diagnoses:
     - {code: LBD301, object: Ingress/web, severity: error, explains: [LBD607], fix: healthcheck-path}
     # fix: the name that --fix repairs it by; without it, the program makes no repair
-    unknown: []              # codes of checks that could not tell, and permissions that were denied
+    unknown: []              # codes of checks that could not tell, denied permissions, failed reads
     known_wrong: why         # where the product is known to say something else: the test must fail then
 """
 

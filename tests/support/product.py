@@ -124,5 +124,9 @@ def said(run: Run) -> dict[str, Any]:
             }
             for d in report.diagnoses
         ],
-        "unknown": sorted({u.code for u in report.unknown} | {d.permission for d in report.coverage.denied}),
+        "unknown": sorted(
+            {u.code for u in report.unknown}
+            | {d.permission for d in report.coverage.denied}
+            | {f.read for f in report.coverage.failed}
+        ),
     }
