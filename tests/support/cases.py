@@ -6,6 +6,7 @@ A case is a folder of tests/cases with case.yaml:
     clock: +30m              # later than the world's own, where a fault needs time to show
     subjects: [Ingress/web]  # where they are not the world's own
     patches: […]             # see tests/support/patches.py
+    missing_apis: […]        # groups and versions that the cluster does not serve
     deny: […]                # permissions that the reader lacks; fail: reads that time out
     answers: […]             # what probes are answered: {match: {path: /db, port: 8080}, answers: [{status: 503}]}
     status: unhealthy
@@ -49,6 +50,7 @@ class Case:
     patches: list[dict[str, Any]] = field(default_factory=list)
     deny: list[str] = field(default_factory=list)
     fail: list[str] = field(default_factory=list)
+    missing_apis: list[str] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
     known_wrong: str = ""
     about: str = ""
@@ -62,6 +64,7 @@ class Case:
             world.subjects = [cassette.parse_object(text, world.namespace) for text in self.subjects]
         patches.apply(world, self.patches)
         world.denied, world.failing = list(self.deny), list(self.fail)
+        world.missing_apis = list(self.missing_apis)
         return world
 
     def expected(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.product import ReadDenied, ReadFailed, permission_of
+from tests.support.product import ApiMissing, ReadDenied, ReadFailed, permission_of
 
 WORLDS = Path(__file__).parent.parent / "worlds"
 
@@ -54,7 +54,8 @@ class World:
     """All objects of a cluster, its AWS records by kind, the controller's log, and what a reader may not do.
 
     collections: the resources ("v1/pods") of which the world holds all objects. denied and failing: patterns of
-    permissions ("list pods in namespace shop", "elasticloadbalancing:DescribeTargetHealth").
+    permissions ("list pods in namespace shop", "elasticloadbalancing:DescribeTargetHealth"). missing_apis: groups with
+    their version that the cluster does not serve ("elbv2.k8s.aws/v1beta1").
     """
 
     name: str
@@ -67,6 +68,7 @@ class World:
     log: str = ""
     denied: list[str] = field(default_factory=list)
     failing: list[str] = field(default_factory=list)
+    missing_apis: list[str] = field(default_factory=list)
 
     def refuse(self, permission: str) -> None:
         """Raise what a reader raises where this permission is denied or the read fails."""
@@ -156,6 +158,8 @@ class ReplayKube:
         return ""
 
     def _in(self, collection: str) -> Iterator[Object]:
+        if collection.rpartition("/")[0] in self._world.missing_apis:
+            raise ApiMissing(f"the cluster does not serve {collection}")
         if collection not in self._world.collections:
             raise NotRecorded(f"world {self._world.name} has no {collection}: record it again")
         yield from (item for item in self._world.objects if collection_of(item) == collection)
