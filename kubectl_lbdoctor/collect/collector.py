@@ -14,8 +14,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
-from kubectl_lbdoctor.collect.elb_reads import Aws as Aws
-from kubectl_lbdoctor.collect.elb_reads import ElbReader
+from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
 from kubectl_lbdoctor.collect.event_hints import decoded_warnings, no_subnet_suits, webhook_is_unreachable
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_cluster, start_namespaces

@@ -18,7 +18,7 @@ from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.kinds import INGRESS, SERVICE, TARGET_GROUP_BINDING, Kind
+from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
 
 R = TypeVar("R")
 
@@ -47,9 +47,9 @@ def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: st
     """
     found: list[ObjectRef] = []
     for kind, name in requested:
-        if kind == "TargetGroup":
+        if kind == TARGET_GROUP.name:
             found += target_group(kube, name, namespace)
-        elif kind == "LoadBalancer":
+        elif kind == LOAD_BALANCER.name:
             found += load_balancer(kube, name, namespace)
         else:
             found.append(ObjectRef(kind, namespace, name))
@@ -100,9 +100,9 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
         if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
     return (
-        *(ObjectRef("Ingress", namespace, i.meta.name) for i in ingresses),
-        *(ObjectRef("Service", namespace, s.meta.name) for s in services),
-        *(ObjectRef("TargetGroupBinding", namespace, b.meta.name) for b in bindings),
+        *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
+        *(ObjectRef(SERVICE.name, namespace, s.meta.name) for s in services),
+        *(ObjectRef(TARGET_GROUP_BINDING.name, namespace, b.meta.name) for b in bindings),
     )
 
 
@@ -112,20 +112,20 @@ _STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
 def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
     """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
     labels = binding.meta.labels
-    for stack, kind in (("ingress", "Ingress"), ("service", "Service")):
+    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
         name = labels.get(f"{stack}.k8s.aws/stack-name")
         if name:
             return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
     if "ingress.k8s.aws/stack" in labels:
         members = tuple(
-            ObjectRef("Ingress", i.meta.namespace, i.meta.name)
+            ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
             for i in ingresses
             if i.meta.namespace == binding.meta.namespace
             and any(b.service == binding.service and b.port == binding.port for b in backends_of(i))
         )
         if members:
             return members
-    return (ObjectRef("TargetGroupBinding", binding.meta.namespace, binding.meta.name),)
+    return (ObjectRef(TARGET_GROUP_BINDING.name, binding.meta.namespace, binding.meta.name),)
 
 
 def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
@@ -135,8 +135,8 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     """
     found: list[ObjectRef] = []
     fronts: list[tuple[str, Ingress | Service]] = [
-        *(("Ingress", i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
-        *(("Service", s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
+        *((INGRESS.name, i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
+        *((SERVICE.name, s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:
