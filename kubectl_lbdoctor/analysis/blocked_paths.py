@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.network import NetworkInterface
@@ -99,7 +100,7 @@ def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]
     Where they cannot be told apart by AWS's description of them, an address of each of its subnets stands for it.
     """
     groups = balancer.security_groups if balancer.security_groups or balancer.type == "network" else None
-    wanted = "ELB " + balancer.arn.split(":loadbalancer/", 1)[-1]
+    wanted = interface_description(balancer.arn)
     found = [
         path.Endpoint(address, i.subnet_id, groups)
         for i in traffic.network.interfaces.peek() or ()

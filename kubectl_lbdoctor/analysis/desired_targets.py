@@ -1,6 +1,6 @@
 """Which targets the controller wants in a target group, and what the pods' readiness gates tell of them. Pure.
 
-Source: LBC pkg/backend/endpoint_resolver.go and pkg/targetgroupbinding/resource_manager.go (reference facts 3.3, 3.4).
+Sources: docs/facts.md, "Which targets the controller registers" and "Pod readiness gates".
 """
 
 from __future__ import annotations

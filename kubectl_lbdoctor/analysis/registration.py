@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.node_targets import (
     instance_nodes,
 )
 from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -36,9 +37,8 @@ def group_arn(traffic: TrafficPath) -> str:
 
 
 def group_ref(traffic: TrafficPath) -> ObjectRef:
-    """The target group as an object; an ARN ends in targetgroup/NAME/ID."""
-    parts = group_arn(traffic).split("/")
-    return ObjectRef("TargetGroup", "", parts[-2] if len(parts) > 2 else parts[-1])
+    """The target group as an object, named as in AWS."""
+    return ObjectRef("TargetGroup", "", target_group_name(group_arn(traffic)))
 
 
 def health_from_aws(traffic: TrafficPath) -> tuple[TargetHealth, ...]:

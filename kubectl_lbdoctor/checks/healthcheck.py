@@ -12,14 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.check_settings import (
-    MISMATCH,
-    REFUSED,
-    SettingSource,
-    checked_pod_port,
-    readiness_of,
-    setting_source,
-)
+from kubectl_lbdoctor.analysis.check_settings import MISMATCH, REFUSED, SettingSource, checked_pod_port, readiness_of
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.checks.registry import check
@@ -284,6 +278,7 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> str:
 @check(
     "LBD301",
     title="the health-check path answers with a success code",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with {codes}, expected {matcher}{better}',
     reads=_ANSWER_READS,
@@ -333,6 +328,7 @@ def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD303",
     title="the health check is not redirected",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with a redirect{to} ({codes}), expected {matcher}{better}',
     reads=_ANSWER_READS,
@@ -369,6 +365,7 @@ _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
 @check(
     "LBD304",
     title="the health-check path needs no authentication",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" demands authentication ({codes}){better}',
     reads=_ANSWER_READS,
@@ -387,6 +384,7 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD317",
     title="the application does not answer the health check with a server error",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='the application answers the health check path "{path}" with {codes}{better}',
     reads=_ANSWER_READS,
@@ -478,6 +476,7 @@ def _path(group: TargetGroup) -> str:
 @check(
     "LBD307",
     title="the Service's targetPort is a port that the pods listen on",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message="Service {service} sends port {port} to targetPort {target}, but the pods {listen}",
     reads=(*_ANSWER_READS, reads.NODES),

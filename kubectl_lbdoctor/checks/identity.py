@@ -60,8 +60,8 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         if entry.decoded.code != "LBD120":
             continue
         action = entry.decoded.aws_action
-        # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
-        role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
+        # The name is what a person looks for; a principal that is no role is a user.
+        role = accused_role(entry.decoded) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
         compared, advice = _compared(traffic, accused_role(entry.decoded), action)
         yield Finding(
             "LBD120",

@@ -19,8 +19,8 @@ from kubectl_lbdoctor.analysis.check_settings import (
     TIMEOUT,
     SettingSource,
     checked_pod_port,
-    setting_source,
 )
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
@@ -240,6 +240,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth], answered: bool
 @check(
     "LBD309",
     title="the application answers within the check's timeout",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
     reads=(*_READS, reads.EVENTS),
@@ -382,6 +383,7 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
 @check(
     "LBD313",
     title="something answers on the health-check port",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
     reads=_READS,

@@ -14,8 +14,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.analysis.frontends import listener_groups, traffic_paths
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.analysis.traffic_paths import ingress_group, listener_groups, traffic_paths
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
@@ -32,6 +33,7 @@ from kubectl_lbdoctor.errors import (
 )
 from kubectl_lbdoctor.knowledge.controller_logs import concerning, significant
 from kubectl_lbdoctor.model import aws, k8s, reads
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.network import control_plane_description
@@ -460,8 +462,8 @@ class Collector:
             regions = {n.meta.labels.get("topology.kubernetes.io/region", "") for n in listed or ()} - {""}
             if not regions:
                 # Nodes may be denied; a target group's ARN names its region as well.
-                found = [b.target_group_arn.split(":") for f in bindings for b in f.result().peek() or ()]
-                regions = {parts[3] for parts in found if len(parts) > 5} - {""}
+                found = [parse_arn(b.target_group_arn) for f in bindings for b in f.result().peek() or ()]
+                regions = {arn.region for arn in found if arn is not None} - {""}
             return sorted(regions)[0] if regions else None
 
         try:
@@ -814,11 +816,11 @@ def _no_network(reason: str) -> NetworkFacts:
 def _completed(snapshot: Snapshot) -> Context:
     """The context with what the ARNs say of account and region."""
     arns = [*snapshot.aws.target_groups, *snapshot.aws.listeners]
-    parts = next((arn.split(":") for arn in arns if arn.count(":") >= 5), None)
-    if parts is None:
+    arn = next((found for found in map(parse_arn, arns) if found is not None), None)
+    if arn is None:
         return snapshot.context
     return replace(
         snapshot.context,
-        region=snapshot.context.region or parts[3],
-        account=snapshot.context.account or parts[4],
+        region=snapshot.context.region or arn.region,
+        account=snapshot.context.account or arn.account,
     )

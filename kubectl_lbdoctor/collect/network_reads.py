@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_network
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.network import NetworkInterface, SecurityGroup
@@ -88,8 +89,7 @@ class NetworkReader:
         """The load balancers' own interfaces, then groups, subnets, ACLs and routes of all of them.
 
         whole_vpc: every subnet of their VPCs, instead of those that they stand in."""
-        # AWS describes them "ELB app/NAME/ID": the last part of the load balancer's ARN.
-        descriptions = tuple("ELB " + lb.arn.split(":loadbalancer/", 1)[-1] for lb in balancers)
+        descriptions = tuple(interface_description(lb.arn) for lb in balancers)
         if descriptions:
             started = [*started, self._pool.submit(self._interfaces, "description", descriptions)]
         interfaces = _merged([future.result() for future in started])

@@ -11,9 +11,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.collect import convert_kube
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 
@@ -67,11 +69,12 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
     Raises CouldNotRun when no binding of the cluster names it.
     """
     bindings = _everywhere(kube, BINDINGS, namespace, convert_kube.target_group_binding)
-    name = group_name(wanted)
+    name = target_group_name(wanted)
     found = [
         b
         for b in bindings
-        if b.target_group_arn == wanted or (not wanted.startswith("arn:") and group_name(b.target_group_arn) == name)
+        if b.target_group_arn == wanted
+        or (not wanted.startswith("arn:") and target_group_name(b.target_group_arn) == name)
     ]
     if not found:
         raise CouldNotRun(
@@ -110,12 +113,6 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
 
 
 _STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
-
-
-def group_name(arn_or_name: str) -> str:
-    """The name in "arn:…:targetgroup/NAME/ID"; a name is returned as it is."""
-    parts = arn_or_name.split(":targetgroup/", 1)
-    return parts[1].split("/", 1)[0] if len(parts) == 2 else arn_or_name
 
 
 def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
@@ -162,9 +159,9 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
 
 def balancer_name(text: str) -> str:
     """The name in an ARN ("…:loadbalancer/app/NAME/ID") or in a DNS name ("internal-NAME-HASH.…"), or the text."""
-    if ":loadbalancer/" in text:
-        parts = text.split(":loadbalancer/", 1)[1].split("/")
-        return parts[1] if len(parts) > 1 else parts[0]
+    arn = parse_arn(text)
+    if arn is not None and arn.load_balancer:
+        return arn.load_balancer
     if ".elb." not in text.lower():
         return text
     head = re.sub(r"^(internal-|dualstack\.)+", "", text.split(".elb.", 1)[0].split(".", 1)[0])

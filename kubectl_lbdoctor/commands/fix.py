@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from kubectl_lbdoctor.analysis.ownership import ownership
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model.arn import target_group_name
+
 
 def all_healthy(targets: Iterable[tuple[str, str]], excepted: frozenset[str] = frozenset()) -> bool:
     """Whether a target group has targets that count, and all of these are healthy: what drains has gone, `excepted`
@@ -27,11 +29,6 @@ def described(states: Iterable[str]) -> str:
     return f"{good}/{good + sum(counted.values())} healthy" + (f" ({', '.join(others)})" if others else "")
 
 
-def group_name(arn: str) -> str:
-    """The name in a target group's ARN (…:targetgroup/NAME/ID); any other text as it is."""
-    return arn.split("/")[-2] if arn.count("/") >= 2 else arn
-
-
 @dataclass(frozen=True, slots=True)
 class Health:
     """One look: the states of the targets by target group ARN, with keys ("id:port") as in the report."""
@@ -44,4 +41,5 @@ class Health:
 
     def lines(self) -> list[str]:
         """One line per target group: "k8s-shop-web-fdbb6ec3c4  1/2 healthy (1 initial)"."""
-        return [f"{group_name(arn)}  {described(targets.values())}" for arn, targets in sorted(self.states.items())]
+        named = {target_group_name(arn): targets for arn, targets in sorted(self.states.items())}
+        return [f"{name}  {described(targets.values())}" for name, targets in named.items()]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
 POD_IDENTITY_ACTIONS = ("sts:AssumeRole", "sts:TagSession")
@@ -44,8 +46,8 @@ def pod_identity_refusal(trust: Mapping[str, Any]) -> str:
 
 def web_identity_statement(role_arn: str, issuer: str, subject: str) -> str:
     """The statement of a trust policy that admits one service account."""
-    parts = role_arn.split(":")
-    partition, account = (parts[1], parts[4]) if len(parts) > 5 else ("aws", "ACCOUNT")
+    role = parse_arn(role_arn)
+    partition, account = (role.partition, role.account) if role is not None else ("aws", "ACCOUNT")
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:{partition}:iam::{account}:oidc-provider/{issuer}"},

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.k8s import EndpointSlice, Event, Node, Pod, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import EndpointSlice, Event, Ingress, Node, Pod, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
@@ -55,6 +55,18 @@ def pods_with_labels(snapshot: Snapshot, namespace: str, labels: Mapping[str, st
     rarest = min((by_label.get(pair, ()) for pair in labels.items()), key=len)
     wanted = labels.items()
     return tuple(pod for pod in rarest if wanted <= pod.meta.labels.items())
+
+
+@derived
+def ingresses_by_name(snapshot: Snapshot, namespace: str) -> Mapping[str, Ingress]:
+    """The Ingresses of a namespace by name."""
+    return {ingress.meta.name: ingress for ingress in snapshot.facts_of(namespace).ingresses.need()}
+
+
+@derived
+def bindings_by_name(snapshot: Snapshot, namespace: str) -> Mapping[str, TargetGroupBinding]:
+    """The TargetGroupBindings of a namespace by name."""
+    return {binding.meta.name: binding for binding in snapshot.facts_of(namespace).bindings.need()}
 
 
 @derived

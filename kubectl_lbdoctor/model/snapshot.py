@@ -159,18 +159,19 @@ class Snapshot:
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
-        yield from _walk(self)
+        yield from facts_within(self)
 
 
-def _walk(value: Any) -> Iterator[Fact[Any]]:
+def facts_within(value: Any) -> Iterator[Fact[Any]]:
+    """The facts that a record, or a table of records, holds."""
     if isinstance(value, Fact):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _walk(item)
+            yield from facts_within(item)
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            yield from _walk(getattr(value, part.name))
+            yield from facts_within(getattr(value, part.name))
 
 
 def lookup(table: Mapping[str, Fact[T]], key: str, source: str) -> Fact[T]:

@@ -42,7 +42,7 @@ class PortRange:
 
     @classmethod
     def between(cls, first: int | None, last: int | None) -> PortRange:
-        """As the EC2 API writes it: an absent bound, or -1, does not bound (reference-facts 7.1)."""
+        """As the EC2 API writes it: an absent bound, or -1, does not bound (docs/facts.md, "Security groups")."""
         return cls(0 if first is None or first < 0 else first, _ALL_PORTS_LAST if last is None or last < 0 else last)
 
     def __str__(self) -> str:

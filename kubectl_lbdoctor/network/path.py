@@ -1,6 +1,6 @@
 """The whole path from one interface to another: every filter in the order that the packets meet them.
 
-For a connection from a load balancer in subnet L to a target in subnet T (reference-facts 7.2, VPC User Guide):
+For a connection from a load balancer in subnet L to a target in subnet T (docs/facts.md, "Network ACLs"):
 
 1. the groups of the source, outbound
 2. the ACL of L, outbound, to the port

@@ -23,6 +23,7 @@ from kubectl_lbdoctor.analysis.pod_evidence import (
     port_of,
     refused,
 )
+from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
@@ -50,9 +51,6 @@ PATIENCE = 10.0
 
 HEALTH_PATHS = ("/healthz", "/health", "/ready", "/livez", "/ping", "/")
 USUAL_PORTS = (80, 443, 3000, 5000, 8000, 8080, 8443, 9090)
-
-# Causes that a probe makes exact even where they are certain: it finds the path, the port or the time.
-_REFINED = frozenset({"LBD301", "LBD303", "LBD304", "LBD307", "LBD309", "LBD313", "LBD317"})
 
 
 # What is blamed where the pods of one workload fail what those of another pass: no probe finds a repair for that.
@@ -84,7 +82,7 @@ def _unsettled(targets: tuple[TargetHealth, ...], diagnoses: Iterable[Diagnosis]
         finding = diagnosis.finding
         certain = finding.confidence is Confidence.CERTAIN and diagnosis.severity is Severity.ERROR
         exact = (finding.fix_automatic and not _accepts_more(finding)) or finding.object.kind in _WORKLOADS
-        if certain and (exact or finding.code not in _REFINED):
+        if certain and (exact or not CATALOGUE[finding.code].refined_by_probe):
             settled |= set(finding.targets)
     return tuple(t for t in targets if t.key not in settled)
 

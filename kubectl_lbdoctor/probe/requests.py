@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
@@ -118,9 +119,9 @@ def _host(traffic: TrafficPath, network: bool, address: str, port: int) -> str:
     forwarding = [x.port for x in traffic.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
     listener = forwarding[0] if forwarding else port
     balancer = traffic.load_balancer.peek()
-    suffix = balancer.arn.partition(":loadbalancer/")[2] if balancer is not None else ""
+    description = interface_description(balancer.arn) if balancer is not None else ""
     for interface in traffic.network.interfaces.peek() or ():
-        if suffix and interface.description == f"ELB {suffix}" and interface.private_ips:
+        if description and interface.description == description and interface.private_ips:
             return authority(interface.private_ips[0], listener)
     return authority(address, listener)
 

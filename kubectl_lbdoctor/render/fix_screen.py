@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.fix import events
-from kubectl_lbdoctor.fix.health import described, group_name
+from kubectl_lbdoctor.fix.health import described
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
 from kubectl_lbdoctor.fix.step_run import Failure, Phase
 from kubectl_lbdoctor.fix.verify import Verdict
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.plan import FixPlan
 from kubectl_lbdoctor.model.report import Report, SubjectView
 from kubectl_lbdoctor.model.shell import kubectl
@@ -109,7 +110,7 @@ class FixScreen:
     def _verified(self, verdict: Verdict, seconds: float, result: FixResult) -> None:
         for group in {g.arn: g for s in verdict.subjects for g in s.target_groups}.values():
             states = described(t.state for t in group.targets) if group.known else "target health was not read"
-            self._live.line("waiting", f"{group_name(group.arn)}  {states} after {seconds:.0f}s")
+            self._live.line("waiting", f"{target_group_name(group.arn)}  {states} after {seconds:.0f}s")
         gone = f"{', '.join(verdict.gone)} {'is' if len(verdict.gone) == 1 else 'are'} gone" if verdict.gone else ""
         words = ", ".join(part for part in (gone, _state(verdict.subjects)) if part)
         if verdict.outcome is FixOutcome.HEALTHY:

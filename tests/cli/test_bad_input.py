@@ -31,8 +31,10 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 from kubectl_lbdoctor.model.snapshot import SCHEMA
 from kubectl_lbdoctor.report import needed_reads
-from tests.support.fake_cluster import PRIVATE_KEY, REGION, SLOW, Cloud, KubeFault
+from tests.support.cloud import Cloud
+from tests.support.faults import SLOW, KubeFault
 from tests.support.program import Result, run
+from tests.support.shop import PRIVATE_KEY, REGION
 from tests.support.world import World, meta, mismatch, pod
 
 NEEDED = sorted(needed_reads(CATALOGUE) - reads.OPTIONAL)
@@ -107,7 +109,7 @@ def break_kube(cloud: Cloud, read: str, kind: str) -> None:
 
 
 def was_asked(cloud: Cloud, read: str, kind: str) -> None:
-    assert cloud.kube.hit[kind], f"{read} was not asked: teach tests/support/fake_cluster.py a world that needs it"
+    assert cloud.kube.hit[kind], f"{read} was not asked: teach tests/support/shop.py a world that needs it"
 
 
 @pytest.mark.parametrize("read", KUBE_READS)

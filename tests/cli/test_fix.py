@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run as checked
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.fix.writers import path_of
-from tests.support.fake_cluster import NS, Asked, Cloud, KubeFault, Raw
+from tests.support.api_requests import Asked
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import Clock, Result, Terminal, run
+from tests.support.shop import NS, Raw
 
 ING = ("ing", "web", "-n", NS)
 CASES = Path(__file__).parent.parent / "cases"

@@ -9,8 +9,9 @@ import pytest
 from kubectl_lbdoctor.cli import cli
 from kubectl_lbdoctor.options import GROUPS
 from kubectl_lbdoctor.render.formats import FORMATS, Result, formats_of
-from tests.support.fake_cluster import NS, Cloud
+from tests.support.cloud import Cloud
 from tests.support.program import run
+from tests.support.shop import NS
 
 CONNECTION = {"--namespace", "--context", "--kubeconfig", "--cluster", "--user", "--server", "--as", "--as-group"}
 CONNECTION |= {"--insecure-skip-tls-verify", "--request-timeout"}

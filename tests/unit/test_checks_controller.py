@@ -227,6 +227,15 @@ def test_two_controllers_of_one_class_and_a_second_class_of_its_own() -> None:
     assert World(cluster=apart).codes() == []
 
 
+def test_a_class_that_stands_in_a_word_of_its_own_tells_two_controllers_apart() -> None:
+    """Go's flag parser takes `--ingress-class internal` as it takes `--ingress-class=internal`."""
+    words = ("--cluster-name", "lab", "--ingress-class", "internal")
+    other = controller(meta=k8s.Meta("lbc", "ingress"))
+    own = replace(other, containers=(replace(other.containers[0], args=words),))
+    apart = {"controllers": Fact.known(reads.CONTROLLER, (controller(), own))}
+    assert World(cluster=apart).codes() == []
+
+
 def test_webhook_without_endpoint_and_with_one() -> None:
     hook = k8s.WebhookConfiguration("aws-load-balancer-webhook", "vingress.elbv2.k8s.aws", "kube-system", "hook")
     webhooks = Fact.known(reads.WEBHOOKS, (hook,))

@@ -29,7 +29,8 @@ from kubectl_lbdoctor.model.plan import Change, Step, escape
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.network.acls import AclRemedy
 from kubectl_lbdoctor.network.matching import PortRange
-from tests.support.fake_cluster import Answer, _operate
+from tests.support.api_requests import Answer
+from tests.support.json_patch import operate
 
 SERVICE = ObjectRef("Service", "shop", "web")
 INGRESS = ObjectRef("Ingress", "shop", "web")
@@ -59,7 +60,7 @@ class Kube:
         assert changed is not None
         try:
             for operation in body:
-                _operate(changed, operation)
+                operate(changed, operation)
         except Answer as answer:
             raise WriteRefused(answer.body["message"], answer.status) from answer
         if "dryRun" not in params:

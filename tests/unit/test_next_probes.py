@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest

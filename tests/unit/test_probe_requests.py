@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown

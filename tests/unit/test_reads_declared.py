@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.checks.runner import run_one
+from kubectl_lbdoctor.checks.runner import run_check
 from kubectl_lbdoctor.collect.bundle import load
 from kubectl_lbdoctor.collect.collector import Collector
 from kubectl_lbdoctor.model.fact import Fact, recording
@@ -36,7 +36,7 @@ def opened_by(spec: CheckSpec) -> dict[str, str]:
     for name, joined in PATHS.items():
         for traffic in joined:
             with recording() as opened:
-                run_one(spec, traffic)
+                list(run_check(spec, (traffic,)))
             for source in opened:
                 found.setdefault(source, name)
     return found

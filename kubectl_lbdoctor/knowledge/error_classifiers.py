@@ -1,9 +1,9 @@
-"""The questions that find the cause of an error text, in the order of causes.
+"""The classifiers that find the cause of an error text, in the order of causes.
 
 Why in this order: a request that never reached the controller's webhook, a controller that does not know its VPC, one
 that has no identity, one that is denied — each of these wraps or triggers the later ones, so it must be recognised
 first; then what the object has wrong (the texts), what AWS rejects (its error codes), and last a call that got no
-answer at all. Each question is a pure function from a text to a `Cause` or None; `controller_errors.decode` takes the
+answer at all. Each classifier is a pure function from a text to a `Cause` or None; `controller_errors.decode` takes the
 first answer.
 """
 
@@ -28,14 +28,14 @@ from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ParamValue, extrac
 from kubectl_lbdoctor.knowledge.error_texts_model import MODEL_RULES
 from kubectl_lbdoctor.knowledge.error_texts_targets import TARGET_RULES
 
-__all__ = ["QUESTIONS", "Cause"]
+__all__ = ["ERROR_CLASSIFIERS", "Cause"]
 
 _MAX_VALUE = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What one question found: the code ("" = the stage's), the sentence, the parameters."""
+    """What one classifier found: the code ("" = the stage's), the sentence, the parameters."""
 
     code: str
     summary: str
@@ -356,7 +356,7 @@ class _Shown(dict[str, ParamValue]):
         return "(not named)"
 
 
-QUESTIONS: tuple[Callable[[str], Cause | None], ...] = (
+ERROR_CLASSIFIERS: tuple[Callable[[str], Cause | None], ...] = (
     _webhook,
     _location,
     _identity,
