@@ -14,25 +14,15 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import FORMAT, VERBOSE, Group, options_of, take
+from kubectl_lbdoctor.model.kinds import COMMAND_LINE
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
 
 PROGRAM = "kubectl lbdoctor"
 
-KINDS = {
-    "Ingress": ("ingress", "ing", "ingresses", "ingresses.networking.k8s.io"),
-    "Service": ("service", "svc", "services"),
-    "TargetGroupBinding": (
-        "targetgroupbinding",
-        "tgb",
-        "targetgroupbindings",
-        "targetgroupbindings.elbv2.k8s.aws",
-    ),
-    "TargetGroup": ("targetgroup", "tg", "targetgroups"),
-    "LoadBalancer": ("loadbalancer", "lb", "loadbalancers"),
-}
+KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
 # What these kinds name is found in AWS by ARN, name or DNS name, and leads to the objects in the cluster.
-_AWS_KINDS = ("TargetGroup", "LoadBalancer")
+_AWS_KINDS = tuple(kind.name for kind in COMMAND_LINE if kind.in_aws)
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 

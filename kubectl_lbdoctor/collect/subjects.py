@@ -18,12 +18,9 @@ from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import INGRESS, SERVICE, TARGET_GROUP_BINDING, Kind
 
 R = TypeVar("R")
-
-BINDINGS = ("/apis/elbv2.k8s.aws/v1beta1", "targetgroupbindings")
-INGRESSES = ("/apis/networking.k8s.io/v1", "ingresses")
-SERVICES = ("/api/v1", "services")
 
 
 class Lists(Protocol):
@@ -32,16 +29,13 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(
-    kube: Lists, what: tuple[str, str], namespace: str, convert: Callable[[dict[str, Any]], R]
-) -> tuple[R, ...]:
+def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
     """Objects of all namespaces; where that is denied, those of the current one."""
-    root, resource = what
     try:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path()))
         except ReadDenied:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/namespaces/{namespace}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
     except ApiMissing:
         return ()
 
@@ -68,7 +62,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
     Raises CouldNotRun when no binding of the cluster names it.
     """
-    bindings = _everywhere(kube, BINDINGS, namespace, convert_kube.target_group_binding)
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
     name = target_group_name(wanted)
     found = [
         b
@@ -81,7 +75,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
         )
-    ingresses = _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -92,17 +86,17 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
     """
 
-    def listed(what: tuple[str, str], convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{what[0]}/namespaces/{namespace}/{what[1]}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
         except ApiMissing:
             return ()
 
-    ingresses = listed(INGRESSES, convert_kube.ingress)
-    services = [s for s in listed(SERVICES, convert_kube.service) if s.type == "LoadBalancer"]
+    ingresses = listed(INGRESS, convert_kube.ingress)
+    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
     bindings = [
         b
-        for b in listed(BINDINGS, convert_kube.target_group_binding)
+        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
         if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
     return (
@@ -141,8 +135,8 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     """
     found: list[ObjectRef] = []
     fronts: list[tuple[str, Ingress | Service]] = [
-        *(("Ingress", i) for i in _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)),
-        *(("Service", s) for s in _everywhere(kube, SERVICES, namespace, convert_kube.service)),
+        *(("Ingress", i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
+        *(("Service", s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:
