@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from bench.world import MemoryAws, MemoryKube, World
@@ -59,11 +60,19 @@ def timed(step: Callable[[], Any], least: float = 0.5) -> tuple[Any, float]:
 def measure(world: World) -> dict[str, float]:
     """Seconds of each step for a snapshot of all subjects of the world."""
     snapshot, reading = timed(lambda: collect(world), 0)
-    joined, joining = timed(lambda: join(snapshot))
-    results, checking = timed(lambda: check(joined))
-    report, folding = timed(lambda: fold(snapshot, joined, results))
+    best = {"join": float("inf"), "check": float("inf"), "fold": float("inf")}
+    spent = 0.0
+    while spent < 0.5:
+        # A copy remembers nothing: what was derived for one round must not be there for the next.
+        fresh = replace(snapshot)
+        joined, joining = timed(lambda: join(fresh), 0)  # noqa: B023
+        results, checking = timed(lambda: check(joined), 0)  # noqa: B023
+        report, folding = timed(lambda: fold(fresh, joined, results), 0)  # noqa: B023
+        round_ = {"join": joining, "check": checking, "fold": folding}
+        best = {name: min(seconds, round_[name]) for name, seconds in best.items()}
+        spent += sum(round_.values())
     _must_be_healthy(report, results)
-    return {"paths": len(joined), "read": reading, "join": joining, "check": checking, "fold": folding}
+    return {"paths": len(joined), "read": reading, **best}
 
 
 def _must_be_healthy(report: Any, results: Any) -> None:

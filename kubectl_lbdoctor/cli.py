@@ -14,7 +14,6 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import FORMAT, VERBOSE, Group, options_of, take
-from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
@@ -154,7 +153,9 @@ def _check_probe_flags(options: Options) -> None:
 def _parse(text: str, kind: str) -> tuple[str, str]:
     """(kind, name) of "web" or "ing/web"; raises UsageError for an unknown kind."""
     if text.startswith("arn:") or (kind in _AWS_KINDS and _KIND_OF.get(text.partition("/")[0].lower()) != kind):
-        arn = parse_arn(text)
+        from kubectl_lbdoctor.model.arn import parse
+
+        arn = parse(text)
         by_arn = ""
         if arn is not None:
             by_arn = TARGET_GROUP.name if arn.target_group else LOAD_BALANCER.name if arn.load_balancer else ""
