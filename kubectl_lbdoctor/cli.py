@@ -15,25 +15,15 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import FORMAT, VERBOSE, Group, options_of, take
 from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
 
 PROGRAM = "kubectl lbdoctor"
 
-KINDS = {
-    "Ingress": ("ingress", "ing", "ingresses", "ingresses.networking.k8s.io"),
-    "Service": ("service", "svc", "services"),
-    "TargetGroupBinding": (
-        "targetgroupbinding",
-        "tgb",
-        "targetgroupbindings",
-        "targetgroupbindings.elbv2.k8s.aws",
-    ),
-    "TargetGroup": ("targetgroup", "tg", "targetgroups"),
-    "LoadBalancer": ("loadbalancer", "lb", "loadbalancers"),
-}
+KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
 # What these kinds name is found in AWS by ARN, name or DNS name, and leads to the objects in the cluster.
-_AWS_KINDS = ("TargetGroup", "LoadBalancer")
+_AWS_KINDS = tuple(kind.name for kind in COMMAND_LINE if kind.in_aws)
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 
@@ -89,8 +79,8 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
 
 def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
     text = {
-        "TargetGroup": "Diagnose what a target group belongs to, by ARN or name (also: tg).",
-        "LoadBalancer": "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
+        TARGET_GROUP.name: "Diagnose what a target group belongs to, by ARN or name (also: tg).",
+        LOAD_BALANCER.name: "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
     }.get(
         kind,
         f"Diagnose one or more {kind}{'es' if kind.endswith('s') else 's'} by name (also: {', '.join(aliases[1:3])}).",
@@ -167,7 +157,7 @@ def _parse(text: str, kind: str) -> tuple[str, str]:
         arn = parse_arn(text)
         by_arn = ""
         if arn is not None:
-            by_arn = "TargetGroup" if arn.target_group else "LoadBalancer" if arn.load_balancer else ""
+            by_arn = TARGET_GROUP.name if arn.target_group else LOAD_BALANCER.name if arn.load_balancer else ""
         if text.startswith("arn:") and not by_arn:
             raise UsageError(f'"{text}" is neither a target group nor a load balancer')
         return by_arn or kind, text

@@ -1,6 +1,6 @@
 """What the objects in front of a target group ask its maker to build: target type and health check. Pure.
 
-Sources: LBC pkg/ingress and pkg/service model_build_target_group.go (reference facts 3.1). Precedence:
+The defaults are in docs/facts.md, "Health checks that the controller asks for". Precedence:
 IngressClassParams, then the Service's annotation, then the Ingress's, then the controller's own default.
 """
 

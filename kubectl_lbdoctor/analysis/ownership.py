@@ -1,7 +1,7 @@
 """Who makes the load balancer of an object: its class decides, and nobody says so where it decides wrongly.
 
-Sources: LBC pkg/ingress/{class_loader,group_loader}.go and pkg/service (reference facts 2.1, 2.3): the annotation
-`kubernetes.io/ingress.class` wins over spec.ingressClassName; without both, the one default IngressClass holds.
+The rules are in docs/facts.md, "Who makes a load balancer": the annotation `kubernetes.io/ingress.class` wins over
+spec.ingressClassName; without both, the one default IngressClass holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags as controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
@@ -179,21 +180,6 @@ def _said(service: Service) -> str:
         f"{key}: {service.meta.annotations[key]}" for key in (_TYPE, _TARGET_TYPE) if key in service.meta.annotations
     ]
     return ", ".join(found) or f"no annotation {_TYPE}"
-
-
-def controller_flags(workload: Workload) -> dict[str, str]:
-    """The flags of a controller: "--aws-vpc-id=x" and "--aws-vpc-id x" as {"aws-vpc-id": "x"}."""
-    flags: dict[str, str] = {}
-    for container in workload.containers:
-        pending = ""
-        for argument in (*container.command, *container.args):
-            if argument.startswith("-") and argument.lstrip("-"):
-                name, equals, value = argument.lstrip("-").partition("=")
-                flags[name] = value
-                pending = "" if equals else name
-            elif pending:
-                flags[pending], pending = argument, ""
-    return flags
 
 
 def controller_version(traffic: TrafficPath) -> str | None:

@@ -158,8 +158,8 @@ def _controller_version(traffic: TrafficPath) -> str:
 def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
 
-    IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
-    younger than the pod has no effect before a restart.
+    IRSA and Pod Identity are injected when a pod is created: an annotation that is younger than the pod has no effect
+    before a restart. https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html
     """
     found = []
     for key, fact in sorted(traffic.cluster.service_accounts.items()):

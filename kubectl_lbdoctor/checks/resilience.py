@@ -16,7 +16,8 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (LBC#1719, #1064).
+# A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (issues 1719 and 1064 of
+# https://github.com/kubernetes-sigs/aws-load-balancer-controller).
 PROPAGATION_SECONDS = 25
 SHORTEST_PROPAGATION_SECONDS = 15
 

@@ -189,7 +189,8 @@ class KubeReader:
             if answer.status == 410 and token and token != renewed:
                 renewed = _renewed_token(answer)
                 if renewed or not restarted:
-                    token, restarted = renewed, restarted or not renewed
+                    restarted = restarted or not renewed
+                    token = renewed
                     continue
             page = self._document("list", path, answer)
             metadata = page.get("metadata") or {}

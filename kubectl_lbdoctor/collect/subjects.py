@@ -18,12 +18,9 @@ from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
 
 R = TypeVar("R")
-
-BINDINGS = ("/apis/elbv2.k8s.aws/v1beta1", "targetgroupbindings")
-INGRESSES = ("/apis/networking.k8s.io/v1", "ingresses")
-SERVICES = ("/api/v1", "services")
 
 
 class Lists(Protocol):
@@ -32,16 +29,13 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(
-    kube: Lists, what: tuple[str, str], namespace: str, convert: Callable[[dict[str, Any]], R]
-) -> tuple[R, ...]:
+def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
     """Objects of all namespaces; where that is denied, those of the current one."""
-    root, resource = what
     try:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path()))
         except ReadDenied:
-            return tuple(convert(raw) for raw in kube.list(f"{root}/namespaces/{namespace}/{resource}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
     except ApiMissing:
         return ()
 
@@ -53,9 +47,9 @@ def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: st
     """
     found: list[ObjectRef] = []
     for kind, name in requested:
-        if kind == "TargetGroup":
+        if kind == TARGET_GROUP.name:
             found += target_group(kube, name, namespace)
-        elif kind == "LoadBalancer":
+        elif kind == LOAD_BALANCER.name:
             found += load_balancer(kube, name, namespace)
         else:
             found.append(ObjectRef(kind, namespace, name))
@@ -68,7 +62,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
     Raises CouldNotRun when no binding of the cluster names it.
     """
-    bindings = _everywhere(kube, BINDINGS, namespace, convert_kube.target_group_binding)
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
     name = target_group_name(wanted)
     found = [
         b
@@ -81,7 +75,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
         )
-    ingresses = _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -92,23 +86,23 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
     """
 
-    def listed(what: tuple[str, str], convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
         try:
-            return tuple(convert(raw) for raw in kube.list(f"{what[0]}/namespaces/{namespace}/{what[1]}"))
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
         except ApiMissing:
             return ()
 
-    ingresses = listed(INGRESSES, convert_kube.ingress)
-    services = [s for s in listed(SERVICES, convert_kube.service) if s.type == "LoadBalancer"]
+    ingresses = listed(INGRESS, convert_kube.ingress)
+    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
     bindings = [
         b
-        for b in listed(BINDINGS, convert_kube.target_group_binding)
+        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
         if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
     return (
-        *(ObjectRef("Ingress", namespace, i.meta.name) for i in ingresses),
-        *(ObjectRef("Service", namespace, s.meta.name) for s in services),
-        *(ObjectRef("TargetGroupBinding", namespace, b.meta.name) for b in bindings),
+        *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
+        *(ObjectRef(SERVICE.name, namespace, s.meta.name) for s in services),
+        *(ObjectRef(TARGET_GROUP_BINDING.name, namespace, b.meta.name) for b in bindings),
     )
 
 
@@ -118,20 +112,20 @@ _STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
 def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
     """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
     labels = binding.meta.labels
-    for stack, kind in (("ingress", "Ingress"), ("service", "Service")):
+    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
         name = labels.get(f"{stack}.k8s.aws/stack-name")
         if name:
             return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
     if "ingress.k8s.aws/stack" in labels:
         members = tuple(
-            ObjectRef("Ingress", i.meta.namespace, i.meta.name)
+            ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
             for i in ingresses
             if i.meta.namespace == binding.meta.namespace
             and any(b.service == binding.service and b.port == binding.port for b in backends_of(i))
         )
         if members:
             return members
-    return (ObjectRef("TargetGroupBinding", binding.meta.namespace, binding.meta.name),)
+    return (ObjectRef(TARGET_GROUP_BINDING.name, binding.meta.namespace, binding.meta.name),)
 
 
 def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
@@ -141,8 +135,8 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     """
     found: list[ObjectRef] = []
     fronts: list[tuple[str, Ingress | Service]] = [
-        *(("Ingress", i) for i in _everywhere(kube, INGRESSES, namespace, convert_kube.ingress)),
-        *(("Service", s) for s in _everywhere(kube, SERVICES, namespace, convert_kube.service)),
+        *((INGRESS.name, i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
+        *((SERVICE.name, s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:

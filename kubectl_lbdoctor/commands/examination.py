@@ -10,7 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle
-from kubectl_lbdoctor.collect.collector import Collector, OpenAws, Plan
+from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
 from kubectl_lbdoctor.collect.subjects import Lists, namespace_subjects, subjects_of
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -60,7 +60,7 @@ class Examination:
         quiet: says nothing of its progress. Raises CouldNotRun when there is no cluster or no such object.
         """
         context = self.connections.context
-        plan = Plan(
+        plan = ReadPlan(
             subjects=subjects,
             reads=needed_reads(CATALOGUE) if reads is None else reads,
             context=Context(

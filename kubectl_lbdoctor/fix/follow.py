@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.collect import convert_aws, convert_kube
-from kubectl_lbdoctor.collect.collector import api_path
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
 from kubectl_lbdoctor.fix.events import Observe, StillWaiting, TargetsChanged
 from kubectl_lbdoctor.fix.health import Health
 from kubectl_lbdoctor.fix.verify import Judge
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.plan import Step
 from kubectl_lbdoctor.model.report import Report, SubjectView
 
@@ -91,7 +91,7 @@ class Follower:
         found = set()
         try:
             for namespace in {namespace for namespace, _ in self._services}:
-                for raw in self._kube.list(api_path("elbv2.k8s.aws/v1beta1", "targetgroupbindings", namespace)):
+                for raw in self._kube.list(kinds.TARGET_GROUP_BINDING.path(namespace)):
                     binding = convert_kube.target_group_binding(raw)
                     known = (namespace, binding.service) in self._services
                     if known and binding.target_group_arn and not binding.meta.deleted:
@@ -133,7 +133,7 @@ class Reconciliations:
                 (str(raw["metadata"].get("name")), str(raw["metadata"].get("resourceVersion")))
                 for namespace in self._namespaces
                 for raw in self._kube.list(
-                    api_path("v1", "events", namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
+                    kinds.EVENT.path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
                 )
             )
         except LbdoctorError:

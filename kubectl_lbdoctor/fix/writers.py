@@ -11,20 +11,18 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
-from kubectl_lbdoctor.collect.collector import api_path
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
 
-_RESOURCES = {
-    "Ingress": ("networking.k8s.io/v1", "ingresses"),
-    "Service": ("v1", "services"),
-    "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
-    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
-    "Deployment": ("apps/v1", "deployments"),
-    "DaemonSet": ("apps/v1", "daemonsets"),
-    "StatefulSet": ("apps/v1", "statefulsets"),
+_CHANGED_KINDS = {
+    kind.name: kind
+    for kind in (
+        *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
+        *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
+    )
 }
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -267,10 +265,9 @@ class Writer:
 
 def path_of(ref: ObjectRef) -> str:
     """The URL path of an object that a change may be about."""
-    if ref.kind not in _RESOURCES:
+    if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
-    version, resource = _RESOURCES[ref.kind]
-    return api_path(version, resource, ref.namespace, ref.name)
+    return _CHANGED_KINDS[ref.kind].path(ref.namespace, ref.name)
 
 
 def inverse(change: Change) -> Change:

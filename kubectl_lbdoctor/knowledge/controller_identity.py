@@ -1,4 +1,5 @@
-"""Which IAM role the controller has, and whether anything says that it has trouble with it. Pure."""
+"""What a controller was started with, which IAM role it has, and whether anything says that it has trouble with it.
+Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +8,37 @@ from collections.abc import Iterable, Iterator
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
 from kubectl_lbdoctor.model.arn import parse as parse_arn
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 RECONCILED = ("Ingress", "Service", "TargetGroupBinding")
 TROUBLE = ("LBD120", "LBD121")
+
+
+def controller_flags(workload: Workload) -> dict[str, str]:
+    """The flags of a controller: "--aws-vpc-id=x" and "--aws-vpc-id x" as {"aws-vpc-id": "x"}."""
+    flags: dict[str, str] = {}
+    for container in workload.containers:
+        flags.update(command_line_flags((*container.command, *container.args)))
+    return flags
+
+
+def command_line_flags(words: Iterable[str]) -> dict[str, str]:
+    """The flags of one command line; a flag's value follows "=" or is the next word, "" for a flag without one.
+
+    The controller parses them with pflag, which takes both forms (https://pkg.go.dev/github.com/spf13/pflag).
+    """
+    flags: dict[str, str] = {}
+    pending = ""
+    for word in words:
+        if word.startswith("-") and word.lstrip("-"):
+            name, equals, value = word.lstrip("-").partition("=")
+            flags[name] = value
+            pending = "" if equals else name
+        elif pending:
+            flags[pending], pending = word, ""
+    return flags
 
 
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:

@@ -1,7 +1,8 @@
 """Whether an IAM role's trust policy lets the controller's pods assume it, and if not, which part refuses. Pure.
 
 IRSA: STS compares issuer, subject and audience of the pod's token with the statement's provider and conditions. EKS Pod
-Identity: the service principal assumes the role and tags the session. Both are as the EKS user guide describes them.
+Identity: the service principal assumes the role and tags the session. Sources:
+https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html and pod-id-role.html of that guide.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From a Route to the requests that its load balancer sends, and from an answer to the verdict in AWS's own words.
 
-Pure: the transports beside it send what is made here. What a load balancer sends is in the ELB user guides ("Health
-checks for your target groups") and was compared with what the lab's application logs.
+Pure: the transports beside it send what is made here. What a load balancer sends is in ELB's user guides
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, and the page of
+that name under /network/) and was compared with what the lab's application logs.
 """
 
 from __future__ import annotations

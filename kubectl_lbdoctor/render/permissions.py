@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 
 
@@ -39,7 +40,7 @@ def rbac(reads: Iterable[str]) -> str:
     for name in reads:
         if not is_aws(name):
             read = KUBE[name]
-            merged.setdefault((read.group, tuple(sorted(read.verbs)), read.names), set()).update(read.resources)
+            merged.setdefault((read.group, tuple(sorted(read.verbs)), read.object_names), set()).update(read.resources)
     rules = [
         {"apiGroups": [group], "resources": sorted(resources), "verbs": list(verbs)}
         | ({"resourceNames": list(names)} if names else {})
@@ -67,10 +68,8 @@ def rbac_probe() -> str:
 
 
 # What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
-_FIX_RULES = (
-    ("", ("services",), ("get", "patch")),
-    ("networking.k8s.io", ("ingresses",), ("get", "patch")),
-    ("apps", ("daemonsets",), ("get", "patch")),
+_FIX_RULES = tuple(
+    (kind.group, (kind.plural,), ("get", "patch")) for kind in (kinds.SERVICE, kinds.INGRESS, kinds.DAEMON_SET)
 )
 
 

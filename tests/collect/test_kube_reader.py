@@ -695,7 +695,7 @@ def test_timeout_of_an_answer_that_trickles_in_whatever_its_form(
     stop = threading.Event()
 
     def trickle() -> Iterator[bytes]:
-        for byte in gzip.compress(b"\0" * 100_000_000, 1):
+        for byte in PACKED:
             if stop.wait(0.02):
                 return
             yield bytes([byte])
@@ -714,7 +714,7 @@ def test_timeout_of_an_answer_that_trickles_in_whatever_its_form(
     status_code, _, body = reader.exchange(f"{PODS}/a:80/proxy/", {}, 0.2, 4096)
     assert time.monotonic() - started < 2
     assert status_code == 200
-    assert 0 < len(body) < 100
+    assert len(body) < 100
     stop.set()
 
 

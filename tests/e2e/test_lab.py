@@ -13,7 +13,7 @@ import pytest
 from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects
 from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
-from tests.lab.api import Lab
+from tests.lab.api import CROWDED, Lab
 
 SCENARIOS = [
     *scenarios.SCENARIOS,
@@ -42,7 +42,14 @@ HEALTHY: dict[str, tuple[Callable[[], Manifests], str]] = {
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        *(pytest.param(name, "", id=name) for name in HEALTHY),
+        *(pytest.param(name, CROWDED, id=f"{name}-crowded") for name in HEALTHY),
+    ],
+    indirect=["space"],
+)
 def test_healthy(lab: Lab, space: str, name: str) -> None:
     build, subject = HEALTHY[name]
     lab.apply(build(), space)
@@ -52,13 +59,18 @@ def test_healthy(lab: Lab, space: str, name: str) -> None:
 
 
 def parameters() -> list[Any]:
+    """Every scenario in a namespace of its own, and those of the smoke test among hundreds of idle pods."""
     return [
-        pytest.param(scenario, id=scenario.name, marks=[pytest.mark.smoke] if scenario.smoke else [])
-        for scenario in SCENARIOS
+        *(pytest.param(scenario, "", id=scenario.name) for scenario in SCENARIOS),
+        *(
+            pytest.param(scenario, CROWDED, id=f"{scenario.name}-crowded", marks=[pytest.mark.smoke])
+            for scenario in SCENARIOS
+            if scenario.smoke
+        ),
     ]
 
 
-@pytest.mark.parametrize("scenario", parameters())
+@pytest.mark.parametrize(("scenario", "space"), parameters(), indirect=["space"])
 def test_fault(lab: Lab, space: str, scenario: Scenario) -> None:
     run_fault(lab, space, scenario)
 

@@ -275,6 +275,15 @@ def test_two_bindings_on_one_target_group_unless_multi_cluster() -> None:
     assert World(facts={"bindings": Fact.known(reads.BINDINGS, multi)}).codes() == []
 
 
+def test_two_bindings_on_what_is_no_arn() -> None:
+    """The field is free text: what is no ARN stands in the finding as it is."""
+    own = replace(World().made_binding(), target_group_arn="wrong")
+    pair = (own, replace(own, meta=meta("by-hand")))
+    world = World(facts={"bindings": Fact.known(reads.BINDINGS, pair)})
+    found = [d.finding for d in world.report().diagnoses if d.finding.code == "LBD114"]
+    assert [f.params["group"] for f in found] == ["wrong"]
+
+
 @pytest.mark.parametrize("broken", [{"service": "wep"}, {"port": "8080"}])
 def test_binding_to_what_is_not_there(broken: dict[str, str]) -> None:
     """An error once the targets are gone; while they still serve it is a warning."""

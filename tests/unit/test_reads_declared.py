@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,10 +17,9 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.checks.runner import run_check
-from kubectl_lbdoctor.collect.collector import Collector
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, recording
-from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.report import needed_reads
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts, Snapshot
 from tests.support import cases
 from tests.unit.test_checks import FAULTS, HEALTHY
 
@@ -58,17 +58,21 @@ def test_check_opens_only_what_it_declares(spec: CheckSpec) -> None:
     assert undeclared == {}, f"{spec.code} opens {undeclared} without declaring it"
 
 
-def test_the_collector_reads_everything_that_is_declared() -> None:
-    """No declared read may stay NOT_ASKED for ever: the collector's source names each of them."""
-    import inspect
+def test_every_declared_read_is_in_a_table() -> None:
+    """Then the collector makes it: tests/cli/test_declared_reads.py sees the request of each."""
+    tables = {*reads.KUBE, *reads.AWS}
+    assert {spec.code: spec.reads - tables for spec in CHECKS if not spec.reads <= tables} == {}
 
-    from kubectl_lbdoctor.collect import collector, identity_reads, network_reads
-    from kubectl_lbdoctor.model import reads
 
-    source = "".join(map(inspect.getsource, (collector, network_reads, identity_reads)))
-    names = {value: name for name, value in vars(reads).items() if name.isupper() and isinstance(value, str)}
-    assert [read for read in needed_reads(CATALOGUE) if f"reads.{names[read]}" not in source] == []
-    assert Collector is collector.Collector
+def test_every_read_has_its_own_place_in_the_snapshot() -> None:
+    """A row of the table names the field that holds the answer, and that field stands for this read."""
+    for holder, own in ((NamespaceFacts(), True), (ClusterFacts(), False)):
+        rows = {r.kept_in: name for name, r in reads.KUBE.items() if (r.scope is reads.Scope.NAMESPACE) is own}
+        facts = {f.name: getattr(holder, f.name) for f in fields(holder)}
+        assert set(rows) == set(facts)
+        assert {name: fact.source for name, fact in facts.items() if isinstance(fact, Fact)} == {
+            name: rows[name] for name, fact in facts.items() if isinstance(fact, Fact)
+        }
 
 
 def test_recording_would_notice_an_undeclared_read() -> None:
