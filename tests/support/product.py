@@ -10,7 +10,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect.collector import Collector, Plan
+from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
 from kubectl_lbdoctor.collect.kube import permission_of
 from kubectl_lbdoctor.collect.subjects import subjects_of
 from kubectl_lbdoctor.connections import Connections
@@ -65,7 +65,7 @@ def collect(
     kube: Any, open_aws: Callable[[Any], Any], subjects: list[tuple[str, str, str]], namespace: str, now: str
 ) -> Snapshot:
     """Everything that a diagnosis of these (kind, namespace, name) needs, read by the product's own collector."""
-    plan = Plan(
+    plan = ReadPlan(
         subjects=tuple(ObjectRef(*subject) for subject in subjects),
         reads=needed_reads(CATALOGUE),
         context=Context(kube_context="lab", server="https://10.0.0.1:6443", namespace=namespace, cluster="lab"),
