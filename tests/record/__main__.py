@@ -32,6 +32,8 @@ _SHARED_RECORDS = (
     *("Roles", "Policies", "PolicyVersions", "Clusters", "PodIdentityAssociations"),
 )
 _LOG_LINES = 30
+# A stack that is older than what checks wait for, and than the events that cases add.
+_AGE_SECONDS = 75
 SHARED_RULE = "elbv2.k8s.aws/targetGroupBinding=shared"
 
 
@@ -45,6 +47,7 @@ def main(names: list[str]) -> None:
             _make(lab, spaces[name], WORLDS[name], undo)
         for name, space in spaces.items():
             _settle(lab, space, WORLDS[name])
+        time.sleep(_AGE_SECONDS)
         for name, space in spaces.items():
             print(f"recording {name}", flush=True)
             record(lab, name, space)

@@ -23,8 +23,14 @@ _NAME_HASH = re.compile(r"(?<=-)[0-9a-f]{10}\b")
 _OWN_NAME = re.compile(r"(?<=\bown-)[0-9a-f]{8}\b")
 _DNS_NUMBER = re.compile(r"-([0-9]{4,10}|[0-9a-f]{16})(?=\.(?:elb\.)?[a-z0-9-]+\.(?:elb\.)?amazonaws\.com)")
 _ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b")
+_TOKEN_VOLUME = re.compile(r"\bkube-api-access-[a-z0-9]{5}\b")
 _NODE_PORT = re.compile(r"\b3[0-2]\d{3}\b")
 _TIME = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z")
+
+
+def _same(key: str) -> str:
+    """The value of fields that change with every write of anything in the cluster."""
+    return "1" if key == "resourceVersion" else ""
 
 
 class Normaliser:
@@ -51,7 +57,7 @@ class Normaliser:
     def value(self, item: Any) -> Any:
         """The same structure with everything replaced."""
         if isinstance(item, dict):
-            return {self.text(str(key)): self.value(part) for key, part in item.items()}
+            return {self.text(str(key)): _same(key) or self.value(part) for key, part in item.items()}
         if isinstance(item, (list, tuple)):
             return [self.value(part) for part in item]
         if isinstance(item, datetime):
@@ -65,6 +71,7 @@ class Normaliser:
             text = text.replace(old, new)
         text = _ADDRESS.sub(lambda m: self._addresses.get(m[0], m[0]), text)
         text = _NODE_PORT.sub(lambda m: str(self._ports.get(int(m[0]), int(m[0]))), text)
+        text = _TOKEN_VOLUME.sub("kube-api-access-token", text)
         text = _EC2_ID.sub(lambda m: f"{m[1]}-{self._number(m[1], m[2], 17)}", text)
         text = _UUID.sub(lambda m: "00000000-0000-4000-8000-" + self._number("uuid", m[0], 12), text)
         text = _DIGEST.sub(lambda m: self._number("digest", m[0], 64), text)
@@ -154,13 +161,14 @@ def pod_addresses(objects: Iterable[dict[str, Any]], order: Callable[[dict[str, 
     """Addresses of pods and of Services, and what they become: pods stay in the range of their node's addresses, and
     change places with whoever had the address that they get."""
     found: dict[str, str] = {}
-    counts: dict[str, int] = {}
     pods = [i for i in objects if i["kind"] == "Pod" and not i["spec"].get("hostNetwork")]
-    for item in sorted(pods, key=lambda i: (i["metadata"]["namespace"] != "kube-system", order(i))):
+    # The stack's pods from .41 on, the system's from .51: where those run changes no address of a stack.
+    counts: dict[tuple[str, int], int] = {}
+    for item in sorted(pods, key=order):
         old = item["status"].get("podIP", "")
-        subnet = old.rpartition(".")[0]
-        counts[subnet] = counts.get(subnet, 0) + 1
-        found[old] = f"{subnet}.{40 + counts[subnet]}"
+        place = (old.rpartition(".")[0], 50 if item["metadata"]["namespace"] == "kube-system" else 40)
+        counts[place] = counts.get(place, 0) + 1
+        found[old] = f"{place[0]}.{place[1] + counts[place]}"
     taken = set(found.values()) - set(found)
     free = [old for old in found if old not in found.values()]
     found |= dict(zip(sorted(taken), sorted(free), strict=True))
