@@ -1,66 +1,49 @@
-"""How long one diagnosis takes beside the same reads made by kubectl and the aws command, on the running lab.
+"""Benchmarks: tables of ratios from one run. Times of one machine compare with nothing, so no result is kept.
 
-    python -m bench [RUNS]
-
-Makes a healthy Ingress, then times in turn: the plugin, one `kubectl get` of the same kinds, and the same AWS reads by
-the aws command one after the other (left out where it is not installed). Prints medians and ratios.
+python -m bench          what needs nothing but Python: cost of a path, of the start, and what is counted
+python -m bench lab      one diagnosis beside kubectl and the aws command, on the running lab
+python -m bench world    a big cluster on a real API server and moto, to try commands on
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import statistics
-import subprocess
-import sys
-import time
-
-from tests.lab import examples, topology
-from tests.lab.api import Lab
-
-KINDS = "ingress,service,endpointslices,pods,events,targetgroupbindings,deployments,replicasets,statefulsets,daemonsets"
+import argparse
 
 
-def timed(command: list[str], env: dict[str, str]) -> float:
-    begun = time.monotonic()
-    subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - begun
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    actions = parser.add_subparsers(dest="command")
+    many = actions.add_parser("paths", help="cost of a path (part of what runs by default)")
+    many.add_argument("--per-namespace", type=int, default=20, help="how many paths share a namespace (20)")
+    lab = actions.add_parser("lab", help="needs the running lab")
+    lab.add_argument("runs", nargs="?", type=int, default=5)
+    world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
+    world.add_argument("--scale", type=float, default=0.01, help="1: 400 nodes, 10,000 pods, 700 target groups")
+    chosen = parser.parse_args()
+    # Imported when chosen: each needs other parts of the test dependencies.
+    if chosen.command == "lab":
+        from bench.lab import compare
 
+        compare(chosen.runs)
+    elif chosen.command == "world":
+        from bench.server import serve
 
-def main(runs: int) -> None:
-    lab = Lab.connect()
-    # The aws command reads AWS_DEFAULT_REGION only.
-    env = {**os.environ, **lab.environment(), "AWS_DEFAULT_REGION": topology.REGION}
-    with lab.namespace("bench") as ns:
-        lab.apply(examples.alb_ip(), ns)
-        lab.wait_targets(ns, "healthy", count=2)
-        group = lab.target_group_arns(ns)[0]
-        balancer = lab.load_balancer_arn("ingress", "web", ns)
-        aws = shutil.which("aws")
-        elb = [aws or "", "elbv2"]
-        commands = {
-            "kubectl lbdoctor": [["kubectl", "lbdoctor", "ing", "web", "-n", ns]],
-            "kubectl get": [
-                ["kubectl", "get", KINDS, "-n", ns, "-o", "json"],
-                ["kubectl", "get", "nodes,ingressclasses", "-o", "json"],
-            ],
-        }
-        if aws:
-            commands["aws"] = [
-                [*elb, "describe-target-groups", "--target-group-arns", group],
-                [*elb, "describe-target-health", "--target-group-arn", group],
-                [*elb, "describe-load-balancers", "--load-balancer-arns", balancer],
-                [*elb, "describe-listeners", "--load-balancer-arn", balancer],
-            ]
-        samples: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(runs):
-            for name, steps in commands.items():
-                samples[name].append(sum(timed(step, env) for step in steps))
-        base = statistics.median(samples["kubectl lbdoctor"])
-        for name, values in samples.items():
-            middle = statistics.median(values)
-            print(f"{name:<18} {middle:6.2f} s  {middle / base:5.2f} x")
+        serve(chosen.scale)
+    elif chosen.command == "paths":
+        from bench import paths
+
+        paths.beside_many_pods()
+        paths.among_many_paths(chosen.per_namespace)
+    else:
+        from bench import code, paths
+
+        paths.beside_many_pods()
+        paths.among_many_paths()
+        code.counted()
+        code.start()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    main()

@@ -1,4 +1,4 @@
-"""The command line: flags to Options, and nothing else.
+"""The command line: words and flags to a command with its Options, and nothing else.
 
 Flags may stand before or after the subcommand (`-n shop ing web`, `ing web -n shop`), as with kubectl; the later one
 wins. `KIND/NAME` works as well as `KIND NAME`, with kubectl's short and plural kinds.
@@ -6,8 +6,6 @@ wins. `KIND/NAME` works as well as `KIND NAME`, with kubectl's short and plural 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -15,120 +13,52 @@ import click
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
+from kubectl_lbdoctor.flags import FORMAT, VERBOSE, Group, options_of, take
+from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.render.formats import Result, formats_of
 
 PROGRAM = "kubectl lbdoctor"
 
-KINDS = {
-    "Ingress": ("ingress", "ing", "ingresses", "ingresses.networking.k8s.io"),
-    "Service": ("service", "svc", "services"),
-    "TargetGroupBinding": (
-        "targetgroupbinding",
-        "tgb",
-        "targetgroupbindings",
-        "targetgroupbindings.elbv2.k8s.aws",
-    ),
-    "TargetGroup": ("targetgroup", "tg", "targetgroups"),
-    "LoadBalancer": ("loadbalancer", "lb", "loadbalancers"),
-}
+KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
 # What these kinds name is found in AWS by ARN, name or DNS name, and leads to the objects in the cluster.
-_AWS_KINDS = ("TargetGroup", "LoadBalancer")
+_AWS_KINDS = tuple(kind.name for kind in COMMAND_LINE if kind.in_aws)
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 
-def common_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags that every diagnosing command shares with the group; names and meaning as in kubectl."""
-    options = [
-        click.option("-n", "--namespace", metavar="NAME", help="Namespace of the objects."),
-        click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml", "name"]), help="Format."),
-        click.option("--context", metavar="NAME", help="Context of the kubeconfig."),
-        click.option("--kubeconfig", metavar="FILE", help="Path of the kubeconfig."),
-        click.option("--cluster", metavar="NAME", help="Cluster of the kubeconfig."),
-        click.option("--user", metavar="NAME", help="User of the kubeconfig."),
-        click.option("-s", "--server", metavar="URL", help="Address of the API server."),
-        click.option("--as", "as_user", metavar="USER", help="User to impersonate."),
-        click.option("--as-group", "as_groups", multiple=True, metavar="GROUP", help="Group to impersonate."),
-        click.option("--insecure-skip-tls-verify", is_flag=True, help="Do not verify the API server's certificate."),
-        click.option("--request-timeout", metavar="TIME", help="Longest wait for one request (1s, 2m, 0 = none)."),
-        click.option("--profile", metavar="NAME", help="AWS profile [from the kubeconfig's aws arguments]."),
-        click.option("--region", metavar="NAME", help="AWS region [from the kubeconfig, then the nodes' labels]."),
-        click.option("--no-aws", is_flag=True, help="Do not ask AWS."),
-        click.option(
-            "--fail-on",
-            type=click.Choice(["error", "warning", "info"]),
-            help="Exit with 1 from this severity on [error].",
-        ),
-        click.option("--save", metavar="FILE", help="Keep everything that was read in a redacted bundle."),
-        click.option("--from", "from_file", metavar="FILE", help="Diagnose a bundle instead of a cluster."),
-        click.option(
-            "--fix", multiple=True, metavar="NAME[=VALUE],...", help="Repair what was found (all: whatever is certain)."
-        ),
-        click.option("-y", "--yes", is_flag=True, help="Apply the changes without asking."),
-        click.option(
-            "--dry-run",
-            type=click.Choice(["none", "client", "server"]),
-            help="Show the changes only, or let the servers try them.",
-        ),
-        click.option("--wait", metavar="TIME", help="Longest wait for targets after a fix (90s, 2m, 0 = none)."),
-        click.option("--undo-file", metavar="FILE", help="Where a fix writes how to take it back [lbdoctor-undo-…]."),
-        click.option(
-            "--probe",
-            type=click.Choice(["auto", "proxy", "pod", "off"]),
-            help="Send health checks where they settle something: through the API server (auto, proxy), from a "
-            "debug pod, or not at all.",
-        ),
-        click.option("--probe-image", metavar="IMAGE", help="Image of the debug pod: sh and curl [curlimages/curl]."),
-        click.option(
-            "--probe-node", "probe_nodes", multiple=True, metavar="NAME", help="Node of the debug pod (all: each one)."
-        ),
-        click.option(
-            "--probe-target",
-            type=click.Choice(["pod"]),
-            help="Look inside the target pods, with an ephemeral container (it cannot be removed).",
-        ),
-        click.option("-v", "--verbose", is_flag=True, help="Say more on stderr: calls, unknown checks, traces."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-class Group(click.Group):
+class Commands(Group):
     """Resolves kubectl's aliases of kinds, and KIND/NAME in place of a command."""
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a name, of a kind by any of its aliases, or None."""
         kind = _KIND_OF.get(name.lower())
         return super().get_command(ctx, KINDS[kind][0] if kind else name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the words mean, and the words that are left for it."""
         if args and "/" in args[0] and not args[0].startswith("-"):
             return "objects", self.commands["objects"], args
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of the commands that the help shows, in the order in which they are declared."""
         return [name for name in self.commands if not self.commands[name].hidden]
 
 
-def _merge(ctx: click.Context, /, values: dict[str, Any]) -> Options:
-    """The group's flags, overridden by those of the subcommand."""
-    merged: dict[str, Any] = {}
-    for source in (ctx.obj["flags"], values):
-        for name, value in source.items():
-            if value not in (None, False, ()) and (name, value) != ("dry_run", "none"):
-                merged[name] = value
-    known = {field.name for field in fields(Options)}
-    return Options(**{name: value for name, value in merged.items() if name in known})
+# --- Diagnose and fix -------------------------------------------------------------------------------------------------
+
+_DIAGNOSIS = take("kube", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT)
 
 
 @click.group(
-    cls=Group,
+    cls=Commands,
+    params=list(_DIAGNOSIS),
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 healthy, 1 findings, 2 usage, 3 unknown, 4 could not run, 130 interrupted.",
 )
-@common_options
 @click.pass_context
 def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     """Why are the targets of my AWS load balancer on EKS unhealthy, and what do I change?
@@ -140,86 +70,95 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     ctx.obj["flags"] = flags
     if ctx.invoked_subcommand is not None:
         return None
-    if flags.get("from_file") or flags.get("fix"):
-        return _diagnose(ctx, [], {})
+    options = options_of(ctx, {})
+    if options.bundle.load or options.fix.names:
+        return _diagnose(ctx, [], options)
     raise click.exceptions.NoArgsIsHelpError(ctx)
-
-
-def _check_probe_options(options: Options) -> None:
-    """Raise UsageError for options of probes that do not go together."""
-    given = {
-        "--probe-image": options.probe_image,
-        "--probe-node": options.probe_nodes,
-        "--probe-target": options.probe_target,
-    }
-    flags = [flag for flag, value in given.items() if value]
-    if flags and options.probe in ("off", "proxy"):
-        raise UsageError(f"{flags[0]} is for debug pods, and --probe {options.probe} makes none", "use --probe pod")
-    if options.probe_target and options.probe_nodes:
-        raise UsageError("--probe-target pod looks inside the target pods: --probe-node has no part in it")
-    if options.from_file and (flags or options.probe in ("proxy", "pod")):
-        raise UsageError("with --from nothing is sent: the recorded answers are used")
-
-
-def _diagnose(ctx: click.Context, /, wanted: list[tuple[str, str]], values: dict[str, Any]) -> ExitStatus:
-    from kubectl_lbdoctor.app import diagnose
-
-    options = _merge(ctx, values)
-    ctx.obj["options"] = options
-    _check_probe_options(options)
-    if options.fix:
-        from kubectl_lbdoctor.repair import fix
-
-        return fix(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
-    given = {
-        "--yes": options.yes,
-        "--dry-run": options.dry_run,
-        "--wait": options.wait,
-        "--undo-file": options.undo_file,
-    }
-    if useless := [flag for flag, value in given.items() if value]:
-        raise UsageError(f"{' and '.join(useless)} {'goes' if len(useless) == 1 else 'go'} with --fix NAME")
-    return diagnose(options, ctx.obj["env"], tuple(dict.fromkeys(wanted)))
 
 
 def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
     text = {
-        "TargetGroup": "Diagnose what a target group belongs to, by ARN or name (also: tg).",
-        "LoadBalancer": "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
+        TARGET_GROUP.name: "Diagnose what a target group belongs to, by ARN or name (also: tg).",
+        LOAD_BALANCER.name: "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
     }.get(
         kind,
         f"Diagnose one or more {kind}{'es' if kind.endswith('s') else 's'} by name (also: {', '.join(aliases[1:3])}).",
     )
 
-    @cli.command(aliases[0], help=text, short_help=text)
+    @cli.command(aliases[0], params=list(_DIAGNOSIS), help=text, short_help=text)
     @click.argument("names", nargs=-1, metavar="NAME...")
-    @common_options
     @click.pass_context
     def command(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
-        from_file = values.get("from_file") or ctx.obj["flags"].get("from_file")
-        if not names and not from_file:
+        options = options_of(ctx, values)
+        if not names and not options.bundle.load:
             raise UsageError(f"which {kind}? A name is missing", f"{PROGRAM} {aliases[0]} NAME")
-        return _diagnose(ctx, [_parse(name, kind) for name in names], values)
+        return _diagnose(ctx, [_parse(name, kind) for name in names], options)
 
 
 for _kind, _aliases in KINDS.items():
     _kind_command(_kind, _aliases)
 
 
-@cli.command("objects", hidden=True)
+@cli.command("objects", hidden=True, params=list(_DIAGNOSIS))
 @click.argument("names", nargs=-1, metavar="[KIND/NAME...]")
-@common_options
 @click.pass_context
 def objects(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
     """Diagnose objects given as KIND/NAME."""
-    return _diagnose(ctx, [_parse(name, "") for name in names], values)
+    return _diagnose(ctx, [_parse(name, "") for name in names], options_of(ctx, values))
+
+
+def _diagnose(ctx: click.Context, requested: list[tuple[str, str]], options: Options) -> ExitStatus:
+    """Diagnose the objects, or repair them where --fix is given."""
+    _check_probe_flags(options)
+    objects = tuple(dict.fromkeys(requested))
+    if options.fix.names:
+        from kubectl_lbdoctor.commands.fix import fix
+
+        _check_format(options, Result.FIX)
+        return fix(options, ctx.obj["env"], objects)
+    given = {
+        "--yes": options.change.yes,
+        "--dry-run": options.change.dry_run != "none",
+        "--wait": options.fix.wait,
+        "--undo-file": options.fix.undo_file,
+    }
+    if useless := [flag for flag, value in given.items() if value]:
+        raise UsageError(f"{' and '.join(useless)} {'goes' if len(useless) == 1 else 'go'} with --fix NAME")
+    from kubectl_lbdoctor.commands.diagnose import diagnose
+
+    return diagnose(options, ctx.obj["env"], objects)
+
+
+def _check_format(options: Options, result: Result) -> None:
+    """Raise UsageError for a format, given before the command, that cannot show what the command prints."""
+    formats = formats_of(result)
+    if options.output.format not in formats:
+        known = f"{', '.join(formats[:-1])} or {formats[-1]}"
+        raise UsageError(f"-o {options.output.format} is not an output of {result.value}", f"use {known}")
+
+
+def _check_probe_flags(options: Options) -> None:
+    """Raise UsageError for flags of probes that do not go together."""
+    probe = options.probe
+    given = {"--probe-image": probe.image, "--probe-node": probe.nodes, "--probe-target": probe.target}
+    flags = [flag for flag, value in given.items() if value]
+    if flags and probe.mode in ("off", "proxy"):
+        raise UsageError(f"{flags[0]} is for debug pods, and --probe {probe.mode} makes none", "use --probe pod")
+    if probe.target and probe.nodes:
+        raise UsageError("--probe-target pod looks inside the target pods: --probe-node has no part in it")
+    if options.bundle.load and (flags or probe.mode in ("proxy", "pod")):
+        raise UsageError("with --from nothing is sent: the recorded answers are used")
 
 
 def _parse(text: str, kind: str) -> tuple[str, str]:
     """(kind, name) of "web" or "ing/web"; raises UsageError for an unknown kind."""
     if text.startswith("arn:") or (kind in _AWS_KINDS and _KIND_OF.get(text.partition("/")[0].lower()) != kind):
-        named = {":targetgroup/": "TargetGroup", ":loadbalancer/": "LoadBalancer"}
-        by_arn = next((found for part, found in named.items() if part in text), "")
+        from kubectl_lbdoctor.model.arn import parse
+
+        arn = parse(text)
+        by_arn = ""
+        if arn is not None:
+            by_arn = TARGET_GROUP.name if arn.target_group else LOAD_BALANCER.name if arn.load_balancer else ""
         if text.startswith("arn:") and not by_arn:
             raise UsageError(f'"{text}" is neither a target group nor a load balancer')
         return by_arn or kind, text
@@ -237,58 +176,44 @@ def _parse(text: str, kind: str) -> tuple[str, str]:
     return found, name
 
 
-@cli.command("undo")
+# --- The other commands -----------------------------------------------------------------------------------------------
+
+
+@cli.command("undo", params=take("kube", "aws", "output", "change", result=Result.UNDO))
 @click.argument("file")
-@common_options
 @click.pass_context
 def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     """Take back what a fix has changed, from the undo FILE that it wrote."""
-    from kubectl_lbdoctor.undoing import undo as take_back
+    from kubectl_lbdoctor.commands import undo as command
 
-    options = _merge(ctx, values)
-    given = {
-        "--fix": options.fix,
-        "--wait": options.wait,
-        "--undo-file": options.undo_file,
-        "--from": options.from_file,
-    }
-    if useless := [flag for flag, value in given.items() if value]:
-        raise UsageError(f"{' and '.join(useless)} means nothing to undo", f"{PROGRAM} undo {file}")
-    return take_back(options, ctx.obj["env"], file)
+    options = options_of(ctx, values)
+    _check_format(options, Result.UNDO)
+    return command.undo(options, ctx.obj["env"], file)
 
 
-@cli.command("probe")
+@cli.command("probe", params=take("kube", "aws", "output", "bundle", "probe", result=Result.PROBES))
 @click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
-@common_options
 @click.pass_context
 def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
     """Send the health check to every target as the load balancer does, from a debug pod that is then removed."""
-    from kubectl_lbdoctor.probing import probe as send
+    from kubectl_lbdoctor.commands import probe as command
 
-    options = _merge(ctx, values)
-    ctx.obj["options"] = options
-    _check_probe_options(options)
-    useless = {
-        "--fix": options.fix,
-        "--yes": options.yes,
-        "--dry-run": options.dry_run,
-        "--wait": options.wait,
-        "--undo-file": options.undo_file,
-        "--fail-on": options.fail_on != Options().fail_on,
-    }
-    if flags := [flag for flag, value in useless.items() if value]:
-        raise UsageError(f"{' and '.join(flags)} means nothing to probe", f"{PROGRAM} probe ing/NAME")
+    options = options_of(ctx, values)
+    _check_probe_flags(options)
+    _check_format(options, Result.PROBES)
+    if options.probe.mode == "off":
+        raise UsageError("--probe off leaves nothing to do for the probe command")
     kind = _KIND_OF.get(names[0].lower(), "") if names else ""
     named = names[1:] if kind else names
-    if not named and not options.from_file:
+    if not named and not options.bundle.load:
         raise UsageError("which object? A name is missing", f"{PROGRAM} probe ing/NAME")
-    return send(options, ctx.obj["env"], tuple(dict.fromkeys(_parse(name, kind) for name in named)))
+    return command.probe(options, ctx.obj["env"], tuple(dict.fromkeys(_parse(name, kind) for name in named)))
 
 
-@cli.command("explain")
+@cli.command("explain", params=take(VERBOSE))
 @click.argument("code")
 @click.pass_context
-def explain(ctx: click.Context, /, code: str) -> ExitStatus:
+def explain(ctx: click.Context, /, code: str, **values: Any) -> ExitStatus:
     """Explain a check: what it means, how to confirm it by hand, how to repair it."""
     from kubectl_lbdoctor.checks import CATALOGUE
     from kubectl_lbdoctor.render.explain import page
@@ -300,60 +225,70 @@ def explain(ctx: click.Context, /, code: str) -> ExitStatus:
     return ExitStatus.HEALTHY
 
 
-@cli.command("checks")
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml", "name"]), default="table")
+@cli.command("checks", params=take(FORMAT, VERBOSE, result=Result.CHECKS))
 @click.pass_context
-def checks(ctx: click.Context, /, output: str) -> ExitStatus:
+def checks(ctx: click.Context, /, **values: Any) -> ExitStatus:
     """List all checks with their stable codes."""
     from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.render.explain import catalogue
+    from kubectl_lbdoctor.render.formats import View, render
 
-    env: Environment = ctx.obj["env"]
-    env.out(catalogue(CATALOGUE, output, env.width))
+    options, env = options_of(ctx, values), ctx.obj["env"]
+    _check_format(options, Result.CHECKS)
+    env.out(render(CATALOGUE, options.output.format, View(env.width)))
     return ExitStatus.HEALTHY
 
 
-@cli.command("policy")
+@cli.command("policy", params=take(VERBOSE))
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
 @click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")
 @click.option("--fix", is_flag=True, help="What --fix and undo write, instead of the reads.")
 @click.pass_context
-def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool) -> ExitStatus:
+def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: Any) -> ExitStatus:
     """Print the permissions that the doctor reads with, as an IAM policy or an RBAC ClusterRole."""
     from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.render.policy import iam, rbac, rbac_probe
+    from kubectl_lbdoctor.render import permissions
     from kubectl_lbdoctor.report import needed_reads
 
     if probe and fix:
         raise UsageError("--probe and --fix are two roles", f"{PROGRAM} policy {kind} --fix")
-    if fix:
-        from kubectl_lbdoctor.fix.writers import AWS_WRITES
-        from kubectl_lbdoctor.render.policy import iam_fix, rbac_fix
-
-        ctx.obj["env"].out(rbac_fix() if kind == "rbac" else iam_fix({*AWS_WRITES, *AWS_WRITES.values()}))
-        return ExitStatus.HEALTHY
+    if probe and kind == "iam":
+        raise UsageError("probes need no permission in AWS", f"{PROGRAM} policy rbac --probe")
     if probe:
-        if kind != "rbac":
-            raise UsageError("probes need no permission in AWS", f"{PROGRAM} policy rbac --probe")
-        ctx.obj["env"].out(rbac_probe())
-        return ExitStatus.HEALTHY
-    ctx.obj["env"].out(iam(needed_reads(CATALOGUE)) if kind == "iam" else rbac(needed_reads(CATALOGUE)))
+        text = permissions.rbac_probe()
+    elif fix and kind == "rbac":
+        text = permissions.rbac_fix()
+    elif fix:
+        from kubectl_lbdoctor.fix.writers import AWS_WRITES
+
+        text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()})
+    else:
+        reads = needed_reads(CATALOGUE)
+        text = permissions.iam(reads) if kind == "iam" else permissions.rbac(reads)
+    ctx.obj["env"].out(text)
     return ExitStatus.HEALTHY
 
 
-@cli.command("version")
+@cli.command("version", params=take(VERBOSE))
 @click.pass_context
-def version(ctx: click.Context, /) -> ExitStatus:
+def version(ctx: click.Context, /, **values: Any) -> ExitStatus:
     """Print the version."""
     ctx.obj["env"].out(f"{PROGRAM} {__version__}\n")
     return ExitStatus.HEALTHY
 
 
+# --- Running ----------------------------------------------------------------------------------------------------------
+
+
+_HELP_WIDTH, _MAX_HELP_WIDTH = 80, 100
+"""Columns of the help where nobody looks at it on a terminal, and the most that are read with ease."""
+
+
 def main(args: list[str], env: Environment) -> ExitStatus:
     """Run the program; every way to end is mapped to a sentence on stderr and a documented exit status."""
-    state: dict[str, Any] = {"env": env, "flags": {}, "options": Options()}
+    state: dict[str, Any] = {"env": env, "flags": {}}
     try:
-        result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state)
+        width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
+        result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         env.note(error.format_message())

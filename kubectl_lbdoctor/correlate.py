@@ -1,12 +1,13 @@
 """From findings to diagnoses: root causes first, symptoms folded under the cause that explains them. Pure.
 
-Two findings belong together when they were made on a common route and one's declaration says that it explains the
+Two findings belong together when they were made on a common path and one's declaration says that it explains the
 other. Targets that fail their check, or that AWS does not use, and that no proven cause accounts for give LBD005: a
 doctor that cannot prove a cause says so and names what is left, instead of guessing.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -31,11 +32,11 @@ UNEXPLAINED = "LBD005"
 
 @dataclass
 class _Merged:
-    """One finding with all routes on which it was made."""
+    """One finding with the keys of all paths on which it was made."""
 
     spec: CheckSpec
     finding: Finding
-    routes: set[str] = field(default_factory=set)
+    paths: set[str] = field(default_factory=set)
     explains: list[str] = field(default_factory=list)
     folded: bool = False
 
@@ -45,10 +46,10 @@ class _Merged:
 
 
 def correlate(
-    catalogue: Catalogue, routes: Iterable[TrafficPath], results: Iterable[CheckResult]
+    catalogue: Catalogue, paths: Iterable[TrafficPath], results: Iterable[CheckResult]
 ) -> tuple[Diagnosis, ...]:
     """The root causes, worst and most certain first."""
-    by_key = {traffic.key: traffic for traffic in routes}
+    by_key = {traffic.key: traffic for traffic in paths}
     merged = _merge(catalogue, results)
     merged += _unexplained(catalogue, by_key, merged)
     _fold(merged)
@@ -82,7 +83,7 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
                 entry = found[cause] = _Merged(spec, finding)
             else:
                 entry.finding = _united(entry.finding, finding)
-            entry.routes.add(result.route)
+            entry.paths.update(result.paths)
     return list(found.values())
 
 
@@ -116,14 +117,14 @@ def _union(left: tuple, right: tuple) -> tuple:  # type: ignore[type-arg]
     return tuple(dict.fromkeys((*left, *right)))
 
 
-def _unexplained(catalogue: Catalogue, routes: Mapping[str, TrafficPath], merged: list[_Merged]) -> list[_Merged]:
+def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> list[_Merged]:
     found = []
-    for key, traffic in routes.items():
+    for key, traffic in paths.items():
         try:
             failing = traffic.failing()
         except Unknown:
             continue
-        accounted = {t for m in merged if key in m.routes for t in m.finding.targets}
+        accounted = {t for m in merged if key in m.paths for t in m.finding.targets}
         left = [t for t in failing if t.key not in accounted]
         if not left:
             continue
@@ -157,7 +158,7 @@ def _unexplained(catalogue: Catalogue, routes: Mapping[str, TrafficPath], merged
 
 def _fold(merged: list[_Merged]) -> None:
     """Mark what another finding explains, directly or through a chain; the root cause at its head lists the codes."""
-    effects = {id(cause): [e for e in merged if _explains(cause, e)] for cause in merged}
+    effects = _effects(merged)
     explained = {id(effect) for found in effects.values() for effect in found}
     # Findings that explain each other in a circle have no head: the worst and most certain of them becomes it.
     heads = [m for m in merged if id(m) not in explained]
@@ -166,9 +167,9 @@ def _fold(merged: list[_Merged]) -> None:
         if id(head) in reached:
             continue
         reached.add(id(head))
-        chain = list(effects[id(head)])
+        chain = deque(effects[id(head)])
         while chain:
-            effect = chain.pop(0)
+            effect = chain.popleft()
             if effect is head or (id(effect) in reached and not effect.folded):
                 continue
             if effect.spec.code not in head.explains and effect.spec.code != head.spec.code:
@@ -179,8 +180,25 @@ def _fold(merged: list[_Merged]) -> None:
             effect.folded = True
 
 
+def _effects(merged: list[_Merged]) -> dict[int, list[_Merged]]:
+    """What each finding explains, by the finding's id. Only findings on a common path are compared, each pair once."""
+    by_path: dict[str, list[int]] = defaultdict(list)
+    for position, entry in enumerate(merged):
+        for path in entry.paths:
+            by_path[path].append(position)
+    neighbours: list[set[int]] = [set() for _ in merged]
+    for positions in {tuple(found) for found in by_path.values()}:
+        for position in positions:
+            neighbours[position].update(positions)
+    return {
+        id(cause): [merged[other] for other in sorted(neighbours[position]) if _explains(cause, merged[other])]
+        for position, cause in enumerate(merged)
+    }
+
+
 def _explains(cause: _Merged, effect: _Merged) -> bool:
-    if cause is effect or not cause.routes & effect.routes:
+    """Whether one finding explains another that was made on a common path."""
+    if cause is effect:
         return False
     if effect.spec.code in cause.spec.explains:
         # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
@@ -206,8 +224,8 @@ def _proven_instead(certain: Finding, likely: Finding) -> bool:
     )
 
 
-def _diagnosis(rank: int, entry: _Merged, routes: Mapping[str, TrafficPath]) -> Diagnosis:
-    affected = sorted({routes[key].subject for key in entry.routes if key in routes})
+def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath]) -> Diagnosis:
+    affected = sorted({paths[key].subject for key in entry.paths if key in paths})
     return Diagnosis(
         rank=rank,
         finding=entry.finding,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +12,9 @@ from datetime import datetime, timezone
 from typing import TextIO
 
 from kubectl_lbdoctor.errors import UsageError
+
+_USUAL_WIDTH = 120
+"""Columns of a terminal that does not say how wide it is."""
 
 
 def _utc_now() -> str:
@@ -38,15 +40,22 @@ class Environment:
 
     @property
     def is_terminal(self) -> bool:
+        """Whether a person looks at stdout."""
         return self.stdout.isatty()
 
     @property
     def width(self) -> int:
+        """Columns for the result; COLUMNS overrides the terminal's."""
         if self.fixed_width is not None:
             return self.fixed_width
         if self.variables.get("COLUMNS", "").isdigit():
             return int(self.variables["COLUMNS"])
-        return shutil.get_terminal_size((120, 24)).columns if self.is_terminal else 0
+        if not self.is_terminal:
+            return 0
+        try:
+            return os.get_terminal_size(self.stdout.fileno()).columns or _USUAL_WIDTH
+        except OSError:
+            return _USUAL_WIDTH
 
     @property
     def colour(self) -> bool:

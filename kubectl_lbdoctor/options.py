@@ -1,38 +1,180 @@
-"""What the command line says, as data: kept apart so that `--help` imports nothing else."""
+"""What the command line says, as data. Each flag stands here once: its names, its help, and the field that holds it.
+
+The flags come in groups, one frozen record each; a command takes the groups that it can use. `flags` makes
+click's options from the records. An empty value means that the flag was not given.
+
+The records are made once per run and never compared or printed, so they go without the methods for that: making these
+costs a start of `--help` more than all the rest of this module.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
+class Flag(NamedTuple):
+    """How a field is written on the command line. metavar: the name of its value in the help. choices: all values that
+    it takes, () for any."""
+
+    names: tuple[str, ...]
+    help: str
+    metavar: str
+    choices: tuple[str, ...]
+
+
+def flag(*names: str, help: str, metavar: str = "", choices: tuple[str, ...] = (), default: object = "") -> Any:
+    """A field for a flag. A default of False makes it a switch, one of () lets it be given several times."""
+    return field(default=default, metadata={"flag": Flag(names, help, metavar, choices)})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class KubeOptions:
+    """Which cluster, as whom: kubectl's connection flags, with their names and meaning in kubectl.
+
+    request_timeout: for one request, as typed ("1s", "2m", "0" for none).
+    """
+
+    heading: ClassVar[str] = "Connection"
+
+    namespace: str = flag("-n", "--namespace", metavar="NAME", help="Namespace of the objects.")
+    context: str = flag("--context", metavar="NAME", help="Context of the kubeconfig.")
+    kubeconfig: str = flag("--kubeconfig", metavar="FILE", help="Path of the kubeconfig.")
+    cluster: str = flag("--cluster", metavar="NAME", help="Cluster of the kubeconfig.")
+    user: str = flag("--user", metavar="NAME", help="User of the kubeconfig.")
+    server: str = flag("-s", "--server", metavar="URL", help="Address of the API server.")
+    as_user: str = flag("--as", metavar="USER", help="User to impersonate.")
+    as_groups: tuple[str, ...] = flag("--as-group", metavar="GROUP", help="Group to impersonate.", default=())
+    insecure_skip_tls_verify: bool = flag(
+        "--insecure-skip-tls-verify", help="Do not verify the API server's certificate.", default=False
+    )
+    request_timeout: str = flag(
+        "--request-timeout", metavar="TIME", help="Longest wait for one request (1s, 2m, 0 = none)."
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AwsOptions:
+    """How AWS is asked, if at all."""
+
+    heading: ClassVar[str] = "AWS"
+
+    profile: str = flag("--profile", metavar="NAME", help="AWS profile [from the kubeconfig's aws arguments].")
+    region: str = flag("--region", metavar="NAME", help="AWS region [from the kubeconfig, then the nodes' labels].")
+    no_aws: bool = flag("--no-aws", help="Do not ask AWS.", default=False)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OutputOptions:
+    """What is printed. format: the name of a renderer (`render.FORMATS`); which of them a command offers is its own."""
+
+    heading: ClassVar[str] = "Output"
+
+    format: str = flag("-o", "--output", help="Format.", default="table")
+    verbose: bool = flag("-v", "--verbose", help="Say more on stderr: calls, unknown checks, traces.", default=False)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class VerdictOptions:
+    """When findings fail the run. fail_on: the least severity that does."""
+
+    heading: ClassVar[str] = "Output"
+
+    fail_on: str = flag(
+        "--fail-on",
+        choices=("error", "warning", "info"),
+        help="Exit with 1 from this severity on [error].",
+        default="error",
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BundleOptions:
+    """Files that hold everything that was read. save: is written, load: is read in place of a cluster."""
+
+    heading: ClassVar[str] = "Bundles"
+
+    save: str = flag("--save", metavar="FILE", help="Keep everything that was read in a redacted bundle.")
+    load: str = flag("--from", metavar="FILE", help="Diagnose a bundle instead of a cluster.")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProbeFlags:
+    """Whether and how health checks are sent. mode: auto leaves it to the command. target: "pod" looks inside."""
+
+    heading: ClassVar[str] = "Probes"
+
+    mode: str = flag(
+        "--probe",
+        choices=("auto", "proxy", "pod", "off"),
+        help="Send health checks where they settle something: through the API server (auto, proxy), from a debug pod, "
+        "or not at all.",
+        default="auto",
+    )
+    image: str = flag("--probe-image", metavar="IMAGE", help="Image of the debug pod: sh and curl [curlimages/curl].")
+    nodes: tuple[str, ...] = flag(
+        "--probe-node", metavar="NAME", help="Node of the debug pod (all: each one).", default=()
+    )
+    target: str = flag(
+        "--probe-target",
+        choices=("pod",),
+        help="Look inside the target pods, with an ephemeral container (it cannot be removed).",
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FixOptions:
+    """What is repaired. names: as typed, NAME[=VALUE] with commas between. wait: as typed. undo_file: a file or a
+    directory."""
+
+    heading: ClassVar[str] = "Changes"
+
+    names: tuple[str, ...] = flag(
+        "--fix", metavar="NAME[=VALUE],...", help="Repair what was found (all: whatever is certain).", default=()
+    )
+    wait: str = flag("--wait", metavar="TIME", help="Longest wait for targets after a fix (90s, 2m, 0 = none).")
+    undo_file: str = flag(
+        "--undo-file", metavar="FILE", help="Where a fix writes how to take it back [lbdoctor-undo-…]."
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ChangeOptions:
+    """How changes are made, by a fix and by its undoing. dry_run: none, client or server."""
+
+    heading: ClassVar[str] = "Changes"
+
+    yes: bool = flag("-y", "--yes", help="Apply the changes without asking.", default=False)
+    dry_run: str = flag(
+        "--dry-run",
+        choices=("none", "client", "server"),
+        help="Show the changes only, or let the servers try them.",
+        default="none",
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Options:
-    """Everything that the command line says. Empty strings mean "as kubectl (or boto3) would choose"."""
+    """Everything that the command line says, by group; a group that a command does not take holds its defaults."""
 
-    kubeconfig: str = ""
-    context: str = ""
-    cluster: str = ""
-    user: str = ""
-    server: str = ""
-    namespace: str = ""
-    as_user: str = ""
-    as_groups: tuple[str, ...] = ()
-    request_timeout: str = ""
-    insecure_skip_tls_verify: bool = False
-    profile: str = ""
-    region: str = ""
-    no_aws: bool = False
-    output: str = "table"
-    fail_on: str = "error"
-    save: str = ""
-    from_file: str = ""
-    verbose: bool = False
-    fix: tuple[str, ...] = ()
-    yes: bool = False
-    dry_run: str = ""
-    wait: str = ""
-    undo_file: str = ""
-    probe: str = "auto"
-    probe_image: str = ""
-    probe_nodes: tuple[str, ...] = ()
-    probe_target: str = ""
+    kube: KubeOptions = KubeOptions()
+    aws: AwsOptions = AwsOptions()
+    output: OutputOptions = OutputOptions()
+    verdict: VerdictOptions = VerdictOptions()
+    bundle: BundleOptions = BundleOptions()
+    probe: ProbeFlags = ProbeFlags()
+    fix: FixOptions = FixOptions()
+    change: ChangeOptions = ChangeOptions()
+
+
+GROUPS: dict[str, type[Any]] = {
+    "kube": KubeOptions,
+    "aws": AwsOptions,
+    "output": OutputOptions,
+    "verdict": VerdictOptions,
+    "bundle": BundleOptions,
+    "probe": ProbeFlags,
+    "fix": FixOptions,
+    "change": ChangeOptions,
+}
+"""The groups by their names in `Options`."""

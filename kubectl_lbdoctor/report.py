@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
+from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.fact import ReadState
+from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import (
     CheckResult,
     CheckStatus,
@@ -29,23 +33,36 @@ from kubectl_lbdoctor.model.report import (
     TargetView,
     UnknownCheck,
 )
-from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot, facts_within
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# Codes whose targets fail by design: they count neither as healthy nor as faulty.
-BY_DESIGN = frozenset({"LBD601"})
+_UNDECIDED = (CheckStatus.UNKNOWN, CheckStatus.CRASHED)
 
 
 def build(
-    snapshot: Snapshot, routes: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
+    snapshot: Snapshot, paths: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
 ) -> Report:
     """The report of one run."""
-    diagnoses = correlate(catalogue, routes, results)
-    coverage = _coverage(snapshot)
-    unknown = _unknown(results, catalogue)
+    diagnoses = correlate(catalogue, paths, results)
+    by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
+    by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
+    for path in paths:
+        by_subject[path.subject].append(path)
+    undecided = {key for result in results if result.status in _UNDECIDED for key in result.paths}
+    about: dict[ObjectRef, list[Diagnosis]] = {ref: [] for ref in snapshot.subjects}
+    for diagnosis in diagnoses:
+        for ref in diagnosis.affects:
+            about[ref].append(diagnosis)
     subjects = tuple(
-        _subject(ref, [r for r in routes if r.subject == ref], diagnoses, bool(unknown) or not coverage.complete)
-        for ref in snapshot.subjects
+        _subject(
+            snapshot,
+            ref,
+            mine,
+            about[ref],
+            by_design,
+            incomplete=any(path.key in undecided for path in mine) or not coverage_of(snapshot, mine).complete,
+        )
+        for ref, mine in by_subject.items()
     )
     status = min((s.status for s in subjects), key=lambda s: s.order, default=Status.UNKNOWN)
     return Report(
@@ -55,13 +72,13 @@ def build(
         subjects=subjects,
         diagnoses=diagnoses,
         checks=_counts(results),
-        coverage=coverage,
-        unknown=unknown,
+        coverage=_coverage(snapshot.facts(), snapshot.aws.reason),
+        unknown=_unknown(results, catalogue),
     )
 
 
 def _counts(results: Iterable[CheckResult]) -> CheckCounts:
-    """Checks by outcome: one code on several routes counts once, by its worst outcome."""
+    """Checks by outcome: one code on several paths counts once, by its worst outcome."""
     order = (CheckStatus.FAIL, CheckStatus.CRASHED, CheckStatus.UNKNOWN, CheckStatus.PASS, CheckStatus.SKIPPED)
     worst: dict[str, CheckStatus] = {}
     for result in results:
@@ -81,19 +98,38 @@ def _counts(results: Iterable[CheckResult]) -> CheckCounts:
 def _unknown(results: Iterable[CheckResult], catalogue: Catalogue) -> tuple[UnknownCheck, ...]:
     found: dict[tuple[str, str], UnknownCheck] = {}
     for r in results:
-        if r.status in (CheckStatus.UNKNOWN, CheckStatus.CRASHED):
+        if r.status in _UNDECIDED:
             crashed = r.status is CheckStatus.CRASHED
             entry = UnknownCheck(r.code, catalogue[r.code].title, r.reason, crashed, r.trace)
             found.setdefault((r.code, r.reason), entry)
     return tuple(found.values())
 
 
-def _coverage(snapshot: Snapshot) -> Coverage:
+def coverage_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Coverage:
+    """What was read for the paths of one subject, and what was not: a namespace that may not be read, or a target
+    group that does not answer, leaves the subjects elsewhere as they are."""
+    return _coverage(_facts_of(snapshot, paths), snapshot.aws.reason)
+
+
+def _facts_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Iterator[Fact[Any]]:
+    """The facts that the paths rest on: of the whole cluster and network, of their namespaces, and of their own AWS
+    objects."""
+    of_all = AwsFacts(tagged_groups=snapshot.aws.tagged_groups, identity=snapshot.aws.identity)
+    yield from facts_within(replace(snapshot, namespaces={}, aws=of_all))
+    for namespace in {name for path in paths for name in (path.namespace, path.subject.namespace)}:
+        yield from facts_within(snapshot.facts_of(namespace))
+    for path in paths:
+        yield from (path.target_group, path.target_health, path.load_balancer, path.listeners, path.rules)
+        yield from (path.group_attributes, path.balancer_attributes)
+
+
+def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
+    """Facts by their outcome. reason: why AWS was not asked at all, "" when it was."""
     known = 0
     denied: dict[tuple[str, str], Denied] = {}
     failed: dict[tuple[str, str], FailedRead] = {}
     not_asked: dict[str, str] = {}
-    for fact in snapshot.facts():
+    for fact in facts:
         if fact.state is ReadState.KNOWN:
             known += 1
         elif fact.source in reads.OPTIONAL:
@@ -105,33 +141,35 @@ def _coverage(snapshot: Snapshot) -> Coverage:
         elif fact.scope:
             # Facts without a scope are parts that this kind of run never needs.
             not_asked.setdefault(fact.source, f"{fact.source}: {fact.reason}")
-    if snapshot.aws.reason and not not_asked:
-        not_asked["aws"] = f"AWS: {snapshot.aws.reason}"
+    if reason and not not_asked:
+        not_asked["aws"] = f"AWS: {reason}"
     return Coverage(known, tuple(denied.values()), tuple(failed.values()), tuple(not_asked.values()))
 
 
 def _subject(
-    ref: ObjectRef, routes: list[TrafficPath], diagnoses: Iterable[Diagnosis], incomplete: bool
+    snapshot: Snapshot,
+    ref: ObjectRef,
+    paths: list[TrafficPath],
+    mine: list[Diagnosis],
+    by_design_codes: frozenset[str],
+    incomplete: bool,
 ) -> SubjectView:
-    mine = [d for d in diagnoses if ref in d.affects]
-    by_design = frozenset(t for d in mine if d.finding.code in BY_DESIGN for t in d.finding.targets)
-    balancers = [lb for traffic in routes if (lb := traffic.load_balancer.peek()) is not None]
+    by_design = frozenset(t for d in mine if d.finding.code in by_design_codes for t in d.finding.targets)
+    balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
-    for traffic in routes:
+    for traffic in paths:
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
         elif traffic.backend is not None and traffic.backend.service:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
-    ingress = routes[0].ingress.peek() if routes else None
-    service = routes[0].service.peek() if routes and ref.kind == "Service" else None
     return SubjectView(
         ref=ref,
         status=_status(list(groups.values()), mine, without, incomplete),
-        class_name=ingress.class_name if ingress else service.load_balancer_class if service else "",
+        class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
-        load_balancer_known=all(traffic.load_balancer.is_known for traffic in routes),
+        load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
         target_groups=tuple(groups.values()),
         backends_without_group=tuple(dict.fromkeys(without)),
     )
@@ -168,8 +206,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
     targets = traffic.target_health.peek() or ()
     return TargetGroupView(
         arn=arn,
-        # An ARN ends in targetgroup/NAME/ID: the name is known even where DescribeTargetGroups is denied.
-        name=group.name if group is not None else arn.split("/")[-2] if arn.count("/") >= 2 else arn,
+        # The ARN holds the name, so it is known even where DescribeTargetGroups is denied.
+        name=group.name if group is not None else target_group_name(arn),
         target_type=traffic.target_type,
         protocol=group.protocol if group is not None else "",
         port=group.port if group is not None else 0,

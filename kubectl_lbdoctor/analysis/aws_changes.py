@@ -12,7 +12,8 @@ from kubectl_lbdoctor.network.acls import AclRemedy
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
 
 CONTROLLER_RULE = "elbv2.k8s.aws/targetGroupBinding=shared"
-"""How the controller marks the rules that it keeps (LBC pkg/networking): one that carries it is its own again."""
+"""How the controller marks the rules that it keeps (pkg/targetgroupbinding/networking_manager.go in
+https://github.com/kubernetes-sigs/aws-load-balancer-controller): one that carries it is its own again."""
 OWN_RULE = "added by kubectl lbdoctor"
 
 

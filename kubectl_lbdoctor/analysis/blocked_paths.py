@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
@@ -92,7 +95,7 @@ def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]
     Where they cannot be told apart by AWS's description of them, an address of each of its subnets stands for it.
     """
     groups = balancer.security_groups if balancer.security_groups or balancer.type == "network" else None
-    wanted = "ELB " + balancer.arn.split(":loadbalancer/", 1)[-1]
+    wanted = interface_description(balancer.arn)
     found = [
         path.Endpoint(address, i.subnet_id, groups)
         for i in traffic.network.interfaces.peek() or ()
@@ -131,22 +134,19 @@ def target_end(traffic: TrafficPath, target: TargetHealth) -> path.Endpoint:
 
 
 def _interface_of(traffic: TrafficPath, address: str) -> NetworkInterface | None:
-    return next((i for i in traffic.network.interfaces.peek() or () if address in i.private_ips), None)
+    return _interfaces(traffic).get(address)
 
 
-class _Last:
-    """The verdicts of the route that was looked at last: several checks ask for the same ones in a row."""
-
-    traffic: TrafficPath | None = None
-    blocked: tuple[Blocked, ...] = ()
+def _interfaces(traffic: TrafficPath) -> Mapping[str, NetworkInterface]:
+    """The interfaces that were read, by address; none where they could not be read, so that verdicts stay unknown."""
+    return index.interfaces_by_address(traffic.snapshot) if traffic.network.interfaces.is_known else {}
 
 
+@derived
 def blocked(traffic: TrafficPath) -> tuple[Blocked, ...]:
-    """Every filter that blocks the way to a suspect target, first hop and second."""
-    if _Last.traffic is not traffic:
-        _Last.blocked = tuple(_blocked(traffic))
-        _Last.traffic = traffic
-    return _Last.blocked
+    """Every filter that blocks the way to a suspect target, first hop and second; raises `Unknown` where it is not
+    known which load balancer is in front."""
+    return tuple(_blocked(traffic))
 
 
 def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:

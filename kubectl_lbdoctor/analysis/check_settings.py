@@ -39,26 +39,27 @@ class SettingSource:
         return Repair(value, (self.change(value),), accepts_any_value=True).with_reason(why, risk)
 
 
-def setting_source(traffic: TrafficPath, setting: str) -> SettingSource:
-    """Where a check setting ("healthcheck-path", "success-codes", "healthcheck-port"…) is, or has to be, annotated.
+def alb_setting(traffic: TrafficPath, setting: str) -> SettingSource:
+    """Where a check setting of an Application Load Balancer's target group is, or has to be, annotated.
 
     A Service annotation wins over the Ingress's (LBC annotation guide). An Ingress that leads to several Services
     applies its own annotation to all of them, so a repair for one backend belongs on that backend's Service.
     """
     service = traffic.service.peek()
     on_service = _annotations(service.meta if service is not None else None)
-    service_ref = traffic.service_ref
-    if traffic.subject.kind == "Ingress" or traffic.is_alb:
-        key = ALB_PREFIX + setting
-        ingress = traffic.ingress.peek()
-        if key in on_service or ingress is None:
-            return SettingSource(service_ref, key, on_service)
-        if len({p.backend.service for p in ingress.paths}) > 1:
-            return SettingSource(service_ref, key, on_service)
-        ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-        return SettingSource(ref, key, ingress.meta.annotations)
+    key = ALB_PREFIX + setting
+    ingress = traffic.ingress.peek()
+    if key in on_service or ingress is None or len({p.backend.service for p in ingress.paths}) > 1:
+        return SettingSource(traffic.service_ref, key, on_service)
+    ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
+    return SettingSource(ref, key, ingress.meta.annotations)
+
+
+def nlb_setting(traffic: TrafficPath, setting: str) -> SettingSource:
+    """Where a check setting of a Network Load Balancer's target group is, or has to be, annotated: on the Service."""
+    service = traffic.service.peek()
     key = NLB_PREFIX + ("healthcheck-success-codes" if setting == "success-codes" else setting)
-    return SettingSource(service_ref, key, on_service)
+    return SettingSource(traffic.service_ref, key, _annotations(service.meta if service is not None else None))
 
 
 def _annotations(meta: Meta | None) -> Mapping[str, str]:

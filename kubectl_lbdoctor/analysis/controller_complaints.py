@@ -15,6 +15,7 @@ from functools import lru_cache
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event
 from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
@@ -52,6 +53,7 @@ class Complaint:
         return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
+@derived
 def standing_complaints(traffic: TrafficPath) -> Iterator[Complaint]:
     """Everything that still stands, from events and logs, each cause once per object.
 
@@ -88,10 +90,10 @@ def _from_events(traffic: TrafficPath) -> Iterator[Complaint]:
         over = ""
         mine = [
             e
-            for e in traffic.namespace_facts.events.peek() or ()
-            if e.kind == ref.kind and e.name == ref.name and (not uid or not e.uid or e.uid == uid)
+            for e in (traffic.events_of(ref.kind, ref.name) if traffic.namespace_facts.events.is_known else ())
+            if not uid or not e.uid or e.uid == uid
         ]
-        for event in sorted(mine, key=lambda e: e.last, reverse=True):
+        for event in mine:
             if event.reason in SUCCESS:
                 over = max(over, event.last)
             if event.type != "Warning" or event.last <= over or event.component == "kube-proxy":
@@ -143,6 +145,7 @@ def _from_logs(traffic: TrafficPath) -> Iterator[Complaint]:
             yield Complaint(ref, error.decoded, Evidence(Source.CONTROLLER_LOG, text))
 
 
+@derived
 def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
     """Standing errors of the controllers that name no object: start-up, identity, endpoints."""
     deployments = traffic.cluster.controllers.need()

@@ -1,6 +1,6 @@
 """What the objects in front of a target group ask its maker to build: target type and health check. Pure.
 
-Sources: LBC pkg/ingress and pkg/service model_build_target_group.go (reference facts 3.1). Precedence:
+The defaults are in docs/facts.md, "Health checks that the controller asks for". Precedence:
 IngressClassParams, then the Service's annotation, then the Ingress's, then the controller's own default.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -20,7 +21,6 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_ingress,
     owner_of_service,
 )
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_PREFIX,
@@ -30,6 +30,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
     resolve,
 )
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -40,7 +41,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class Declaration:
     """Who decides about a route's target group.
 
     kind: "alb" reads annotations of Ingress and Service, "nlb" those of the Service. parameters: the spec of the
@@ -62,7 +63,8 @@ class Front:
         return self.service.meta.annotations if self.service is not None else _NOTHING
 
 
-def front_of(traffic: TrafficPath) -> Front | None:
+@derived
+def declaration_of(traffic: TrafficPath) -> Declaration | None:
     """The objects that decide about the route's target group; None when nobody of ours makes one from annotations."""
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
@@ -75,13 +77,13 @@ def front_of(traffic: TrafficPath) -> Front | None:
         return None  # Made by a user, whose target group has settings of its own.
     owner = owner_of_service(traffic)
     service = traffic.service.need()
-    return Front("nlb", owner, None, service, {}) if owner.is_ours and service is not None else None
+    return Declaration("nlb", owner, None, service, {}) if owner.is_ours and service is not None else None
 
 
-def _alb(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> Front | None:
+def _alb(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> Declaration | None:
     if not owner.is_ours:
         return None
-    return Front("alb", owner, ingress, traffic.service.need(), class_parameters(traffic, owner.class_name))
+    return Declaration("alb", owner, ingress, traffic.service.need(), class_parameters(traffic, owner.class_name))
 
 
 def _stack(binding: TargetGroupBinding, kind: str) -> bool:
@@ -126,7 +128,7 @@ class DesiredTargetType:
     key: str = ""
 
 
-def desired_target_type(traffic: TrafficPath, front: Front) -> DesiredTargetType:
+def desired_target_type(traffic: TrafficPath, front: Declaration) -> DesiredTargetType:
     """The target type that is asked for; needs the controller's flags only where nothing else says it."""
     chosen = front.parameters.get("targetType")
     if front.kind == "alb" and chosen:
@@ -151,7 +153,7 @@ def desired_target_type(traffic: TrafficPath, front: Front) -> DesiredTargetType
     return DesiredTargetType("instance", "the controller's default")
 
 
-def desired_health_check(traffic: TrafficPath, front: Front) -> HealthCheckIntent:
+def desired_health_check(traffic: TrafficPath, front: Declaration) -> HealthCheckIntent:
     """The health check that the annotations ask for, with targets of the type that the target group has."""
     service = front.service
     local = service is not None and service.external_traffic_policy == "Local"
@@ -177,7 +179,7 @@ def desired_health_check(traffic: TrafficPath, front: Front) -> HealthCheckInten
     )
 
 
-def _names_port(front: Front) -> bool:
+def _names_port(front: Declaration) -> bool:
     asked = resolve(f"{ALB_PREFIX}healthcheck-port", front.ingress_annotations, front.service_annotations)
     return asked.source != "default" and not (asked.value or "").isdigit()
 

@@ -1,14 +1,16 @@
 """Which targets the controller wants in a target group, and what the pods' readiness gates tell of them. Pure.
 
-Source: LBC pkg/backend/endpoint_resolver.go and pkg/targetgroupbinding/resource_manager.go (reference facts 3.3, 3.4).
+Sources: docs/facts.md, "Which targets the controller registers" and "Pod readiness gates".
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
 from kubectl_lbdoctor.model.traffic_path import RoutedEndpoint, TrafficPath
@@ -46,6 +48,7 @@ def address_family(traffic: TrafficPath) -> str:
     return "IPv6" if asked == "ipv6" else "IPv4"
 
 
+@derived
 def desired_endpoints(traffic: TrafficPath) -> DesiredEndpoints:
     """The endpoints that become `ip` targets.
 
@@ -53,8 +56,8 @@ def desired_endpoints(traffic: TrafficPath) -> DesiredEndpoints:
     must be able to open), on a Ready node. On a node whose state is Unknown they count only where there is no other.
     """
     family = address_family(traffic)
-    pods = {pod.meta.name: pod for pod in traffic.namespace_facts.pods.need()}
-    nodes: dict[str, Node] | None = None
+    pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
+    nodes: Mapping[str, Node] | None = None
     wanted: list[RoutedEndpoint] = []
     open_: list[RoutedEndpoint] = []
     tolerated: list[RoutedEndpoint] = []
@@ -73,7 +76,7 @@ def desired_endpoints(traffic: TrafficPath) -> DesiredEndpoints:
         if pod is None or endpoint.terminating or pod.meta.deleted or not pod.containers_ready:
             continue
         if nodes is None:
-            nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
+            nodes = index.nodes_by_name(traffic.snapshot)
         node = nodes.get(endpoint.node or pod.node)
         if node is not None and node.ready == "True":
             wanted.append(endpoint)
@@ -127,10 +130,10 @@ def gate_health(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
         return None
     try:
         endpoints = desired_endpoints(traffic).wanted
-        pods = {pod.meta.name: pod for pod in traffic.namespace_facts.pods.need()}
+        pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
     except Unknown:
         return None
-    zones = {node.meta.name: node.zone for node in traffic.cluster.nodes.peek() or ()}
+    nodes = index.nodes_by_name(traffic.snapshot) if traffic.cluster.nodes.is_known else {}
     found = []
     for endpoint in endpoints:
         gate = next((g for g in target_gates(pods[endpoint.pod]) if g.binding == binding.meta.name), None)
@@ -142,7 +145,7 @@ def gate_health(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
             TargetHealth(
                 endpoint.address,
                 endpoint.port,
-                zone=zones.get(endpoint.node, ""),
+                zone=nodes[endpoint.node].zone if endpoint.node in nodes else "",
                 state="healthy" if healthy else _STATES.get(told.reason, "unhealthy"),
                 reason="" if healthy else told.reason,
                 description="" if healthy else told.message,

@@ -1,6 +1,7 @@
 """What could still be the cause when no check has proven one, most likely first, each with what would settle it.
 
-Follows the reason codes (shared knowledge of AWS's API reference and troubleshooting guides): an Application Load
+Follows the reason codes (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html and
+load-balancer-troubleshooting.html in the user guide of each kind of load balancer): an Application Load
 Balancer reports Target.Timeout when nothing answers (a filter on the way, or an application that is too slow) and
 Target.FailedHealthChecks when the connection is refused, reset or not HTTP; a Network Load Balancer reports
 Target.FailedHealthChecks for all of these.

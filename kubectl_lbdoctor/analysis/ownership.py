@@ -1,7 +1,7 @@
 """Who makes the load balancer of an object: its class decides, and nobody says so where it decides wrongly.
 
-Sources: LBC pkg/ingress/{class_loader,group_loader}.go and pkg/service (reference facts 2.1, 2.3): the annotation
-`kubernetes.io/ingress.class` wins over spec.ingressClassName; without both, the one default IngressClass holds.
+The rules are in docs/facts.md, "Who makes a load balancer": the annotation `kubernetes.io/ingress.class` wins over
+spec.ingressClassName; without both, the one default IngressClass holds.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags as controller_flags
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
+from kubectl_lbdoctor.model.snapshot import ClusterFacts
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 Reconciler = Literal["controller", "auto-mode", "cloud-provider", "other", "nobody"]
@@ -51,25 +54,27 @@ class Ownership:
         return self.owner not in ("other", "nobody")
 
 
-def ownership(traffic: TrafficPath) -> Ownership:
-    """Who reconciles the subject of the route; raises `Unknown` where that needs what could not be read."""
-    if traffic.subject.kind == "Ingress":
-        return owner_of_ingress(traffic)
-    if traffic.subject.kind == "Service":
-        return owner_of_service(traffic)
-    return Ownership("controller", "a TargetGroupBinding has no class")
-
-
+@derived
 def owner_of_ingress(traffic: TrafficPath) -> Ownership:
-    """Who reconciles the route's Ingress."""
-    ingress = traffic.ingress.need()
+    """Who reconciles the path's Ingress; raises `Unknown` where that needs what could not be read."""
+    return reconciler_of_ingress(traffic.cluster, traffic.ingress.need())
+
+
+@derived
+def owner_of_service(traffic: TrafficPath) -> Ownership:
+    """Who makes a load balancer of its own for the path's Service; raises `Unknown` like `owner_of_ingress`."""
+    return reconciler_of_service(traffic.cluster, traffic.service.need())
+
+
+def reconciler_of_ingress(cluster: ClusterFacts, ingress: Ingress | None) -> Ownership:
+    """Who reconciles an Ingress; raises `Unknown` where classes or controllers are needed and could not be read."""
     if ingress is None:
         return Ownership("nobody", "the Ingress does not exist")
     ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
     annotated = ingress.meta.annotations.get(CLASS_ANNOTATION)
     if annotated is not None:
-        return _by_annotation(traffic, ingress, ref, annotated)
-    classes = traffic.cluster.ingress_classes.need()
+        return _by_annotation(cluster, ingress, ref, annotated)
+    classes = cluster.ingress_classes.need()
     if ingress.class_name:
         spec = Evidence(str(ref), f"ingressClassName: {ingress.class_name}")
         named = next((c for c in classes if c.meta.name == ingress.class_name), None)
@@ -79,32 +84,32 @@ def owner_of_ingress(traffic: TrafficPath) -> Ownership:
         near = next(iter(difflib.get_close_matches(ingress.class_name, names, n=1, cutoff=0.5)), "")
         why = f'IngressClass "{ingress.class_name}" does not exist' + (f' (similar: "{near}")' if near else "")
         return Ownership("nobody", why, ingress.class_name, (spec, _listed(classes)))
-    return _by_default(traffic, ref, classes)
+    return _by_default(cluster, ref, classes)
 
 
-def _by_annotation(traffic: TrafficPath, ingress: Ingress, ref: ObjectRef, name: str) -> Ownership:
+def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name: str) -> Ownership:
     """The controller compares the annotation with its flag --ingress-class and looks at no IngressClass."""
     evidence = Evidence(str(ref), f"annotation {CLASS_ANNOTATION}: {name}")
-    known = traffic.cluster.controllers.peek()
+    known = cluster.controllers.peek()
     if name == "alb" and not known:
-        if known is None or not _has_auto_mode(traffic):
+        if known is None or not _has_auto_mode(cluster):
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
         why = f'annotation {CLASS_ANNOTATION} "{name}" is not read by EKS Auto Mode, and no other controller runs here'
         return Ownership("nobody", why, name, (evidence,))
     wins = f", which wins over ingressClassName {ingress.class_name}," if ingress.class_name else ""
     why = f'annotation {CLASS_ANNOTATION} "{name}"{wins} is not the class of the AWS Load Balancer Controller'
-    foreign = next((c for c in traffic.cluster.ingress_classes.peek() or () if c.meta.name == name), None)
+    foreign = next((c for c in cluster.ingress_classes.peek() or () if c.meta.name == name), None)
     if known is None and foreign is not None and foreign.controller not in OUR_CONTROLLERS:
         return Ownership("other", why, name, (evidence, _listed((foreign,))))
-    accepted = _accepted_classes(traffic.cluster.controllers.need())
+    accepted = _accepted_classes(cluster.controllers.need())
     if name in accepted:
         return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
     flags = Evidence(Source.CONTROLLER, f"--ingress-class={' or '.join(sorted(accepted))}")
     return Ownership("other", why, name, (evidence, flags))
 
 
-def _has_auto_mode(traffic: TrafficPath) -> bool:
-    return any(c.controller == AUTO_MODE_CLASS for c in traffic.cluster.ingress_classes.peek() or ())
+def _has_auto_mode(cluster: ClusterFacts) -> bool:
+    return any(c.controller == AUTO_MODE_CLASS for c in cluster.ingress_classes.peek() or ())
 
 
 def _by_class(named: IngressClass, first: Evidence) -> Ownership:
@@ -117,7 +122,7 @@ def _by_class(named: IngressClass, first: Evidence) -> Ownership:
     return Ownership("other", f'IngressClass "{name}" belongs to the controller {controller}', name, evidence)
 
 
-def _by_default(traffic: TrafficPath, ref: ObjectRef, classes: tuple[IngressClass, ...]) -> Ownership:
+def _by_default(cluster: ClusterFacts, ref: ObjectRef, classes: tuple[IngressClass, ...]) -> Ownership:
     defaults = [c for c in classes if c.meta.annotations.get(DEFAULT_ANNOTATION) == "true"]
     spec = Evidence(str(ref), "neither ingressClassName nor a class annotation")
     if len(defaults) == 1:
@@ -127,7 +132,7 @@ def _by_default(traffic: TrafficPath, ref: ObjectRef, classes: tuple[IngressClas
         why = f"it names no class, and several IngressClasses are the default ({names})"
         return Ownership("nobody", why, "", (spec, _listed(classes)))
     # A controller without --ingress-class also takes Ingresses that name no class. Its chart always sets the flag.
-    controllers = traffic.cluster.controllers.peek() or ()
+    controllers = cluster.controllers.peek() or ()
     if any(w.ready and not controller_flags(w).get("ingress-class", "alb") for w in controllers):
         return Ownership("controller", "the controller takes Ingresses without a class", "", (spec,))
     return Ownership("nobody", "it names no class, and no IngressClass is the default", "", (spec, _listed(classes)))
@@ -137,15 +142,14 @@ def _listed(classes: tuple[IngressClass, ...]) -> Evidence:
     return Evidence(Source.INGRESS_CLASSES, ", ".join(f"{c.meta.name} ({c.controller})" for c in classes[:8]) or "none")
 
 
-def owner_of_service(traffic: TrafficPath) -> Ownership:
-    """Who makes a load balancer of its own for the route's Service."""
-    service = traffic.service.need()
+def reconciler_of_service(cluster: ClusterFacts, service: Service | None) -> Ownership:
+    """Who makes a load balancer of its own for a Service; raises `Unknown` like `reconciler_of_ingress`."""
     if service is None:
         return Ownership("nobody", "the Service does not exist")
     ref = ObjectRef("Service", service.meta.namespace, service.meta.name)
     by_class = service.load_balancer_class
     if by_class:
-        return _by_service_class(traffic, by_class, Evidence(str(ref), f"loadBalancerClass: {by_class}"))
+        return _by_service_class(cluster, by_class, Evidence(str(ref), f"loadBalancerClass: {by_class}"))
     kind, targets = service.meta.annotations.get(_TYPE), service.meta.annotations.get(_TARGET_TYPE)
     evidence = (Evidence(str(ref), f"no loadBalancerClass; {_said(service)}"),)
     if kind == "nlb-ip" or (kind == "external" and targets in ("ip", "instance")):
@@ -161,14 +165,14 @@ def owner_of_service(traffic: TrafficPath) -> Ownership:
     )
 
 
-def _by_service_class(traffic: TrafficPath, name: str, evidence: Evidence) -> Ownership:
+def _by_service_class(cluster: ClusterFacts, name: str, evidence: Evidence) -> Ownership:
     if name == AUTO_MODE_SERVICE_CLASS:
         return Ownership("auto-mode", f"loadBalancerClass {name}", name, (evidence,))
-    controllers = traffic.cluster.controllers.peek() or ()
+    controllers = cluster.controllers.peek() or ()
     classes = {controller_flags(w).get("load-balancer-class", SERVICE_CLASS) for w in controllers} or {SERVICE_CLASS}
     if name in classes:
         return Ownership("controller", f"loadBalancerClass {name}", name, (evidence,))
-    traffic.cluster.controllers.need()  # A class of the controller's own choosing is told by its flag alone.
+    cluster.controllers.need()  # A class of the controller's own choosing is told by its flag alone.
     return Ownership("other", f'loadBalancerClass "{name}" is none of AWS\'s', name, (evidence,))
 
 
@@ -177,21 +181,6 @@ def _said(service: Service) -> str:
         f"{key}: {service.meta.annotations[key]}" for key in (_TYPE, _TARGET_TYPE) if key in service.meta.annotations
     ]
     return ", ".join(found) or f"no annotation {_TYPE}"
-
-
-def controller_flags(workload: Workload) -> dict[str, str]:
-    """The flags of a controller: "--aws-vpc-id=x" and "--aws-vpc-id x" as {"aws-vpc-id": "x"}."""
-    flags: dict[str, str] = {}
-    for container in workload.containers:
-        pending = ""
-        for argument in (*container.command, *container.args):
-            if argument.startswith("-") and argument.lstrip("-"):
-                name, equals, value = argument.lstrip("-").partition("=")
-                flags[name] = value
-                pending = "" if equals else name
-            elif pending:
-                flags[pending], pending = argument, ""
-    return flags
 
 
 def controller_version(traffic: TrafficPath) -> str | None:

@@ -16,12 +16,12 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Probe
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-ADDRESS = (Via.PROXY, Via.POD)
+ADDRESS = (Transport.PROXY, Transport.POD)
 """Ways that lead to the pod's own address."""
-LOOPBACK = (Via.FORWARD, Via.CONTAINER)
+LOOPBACK = (Transport.FORWARD, Transport.CONTAINER)
 NOT_THE_PROTOCOL = (Outcome.CLOSED, Outcome.GARBLED, Outcome.TLS)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -99,7 +101,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         return _unsteady(traffic, pod)
     where = f"pod {pod.meta.name}"
     # A node that is lost takes Ready from its pods and leaves their last container states as they were.
-    node = next((n for n in traffic.cluster.nodes.peek() or () if n.meta.name == pod.node), None)
+    node = index.nodes_by_name(traffic.snapshot).get(pod.node) if traffic.cluster.nodes.is_known else None
     if node is not None and node.ready != "True":
         return PodProblem(
             "LBD409",
@@ -282,16 +284,18 @@ def _image(pod: Pod, container: str) -> str:
     return next((c.image for c in pod.containers if c.name == container), "")
 
 
-def problems(traffic: TrafficPath) -> list[tuple[Pod, PodProblem]]:
+@derived
+def problems(traffic: TrafficPath) -> tuple[tuple[Pod, PodProblem], ...]:
     """All matching pods that are not ready, each with its one problem."""
     found = []
     for pod in traffic.matching_pods():
         problem = pod_problem(traffic, pod)
         if problem is not None:
             found.append((pod, problem))
-    return found
+    return tuple(found)
 
 
+@derived
 def selected_workloads(traffic: TrafficPath) -> tuple[Workload, ...]:
     """Workloads whose pod template carries all labels of the Service's selector."""
     service = traffic.service.need()

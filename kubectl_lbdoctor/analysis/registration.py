@@ -9,8 +9,10 @@ from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints
 from kubectl_lbdoctor.analysis.node_targets import (
     instance_nodes,
 )
-from kubectl_lbdoctor.model import reads, target_reasons
+from kubectl_lbdoctor.model import index, reads, target_reasons
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, Pod, TargetGroupBinding, condition
@@ -35,9 +37,8 @@ def group_arn(traffic: TrafficPath) -> str:
 
 
 def group_ref(traffic: TrafficPath) -> ObjectRef:
-    """The target group as an object; an ARN ends in targetgroup/NAME/ID."""
-    parts = group_arn(traffic).split("/")
-    return ObjectRef("TargetGroup", "", parts[-2] if len(parts) > 2 else parts[-1])
+    """The target group as an object, named as in AWS."""
+    return ObjectRef("TargetGroup", "", target_group_name(group_arn(traffic)))
 
 
 def health_told_by_gates(traffic: TrafficPath) -> bool:
@@ -64,7 +65,8 @@ def zone_of(traffic: TrafficPath, target: TargetHealth) -> str:
         node = traffic.node_of(target)
         return node.zone if node is not None else ""
     pod = traffic.pod_of(target)
-    return next((n.zone for n in traffic.cluster.nodes.need() if pod is not None and n.meta.name == pod.node), "")
+    home = index.nodes_by_name(traffic.snapshot).get(pod.node) if pod is not None else None
+    return home.zone if home is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def _bound(traffic: TrafficPath) -> TargetGroupBinding:
     return binding
 
 
+@derived
 def _registration(traffic: TrafficPath) -> _Registration:
     _bound(traffic)
     group_arn(traffic)
@@ -109,9 +112,10 @@ def _of_instances(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Re
     if port is None or not port.node_port:
         raise NotApplicable("the Service port has no node port (see LBD204)")
     taken, _ = instance_nodes(traffic)
-    nodes = {node.instance_id: node for node in traffic.cluster.nodes.need() if node.instance_id}
     wanted = {f"{node.instance_id}:{port.node_port}": f"node {node.meta.name}" for node in taken}
-    moving = {key for key, node in nodes.items() if _node_moves(traffic, node)}
+    instances = index.nodes_by_instance(traffic.snapshot)
+    concerned = {*(node.instance_id for node in taken), *(t.id for t in health)}
+    moving = {key for key in concerned if key in instances and _node_moves(traffic, instances[key])}
     registered = tuple(t for t in health if is_registered(t))
     present = {t.key for t in registered}
     return _Registration(
@@ -130,12 +134,13 @@ def _node_moves(traffic: TrafficPath, node: Node) -> bool:
 
 def _of_endpoints(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Registration:
     endpoints = desired_endpoints(traffic)
-    pods = {pod.meta.name: pod for pod in traffic.namespace_facts.pods.need()}
+    pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
+    by_address = index.pods_by_address(traffic.snapshot, traffic.namespace)
     wanted = {e.key: f"pod {e.pod}" for e in endpoints.wanted}
     tolerated = {e.key for e in endpoints.tolerated}
     registered = tuple(t for t in health if is_registered(t))
     present = {t.key for t in registered}
-    moving = {ip for pod in pods.values() if _pod_moves(traffic, pod) for ip in (*pod.ips, pod.ip)}
+    moving = {t.id for t in registered if any(_pod_moves(traffic, pod) for pod in by_address.get(t.id, ()))}
     # While pods of this Service come and go, one that is gone may not have been deregistered yet.
     rolling = any(_pod_moves(traffic, pod) for pod in traffic.matching_pods())
     return _Registration(
@@ -167,12 +172,13 @@ def _pod_moves(traffic: TrafficPath, pod: Pod) -> bool:
     return leaving or any(traffic.age(time) < REGISTRATION_SECONDS for time in times)
 
 
+@derived
 def stale_targets(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     """Registered targets that no endpoint or node stands behind any more."""
     binding = _bound(traffic)
     if binding.multi_cluster:
         raise NotApplicable("the target group also holds targets of other clusters")
-    shared = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
+    shared = index.bindings_by_group(traffic.snapshot, traffic.namespace)[binding.target_group_arn]
     if len(shared) > 1:
         raise NotApplicable("several TargetGroupBindings fill this target group (see LBD114)")
     return _registration(traffic).stale

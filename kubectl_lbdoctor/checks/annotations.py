@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -21,7 +22,6 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_service,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -36,7 +36,8 @@ from kubectl_lbdoctor.knowledge.annotations import (
     nearest_key,
     spec_for,
 )
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
@@ -69,7 +70,7 @@ USE_ANNOTATION = "use-annotation"
     message='Ingress {ingress} leads {paths} to action "{action}"[ by the port name "{port}"; it must be '
     '"use-annotation"]'
     '[, for which there is no annotation {annotation}][ (similar: "{nearest}")]',
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD106", "LBD107", "LBD109", "LBD209", "LBD217"),
     distinct_by=("action",),
 )
@@ -357,6 +358,7 @@ def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
             yield problem
 
 
+@derived
 def _all_problems(traffic: TrafficPath) -> Iterator[_Problem]:
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
@@ -524,7 +526,10 @@ def _is_nlb(service: Service, own: Ownership, makes: bool) -> bool | None:
 
 def _behind_alb(traffic: TrafficPath, service: Service) -> bool | None:
     """Whether an Ingress of ours leads to the Service; None when one leads there whose class is not looked at."""
-    bindings = [b for b in traffic.namespace_facts.bindings.peek() or () if b.service == service.meta.name]
+    known = traffic.namespace_facts.bindings.is_known
+    bindings = (
+        index.bindings_by_service(traffic.snapshot, traffic.namespace).get(service.meta.name, ()) if known else ()
+    )
     if any(label.startswith("ingress.k8s.aws/") for b in bindings for label in b.meta.labels):
         return True
     ingresses = traffic.namespace_facts.ingresses.peek()

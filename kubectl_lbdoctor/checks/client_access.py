@@ -42,6 +42,7 @@ _PRIVATE = tuple(
 )
 
 _READS = (
+    reads.INGRESSES,
     reads.SERVICES,
     reads.BINDINGS,
     reads.NODES,

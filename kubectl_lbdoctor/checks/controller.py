@@ -8,16 +8,18 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
-from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, ownership
+from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
+from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
-from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
@@ -39,7 +41,7 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     title="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
     message='Ingress {ingress} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
-    reads=(reads.INGRESSES, reads.SERVICES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
     distinct_by=("service",),
 )
@@ -92,7 +94,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message='Ingress {ingress} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
     "{ports:?no port}",
-    reads=(reads.INGRESSES, reads.SERVICES),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
     distinct_by=("service", "port"),
@@ -172,22 +174,11 @@ def _deployment_ref(workload: Workload) -> ObjectRef:
     return ObjectRef("Deployment", workload.meta.namespace, workload.meta.name)
 
 
-def _arguments(workload: Workload) -> dict[str, str]:
-    """The flags of the controller's container, "--aws-vpc-id=x" as {"aws-vpc-id": "x"}."""
-    flags: dict[str, str] = {}
-    for container in workload.containers:
-        for argument in (*container.command, *container.args):
-            name, _, value = argument.partition("=")
-            if name.startswith("--"):
-                flags[name.removeprefix("--")] = value
-    return flags
-
-
-def _controller_pods(traffic: TrafficPath, workload: Workload) -> list[Pod]:
+def _controller_pods(snapshot: Snapshot, workload: Workload) -> list[Pod]:
     wanted = workload.selector.items()
     return [
         p
-        for p in traffic.cluster.controller_pods.need()
+        for p in snapshot.cluster.controller_pods.need()
         if p.meta.namespace == workload.meta.namespace and wanted <= p.meta.labels.items()
     ]
 
@@ -208,6 +199,7 @@ def _pod_state(pod: Pod) -> str:
 @check(
     "LBD102",
     title="the controller has a ready replica",
+    scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="the AWS Load Balancer Controller {name} has no ready replica: {why}",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS),
@@ -216,14 +208,14 @@ def _pod_state(pod: Pod) -> str:
         *("LBD214", "LBD215", "LBD311", "LBD601"),
     ),
 )
-def controller_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
+def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
     and its webhooks refuse changes.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
     Repair: scale it up, or correct what the pod's state names.
     """
-    controllers = traffic.cluster.controllers.need()
+    controllers = snapshot.cluster.controllers.need()
     if not controllers:
         raise NotApplicable("no controller runs in this cluster (EKS Auto Mode runs it in AWS)")
     if any(workload.ready > 0 for workload in controllers):
@@ -235,7 +227,7 @@ def controller_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
         why, evidence = "it is scaled to zero", [Evidence(str(ref), "spec.replicas is 0")]
         commands = (kubectl("scale", str(ref), "--replicas=2", namespace=ref.namespace),)
     else:
-        pods = _controller_pods(traffic, workload)
+        pods = _controller_pods(snapshot, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
         evidence = [
@@ -310,38 +302,33 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     title="an AWS Load Balancer Controller class owns the object",
     severity=Severity.ERROR,
     message="no AWS load balancer controller owns {object}: {why}",
+    scope=Scope.FRONTEND,
     reads=OWNERSHIP_READS,
     explains=("LBD103", "LBD109", "LBD205", "LBD217", "LBD102"),
     fix="ingress-class",
 )
-def not_owned(traffic: TrafficPath) -> Iterator[Finding]:
+def not_owned(frontend: Frontend) -> Iterator[Finding]:
     """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
     load balancer for it, and no event says so.
 
     Confirm by hand: `kubectl get ingressclass` and the object's class. Repair: set `ingressClassName: alb`, or for a
     Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is created).
     """
-    if traffic.subject.kind == "TargetGroupBinding":
-        raise NotApplicable("a binding has no class")
-    if traffic.subject.kind == "Service":
-        service = traffic.service.need()
-        if service is None or service.type != "LoadBalancer":
-            raise NotApplicable("not of type LoadBalancer: other objects decide about it")
-    owner = ownership(traffic)
+    frontend.require_class()
+    owner = frontend.reconciler()
     if owner.owner not in ("other", "nobody"):
         return
-    ref = traffic.subject
+    ref, manifest = frontend.ref, frontend.manifest.peek()
     repairs: tuple[Repair, ...] = ()
-    ours = [c.meta.name for c in traffic.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
-    ingress = traffic.ingress.peek()
-    if ref.kind == "Ingress" and ingress is not None:
-        repairs = tuple(_class_repair(ref, ingress, name) for name in ours)
+    ours = [c.meta.name for c in frontend.snapshot.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
+    if isinstance(manifest, Ingress):
+        repairs = tuple(_class_repair(ref, manifest, name) for name in ours)
     yield Finding(
         "LBD101",
         ref,
         params={"object": f"{ref.kind} {ref.name}", "why": owner.why},
         evidence=tuple(owner.evidence),
-        confirm=(kubectl("get", "ingressclass"),) if ref.kind == "Ingress" else (),
+        confirm=(kubectl("get", "ingressclass"),) if isinstance(manifest, Ingress) else (),
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
@@ -366,7 +353,7 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} refers to [port {port} of ]Service {service}, which "
     '{fault:missing=does not exist|*=has {ports:?none}}[ (similar: "{nearest}")]',
-    reads=(reads.BINDINGS, reads.SERVICES),
+    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_HEALTH),
     explains=("LBD109", "LBD217", "LBD205", "LBD206"),
 )
 def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
@@ -409,22 +396,23 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD126",
     title="the webhook's Service has a ready endpoint",
+    scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=("LBD104", "LBD109"),
 )
-def webhook_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
+def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
     Ingress, TargetGroupBinding or new Service is refused ("no endpoints available for service").
 
     Confirm by hand: `kubectl get endpointslices -n kube-system`. Repair: bring the controller up; a Service whose
     selector does not match its pods has the same effect.
     """
-    webhooks = traffic.cluster.webhooks.need()
+    webhooks = snapshot.cluster.webhooks.need()
     for namespace, name in sorted({(w.service_namespace, w.service_name) for w in webhooks if w.service_name}):
         slices = [
-            s for s in traffic.cluster.webhook_slices.need() if s.service == name and s.meta.namespace == namespace
+            s for s in snapshot.cluster.webhook_slices.need() if s.service == name and s.meta.namespace == namespace
         ]
         if not any(e.is_ready for s in slices for e in s.endpoints):
             yield Finding(
@@ -441,22 +429,23 @@ def webhook_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD127",
     title="one controller owns the cluster's objects",
+    scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="{count} controllers with the same class and cluster work against each other: {names}",
     reads=(reads.CONTROLLER,),
     distinct_by=("names",),
 )
-def several_controllers(traffic: TrafficPath) -> Iterator[Finding]:
+def several_controllers(snapshot: Snapshot) -> Iterator[Finding]:
     """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
     lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: remove
     one of them, or give each an ingress class or namespace of its own.
     """
-    running = [w for w in traffic.cluster.controllers.need() if w.ready > 0]
+    running = [w for w in snapshot.cluster.controllers.need() if w.ready > 0]
     seen: dict[tuple[str, str, str], list[str]] = {}
     for workload in running:
-        flags = _arguments(workload)
+        flags = controller_flags(workload)
         key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
         seen.setdefault(key, []).append(workload.meta.key)
     for names in seen.values():

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -265,7 +266,7 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD114",
             ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
-            params={"group": binding.target_group_arn.split("/")[-2], "bindings": names},
+            params={"group": target_group_name(binding.target_group_arn), "bindings": names},
             confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
         )
         return

@@ -17,8 +17,8 @@ from kubectl_lbdoctor.analysis.check_settings import (
     SettingSource,
     checked_pod_port,
     readiness_of,
-    setting_source,
 )
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -29,6 +29,7 @@ from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
@@ -110,6 +111,7 @@ class _Answer:
         return self.paths[0].path if self.exact else ""
 
 
+@derived
 def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     """Targets answered with a code of class `wanted` (auth, redirect, server or client); None when there is none."""
     group = traffic.target_group.need()
@@ -358,6 +360,7 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
 @check(
     "LBD301",
     title="the health-check path answers with a success code",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
@@ -409,6 +412,7 @@ def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD303",
     title="the health check is not redirected",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with a redirect[ to {to}] ({codes}), expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
@@ -446,6 +450,7 @@ _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
 @check(
     "LBD304",
     title="the health-check path needs no authentication",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" demands authentication ({codes})' + _BETTER,
     reads=_ANSWER_READS,
@@ -465,6 +470,7 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
 @check(
     "LBD317",
     title="the application does not answer the health check with a server error",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='the application answers the health check path "{path}" with {codes}' + _BETTER,
     reads=_ANSWER_READS,
@@ -576,6 +582,7 @@ _LISTEN = (
 @check(
     "LBD307",
     title="the Service's targetPort is a port that the pods listen on",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message="Service {service} sends port {port} to targetPort {target}, but the pods " + _LISTEN,
     reads=(*_ANSWER_READS, reads.NODES),

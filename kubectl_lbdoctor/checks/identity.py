@@ -61,8 +61,8 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         if entry.decoded.code != "LBD120":
             continue
         action = entry.decoded.aws_action
-        # "arn:aws:iam::ACCOUNT:role/PATH/NAME": the name is what a person looks for.
-        role = (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
+        # The name is what a person looks for; a principal that is no role is a user.
+        role = accused_role(entry.decoded) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
         compared, advice = _compared(traffic, accused_role(entry.decoded), action)
         yield Finding(
             "LBD120",
@@ -159,8 +159,8 @@ def _controller_version(traffic: TrafficPath) -> str:
 def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
 
-    IRSA and Pod Identity are injected when a pod is created (EKS user guide, service accounts): an annotation that is
-    younger than the pod has no effect before a restart.
+    IRSA and Pod Identity are injected when a pod is created: an annotation that is younger than the pod has no effect
+    before a restart. https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html
     """
     found = []
     for key, fact in sorted(traffic.cluster.service_accounts.items()):

@@ -155,7 +155,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     title="the NodePort answers on every node",
     severity=Severity.ERROR,
     message="the NodePort does not answer on node {nodes}, while others do: kube-proxy's rules are stale there",
-    reads=(*_READS, *_PATH_READS),
+    reads=(*_READS, *_PATH_READS, reads.TARGET_GROUP_ATTRIBUTES),
     explains=("LBD607",),
     fix="kube-proxy",
 )

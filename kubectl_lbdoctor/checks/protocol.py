@@ -15,8 +15,8 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
     SettingSource,
     checked_pod_port,
-    setting_source,
 )
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
@@ -25,11 +25,13 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -279,6 +281,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
 @check(
     "LBD309",
     title="the application answers within the check's timeout",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
     reads=(*_READS, reads.EVENTS),
@@ -438,6 +441,7 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
 @check(
     "LBD313",
     title="something answers on the health-check port",
+    refined_by_probe=True,
     severity=Severity.ERROR,
     message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
     reads=_READS,
@@ -543,10 +547,8 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     port = traffic.service_port.need()
     if port is None or not traffic.ready_endpoints():
         return None
-    used = {p.node_port for s in traffic.namespace_facts.services.need() for p in s.ports if p.node_port}
-    used |= (
-        {s.health_check_node_port for s in traffic.namespace_facts.services.need()} | _NODE_PORTS | _on_nodes(traffic)
-    )
+    used = _ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
+    used |= _ports_on_nodes(traffic.snapshot, traffic.namespace)
     failing = [
         t
         for t in traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
@@ -572,15 +574,24 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     return _DeadPort(refused, str(number), str(port.node_port), why, shown, False)
 
 
-def _on_nodes(traffic: TrafficPath) -> set[int]:
+@derived
+def _ports_of_services(snapshot: Snapshot, namespace: str) -> frozenset[int]:
+    """Node ports and healthCheckNodePorts of the namespace's Services."""
+    services = snapshot.facts_of(namespace).services.need()
+    numbers = {p.node_port for s in services for p in s.ports} | {s.health_check_node_port for s in services}
+    return frozenset(number for number in numbers if number)
+
+
+@derived
+def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
     """Ports of the nodes that pods of the namespace hold."""
-    found = set()
-    for pod in traffic.namespace_facts.pods.need():
+    found: set[int] = set()
+    for pod in snapshot.facts_of(namespace).pods.need():
         for container in pod.serving_containers():
             found |= {p.port if pod.host_network else p.host_port for p in container.ports}
         if pod.host_network:
             found |= {p.port for p in ready((pod,))}
-    return found - {0}
+    return frozenset(found - {0})
 
 
 def _node_port_for(traffic: TrafficPath, service: Service, container: int) -> str:

@@ -1,6 +1,6 @@
 """The one way to declare a check, and the catalogue of all of them.
 
-A check is a generator function over one Route under `@check(...)`; the decorator's arguments and the docstring are its
+A check is a generator function over its scope under `@check(...)`; the decorator's arguments and the docstring are its
 only declaration. Explanations, `docs/checks.md`, the policies and the collector's list of reads come from it.
 """
 
@@ -10,15 +10,26 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum
 
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Param, Severity
-from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-CheckFunction = Callable[[TrafficPath], Iterable[Finding]]
+CheckFunction = Callable[..., Iterable[Finding]]
+"""Takes what its scope says: a `Snapshot`, a `Frontend` or a `TrafficPath`."""
+
 Cause = tuple[str, ObjectRef, tuple[Param, ...]]
+"""A code, an object and the values that tell its causes apart."""
 
 _CODE = re.compile(r"LBD[0-9]{3}")
+
+
+class Scope(str, Enum):
+    """What a check is about, and so how often it runs: once per snapshot, per frontend or per traffic path."""
+
+    CLUSTER = "cluster"
+    FRONTEND = "frontend"
+    PATH = "path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +40,11 @@ class CheckSpec:
     finding's params (see checks/wording.py). distinct_by: names of the params that tell two causes on one object
     apart; findings on one object that agree in them are one cause, whatever else they say. reads: names from
     `model.reads` that the function may open. explains: codes of findings that this root cause makes mere symptoms.
-    symptom: folded under any error on the same route, a root cause only when alone. fix: the name that `--fix` accepts
-    ("" when there is none). function is None for codes that the program itself reports (LBD0xx).
+    symptom: folded under any error on the same route, a root cause only when alone.
+    scope: what the function takes, and how often it runs. by_design: the targets of its findings are expected to fail:
+    they count neither as healthy nor as faulty. refined_by_probe: a probe may name the repair more exactly, so that
+    one is worth its time even where the cause is certain. fix: the name that `--fix` accepts ("" when there is none).
+    function is None for codes that the program itself reports (LBD0xx).
     """
 
     code: str
@@ -41,6 +55,9 @@ class CheckSpec:
     reads: frozenset[str] = frozenset()
     explains: tuple[str, ...] = ()
     symptom: bool = False
+    scope: Scope = Scope.PATH
+    by_design: bool = False
+    refined_by_probe: bool = False
     fix: str = ""
     function: CheckFunction | None = None
     distinct_by: tuple[str, ...] = ()
@@ -107,6 +124,9 @@ def check(
     reads: Iterable[str],
     explains: tuple[str, ...] = (),
     symptom: bool = False,
+    scope: Scope = Scope.PATH,
+    by_design: bool = False,
+    refined_by_probe: bool = False,
     fix: str = "",
     distinct_by: tuple[str, ...] = (),
     catalogue: Catalogue = CATALOGUE,
@@ -124,6 +144,9 @@ def check(
                 reads=frozenset(reads),
                 explains=explains,
                 symptom=symptom,
+                scope=scope,
+                by_design=by_design,
+                refined_by_probe=refined_by_probe,
                 fix=fix,
                 function=function,
                 distinct_by=distinct_by,

@@ -11,13 +11,14 @@ from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, Pod, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (LBC#1719, #1064).
+# A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (issues 1719 and 1064 of
+# https://github.com/kubernetes-sigs/aws-load-balancer-controller).
 PROPAGATION_SECONDS = 25
 SHORTEST_PROPAGATION_SECONDS = 15
 
@@ -58,8 +59,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     and the application's own shutdown together.
     """
     service = _service(traffic)
-    selector = service.selector.items()
-    leaving = [p for p in traffic.namespace_facts.pods.need() if selector <= p.meta.labels.items() and p.meta.deleted]
+    selected = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
+    leaving = [p for p in selected if p.meta.deleted]
     draining = [t for t in traffic.targets() if t.state == "draining"]
     if not leaving and not draining:
         return

@@ -1,39 +1,68 @@
-"""Runs every check on every route; each pair gives exactly one result and none may vanish."""
+"""Runs every check once per scope; each pair of check and scope gives exactly one result and none may vanish."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, Scope
 from kubectl_lbdoctor.model.fact import NotApplicable, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-
-def run(catalogue: Catalogue, routes: Iterable[TrafficPath]) -> tuple[CheckResult, ...]:
-    """All results, in the order of routes and codes."""
-    return tuple(run_one(spec, traffic) for traffic in routes for spec in catalogue.checks())
+Subject = Snapshot | Frontend | TrafficPath
+"""What a check looks at, by its scope."""
 
 
-def run_one(spec: CheckSpec, traffic: TrafficPath) -> CheckResult:
-    """One result: a needed fact that is not known gives UNKNOWN, a crash gives CRASHED, and the run goes on.
+def run(catalogue: Catalogue, paths: Iterable[TrafficPath]) -> tuple[CheckResult, ...]:
+    """All results for the paths of one snapshot, in the order of codes and then of subjects.
+
+    A result names all paths that it is about: those of the snapshot or of the frontend, or the one path.
+    """
+    paths = tuple(paths)
+    return tuple(result for spec in catalogue.checks() for result in run_check(spec, paths))
+
+
+def run_check(spec: CheckSpec, paths: tuple[TrafficPath, ...]) -> Iterator[CheckResult]:
+    """The results of one check for the paths of one snapshot, one per subject of its scope."""
+    for subject, keys in _subjects(spec.scope, paths):
+        yield run_one(spec, subject, keys)
+
+
+def _subjects(scope: Scope, paths: tuple[TrafficPath, ...]) -> Iterator[tuple[Subject, tuple[str, ...]]]:
+    """What the checks of a scope look at, each with the keys of the paths that it is about."""
+    if scope is Scope.PATH:
+        yield from ((path, (path.key,)) for path in paths)
+    elif scope is Scope.CLUSTER and paths:
+        yield paths[0].snapshot, tuple(path.key for path in paths)
+    elif scope is Scope.FRONTEND:
+        by_frontend: dict[Frontend, list[str]] = {}
+        for path in paths:
+            by_frontend.setdefault(frontend_of(path), []).append(path.key)
+        yield from ((frontend, tuple(keys)) for frontend, keys in by_frontend.items())
+
+
+def run_one(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckResult:
+    """One result, about the paths with these keys: a needed fact that is not known gives UNKNOWN, a crash gives
+    CRASHED, and the run goes on.
 
     Findings made before a fact turned out to be unknown are kept: what is proven stays proven.
     """
     assert spec.function is not None
     found: list[Finding] = []
     try:
-        for finding in spec.function(traffic):
+        for finding in spec.function(subject):
             found.append(finding)
     except Unknown as unknown:
         fact = unknown.fact
         reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"
         status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
-        return CheckResult(spec.code, traffic.key, status, tuple(found), reason)
+        return CheckResult(spec.code, paths, status, tuple(found), reason)
     except NotApplicable as skipped:
-        return CheckResult(spec.code, traffic.key, CheckStatus.SKIPPED, reason=str(skipped))
+        return CheckResult(spec.code, paths, CheckStatus.SKIPPED, reason=str(skipped))
     except Exception as crash:
         reason = f"{type(crash).__name__}: {crash}"
-        return CheckResult(spec.code, traffic.key, CheckStatus.CRASHED, tuple(found), reason, traceback.format_exc())
-    return CheckResult(spec.code, traffic.key, CheckStatus.FAIL if found else CheckStatus.PASS, tuple(found))
+        return CheckResult(spec.code, paths, CheckStatus.CRASHED, tuple(found), reason, traceback.format_exc())
+    return CheckResult(spec.code, paths, CheckStatus.FAIL if found else CheckStatus.PASS, tuple(found))

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service, condition
@@ -90,8 +90,7 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
     """
     service = _service(traffic)
     if any(
-        service.selector.items() <= pod.meta.labels.items() and not pod.is_finished
-        for pod in traffic.namespace_facts.pods.need()
+        not pod.is_finished for pod in index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
     ):
         return
     try:

@@ -8,13 +8,18 @@ from typing import Any
 from kubectl_lbdoctor.analysis.check_settings import (
     checked_pod_port,
     readiness_of,
-    setting_source,
 )
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
-from kubectl_lbdoctor.analysis.desired_state import Front, desired_health_check, desired_target_type, front_of
+from kubectl_lbdoctor.analysis.desired_state import (
+    Declaration,
+    declaration_of,
+    desired_health_check,
+    desired_target_type,
+)
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
-from kubectl_lbdoctor.analysis.traffic_paths import backends_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
@@ -32,8 +37,8 @@ RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
 
 
-def _front(traffic: TrafficPath) -> Front:
-    front = front_of(traffic)
+def _front(traffic: TrafficPath) -> Declaration:
+    front = declaration_of(traffic)
     if front is None:
         raise NotApplicable("no annotations decide about this target group")
     return front

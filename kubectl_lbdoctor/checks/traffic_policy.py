@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.check_settings import setting_source
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
@@ -46,6 +46,7 @@ def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[
     "LBD601",
     title="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
+    by_design=True,
     message="externalTrafficPolicy Local keeps {count:node} without a ready pod of Service {service} unhealthy by "
     "design",
     reads=_READS,

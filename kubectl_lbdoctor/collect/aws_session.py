@@ -12,21 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
+from kubectl_lbdoctor.options import AwsOptions
 
 if TYPE_CHECKING:
     import boto3
 
 PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
-
-
-@dataclass(frozen=True)
-class AwsOptions:
-    """--profile, --region and --no-aws as typed; an empty string means that the flag was not given."""
-
-    profile: str = ""
-    region: str = ""
-    no_aws: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.collect.collector import SUBJECT_PATHS
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
+from kubectl_lbdoctor.model.kinds import SUBJECTS
 from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
 
 KIND = "lbdoctor-bundle"
@@ -77,7 +77,7 @@ def load(path: Path) -> Snapshot:
     except CodecError as error:
         raise CouldNotRun(f"the bundle {path} cannot be read: {error}", "save it again with this version") from error
     for subject in snapshot.subjects:
-        if subject.kind not in SUBJECT_PATHS:
+        if subject.kind not in {kind.name for kind in SUBJECTS}:
             raise CouldNotRun(
                 f"the bundle {path} is about a {subject.kind}, which this version {__version__} does not know",
                 f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",

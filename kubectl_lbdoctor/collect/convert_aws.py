@@ -1,116 +1,139 @@
-"""From what boto3 returns to slim records. Pure."""
+"""From what boto3's elbv2 client returns to slim records. Pure.
+
+The API reference (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Types.html) calls hardly any
+field of an answer required: what is missing becomes "", 0 or empty, unless a function says otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from kubectl_lbdoctor.collect.fields import Raw, flag, mapping, number, objects, text, texts
 from kubectl_lbdoctor.model import aws
-
-Raw = Mapping[str, Any]
 
 
 def load_balancer(raw: Raw) -> aws.LoadBalancer:
-    state = raw.get("State") or {}
+    """One entry of DescribeLoadBalancers' LoadBalancers (API_LoadBalancer)."""
+    state = mapping(raw, "State")
     return aws.LoadBalancer(
-        arn=raw["LoadBalancerArn"],
-        name=raw.get("LoadBalancerName", ""),
-        dns_name=raw.get("DNSName", ""),
-        type=raw.get("Type", ""),
-        scheme=raw.get("Scheme", ""),
-        state=state.get("Code", ""),
-        state_reason=state.get("Reason", ""),
-        vpc_id=raw.get("VpcId", ""),
-        zones={z.get("ZoneName", ""): z.get("SubnetId", "") for z in raw.get("AvailabilityZones", ())},
-        security_groups=tuple(raw.get("SecurityGroups", ())),
-        ip_address_type=raw.get("IpAddressType", ""),
+        arn=text(raw, "LoadBalancerArn"),
+        name=text(raw, "LoadBalancerName"),
+        dns_name=text(raw, "DNSName"),
+        type=text(raw, "Type"),
+        scheme=text(raw, "Scheme"),
+        state=text(state, "Code"),
+        state_reason=text(state, "Reason"),
+        vpc_id=text(raw, "VpcId"),
+        zones={text(z, "ZoneName"): text(z, "SubnetId") for z in objects(raw, "AvailabilityZones")},
+        security_groups=texts(raw, "SecurityGroups"),
+        ip_address_type=text(raw, "IpAddressType"),
     )
 
 
 def _action(raw: Raw) -> aws.Action:
+    """An action of a listener or rule (API_Action). One that forwards names its groups in ForwardConfig, with weights,
+    or a single one beside it; a group without a weight counts as 1, and one of weight 0 gets no traffic."""
+    forward = mapping(raw, "ForwardConfig")
     groups = {
-        g["TargetGroupArn"]: int(g.get("Weight", 1)) for g in raw.get("ForwardConfig", {}).get("TargetGroups", ())
+        text(g, "TargetGroupArn"): number(g, "Weight", 1)
+        for g in objects(forward, "TargetGroups")
+        if g.get("TargetGroupArn")
     }
     if not groups and raw.get("TargetGroupArn"):
-        groups = {raw["TargetGroupArn"]: 1}
-    fixed = raw.get("FixedResponseConfig", {})
+        groups = {text(raw, "TargetGroupArn"): 1}
+    fixed = mapping(raw, "FixedResponseConfig")
     return aws.Action(
-        type=raw.get("Type", ""),
+        type=text(raw, "Type"),
         target_groups=groups,
-        status_code=fixed.get("StatusCode", ""),
-        message_body=fixed.get("MessageBody", ""),
+        status_code=text(fixed, "StatusCode"),
+        message_body=text(fixed, "MessageBody"),
     )
 
 
 def listener(raw: Raw) -> aws.Listener:
+    """One entry of DescribeListeners' Listeners (API_Listener), with its default actions."""
     return aws.Listener(
-        arn=raw["ListenerArn"],
-        load_balancer_arn=raw.get("LoadBalancerArn", ""),
-        protocol=raw.get("Protocol", ""),
-        port=raw.get("Port", 0),
-        actions=tuple(_action(a) for a in raw.get("DefaultActions", ())),
+        arn=text(raw, "ListenerArn"),
+        load_balancer_arn=text(raw, "LoadBalancerArn"),
+        protocol=text(raw, "Protocol"),
+        port=number(raw, "Port"),
+        actions=tuple(_action(a) for a in objects(raw, "DefaultActions")),
     )
 
 
 def rule(raw: Raw, listener_arn: str) -> aws.ListenerRule:
-    hosts: list[str] = []
-    paths: list[str] = []
-    for condition in raw.get("Conditions", ()):
-        if condition.get("Field") == "host-header":
-            hosts += condition.get("HostHeaderConfig", {}).get("Values") or condition.get("Values", ())
-        if condition.get("Field") == "path-pattern":
-            paths += condition.get("PathPatternConfig", {}).get("Values") or condition.get("Values", ())
+    """One entry of DescribeRules' Rules (API_Rule); the answer does not name the listener that was asked about.
+
+    Hosts and paths stand in the condition's own config; `Values` beside it is the older form (API_RuleCondition).
+    Conditions of other kinds (headers, methods, source addresses) are left out.
+    """
+    values: dict[str, tuple[str, ...]] = {"host-header": (), "path-pattern": ()}
+    config = {"host-header": "HostHeaderConfig", "path-pattern": "PathPatternConfig"}
+    for condition in objects(raw, "Conditions"):
+        field = text(condition, "Field")
+        if field in values:
+            values[field] += texts(mapping(condition, config[field]), "Values") or texts(condition, "Values")
     return aws.ListenerRule(
-        arn=raw["RuleArn"],
+        arn=text(raw, "RuleArn"),
         listener_arn=listener_arn,
-        priority=str(raw.get("Priority", "")),
-        hosts=tuple(hosts),
-        paths=tuple(paths),
-        actions=tuple(_action(a) for a in raw.get("Actions", ())),
+        priority=text(raw, "Priority"),
+        hosts=values["host-header"],
+        paths=values["path-pattern"],
+        actions=tuple(_action(a) for a in objects(raw, "Actions")),
     )
 
 
 def target_group(raw: Raw) -> aws.TargetGroup:
-    matcher = raw.get("Matcher") or {}
+    """One entry of DescribeTargetGroups' TargetGroups (API_TargetGroup).
+
+    A health check is enabled and goes to "traffic-port" unless the answer says otherwise: the defaults of
+    CreateTargetGroup. Its success codes stand in Matcher, under HttpCode or, for gRPC, GrpcCode (API_Matcher).
+    """
+    matcher = mapping(raw, "Matcher")
     return aws.TargetGroup(
-        arn=raw["TargetGroupArn"],
-        name=raw.get("TargetGroupName", ""),
-        target_type=raw.get("TargetType", ""),
-        protocol=raw.get("Protocol", ""),
-        protocol_version=raw.get("ProtocolVersion", ""),
-        port=raw.get("Port", 0),
-        vpc_id=raw.get("VpcId", ""),
-        ip_address_type=raw.get("IpAddressType", ""),
-        load_balancer_arns=tuple(raw.get("LoadBalancerArns", ())),
+        arn=text(raw, "TargetGroupArn"),
+        name=text(raw, "TargetGroupName"),
+        target_type=text(raw, "TargetType"),
+        protocol=text(raw, "Protocol"),
+        protocol_version=text(raw, "ProtocolVersion"),
+        port=number(raw, "Port"),
+        vpc_id=text(raw, "VpcId"),
+        ip_address_type=text(raw, "IpAddressType"),
+        load_balancer_arns=texts(raw, "LoadBalancerArns"),
         health_check=aws.HealthCheck(
-            enabled=raw.get("HealthCheckEnabled", True),
-            protocol=raw.get("HealthCheckProtocol", ""),
-            port=str(raw.get("HealthCheckPort", "traffic-port")),
-            path=raw.get("HealthCheckPath", ""),
-            matcher=matcher.get("HttpCode") or matcher.get("GrpcCode") or "",
-            interval=raw.get("HealthCheckIntervalSeconds", 0),
-            timeout=raw.get("HealthCheckTimeoutSeconds", 0),
-            healthy_threshold=raw.get("HealthyThresholdCount", 0),
-            unhealthy_threshold=raw.get("UnhealthyThresholdCount", 0),
+            enabled=flag(raw, "HealthCheckEnabled", True),
+            protocol=text(raw, "HealthCheckProtocol"),
+            port=text(raw, "HealthCheckPort", "traffic-port"),
+            path=text(raw, "HealthCheckPath"),
+            matcher=text(matcher, "HttpCode") or text(matcher, "GrpcCode"),
+            interval=number(raw, "HealthCheckIntervalSeconds"),
+            timeout=number(raw, "HealthCheckTimeoutSeconds"),
+            healthy_threshold=number(raw, "HealthyThresholdCount"),
+            unhealthy_threshold=number(raw, "UnhealthyThresholdCount"),
         ),
     )
 
 
 def target_health(raw: Raw) -> aws.TargetHealth:
-    target, health = raw.get("Target", {}), raw.get("TargetHealth", {})
+    """One entry of DescribeTargetHealth's TargetHealthDescriptions (API_TargetHealthDescription).
+
+    A healthy target has no reason and no description. AdministrativeOverride is the state of a zonal shift, and
+    AnomalyDetection exists for HTTP and HTTPS groups of application load balancers.
+    """
+    target, health = mapping(raw, "Target"), mapping(raw, "TargetHealth")
     return aws.TargetHealth(
-        id=target.get("Id", ""),
-        port=target.get("Port", 0),
-        zone=target.get("AvailabilityZone", ""),
-        state=health.get("State", ""),
-        reason=health.get("Reason", ""),
-        description=health.get("Description", ""),
-        check_port=str(raw.get("HealthCheckPort", "")),
-        override_state=(raw.get("AdministrativeOverride") or {}).get("State", ""),
-        anomaly=(raw.get("AnomalyDetection") or {}).get("Result", ""),
+        id=text(target, "Id"),
+        port=number(target, "Port"),
+        zone=text(target, "AvailabilityZone"),
+        state=text(health, "State"),
+        reason=text(health, "Reason"),
+        description=text(health, "Description"),
+        check_port=text(raw, "HealthCheckPort"),
+        override_state=text(mapping(raw, "AdministrativeOverride"), "State"),
+        anomaly=text(mapping(raw, "AnomalyDetection"), "Result"),
     )
 
 
-def attributes(raw: list[Raw]) -> dict[str, str]:
-    """Attributes of a target group or a load balancer: key to value."""
-    return {entry.get("Key", ""): str(entry.get("Value", "")) for entry in raw}
+def attributes(raw: Iterable[Raw]) -> dict[str, str]:
+    """Attributes of a target group or a load balancer, key to value (API_TargetGroupAttribute): all values are text."""
+    return {text(entry, "Key"): text(entry, "Value") for entry in raw if isinstance(entry, dict)}

@@ -1,192 +1,207 @@
-"""From raw Kubernetes JSON to slim records. Pure; tolerates absent fields, because half an object is still evidence."""
+"""From raw Kubernetes JSON to slim records. Pure; tolerates absent fields, because half an object is still evidence.
+
+What is missing becomes "", 0, False or empty, unless a function says otherwise.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from kubectl_lbdoctor.collect.fields import (
+    Raw,
+    flag,
+    mapping,
+    number,
+    objects,
+    optional_flag,
+    optional_number,
+    strings,
+    text,
+    texts,
+)
 from kubectl_lbdoctor.model import k8s
-
-Raw = Mapping[str, Any]
 
 # Written by tools, never read by the controller, large, and may hold what a person would not share in a bundle.
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision")
 
 
-def _map(raw: Raw, key: str) -> dict[str, Any]:
-    value = raw.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _list(raw: Raw, key: str) -> list[Any]:
-    value = raw.get(key)
-    return value if isinstance(value, list) else []
-
-
-def _text(raw: Raw, key: str) -> str:
-    value = raw.get(key)
-    return "" if value is None else str(value)
-
-
-def _int(raw: Raw, key: str, default: int = 0) -> int:
-    value = raw.get(key)
-    return value if isinstance(value, int) else default
-
-
-def _strings(raw: Raw, key: str) -> dict[str, str]:
-    return {str(k): str(v) for k, v in _map(raw, key).items()}
-
-
 def meta(raw: Raw) -> k8s.Meta:
-    data = _map(raw, "metadata")
-    annotations = {k: v for k, v in _strings(data, "annotations").items() if k not in _DROPPED_ANNOTATIONS}
+    """The metadata of any object; one without it gets the name "".
+
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
+    """
+    data = mapping(raw, "metadata")
+    annotations = {k: v for k, v in strings(data, "annotations").items() if k not in _DROPPED_ANNOTATIONS}
     return k8s.Meta(
-        name=_text(data, "name"),
-        namespace=_text(data, "namespace"),
-        uid=_text(data, "uid"),
-        resource_version=_text(data, "resourceVersion"),
-        generation=_int(data, "generation"),
-        created=_text(data, "creationTimestamp"),
-        deleted=_text(data, "deletionTimestamp"),
-        labels=_strings(data, "labels"),
+        name=text(data, "name"),
+        namespace=text(data, "namespace"),
+        uid=text(data, "uid"),
+        resource_version=text(data, "resourceVersion"),
+        generation=number(data, "generation"),
+        created=text(data, "creationTimestamp"),
+        deleted=text(data, "deletionTimestamp"),
+        labels=strings(data, "labels"),
         annotations=annotations,
-        finalizers=tuple(str(f) for f in _list(data, "finalizers")),
+        finalizers=texts(data, "finalizers"),
         owners=tuple(
-            k8s.OwnerReference(_text(o, "kind"), _text(o, "name"), bool(o.get("controller")))
-            for o in _list(data, "ownerReferences")
+            k8s.OwnerReference(text(o, "kind"), text(o, "name"), flag(o, "controller"))
+            for o in objects(data, "ownerReferences")
         ),
     )
 
 
 def conditions(raw: Raw) -> tuple[k8s.Condition, ...]:
+    """The conditions of an object's status (of a Pod, Node, Service, workload or binding); () without any."""
     return tuple(
         k8s.Condition(
-            _text(c, "type"),
-            _text(c, "status"),
-            _text(c, "reason"),
-            _text(c, "message"),
-            _text(c, "lastTransitionTime"),
+            text(c, "type"),
+            text(c, "status"),
+            text(c, "reason"),
+            text(c, "message"),
+            text(c, "lastTransitionTime"),
         )
-        for c in _list(raw, "conditions")
+        for c in objects(raw, "conditions")
     )
 
 
 def _backend(raw: Raw) -> k8s.IngressBackend:
-    service, resource = _map(raw, "service"), _map(raw, "resource")
-    port = _map(service, "port")
+    """An IngressBackend of networking.k8s.io/v1: a Service's port by name, else by number ("" without either), or
+    another resource, written group/kind/name."""
+    service, resource = mapping(raw, "service"), mapping(raw, "resource")
+    port = mapping(service, "port")
     return k8s.IngressBackend(
-        service=_text(service, "name"),
-        port=_text(port, "name") or (_text(port, "number") if port.get("number") else ""),
-        resource="/".join(_text(resource, k) for k in ("apiGroup", "kind", "name")) if resource else "",
+        service=text(service, "name"),
+        port=text(port, "name") or (text(port, "number") if port.get("number") else ""),
+        resource="/".join(text(resource, k) for k in ("apiGroup", "kind", "name")) if resource else "",
     )
 
 
 def _addresses(raw: Raw) -> tuple[str, ...]:
-    entries = _list(_map(_map(raw, "status"), "loadBalancer"), "ingress")
-    return tuple(a for e in entries if (a := _text(e, "hostname") or _text(e, "ip")))
+    """The addresses in an Ingress's or Service's status.loadBalancer: host names (AWS gives no others), else IPs."""
+    entries = objects(mapping(mapping(raw, "status"), "loadBalancer"), "ingress")
+    return tuple(a for e in entries if (a := text(e, "hostname") or text(e, "ip")))
 
 
 def ingress(raw: Raw) -> k8s.Ingress:
-    spec = _map(raw, "spec")
+    """A networking.k8s.io/v1 Ingress. Paths keep their place in the spec, for patches that name it by index.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/service-resources/ingress-v1/
+    """
+    spec = mapping(raw, "spec")
     paths = []
-    for number, rule in enumerate(_list(spec, "rules")):
-        for index, path in enumerate(_list(_map(rule, "http"), "paths")):
+    for rule_index, rule in enumerate(objects(spec, "rules")):
+        for index, path in enumerate(objects(mapping(rule, "http"), "paths")):
             paths.append(
                 k8s.IngressPath(
-                    host=_text(rule, "host"),
-                    path=_text(path, "path"),
-                    path_type=_text(path, "pathType"),
-                    backend=_backend(_map(path, "backend")),
-                    rule=number,
+                    host=text(rule, "host"),
+                    path=text(path, "path"),
+                    path_type=text(path, "pathType"),
+                    backend=_backend(mapping(path, "backend")),
+                    rule=rule_index,
                     index=index,
                 )
             )
-    default = _map(spec, "defaultBackend")
+    default = mapping(spec, "defaultBackend")
     parsed = meta(raw)
     return k8s.Ingress(
         meta=parsed,
-        # The legacy annotation wins over the field (LBC ingress class loader).
-        class_name=parsed.annotations.get("kubernetes.io/ingress.class", "") or _text(spec, "ingressClassName"),
-        spec_class_name=_text(spec, "ingressClassName"),
+        # The legacy annotation wins over the field:
+        # https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/group_loader.go
+        class_name=parsed.annotations.get("kubernetes.io/ingress.class", "") or text(spec, "ingressClassName"),
+        spec_class_name=text(spec, "ingressClassName"),
         default_backend=_backend(default) if default else None,
         paths=tuple(paths),
-        tls_hosts=tuple(str(h) for t in _list(spec, "tls") for h in _list(t, "hosts")),
+        tls_hosts=tuple(h for t in objects(spec, "tls") for h in texts(t, "hosts")),
         addresses=_addresses(raw),
     )
 
 
 def ingress_class(raw: Raw) -> k8s.IngressClass:
-    spec = _map(raw, "spec")
-    parameters = _map(spec, "parameters")
+    """A networking.k8s.io/v1 IngressClass; without parameters, their kind and name are ""."""
+    spec = mapping(raw, "spec")
+    parameters = mapping(spec, "parameters")
     return k8s.IngressClass(
         meta=meta(raw),
-        controller=_text(spec, "controller"),
-        parameters_kind=_text(parameters, "kind"),
-        parameters_name=_text(parameters, "name"),
+        controller=text(spec, "controller"),
+        parameters_kind=text(parameters, "kind"),
+        parameters_name=text(parameters, "name"),
     )
 
 
 def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
-    return k8s.IngressClassParams(meta=meta(raw), spec=_map(raw, "spec"))
+    """An elbv2.k8s.aws/v1beta1 IngressClassParams, its spec as it is ({} without one).
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
+    """
+    return k8s.IngressClassParams(meta=meta(raw), spec=mapping(raw, "spec"))
 
 
 def service(raw: Raw) -> k8s.Service:
-    spec = _map(raw, "spec")
+    """A core/v1 Service. Without a type it is a ClusterIP one, ports are TCP, and node ports are allocated: the API's
+    defaults. A targetPort that is absent ("") means the port's own number.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/service-resources/service-v1/
+    """
+    spec = mapping(raw, "spec")
     return k8s.Service(
         meta=meta(raw),
-        type=_text(spec, "type") or "ClusterIP",
-        selector=_strings(spec, "selector"),
+        type=text(spec, "type") or "ClusterIP",
+        selector=strings(spec, "selector"),
         ports=tuple(
             k8s.ServicePort(
-                port=_int(p, "port"),
-                name=_text(p, "name"),
-                protocol=_text(p, "protocol") or "TCP",
-                target_port=_text(p, "targetPort"),
-                node_port=_int(p, "nodePort"),
-                app_protocol=_text(p, "appProtocol"),
+                port=number(p, "port"),
+                name=text(p, "name"),
+                protocol=text(p, "protocol") or "TCP",
+                target_port=text(p, "targetPort"),
+                node_port=number(p, "nodePort"),
+                app_protocol=text(p, "appProtocol"),
             )
-            for p in _list(spec, "ports")
+            for p in objects(spec, "ports")
         ),
-        cluster_ip=_text(spec, "clusterIP"),
-        external_traffic_policy=_text(spec, "externalTrafficPolicy"),
-        health_check_node_port=_int(spec, "healthCheckNodePort"),
-        load_balancer_class=_text(spec, "loadBalancerClass"),
+        cluster_ip=text(spec, "clusterIP"),
+        external_traffic_policy=text(spec, "externalTrafficPolicy"),
+        health_check_node_port=number(spec, "healthCheckNodePort"),
+        load_balancer_class=text(spec, "loadBalancerClass"),
         addresses=_addresses(raw),
-        publish_not_ready=bool(spec.get("publishNotReadyAddresses")),
-        ip_families=tuple(str(f) for f in _list(spec, "ipFamilies")),
-        allocate_node_ports=spec.get("allocateLoadBalancerNodePorts") is not False,
-        source_ranges=tuple(str(r) for r in _list(spec, "loadBalancerSourceRanges")),
-        external_name=_text(spec, "externalName"),
-        conditions=conditions(_map(raw, "status")),
+        publish_not_ready=flag(spec, "publishNotReadyAddresses"),
+        ip_families=texts(spec, "ipFamilies"),
+        allocate_node_ports=flag(spec, "allocateLoadBalancerNodePorts", True),
+        source_ranges=texts(spec, "loadBalancerSourceRanges"),
+        external_name=text(spec, "externalName"),
+        conditions=conditions(mapping(raw, "status")),
     )
 
 
 def endpoint_slice(raw: Raw) -> k8s.EndpointSlice:
+    """A discovery.k8s.io/v1 EndpointSlice; a label names its Service ("" without it). A condition that is absent stays
+    None: `ready` then counts as true (the API reference: "nil should be interpreted as true").
+
+    https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/
+    """
     parsed = meta(raw)
     endpoints = []
-    for entry in _list(raw, "endpoints"):
-        state, target = _map(entry, "conditions"), _map(entry, "targetRef")
+    for entry in objects(raw, "endpoints"):
+        state, target = mapping(entry, "conditions"), mapping(entry, "targetRef")
         endpoints.append(
             k8s.Endpoint(
-                addresses=tuple(str(a) for a in _list(entry, "addresses")),
-                ready=state.get("ready"),
-                serving=state.get("serving"),
-                terminating=state.get("terminating"),
-                node=_text(entry, "nodeName"),
-                zone=_text(entry, "zone"),
-                target_kind=_text(target, "kind"),
-                target_name=_text(target, "name"),
+                addresses=texts(entry, "addresses"),
+                ready=optional_flag(state, "ready"),
+                serving=optional_flag(state, "serving"),
+                terminating=optional_flag(state, "terminating"),
+                node=text(entry, "nodeName"),
+                zone=text(entry, "zone"),
+                target_kind=text(target, "kind"),
+                target_name=text(target, "name"),
             )
         )
     return k8s.EndpointSlice(
         meta=parsed,
         service=parsed.labels.get("kubernetes.io/service-name", ""),
-        address_type=_text(raw, "addressType") or "IPv4",
+        address_type=text(raw, "addressType") or "IPv4",
         ports=tuple(
-            k8s.EndpointPort(_int(p, "port"), _text(p, "name"), _text(p, "protocol") or "TCP")
-            for p in _list(raw, "ports")
+            k8s.EndpointPort(number(p, "port"), text(p, "name"), text(p, "protocol") or "TCP")
+            for p in objects(raw, "ports")
         ),
         endpoints=tuple(endpoints),
     )
@@ -196,21 +211,23 @@ _PROBES = (("httpGet", "httpGet"), ("tcpSocket", "tcpSocket"), ("grpc", "grpc"),
 
 
 def _probe(raw: Raw) -> k8s.Probe | None:
+    """A container's probe; None without an action. Times in seconds; the defaults are those of the API (Probe, in
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/)."""
     for key, kind in _PROBES:
-        action = _map(raw, key)
-        if action or key in raw:
-            headers = {_text(h, "name").lower(): _text(h, "value") for h in _list(action, "httpHeaders")}
+        action = mapping(raw, key)
+        if raw.get(key) is not None:
+            headers = {text(h, "name").lower(): text(h, "value") for h in objects(action, "httpHeaders")}
             return k8s.Probe(
                 kind=kind,
-                port=_text(action, "port"),
-                path=_text(action, "path"),
-                scheme=_text(action, "scheme") or "HTTP",
+                port=text(action, "port"),
+                path=text(action, "path"),
+                scheme=text(action, "scheme") or "HTTP",
                 host_header=headers.get("host", ""),
-                command=tuple(str(c) for c in _list(action, "command")),
-                initial_delay=_int(raw, "initialDelaySeconds"),
-                period=_int(raw, "periodSeconds", 10),
-                timeout=_int(raw, "timeoutSeconds", 1),
-                failure_threshold=_int(raw, "failureThreshold", 3),
+                command=texts(action, "command"),
+                initial_delay=number(raw, "initialDelaySeconds"),
+                period=number(raw, "periodSeconds", 10),
+                timeout=number(raw, "timeoutSeconds", 1),
+                failure_threshold=number(raw, "failureThreshold", 3),
             )
     return None
 
@@ -221,228 +238,266 @@ _SECRET_ENV = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"
 
 
 def _env(raw: Raw) -> dict[str, str]:
+    """Variables of a container whose names begin with AWS_; "(set)" for a secret and for a value from elsewhere."""
     found = {}
-    for entry in _list(raw, "env"):
-        name = _text(entry, "name")
+    for entry in objects(raw, "env"):
+        name = text(entry, "name")
         if name.startswith(_KEPT_ENV_PREFIX):
-            found[name] = "(set)" if name in _SECRET_ENV or "valueFrom" in entry else _text(entry, "value")
+            found[name] = "(set)" if name in _SECRET_ENV or entry.get("valueFrom") else text(entry, "value")
     return found
 
 
 def container(raw: Raw, init: bool = False) -> k8s.Container:
+    """A container of a pod or pod template. An init container that always restarts is a sidecar:
+    https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/. Probes are None where it has none."""
     return k8s.Container(
-        name=_text(raw, "name"),
-        image=_text(raw, "image"),
+        name=text(raw, "name"),
+        image=text(raw, "image"),
         ports=tuple(
             k8s.ContainerPort(
-                _int(p, "containerPort"), _text(p, "name"), _text(p, "protocol") or "TCP", _int(p, "hostPort")
+                number(p, "containerPort"), text(p, "name"), text(p, "protocol") or "TCP", number(p, "hostPort")
             )
-            for p in _list(raw, "ports")
+            for p in objects(raw, "ports")
         ),
-        readiness=_probe(_map(raw, "readinessProbe")),
-        liveness=_probe(_map(raw, "livenessProbe")),
-        startup=_probe(_map(raw, "startupProbe")),
+        readiness=_probe(mapping(raw, "readinessProbe")),
+        liveness=_probe(mapping(raw, "livenessProbe")),
+        startup=_probe(mapping(raw, "startupProbe")),
         init=init,
-        sidecar=init and _text(raw, "restartPolicy") == "Always",
-        pre_stop=bool(_map(raw, "lifecycle").get("preStop")),
+        sidecar=init and text(raw, "restartPolicy") == "Always",
+        pre_stop=bool(mapping(raw, "lifecycle").get("preStop")),
         env=_env(raw),
     )
 
 
 def _containers(spec: Raw, with_args: bool = False) -> tuple[k8s.Container, ...]:
+    """The containers of a pod spec, init containers first, in the order in which they start."""
     found = []
     for key, init in (("initContainers", True), ("containers", False)):
-        for raw in _list(spec, key):
+        for raw in objects(spec, key):
             parsed = container(raw, init)
             if with_args:
                 # Only the controller's and kube-proxy's flags are needed; arguments of applications may hold secrets.
                 parsed = replace(
                     parsed,
-                    command=tuple(str(c) for c in _list(raw, "command")),
-                    args=tuple(str(a) for a in _list(raw, "args")),
+                    command=texts(raw, "command"),
+                    args=texts(raw, "args"),
                 )
             found.append(parsed)
     return tuple(found)
 
 
 def _status(raw: Raw, init: bool) -> k8s.ContainerStatus:
-    state, last = _map(raw, "state"), _map(_map(raw, "lastState"), "terminated")
-    kind = next((k for k in ("waiting", "running", "terminated") if k in state), "")
-    detail = _map(state, kind)
+    """A ContainerStatus. `state` is "" where kubelet has not told one yet; exit codes are None for what has not ended;
+    `since` is the start of what runs, and the start (or end) of what has ended."""
+    state, last = mapping(raw, "state"), mapping(mapping(raw, "lastState"), "terminated")
+    kind = next((k for k in ("waiting", "running", "terminated") if state.get(k) is not None), "")
+    detail = mapping(state, kind)
     return k8s.ContainerStatus(
-        name=_text(raw, "name"),
-        ready=bool(raw.get("ready")),
-        started=raw.get("started"),
-        restarts=_int(raw, "restartCount"),
+        name=text(raw, "name"),
+        ready=flag(raw, "ready"),
+        started=optional_flag(raw, "started"),
+        restarts=number(raw, "restartCount"),
         state=kind,
-        reason=_text(detail, "reason"),
-        message=_text(detail, "message"),
-        exit_code=detail.get("exitCode"),
-        since=_text(detail, "startedAt") or _text(detail, "finishedAt"),
-        last_reason=_text(last, "reason"),
-        last_message=_text(last, "message"),
-        last_exit_code=last.get("exitCode"),
-        last_finished=_text(last, "finishedAt"),
-        image=_text(raw, "image"),
+        reason=text(detail, "reason"),
+        message=text(detail, "message"),
+        exit_code=optional_number(detail, "exitCode"),
+        since=text(detail, "startedAt") or text(detail, "finishedAt"),
+        last_reason=text(last, "reason"),
+        last_message=text(last, "message"),
+        last_exit_code=optional_number(last, "exitCode"),
+        last_finished=text(last, "finishedAt"),
+        image=text(raw, "image"),
         init=init,
     )
 
 
 def pod(raw: Raw, with_args: bool = False) -> k8s.Pod:
-    spec, status = _map(raw, "spec"), _map(raw, "status")
+    """A core/v1 Pod; one that has no node or address yet has "" there. The grace period is 30 s by default.
+
+    with_args: keep command and arguments of the containers. token_audiences: of its projected service account tokens
+    that name one. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
+    """
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
     audiences = [
-        _text(_map(source, "serviceAccountToken"), "audience")
-        for volume in _list(spec, "volumes")
-        for source in _list(_map(volume, "projected"), "sources")
-        if "serviceAccountToken" in source
+        text(mapping(source, "serviceAccountToken"), "audience")
+        for volume in objects(spec, "volumes")
+        for source in objects(mapping(volume, "projected"), "sources")
     ]
     return k8s.Pod(
         meta=meta(raw),
-        node=_text(spec, "nodeName"),
-        ip=_text(status, "podIP"),
-        ips=tuple(_text(i, "ip") for i in _list(status, "podIPs")),
-        host_ip=_text(status, "hostIP"),
-        phase=_text(status, "phase"),
-        reason=_text(status, "reason"),
-        message=_text(status, "message"),
-        host_network=bool(spec.get("hostNetwork")),
-        service_account=_text(spec, "serviceAccountName"),
-        started=_text(status, "startTime"),
-        grace_seconds=_int(spec, "terminationGracePeriodSeconds", 30),
+        node=text(spec, "nodeName"),
+        ip=text(status, "podIP"),
+        ips=tuple(text(i, "ip") for i in objects(status, "podIPs")),
+        host_ip=text(status, "hostIP"),
+        phase=text(status, "phase"),
+        reason=text(status, "reason"),
+        message=text(status, "message"),
+        host_network=flag(spec, "hostNetwork"),
+        service_account=text(spec, "serviceAccountName"),
+        started=text(status, "startTime"),
+        grace_seconds=number(spec, "terminationGracePeriodSeconds", 30),
         containers=_containers(spec, with_args),
         statuses=(
-            *(_status(s, True) for s in _list(status, "initContainerStatuses")),
-            *(_status(s, False) for s in _list(status, "containerStatuses")),
+            *(_status(s, True) for s in objects(status, "initContainerStatuses")),
+            *(_status(s, False) for s in objects(status, "containerStatuses")),
         ),
         conditions=conditions(status),
-        readiness_gates=tuple(_text(g, "conditionType") for g in _list(spec, "readinessGates")),
+        readiness_gates=tuple(text(g, "conditionType") for g in objects(spec, "readinessGates")),
         token_audiences=tuple(a for a in audiences if a),
     )
 
 
 def node(raw: Raw) -> k8s.Node:
-    spec, status = _map(raw, "spec"), _map(raw, "status")
-    addresses = _list(status, "addresses")
+    """A core/v1 Node; addresses that kubelet has not published are "".
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/node-v1/
+    """
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    addresses = objects(status, "addresses")
     return k8s.Node(
         meta=meta(raw),
-        provider_id=_text(spec, "providerID"),
-        internal_ip=next((_text(a, "address") for a in addresses if a.get("type") == "InternalIP"), ""),
-        addresses=tuple(_text(a, "address") for a in addresses),
-        hostname=next((_text(a, "address") for a in addresses if a.get("type") == "Hostname"), ""),
-        unschedulable=bool(spec.get("unschedulable")),
-        taints=tuple(k8s.Taint(_text(t, "key"), _text(t, "effect"), _text(t, "value")) for t in _list(spec, "taints")),
+        provider_id=text(spec, "providerID"),
+        internal_ip=next((text(a, "address") for a in addresses if a.get("type") == "InternalIP"), ""),
+        addresses=tuple(text(a, "address") for a in addresses),
+        hostname=next((text(a, "address") for a in addresses if a.get("type") == "Hostname"), ""),
+        unschedulable=flag(spec, "unschedulable"),
+        taints=tuple(k8s.Taint(text(t, "key"), text(t, "effect"), text(t, "value")) for t in objects(spec, "taints")),
         conditions=conditions(status),
-        kubelet_version=_text(_map(status, "nodeInfo"), "kubeletVersion"),
+        kubelet_version=text(mapping(status, "nodeInfo"), "kubeletVersion"),
     )
 
 
 def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
-    spec, status = _map(raw, "spec"), _map(raw, "status")
-    reference = _map(spec, "serviceRef")
+    """An elbv2.k8s.aws/v1beta1 TargetGroupBinding. `node_selector` and `networking` are None where the spec has none:
+    without the one, every node is eligible; without the other, the controller writes no security group rules.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/spec/
+    """
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    reference = mapping(spec, "serviceRef")
     networking = spec.get("networking")
     return k8s.TargetGroupBinding(
         meta=meta(raw),
-        target_group_arn=_text(spec, "targetGroupARN"),
-        target_group_name=_text(spec, "targetGroupName"),
-        target_type=_text(spec, "targetType"),
-        service=_text(reference, "name"),
-        port=_text(reference, "port"),
-        node_selector=_map(spec, "nodeSelector") if "nodeSelector" in spec else None,
-        ip_address_type=_text(spec, "ipAddressType"),
-        vpc_id=_text(spec, "vpcID"),
-        multi_cluster=bool(spec.get("multiClusterTargetGroup")),
-        networking=tuple(_list(networking, "ingress")) if isinstance(networking, dict) else None,
-        observed_generation=_int(status, "observedGeneration"),
+        target_group_arn=text(spec, "targetGroupARN"),
+        target_group_name=text(spec, "targetGroupName"),
+        target_type=text(spec, "targetType"),
+        service=text(reference, "name"),
+        port=text(reference, "port"),
+        node_selector=mapping(spec, "nodeSelector") if spec.get("nodeSelector") is not None else None,
+        ip_address_type=text(spec, "ipAddressType"),
+        vpc_id=text(spec, "vpcID"),
+        multi_cluster=flag(spec, "multiClusterTargetGroup"),
+        networking=tuple(objects(networking, "ingress")) if isinstance(networking, dict) else None,
+        observed_generation=number(status, "observedGeneration"),
         conditions=conditions(status),
     )
 
 
 def event(raw: Raw) -> k8s.Event:
-    about = _map(raw, "involvedObject")
-    series = _map(raw, "series")
-    last = _text(series, "lastObservedTime") or _text(raw, "lastTimestamp") or _text(raw, "eventTime")
+    """A core/v1 Event, written by the old recorder (count, lastTimestamp) or by the one of events.k8s.io (series,
+    eventTime). Without a count it was seen once; without a time, when it was created.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+    """
+    about = mapping(raw, "involvedObject")
+    series = mapping(raw, "series")
+    last = text(series, "lastObservedTime") or text(raw, "lastTimestamp") or text(raw, "eventTime")
     return k8s.Event(
-        kind=_text(about, "kind"),
-        name=_text(about, "name"),
-        namespace=_text(about, "namespace"),
-        uid=_text(about, "uid"),
-        type=_text(raw, "type"),
-        reason=_text(raw, "reason"),
-        message=_text(raw, "message"),
-        count=_int(series, "count") or _int(raw, "count", 1),
-        component=_text(_map(raw, "source"), "component") or _text(raw, "reportingComponent"),
-        first=_text(raw, "firstTimestamp") or _text(raw, "eventTime"),
-        last=last or _text(_map(raw, "metadata"), "creationTimestamp"),
+        kind=text(about, "kind"),
+        name=text(about, "name"),
+        namespace=text(about, "namespace"),
+        uid=text(about, "uid"),
+        type=text(raw, "type"),
+        reason=text(raw, "reason"),
+        message=text(raw, "message"),
+        count=number(series, "count") or number(raw, "count", 1),
+        component=text(mapping(raw, "source"), "component") or text(raw, "reportingComponent"),
+        first=text(raw, "firstTimestamp") or text(raw, "eventTime"),
+        last=last or text(mapping(raw, "metadata"), "creationTimestamp"),
     )
 
 
 def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
-    """A Deployment, StatefulSet, DaemonSet or ReplicaSet; `kind` is given because list items do not carry it."""
-    spec, status = _map(raw, "spec"), _map(raw, "status")
-    template = _map(spec, "template")
-    rolling = _map(_map(spec, "strategy"), "rollingUpdate") or _map(_map(spec, "updateStrategy"), "rollingUpdate")
+    """An apps/v1 Deployment, StatefulSet, DaemonSet or ReplicaSet; `kind` is given because list items do not carry it.
+
+    Without a number of replicas, one is wanted: the API's default. with_args: keep command and arguments of the
+    containers, and the name of the Secret that holds a webhook's certificate.
+    """
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    template = mapping(spec, "template")
+    rolling = mapping(mapping(spec, "strategy"), "rollingUpdate") or mapping(
+        mapping(spec, "updateStrategy"), "rollingUpdate"
+    )
     daemon = kind == "DaemonSet"
     return k8s.Workload(
         kind=kind,
         meta=meta(raw),
         # A DaemonSet has no replicas field: what it wants is the number of nodes that it fits.
-        replicas=_int(status, "desiredNumberScheduled") if daemon else _int(spec, "replicas", 1),
-        ready=_int(status, "numberReady") if daemon else _int(status, "readyReplicas"),
-        updated=_int(status, "updatedNumberScheduled") if daemon else _int(status, "updatedReplicas"),
-        observed_generation=_int(status, "observedGeneration"),
-        selector=_strings(_map(spec, "selector"), "matchLabels"),
-        template_labels=_strings(_map(template, "metadata"), "labels"),
-        containers=_containers(_map(template, "spec"), with_args),
-        service_account=_text(_map(template, "spec"), "serviceAccountName"),
+        replicas=number(status, "desiredNumberScheduled") if daemon else number(spec, "replicas", 1),
+        ready=number(status, "numberReady") if daemon else number(status, "readyReplicas"),
+        updated=number(status, "updatedNumberScheduled") if daemon else number(status, "updatedReplicas"),
+        observed_generation=number(status, "observedGeneration"),
+        selector=strings(mapping(spec, "selector"), "matchLabels"),
+        template_labels=strings(mapping(template, "metadata"), "labels"),
+        containers=_containers(mapping(template, "spec"), with_args),
+        service_account=text(mapping(template, "spec"), "serviceAccountName"),
         conditions=conditions(status),
-        strategy=_text(_map(spec, "strategy"), "type"),
-        max_unavailable=_text(rolling, "maxUnavailable"),
-        certificate_secret=_certificate_secret(_map(template, "spec")) if with_args else "",
+        strategy=text(mapping(spec, "strategy"), "type"),
+        max_unavailable=text(rolling, "maxUnavailable"),
+        certificate_secret=_certificate_secret(mapping(template, "spec")) if with_args else "",
     )
 
 
 def _certificate_secret(spec: Raw) -> str:
-    """The chart and the release's manifests name the Secret differently, and the volume alike."""
-    volumes = (volume for volume in _list(spec, "volumes") if volume.get("name") == "cert")
-    return next((_text(_map(volume, "secret"), "secretName") for volume in volumes), "")
+    """The Secret of the volume "cert", "" without one: the controller's chart and its release's manifests name the
+    Secret differently, and the volume alike."""
+    volumes = (volume for volume in objects(spec, "volumes") if volume.get("name") == "cert")
+    return next((text(mapping(volume, "secret"), "secretName") for volume in volumes), "")
 
 
 def tls_certificate(raw: Raw) -> k8s.TlsCertificate:
-    """The certificate of a TLS Secret; its key is not looked at."""
-    return k8s.TlsCertificate(meta(raw).namespace, meta(raw).name, _decoded(_map(raw, "data"), "tls.crt"))
+    """The certificate of a kubernetes.io/tls Secret in PEM ("" without one); its key is not looked at."""
+    return k8s.TlsCertificate(meta(raw).namespace, meta(raw).name, _decoded(mapping(raw, "data"), "tls.crt"))
 
 
 def _decoded(raw: Raw, key: str) -> str:
     """A base64 field as text; what cannot be decoded stays as it is, for a check to find."""
-    text = _text(raw, key)
+    coded = text(raw, key)
     try:
-        return base64.b64decode(text, validate=True).decode("ascii")
+        return base64.b64decode(coded, validate=True).decode("ascii")
     except ValueError:
-        return text
+        return coded
 
 
 def namespace(raw: Raw) -> k8s.Namespace:
+    """A core/v1 Namespace: its metadata, whose labels webhooks and policies select by."""
     return k8s.Namespace(meta(raw))
 
 
 def service_account(raw: Raw) -> k8s.ServiceAccount:
+    """A core/v1 ServiceAccount: its metadata, whose annotation names the IAM role of IRSA
+    (https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html)."""
     return k8s.ServiceAccount(meta(raw))
 
 
 def webhooks(raw: Raw) -> tuple[k8s.WebhookConfiguration, ...]:
-    """Every webhook of one Mutating- or ValidatingWebhookConfiguration that calls a Service."""
+    """Every webhook of one Mutating- or ValidatingWebhookConfiguration; one that calls a URL has no Service ("").
+
+    The port is 443 by default (ServiceReference of
+    https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/mutating-webhook-configuration-v1/).
+    """
     found = []
-    for hook in _list(raw, "webhooks"):
-        client = _map(hook, "clientConfig")
-        target = _map(client, "service")
+    for hook in objects(raw, "webhooks"):
+        client = mapping(hook, "clientConfig")
+        target = mapping(client, "service")
         found.append(
             k8s.WebhookConfiguration(
                 configuration=meta(raw).name,
-                name=_text(hook, "name"),
-                service_namespace=_text(target, "namespace"),
-                service_name=_text(target, "name"),
-                service_port=_int(target, "port", 443),
-                failure_policy=_text(hook, "failurePolicy"),
+                name=text(hook, "name"),
+                service_namespace=text(target, "namespace"),
+                service_name=text(target, "name"),
+                service_port=number(target, "port", 443),
+                failure_policy=text(hook, "failurePolicy"),
                 ca_bundle=_decoded(client, "caBundle"),
             )
         )

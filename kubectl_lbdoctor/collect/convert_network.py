@@ -1,78 +1,103 @@
-"""From raw EC2 answers and NetworkPolicies to the slim records of `model.network`. Pure."""
+"""From raw EC2 answers and NetworkPolicies to the slim records of `model.network`. Pure.
+
+The EC2 API reference (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Types.html) calls no field of an
+answer required: what is missing becomes "", False or empty, unless a function says otherwise.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from kubectl_lbdoctor.collect.convert_kube import meta
+from kubectl_lbdoctor.collect.fields import (
+    Raw,
+    flag,
+    mapping,
+    number,
+    objects,
+    optional_number,
+    text,
+    texts,
+)
 from kubectl_lbdoctor.model import network
 from kubectl_lbdoctor.model.selectors import LabelSelector
 
-Raw = Mapping[str, Any]
-
 
 def _tags(raw: Raw) -> dict[str, str]:
-    return {t["Key"]: t.get("Value", "") for t in raw.get("Tags") or raw.get("TagSet") or ()}
+    """The tags of a resource; network interfaces alone call them TagSet."""
+    return {text(t, "Key"): text(t, "Value") for t in objects(raw, "Tags") or objects(raw, "TagSet") if t.get("Key")}
+
+
+def _named(entries: Iterable[Raw], key: str) -> tuple[str, ...]:
+    """The values of one field in all entries that have it."""
+    return tuple(value for entry in entries if (value := text(entry, key)))
 
 
 def _port(value: Any) -> int | None:
-    """EC2 says -1 for "all" where it gives a port at all."""
+    """A port of a rule; None for all ports, where EC2 gives -1 or nothing."""
     return value if isinstance(value, int) and value >= 0 else None
 
 
 def permission(raw: Raw) -> network.Permission:
-    pairs = raw.get("UserIdGroupPairs", ())
-    entries = [*raw.get("IpRanges", ()), *raw.get("Ipv6Ranges", ()), *raw.get("PrefixListIds", ()), *pairs]
+    """One IpPermission of a security group: protocol ("-1" for all), range of ports, and sources or destinations.
+
+    A reference over a peering connection that is gone matches nothing, so it is kept apart (UserIdGroupPair's
+    PeeringStatus; https://docs.aws.amazon.com/vpc/latest/peering/vpc-peering-security-groups.html).
+    """
+    v4, v6, lists, pairs = (
+        objects(raw, key) for key in ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
+    )
     return network.Permission(
-        protocol=str(raw.get("IpProtocol", "-1")),
+        protocol=text(raw, "IpProtocol", "-1"),
         from_port=_port(raw.get("FromPort")),
         to_port=_port(raw.get("ToPort")),
-        cidrs=(
-            *(r["CidrIp"] for r in raw.get("IpRanges", ()) if r.get("CidrIp")),
-            *(r["CidrIpv6"] for r in raw.get("Ipv6Ranges", ()) if r.get("CidrIpv6")),
-        ),
-        prefix_lists=tuple(r["PrefixListId"] for r in raw.get("PrefixListIds", ())),
-        # A reference over a peering connection that is gone matches nothing (EC2: PeeringStatus).
-        groups=tuple(p["GroupId"] for p in pairs if p.get("GroupId") and not _stale(p)),
-        stale_groups=tuple(p["GroupId"] for p in pairs if p.get("GroupId") and _stale(p)),
-        description=next((e["Description"] for e in entries if e.get("Description")), ""),
+        cidrs=(*_named(v4, "CidrIp"), *_named(v6, "CidrIpv6")),
+        prefix_lists=_named(lists, "PrefixListId"),
+        groups=_named((p for p in pairs if not _stale(p)), "GroupId"),
+        stale_groups=_named((p for p in pairs if _stale(p)), "GroupId"),
+        description=next(iter(_named((*v4, *v6, *lists, *pairs), "Description")), ""),
     )
 
 
 def _stale(pair: Raw) -> bool:
-    return pair.get("PeeringStatus", "active") not in ("active", "")
+    return text(pair, "PeeringStatus") not in ("active", "")
 
 
 def security_group(raw: Raw) -> network.SecurityGroup:
+    """One entry of DescribeSecurityGroups' SecurityGroups (API_SecurityGroup)."""
     return network.SecurityGroup(
-        id=raw["GroupId"],
-        name=raw.get("GroupName", ""),
-        vpc_id=raw.get("VpcId", ""),
+        id=text(raw, "GroupId"),
+        name=text(raw, "GroupName"),
+        vpc_id=text(raw, "VpcId"),
         tags=_tags(raw),
-        ingress=tuple(permission(p) for p in raw.get("IpPermissions", ())),
-        egress=tuple(permission(p) for p in raw.get("IpPermissionsEgress", ())),
+        ingress=tuple(permission(p) for p in objects(raw, "IpPermissions")),
+        egress=tuple(permission(p) for p in objects(raw, "IpPermissionsEgress")),
     )
 
 
 def network_acl(raw: Raw) -> network.NetworkAcl:
+    """One entry of DescribeNetworkAcls' NetworkAcls (API_NetworkAcl). Entries without a number are left out: rules are
+    evaluated in the order of their numbers (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html). What is
+    not "allow" denies. Protocols are IANA numbers, "-1" for all."""
     return network.NetworkAcl(
-        id=raw["NetworkAclId"],
-        vpc_id=raw.get("VpcId", ""),
-        subnets=tuple(a["SubnetId"] for a in raw.get("Associations", ())),
+        id=text(raw, "NetworkAclId"),
+        vpc_id=text(raw, "VpcId"),
+        subnets=_named(objects(raw, "Associations"), "SubnetId"),
         entries=tuple(
             network.AclEntry(
-                number=int(e["RuleNumber"]),
-                egress=bool(e.get("Egress")),
-                allow=e.get("RuleAction") == "allow",
-                protocol=str(e.get("Protocol", "-1")),
-                cidr=e.get("CidrBlock") or e.get("Ipv6CidrBlock") or "",
-                from_port=_port((e.get("PortRange") or {}).get("From")),
-                to_port=_port((e.get("PortRange") or {}).get("To")),
+                number=number(e, "RuleNumber"),
+                egress=flag(e, "Egress"),
+                allow=text(e, "RuleAction") == "allow",
+                protocol=text(e, "Protocol", "-1"),
+                cidr=text(e, "CidrBlock") or text(e, "Ipv6CidrBlock"),
+                from_port=_port(mapping(e, "PortRange").get("From")),
+                to_port=_port(mapping(e, "PortRange").get("To")),
             )
-            for e in raw.get("Entries", ())
+            for e in objects(raw, "Entries")
+            if optional_number(e, "RuleNumber") is not None
         ),
-        is_default=bool(raw.get("IsDefault")),
+        is_default=flag(raw, "IsDefault"),
     )
 
 
@@ -91,92 +116,108 @@ _ROUTE_TARGETS = (
 
 
 def route_table(raw: Raw) -> network.RouteTable:
-    associations = raw.get("Associations", ())
+    """One entry of DescribeRouteTables' RouteTables (API_RouteTable). The main table's association names no subnet, and
+    a gateway's neither. A route without a state is taken for active; `propagated`: learned from a virtual private
+    gateway (API_Route's Origin)."""
+    associations = objects(raw, "Associations")
     return network.RouteTable(
-        id=raw["RouteTableId"],
-        vpc_id=raw.get("VpcId", ""),
-        subnets=tuple(a["SubnetId"] for a in associations if a.get("SubnetId")),
-        main=any(a.get("Main") for a in associations),
+        id=text(raw, "RouteTableId"),
+        vpc_id=text(raw, "VpcId"),
+        subnets=_named(associations, "SubnetId"),
+        main=any(flag(a, "Main") for a in associations),
         routes=tuple(
             network.VpcRoute(
-                destination=r.get("DestinationCidrBlock") or r.get("DestinationIpv6CidrBlock") or "",
-                prefix_list=r.get("DestinationPrefixListId", ""),
-                target=next((r[key] for key in _ROUTE_TARGETS if r.get(key)), ""),
-                state=r.get("State", "active"),
-                propagated=r.get("Origin") == "EnableVgwRoutePropagation",
+                destination=text(r, "DestinationCidrBlock") or text(r, "DestinationIpv6CidrBlock"),
+                prefix_list=text(r, "DestinationPrefixListId"),
+                target=next((text(r, key) for key in _ROUTE_TARGETS if r.get(key)), ""),
+                state=text(r, "State", "active"),
+                propagated=text(r, "Origin") == "EnableVgwRoutePropagation",
             )
-            for r in raw.get("Routes", ())
+            for r in objects(raw, "Routes")
         ),
     )
 
 
 def subnet(raw: Raw) -> network.Subnet:
-    six = [a.get("Ipv6CidrBlock", "") for a in raw.get("Ipv6CidrBlockAssociationSet", ())]
+    """One entry of DescribeSubnets' Subnets (API_Subnet). Its IPv4 block comes first; an IPv6-only one has none.
+    free_addresses: of IPv4; None where the answer does not say."""
     return network.Subnet(
-        id=raw["SubnetId"],
-        vpc_id=raw.get("VpcId", ""),
-        cidrs=tuple(c for c in (raw.get("CidrBlock", ""), *six) if c),
-        zone=raw.get("AvailabilityZone", ""),
-        free_addresses=raw.get("AvailableIpAddressCount"),
+        id=text(raw, "SubnetId"),
+        vpc_id=text(raw, "VpcId"),
+        cidrs=(*_named((raw,), "CidrBlock"), *_named(objects(raw, "Ipv6CidrBlockAssociationSet"), "Ipv6CidrBlock")),
+        zone=text(raw, "AvailabilityZone"),
+        free_addresses=optional_number(raw, "AvailableIpAddressCount"),
         tags=_tags(raw),
     )
 
 
 def interface(raw: Raw) -> network.NetworkInterface:
-    attachment = raw.get("Attachment") or {}
-    addresses = [a.get("PrivateIpAddress", "") for a in raw.get("PrivateIpAddresses", ())]
-    six = [a.get("Ipv6Address", "") for a in raw.get("Ipv6Addresses", ())]
-    prefixes = [p.get("Ipv4Prefix", "") for p in raw.get("Ipv4Prefixes") or ()]
-    prefixes += [p.get("Ipv6Prefix", "") for p in raw.get("Ipv6Prefixes") or ()]
+    """One entry of DescribeNetworkInterfaces' NetworkInterfaces (API_NetworkInterface): the primary address first, each
+    once. An interface that is not attached to an instance has no instance_id (""), nor, attached to nothing, a
+    device_index (None). `prefixes` are blocks of addresses that the VPC CNI gives to pods:
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-prefix-eni.html"""
+    attachment = mapping(raw, "Attachment")
+    addresses = (
+        *_named((raw, *objects(raw, "PrivateIpAddresses")), "PrivateIpAddress"),
+        *_named(objects(raw, "Ipv6Addresses"), "Ipv6Address"),
+    )
     return network.NetworkInterface(
-        id=raw["NetworkInterfaceId"],
-        subnet_id=raw.get("SubnetId", ""),
-        vpc_id=raw.get("VpcId", ""),
-        private_ips=tuple(dict.fromkeys(a for a in (raw.get("PrivateIpAddress", ""), *addresses, *six) if a)),
-        prefixes=tuple(p for p in prefixes if p),
-        security_groups=tuple(g["GroupId"] for g in raw.get("Groups", ())),
-        description=raw.get("Description", ""),
-        requester_managed=bool(raw.get("RequesterManaged")),
-        instance_id=attachment.get("InstanceId") or "",
-        device_index=attachment.get("DeviceIndex"),
-        status=raw.get("Status", ""),
+        id=text(raw, "NetworkInterfaceId"),
+        subnet_id=text(raw, "SubnetId"),
+        vpc_id=text(raw, "VpcId"),
+        private_ips=tuple(dict.fromkeys(addresses)),
+        prefixes=(
+            *_named(objects(raw, "Ipv4Prefixes"), "Ipv4Prefix"),
+            *_named(objects(raw, "Ipv6Prefixes"), "Ipv6Prefix"),
+        ),
+        security_groups=_named(objects(raw, "Groups"), "GroupId"),
+        description=text(raw, "Description"),
+        requester_managed=flag(raw, "RequesterManaged"),
+        instance_id=text(attachment, "InstanceId"),
+        device_index=optional_number(attachment, "DeviceIndex"),
+        status=text(raw, "Status"),
     )
 
 
-def prefix_list(identifier: str, entries: list[Raw]) -> network.PrefixList:
-    return network.PrefixList(identifier, tuple(e["Cidr"] for e in entries if e.get("Cidr")))
+def prefix_list(identifier: str, entries: Iterable[Raw]) -> network.PrefixList:
+    """The blocks of a prefix list: GetManagedPrefixListEntries' Entries, which do not name the list."""
+    return network.PrefixList(identifier, _named((e for e in entries if isinstance(e, dict)), "Cidr"))
 
 
 def _peer(raw: Raw) -> network.PolicyPeer:
-    block = raw.get("ipBlock") or {}
+    """A NetworkPolicyPeer: an ipBlock, or selectors; a selector that is absent (or null) is None, not an empty one."""
+    block = mapping(raw, "ipBlock")
     return network.PolicyPeer(
-        cidr=str(block.get("cidr", "")),
-        excepts=tuple(str(e) for e in block.get("except") or ()),
-        pod_selector=LabelSelector.of(raw["podSelector"]) if "podSelector" in raw else None,
-        namespace_selector=LabelSelector.of(raw["namespaceSelector"]) if "namespaceSelector" in raw else None,
+        cidr=text(block, "cidr"),
+        excepts=texts(block, "except"),
+        pod_selector=LabelSelector.of(mapping(raw, "podSelector")) if raw.get("podSelector") is not None else None,
+        namespace_selector=(
+            LabelSelector.of(mapping(raw, "namespaceSelector")) if raw.get("namespaceSelector") is not None else None
+        ),
     )
 
 
 def _rule(raw: Raw, peers: str) -> network.PolicyRule:
+    """A rule with its peers in "from" or "to": without peers it is about everybody, without ports about all of them."""
     return network.PolicyRule(
-        peers=tuple(_peer(p) for p in raw.get(peers) or ()),
+        peers=tuple(_peer(p) for p in objects(raw, peers)),
         ports=tuple(
-            network.PolicyPort(
-                str(p.get("port", "")) if p.get("port") is not None else "",
-                int(p.get("endPort") or 0),
-                str(p.get("protocol") or "TCP"),
-            )
-            for p in raw.get("ports") or ()
+            network.PolicyPort(text(p, "port"), number(p, "endPort"), text(p, "protocol") or "TCP")
+            for p in objects(raw, "ports")
         ),
     )
 
 
 def network_policy(raw: Raw) -> network.NetworkPolicy:
-    spec = raw.get("spec") or {}
+    """A networking.k8s.io/v1 NetworkPolicy.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/
+    """
+    spec = mapping(raw, "spec")
     return network.NetworkPolicy(
         meta=meta(raw),
-        pod_selector=LabelSelector.of(spec.get("podSelector")),
-        policy_types=tuple(str(t) for t in spec.get("policyTypes") or ()),
-        ingress=tuple(_rule(r, "from") for r in spec.get("ingress") or ()),
-        egress=tuple(_rule(r, "to") for r in spec.get("egress") or ()),
+        pod_selector=LabelSelector.of(mapping(spec, "podSelector")),
+        policy_types=texts(spec, "policyTypes"),
+        ingress=tuple(_rule(r, "from") for r in objects(spec, "ingress")),
+        egress=tuple(_rule(r, "to") for r in objects(spec, "egress")),
     )

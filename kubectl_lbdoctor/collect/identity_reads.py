@@ -7,14 +7,15 @@ on (`reads.OPTIONAL`): the denial itself is proven by what AWS told the controll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from typing import Any, Protocol
 
-from kubectl_lbdoctor.errors import AwsApiError
+from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
 from kubectl_lbdoctor.knowledge.controller_identity import (
     accused_role,
     complaints,
+    controller_flags,
     irsa_roles,
     role_name,
     uses_pod_identity,
@@ -25,10 +26,10 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
-T = TypeVar("T")
 MAX_ROLES = 4
 MAX_POLICIES = 20
 """IAM's quota of attached policies is 10, or 20 on request."""
+_ROLE_ABSENT = "NoSuchEntity"
 
 
 class Aws(Protocol):
@@ -36,13 +37,10 @@ class Aws(Protocol):
 
 
 class IdentityReader:
-    """Reads of IAM and EKS; `attempt` turns failures into facts."""
+    """Reads of IAM and EKS."""
 
-    def __init__(
-        self, reader: Aws, attempt: Callable[[str, str, Callable[[], Any]], Fact[Any]], pool: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, reader: Aws, pool: Executor) -> None:
         self._reader = reader
-        self._attempt = attempt
         self._pool = pool
 
     def read(self, snapshot: Snapshot) -> IdentityFacts:
@@ -81,7 +79,7 @@ class IdentityReader:
 
         if not cluster:
             return Fact.not_asked(reads.CLUSTER, "the name of the EKS cluster is not known")
-        return self._attempt(reads.CLUSTER, cluster, read)
+        return attempt(reads.CLUSTER, cluster, read)
 
     def _associations(self, cluster: str, accounts: Iterable[str]) -> Fact[tuple[PodIdentity, ...]]:
         def read() -> tuple[PodIdentity, ...]:
@@ -106,21 +104,23 @@ class IdentityReader:
 
         if not cluster:
             return Fact.not_asked(reads.POD_IDENTITIES, "the name of the EKS cluster is not known")
-        return self._attempt(reads.POD_IDENTITIES, cluster, read)
+        return attempt(reads.POD_IDENTITIES, cluster, read)
 
     def _role(self, name: str) -> Fact[Role | None]:
         def read() -> Role | None:
-            raw = _or_none(lambda: self._call(reads.ROLE, RoleName=name)["Role"])
+            raw = or_absent(lambda: self._call(reads.ROLE, RoleName=name)["Role"], _ROLE_ABSENT)
             if raw is None:
                 return None
             boundary = (raw.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn", "")
             return Role(name, str(raw.get("Arn", "")), _document(raw.get("AssumeRolePolicyDocument")), str(boundary))
 
-        return self._attempt(reads.ROLE, name, read)
+        return attempt(reads.ROLE, name, read)
 
     def _attached(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
         def read() -> tuple[RolePolicy, ...]:
-            listed = _or_none(lambda: self._call(reads.ATTACHED_POLICIES, "AttachedPolicies", RoleName=role))
+            listed = or_absent(
+                lambda: self._call(reads.ATTACHED_POLICIES, "AttachedPolicies", RoleName=role), _ROLE_ABSENT
+            )
             found = []
             for entry in (listed or ())[:MAX_POLICIES]:
                 arn = entry["PolicyArn"]
@@ -129,40 +129,26 @@ class IdentityReader:
                 found.append(RolePolicy(arn, concerning_controller(_document(answer["PolicyVersion"].get("Document")))))
             return tuple(found)
 
-        return self._attempt(reads.ATTACHED_POLICIES, role, read)
+        return attempt(reads.ATTACHED_POLICIES, role, read)
 
     def _inline(self, role: str) -> Fact[tuple[RolePolicy, ...]]:
         def read() -> tuple[RolePolicy, ...]:
-            listed = _or_none(lambda: self._call(reads.INLINE_POLICIES, "PolicyNames", RoleName=role))
+            listed = or_absent(lambda: self._call(reads.INLINE_POLICIES, "PolicyNames", RoleName=role), _ROLE_ABSENT)
             found = []
             for name in (listed or ())[:MAX_POLICIES]:
                 answer = self._call(reads.INLINE_POLICY, RoleName=role, PolicyName=name)
                 found.append(RolePolicy(name, concerning_controller(_document(answer.get("PolicyDocument")))))
             return tuple(found)
 
-        return self._attempt(reads.INLINE_POLICIES, role, read)
+        return attempt(reads.INLINE_POLICIES, role, read)
 
 
 def _cluster_name(snapshot: Snapshot) -> str:
     """As the controller is told to call it, else as the kubeconfig does."""
-    for workload in snapshot.cluster.controllers.peek() or ():
-        for container in workload.containers:
-            for argument in (*container.command, *container.args):
-                if argument.startswith("--cluster-name="):
-                    return argument.partition("=")[2]
-    return snapshot.context.cluster
+    named = [controller_flags(w).get("cluster-name", "") for w in snapshot.cluster.controllers.peek() or ()]
+    return next(filter(None, named), snapshot.context.cluster)
 
 
 def _document(value: object) -> Mapping[str, object]:
     """A policy: botocore gives it decoded; what is not one allows nothing."""
     return value if isinstance(value, dict) else {}
-
-
-def _or_none(read: Callable[[], T]) -> T | None:
-    """The value, or None where the role does not exist."""
-    try:
-        return read()
-    except AwsApiError as error:
-        if error.code == "NoSuchEntity":
-            return None
-        raise

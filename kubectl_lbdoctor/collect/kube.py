@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import threading
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -42,7 +43,8 @@ FIRST_WAIT = 0.2
 MAX_WAIT = 5.0
 """Seconds before the second attempt when the server names none, and the longest Retry-After that is waited for."""
 
-_CHUNK = 64 * 1024
+_MAX_PIECE = 64 * 1024
+"""Bytes of a body that are taken from the connection at once."""
 
 Params = Mapping[str, str | int | bool]
 
@@ -113,6 +115,10 @@ class _OutOfTime(Exception):
     """A response that trickles in for longer than the request may last."""
 
 
+class _NotUnpacked(Exception):
+    """A compressed body that cannot be unpacked; its text says what is wrong with the body."""
+
+
 class KubeReader:
     """Reads of one cluster; safe to use from many threads.
 
@@ -162,11 +168,15 @@ class KubeReader:
     def list(self, path: str, params: Params | None = None) -> Iterator[dict[str, Any]]:
         """All objects of a collection, page by page; errors are raised while iterating.
 
-        Items carry neither `kind` nor `apiVersion`: the API server leaves them out of lists. `resourceVersion` in
-        `params` counts for the first page alone. When the snapshot behind the pages expires (410), the list starts
-        again once, without what was already given. Raises ApiMissing when the cluster has no such API.
+        Items of built-in kinds carry neither `kind` nor `apiVersion`: the API server leaves them out of lists.
+        `resourceVersion` in `params` counts for the first page alone. When the snapshot behind the pages expires
+        (410), the list goes on with the token that comes with the refusal: from the next object on, as it is by now.
+        Where there is none, the list starts again once, without what was already given. Raises ApiMissing when the
+        cluster has no such API.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
         """
-        token = ""
+        token = renewed = ""
         restarted = False
         given: set[str] = set()
         while True:
@@ -176,13 +186,16 @@ class KubeReader:
                 query = {key: value for key, value in query.items() if not key.startswith("resourceVersion")}
                 query["continue"] = token
             answer = self._request("list", path, query)
-            if answer.status == 410 and token and not restarted:
-                token, restarted = "", True
-                continue
+            if answer.status == 410 and token and token != renewed:
+                renewed = _renewed_token(answer)
+                if renewed or not restarted:
+                    restarted = restarted or not renewed
+                    token = renewed
+                    continue
             page = self._document("list", path, answer)
             metadata = page.get("metadata") or {}
             paged = bool(token or restarted or metadata.get("continue"))
-            for item in page.get("items") or []:
+            for item in self._items(path, page):
                 if paged:
                     identity = _identity(item)
                     if restarted and identity in given:
@@ -227,8 +240,7 @@ class KubeReader:
             verb, path, params, method=method, body=orjson.dumps(body) if body is not None else None, kind=content_type
         )
         if answer.status in (200, 201, 202):
-            document = orjson.loads(answer.body)
-            return document if isinstance(document, dict) else {}
+            return self._parsed(verb, path, answer)
         said = _said(answer)
         if answer.status == 403 and not _by_admission(said):
             self._refused(verb, path, answer)
@@ -261,10 +273,7 @@ class KubeReader:
                 redirect=False,
                 preload_content=False,
             )
-            try:
-                body: bytes = response.read(max_bytes, decode_content=False)
-            except (urllib3.exceptions.HTTPError, OSError):
-                body = b""  # the status has come, and it is what counts
+            body = _start_of(response, time.monotonic() + timeout, max_bytes)
             response.close()
             return response.status, response.headers, body
         except urllib3.exceptions.ReadTimeoutError as error:
@@ -347,7 +356,7 @@ class KubeReader:
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except (urllib3.exceptions.HTTPError, _OutOfTime, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
     def headers(self, as_text: bool = False) -> Any:
@@ -379,21 +388,46 @@ class KubeReader:
 
     def _document(self, verb: str, path: str, answer: _Answer) -> dict[str, Any]:
         """The JSON object of a successful answer; raises for every other one."""
-        import orjson
-
         if answer.status != 200:
             self._refused(verb, path, answer)
+        document = self._parsed(verb, path, answer)
+        if document.get("kind") == "Status":
+            raise ReadFailed(
+                f"could not {permission_of(verb, path)}: the API server answered 200 with a Status: {_said(answer)}"
+            )
+        return document
+
+    def _parsed(self, verb: str, path: str, answer: _Answer) -> dict[str, Any]:
+        """The body as a JSON object; raises ReadFailed where it is none."""
+        import orjson
+
         try:
             document = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             document = None
-        if not isinstance(document, dict):
-            kind = answer.headers.get("Content-Type", "no content type")
+        if isinstance(document, dict):
+            return document
+        kind = answer.headers.get("Content-Type", "no content type")
+        what = f"with {kind} instead of JSON"
+        if kind.partition(";")[0].strip() == "application/json":
+            what = f"with {len(answer.body)} bytes that are no JSON object, though it calls them {kind}"
+        raise ReadFailed(
+            f"could not {permission_of(verb, path)}: {self.context.server} answered {what}",
+            "something between here and the API server answers in its place: check the server address and proxies",
+        )
+
+    def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
+        """The objects of one page. An empty list may be null, but what has no `items` is no list: raises ReadFailed,
+        so that it is not taken for an empty one."""
+        items = page.get("items", ())
+        if items is None:
+            return []
+        if not isinstance(items, list):
+            kind = page.get("kind") or "an object without kind"
             raise ReadFailed(
-                f"could not {permission_of(verb, path)}: {self.context.server} answered with {kind} instead of JSON",
-                "something between here and the API server answers in its place: check the server address and proxies",
+                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of a list"
             )
-        return document
+        return items
 
     def _refused(self, verb: str, path: str, answer: _Answer) -> NoReturn:
         """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
@@ -467,6 +501,11 @@ class KubeReader:
             )
         if isinstance(error, (exceptions.TimeoutError, _OutOfTime, TimeoutError)):
             return ReadFailed(f"{action} timed out after {limit}", "allow more with --request-timeout 60s")
+        if isinstance(error, _NotUnpacked):
+            return ReadFailed(
+                f"could not {action}: the compressed answer of {server} cannot be unpacked: {error}",
+                "something between here and the API server changes its answers: check proxies",
+            )
         if isinstance(error, exceptions.SSLError) or "SSL" in type(error).__name__:
             return Unreachable(
                 f"TLS with the API server {server} failed: {_inner(error)}",
@@ -496,34 +535,81 @@ class KubeReader:
 
 
 def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple[bytes, bool]:
-    """The body, and whether it was cut at `max_bytes` or (only then allowed) at the deadline.
+    """The unpacked body, and whether it was cut at `max_bytes` or (only then allowed) at the deadline.
 
     urllib3's read timeout starts again with every packet, so a slow trickle needs the deadline too.
     """
     from urllib3.exceptions import ReadTimeoutError
 
-    chunks: list[bytes] = []
+    pieces: list[bytes] = []
     size = 0
     try:
-        for chunk in response.stream(_CHUNK if max_bytes is None else min(_CHUNK, max_bytes + 1)):
-            chunks.append(chunk)
-            size += len(chunk)
+        for piece in _unpacked(response):
+            pieces.append(piece)
+            size += len(piece)
             if max_bytes is not None and size > max_bytes:
                 response.close()
-                return b"".join(chunks)[:max_bytes], True
+                return b"".join(pieces)[:max_bytes], True
             if deadline is not None and time.monotonic() > deadline:
                 raise _OutOfTime
     except (_OutOfTime, ReadTimeoutError):
         response.close()
-        if max_bytes is None or not chunks:
+        if max_bytes is None or not size:
             raise
-        return b"".join(chunks), True
-    return b"".join(chunks), False
+        return b"".join(pieces), True
+    except _NotUnpacked:
+        response.close()
+        raise
+    return b"".join(pieces), False
+
+
+def _start_of(response: Any, deadline: float, max_bytes: int) -> bytes:
+    """The first bytes of a body as they were sent: what has come by the deadline, or before the connection broke."""
+    from urllib3.exceptions import HTTPError
+
+    body = b""
+    try:
+        while len(body) < max_bytes and time.monotonic() < deadline:
+            piece = response.read1(max_bytes - len(body), decode_content=False)
+            if not piece:
+                break
+            body += piece
+    except (HTTPError, OSError):
+        pass  # the status has come, and it is what counts
+    return body
+
+
+def _unpacked(response: Any) -> Iterator[bytes]:
+    """The body as it comes, unpacked: one piece, which may be empty, for each that arrives.
+
+    The API server sends answers of more than 128 KiB gzipped, and what is over 2 KiB in chunks. `HTTPResponse.stream`
+    gives control back only when it has something to give: too late for a deadline when a body trickles in. Raises
+    _NotUnpacked for a body that is damaged, incomplete, or packed in a way that was not asked for.
+    https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/writers.go
+    """
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise _NotUnpacked(f"it is {encoding} where gzip was asked for")
+    gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
+    while piece := response.read1(_MAX_PIECE, decode_content=False):
+        try:
+            unpacked = gzip.decompress(piece) if gzip else piece
+        except zlib.error as error:
+            raise _NotUnpacked("its gzip data is damaged") from error
+        yield unpacked
+    if gzip and not gzip.eof:
+        raise _NotUnpacked("its gzip data is incomplete")
 
 
 def _identity(item: Mapping[str, Any]) -> str:
     metadata = item.get("metadata") or {}
     return str(metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata.get('name', '')}")
+
+
+def _renewed_token(answer: _Answer) -> str:
+    """The token of a 410 that lists on from the same object in the newest snapshot; "" where there is none."""
+    metadata = (_status_document(answer) or {}).get("metadata") or {}
+    return str(metadata.get("continue") or "")
 
 
 def _query_value(value: str | int | bool) -> str:

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, KeyFiles, RenewingToken, read_token, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.options import KubeOptions
 
 DEFAULT_REQUEST_TIMEOUT = 15.0
 """Seconds for one request without --request-timeout. kubectl has no limit; a diagnosis must come to an end."""
@@ -34,22 +35,6 @@ NAMES_SHOWN = 10
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet mounts a pod's service account (token, ca.crt, namespace)."""
-
-
-@dataclass(frozen=True)
-class KubeOptions:
-    """kubectl's connection flags as typed; an empty string means that the flag was not given, as for kubectl."""
-
-    kubeconfig: str = ""
-    context: str = ""
-    cluster: str = ""
-    user: str = ""
-    namespace: str = ""
-    server: str = ""
-    as_user: str = ""
-    as_groups: tuple[str, ...] = ()
-    request_timeout: str = ""
-    insecure_skip_tls_verify: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,20 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_network
+from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.network import NetworkInterface, SecurityGroup
-from kubectl_lbdoctor.model.snapshot import NetworkFacts
+from kubectl_lbdoctor.model.k8s import Node
+from kubectl_lbdoctor.model.network import NetworkInterface, SecurityGroup, control_plane_description
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, NetworkFacts
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 R = TypeVar("R")
-T = TypeVar("T")
 
-# EC2 takes at most 200 values in one filter (EC2 API reference, "Filter").
+# EC2 takes at most 200 values in one filter (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html).
 FILTER_BATCH = 200
 
 
@@ -26,17 +30,11 @@ class Ec2(Protocol):
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
-Attempt = Callable[[str, str, Callable[[], T]], Fact[T]]
-
-
 class NetworkReader:
     """Reads interfaces first (by instance, by address, by the load balancer's description), then what they refer to."""
 
-    def __init__(
-        self, reader: Ec2, attempt: Callable[[str, str, Callable[[], Any]], Fact[Any]], pool: Executor
-    ) -> None:
+    def __init__(self, reader: Ec2, pool: Executor) -> None:
         self._reader = reader
-        self._attempt = attempt
         self._pool = pool
 
     def _describe(
@@ -51,8 +49,7 @@ class NetworkReader:
                 found += (convert(raw) for raw in self._reader.call("ec2", operation, key, Filters=filters))
             return tuple(found)
 
-        fact: Fact[tuple[R, ...]] = self._attempt(source, name, read)
-        return fact
+        return attempt(source, name, read)
 
     def start_interfaces(
         self, instances: Iterable[str], addresses: Iterable[str], descriptions: Iterable[str] = ()
@@ -88,11 +85,10 @@ class NetworkReader:
         """The load balancers' own interfaces, then groups, subnets, ACLs and routes of all of them.
 
         whole_vpc: every subnet of their VPCs, instead of those that they stand in."""
-        # AWS describes them "ELB app/NAME/ID": the last part of the load balancer's ARN.
-        descriptions = tuple("ELB " + lb.arn.split(":loadbalancer/", 1)[-1] for lb in balancers)
+        descriptions = tuple(interface_description(lb.arn) for lb in balancers)
         if descriptions:
             started = [*started, self._pool.submit(self._interfaces, "description", descriptions)]
-        interfaces = _merged([future.result() for future in started])
+        interfaces = joined(reads.NETWORK_INTERFACES, (future.result() for future in started), "interfaces").map(_once)
         known = interfaces.peek() or ()
         groups = {g for i in known for g in i.security_groups} | {g for lb in balancers for g in lb.security_groups}
         subnets = {i.subnet_id for i in known} | {s for lb in balancers for s in lb.zones.values()}
@@ -140,14 +136,49 @@ class NetworkReader:
 
         if not wanted:
             return Fact.known(reads.PREFIX_LISTS, ())
-        fact: Fact[tuple[Any, ...]] = self._attempt(reads.PREFIX_LISTS, wanted[0], read)
-        return fact
+        return attempt(reads.PREFIX_LISTS, wanted[0], read)
 
 
-def _merged(parts: list[Fact[tuple[NetworkInterface, ...]]]) -> Fact[tuple[NetworkInterface, ...]]:
-    """All interfaces once; one part that is not known makes the whole unknown."""
-    for part in parts:
-        if not part.is_known:
-            return part
-    found = {i.id: i for part in parts for i in part.peek() or ()}
-    return Fact.known(reads.NETWORK_INTERFACES, tuple(found.values()), "interfaces")
+def _once(interfaces: tuple[NetworkInterface, ...]) -> tuple[NetworkInterface, ...]:
+    return tuple({interface.id: interface for interface in interfaces}.values())
+
+
+def places(paths: tuple[TrafficPath, ...]) -> tuple[list[str], list[str]]:
+    """Instance ids and pod addresses whose interfaces matter: endpoints, the nodes that run them, instance targets."""
+    addresses: list[str] = []
+    nodes: set[str] = set()
+    instance_targets = False
+    for traffic in paths:
+        instance_targets = instance_targets or traffic.target_type == "instance"
+        for piece in traffic.slices.peek() or ():
+            for endpoint in piece.endpoints:
+                addresses += endpoint.addresses[:1]
+                nodes.add(endpoint.node)
+    everyone = paths[0].cluster.nodes.peek() or () if paths else ()
+    # Behind instance targets any node may be the first hop.
+    ids = [n.instance_id for n in everyone if n.instance_id and (instance_targets or n.meta.name in nodes)]
+    return ids, addresses
+
+
+def webhook_places(cluster: ClusterFacts, nodes: tuple[Node, ...]) -> tuple[list[str], list[str], list[str]]:
+    """Instance ids, addresses and descriptions of the interfaces between the control plane and the controller."""
+    endpoints = [e for piece in cluster.webhook_slices.peek() or () for e in piece.endpoints]
+    homes = {e.node for e in endpoints}
+    clusters = {controller_flags(w).get("cluster-name", "") for w in cluster.controllers.peek() or ()} - {""}
+    return (
+        [n.instance_id for n in nodes if n.instance_id and n.meta.name in homes],
+        [address for e in endpoints for address in e.addresses[:1]],
+        [control_plane_description(name) for name in sorted(clusters)],
+    )
+
+
+def not_asked(reason: str) -> NetworkFacts:
+    """EC2 was not asked: for the same reason as the rest of AWS."""
+    return NetworkFacts(
+        interfaces=Fact.not_asked(reads.NETWORK_INTERFACES, reason, "ec2"),
+        security_groups=Fact.not_asked(reads.SECURITY_GROUPS, reason, "ec2"),
+        subnets=Fact.not_asked(reads.SUBNETS, reason, "ec2"),
+        acls=Fact.not_asked(reads.NETWORK_ACLS, reason, "ec2"),
+        route_tables=Fact.not_asked(reads.ROUTE_TABLES, reason, "ec2"),
+        prefix_lists=Fact.not_asked(reads.PREFIX_LISTS, reason, "ec2"),
+    )

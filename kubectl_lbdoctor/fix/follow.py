@@ -6,13 +6,18 @@ What it sees only says when it is worth asking again; whether an object is healt
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.collect.collector import api_path
+from kubectl_lbdoctor.collect import convert_aws, convert_kube
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
+from kubectl_lbdoctor.fix.events import Observe, StillWaiting, TargetsChanged
+from kubectl_lbdoctor.fix.health import Health
+from kubectl_lbdoctor.fix.verify import Judge
+from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.model.report import Report, SubjectView
 
 INTERVAL = 2.0
 """Seconds between two rounds: the load balancer itself checks every 5 s at most often."""
@@ -20,45 +25,37 @@ INTERVAL = 2.0
 BINDINGS_EVERY = 3
 """Rounds between two looks at the bindings."""
 
+SLACK = 90.0
+NLB_SLACK = 240.0
+"""Seconds that registration, deregistration and the making of a target group may take besides the checks: a Network
+Load Balancer takes minutes."""
+
+RESTART_SLACK = 60.0
+"""Seconds more for a rolling restart: one pod after the other stops and starts."""
+
+VERIFY_EVERY = 6.0
+"""Seconds between two whole diagnoses while the outcome is open: each is some 40 calls."""
+
+LOOK_AGAIN = 15.0
+"""Seconds after which a whole diagnosis is made even though target health says nothing new."""
+
+RECONCILED_WITHIN = 45.0
+"""Longest wait for the controller's word where target health was good before and so shows nothing."""
+
+WITHOUT_AWS = 30.0
+"""Longest wait where target health cannot be read: endpoints have followed by then."""
+
 
 class Lists(Protocol):
+    """What is needed of `collect.kube.KubeReader`."""
+
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
 class Aws(Protocol):
+    """What is needed of `collect.aws.AwsReader`."""
+
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """One look: the states of the targets by target group ARN, with keys ("id:port") as in the report."""
-
-    states: Mapping[str, Mapping[str, str]]
-
-    def all_healthy(self, excepted: frozenset[str] = frozenset()) -> bool:
-        """Every group has targets, and all are healthy that count: what drains has gone, `excepted` fail by design."""
-        for targets in self.states.values():
-            counted = [state for key, state in targets.items() if state != "draining" and key not in excepted]
-            if not counted or any(state != "healthy" for state in counted):
-                return False
-        return bool(self.states)
-
-    def lines(self) -> list[str]:
-        """One line per target group: "k8s-shop-web-fdbb6ec3c4  1/2 healthy (1 initial)"."""
-        return [f"{group_name(arn)}  {described(targets.values())}" for arn, targets in sorted(self.states.items())]
-
-
-def described(states: Iterable[str]) -> str:
-    counted = Counter(states)
-    draining = counted.pop("draining", 0)
-    good = counted.pop("healthy", 0)
-    others = [f"{number} {state}" for state, number in sorted(counted.items())]
-    others += [f"{draining} draining"] if draining else []
-    return f"{good}/{good + sum(counted.values())} healthy" + (f" ({', '.join(others)})" if others else "")
-
-
-def group_name(arn: str) -> str:
-    return arn.split("/")[-2] if arn.count("/") >= 2 else arn
 
 
 class Follower:
@@ -85,10 +82,8 @@ class Follower:
                     raise
                 self._round = 0  # It was replaced: look at the bindings in the next round.
                 continue
-            states[arn] = {
-                f"{entry['Target']['Id']}:{entry['Target'].get('Port', '')}": str(entry["TargetHealth"]["State"])
-                for entry in found
-            }
+            targets = map(convert_aws.target_health, found)
+            states[arn] = {target.key: target.state for target in targets}
         return Health(states)
 
     def _bound(self) -> frozenset[str]:
@@ -96,12 +91,11 @@ class Follower:
         found = set()
         try:
             for namespace in {namespace for namespace, _ in self._services}:
-                for raw in self._kube.list(api_path("elbv2.k8s.aws/v1beta1", "targetgroupbindings", namespace)):
-                    spec = raw.get("spec") or {}
-                    service = (namespace, (spec.get("serviceRef") or {}).get("name"))
-                    gone = (raw.get("metadata") or {}).get("deletionTimestamp")
-                    if service in self._services and spec.get("targetGroupARN") and not gone:
-                        found.add(str(spec["targetGroupARN"]))
+                for raw in self._kube.list(kinds.TARGET_GROUP_BINDING.path(namespace)):
+                    binding = convert_kube.target_group_binding(raw)
+                    known = (namespace, binding.service) in self._services
+                    if known and binding.target_group_arn and not binding.meta.deleted:
+                        found.add(binding.target_group_arn)
         except LbdoctorError:
             return frozenset()
         return frozenset(found)
@@ -120,14 +114,17 @@ class Reconciliations:
         self._before: frozenset[tuple[str, str]] | None = None
 
     def mark(self) -> None:
+        """Remember what the controller has said until now."""
         self._before = self._events()
 
     def seen(self) -> bool:
+        """Whether it has said something since; False where its events cannot be read."""
         now = self._events()
         return now is not None and self._before is not None and bool(now - self._before)
 
     @property
     def known(self) -> bool:
+        """Whether its events could be read at `mark`."""
         return self._before is not None
 
     def _events(self) -> frozenset[tuple[str, str]] | None:
@@ -136,8 +133,88 @@ class Reconciliations:
                 (str(raw["metadata"].get("name")), str(raw["metadata"].get("resourceVersion")))
                 for namespace in self._namespaces
                 for raw in self._kube.list(
-                    api_path("v1", "events", namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
+                    kinds.EVENT.path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
                 )
             )
         except LbdoctorError:
             return None
+
+
+def follower_of(kube: Lists, aws: Aws | None, subjects: Iterable[SubjectView]) -> Follower | None:
+    """A follower of the target groups of these objects, those included that are still to be made; None without AWS."""
+    if aws is None:
+        return None
+    services: set[tuple[str, str]] = set()
+    arns: set[str] = set()
+    for subject in subjects:
+        for group in subject.target_groups:
+            arns.add(group.arn)
+            services.add((group.namespace, group.service))
+        for backend in subject.backends_without_group:
+            services.add((subject.ref.namespace, backend.rpartition(":")[0]))
+    return Follower(kube, aws, frozenset(services), frozenset(arns))
+
+
+def longest_wait(subjects: Iterable[SubjectView], steps: Iterable[Step]) -> float:
+    """Seconds after which a fix that has not worked will not: the checks that turn a target, and slack."""
+    views = tuple(subjects)
+    checks = [group.health_check for subject in views for group in subject.target_groups]
+    turns = max((check.interval * check.healthy_threshold for check in checks), default=0)
+    network = any(s.load_balancer is not None and s.load_balancer.type == "network" for s in views)
+    restart = any(step.change.restart for step in steps)
+    return turns + (NLB_SLACK if network else SLACK) + (RESTART_SLACK if restart else 0)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Waits for a fix to work. follower: None where target health cannot be read. reconciliations: None where target
+    health alone shows whether the change has arrived. limit: seconds. clock and sleep: how time passes, in seconds."""
+
+    follower: Follower | None
+    reconciliations: Reconciliations | None
+    limit: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    observe: Observe
+
+    def until_good(self, judge: Judge, diagnose: Callable[[], Report]) -> tuple[Report, float]:
+        """The diagnosis that ends the waiting, the first good one or the one at the limit, and the seconds until then.
+
+        Raises what `diagnose` raises.
+        """
+        start = self.clock()
+        shown: list[str] = []
+        diagnosed_at = float("-inf")
+        latest = judge.before
+        while True:
+            elapsed = self.clock() - start
+            over = elapsed >= self.limit
+            health = self._look()
+            lines = health.lines() if health is not None else []
+            if lines != shown:
+                shown = lines
+                if health is not None:
+                    self.observe(TargetsChanged(health, elapsed))
+            promising = health is None or health.all_healthy(judge.by_design(latest))
+            arrived = self._has_arrived(elapsed)
+            due = elapsed - diagnosed_at >= (VERIFY_EVERY if promising else LOOK_AGAIN)
+            if over or (due and arrived and promising) or (due and elapsed >= LOOK_AGAIN):
+                diagnosed_at = elapsed
+                latest = diagnose()
+                if over or (arrived and judge.is_good(latest)):
+                    return latest, elapsed
+            self.observe(StillWaiting(health, elapsed, self.limit))
+            self.sleep(INTERVAL)
+
+    def _look(self) -> Health | None:
+        """One look; None where it failed, which says nothing: the diagnosis names what cannot be read."""
+        if self.follower is None:
+            return None
+        try:
+            return self.follower.look()
+        except LbdoctorError:
+            return None
+
+    def _has_arrived(self, elapsed: float) -> bool:
+        watched = self.reconciliations
+        return watched is None or not watched.known or elapsed > RECONCILED_WITHIN or watched.seen()

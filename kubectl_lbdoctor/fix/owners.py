@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, unescape
+from kubectl_lbdoctor.model.snapshot import Snapshot
 
 # managedFields managers of tools that apply from a source of their own, by a part of their names.
 _MANAGERS = {
@@ -30,15 +32,16 @@ _MANAGERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class SourceOwner:
-    """The tool that owns an object, and where to change the value instead."""
+class GitOpsOwner:
+    """The tool that owns an object, and where to change the value instead. owns_field: it is known to write the very
+    field."""
 
     tool: str
     where: str
     owns_field: bool
 
 
-def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
+def gitops_owner(raw: Mapping[str, Any], change: Change) -> GitOpsOwner | None:
     """The tool that would take the change back; None where no trace of one is found."""
     metadata = raw.get("metadata", {})
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
@@ -64,7 +67,19 @@ def source_owner(raw: Mapping[str, Any], change: Change) -> SourceOwner | None:
     owning = next((name for manager in managers for key, name in _MANAGERS.items() if key in manager.lower()), "")
     if not tool and owning:
         tool, where = owning, f"field manager {next(m for m in managers if any(k in m.lower() for k in _MANAGERS))}"
-    return SourceOwner(tool, where, bool(owning)) if tool else None
+    return GitOpsOwner(tool, where, bool(owning)) if tool else None
+
+
+def recorded_metadata(snapshot: Snapshot, ref: ObjectRef) -> dict[str, Any]:
+    """An object of the bundle with its labels and annotations, which are all that it knows of who keeps it."""
+    space = snapshot.namespaces.get(ref.namespace)
+    metas = []
+    if space is not None and ref.kind == "Ingress":
+        metas = [ingress.meta for ingress in space.ingresses.peek() or ()]
+    elif space is not None and ref.kind == "Service":
+        metas = [service.meta for service in space.services.peek() or ()]
+    found = next((meta for meta in metas if meta.name == ref.name), None)
+    return {"metadata": {"labels": found.labels, "annotations": found.annotations} if found is not None else {}}
 
 
 def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:

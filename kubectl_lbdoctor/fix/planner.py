@@ -19,21 +19,21 @@ ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FixRequest:
     """One item of `--fix`: a fix name, a code or "all", and the value that chooses among several ("" for none)."""
 
     name: str
     value: str = ""
 
 
-def parse(texts: Iterable[str], catalogue: Catalogue) -> tuple[Wanted, ...]:
+def parse(texts: Iterable[str], catalogue: Catalogue) -> tuple[FixRequest, ...]:
     """What `--fix` asks for: NAME[=VALUE], several separated by commas.
 
     A value may hold commas itself ("selector=app=web,tier=front", "success-codes=200,302"): a comma separates only
     where a known name follows it. Raises UsageError for a name that no check offers.
     """
     names = fix_names(catalogue)
-    found: list[Wanted] = []
+    found: list[FixRequest] = []
     for text in texts:
         for part in re.split(r",(?=[a-zA-Z0-9-]+(?:=|,|$))", text):
             name, _, value = part.strip().partition("=")
@@ -41,13 +41,13 @@ def parse(texts: Iterable[str], catalogue: Catalogue) -> tuple[Wanted, ...]:
             known = name.lower() in names or name.lower() == ALL
             spec = catalogue.get(code)
             if known:
-                found.append(Wanted(name.lower(), value))
+                found.append(FixRequest(name.lower(), value))
             elif spec is not None and spec.fix:
-                found.append(Wanted(code, value))
+                found.append(FixRequest(code, value))
             elif spec is not None:
                 raise UsageError(f"there is no fix for {code}: {spec.title}", f"see: kubectl lbdoctor explain {code}")
             elif found and found[-1].value:
-                found[-1] = Wanted(found[-1].name, f"{found[-1].value},{part}")
+                found[-1] = FixRequest(found[-1].name, f"{found[-1].value},{part}")
             else:
                 raise UsageError(f'there is no fix "{name}"', f"known fixes: {', '.join(sorted(names))}, {ALL}")
     if not found:
@@ -63,11 +63,11 @@ def fix_names(catalogue: Catalogue) -> frozenset[str]:
     return frozenset(spec.fix for spec in catalogue if spec.fix)
 
 
-def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[Wanted]) -> FixPlan:
-    """The changes that repair what is wanted, each once, in the order of the diagnoses."""
+def plan(diagnoses: Sequence[Diagnosis], requests: Iterable[FixRequest]) -> FixPlan:
+    """The changes that repair what is asked for, each once, in the order of the diagnoses."""
     steps: list[Step] = []
     refusals: list[Refusal] = []
-    for item in wanted:
+    for item in requests:
         matching = [d for d in diagnoses if _matches(d, item)]
         if not matching:
             refusals.append(_nothing(item, diagnoses))
@@ -82,7 +82,7 @@ def plan(diagnoses: Sequence[Diagnosis], wanted: Iterable[Wanted]) -> FixPlan:
     return _without_conflicts(steps, refusals)
 
 
-def _matches(diagnosis: Diagnosis, item: Wanted) -> bool:
+def _matches(diagnosis: Diagnosis, item: FixRequest) -> bool:
     if not diagnosis.fix:
         return False
     if item.name == ALL:
@@ -92,7 +92,7 @@ def _matches(diagnosis: Diagnosis, item: Wanted) -> bool:
     return item.name in (diagnosis.fix, diagnosis.finding.code)
 
 
-def _nothing(item: Wanted, diagnoses: Sequence[Diagnosis]) -> Refusal:
+def _nothing(item: FixRequest, diagnoses: Sequence[Diagnosis]) -> Refusal:
     others = [f"{d.fix} ({d.finding.code})" for d in diagnoses if d.fix and d.finding.repairs]
     if item.name == ALL:
         codes = ", ".join(d.finding.code for d in diagnoses if d.severity is Severity.ERROR)
@@ -102,7 +102,7 @@ def _nothing(item: Wanted, diagnoses: Sequence[Diagnosis]) -> Refusal:
     return Refusal(item.name, f"nothing was found that it repairs{hint}")
 
 
-def _choose(diagnosis: Diagnosis, item: Wanted) -> Repair | Refusal:
+def _choose(diagnosis: Diagnosis, item: FixRequest) -> Repair | Refusal:
     """The one way that the evidence or the user determines, or why there is none."""
     finding, name = diagnosis.finding, diagnosis.fix
     where = f"{finding.object}{f' -n {finding.object.namespace}' if finding.object.namespace else ''}"
@@ -135,12 +135,12 @@ def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
     for step in unique:
         for pointer, then in _places(step.change):
             asked.setdefault((step.change.object, pointer), set()).add(then)
-    torn = {place for place, values in asked.items() if len(values) > 1}
+    conflicting = {place for place, values in asked.items() if len(values) > 1}
     kept = []
     for step in unique:
-        if any((step.change.object, pointer) in torn for pointer, _ in _places(step.change)):
+        if any((step.change.object, pointer) in conflicting for pointer, _ in _places(step.change)):
             reason = f"two repairs want different values for {step.change.field} of {step.change.object}"
-            values = sorted({v for place in torn if place[0] == step.change.object for v in asked[place]})
+            values = sorted({v for place in conflicting if place[0] == step.change.object for v in asked[place]})
             refusals.append(Refusal(step.fix, reason, tuple(values)))
         else:
             kept.append(step)

@@ -6,65 +6,40 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.writers import AWS_WRITES, path_of
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.plan import Step
 from kubectl_lbdoctor.model.snapshot import Context
 
 KIND = "lbdoctor-undo"
 SCHEMA = 1
 
 
-class State(str, Enum):
-    """PLANNED: not made (yet). SENT: sent, and nobody knows whether it was made. APPLIED: made. UNDONE: taken back.
-    NOTHING: it was in effect before."""
-
-    PLANNED = "planned"
-    SENT = "sent"
-    APPLIED = "applied"
-    UNDONE = "undone"
-    NOTHING = "nothing to do"
-
-
-@dataclass(frozen=True, slots=True)
-class DoneStep:
-    """One change with what became of it. uid: of the object that it is made to ("" in AWS)."""
-
-    step: Step
-    state: State = State.PLANNED
-    uid: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class UndoFile:
-    """One fix: where it was made, for which objects, and how far it came."""
+    """One fix: where it was made, for which objects, and how far it came. made_at, undone_at: RFC 3339, undone_at ""
+    where it was not undone."""
 
     made_at: str
     context: Context
     subjects: tuple[ObjectRef, ...]
-    steps: tuple[DoneStep, ...]
+    steps: tuple[StepRun, ...]
     undone_at: str = ""
 
-    def with_state(self, index: int, state: State) -> UndoFile:
-        steps = list(self.steps)
-        steps[index] = replace(steps[index], state=state)
-        return replace(self, steps=tuple(steps))
 
-
-def place(wanted: str, now: str) -> Path:
-    """Where the file of a fix goes: `wanted` names a file that is not there yet, or a directory; "" is the current one.
+def place(chosen: str, now: str) -> Path:
+    """Where the file of a fix goes: `chosen` names a file that is not there yet, or a directory; "" is the current one.
 
     Raises CouldNotRun where another file would be replaced.
     """
-    path = Path(wanted)
-    if wanted and not path.is_dir():
+    path = Path(chosen)
+    if chosen and not path.is_dir():
         if path.exists():
             raise CouldNotRun(f"the undo file {path} exists already", "choose another place with --undo-file FILE")
         return path
@@ -75,8 +50,12 @@ def place(wanted: str, now: str) -> Path:
 
 
 def save(content: UndoFile, path: Path) -> None:
-    """Write it whole or not at all, readable by its owner only. Raises CouldNotRun when it cannot be written."""
-    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "fix": to_json(content)}
+    """Write it whole or not at all, readable by its owner only. Raises CouldNotRun when it cannot be written.
+
+    Who owns an object is not kept: that is looked at again when it matters.
+    """
+    kept = replace(content, steps=tuple(replace(run, owner=None) for run in content.steps))
+    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "fix": to_json(kept)}
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -116,14 +95,19 @@ def load(path: Path) -> UndoFile:
         content: UndoFile = from_json(UndoFile, document.get("fix"))
     except CodecError as error:
         raise CouldNotRun(f"the undo file {path} cannot be read: {error}") from error
-    for number, done in enumerate(content.steps, 1):
-        change = done.step.change
+    _check(content, path)
+    return content
+
+
+def _check(content: UndoFile, path: Path) -> None:
+    """Raise CouldNotRun for a step that no fix makes: the file may have passed through other hands, and only what a fix
+    itself does is ever done from it."""
+    for number, run in enumerate(content.steps, 1):
+        change = run.step.change
         aws = change.aws
-        # The file may have passed through other hands: only what a fix itself does is ever done from it.
         if aws is not None and (aws.service != "ec2" or AWS_WRITES.get(aws.operation) != aws.undo_operation):
             raise CouldNotRun(f"the undo file {path} cannot be read: step {number} is no change that a fix makes")
         if sum((bool(change.edits), change.restart, aws is not None)) != 1:
             raise CouldNotRun(f"the undo file {path} cannot be read: step {number} does not say what was changed")
         if aws is None:
             path_of(change.object)
-    return content

@@ -11,27 +11,18 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
-from kubectl_lbdoctor.collect.collector import api_path
-from kubectl_lbdoctor.errors import (
-    ApiMissing,
-    AwsApiError,
-    CouldNotRun,
-    ExitStatus,
-    LbdoctorError,
-    ReadFailed,
-    WriteRefused,
-)
+from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, ReadFailed, WriteRefused
+from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
 
-_RESOURCES = {
-    "Ingress": ("networking.k8s.io/v1", "ingresses"),
-    "Service": ("v1", "services"),
-    "TargetGroupBinding": ("elbv2.k8s.aws/v1beta1", "targetgroupbindings"),
-    "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies"),
-    "Deployment": ("apps/v1", "deployments"),
-    "DaemonSet": ("apps/v1", "daemonsets"),
-    "StatefulSet": ("apps/v1", "statefulsets"),
+_CHANGED_KINDS = {
+    kind.name: kind
+    for kind in (
+        *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
+        *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
+    )
 }
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -44,16 +35,6 @@ AWS_WRITES = {
     "CreateNetworkAclEntry": "DeleteNetworkAclEntry",
 }
 """What a fix calls in EC2, and what takes it back. Nothing else is ever called, whatever an undo file says."""
-
-
-class MovedOn(LbdoctorError):
-    """What a change builds on is no longer there: nothing was written."""
-
-    status = ExitStatus.FINDINGS
-
-
-class AlreadyThere(LbdoctorError):
-    """What a change would add exists already: there is nothing to do, and nothing to take back."""
 
 
 class Kube(Protocol):
@@ -140,7 +121,7 @@ class Writer:
             raw = self._object(change.object)
             if uid and (raw.get("metadata") or {}).get("uid") != uid:
                 raise MovedOn(f"{change.object} was deleted and made anew since")
-            _compare(raw, inverse(change))
+            _compare(raw, inverse(change), Expectation.SET_BY_FIX)
             return
         try:
             self._check_aws(change)
@@ -284,10 +265,9 @@ class Writer:
 
 def path_of(ref: ObjectRef) -> str:
     """The URL path of an object that a change may be about."""
-    if ref.kind not in _RESOURCES:
+    if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
-    version, resource = _RESOURCES[ref.kind]
-    return api_path(version, resource, ref.namespace, ref.name)
+    return _CHANGED_KINDS[ref.kind].path(ref.namespace, ref.name)
 
 
 def inverse(change: Change) -> Change:
@@ -306,7 +286,7 @@ def _undoing(write: AwsWrite) -> AwsWrite:
     )
 
 
-def _compare(raw: Mapping[str, Any], change: Change) -> None:
+def _compare(raw: Mapping[str, Any], change: Change, expectation: Expectation = Expectation.PLANNED) -> None:
     """Raise MovedOn where the object is not as planned, AlreadyThere where all of it is as wanted."""
     if (raw.get("metadata") or {}).get("deletionTimestamp"):
         raise MovedOn(f"{change.object} is being deleted")
@@ -318,10 +298,7 @@ def _compare(raw: Mapping[str, Any], change: Change) -> None:
         raise AlreadyThere(f"{change.field} of {change.object} is {change.then} already")
     for edit, value in moved:
         name = f"annotation {edit.annotation}" if edit.annotation else edit.pointer
-        raise MovedOn(
-            f"{change.object} has changed: {name} is {_words(value)} now, not {_words(edit.now)} as planned",
-            "run the command again to see what is right now",
-        )
+        raise ValueChanged(change.object, name, value, edit.now, expectation)
 
 
 def value_at(raw: object, pointer: str) -> object:
@@ -343,10 +320,6 @@ def _same(found: object, wanted: object) -> bool:
     if isinstance(found, bool) or isinstance(wanted, bool):
         return found is wanted
     return found == wanted or (found in ({}, "") and wanted is None)
-
-
-def _words(value: object) -> str:
-    return "absent" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> list[dict[str, object]]:

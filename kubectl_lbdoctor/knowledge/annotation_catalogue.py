@@ -144,6 +144,8 @@ def twin_key(spec: AnnotationSpec) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
+    """The catalogue as read from its file: plain keys, keys with a part to fill in, and the release that it is of."""
+
     specs: Mapping[str, AnnotationSpec]
     templates: tuple[AnnotationSpec, ...]
     version: Version

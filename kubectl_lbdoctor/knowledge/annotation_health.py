@@ -1,7 +1,7 @@
 """The health check that annotations ask for: what the controller would set on the target group.
 
-Computed as the controller computes it (reference-facts 3.1; pkg/ingress and pkg/service model_build_target_group.go of
-v2.17.1), so that a difference from the real target group means something. EKS Auto Mode does not publish its numeric
+Computed as the controller computes it (docs/facts.md, "Health checks that the controller asks for"), so that a
+difference from the real target group means something. EKS Auto Mode does not publish its numeric
 defaults; it is taken to use the controller's.
 """
 
@@ -193,6 +193,8 @@ def _frontend_nlb(ingress: Mapping[str, str]) -> HealthCheckIntent:
 
 @dataclass(frozen=True, slots=True)
 class _NlbDefaults:
+    """What a maker of NLBs asks for without annotations; times in seconds, the same threshold both ways."""
+
     protocol: str
     path: str
     interval: int

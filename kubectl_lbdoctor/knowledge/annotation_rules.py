@@ -140,12 +140,15 @@ class Facts:
 
     @property
     def in_group(self) -> bool:
+        """Whether the Ingress shares its load balancer, as far as its annotations and its class tell."""
         if self.context.in_group is not None:
             return self.context.in_group
         return "group" in self.context.class_parameters or self.own("group.name") is not None
 
     @property
     def alb_target_type(self) -> str | None:
+        """The target type of an ALB's target group where it is known or written; None for the controller's default,
+        which is a flag of its (`--default-target-type`). EKS Auto Mode's default is ip."""
         known = (
             self.context.target_type or self.context.class_parameters.get("targetType") or self.merged("target-type")
         )
@@ -153,6 +156,8 @@ class Facts:
 
     @property
     def nlb_target_type(self) -> TargetType | None:
+        """The target type of an NLB's target groups where it is certain, else None. The cloud provider registers
+        instances, whatever `nlb-target-type` says."""
         asked = self.own(NLB_STEM + "nlb-target-type")
         if self.context.target_type == "ip" or (self.owner != "cloud-provider" and asked == "ip"):
             return "ip"
@@ -214,7 +219,8 @@ class Facts:
         )
 
 
-Rule = Callable[[Facts], Iterator[AnnotationProblem]]
+LintRule = Callable[[Facts], Iterator[AnnotationProblem]]
+"""What a rule is: it looks at one object's annotations, and yields a problem for each that is wrong."""
 
 
 def truth(text: str | None) -> bool | None:
@@ -233,6 +239,10 @@ _ALB_TIMING_ERROR = "Health check interval must be greater than the timeout."
 
 
 def alb_interval_over_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    """An ALB's interval must be longer than its timeout: ELB refuses the target group otherwise
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2951). Which of the two counts where both
+    objects have one is the Service's.
+    """
     interval, timeout = "healthcheck-interval-seconds", "healthcheck-timeout-seconds"
     if not facts.complete and None in (facts.own(interval), facts.own(timeout)):
         return
@@ -259,6 +269,8 @@ def alb_interval_over_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_interval_not_under_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    """An NLB's interval must not be shorter than its timeout, whichever of the two has its default.
+    The defaults are in docs/facts.md, "Health checks that the controller asks for"."""
     asked = [facts.own(NLB_STEM + name) is not None for name in ("healthcheck-interval", "healthcheck-timeout")]
     # The defaults are certain for a network load balancer of a known owner; else both numbers must be written.
     if not any(asked) or (not all(asked) and (facts.owner == "unknown" or facts.is_classic)):
@@ -321,6 +333,8 @@ _TARGET_TYPES: list[TargetType] = ["instance", "ip"]
 
 
 def frontend_interval_not_under_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
+    """The same for the NLB that `enable-frontend-nlb` puts in front of an ALB. Nothing is said of a member of a group,
+    whose other members may set the other number."""
     intent = effective_health_check("frontend-nlb", ingress_annotations=facts.annotations)
     problem = _nlb_timing(facts, intent)
     if problem is not None and not facts.in_group:
@@ -331,6 +345,7 @@ def frontend_interval_not_under_timeout(facts: Facts) -> Iterator[AnnotationProb
 
 
 def unused_with_tcp_check(facts: Facts) -> Iterator[AnnotationProblem]:
+    """An NLB's path and success codes are not used while its check is TCP, which is the default."""
     names = [
         NLB_STEM + name for name in ("healthcheck-path", "healthcheck-success-codes") if facts.own(NLB_STEM + name)
     ]
@@ -360,6 +375,9 @@ def success_code_limits(facts: Facts) -> tuple[tuple[int, int], ...]:
 
 
 def grpc_needs_https(facts: Facts) -> Iterator[AnnotationProblem]:
+    """A target group of version GRPC can be used by HTTPS listeners only:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
+    """
     listeners = facts.listeners()
     if facts.own("backend-protocol-version") != "GRPC" or facts.merged("backend-protocol-version") != "GRPC":
         return
@@ -374,11 +392,14 @@ def grpc_needs_https(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def alb_port_name(facts: Facts) -> Iterator[AnnotationProblem]:
+    """The health check port of an ALB's target group names a port that the Service does not have."""
     if facts.merged("healthcheck-port") == facts.own("healthcheck-port"):
         yield from _port_name(facts, "healthcheck-port")
 
 
 def nlb_port_name(facts: Facts) -> Iterator[AnnotationProblem]:
+    """The health check port of an NLB's target group names a port that the Service does not have. The cloud provider
+    takes numbers only, and is left out."""
     if facts.owner != "cloud-provider":
         yield from _port_name(facts, NLB_STEM + "healthcheck-port")
 
@@ -408,6 +429,9 @@ def _port_name(facts: Facts, suffix: str) -> Iterator[AnnotationProblem]:
 
 
 def ssl_redirect_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`ssl-redirect` needs an HTTPS listener on the port that it names (the controller's
+    pkg/ingress/model_builder.go). Nothing is said while other members of the group may add listeners.
+    """
     text, listeners = facts.own("ssl-redirect"), facts.listeners()
     if text is None or listeners is None or not text.isdecimal() or "sslRedirectPort" in facts.context.class_parameters:
         return
@@ -431,6 +455,7 @@ def ssl_redirect_listener(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def tls_without_https_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Certificates, TLS policy and mutual TLS are not used by a load balancer that has no HTTPS listener."""
     listeners = facts.listeners()
     if listeners is None or "HTTPS" in listeners.values():
         return
@@ -441,6 +466,7 @@ def tls_without_https_listener(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def listener_attributes_of_a_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`listener-attributes.HTTPS-443` must be spelled so, and name a listener that the load balancer has."""
     listeners = facts.listeners()
     for key in facts.annotations:
         spec = spec_for(key)
@@ -474,6 +500,8 @@ def listener_attributes_of_a_listener(facts: Facts) -> Iterator[AnnotationProble
 
 
 def alb_target_type_dependent(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Annotations of an ALB that belong to the other target type: node labels choose instance targets, and a target
+    control port needs IP targets."""
     if facts.alb_target_type == "ip" and facts.own("target-node-labels"):
         yield facts.problem(
             "no-effect", "ip-targets", "target-node-labels", "not used with ip targets: nodes are no targets"
@@ -492,6 +520,8 @@ def alb_target_type_dependent(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def alb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
+    """With `security-groups` the controller makes no group of its own, so what would fill one is not used; without it,
+    `manage-backend-security-group-rules` is not read."""
     if parse_list(facts.own("security-groups") or ""):
         for name in ("inbound-cidrs", "security-group-prefix-lists"):
             if facts.own(name):
@@ -514,6 +544,7 @@ def alb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`frontend-nlb-…` annotations are not used without `enable-frontend-nlb`. Members of a group are left out."""
     if facts.in_group or truth(facts.own("enable-frontend-nlb")):
         return
     for key in facts.annotations:
@@ -530,6 +561,8 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`auth-type` needs the settings of its identity provider, on the Ingress or the Service, and excludes
+    `jwt-validation`."""
     kind = facts.own("auth-type")
     providers = {
         "oidc": ("auth-idp-oidc", "missing IDPConfigOIDC"),
@@ -569,6 +602,8 @@ def unused_backend_annotations(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def load_balancer_type(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`aws-load-balancer-type` that leaves a Service without a maker, or that something else overrides (docs/facts.md,
+    "Who makes a load balancer")."""
     name, target = NLB_STEM + "type", NLB_STEM + "nlb-target-type"
     kind, load_balancer_class = facts.own(name), facts.context.load_balancer_class
     if kind == "external" and load_balancer_class == "" and facts.owner not in ("controller", "auto-mode"):
@@ -595,6 +630,8 @@ def load_balancer_type(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_ip_targets(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Annotations of an NLB that belong to the other target type: node labels choose instance targets, and QUIC needs
+    IP targets."""
     labels = NLB_STEM + "target-node-labels"
     if facts.nlb_target_type == "ip" and facts.own(labels):
         yield facts.problem("no-effect", "ip-targets", labels, "not used with ip targets: nodes are no targets")
@@ -610,6 +647,8 @@ def nlb_ip_targets(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
+    """An NLB's own `security-groups` switch off what would fill the controller's group, and `disable-nlb-sg` switches
+    off both. Nothing is said of the cloud provider."""
     if facts.owner == "cloud-provider":
         return
     groups, managed = NLB_STEM + "security-groups", NLB_STEM + "manage-backend-security-group-rules"
@@ -664,6 +703,8 @@ def nlb_overridden(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_addresses(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Fixed addresses of an NLB that do not fit its scheme (Elastic IPs for internet-facing, private ones for internal)
+    or its IP address type."""
     if facts.owner == "cloud-provider":
         return
     scheme = facts.own(NLB_STEM + "scheme") or facts.context.scheme
@@ -700,6 +741,7 @@ def nlb_addresses(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_tls(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Settings of TLS listeners are not used without a certificate."""
     certificate, protocol = NLB_STEM + "ssl-cert", NLB_STEM + "backend-protocol"
     if parse_list(facts.own(certificate) or ""):
         return
@@ -711,6 +753,7 @@ def nlb_tls(facts: Facts) -> Iterator[AnnotationProblem]:
 
 
 def nlb_backend_protocol(facts: Facts) -> Iterator[AnnotationProblem]:
+    """`backend-protocol` http and https mean something to a Classic load balancer only."""
     text = facts.own(NLB_STEM + "backend-protocol")
     if facts.context.is_nlb is False or facts.is_classic or facts.owner == "unknown":
         return
@@ -764,6 +807,7 @@ def _templated_port(facts: Facts, key: str, numbers: set[str]) -> Iterator[Annot
 
 
 def classic_target_group_attributes(facts: Facts) -> Iterator[AnnotationProblem]:
+    """A Classic load balancer has no target groups, and the cloud provider refuses attributes of them."""
     name = NLB_STEM + "target-group-attributes"
     if facts.is_classic and facts.own(name) is not None:
         error = "target group annotations attribute is only supported for NLB"
@@ -771,7 +815,7 @@ def classic_target_group_attributes(facts: Facts) -> Iterator[AnnotationProblem]
         yield facts.problem("conflict", "classic", name, reason, controller_error=error)
 
 
-ALB_RULES: tuple[Rule, ...] = (
+ALB_RULES: tuple[LintRule, ...] = (
     alb_interval_over_timeout,
     alb_port_name,
     alb_target_type_dependent,
@@ -779,7 +823,7 @@ ALB_RULES: tuple[Rule, ...] = (
 )
 """For an Ingress, and for a Service that is a backend of one."""
 
-INGRESS_RULES: tuple[Rule, ...] = (
+INGRESS_RULES: tuple[LintRule, ...] = (
     frontend_interval_not_under_timeout,
     grpc_needs_https,
     ssl_redirect_listener,
@@ -790,7 +834,7 @@ INGRESS_RULES: tuple[Rule, ...] = (
     unused_backend_annotations,
 )
 
-NLB_RULES: tuple[Rule, ...] = (
+NLB_RULES: tuple[LintRule, ...] = (
     nlb_interval_not_under_timeout,
     unused_with_tcp_check,
     nlb_port_name,

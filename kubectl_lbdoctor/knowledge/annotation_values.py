@@ -665,6 +665,7 @@ class _Shape:
         self._fields = {name.lower(): value for name, value in document.items()}
 
     def text(self, name: str) -> str | None:
+        """The string of this name, None without it. Raises ValueProblem for a value of another type."""
         value = self._fields.get(name.lower())
         if value is not None and not isinstance(value, str):
             raise ValueProblem(
@@ -673,6 +674,7 @@ class _Shape:
         return value
 
     def number(self, name: str) -> int | None:
+        """The number of this name, None without it. Raises ValueProblem for a value of another type."""
         value = self._fields.get(name.lower())
         if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
             raise ValueProblem(
@@ -681,15 +683,18 @@ class _Shape:
         return value
 
     def list(self, name: str) -> list[Any] | None:
+        """The list of this name, None without it. Raises ValueProblem for a value of another type."""
         value = self._fields.get(name.lower())
         if value is not None and not isinstance(value, list):
             raise ValueProblem(f"{self._what}: {name} must be a list", detail=_UNPARSED)
         return value
 
     def has(self, name: str) -> bool:
+        """Whether there is a value of this name that is not null."""
         return self._fields.get(name.lower()) is not None
 
     def child(self, name: str) -> _Shape:
+        """The object of this name, an empty one without it. Raises ValueProblem for a value of another type."""
         return _Shape(self._fields.get(name.lower()), name)
 
 

@@ -43,8 +43,8 @@ from kubectl_lbdoctor.knowledge.annotation_rules import (
     AnnotationProblem,
     Facts,
     Kind,
+    LintRule,
     ProblemKind,
-    Rule,
     success_code_limits,
 )
 from kubectl_lbdoctor.knowledge.annotation_values import (
@@ -102,8 +102,9 @@ def lint(
 ) -> tuple[AnnotationProblem, ...]:
     """Everything wrong with the annotations of one Ingress or Service, worst first, then by key.
 
-    owner: who reconciles the object. For a Service: who makes its load balancer (reference-facts 2.1); with `unknown`
-        nothing is said about who reads what. For an Ingress: `controller`, `auto-mode` or `unknown`.
+    owner: who reconciles the object. For a Service: who makes its load balancer (docs/facts.md, "Who makes a load
+        balancer"); with `unknown` nothing is said about who reads what. For an Ingress: `controller`, `auto-mode` or
+        `unknown`.
     controller_version: the running controller's, used when it is the owner.
     Annotations that are not ours, and those that the controller writes, are passed over. An Ingress whose class is
     another controller's (`context.is_alb` False) has no problems here.
@@ -122,7 +123,7 @@ def lint(
     return tuple(sorted(unique, key=lambda problem: (_RANK[problem.severity], problem.key, problem.rule)))
 
 
-def _rules(facts: Facts) -> Iterator[Rule]:
+def _rules(facts: Facts) -> Iterator[LintRule]:
     if facts.kind == "Ingress":
         yield from ALB_RULES
         yield from INGRESS_RULES

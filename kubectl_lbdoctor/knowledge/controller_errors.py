@@ -5,7 +5,7 @@ Why this exists: the controller knows why a load balancer has no healthy targets
 prose; a check needs the LBD code, the action, the role, the Service, the host. Everything here is pure: text in,
 `DecodedError` out, and no text raises.
 
-This module is the entrance: it peels off what the controller wraps around an error and asks `error_questions` for the
+This module is the entrance: it peels off what the controller wraps around an error and asks `error_classifiers` for the
 cause. Texts are in `error_texts_*`, SDK forms in `aws_errors`, log lines in `controller_logs`.
 
 Checked against the source of v2.17.1: event reasons in pkg/k8s/events.go, message formats in
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kubectl_lbdoctor.knowledge.aws_errors import without_encoded_message
-from kubectl_lbdoctor.knowledge.error_questions import QUESTIONS
+from kubectl_lbdoctor.knowledge.error_classifiers import ERROR_CLASSIFIERS
 from kubectl_lbdoctor.knowledge.error_rules import ParamValue
 from kubectl_lbdoctor.knowledge.iam_policy import permission_statement
 
@@ -61,7 +61,7 @@ STAGE_CODE: Mapping[Stage, str] = {
     Stage.START: "LBD102",
     Stage.NONE: "LBD103",
 }
-"""The generic code of each stage (checks.md)."""
+"""The code of each stage for an error that is not recognised."""
 
 _STAGE_TEXT: Mapping[Stage, str] = {
     Stage.BUILD: "The controller cannot work out the load balancer for this object",
@@ -164,7 +164,7 @@ def decode(text: str, *, stage: Stage = Stage.NONE) -> DecodedError:
         params["ingress"] = named.group(1)
     if refusing := _ADMISSION.search(body):
         params["webhook"] = refusing.group(1)
-    cause = next((c for question in QUESTIONS if (c := question(body)) is not None), None)
+    cause = next((c for classify in ERROR_CLASSIFIERS if (c := classify(body)) is not None), None)
     if cause is None:
         said = " ".join(body.split())[:_MAX_VALUE]
         summary = f"{_STAGE_TEXT[stage]}: {said}" if said else f"{_STAGE_TEXT[stage]} and gives no reason"

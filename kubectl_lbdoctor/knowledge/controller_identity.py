@@ -1,4 +1,5 @@
-"""Which IAM role the controller has, and whether anything says that it has trouble with it. Pure."""
+"""What a controller was started with, which IAM role it has, and whether anything says that it has trouble with it.
+Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +7,38 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 RECONCILED = ("Ingress", "Service", "TargetGroupBinding")
 TROUBLE = ("LBD120", "LBD121")
+
+
+def controller_flags(workload: Workload) -> dict[str, str]:
+    """The flags of a controller: "--aws-vpc-id=x" and "--aws-vpc-id x" as {"aws-vpc-id": "x"}."""
+    flags: dict[str, str] = {}
+    for container in workload.containers:
+        flags.update(command_line_flags((*container.command, *container.args)))
+    return flags
+
+
+def command_line_flags(words: Iterable[str]) -> dict[str, str]:
+    """The flags of one command line; a flag's value follows "=" or is the next word, "" for a flag without one.
+
+    The controller parses them with pflag, which takes both forms (https://pkg.go.dev/github.com/spf13/pflag).
+    """
+    flags: dict[str, str] = {}
+    pending = ""
+    for word in words:
+        if word.startswith("-") and word.lstrip("-"):
+            name, equals, value = word.lstrip("-").partition("=")
+            flags[name] = value
+            pending = "" if equals else name
+        elif pending:
+            flags[pending], pending = word, ""
+    return flags
 
 
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
@@ -30,11 +57,10 @@ def _troubles(decoded: Iterable[DecodedError]) -> Iterator[DecodedError]:
 
 
 def role_name(arn: str) -> str:
-    """The name of the role in `arn:aws:iam::1:role/path/NAME` or `arn:aws:sts::1:assumed-role/NAME/SESSION`."""
-    resource = arn.split(":", 5)[-1] if arn.startswith("arn:") else ""
-    if resource.startswith("assumed-role/"):
-        return resource.split("/")[1]
-    return resource.rsplit("/", 1)[-1] if resource.startswith("role/") else ""
+    """The name of the role in `arn:aws:iam::1:role/path/NAME` or `arn:aws:sts::1:assumed-role/NAME/SESSION`; ""
+    for what is no ARN of a role."""
+    found = parse_arn(arn)
+    return found.role if found is not None else ""
 
 
 def accused_role(decoded: DecodedError) -> str:
@@ -43,6 +69,7 @@ def accused_role(decoded: DecodedError) -> str:
 
 
 def variables(pod: Pod) -> dict[str, str]:
+    """The AWS_* environment variables of all containers of a pod; no others are kept of it."""
     return {name: value for container in pod.containers for name, value in container.env.items()}
 
 
@@ -63,5 +90,7 @@ def irsa_roles(cluster: ClusterFacts) -> dict[str, str]:
 
 
 def uses_pod_identity(cluster: ClusterFacts) -> bool:
+    """Whether a controller pod was given credentials by EKS Pod Identity, whose agent sets this variable:
+    https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
     pods = cluster.controller_pods.peek() or ()
     return any("AWS_CONTAINER_CREDENTIALS_FULL_URI" in variables(pod) for pod in pods)

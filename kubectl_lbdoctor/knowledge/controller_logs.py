@@ -177,6 +177,7 @@ class _Reader:
         self._order = 0
 
     def take(self, record: LogRecord) -> None:
+        """The next line of the log, in the order of time."""
         self._order += 1
         if record.reason and "Warning" in (record.fields.get("type"), record.msg):
             self._failed(record, record.msg if record.msg != "Warning" else as_text(record.fields.get("message", "")))
@@ -270,6 +271,7 @@ class _Reader:
                 error.fresh = False
 
     def result(self) -> tuple[ControllerError, ...]:
+        """Every error that was seen, decoded, the newest first."""
         found = []
         for error in sorted(self._open.values(), key=lambda e: e.order, reverse=True):
             decoded = decode_event(error.reason, error.text) if error.reason else decode(error.text, stage=error.stage)

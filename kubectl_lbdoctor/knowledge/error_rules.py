@@ -6,10 +6,10 @@ Why this exists: the controller reports by prose. This table is the only place t
 and a sentence in our words; its named groups become parameters. Rules are tried in order, the first match wins, so a
 narrow text stands before a wide one.
 
-Sources: the file named in the comment above each block, in kubernetes-sigs/aws-load-balancer-controller v2.17.1
-(3b9bdb1); texts of other releases and of AWS as collected in reference-facts 3.2, 3.9, 3.10, 4.3, 4.4 and in the
-issues that fault-catalogue names. A code of "" means: recognised, but the stage decides (FailedBuildModel → LBD103,
-FailedDeployModel → LBD104, binding → LBD109).
+Sources: the file named in the comment above each block, at v2.17.1 of the controller
+(https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/v2.17.1); texts of other releases from their tags,
+texts of AWS from its API references and from issues of that repository. A code of "" means: recognised, but the stage
+decides (FailedBuildModel → LBD103, FailedDeployModel → LBD104, binding → LBD109).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["API_CODES", "ParamValue", "Rule", "extract", "rule"]
+__all__ = ["API_CODES", "ErrorPattern", "ParamValue", "extract", "rule"]
 
 ParamValue = str | int | tuple[str, ...]
 Summary = str | Callable[[Mapping[str, ParamValue]], str]
@@ -46,7 +46,7 @@ INT_PARAMS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ErrorPattern:
     """One recognised text: the LBD code ("" = the stage decides), the pattern, our sentence, and whether waiting alone
     may cure it. The sentence may use the parameters and `{said}`, the clause of the error that matched."""
 
@@ -72,8 +72,9 @@ def extract(match: re.Match[str]) -> dict[str, ParamValue]:
     return params
 
 
-def rule(code: str, pattern: str, summary: Summary, *, retryable: bool = False) -> Rule:
-    return Rule(code, re.compile(pattern), summary, retryable)
+def rule(code: str, pattern: str, summary: Summary, *, retryable: bool = False) -> ErrorPattern:
+    """A row of the table, its regular expression compiled."""
+    return ErrorPattern(code, re.compile(pattern), summary, retryable)
 
 
 API_CODES: Mapping[str, tuple[str, str]] = {

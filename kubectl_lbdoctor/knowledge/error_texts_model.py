@@ -7,14 +7,14 @@ Each block names the file of aws-load-balancer-controller v2.17.1 (or the other 
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.knowledge.error_rules import Rule, rule
+from kubectl_lbdoctor.knowledge.error_rules import ErrorPattern, rule
 
 __all__ = ["MODEL_RULES"]
 
 _NSNAME = r"[a-z0-9](?:[\w.-]*\w)?/[a-z0-9](?:[\w.-]*\w)?"
 _LB_ANNOTATION = "The value of an annotation is invalid: "
 
-MODEL_RULES: tuple[Rule, ...] = (
+MODEL_RULES: tuple[ErrorPattern, ...] = (
     # pkg/certs/cert_discovery.go, ELB
     rule(
         "LBD103",

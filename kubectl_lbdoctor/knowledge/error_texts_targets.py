@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kubectl_lbdoctor.knowledge.error_rules import ParamValue, Rule, rule
+from kubectl_lbdoctor.knowledge.error_rules import ErrorPattern, ParamValue, rule
 
 __all__ = ["TARGET_RULES"]
 
@@ -48,7 +48,7 @@ def _discovery(params: Mapping[str, ParamValue]) -> str:
     return f"None of the {params['evaluated']} candidate subnets can be used: {rejected}."
 
 
-TARGET_RULES: tuple[Rule, ...] = (
+TARGET_RULES: tuple[ErrorPattern, ...] = (
     # pkg/error/errors.go, apimachinery: not faults, the next attempt is already scheduled
     rule(
         "",

@@ -2,8 +2,8 @@
 
 Why this exists: a role that was made for an older controller, or by hand, lacks actions, and the controller then fails
 one API call at a time. The shipped policy is the only complete list, so it is kept as data
-(`data/lbc_iam_policy.json`: docs/install/iam_policy.json of v2.17.1 with the release that introduced each action,
-reference-facts 6.1) and compared with what a role's policies allow.
+(`data/lbc_iam_policy.json`: docs/install/iam_policy.json of v2.17.1 with the release that introduced each action; see
+docs/facts.md, "The controller's permissions") and compared with what a role's policies allow.
 
 The comparison reads Effect, Action and NotAction only. It is not IAM: resources, conditions, permissions boundaries,
 session and service control policies can still deny what looks allowed here, so a missing action is certain and a
@@ -15,10 +15,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
+
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 
 __all__ = [
     "CLUSTER_TAG",
@@ -80,8 +82,7 @@ def _optional() -> Mapping[str, str]:
 
 
 OPTIONAL_ACTIONS: Mapping[str, str] = _optional()
-"""Actions that are not in the shipped policy although a feature needs them: action → the feature (reference-facts
-6.1)."""
+"""Actions that are not in the shipped policy although a feature needs them: action → the feature."""
 
 
 @lru_cache(maxsize=1)
@@ -226,8 +227,10 @@ def _pattern_fits(pattern: str, resource: str | None) -> bool:
 def _in_partition(pattern: str, resource: str | None) -> str:
     """The shipped ARN pattern in the partition of the denied resource (iam_policy_cn.json and the others differ only
     in that)."""
-    match = re.match(r"arn:(aws[\w-]*):", resource or "")
-    return re.sub(r"^arn:aws:", f"arn:{match.group(1)}:", pattern) if match else pattern
+    denied, shipped = parse_arn(resource or ""), parse_arn(pattern)
+    if denied is None or shipped is None or shipped.partition != "aws":
+        return pattern
+    return str(replace(shipped, partition=denied.partition))
 
 
 def _statements(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

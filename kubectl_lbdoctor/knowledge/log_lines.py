@@ -145,6 +145,8 @@ def _object(data: Mapping[str, Any], controller: str) -> tuple[str, str, str]:
 
 
 def namespaced(value: Any) -> tuple[str, str]:
+    """(namespace, name) of an object that a log line names as {"namespace": …, "name": …} or "namespace/name"; ""
+    for the part that is not there."""
     if isinstance(value, dict):
         lower = {str(k).lower(): v for k, v in value.items()}
         return as_text(lower.get("namespace", "")), as_text(lower.get("name", ""))
@@ -190,6 +192,7 @@ def _unquoted(value: str) -> str:
 
 
 def as_text(value: Any) -> str:
+    """A field of a log line as text: null is "", and what is no string is written as JSON."""
     if isinstance(value, str):
         return value
     return "" if value is None else orjson.dumps(value, default=str).decode()

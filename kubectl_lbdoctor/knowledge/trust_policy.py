@@ -1,7 +1,8 @@
 """Whether an IAM role's trust policy lets the controller's pods assume it, and if not, which part refuses. Pure.
 
 IRSA: STS compares issuer, subject and audience of the pod's token with the statement's provider and conditions. EKS Pod
-Identity: the service principal assumes the role and tags the session. Both are as the EKS user guide describes them.
+Identity: the service principal assumes the role and tags the session. Sources:
+https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html and pod-id-role.html of that guide.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
+
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 
 WEB_IDENTITY = "sts:AssumeRoleWithWebIdentity"
 POD_IDENTITY_SERVICE = "pods.eks.amazonaws.com"
@@ -44,8 +47,8 @@ def pod_identity_refusal(trust: Mapping[str, Any]) -> str:
 
 def web_identity_statement(role_arn: str, issuer: str, subject: str) -> str:
     """The statement of a trust policy that admits one service account."""
-    parts = role_arn.split(":")
-    partition, account = (parts[1], parts[4]) if len(parts) > 5 else ("aws", "ACCOUNT")
+    role = parse_arn(role_arn)
+    partition, account = (role.partition, role.account) if role is not None else ("aws", "ACCOUNT")
     statement = {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:{partition}:iam::{account}:oidc-provider/{issuer}"},

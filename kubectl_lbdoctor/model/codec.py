@@ -24,6 +24,8 @@ def to_json(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         out = {}
         for field in dataclasses.fields(value):
+            if not field.init:
+                continue  # Derived from the rest, such as a memo.
             item = getattr(value, field.name)
             if not _is_default(field, item):
                 out[field.name] = to_json(item)

@@ -6,7 +6,7 @@ successful read: KNOWN with the value None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -34,6 +34,11 @@ class Unknown(Exception):
         self.fact = fact
 
 
+class NotApplicable(Exception):
+    """Raised where there is nothing to look at, such as a check of target groups on a path that has none; the result
+    of the check is SKIPPED, with the message as its reason."""
+
+
 _opened: ContextVar[set[str] | None] = ContextVar("opened", default=None)
 
 
@@ -46,6 +51,13 @@ def recording() -> Iterator[set[str]]:
         yield opened
     finally:
         _opened.reset(token)
+
+
+def note_opened(sources: Iterable[str]) -> None:
+    """Count these sources as opened where a recording runs: for what follows from facts that were opened before."""
+    opened = _opened.get()
+    if opened is not None:
+        opened.update(sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +124,3 @@ class Fact(Generic[T]):
         if self.state is not ReadState.KNOWN:
             return cast("Fact[U]", self)
         return function(cast(T, self.value))
-
-
-class NotApplicable(Exception):
-    """Raised by a check that has nothing to look at on this route; the result is SKIPPED with this reason."""

@@ -159,10 +159,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The outcome of one check on one route; every pair gives exactly one."""
+    """The outcome of one check on one subject of its scope; `paths` are the keys of the paths that it is about."""
 
     code: str
-    route: str
+    paths: tuple[str, ...]
     status: CheckStatus
     findings: tuple[Finding, ...] = ()
     reason: str = ""

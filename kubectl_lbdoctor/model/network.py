@@ -132,8 +132,7 @@ class NetworkInterface:
 
 
 def control_plane_description(cluster: str) -> str:
-    """How EKS describes the control plane's interfaces in the cluster's subnets (Amazon EKS User Guide, "Amazon EKS
-    networking requirements for VPC and subnets")."""
+    """How EKS describes the control plane's interfaces in the cluster's subnets (https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html)."""
     return f"Amazon EKS {cluster}"
 
 

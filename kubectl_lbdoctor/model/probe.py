@@ -13,7 +13,7 @@ from enum import Enum
 from kubectl_lbdoctor.model.fact import Fact
 
 
-class Via(str, Enum):
+class Transport(str, Enum):
     """How a request reached the target.
 
     PROXY: the API server's pod proxy, to the pod's own address. FORWARD: the API server's port-forward, to the pod's
@@ -31,8 +31,9 @@ class Outcome(str, Enum):
 
     ANSWERED: a complete answer (of HTTP: `status`; of TCP: the connection). REFUSED: nothing listens (RST). TIMEOUT: no
     answer in time. CLOSED: connected, then closed or reset without an answer of the protocol. TLS: the handshake
-    failed. GARBLED: answered with something else than the protocol. UNTOLD: the way itself failed (a denied or broken
-    proxy, an image that cannot be pulled), so nothing is known of the target.
+    failed. GARBLED: answered with something else than the protocol. INCONCLUSIVE: the transport itself failed (a denied
+    or broken proxy, an image that cannot be pulled), so nothing is known of the target; its value is a word of
+    lbdoctor/v1 and of bundles, and stays.
     """
 
     ANSWERED = "answered"
@@ -41,7 +42,7 @@ class Outcome(str, Enum):
     CLOSED = "closed"
     TLS = "tls"
     GARBLED = "garbled"
-    UNTOLD = "untold"
+    INCONCLUSIVE = "untold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,29 @@ class ProbeAnswer:
     """What came back. status: HTTP (or gRPC) status of an answer. location: of a redirect. seconds: until the answer.
 
     detail: the error in the transport's words, or what a garbled answer began with. source: the node that a debug pod
-    sent it from; an answer from the target's own node met no security group on its way.
+    sent it from; an answer from the target's own node met no security group on its way. permission: the RBAC rule whose
+    lack made the transport fail ("get pods/proxy in namespace shop"), "" where it failed for another reason or not at
+    all.
     """
 
     request: ProbeRequest
-    via: Via
+    via: Transport
     outcome: Outcome
     status: int | None = None
     location: str = ""
     seconds: float = 0.0
     detail: str = ""
     source: str = ""
+    permission: str = ""
+
+
+def inconclusive(
+    request: ProbeRequest, via: Transport, reason: str, *, permission: str = "", seconds: float = 0.0, source: str = ""
+) -> ProbeAnswer:
+    """The answer that says nothing of its target, because its transport failed. reason: in one sentence."""
+    return ProbeAnswer(
+        request, via, Outcome.INCONCLUSIVE, seconds=seconds, detail=reason, source=source, permission=permission
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,7 @@ class ProbeFacts:
         """Answers that tell something. A probe is no read that a check could declare or miss: without one, nothing is
         told, and nothing becomes unknown."""
         answers = self.answers.value if self.answers.is_known else ()
-        return tuple(a for a in answers or () if a.outcome is not Outcome.UNTOLD)
+        return tuple(a for a in answers or () if a.outcome is not Outcome.INCONCLUSIVE)
 
     def sockets_of(self, namespace: str, pod: str) -> tuple[Socket, ...]:
         """The listening sockets of a pod, () where nobody looked."""

@@ -1,12 +1,18 @@
 """Every read of the outside world by its stable name, with the permission that it needs.
 
 Checks declare what they read with these names; the collector reads the union of them and no more; `policy iam` and
-`policy rbac` print the permissions of that union.
+`policy rbac` print the permissions of that union. What a read of Kubernetes asks for and where its answer is kept is a
+row of the table `KUBE`; the collector is a loop over it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.kinds import Kind
 
 INGRESSES = "networking.k8s.io/ingresses"
 INGRESS_CLASSES = "networking.k8s.io/ingressclasses"
@@ -66,51 +72,128 @@ OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET})
 they leave a healthy object healthy; the finding that would have used them says so."""
 
 
+AWS = frozenset(
+    {
+        *(LOAD_BALANCERS, LISTENERS, RULES, TARGET_GROUPS, TARGET_HEALTH, TARGET_GROUP_ATTRIBUTES, TAGS),
+        *(LOAD_BALANCER_ATTRIBUTES, NETWORK_INTERFACES, SECURITY_GROUPS, SUBNETS, NETWORK_ACLS, ROUTE_TABLES),
+        *(PREFIX_LISTS, *IDENTITY),
+    }
+)
+"""Every read of AWS. Its name is boto3's name of the service and the API's name of the operation."""
+
+CONTROLLER_SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
+"""The label that the controller's chart and its manifests set."""
+
+
+class Scope(Enum):
+    """Where a read is made, and by which part of the collector."""
+
+    NAMESPACE = "each namespace of the subjects"
+    CLUSTER = "the whole cluster"
+    KUBE_SYSTEM = "namespace kube-system"
+    CONTROLLER = "where the controllers run; each step needs the one before"
+    SHARED_BALANCER = "the whole cluster, where a subject shares its load balancer with other objects"
+
+
 @dataclass(frozen=True, slots=True)
 class KubeRead:
-    """An RBAC rule: API group, resources and verbs, and the objects' names where it is about single ones."""
+    """One read of Kubernetes: what is asked for, where its answer is kept, and the RBAC rule that allows it.
 
-    group: str
-    resources: tuple[str, ...]
-    verbs: tuple[str, ...]
-    cluster_wide: bool = False
-    names: tuple[str, ...] = ()
+    name: the constant above that checks declare. kinds: what is read; several are read alike and kept together.
+    kept_in: the field of `NamespaceFacts` (Scope.NAMESPACE) or `ClusterFacts` that holds the answer.
+    params: query parameters of the list. subresource: "log" for what is read beneath an object.
+    verbs: what RBAC must allow. object_names: the rule is about these objects alone.
+    keeps_arguments: the command lines of containers are kept; those of applications may hold secrets.
+    """
+
+    name: str
+    kinds: tuple[Kind, ...]
+    scope: Scope
+    kept_in: str
+    verbs: tuple[str, ...] = ("list",)
+    params: Mapping[str, str] = field(default_factory=dict)
+    subresource: str = ""
+    object_names: tuple[str, ...] = ()
+    keeps_arguments: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """The kind that is read, the first of several."""
+        return self.kinds[0]
+
+    @property
+    def group(self) -> str:
+        """The API group of all its kinds."""
+        return self.kind.group
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The resources of the RBAC rule ("pods/log")."""
+        return tuple(f"{kind.plural}/{self.subresource}" if self.subresource else kind.plural for kind in self.kinds)
+
+    @property
+    def cluster_wide(self) -> bool:
+        """Whether a Role in the subjects' namespaces cannot allow it."""
+        return not self.kind.namespaced or self.scope not in (Scope.NAMESPACE, Scope.KUBE_SYSTEM)
 
 
-KUBE: dict[str, KubeRead] = {
-    INGRESSES: KubeRead("networking.k8s.io", ("ingresses",), ("get", "list")),
-    INGRESS_CLASSES: KubeRead("networking.k8s.io", ("ingressclasses",), ("list",), cluster_wide=True),
-    INGRESS_CLASS_PARAMS: KubeRead("elbv2.k8s.aws", ("ingressclassparams",), ("list",), cluster_wide=True),
-    SERVICES: KubeRead("", ("services",), ("get", "list")),
-    ENDPOINT_SLICES: KubeRead("discovery.k8s.io", ("endpointslices",), ("list",)),
-    PODS: KubeRead("", ("pods",), ("list",)),
-    NODES: KubeRead("", ("nodes",), ("list",), cluster_wide=True),
-    NAMESPACES: KubeRead("", ("namespaces",), ("get",), cluster_wide=True),
-    EVENTS: KubeRead("", ("events",), ("list",)),
-    BINDINGS: KubeRead("elbv2.k8s.aws", ("targetgroupbindings",), ("get", "list")),
-    WORKLOADS: KubeRead("apps", ("deployments", "statefulsets", "daemonsets", "replicasets"), ("list",)),
-    CONTROLLER: KubeRead("apps", ("deployments",), ("list",), cluster_wide=True),
-    CONTROLLER_PODS: KubeRead("", ("pods",), ("list",), cluster_wide=True),
-    CONTROLLER_LOGS: KubeRead("", ("pods/log",), ("get",), cluster_wide=True),
-    SERVICE_ACCOUNTS: KubeRead("", ("serviceaccounts",), ("get",), cluster_wide=True),
-    WEBHOOKS: KubeRead(
-        "admissionregistration.k8s.io",
-        ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"),
-        ("list",),
-        cluster_wide=True,
+_WORKLOADS = (kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.REPLICA_SET)
+_WEBHOOK_CONFIGURATIONS = (kinds.MUTATING_WEBHOOK_CONFIGURATION, kinds.VALIDATING_WEBHOOK_CONFIGURATION)
+
+_KUBE_READS = (
+    KubeRead(INGRESSES, (kinds.INGRESS,), Scope.NAMESPACE, "ingresses", verbs=("get", "list")),
+    KubeRead(SERVICES, (kinds.SERVICE,), Scope.NAMESPACE, "services", verbs=("get", "list")),
+    KubeRead(BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.NAMESPACE, "bindings", verbs=("get", "list")),
+    KubeRead(ENDPOINT_SLICES, (kinds.ENDPOINT_SLICE,), Scope.NAMESPACE, "slices"),
+    KubeRead(PODS, (kinds.POD,), Scope.NAMESPACE, "pods"),
+    KubeRead(EVENTS, (kinds.EVENT,), Scope.NAMESPACE, "events"),
+    KubeRead(NETWORK_POLICIES, (kinds.NETWORK_POLICY,), Scope.NAMESPACE, "policies"),
+    # One namespace is asked for by its name; many are listed.
+    KubeRead(NAMESPACES, (kinds.NAMESPACE,), Scope.NAMESPACE, "namespace", verbs=("get", "list")),
+    KubeRead(WORKLOADS, _WORKLOADS, Scope.NAMESPACE, "workloads"),
+    # resourceVersion=0: served from the API server's cache; a second of staleness does no harm for nodes.
+    KubeRead(NODES, (kinds.NODE,), Scope.CLUSTER, "nodes", params={"resourceVersion": "0"}),
+    KubeRead(INGRESS_CLASSES, (kinds.INGRESS_CLASS,), Scope.CLUSTER, "ingress_classes"),
+    KubeRead(INGRESS_CLASS_PARAMS, (kinds.INGRESS_CLASS_PARAMS,), Scope.CLUSTER, "class_params"),
+    # EKS installs kube-proxy under this name and label; Auto Mode and Fargate nodes have none.
+    KubeRead(KUBE_PROXY, (kinds.DAEMON_SET,), Scope.KUBE_SYSTEM, "kube_proxy", keeps_arguments=True),
+    KubeRead(
+        *(KUBE_PROXY_PODS, (kinds.POD,), Scope.KUBE_SYSTEM, "kube_proxy_pods"),
+        params={"labelSelector": "k8s-app=kube-proxy"},
+        keeps_arguments=True,
     ),
-    WEBHOOK_SLICES: KubeRead("discovery.k8s.io", ("endpointslices",), ("list",), cluster_wide=True),
-    ALL_INGRESSES: KubeRead("networking.k8s.io", ("ingresses",), ("list",), cluster_wide=True),
-    NETWORK_POLICIES: KubeRead("networking.k8s.io", ("networkpolicies",), ("list",)),
-    # By name, because they are Secrets: as the chart calls it, and as the manifests of a release do.
-    WEBHOOK_SECRET: KubeRead(
-        *("", ("secrets",), ("get",)),
-        cluster_wide=True,
-        names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
+    KubeRead(
+        *(CONTROLLER, (kinds.DEPLOYMENT,), Scope.CONTROLLER, "controllers"),
+        params={"labelSelector": CONTROLLER_SELECTOR},
+        keeps_arguments=True,
     ),
-    KUBE_PROXY: KubeRead("apps", ("daemonsets",), ("list",)),
-    KUBE_PROXY_PODS: KubeRead("", ("pods",), ("list",)),
-}
+    KubeRead(CONTROLLER_PODS, (kinds.POD,), Scope.CONTROLLER, "controller_pods", keeps_arguments=True),
+    KubeRead(CONTROLLER_LOGS, (kinds.POD,), Scope.CONTROLLER, "controller_logs", verbs=("get",), subresource="log"),
+    KubeRead(SERVICE_ACCOUNTS, (kinds.SERVICE_ACCOUNT,), Scope.CONTROLLER, "service_accounts", verbs=("get",)),
+    KubeRead(WEBHOOKS, _WEBHOOK_CONFIGURATIONS, Scope.CONTROLLER, "webhooks"),
+    KubeRead(WEBHOOK_SLICES, (kinds.ENDPOINT_SLICE,), Scope.CONTROLLER, "webhook_slices"),
+    KubeRead(
+        *(WEBHOOK_SECRET, (kinds.SECRET,), Scope.CONTROLLER, "webhook_certificates"),
+        verbs=("get",),
+        # By name, because they are Secrets: as the chart calls it, and as the manifests of a release do.
+        object_names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
+    ),
+    KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
+)
+
+KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}
+"""Every read of Kubernetes by its name, in the order in which the reads are begun."""
+
+
+def read_of_subjects(kind: str) -> KubeRead:
+    """The read that lists the subjects of this kind in a namespace. Raises KeyError for a kind that is no subject."""
+    found = {
+        read.kind.name: read
+        for read in KUBE.values()
+        if read.scope is Scope.NAMESPACE and any(kind.is_subject for kind in read.kinds)
+    }
+    return found[kind]
+
 
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}
 

@@ -39,6 +39,11 @@ class TargetView:
     node: str = ""
     ready: str = ""
 
+    @property
+    def key(self) -> str:
+        """ "id:port", by which targets are named in findings."""
+        return f"{self.id}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class TargetGroupView:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.identity import IdentityFacts
@@ -75,6 +76,9 @@ class NamespaceFacts:
     workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
     namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
     policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
+
+
+_NOTHING_ASKED = NamespaceFacts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +151,27 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    memo: Memo = memo_field()
+
+    def facts_of(self, namespace: str) -> NamespaceFacts:
+        """What was read in a namespace; nothing was asked of one that no subject is in."""
+        return self.namespaces.get(namespace) or _NOTHING_ASKED
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
-        yield from _walk(self)
+        yield from facts_within(self)
 
 
-def _walk(value: Any) -> Iterator[Fact[Any]]:
+def facts_within(value: Any) -> Iterator[Fact[Any]]:
+    """The facts that a record, or a table of records, holds."""
     if isinstance(value, Fact):
         yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _walk(item)
+            yield from facts_within(item)
     elif is_dataclass(value) and not isinstance(value, type):
         for part in fields(value):
-            yield from _walk(getattr(value, part.name))
+            yield from facts_within(getattr(value, part.name))
 
 
 def lookup(table: Mapping[str, Fact[T]], key: str, source: str) -> Fact[T]:

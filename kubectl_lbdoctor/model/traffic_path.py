@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.derived import Memo, derived, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import (
@@ -24,7 +25,7 @@ from kubectl_lbdoctor.model.k8s import (
     TargetGroupBinding,
 )
 from kubectl_lbdoctor.model.probe import ProbeFacts
-from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts
+from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,39 @@ class TrafficPath:
     rules: Fact[tuple[ListenerRule, ...]]
     group_attributes: Fact[Mapping[str, str]]
     balancer_attributes: Fact[Mapping[str, str]]
-    namespace_facts: NamespaceFacts
-    cluster: ClusterFacts
-    aws: AwsFacts
-    network: NetworkFacts
-    context: Context
-    probes: ProbeFacts = field(default_factory=ProbeFacts)
-    now: str = ""
+    snapshot: Snapshot = field(repr=False)
     group: str = ""
+    memo: Memo = memo_field()
+
+    @property
+    def namespace_facts(self) -> NamespaceFacts:
+        """What was read in the namespace of the backend, which an HTTPRoute may name in another one than its own."""
+        return self.snapshot.facts_of(self.namespace)
+
+    @property
+    def cluster(self) -> ClusterFacts:
+        return self.snapshot.cluster
+
+    @property
+    def aws(self) -> AwsFacts:
+        return self.snapshot.aws
+
+    @property
+    def network(self) -> NetworkFacts:
+        return self.snapshot.network
+
+    @property
+    def context(self) -> Context:
+        return self.snapshot.context
+
+    @property
+    def probes(self) -> ProbeFacts:
+        return self.snapshot.probes
+
+    @property
+    def now(self) -> str:
+        """When the facts were read (RFC 3339): ages are measured against it."""
+        return self.snapshot.taken_at
 
     @property
     def key(self) -> str:
@@ -109,9 +135,13 @@ class TrafficPath:
 
     @property
     def slices(self) -> Fact[tuple[EndpointSlice, ...]]:
+        """The EndpointSlices of the backend's Service."""
         name = self.backend.service if self.backend else ""
-        return self.namespace_facts.slices.map(lambda all_slices: tuple(s for s in all_slices if s.service == name))
+        return self.namespace_facts.slices.map(
+            lambda _: index.slices_by_service(self.snapshot, self.namespace).get(name, ())
+        )
 
+    @derived
     def endpoints(self) -> tuple[RoutedEndpoint, ...]:
         """All endpoints of the Service port, ready or not, of both address families."""
         service_port, found = self.service_port.need(), []
@@ -140,16 +170,16 @@ class TrafficPath:
     def ready_endpoints(self) -> tuple[RoutedEndpoint, ...]:
         return tuple(e for e in self.endpoints() if e.ready and not e.terminating)
 
+    @derived
     def matching_pods(self) -> tuple[Pod, ...]:
         """All pods that the Service's selector matches and that have neither finished nor begun to terminate."""
         service = self.service.need()
         if service is None or not service.selector:
             return ()
-        wanted = service.selector.items()
         return tuple(
             pod
-            for pod in self.namespace_facts.pods.need()
-            if wanted <= pod.meta.labels.items() and not pod.is_finished and not pod.meta.deleted
+            for pod in index.pods_with_labels(self.snapshot, self.namespace, service.selector)
+            if not pod.is_finished and not pod.meta.deleted
         )
 
     @property
@@ -189,7 +219,7 @@ class TrafficPath:
 
     def node_of(self, target: TargetHealth) -> Node | None:
         """The node that an instance target is."""
-        return next((n for n in self.cluster.nodes.need() if n.instance_id == target.id), None)
+        return index.nodes_by_instance(self.snapshot).get(target.id)
 
     def pod_of(self, target: TargetHealth) -> Pod | None:
         """The pod that an ip target is (host-network pods share their node's address and are told apart by port)."""
@@ -203,8 +233,7 @@ class TrafficPath:
 
     def events_of(self, kind: str, name: str) -> tuple[Event, ...]:
         """Events of one object of the route's namespace, newest first."""
-        found = [e for e in self.namespace_facts.events.need() if e.kind == kind and e.name == name]
-        return tuple(sorted(found, key=lambda e: e.last, reverse=True))
+        return index.events_by_object(self.snapshot, self.namespace).get((kind, name), ())
 
     def age(self, since: str) -> float:
         """Seconds from `since` (RFC 3339) until the facts were read; infinite when the time is not known."""

@@ -4,5 +4,6 @@ One module per filter: `security_groups`, `acls`, `routes`, `policies`; `path` p
 a packet meets them. `matching` holds what they share: answers, ports, CIDRs, protocols.
 
 Everything is pure and three-valued. What was not read makes an answer UNKNOWN; only what was read denies. The facts
-that the code encodes are quoted beside it, from the Amazon VPC User Guide unless another source is named.
+that the code encodes are quoted beside it, from the Amazon VPC User Guide
+(https://docs.aws.amazon.com/vpc/latest/userguide/) unless another source is named.
 """

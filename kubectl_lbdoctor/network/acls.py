@@ -1,13 +1,13 @@
 """Network ACLs: numbered entries at a subnet's boundary, the first match decides, replies are judged anew.
 
-Sources (VPC User Guide, "Network ACLs"):
+Sources (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html and its neighbours):
 - "Rules are evaluated starting with the lowest numbered rule. As soon as a rule matches traffic, it's applied
   regardless of any higher-numbered rule that might contradict it." Numbers are 1 to 32766; last stands a deny of
   everything that cannot be removed (`*`; 32767 for IPv4 and 32768 for IPv6 in the API).
 - They are stateless: request and reply are judged separately, so the reply needs its whole range of ephemeral ports.
 - "Network ACL rules are evaluated when traffic enters and leaves the subnet, not as it is routed within a subnet."
 - Each subnet has exactly one; the VPC's default ACL where none was chosen.
-- With protocol -1 the ports of an entry do not count (EC2 API, NetworkAclEntry).
+- With protocol -1 the ports of an entry do not count (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_NetworkAclEntry.html).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class PortRange:
 
     @classmethod
     def between(cls, first: int | None, last: int | None) -> PortRange:
-        """As the EC2 API writes it: an absent bound, or -1, does not bound (reference-facts 7.1)."""
+        """As the EC2 API writes it: an absent bound, or -1, does not bound (docs/facts.md, "Security groups")."""
         return cls(0 if first is None or first < 0 else first, _ALL_PORTS_LAST if last is None or last < 0 else last)
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class PortRange:
 
 EPHEMERAL = PortRange(1024, 65535)
 """The ports that a load balancer's connections come from, and replies go to: "Requests originating from Elastic Load
-Balancing use ports 1024-65535" (VPC User Guide, Ephemeral ports). A NAT gateway and Lambda use the same range."""
+Balancing use ports 1024-65535" (docs/facts.md, "Network ACLs"). A NAT gateway and Lambda use the same range."""
 
 LINUX_EPHEMERAL = PortRange(32768, 60999)
 """What a Linux kernel uses for its own connections (net.ipv4.ip_local_port_range; up to 61000 in old kernels)."""

@@ -4,11 +4,12 @@ Sources:
 - networking.k8s.io/v1: a pod that a policy with type Ingress selects is isolated; then only what some rule of some such
   policy admits comes in. Policies add up, there is no order and no deny rule. policyTypes defaults to Ingress, with
   Egress where there are egress rules. A rule without `from` admits everyone, one without `ports` all ports.
-- "Traffic to and from the node where a Pod is running is always allowed" (Kubernetes, Network Policies).
+- "Traffic to and from the node where a Pod is running is always allowed" (https://kubernetes.io/docs/concepts/services-networking/network-policies/).
 - A load balancer's or node's address is never matched by podSelector or namespaceSelector, by ipBlock only
-  (kubernetes/kubernetes#122151; Kubernetes, Network Policies: ipBlock is for cluster-external addresses).
+  (https://github.com/kubernetes/kubernetes/issues/122151; ipBlock is for addresses outside the cluster).
 - Ports are those of the pod, after any translation from a Service's port or NodePort.
-- Pods on the host's network are not restricted (amazon-vpc-cni-k8s: the agent attaches to the interfaces of pods).
+- Pods on the host's network are not restricted (the agent attaches to the interfaces of pods:
+  https://github.com/aws/amazon-vpc-cni-k8s/blob/master/docs/network-policy-faq.md).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The whole path from one interface to another: every filter in the order that the packets meet them.
 
-For a connection from a load balancer in subnet L to a target in subnet T (reference-facts 7.2, VPC User Guide):
+For a connection from a load balancer in subnet L to a target in subnet T (docs/facts.md, "Network ACLs"):
 
 1. the groups of the source, outbound
 2. the ACL of L, outbound, to the port
@@ -13,10 +13,10 @@ For a connection from a load balancer in subnet L to a target in subnet T (refer
 
 Groups are stateful: the reply meets none. ACLs and route tables count only where L and T differ.
 
-A Network Load Balancer's security groups apply to its checks outbound, not inbound (ELB User Guide): step 1 is the same
-for checks and traffic, and for both kinds of load balancer. Where client addresses are preserved, the source is the
-client: its Endpoint lies outside, with the load balancer's groups, which the target's rules may name. Replies are then
-taken by the load balancer again, whatever the target's route table says about the client.
+A Network Load Balancer's security groups apply to its checks outbound, not inbound (docs/facts.md, "Security groups"):
+step 1 is the same for checks and traffic, and for both kinds of load balancer. Where client addresses are preserved,
+the source is the client: its Endpoint lies outside, with the load balancer's groups, which the target's rules may name.
+Replies are then taken by the load balancer again, whatever the target's route table says about the client.
 """
 
 from __future__ import annotations
@@ -366,7 +366,7 @@ class _Path:
         """The other end's groups as references in `own`'s groups see them.
 
         References work within a VPC and over peering in one Region; over a transit gateway only where that is switched
-        on, through NAT and middleboxes never (VPC User Guide, "Reference security groups"): there it is not known.
+        on, through NAT and middleboxes never (docs/facts.md, "Security groups"): there it is not known.
         """
         if other.subnet_id == "":
             # A client behind a load balancer is seen with the load balancer's groups, where it has some.

@@ -1,10 +1,11 @@
 """Route tables: where a subnet's packets to an address go.
 
-Sources (VPC User Guide, "Route tables" and "How route priority works"):
+Sources (https://docs.aws.amazon.com/vpc/latest/userguide/RouteTables.html and, of that guide,
+route-tables-priority.html):
 - A subnet without an association uses the VPC's main table.
 - "We use the most specific route that matches"; among equal destinations static routes win over prefix lists and these
-  over propagated routes. Propagated routes never win over the local route, even where they are more specific (AWS
-  Site-to-Site VPN User Guide, "Route tables and VPN route priority").
+  over propagated routes. Propagated routes never win over the local route, even where they are more specific
+  (https://docs.aws.amazon.com/vpn/latest/s2svpn/vpn-route-priority.html).
 - Every table has a `local` route per CIDR of its VPC; it cannot be deleted.
 - A route whose target is gone is a `blackhole`: its packets are dropped, no other route is tried.
 """
@@ -99,7 +100,7 @@ def route_for(table: RouteTable, address: str, prefix_lists: Mapping[str, Prefix
     unread = tuple(r.prefix_list for r in table.routes if r.prefix_list and r.prefix_list not in prefix_lists)
     if unread and _kind(route) is not RouteKind.LOCAL:
         # A list that was not read may hold a more specific CIDR. Than the local route it may not: what is more specific
-        # must be a whole subnet's CIDR, written out (VPC User Guide, middlebox appliances).
+        # must be a whole subnet's CIDR, written out: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
         return RouteVerdict(Answer.UNKNOWN, table.id, route, _kind(route), unread)
     return RouteVerdict(_answer(route, address), table.id, route, _kind(route), _beyond(route))
 

@@ -1,11 +1,12 @@
 """Security groups: allow-only rules of all groups of an interface together, in one direction.
 
-Sources (VPC User Guide, "Security group rules"):
+Sources (https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html):
 - "You can specify allow rules, but not deny rules"; the rules of all groups of an interface are aggregated, there is no
   order. They are stateful: replies pass whatever the other direction says, so only the direction of the request counts.
 - A rule that names a group matches "the private IP addresses" of the interfaces that carry it: not what comes from a
   public address, nor what a NAT gateway or another middlebox forwards under its own address.
-- IpProtocol "-1" is all traffic on all ports; a TCP or UDP rule without ports is all ports (EC2 API, IpPermission).
+- IpProtocol "-1" is all traffic on all ports; a TCP or UDP rule without ports is all ports
+  (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpPermission.html).
 """
 
 from __future__ import annotations

@@ -13,16 +13,18 @@ from urllib.parse import quote
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.probe import SOCKETS, Outcome, ProbeAnswer, ProbeRequest, Socket, Via
+from kubectl_lbdoctor.model.probe import SOCKETS, ProbeAnswer, ProbeRequest, Socket, Transport, inconclusive
 from kubectl_lbdoctor.probe import script, sockets
-from kubectl_lbdoctor.probe.pods import MAX_LOG, POLL, SECURITY, START_TIME, Say, stuck
+from kubectl_lbdoctor.probe.pods import MAX_LOG, POLL, SECURITY, START_TIME, Note, stuck
 
 Found = tuple[tuple[ProbeAnswer, ...], Fact[tuple[Socket, ...]]]
 
 
-def look(kube: KubeReader, pod: str, namespace: str, requests: tuple[ProbeRequest, ...], image: str, say: Say) -> Found:
+def look(
+    kube: KubeReader, pod: str, namespace: str, requests: tuple[ProbeRequest, ...], image: str, note: Note
+) -> Found:
     """The answers of the pod on its loopback, and where it listens."""
-    say(
+    note(
         f"adding an ephemeral container to pod {pod} in namespace {namespace} (image {image}); it ends by itself, "
         "and stays listed in the pod until the pod is deleted"
     )
@@ -36,15 +38,14 @@ def look(kube: KubeReader, pod: str, namespace: str, requests: tuple[ProbeReques
         _wait(kube, path, name, image, script.seconds(requests))
         log = kube.text(f"{path}/log", {"container": name}, max_bytes=MAX_LOG)
     except ReadDenied as error:
-        return _untold(requests, error.message), Fact.denied(
-            SOCKETS, error.message, error.permission, f"{namespace}/{pod}"
-        )
+        denied = _inconclusive(requests, error.message, error.permission)
+        return denied, Fact.denied(SOCKETS, error.message, error.permission, f"{namespace}/{pod}")
     except WriteRefused as error:
         reason = f"the cluster does not admit the ephemeral container: {error.message}"
-        return _untold(requests, reason), Fact.failed(SOCKETS, reason, f"{namespace}/{pod}")
+        return _inconclusive(requests, reason), Fact.failed(SOCKETS, reason, f"{namespace}/{pod}")
     except LbdoctorError as error:
-        return _untold(requests, error.message), Fact.failed(SOCKETS, error.message, f"{namespace}/{pod}")
-    answers = script.parse(log, requests, token, Via.CONTAINER)
+        return _inconclusive(requests, error.message), Fact.failed(SOCKETS, error.message, f"{namespace}/{pod}")
+    answers = script.parse(log, requests, token, Transport.CONTAINER)
     if f"{token} " not in log:
         return answers, Fact.failed(SOCKETS, "the ephemeral container wrote nothing", f"{namespace}/{pod}")
     listening = sockets.parse(script.socket_lines(log, token))
@@ -84,5 +85,5 @@ def _wait(kube: KubeReader, path: str, name: str, image: str, seconds: float) ->
         time.sleep(POLL)
 
 
-def _untold(requests: tuple[ProbeRequest, ...], reason: str) -> tuple[ProbeAnswer, ...]:
-    return tuple(ProbeAnswer(r, Via.CONTAINER, Outcome.UNTOLD, detail=reason) for r in requests)
+def _inconclusive(requests: tuple[ProbeRequest, ...], reason: str, permission: str = "") -> tuple[ProbeAnswer, ...]:
+    return tuple(inconclusive(r, Transport.CONTAINER, reason, permission=permission) for r in requests)

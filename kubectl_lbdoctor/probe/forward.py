@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe.wire import Broken, Late, Refused, converse
 
 PERMISSION = "get,create pods/portforward in namespace {}"
@@ -28,9 +28,9 @@ _DATA, _ERROR = 0, 1
 
 
 def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer:
-    """The answer to one request on the pod's loopback."""
+    """The answer to one request on the pod's loopback. timeout: seconds for all of it, the connection included."""
     if not request.pod:
-        return _answer(request, Outcome.UNTOLD, "the target is no pod, and port-forward leads to pods")
+        return _answer(request, Outcome.INCONCLUSIVE, "the target is no pod, and port-forward leads to pods")
     begun = time.monotonic()
     deadline = begun + timeout
     try:
@@ -41,23 +41,33 @@ def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer
                 return _answer(request, Outcome.ANSWERED, "connected", time.monotonic() - begun)
             said = converse(stream, request)
         seconds = time.monotonic() - begun
-        return ProbeAnswer(request, Via.FORWARD, said.outcome, said.status, said.location, seconds, said.detail)
+        return ProbeAnswer(request, Transport.FORWARD, said.outcome, said.status, said.location, seconds, said.detail)
     except Refused as refused:
         return _answer(request, Outcome.REFUSED, str(refused), time.monotonic() - begun)
     except Late:
         seconds = time.monotonic() - begun
         if seconds + 0.1 < request.timeout:
             what = f"no answer within {seconds:.1f}s (the check waits {request.timeout:g}s)"
-            return _answer(request, Outcome.UNTOLD, what, seconds)
+            return _answer(request, Outcome.INCONCLUSIVE, what, seconds)
         return _answer(request, Outcome.TIMEOUT, f"no answer in {request.timeout:g}s", seconds)
+    except Denied as denied:
+        return inconclusive(request, Transport.FORWARD, str(denied), permission=denied.permission)
     except Broken as broken:
-        return _answer(request, Outcome.UNTOLD, str(broken), time.monotonic() - begun)
+        return _answer(request, Outcome.INCONCLUSIVE, str(broken), time.monotonic() - begun)
     except LbdoctorError as error:
-        return _answer(request, Outcome.UNTOLD, error.message)
+        return _answer(request, Outcome.INCONCLUSIVE, error.message)
 
 
 def _answer(request: ProbeRequest, outcome: Outcome, detail: str, seconds: float = 0.0) -> ProbeAnswer:
-    return ProbeAnswer(request, Via.FORWARD, outcome, seconds=seconds, detail=detail)
+    return ProbeAnswer(request, Transport.FORWARD, outcome, seconds=seconds, detail=detail)
+
+
+class Denied(Broken):
+    """The API server may not open a port-forward for this user. permission: the RBAC rule to add."""
+
+    def __init__(self, message: str, permission: str) -> None:
+        super().__init__(message)
+        self.permission = permission
 
 
 class _Forwarded:
@@ -194,7 +204,8 @@ def _refused(request: ProbeRequest, error: Any) -> Broken:
     except orjson.JSONDecodeError:
         said = ""
     if error.status_code == 403:
-        return Broken(f"may not {PERMISSION.format(request.namespace)}: {said or 'forbidden'}")
+        permission = PERMISSION.format(request.namespace)
+        return Denied(f"may not {permission}: {said or 'forbidden'}", permission)
     return Broken(f"the API server opened no port-forward: it answered {error.status_code} {said}".rstrip())
 
 

@@ -21,9 +21,10 @@ from urllib.parse import quote
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import ProbeAnswer, Transport, inconclusive
 from kubectl_lbdoctor.model.traffic_path import parse_time
 from kubectl_lbdoctor.probe import script
+from kubectl_lbdoctor.probe.placement import Batch
 
 IMAGE = "curlimages/curl:8.11.1"
 """A small public image with sh, curl and nc that runs as any user."""
@@ -48,16 +49,8 @@ USER = 65532
 _IMAGE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 _START = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff")
 
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """The requests that one pod sends. node: where it must run."""
-
-    namespace: str
-    node: str
-    requests: tuple[ProbeRequest, ...]
+Note = Callable[[str], None]
+"""Takes one line for the person who waits."""
 
 
 @dataclass
@@ -69,9 +62,13 @@ class _Pod:
     unscheduled: float = 0.0
     refused: bool = False
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str | LbdoctorError) -> None:
+        """No answer of this pod will come, for a reason in one sentence or an error's."""
+        text = reason.message if isinstance(reason, LbdoctorError) else reason
+        permission = reason.permission if isinstance(reason, ReadDenied) else ""
         self.answers = tuple(
-            ProbeAnswer(r, Via.POD, Outcome.UNTOLD, detail=reason, source=self.batch.node) for r in self.batch.requests
+            inconclusive(r, Transport.POD, text, permission=permission, source=self.batch.node)
+            for r in self.batch.requests
         )
 
 
@@ -81,8 +78,8 @@ class DebugPods:
 
     kube: KubeReader
     image: str
-    say: Say
-    progress: Say
+    note: Note
+    progress: Note
     user: str = ""
     now: str = ""
     run: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -96,7 +93,7 @@ class DebugPods:
         pull = {namespace: self._pull_secrets(batches, namespace) for namespace in namespaces}
         with interruptible():
             try:
-                self.say(_announcement(pods, self.image))
+                self.note(_announcement(pods, self.image))
                 self._create(pods, pull)
                 self._follow(pods)
             finally:
@@ -113,12 +110,12 @@ class DebugPods:
                 self.kube.send("POST", _path(pod.batch.namespace), body=body)
             except ReadDenied as error:
                 pod.refused = True
-                pod.give_up(error.message)
+                pod.give_up(error)
             except WriteRefused as error:
                 pod.refused = True
                 pod.give_up(f"the cluster does not admit the debug pod: {error.message}")
             except LbdoctorError as error:
-                pod.give_up(error.message)
+                pod.give_up(error)
 
     def _marks(self) -> dict[str, dict[str, str]]:
         return {
@@ -145,12 +142,12 @@ class DebugPods:
                     found = {raw["metadata"]["name"]: raw for raw in self._list(namespace)}
                 except ReadDenied as error:
                     for pod in mine:
-                        pod.give_up(error.message)
+                        pod.give_up(error)
                     continue
                 except LbdoctorError as error:
                     if time.monotonic() > started + START_TIME:
                         for pod in mine:
-                            pod.give_up(error.message)
+                            pod.give_up(error)
                     continue
                 for pod in mine:
                     raw = found.get(pod.name)
@@ -191,12 +188,10 @@ class DebugPods:
     def _read(self, pod: _Pod) -> None:
         try:
             log = self.kube.text(f"{_path(pod.batch.namespace, pod.name)}/log", max_bytes=MAX_LOG)
-        except ReadDenied as error:
-            pod.give_up(error.message)
         except LbdoctorError as error:
-            pod.give_up(error.message)
+            pod.give_up(error)
         else:
-            pod.answers = script.parse(log, pod.batch.requests, pod.token, Via.POD, pod.batch.node)
+            pod.answers = script.parse(log, pod.batch.requests, pod.token, Transport.POD, pod.batch.node)
 
     def _list(self, namespace: str) -> Iterator[dict[str, Any]]:
         return self.kube.list(_path(namespace), {"labelSelector": f"{RUN_LABEL}={self.run}"})
@@ -237,12 +232,12 @@ class DebugPods:
                 break
             time.sleep(POLL)
         for name, namespace in left.items():
-            self.say(
+            self.note(
                 f"the debug pod {name} could not be removed: {why or 'it is still there'}; remove it with: "
                 f"kubectl delete pod {name} -n {namespace}"
             )
         if made and not left:
-            self.say(f"removed: {made} debug pod{'s' if made > 1 else ''}")
+            self.note(f"removed: {made} debug pod{'s' if made > 1 else ''}")
 
     def _delete(self, namespace: str, name: str) -> None:
         body = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
@@ -261,9 +256,9 @@ class DebugPods:
             by = (raw["metadata"].get("annotations") or {}).get(BY) or "unknown"
             try:
                 self._delete(namespace, name)
-                self.say(f"removed the debug pod {name} that a killed run of {by} had left")
+                self.note(f"removed the debug pod {name} that a killed run of {by} had left")
             except LbdoctorError as error:
-                self.say(f"the debug pod {name}, left by a killed run of {by}, could not be removed: {error.message}")
+                self.note(f"the debug pod {name}, left by a killed run of {by}, could not be removed: {error.message}")
 
 
 def _announcement(pods: Sequence[_Pod], image: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe.requests import USER_AGENT
 
 PERMISSION = "get pods/proxy in namespace {}"
@@ -38,10 +38,10 @@ _ERRORS = (
 
 
 def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer:
-    """The answer to one request; UNTOLD where the pod proxy cannot say what the target does."""
-    reason = unfit(request)
+    """The answer to one request; inconclusive where the pod proxy cannot say what the target does."""
+    reason = unsupported_reason(request)
     if reason:
-        return _untold(request, reason)
+        return _inconclusive(request, reason)
     # A TCP check connects and says nothing. The proxy can only speak HTTP: whatever comes of it, it was connected.
     path = request.path or "/"
     scheme = "https:" if request.protocol == "HTTPS" else ""
@@ -53,14 +53,18 @@ def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer
     except TimeoutError:
         seconds = time.monotonic() - begun
         if timeout < request.timeout:
-            return _untold(request, f"no answer within {timeout:.1f}s (the check waits {request.timeout:g}s)", seconds)
-        return ProbeAnswer(request, Via.PROXY, Outcome.TIMEOUT, seconds=seconds, detail=f"no answer in {timeout:g}s")
+            return _inconclusive(
+                request, f"no answer within {timeout:.1f}s (the check waits {request.timeout:g}s)", seconds
+            )
+        return ProbeAnswer(
+            request, Transport.PROXY, Outcome.TIMEOUT, seconds=seconds, detail=f"no answer in {timeout:g}s"
+        )
     except LbdoctorError as error:
-        return _untold(request, error.message)
+        return _inconclusive(request, error.message)
     return decode(request, status, answered, body, time.monotonic() - begun, prefix)
 
 
-def unfit(request: ProbeRequest) -> str:
+def unsupported_reason(request: ProbeRequest) -> str:
     """Why the pod proxy cannot send this request as it is; "" when it can."""
     if not request.pod:
         return "the target is no pod, and the API server's proxy leads to pods"
@@ -80,7 +84,7 @@ def decode(
     """Tell the application's answer from the API server's own."""
     if "Audit-Id" not in headers:
         # Every answer of an API server carries one, whoever is behind it.
-        return _untold(request, f"something in front of the API server answered {status} in its place", seconds)
+        return _inconclusive(request, f"something in front of the API server answered {status} in its place", seconds)
     said = _status_document(body) if status >= 400 else None
     text = str((said or {}).get("message") or "")
     if said is None and status in (502, 503) and body.startswith(_UNREACHED.encode()):
@@ -90,24 +94,25 @@ def decode(
     if said is not None:
         refusal = _refusal(request, status, text)
         if refusal:
-            return _untold(request, refusal, seconds)
+            permission = PERMISSION.format(request.namespace) if _is_denied(status, text) else ""
+            return inconclusive(request, Transport.PROXY, refusal, permission=permission, seconds=seconds)
     if request.protocol == "TCP":
-        return ProbeAnswer(request, Via.PROXY, Outcome.ANSWERED, seconds=seconds, detail="connected")
+        return ProbeAnswer(request, Transport.PROXY, Outcome.ANSWERED, seconds=seconds, detail="connected")
     location = _location(str(headers.get("Location") or ""), prefix)
-    return ProbeAnswer(request, Via.PROXY, Outcome.ANSWERED, status, location, seconds)
+    return ProbeAnswer(request, Transport.PROXY, Outcome.ANSWERED, status, location, seconds)
 
 
 def _unreached(request: ProbeRequest, said: str, seconds: float) -> ProbeAnswer:
-    outcome = next((kind for pattern, kind in _ERRORS if pattern.search(said)), Outcome.UNTOLD)
+    outcome = next((kind for pattern, kind in _ERRORS if pattern.search(said)), Outcome.INCONCLUSIVE)
     if request.protocol == "TCP" and outcome in (Outcome.GARBLED, Outcome.CLOSED, Outcome.TLS):
-        return ProbeAnswer(request, Via.PROXY, Outcome.ANSWERED, seconds=seconds, detail="connected")
-    return ProbeAnswer(request, Via.PROXY, outcome, seconds=seconds, detail=said)
+        return ProbeAnswer(request, Transport.PROXY, Outcome.ANSWERED, seconds=seconds, detail="connected")
+    return ProbeAnswer(request, Transport.PROXY, outcome, seconds=seconds, detail=said)
 
 
 def _refusal(request: ProbeRequest, status: int, text: str) -> str:
     """Why the API server did not send the request at all; "" when the Status is the application's (which may be
     another API server)."""
-    if status == 403 and '"pods/proxy"' in text:
+    if _is_denied(status, text):
         return f"may not {PERMISSION.format(request.namespace)}: {text}"
     if status == 401 and text == "Unauthorized":
         return "the API server or the application answered 401 Unauthorized: which one cannot be told"
@@ -118,6 +123,11 @@ def _refusal(request: ProbeRequest, status: int, text: str) -> str:
     if status == 429 and "too many requests" in text.lower():
         return f"the API server is overloaded: {text}"
     return ""
+
+
+def _is_denied(status: int, text: str) -> bool:
+    """Whether a Status denies the pod proxy itself; the application may be another API server that denies something."""
+    return status == 403 and '"pods/proxy"' in text
 
 
 def _location(location: str, prefix: str) -> str:
@@ -138,5 +148,5 @@ def _status_document(body: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and document.get("kind") == "Status" else None
 
 
-def _untold(request: ProbeRequest, reason: str, seconds: float = 0.0) -> ProbeAnswer:
-    return ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, seconds=seconds, detail=reason)
+def _inconclusive(request: ProbeRequest, reason: str, seconds: float = 0.0) -> ProbeAnswer:
+    return inconclusive(request, Transport.PROXY, reason, seconds=seconds)

@@ -1,7 +1,8 @@
 """From a Route to the requests that its load balancer sends, and from an answer to the verdict in AWS's own words.
 
-Pure: the transports beside it send what is made here. What a load balancer sends is in the ELB user guides ("Health
-checks for your target groups") and was compared with what the lab's application logs.
+Pure: the transports beside it send what is made here. What a load balancer sends is in ELB's user guides
+(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, and the page of
+that name under /network/) and was compared with what the lab's application logs.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 USER_AGENT = "ELB-HealthChecker/2.0"
@@ -119,9 +121,9 @@ def _host(traffic: TrafficPath, network: bool, address: str, port: int) -> str:
     forwarding = [x.port for x in traffic.listeners.peek() or () if any(arn in a.target_groups for a in x.actions)]
     listener = forwarding[0] if forwarding else port
     balancer = traffic.load_balancer.peek()
-    suffix = balancer.arn.partition(":loadbalancer/")[2] if balancer is not None else ""
+    description = interface_description(balancer.arn) if balancer is not None else ""
     for interface in traffic.network.interfaces.peek() or ():
-        if suffix and interface.description == f"ELB {suffix}" and interface.private_ips:
+        if description and interface.description == description and interface.private_ips:
             return authority(interface.private_ips[0], listener)
     return authority(address, listener)
 
@@ -131,7 +133,7 @@ def authority(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def illegal(request: ProbeRequest) -> str:
+def invalid_request(request: ProbeRequest) -> str:
     """Why a request cannot be sent as it is: what stands in an annotation or a rule must not become a second header."""
     bad = [what for what, text in (("path", request.path), ("Host", request.host)) if _FORBIDDEN.search(text)]
     return f"the {' and the '.join(bad)} of the check holds characters that HTTP forbids" if bad else ""
@@ -163,6 +165,7 @@ class Verdict:
 
     @property
     def known(self) -> bool:
+        """Whether it says anything of the target."""
         return self.state != "unknown"
 
     def __str__(self) -> str:
@@ -179,9 +182,9 @@ REFUSED = Verdict("unhealthy", *_FAILED)
 def judge(answer: ProbeAnswer, network: bool) -> Verdict:
     """The verdict on one answer. network: a Network Load Balancer asks, which has one reason for every failure."""
     request = answer.request
-    if answer.outcome is Outcome.UNTOLD:
+    if answer.outcome is Outcome.INCONCLUSIVE:
         return Verdict("unknown", description=answer.detail)
-    if answer.outcome is Outcome.TIMEOUT and answer.via is Via.PROXY:
+    if answer.outcome is Outcome.TIMEOUT and answer.via is Transport.PROXY:
         # The API server's packets may be dropped on their own way: its security groups are not the load balancer's.
         return Verdict("unknown", description="the API server got no answer either")
     if answer.outcome is Outcome.ANSWERED and (request.protocol == "TCP" or answer.status is None):
@@ -208,7 +211,7 @@ def difference(answer: ProbeAnswer, verdict: Verdict, health: TargetHealth) -> s
         return ""
     if verdict.state == "healthy" and health.state.startswith("unhealthy"):
         where = "on its own node" if answer.source and answer.source == answer.request.node else "inside the cluster"
-        if answer.via in (Via.FORWARD, Via.CONTAINER):
+        if answer.via in (Transport.FORWARD, Transport.CONTAINER):
             return "answers on the pod's loopback as the check wants: the pod's address or the way to it is the problem"
         if health.reason == target_reasons.TIMEOUT:
             return f"answers {where} as the check wants, and times out for the load balancer: filtered on the way"

@@ -1,24 +1,26 @@
-"""Probes of a diagnosis: ask, judge, ask what is still open, and never the same twice. Pure but for `send`."""
+"""Probes of a diagnosis, in rounds: each sends what its diagnoses leave open, and never the same request twice.
+
+Pure but for the `send` that it is given.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.probe.next_probes import PATIENCE, ROUNDS, next_probes
 from kubectl_lbdoctor.probe.runner import AUTO_BUDGET
-from kubectl_lbdoctor.probe.wanted import PATIENCE, ROUNDS, wanted
 
 Send = Callable[[tuple[ProbeRequest, ...]], ProbeFacts]
 
-
-MOST = 40
+MAX_REQUESTS = 40
 """Requests of one round."""
 
 
@@ -29,14 +31,17 @@ def budget(requests: tuple[ProbeRequest, ...]) -> float:
 
 
 def ask(snapshot: Snapshot, send: Send) -> Snapshot:
-    """The snapshot with the answers that separate what its facts leave open."""
+    """The snapshot with the answers to the health checks that separate what its facts leave open.
+
+    send: sends requests and gives their answers. It is called at most once per round.
+    """
     for _ in range(ROUNDS):
-        joined = traffic_paths(snapshot)
-        diagnoses = correlate(CATALOGUE, joined, run(CATALOGUE, joined))
-        asked = tuple(dict.fromkeys(request for traffic in joined for request in wanted(traffic, diagnoses)))
+        paths = traffic_paths(snapshot)
+        diagnoses = correlate(CATALOGUE, paths, run(CATALOGUE, paths))
+        asked = tuple(dict.fromkeys(request for traffic in paths for request in next_probes(traffic, diagnoses)))
         if not asked:
             break
-        snapshot = replace(snapshot, probes=_with(snapshot.probes, send(asked[:MOST])))
+        snapshot = replace(snapshot, probes=_with(snapshot.probes, send(asked[:MAX_REQUESTS])))
         if not snapshot.probes.answers.is_known:
             break  # Denied or failed: another request would fare no better.
     return snapshot

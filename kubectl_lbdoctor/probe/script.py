@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.probe.requests import USER_AGENT, authority
 
 AT_ONCE = 8
@@ -81,7 +82,7 @@ def _command(number: int, request: ProbeRequest, address: str) -> Iterator[str]:
 
 
 def parse(
-    log: str, requests: Sequence[ProbeRequest], token: str, via: Via = Via.POD, source: str = ""
+    log: str, requests: Sequence[ProbeRequest], token: str, via: Transport = Transport.POD, source: str = ""
 ) -> tuple[ProbeAnswer, ...]:
     """The answers that a script's log tells, in the order of the requests."""
     said: dict[int, list[str]] = {}
@@ -106,54 +107,99 @@ def _lines(log: str, token: str) -> Iterator[str]:
             yield line[len(token) + 1 :].rstrip("\r")
 
 
-def _answer(request: ProbeRequest, said: list[str], via: Via, source: str) -> ProbeAnswer:
-    def answer(outcome: Outcome, detail: str = "", status: int | None = None, location: str = "") -> ProbeAnswer:
-        return ProbeAnswer(request, via, outcome, status, location, elapsed, detail, source)
+def _answer(request: ProbeRequest, lines: list[str], via: Transport, source: str) -> ProbeAnswer:
+    said = _read(lines, request)
+    outcome, detail, status = _outcome(said, request)
+    location = said.location if status is not None and request.version != "GRPC" else ""
+    elapsed = said.connected if request.protocol == "TCP" and outcome is Outcome.ANSWERED else said.elapsed
+    return ProbeAnswer(request, via, outcome, status, location, elapsed, detail, source)
 
-    elapsed, code, version, connected, location = 0.0, 0, "", 0.0, ""
-    by_nc = said[-1:] == ["NC EXIT 0"]
-    said = [text.removeprefix("NC ") for text in said]
-    ended = next((int(t[5:]) for t in said if re.fullmatch(r"EXIT [0-9]{1,3}", t)), None)
-    if ended is None:
-        return answer(Outcome.UNTOLD, "the pod ended before this request did")
-    wrote = next((text.split(" ", 5) for text in said if text.startswith(f"{_WROTE} ")), None)
-    if wrote is not None and len(wrote) >= 5:
-        code = int(wrote[1]) if wrote[1].isascii() and wrote[1].isdigit() else 0
-        version = wrote[2]
-        connected, elapsed = _seconds(wrote[3]), _seconds(wrote[4])
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the log says of one request. ended: the exit status, None where the pod ended first. code: HTTP status, 0
+    for none. version: of HTTP. connected, elapsed: seconds. error: why it failed, in curl's or the system's words.
+    grpc: the grpc-status, "" for none. by_nc: nc has connected."""
+
+    ended: int | None
+    code: int = 0
+    version: str = ""
+    connected: float = 0.0
+    elapsed: float = 0.0
+    location: str = ""
+    error: str = ""
+    grpc: str = ""
+    by_nc: bool = False
+
+
+def _read(lines: list[str], request: ProbeRequest) -> _Said:
+    """The lines of one request, by what the script and curl's -w and -v write."""
+    by_nc = lines[-1:] == ["NC EXIT 0"]
+    lines = [line.removeprefix("NC ") for line in lines]
+    error = next((re.sub(r"^curl: \(\d+\) ", "", line) for line in lines if line.startswith("curl: ")), "")
+    reason = next((line.rpartition(" failed: ")[2] for line in lines if " failed: " in line), "")
+    said = _Said(
+        ended=next((int(line[5:]) for line in lines if re.fullmatch(r"EXIT [0-9]{1,3}", line)), None),
+        error=reason or error,
+        grpc=next((x.partition(":")[2].strip() for x in lines if x.lower().startswith("< grpc-status:")), ""),
+        by_nc=by_nc,
+    )
+    wrote = next((line.split(" ", 5) for line in lines if line.startswith(f"{_WROTE} ")), None)
+    if wrote is None or len(wrote) < 5:
+        return said
+    return replace(
+        said,
+        code=_number(wrote[1]) or 0,
+        version=wrote[2],
+        connected=_seconds(wrote[3]),
+        elapsed=_seconds(wrote[4]),
         # curl makes a relative redirect absolute.
-        location = (wrote[5] if len(wrote) > 5 else "").removeprefix(_origin(request))
-    error = next((re.sub(r"^curl: \(\d+\) ", "", text) for text in said if text.startswith("curl: ")), "")
-    reason = next((text.rpartition(" failed: ")[2] for text in said if " failed: " in text), "")
-    if ended in (126, 127):
-        return answer(Outcome.UNTOLD, "the image has no curl")
-    if request.protocol == "TCP" and (by_nc or connected > 0):
-        elapsed = connected
-        return answer(Outcome.ANSWERED, "connected")
-    detail = reason or error
-    if code and (ended in (0, 18, 28, 56, 92) or request.version == "GRPC"):
-        if request.version != "HTTP1" and version not in ("2", "2.0"):
-            return answer(Outcome.GARBLED, f"it speaks HTTP/{version or '1'}")
-        if request.version != "GRPC":
-            ends_late = f"the body did not end within {request.timeout:g}s" if ended == 28 else ""
-            return answer(Outcome.ANSWERED, ends_late, code, location)
-        grpc = next((t.partition(":")[2].strip() for t in said if t.lower().startswith("< grpc-status:")), "")
-        if grpc.isascii() and grpc.isdigit():
-            return answer(Outcome.ANSWERED, "", int(grpc))
-        return answer(Outcome.GARBLED, f"HTTP {code} without a grpc-status")
-    outcome = _OUTCOMES.get(ended, Outcome.UNTOLD)
+        location=(wrote[5] if len(wrote) > 5 else "").removeprefix(_origin(request)),
+    )
+
+
+def _outcome(said: _Said, request: ProbeRequest) -> tuple[Outcome, str, int | None]:
+    """What became of the request, in which words, and the status of an answer."""
+    if said.ended is None:
+        return Outcome.INCONCLUSIVE, "the pod ended before this request did", None
+    if said.ended in (126, 127):
+        return Outcome.INCONCLUSIVE, "the image has no curl", None
+    if request.protocol == "TCP" and (said.by_nc or said.connected > 0):
+        return Outcome.ANSWERED, "connected", None
+    # Errors after the headers (body cut off or late, stream reset) leave an answer what it is.
+    if said.code and (said.ended in (0, 18, 28, 56, 92) or request.version == "GRPC"):
+        return _answered(said, request)
+    outcome = _failure(said.ended, said.error, request)
+    if outcome is Outcome.INCONCLUSIVE:
+        return outcome, f"curl of the image ended with {said.ended}: {said.error or 'without a word'}", None
+    return outcome, said.error, None
+
+
+def _answered(said: _Said, request: ProbeRequest) -> tuple[Outcome, str, int | None]:
+    """An HTTP answer came; whether it is one of the check's protocol."""
+    if request.version != "HTTP1" and said.version not in ("2", "2.0"):
+        return Outcome.GARBLED, f"it speaks HTTP/{said.version or '1'}", None
+    if request.version == "GRPC":
+        status = _number(said.grpc)
+        if status is None:
+            return Outcome.GARBLED, f"HTTP {said.code} without a grpc-status", None
+        return Outcome.ANSWERED, "", status
+    late = f"the body did not end within {request.timeout:g}s" if said.ended == 28 else ""
+    return Outcome.ANSWERED, late, said.code
+
+
+def _failure(ended: int, error: str, request: ProbeRequest) -> Outcome:
+    """What an exit status of curl says of the target, with the words that tell two cases of one status apart."""
     if ended == 7:
         # Other reasons (no route, administratively prohibited) are silence for a load balancer.
-        outcome = Outcome.REFUSED if "refused" in detail.lower() else Outcome.TIMEOUT
-    elif ended == 35 and re.search(r"reset|SYSCALL|unexpected eof|Broken pipe", detail, re.IGNORECASE):
-        outcome = Outcome.CLOSED
-    elif ended in (1, 56) and request.version != "HTTP1":
-        outcome = Outcome.GARBLED
-    elif ended == 1 and "HTTP/0.9" not in detail:
-        outcome = Outcome.UNTOLD
-    if outcome is Outcome.UNTOLD:
-        detail = f"curl of the image ended with {ended}: {detail or 'without a word'}"
-    return answer(outcome, detail)
+        return Outcome.REFUSED if "refused" in error.lower() else Outcome.TIMEOUT
+    if ended == 35 and re.search(r"reset|SYSCALL|unexpected eof|Broken pipe", error, re.IGNORECASE):
+        return Outcome.CLOSED
+    if ended in (1, 56) and request.version != "HTTP1":
+        return Outcome.GARBLED
+    if ended == 1 and "HTTP/0.9" not in error:
+        return Outcome.INCONCLUSIVE
+    return _OUTCOMES.get(ended, Outcome.INCONCLUSIVE)
 
 
 def _origin(request: ProbeRequest) -> str:
@@ -163,7 +209,6 @@ def _origin(request: ProbeRequest) -> str:
 # https://curl.se/libcurl/c/libcurl-errors.html
 _OUTCOMES = {
     1: Outcome.GARBLED,
-    7: Outcome.REFUSED,
     8: Outcome.GARBLED,
     16: Outcome.GARBLED,
     28: Outcome.TIMEOUT,
@@ -174,6 +219,10 @@ _OUTCOMES = {
     59: Outcome.TLS,
     92: Outcome.GARBLED,
 }
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _seconds(text: str) -> float:

@@ -1,14 +1,13 @@
 """One health check over a stream of bytes, as the load balancer speaks: TCP connect, HTTP/1.1, HTTP/2 and gRPC, with or
 without TLS.
 
-The stream leads through the API server, where no HTTP library can be put on top; a status and a gRPC trailer are all
-that is needed of an answer, so this is just enough of each protocol. What comes in is untrusted and bounded.
+The stream leads through the API server. HTTP/1.1 is written here, because the request has to be the load balancer's
+byte for byte; HTTP/2 is in http2.py. What comes in is untrusted and bounded.
 """
 
 from __future__ import annotations
 
 import ssl
-import struct
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,8 +50,8 @@ class Said:
     detail: str = ""
 
 
-class _Garbled(Exception):
-    """Something else than the protocol."""
+class Garbled(Exception):
+    """Something else than the protocol came back; its text says what."""
 
 
 def converse(stream: Stream, request: ProbeRequest) -> Said:
@@ -66,12 +65,17 @@ def converse(stream: Stream, request: ProbeRequest) -> Said:
     except EOFError:
         return Said(Outcome.CLOSED, detail="closed during the TLS handshake")
     try:
-        return _http1(stream, request) if request.version == "HTTP1" else _http2(stream, request)
+        if request.version == "HTTP1":
+            return _http1(stream, request)
+        # Loaded for the few probes that need it.
+        from kubectl_lbdoctor.probe import http2
+
+        return http2.exchange(stream, request)
     except EOFError:
         return Said(Outcome.CLOSED, detail="closed without an answer")
     except ssl.SSLError as error:
         return Said(Outcome.TLS, detail=f"TLS: {error.reason or error}".replace("_", " ").lower())
-    except _Garbled as error:
+    except Garbled as error:
         return Said(Outcome.GARBLED, detail=str(error))
 
 
@@ -130,7 +134,7 @@ class _Tls:
         self._incoming.write(data)
 
 
-class _Reader:
+class Reader:
     """Takes an answer apart, up to MAX_ANSWER bytes of it."""
 
     def __init__(self, stream: Stream) -> None:
@@ -142,14 +146,14 @@ class _Reader:
         data = self._stream.receive()
         if not data:
             if self._buffer:
-                raise _Garbled(f"the answer ends after: {_shown(self._buffer)}")
+                raise Garbled(f"the answer ends after: {shown(self._buffer)}")
             raise EOFError
         self._buffer += data
 
     def until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
             if len(self._buffer) > MAX_ANSWER:
-                raise _Garbled(f"no end of the head after {MAX_ANSWER // 1024} KiB")
+                raise Garbled(f"no end of the head after {MAX_ANSWER // 1024} KiB")
             self._more()
         head, _, self._buffer = self._buffer.partition(mark)
         return head
@@ -157,7 +161,7 @@ class _Reader:
     def exactly(self, size: int) -> bytes:
         self._taken += size
         if self._taken > MAX_ANSWER:
-            raise _Garbled(f"no status within {MAX_ANSWER // 1024} KiB")
+            raise Garbled(f"no status within {MAX_ANSWER // 1024} KiB")
         while len(self._buffer) < size:
             self._more()
         data, self._buffer = self._buffer[:size], self._buffer[size:]
@@ -170,7 +174,7 @@ class _Reader:
         return self._buffer[:size]
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
     return repr(data[:_SHOWN].decode("latin-1"))
 
 
@@ -191,155 +195,19 @@ def head(request: ProbeRequest) -> bytes:
 
 def _http1(stream: Stream, request: ProbeRequest) -> Said:
     stream.send(head(request))
-    reader = _Reader(stream)
+    reader = Reader(stream)
     if reader.start(5) != b"HTTP/":
-        raise _Garbled(f"no HTTP/1.1 answer: it begins with {_shown(reader.start(5))}")
+        raise Garbled(f"no HTTP/1.1 answer: it begins with {shown(reader.start(5))}")
     line = reader.until(b"\n")
     words = line.split(None, 2)
     if len(words) < 2 or len(words[1]) != 3 or not words[1].isdigit():
-        raise _Garbled(f"no HTTP/1.1 answer: it begins with {_shown(line)}")
+        raise Garbled(f"no HTTP/1.1 answer: it begins with {shown(line)}")
     location = ""
     try:
         while line := reader.until(b"\n").strip():
             name, _, value = line.partition(b":")
             if name.strip().lower() == b"location":
                 location = value.strip().decode("latin-1")
-    except (EOFError, _Garbled, Late):
+    except (EOFError, Garbled, Late):
         pass  # the status is what counts, and it is here
     return Said(Outcome.ANSWERED, int(words[1]), location)
-
-
-# --- HTTP/2 ----------------------------------------------------------------------------------------------------------
-
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _CONTINUATION = 0, 1, 3, 4, 6, 7, 9
-_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 1, 1, 4, 8, 32
-# RFC 7541, appendix A: the statuses of HPACK's static table.
-_STATIC_STATUS = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
-# RFC 7541, appendix B: the digits.
-_HUFFMAN_DIGITS = {
-    **{f"{value:05b}": str(value) for value in range(3)},
-    **{f"{0b011001 + value - 3:06b}": str(value) for value in range(3, 10)},
-}
-# "grpc-status" as a literal name, plain and in Huffman code.
-_GRPC_STATUS_NAMES = (b"\x0bgrpc-status", b"\x88\x9a\xca\xc8\xb2\x12\x34\xda\x8f")
-# SETTINGS_HEADER_TABLE_SIZE 0: each header block can then be read without those before it.
-_NO_TABLE = struct.pack(">HI", 1, 0)
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
-
-
-def _integer(value: int, bits: int) -> bytes:
-    """RFC 7541 5.1: an integer with a prefix of `bits` bits (whose other bits are 0)."""
-    limit = (1 << bits) - 1
-    if value < limit:
-        return bytes((value,))
-    out, value = [limit], value - limit
-    while value >= 128:
-        out.append(value % 128 + 128)
-        value //= 128
-    return bytes((*out, value))
-
-
-def _literal(name: str, value: str) -> bytes:
-    """A header that nobody needs to remember, name and value as plain text."""
-    coded = [text.encode("latin-1", "replace") for text in (name, value)]
-    return b"\x00" + b"".join(_integer(len(text), 7) + text for text in coded)
-
-
-def opening(request: ProbeRequest) -> bytes:
-    """Preface, settings and the whole request of an HTTP/2 check; gRPC sends one empty message."""
-    grpc = request.version == "GRPC"
-    headers = {
-        ":method": "POST" if grpc else "GET",
-        ":scheme": request.protocol.lower(),
-        ":path": request.path,
-        ":authority": request.host,
-        "user-agent": USER_AGENT,
-    }
-    if grpc:
-        headers |= {"content-type": "application/grpc", "te": "trailers"}
-    block = b"".join(_literal(name, value) for name, value in headers.items())
-    sent = _frame(_HEADERS, _END_HEADERS | (0 if grpc else _END_STREAM), 1, block)
-    if grpc:
-        sent += _frame(_DATA, _END_STREAM, 1, b"\x00\x00\x00\x00\x00")
-    return _PREFACE + _frame(_SETTINGS, 0, 0, _NO_TABLE) + sent
-
-
-def _http2(stream: Stream, request: ProbeRequest) -> Said:
-    grpc = request.version == "GRPC"
-    stream.send(opening(request))
-    reader = _Reader(stream)
-    blocks: list[bytes] = []
-    if reader.start(5) == b"HTTP/":
-        raise _Garbled(f"it speaks HTTP/1: {_shown(reader.start(5))}")
-    while True:
-        start = reader.exactly(9)
-        length, kind, flags = int.from_bytes(start[:3], "big"), start[3], start[4]
-        if length > MAX_ANSWER or (not blocks and kind > 9 and not flags):
-            raise _Garbled(f"no HTTP/2 frame: it begins with {_shown(start)}")
-        payload = reader.exactly(length)
-        if kind == _SETTINGS and not flags & _ACK:
-            stream.send(_frame(_SETTINGS, _ACK, 0))
-        elif kind == _PING and not flags & _ACK:
-            stream.send(_frame(_PING, _ACK, 0, payload))
-        elif kind in (_GOAWAY, _RST_STREAM):
-            raise _Garbled("it ended the HTTP/2 stream without an answer")
-        elif kind in (_HEADERS, _CONTINUATION):
-            if kind == _HEADERS:
-                pad = payload[0] if flags & _PADDED and payload else 0
-                begin = (1 if flags & _PADDED else 0) + (5 if flags & _PRIORITY else 0)
-                payload = payload[begin : len(payload) - pad]
-            blocks.append(payload)
-            if not grpc and flags & _END_HEADERS:
-                return Said(Outcome.ANSWERED, _status(blocks[0]))
-        if grpc and kind in (_DATA, _HEADERS) and flags & _END_STREAM:
-            break
-    code = _grpc_status(b"".join(blocks))
-    if code is None:
-        status = _status(blocks[0]) if blocks else 0
-        return Said(Outcome.GARBLED, detail=f"HTTP {status} without a grpc-status")
-    return Said(Outcome.ANSWERED, code)
-
-
-def _status(block: bytes) -> int:
-    """`:status` comes first in a response; an update of the table's size may precede it."""
-    while block and block[0] & 0xE0 == 0x20:
-        block = block[1:]
-    if not block:
-        raise _Garbled("an HTTP/2 answer without :status")
-    if block[0] & 0x80:
-        code = _STATIC_STATUS.get(block[0] & 0x7F)
-        if code is None:
-            raise _Garbled("an HTTP/2 answer without :status")
-        return code
-    return int(_digits(block[1:]))
-
-
-def _grpc_status(block: bytes) -> int | None:
-    for name in _GRPC_STATUS_NAMES:
-        _, found, rest = block.partition(name)
-        if found:
-            return int(_digits(rest))
-    return None
-
-
-def _digits(coded: bytes) -> str:
-    """An HPACK string that holds a number."""
-    size = coded[0] & 0x7F if coded else 0
-    plain = coded[1 : 1 + size]
-    if not plain or len(plain) < size:
-        raise _Garbled("an HTTP/2 header is cut off")
-    if not coded[0] & 0x80:
-        text = plain.decode("latin-1")
-    else:
-        text, prefix = "", ""
-        for bit in "".join(f"{byte:08b}" for byte in plain):
-            prefix += bit
-            if prefix in _HUFFMAN_DIGITS:
-                text, prefix = text + _HUFFMAN_DIGITS[prefix], ""
-    if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise _Garbled("an HTTP/2 status that is no number")
-    return text

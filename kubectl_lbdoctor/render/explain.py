@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, table
 
 
@@ -18,30 +17,10 @@ def page(spec: CheckSpec) -> str:
     return "\n".join(lines) + "\n"
 
 
-def catalogue(specs: Catalogue, output: str, width: int) -> str:
-    """All codes, as a table or for machines."""
-    if output == "name":
-        return "".join(f"{spec.code}\n" for spec in specs)
-    entries = [
-        {
-            "code": spec.code,
-            "severity": spec.severity.value,
-            "title": spec.title,
-            "reads": sorted(spec.reads),
-            "explains": list(spec.explains),
-            "fix": spec.fix,
-        }
-        for spec in specs
-    ]
-    if output == "json":
-        return json.dumps(entries, indent=2) + "\n"
-    if output == "yaml":
-        import yaml
-
-        text: str = yaml.safe_dump(entries, sort_keys=False)
-        return text
+def catalogue(specs: Catalogue, view: View) -> str:
+    """The table of all codes."""
     rows = [[spec.code, spec.severity.value, spec.title] for spec in specs]
-    return table([Column("CODE"), Column("SEVERITY", 50), Column("PASSES WHEN")], rows, width, False) + "\n"
+    return table([Column("CODE"), Column("SEVERITY", 50), Column("PASSES WHEN")], rows, view.width, False) + "\n"
 
 
 def markdown(specs: Catalogue) -> str:

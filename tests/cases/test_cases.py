@@ -1,41 +1,74 @@
-"""Recorded cases: snapshots of the lab (real reads, redacted) with the diagnosis that they must give.
+"""Recorded cases: a fault over a recorded world, through collector, converters, joins, checks and report.
 
-A case is a folder with snapshot.json (made by `--save`) and expected.yaml. Record them again with
-`LBDOCTOR_RECORD=1 make e2e`.
+What must be said is written by hand in each case.yaml (tests/support/cases.py describes it). Every check needs a case
+in which it fails and one in which it looks at its thing and passes.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
 
 import pytest
-import yaml
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
-from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect.bundle import load
-from kubectl_lbdoctor.report import build
+from tests.support import cases, cassette, product
 
-CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/expected.yaml"))
+WORLDS = sorted(path.parent.name for path in cassette.WORLDS.glob("*/world.yaml") if path.parent.name != "cluster")
+CODES = [spec.code for spec in product.CATALOGUE.checks()]
 
-
-@pytest.mark.parametrize("folder", CASES, ids=lambda path: path.name)
-def test_case(folder: Path) -> None:
-    expected = yaml.safe_load((folder / "expected.yaml").read_text())
-    snapshot = load(folder / "snapshot.json")
-    joined = traffic_paths(snapshot)
-    report = build(snapshot, joined, run(CATALOGUE, joined), CATALOGUE)
-    found = [
-        {"code": d.finding.code, "kind": d.finding.object.kind, "name": d.finding.object.name}
-        for d in report.diagnoses
-        if d.severity.value != "info"
-    ]
-    assert found == expected["diagnoses"]
-    assert report.status.value == expected["status"]
-    assert int(report.exit_status()) == expected["exit"]
-    assert report.checks.crashed == 0
+# Checks without a case in which they fail, each with the reason. The list may only shrink.
+NEVER_FAILS: dict[str, str] = {}
+# Checks without a case in which they pass, each with the reason. The list may only shrink.
+NEVER_PASSES: dict[str, str] = {}
 
 
-def test_there_are_cases() -> None:
-    assert len(CASES) >= 20
+def _marked(name: str) -> object:
+    reason = cases.load(name).known_wrong
+    return pytest.param(name, marks=[pytest.mark.xfail(reason=reason, strict=True)] if reason else [])
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in cases.names()])
+def test_case(name: str) -> None:
+    run = cases.result(name)
+    assert product.said(run) == cases.load(name).expected()
+    assert run.report.checks.crashed == 0
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_world_is_healthy(world: str) -> None:
+    """Each world is healthy before a case breaks it, as the lab was when it was recorded."""
+    run = cases.run(cases.Case(name=world, world=world, status="healthy", exit=0))
+    assert product.said(run) == {"status": "healthy", "exit": 0, "diagnoses": [], "unknown": []}
+    assert run.report.checks.crashed == 0
+
+
+@functools.cache
+def _outcomes() -> dict[str, set[str]]:
+    """The statuses that each check has had in any case or world."""
+    runs = [cases.result(name) for name in cases.names()]
+    runs += [cases.run(cases.Case(name=world, world=world, status="healthy", exit=0)) for world in WORLDS]
+    found: dict[str, set[str]] = {code: set() for code in CODES}
+    for run in runs:
+        for result in run.results:
+            found[result.code].add(result.status.value)
+    return found
+
+
+@functools.cache
+def _stated() -> set[str]:
+    """The codes that some case states, as a diagnosis or as explained by one."""
+    stated: set[str] = set()
+    for name in cases.names():
+        for entry in cases.load(name).diagnoses:
+            stated |= {entry["code"], *entry.get("explains", ())}
+    return stated
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_check_fails_in_a_case(code: str) -> None:
+    assert (code in _stated()) != (code in NEVER_FAILS)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_check_passes_in_a_case(code: str) -> None:
+    """PASS, not SKIPPED: what the check looks at was there."""
+    assert ("pass" in _outcomes()[code]) != (code in NEVER_PASSES)

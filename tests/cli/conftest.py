@@ -8,8 +8,8 @@ from pathlib import Path
 import botocore.loaders
 import pytest
 
-from tests.support import fake_cluster
-from tests.support.fake_cluster import Cloud
+from tests.support import cloud as example
+from tests.support.cloud import Cloud
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -23,7 +23,7 @@ def one_loader() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def servers() -> Iterator[Cloud]:
-    with fake_cluster.cloud() as made:
+    with example.cloud() as made:
         yield made
 
 

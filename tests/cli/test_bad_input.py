@@ -24,15 +24,17 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.connections import AWS_ATTEMPTS, AWS_READ_TIMEOUT
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 from kubectl_lbdoctor.model.snapshot import SCHEMA
 from kubectl_lbdoctor.report import needed_reads
-from kubectl_lbdoctor.session import AWS_ATTEMPTS, AWS_READ_TIMEOUT
-from tests.support.fake_cluster import PRIVATE_KEY, REGION, SLOW, Cloud, KubeFault
+from tests.support.cloud import Cloud
+from tests.support.faults import SLOW, KubeFault
 from tests.support.program import Result, run
+from tests.support.shop import PRIVATE_KEY, REGION
 from tests.support.world import World, meta, mismatch, pod
 
 NEEDED = sorted(needed_reads(CATALOGUE) - reads.OPTIONAL)
@@ -107,7 +109,7 @@ def break_kube(cloud: Cloud, read: str, kind: str) -> None:
 
 
 def was_asked(cloud: Cloud, read: str, kind: str) -> None:
-    assert cloud.kube.hit[kind], f"{read} was not asked: teach tests/support/fake_cluster.py a world that needs it"
+    assert cloud.kube.hit[kind], f"{read} was not asked: teach tests/support/shop.py a world that needs it"
 
 
 @pytest.mark.parametrize("read", KUBE_READS)
@@ -189,7 +191,7 @@ def test_aws_fails_an_action(cloud: Cloud, tmp_path: Path, read: str, kind: str)
 def test_aws_answers_an_action_too_late(
     cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: str
 ) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", 1)
+    monkeypatch.setattr("kubectl_lbdoctor.connections.AWS_ATTEMPTS", 1)
     break_aws(cloud, read, "slow")
     result, table = too_late(cloud, tmp_path, read)
     never_healthy(result, table)
@@ -204,8 +206,8 @@ QUESTIONS = {reads.NETWORK_INTERFACES: 3, reads.LOAD_BALANCERS: 2}
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_READ_TIMEOUT", GIVE_UP)
-    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", TRIES)
+    monkeypatch.setattr("kubectl_lbdoctor.connections.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.connections.AWS_ATTEMPTS", TRIES)
 
 
 def test_waiting_for_aws_is_bounded_to_seconds() -> None:
@@ -244,8 +246,8 @@ def test_a_hanging_aws_endpoint_is_given_up(cloud: Cloud, tmp_path: Path, impati
 
 def test_request_timeout_bounds_aws_as_well(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smaller bound holds: a patient --request-timeout does not make the program wait for AWS."""
-    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_READ_TIMEOUT", GIVE_UP)
-    monkeypatch.setattr("kubectl_lbdoctor.session.AWS_ATTEMPTS", 1)
+    monkeypatch.setattr("kubectl_lbdoctor.connections.AWS_READ_TIMEOUT", GIVE_UP)
+    monkeypatch.setattr("kubectl_lbdoctor.connections.AWS_ATTEMPTS", 1)
     cloud.aws.faults["DescribeTargetHealth"] = "slow"
     result, _ = diagnose(cloud, tmp_path, "--request-timeout", "60s")
     failed = {f["read"]: f["error"] for f in result.json["coverage"]["failed"]}
@@ -698,7 +700,7 @@ def test_interrupted_while_reading(cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 
 
 def test_interrupted_while_diagnosing(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.app.build", interrupt)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.examination.build", interrupt)
     assert run("--from", str(good)).status == ExitStatus.INTERRUPTED
 
 
@@ -722,7 +724,7 @@ def test_closed_pipe_of_a_real_process(good: Path) -> None:
 
 
 def test_crash_is_told_as_a_bug(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.app.build", lambda *args: 1 // 0)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.examination.build", lambda *args: 1 // 0)
     result = run("--from", str(good))
     assert result.status == ExitStatus.COULD_NOT_RUN
     assert "this is a bug of kubectl lbdoctor: ZeroDivisionError" in result.stderr and "Traceback" not in result.stderr

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
+from kubectl_lbdoctor.collect import kube
 from kubectl_lbdoctor.errors import ExitStatus
-from tests.support.fake_cluster import NS, Cloud
+from tests.support.cloud import Cloud
 from tests.support.program import Result, Terminal, run
+from tests.support.shop import NS
 from tests.support.world import NOW
 
 TEXT, NUMBER, FLAG = str, int, bool
 REF = {"kind": TEXT, "namespace": TEXT, "name": TEXT}
-# design.md, "The report": additions are free, so a value may have more keys than its schema. A tuple of one schema is a
+# Additions to the report are free, so a value may have more keys than its schema. A tuple of one schema is a
 # list of such values, a set holds the allowed texts, `None` in front of a schema allows null.
 CONTRACT = {
     "apiVersion": {"lbdoctor/v1"},
@@ -358,9 +360,9 @@ def test_verbose_counts_calls_on_stderr(cloud: Cloud) -> None:
 # --- Reads ---
 
 
-def test_pages_are_put_together(cloud: Cloud) -> None:
+def test_pages_are_put_together(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = diagnose(cloud, "ing", "web", "-o", "json").json
-    cloud.kube.page_size = 1
+    monkeypatch.setattr(kube, "PAGE_SIZE", 1)
     paged = diagnose(cloud, "ing", "web", "-o", "json").json
     assert paged == whole
     assert any("continue" in asked.query for asked in cloud.kube.asked)

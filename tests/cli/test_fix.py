@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
-from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.runner import run as checked
-from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.fix.writers import path_of
-from tests.support.fake_cluster import NS, Asked, Cloud, KubeFault, Raw
+from tests.support import cases
+from tests.support.api_requests import Asked
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import Clock, Result, Terminal, run
+from tests.support.shop import NS, Raw
 
 ING = ("ing", "web", "-n", NS)
-CASES = Path(__file__).parent.parent / "cases"
 PATH = "alb.ingress.kubernetes.io/healthcheck-path"
 
 
@@ -683,9 +682,8 @@ def test_policies_of_a_fix_are_apart_from_the_reads() -> None:
 def test_the_policy_allows_every_repair_of_the_recorded_faults() -> None:
     allowed = {r for rule in yaml.safe_load(run("policy", "rbac", "--fix").stdout)["rules"] for r in rule["resources"]}
     found = set()
-    for case in sorted(CASES.glob("*/snapshot.json")):
-        joined = traffic_paths(bundle.load(case))
-        for result in checked(CATALOGUE, joined):
+    for name in cases.names():
+        for result in cases.result(name).results:
             for finding in result.findings:
                 repairs = (*finding.repairs, *((finding.repair_template,) if finding.repair_template else ()))
                 found |= {c.object for repair in repairs for c in repair.changes if c.aws is None}

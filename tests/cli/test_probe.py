@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.fake_cluster import LONG_AGO, NS, Cloud, KubeFault
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
 from tests.support.program import _BARE, run
+from tests.support.shop import LONG_AGO, NS
 
 PROXY = "pods/proxy"
 
@@ -101,7 +103,7 @@ def test_the_command_asks_from_debug_pods(cloud: Cloud) -> None:
     assert "TARGET GROUP SAYS" in result.stdout and "2 of 2 targets answer as the health check wants" in result.stdout
     assert "creating 2 debug pods in namespace shop on node1, node2 (image curlimages/curl" in result.stderr
     assert "removed: 2 debug pods" in result.stderr
-    assert leftovers(cloud) == [] and len(cloud.kube.created) == 2
+    assert leftovers(cloud) == [] and len(cloud.kube.pods.created) == 2
     assert run("probe", "ingress", "web", "--probe", "pod", env=cloud.env).status == 0
 
 
@@ -109,7 +111,7 @@ def test_a_debug_pod_is_as_restricted_as_it_can_be(cloud: Cloud) -> None:
     pods = cloud.kube.named("pods")
     pods[0]["spec"]["imagePullSecrets"] = [{"name": "registry"}]
     run("probe", "ing/web", "--probe-image", "mine:1", "--probe-node", "node2", env={**cloud.env, "USER": "ann"})
-    (pod,) = cloud.kube.created
+    (pod,) = cloud.kube.pods.created
     spec, container = pod["spec"], pod["spec"]["containers"][0]
     assert container["image"] == "mine:1" and spec["imagePullSecrets"] == [{"name": "registry"}]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -145,7 +147,7 @@ def test_without_debug_pods_the_api_server_asks(cloud: Cloud) -> None:
     assert result.status == 0, result.text
     assert "may not create pods in namespace shop" in result.stderr
     assert "through the API server instead" in result.stderr and "pod proxy" in result.stdout
-    assert cloud.kube.deleted == []
+    assert cloud.kube.pods.deleted == []
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def waiting(reason: str, message: str) -> dict[str, Any]:
 
 
 def test_an_image_that_cannot_be_pulled(cloud: Cloud) -> None:
-    cloud.kube.debug_status = lambda raw: waiting("ErrImagePull", "no such host")
+    cloud.kube.pods.debug_status = lambda raw: waiting("ErrImagePull", "no such host")
     result = run("probe", "ing/web", "--probe-image", "nowhere/x:1", env=cloud.env)
     assert result.status == 0  # the API server has answered instead
     assert "the image nowhere/x:1 cannot be pulled (ErrImagePull: no such host)" in result.stderr
@@ -211,15 +213,15 @@ def test_inside_the_target_pods(cloud: Cloud) -> None:
     assert "stays listed in the pod" in result.stderr
     assert "ephemeral container" in result.stdout and "shop/web-abc-1 listens on 127.0.0.1:8080" in result.stdout
     assert "0 of 2 targets answer on their loopback" in result.stdout and "FailedHealthChecks" in result.stdout
-    assert cloud.kube.created == []
-    cloud.kube.listens = "00000000:1F90"
+    assert cloud.kube.pods.created == []
+    cloud.kube.pods.listens = "00000000:1F90"
     result = run("probe", "ing/web", "--probe-target", "pod", env=cloud.env)
     assert result.status == 0 and "2 of 2 targets answer on their loopback" in result.stdout, result.text
 
 
 def test_a_refusal_is_asked_again_on_the_loopback(cloud: Cloud) -> None:
     """Else an application on the loopback would look like none at all, more so than without a debug pod."""
-    cloud.kube.script_says = "EXIT 7"
+    cloud.kube.pods.script_says = "EXIT 7"
     result = run("probe", "ing/web", "-o", "json", env=cloud.env)
     assert result.status == 1 and {p["answer"]["outcome"] for p in result.json["probes"]} == {"timeout"}
     opened = [a for a in cloud.kube.asked if a.resource == "pods/portforward"]
@@ -243,7 +245,7 @@ def test_a_refusal_is_asked_again_on_the_loopback(cloud: Cloud) -> None:
 )
 def test_usage(cloud: Cloud, args: list[str]) -> None:
     assert run(*args, env=cloud.env).status == 2
-    assert cloud.kube.created == []
+    assert cloud.kube.pods.created == []
 
 
 def test_a_bundle_keeps_the_probes(cloud: Cloud, tmp_path: Path) -> None:
@@ -275,7 +277,7 @@ def test_narrow_screens_and_pipes(cloud: Cloud) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_leaves_no_pod(cloud: Cloud, number: signal.Signals) -> None:
     """In a process of its own, as the signal reaches it: the pods run, and would for a minute."""
-    cloud.kube.debug_status = lambda raw: {"phase": "Running"}
+    cloud.kube.pods.debug_status = lambda raw: {"phase": "Running"}
     program = [sys.executable, "-m", "kubectl_lbdoctor", "probe", "ing/web"]
     env = {**os.environ, **_BARE, **cloud.env}
     process = subprocess.Popen(
@@ -289,7 +291,7 @@ def test_an_interrupted_run_leaves_no_pod(cloud: Cloud, number: signal.Signals) 
     )
     try:
         end = time.monotonic() + 30
-        while len(cloud.kube.created) < 2 and time.monotonic() < end and process.poll() is None:
+        while len(cloud.kube.pods.created) < 2 and time.monotonic() < end and process.poll() is None:
             time.sleep(0.02)
         assert len(leftovers(cloud)) == 2
         process.send_signal(number)

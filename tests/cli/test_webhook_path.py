@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from kubectl_lbdoctor.errors import ExitStatus
-from tests.support.fake_cluster import NS, Cloud
+from tests.support.cloud import Cloud
 from tests.support.program import run
+from tests.support.shop import NS
 from tests.support.world import NOW
 
 INTERFACES = "ec2:DescribeNetworkInterfaces"

@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 from kubectl_lbdoctor.collect import aws
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
-from kubectl_lbdoctor.collect.aws_session import AwsOptions, AwsSession, open_session
+from kubectl_lbdoctor.collect.aws_session import AwsSession, open_session
 from kubectl_lbdoctor.errors import (
     AwsApiError,
     LbdoctorError,
@@ -27,6 +27,7 @@ from kubectl_lbdoctor.errors import (
     ReadFailed,
     Unreachable,
 )
+from kubectl_lbdoctor.options import AwsOptions
 
 REGION = "us-west-2"
 ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/1"

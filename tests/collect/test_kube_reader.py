@@ -24,8 +24,9 @@ import pytest
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import kube
 from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.options import KubeOptions
 
 PODS = "/api/v1/namespaces/shop/pods"
 TGBS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/shop/targetgroupbindings"
@@ -38,6 +39,10 @@ class Request:
     headers: Any
 
 
+class Cut(Exception):
+    """Raised by a body that is sent chunked: the server closes the connection in the middle."""
+
+
 @dataclass
 class Response:
     """`body` as an iterator is sent chunked, as it comes."""
@@ -45,6 +50,20 @@ class Response:
     body: Any = b""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Unhurried:
+    """A body of a length that is known, sent byte by byte until a test stops it."""
+
+    text: bytes
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def send(self, to: Any) -> None:
+        for byte in self.text:
+            if self.stop.wait(0.02):
+                return
+            to.write(bytes([byte]))
 
 
 def status(code: int, message: str = "", reason: str = "", headers: dict[str, str] | None = None) -> Response:
@@ -62,6 +81,16 @@ def status(code: int, message: str = "", reason: str = "", headers: dict[str, st
 
 def as_json(document: Any) -> Response:
     return Response(json.dumps(document).encode(), headers={"Content-Type": "application/json"})
+
+
+def chunks(data: bytes, size: int = 4096) -> Iterator[bytes]:
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def big(document: Any, content_type: str = "application/json", code: int = 200) -> Response:
+    """As the API server sends what is above 128 KiB: gzipped and chunked."""
+    data = gzip.compress(json.dumps(document).encode(), 1)
+    return Response(chunks(data), code, {"Content-Type": content_type, "Content-Encoding": "gzip"})
 
 
 NO_SUCH_API = Response(b"404 page not found\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
@@ -86,6 +115,10 @@ class Api:
             def log_message(self, *args: Any) -> None:
                 pass
 
+            def do_PATCH(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 request = Request(parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}, self.headers)
@@ -94,6 +127,11 @@ class Api:
                 self.send_response(response.status)
                 for name, value in response.headers.items():
                     self.send_header(name, value)
+                if isinstance(response.body, Unhurried):
+                    self.send_header("Content-Length", str(len(response.body.text)))
+                    self.end_headers()
+                    response.body.send(self.wfile)
+                    return
                 if isinstance(response.body, bytes):
                     self.send_header("Content-Length", str(len(response.body)))
                     self.end_headers()
@@ -105,7 +143,7 @@ class Api:
                     for chunk in response.body:
                         self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                     self.wfile.write(b"0\r\n\r\n")
-                except OSError:
+                except (OSError, Cut):
                     self.close_connection = True
 
         class Server(ThreadingHTTPServer):
@@ -269,6 +307,60 @@ def test_null_items_are_an_empty_list(api: Api, reader: KubeReader) -> None:
     assert uids(reader) == []
 
 
+def test_what_is_no_list_is_not_an_empty_one(api: Api, reader: KubeReader) -> None:
+    api.sequence(Response(status(403, "the proxy says no").body))
+    with pytest.raises(ReadFailed, match="answered 200 with a Status: the proxy says no"):
+        uids(reader)
+    with pytest.raises(ReadFailed, match="answered 200 with a Status: the proxy says no"):
+        reader.get(f"{PODS}/a")
+    for document, kind in (({"kind": "Pod"}, "Pod"), ({"kind": "PodList", "items": {}}, "PodList"), ({}, "an object")):
+        api.sequence(as_json(document))
+        with pytest.raises(ReadFailed, match=f"answered with {kind}.* instead of a list"):
+            uids(reader)
+
+
+def test_empty_page_with_a_token_is_not_the_last(api: Api, reader: KubeReader) -> None:
+    empty = as_json({"metadata": {"continue": "t2", "remainingItemCount": 0}, "items": None})
+    api.sequence(page("a", token="t1"), empty, page("b"))
+    assert uids(reader) == ["a", "b"]
+
+
+def test_content_type_of_a_watch_is_json(api: Api, reader: KubeReader) -> None:
+    watch = {"Content-Type": "application/json;stream=watch"}
+    api.sequence(Response(page("a").body, headers=watch))
+    assert uids(reader) == ["a"]
+    api.sequence(Response(b'{"type":"ADDED"}\n{"type":"ADDED"}\n', headers=watch))
+    with pytest.raises(ReadFailed, match="34 bytes that are no JSON object, though it calls them application/json;str"):
+        uids(reader)
+
+
+def test_overload_in_the_middle_of_pages(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    waits: list[float] = []
+    busy = Response(b"Too many requests, please try again later.\n", 429, {"Retry-After": "1"})
+    api.sequence(page("a", token="t1"), busy, page("b"))
+    assert uids(KubeReader(context_for(api.url), sleep=waits.append)) == ["a", "b"]
+    assert waits == [1.0]
+    assert [request.query.get("continue") for request in api.requests] == [None, "t1", "t1"]
+
+
+def expired(token: str) -> Response:
+    """A 410 as the API server gives it: with a token for the rest of the list in the newest snapshot."""
+    document = json.loads(status(410, "The provided continue parameter is too old", "Expired").body)
+    return Response(json.dumps({**document, "metadata": {"continue": token}}).encode(), 410)
+
+
+def test_expired_snapshot_goes_on_with_the_token_of_the_refusal(api: Api, reader: KubeReader) -> None:
+    api.sequence(page("a", token="t1"), expired("n1"), page("b", token="t2"), expired("n2"), page("c"))
+    assert uids(reader, resourceVersion="0") == ["a", "b", "c"]
+    assert [request.query.get("continue") for request in api.requests] == [None, "t1", "n1", "t2", "n2"]
+    assert [request.query.get("resourceVersion") for request in api.requests] == ["0", None, None, None, None]
+    api.requests.clear()
+    api.sequence(page("a", token="t1"), expired("n1"), expired("n2"))
+    with pytest.raises(ReadFailed, match="410: The provided continue parameter is too old"):
+        uids(reader)
+    assert len(api.requests) == 3
+
+
 def test_expired_snapshot_starts_again_once_without_repeats(api: Api, reader: KubeReader) -> None:
     expired = status(410, "The provided continue parameter is too old", "Expired")
     api.sequence(page("a", "b", token="t1"), expired, page("a", "x", token="t2"), page("c"))
@@ -300,6 +392,74 @@ def test_gzip_and_counted_bytes(api: Api, reader: KubeReader) -> None:
     assert (reader.get(f"{PODS}/a") or {})["x"] == "y" * 5000
     assert api.requests[0].headers["Accept-Encoding"] == "gzip"
     assert reader.bytes_read == len(gzip.decompress(body))
+
+
+def test_big_answers_are_gzipped_and_chunked(api: Api, reader: KubeReader) -> None:
+    pods = [{"metadata": {"uid": str(number), "annotations": {"x": "y" * 1000}}} for number in range(300)]
+    first = {"metadata": {"continue": "t1", "remainingItemCount": 100}, "items": pods[:200]}
+    api.sequence(big(first), big({"metadata": {}, "items": pods[200:]}))
+    assert uids(reader) == [str(number) for number in range(300)]
+    assert reader.bytes_read == len(json.dumps(first)) + len(json.dumps({"metadata": {}, "items": pods[200:]}))
+    assert api.connections == 1
+    api.sequence(big(pods[0]))
+    assert reader.get(f"{PODS}/0") == pods[0]
+    refusal = json.loads(status(403, 'pods is forbidden: User "me" cannot list resource "pods"').body)
+    api.sequence(big(refusal, code=403))
+    with pytest.raises(ReadDenied, match='User "me" cannot list'):
+        uids(reader)
+    api.sequence(big({"metadata": {"resourceVersion": "2"}}))
+    assert reader.send("PATCH", f"{PODS}/0", body=[]) == {"metadata": {"resourceVersion": "2"}}
+
+
+def test_text_is_measured_unpacked(api: Api, reader: KubeReader) -> None:
+    log = b"0123456789\n" * 1000
+    api.answer = lambda request: Response(chunks(gzip.compress(log), 7), headers={"Content-Encoding": "gzip"})
+    assert reader.text(f"{PODS}/a/log") == log.decode()
+    assert reader.text(f"{PODS}/a/log", max_bytes=25) == "0123456789\n0123456789\n"
+
+
+PACKED = gzip.compress(json.dumps({"items": [{"metadata": {"uid": str(n)}} for n in range(500)]}).encode())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "said"),
+    [
+        ("gzip", b"{" + PACKED, "its gzip data is damaged"),
+        ("gzip", PACKED[:50] + b"\0" * 50 + PACKED[100:], "its gzip data is damaged"),
+        ("gzip", PACKED[:-30], "its gzip data is incomplete"),
+        ("br", PACKED, "it is br where gzip was asked for"),
+    ],
+)
+@pytest.mark.parametrize("chunked", [True, False])
+def test_broken_compression(api: Api, reader: KubeReader, encoding: str, body: bytes, said: str, chunked: bool) -> None:
+    api.answer = lambda request: Response(chunks(body, 40) if chunked else body, headers={"Content-Encoding": encoding})
+    for read in (lambda: uids(reader), lambda: reader.get(f"{PODS}/a"), lambda: reader.text(f"{PODS}/a/log")):
+        with pytest.raises(ReadFailed) as caught:
+            read()
+        assert caught.value.message.endswith(f"the compressed answer of {api.url} cannot be unpacked: {said}")
+
+
+def test_page_that_is_cut_off_is_asked_for_again(api: Api, reader: KubeReader) -> None:
+    whole = {"metadata": {}, "items": [{"metadata": {"uid": "b"}}, {"metadata": {"uid": "c"}}]}
+
+    def cut(body: bytes) -> Iterator[bytes]:
+        yield body[: len(body) // 2]
+        raise Cut
+
+    for compress in (bytes, gzip.compress):
+        headers = {"Content-Encoding": "gzip"} if compress is gzip.compress else {}
+        data = compress(json.dumps(whole).encode())
+        first = page("a", token="t1")
+        api.sequence(first, Response(cut(data), headers=headers), Response(chunks(data), headers=headers))
+        assert uids(reader) == ["a", "b", "c"]
+        api.requests.clear()
+        broken = [Response(cut(data), headers=headers) for _ in range(3)]
+        api.sequence(first, *broken, NO_SUCH_API)
+        given = reader.list(PODS)
+        assert next(given)["metadata"]["uid"] == "a"
+        with pytest.raises(ReadFailed, match=r"could not list pods in namespace shop: the connection to .* broke"):
+            next(given)
+        assert [request.query.get("continue") for request in api.requests] == [None, "t1", "t1", "t1"]
 
 
 def test_threads_share_connections(api: Api, reader: KubeReader) -> None:
@@ -479,6 +639,7 @@ def test_long_retry_after_is_not_waited_for(api: Api, reader: KubeReader) -> Non
     [
         (Response(b"<html>", headers={"Content-Type": "text/html"}), "answered with text/html instead of JSON"),
         (Response(b"[]"), "instead of JSON"),
+        (Response(b'{"items": [', headers={"Content-Type": "application/json"}), "11 bytes that are no JSON object"),
         (Response(b"", 302, {"Location": "https://login"}), "redirects to https://login"),
         (Response(b"", 418), "answered 418: no explanation"),
         (status(400, "bad selector"), "answered 400: bad selector"),
@@ -523,6 +684,37 @@ def test_timeout_of_an_answer_that_trickles_in(api: Api, context_for: Callable[.
     with pytest.raises(ReadFailed, match=r"timed out after 0\.2s"):
         reader.get(f"{PODS}/a")
     assert time.monotonic() - started < 1
+    stop.set()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_timeout_of_an_answer_that_trickles_in_whatever_its_form(
+    api: Api, context_for: Callable[..., KubeContext], packed: bool
+) -> None:
+    """Its length is known, or nothing can be unpacked from it yet: either way nothing comes out for a long time."""
+    stop = threading.Event()
+
+    def trickle() -> Iterator[bytes]:
+        for byte in PACKED:
+            if stop.wait(0.02):
+                return
+            yield bytes([byte])
+
+    def answer(request: Request) -> Response:
+        if packed:
+            return Response(trickle(), headers={"Content-Encoding": "gzip"})
+        return Response(Unhurried(b" " * 300, stop))
+
+    api.answer = answer
+    reader = KubeReader(context_for(api.url, options=KubeOptions(request_timeout="200ms")))
+    started = time.monotonic()
+    with pytest.raises(ReadFailed, match=r"timed out after 0\.2s"):
+        reader.get(f"{PODS}/a")
+    assert time.monotonic() - started < 1
+    status_code, _, body = reader.exchange(f"{PODS}/a:80/proxy/", {}, 0.2, 4096)
+    assert time.monotonic() - started < 2
+    assert status_code == 200
+    assert len(body) < 100
     stop.set()
 
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from kubectl_lbdoctor.collect import kube_credentials, kubeconfig
 from kubectl_lbdoctor.collect.aws_hints import aws_hints
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context, parse_timeout
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context, parse_timeout
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.options import KubeOptions
 
 EKS_SERVER = "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com"
 EKS_ARN = "arn:aws:eks:eu-central-1:123456789012:cluster/shop"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kubectl_lbdoctor.collect.collector import attempt
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
 
 
@@ -24,7 +23,7 @@ class Ec2:
 
 def filters(ec2: Ec2, instances: list[str], addresses: list[str]) -> set[tuple[str, tuple[str, ...]]]:
     with ThreadPoolExecutor(2) as pool:
-        reader = NetworkReader(ec2, attempt, pool)
+        reader = NetworkReader(ec2, pool)
         reader.finish(reader.start_interfaces(instances, addresses), [])
     return {(name, values) for operation, name, values in ec2.asked if operation == "DescribeNetworkInterfaces"}
 
@@ -46,7 +45,7 @@ def test_nothing_is_asked_for_nothing() -> None:
 def subnet_filters(whole_vpc: bool, *interfaces: dict[str, Any]) -> list[tuple[str, tuple[str, ...]]]:
     ec2 = Ec2(*interfaces)
     with ThreadPoolExecutor(2) as pool:
-        reader = NetworkReader(ec2, attempt, pool)
+        reader = NetworkReader(ec2, pool)
         reader.finish(reader.start_interfaces(["i-1"], []), [], whole_vpc)
     return [(name, values) for operation, name, values in ec2.asked if operation == "DescribeSubnets"]
 

@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from tests.lab.api import Lab
+from tests.lab.api import CROWDED, Lab
 from tests.lab.progress import LabError
 
 
@@ -27,7 +27,10 @@ def lab() -> Lab:
 
 
 @pytest.fixture
-def space(lab: Lab) -> Iterator[str]:
-    """A namespace of this test alone; its load balancers are gone from AWS afterwards."""
-    with lab.namespace() as name:
+def space(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of this test alone; with the parameter CROWDED, one that hundreds of idle pods share with it.
+
+    Its load balancers are gone from AWS afterwards.
+    """
+    with lab.crowded_namespace() if getattr(request, "param", "") == CROWDED else lab.namespace() as name:
         yield name

@@ -19,7 +19,7 @@ from kubectl_lbdoctor.fix.planner import fix_names
 from tests.e2e.scenarios import SCENARIOS, Scenario, unhealthy
 from tests.e2e.test_lab import wait_healthy
 from tests.lab import build, examples
-from tests.lab.api import Lab, Result
+from tests.lab.api import CROWDED, Lab, Result
 
 ALB = examples.ALB
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
@@ -81,14 +81,14 @@ def broken(request: pytest.FixtureRequest, lab: Lab, space: str) -> Iterator[Sce
 
 
 def parameters() -> list[Any]:
-    found = []
-    for fix, scenario, code in FIXES:
-        marks = [pytest.mark.smoke] if scenario.name == "wrong-target-port" else []
-        found.append(pytest.param(scenario, fix, code, id=f"{fix}-{scenario.name}", marks=marks))
-    return found
+    found = [pytest.param(scenario, fix, code, "", id=f"{fix}-{scenario.name}") for fix, scenario, code in FIXES]
+    fix, scenario, code = FIXES[0]
+    # The new state of targets must be told among hundreds of idle pods, too.
+    name = f"{fix}-{scenario.name}-crowded"
+    return [*found, pytest.param(scenario, fix, code, CROWDED, id=name, marks=[pytest.mark.smoke])]
 
 
-@pytest.mark.parametrize(("broken", "fix", "code"), parameters(), indirect=["broken"])
+@pytest.mark.parametrize(("broken", "fix", "code", "space"), parameters(), indirect=["broken", "space"])
 def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_path: Path) -> None:
     until_found(lab, space, broken, code)
     before, rules = settings(lab, space), filters(lab)

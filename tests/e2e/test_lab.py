@@ -1,7 +1,4 @@
-"""The doctor on the lab: healthy objects are called healthy, and the first diagnosis of every fault is its cause.
-
-With LBDOCTOR_RECORD=1 each run is kept as a case in tests/cases, so that `make test` repeats it without the lab.
-"""
+"""The doctor on the lab: healthy objects are called healthy, and the first diagnosis of every fault is its cause."""
 
 from __future__ import annotations
 
@@ -9,48 +6,21 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects
 from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
-from tests.lab.api import Lab
+from tests.lab.api import CROWDED, Lab
 
-CASES = Path(__file__).parent.parent / "cases"
 SCENARIOS = [
     *scenarios.SCENARIOS,
     *scenarios_objects.SCENARIOS,
     *scenarios_controller.SCENARIOS,
     *scenarios_identity.SCENARIOS,
 ]
-
-
-def record(lab: Lab, slug: str, subject: str, namespace: str) -> None:
-    """Keep what the doctor reads now, with what it says about exactly that."""
-    if not os.environ.get("LBDOCTOR_RECORD"):
-        return
-    folder = CASES / slug
-    folder.mkdir(parents=True, exist_ok=True)
-    snapshot = str(folder / "snapshot.json")
-    lab.lbdoctor(subject, "-n", namespace, "--save", snapshot)
-    result = lab.lbdoctor("--from", snapshot, "-o", "json")
-    report, status = result.json, result.status
-    expected = {
-        "status": report["status"],
-        "exit": status,
-        "diagnoses": [
-            {"code": d["code"], "kind": d["object"]["kind"], "name": d["object"]["name"]}
-            for d in report["diagnoses"]
-            if d["severity"] != "info"
-        ],
-    }
-    told = expected["diagnoses"][0]["code"] if expected["diagnoses"] else "healthy"
-    assert slug.startswith(told), f"{slug} was over before it was kept: {expected}"
-    (folder / "expected.yaml").write_text(yaml.safe_dump(expected, sort_keys=False))
 
 
 def wait_healthy(lab: Lab, namespace: str, subject: str) -> None:
@@ -72,24 +42,35 @@ HEALTHY: dict[str, tuple[Callable[[], Manifests], str]] = {
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("name", HEALTHY)
+@pytest.mark.parametrize(
+    ("name", "space"),
+    [
+        *(pytest.param(name, "", id=name) for name in HEALTHY),
+        *(pytest.param(name, CROWDED, id=f"{name}-crowded") for name in HEALTHY),
+    ],
+    indirect=["space"],
+)
 def test_healthy(lab: Lab, space: str, name: str) -> None:
     build, subject = HEALTHY[name]
     lab.apply(build(), space)
     wait_healthy(lab, space, subject)
     result = lab.lbdoctor(subject, "-n", space, "-o", "json")
     assert result.json["status"] == "healthy" and result.json["diagnoses"] == [], str(result)
-    record(lab, f"healthy-{name}", subject, space)
 
 
 def parameters() -> list[Any]:
+    """Every scenario in a namespace of its own, and those of the smoke test among hundreds of idle pods."""
     return [
-        pytest.param(scenario, id=scenario.name, marks=[pytest.mark.smoke] if scenario.smoke else [])
-        for scenario in SCENARIOS
+        *(pytest.param(scenario, "", id=scenario.name) for scenario in SCENARIOS),
+        *(
+            pytest.param(scenario, CROWDED, id=f"{scenario.name}-crowded", marks=[pytest.mark.smoke])
+            for scenario in SCENARIOS
+            if scenario.smoke
+        ),
     ]
 
 
-@pytest.mark.parametrize("scenario", parameters())
+@pytest.mark.parametrize(("scenario", "space"), parameters(), indirect=["space"])
 def test_fault(lab: Lab, space: str, scenario: Scenario) -> None:
     run_fault(lab, space, scenario)
 
@@ -139,7 +120,6 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
     for code in scenario.also:
         assert code in first["explains"], shown
     print(f"\nFAULT {scenario.name}: {_reasons(result.json)} -> {found[0]}")
-    record(lab, f"{found[0]}-{scenario.name}", subject, space)
 
 
 def _reasons(report: dict[str, Any]) -> str:

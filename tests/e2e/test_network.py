@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.network import FAULTS, TWINS, Twin
 from tests.e2e.scenarios import Scenario
-from tests.e2e.test_lab import record, run_fault, wait_healthy
+from tests.e2e.test_lab import run_fault, wait_healthy
 from tests.lab.api import Lab
 
 # The period in which two failed checks in a row would have shown.
@@ -42,4 +42,3 @@ def test_twin(lab: Lab, space: str, twin: Twin) -> None:
                 print(shown)
             assert result.status == 0, shown
             assert [d["code"] for d in result.json["diagnoses"]] == list(twin.infos), shown
-            record(lab, f"healthy-{twin.name}", twin.subject, space)

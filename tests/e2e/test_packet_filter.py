@@ -24,13 +24,13 @@ import pytest
 from kubectl_lbdoctor.analysis.blocked_paths import world_of
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
-from kubectl_lbdoctor.collect.aws_session import AwsOptions, open_session
-from kubectl_lbdoctor.collect.collector import attempt
+from kubectl_lbdoctor.collect.aws_session import open_session
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer
 from kubectl_lbdoctor.network.path import PathVerdict
+from kubectl_lbdoctor.options import AwsOptions
 from tests.lab import topology
 from tests.lab.api import Lab
 from tests.lab.aws import netns
@@ -135,7 +135,7 @@ def read(lab: Lab, sets: Sequence[RuleSet]) -> NetworkFacts:
     options = AwsOptions(region=topology.REGION)
     reader = AwsReader(open_session(options, hints, lambda: None, environment))
     with ThreadPoolExecutor(4) as pool:
-        network = NetworkReader(reader, attempt, pool)
+        network = NetworkReader(reader, pool)
         known = [address for one in sets for address in (one.source, *one.targets)]
         return network.finish(network.start_interfaces([], known), [])
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from tests.lab import build, cluster, controller, daemons, images, network, nodes, progress, topology
+from tests.lab import build, cluster, controller, crowd, daemons, images, network, nodes, progress, topology
 from tests.lab.progress import LabError, Missing, say, wait_until
 
 
@@ -38,7 +38,12 @@ def exports() -> dict[str, str]:
 
 def expected() -> list[str]:
     """Daemons without which the lab does not work."""
-    return [*cluster.CONTROL_PLANE, "aws", *(name for node in topology.NODES for name in nodes.daemon_names(node))]
+    return [
+        *cluster.CONTROL_PLANE,
+        "aws",
+        crowd.DAEMON,
+        *(name for node in topology.NODES for name in nodes.daemon_names(node)),
+    ]
 
 
 def running() -> bool:
@@ -133,6 +138,7 @@ def start(archives: list[Path]) -> None:
             cluster.write_access()
             say("the API server is ready")
             cluster.start_controllers()
+            crowd.start(sys.executable)
             wait_aws()
             say("AWS answers")
             for runtime, node in zip(runtimes, topology.NODES, strict=True):
@@ -151,6 +157,7 @@ def start(archives: list[Path]) -> None:
     controller.install(cluster.aws_state()["vpc_id"])
     say("the controller is installed")
     controller.wait_ready()
+    crowd.wait()
 
 
 def start_aws() -> None:
@@ -211,7 +218,18 @@ def status() -> int:
         daemon = daemons.find(name)
         state = f"running (pid {daemon.pid})" if daemon is not None and daemon.alive else "NOT RUNNING"
         print(f"{name:26} {state:24} {daemons.log_file(name)}")
-    print(cluster.kubectl("get", "nodes,pods", "--all-namespaces", "-o", "wide", "--request-timeout=5s", check=False))
+    patience = "--request-timeout=5s"
+    real = f"metadata.namespace!={crowd.NAMESPACE}"
+    print(
+        cluster.kubectl(
+            "get", "nodes", "-o", "wide", "--selector=!eks.amazonaws.com/compute-type", patience, check=False
+        )
+    )
+    print(
+        cluster.kubectl(
+            "get", "pods", "--all-namespaces", "-o", "wide", f"--field-selector={real}", patience, check=False
+        )
+    )
     if not running():
         print("the lab is not complete: `make lab` repairs it")
         return 1

@@ -20,11 +20,13 @@ import boto3
 from botocore.config import Config
 
 from tests.lab import __main__ as command
-from tests.lab import build, cluster, topology
+from tests.lab import build, cluster, crowd, topology
 from tests.lab.progress import LabError, say
 
 Manifest = dict[str, Any]
 Every = Literal["all", "any"]
+
+CROWDED = "crowded"
 
 _BINDINGS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/{}/targetgroupbindings"
 _INGRESSES = "/apis/networking.k8s.io/v1/namespaces/{}/ingresses"
@@ -172,6 +174,17 @@ class Lab:
         finally:
             self.clean(name)
             self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+    @contextmanager
+    def crowded_namespace(self) -> Iterator[str]:
+        """A namespace for one test in which hundreds of idle pods of real size live, too; its name says so."""
+        stand_in = crowd.StandIn(crowd.Api.of_lab())
+        with self.namespace(CROWDED) as name:
+            try:
+                stand_in.fill(name)
+                yield name
+            finally:
+                stand_in.empty(name)
 
     def clean(self, namespace: str, timeout: float = 60) -> None:
         """Delete all that has a load balancer or targets, and wait until the controller has taken them down."""

@@ -41,7 +41,7 @@ def _pki() -> Path:
     return topology.run_dir() / "pki"
 
 
-def _ca() -> Path:
+def certificate_authority() -> Path:
     # The API server's self-signed certificate doubles as the cluster's CA.
     return _pki() / "apiserver.crt"
 
@@ -123,7 +123,7 @@ def wait_api_server() -> None:
 
 
 def start_controllers() -> None:
-    ca, key = _ca(), _pki() / "service-accounts.key"
+    ca, key = certificate_authority(), _pki() / "service-accounts.key"
     for name, extra in {
         "kube-controller-manager": [
             f"--root-ca-file={ca}",
@@ -155,14 +155,15 @@ CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-sche
 # --- access ----------------------------------------------------------------------------------------------------------
 
 
-def _token(name: str) -> str:
+def token(name: str) -> str:
+    """The bearer token of one of the users."""
     tokens: dict[str, str] = json.loads((_pki() / "tokens.json").read_text())
     return tokens[name]
 
 
 def _config(users: dict[str, dict[str, Any]], contexts: dict[str, str], current: str) -> str:
     """A kubeconfig (JSON is YAML)."""
-    ca = subprocess.run(["base64", "-w0", _ca()], capture_output=True, text=True, check=True).stdout
+    ca = subprocess.run(["base64", "-w0", certificate_authority()], capture_output=True, text=True, check=True).stdout
     cluster = {"server": topology.API_SERVER_URL, "certificate-authority-data": ca}
     return json.dumps(
         {
@@ -181,7 +182,7 @@ def _config(users: dict[str, dict[str, Any]], contexts: dict[str, str], current:
 
 
 def _write_kubeconfig(path: Path, name: str) -> None:
-    _private(path, _config({name: {"token": _token(name)}}, {CONTEXT: name}, CONTEXT))
+    _private(path, _config({name: {"token": token(name)}}, {CONTEXT: name}, CONTEXT))
 
 
 def write_access() -> None:
@@ -191,7 +192,7 @@ def write_access() -> None:
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "kind": "ExecCredential",
         "spec": {},
-        "status": {"token": _token("admin")},
+        "status": {"token": token("admin")},
     }
     script = (
         f"#!{sys.executable} -IS\n"
@@ -208,15 +209,15 @@ def write_access() -> None:
         "args": ["eks", "get-token", "--region", topology.REGION, "--cluster-name", topology.CLUSTER_NAME],
         "interactiveMode": "Never",
     }
-    users: dict[str, dict[str, Any]] = {CONTEXT: {"token": _token("admin")}, EXEC_CONTEXT: {"exec": execution}}
+    users: dict[str, dict[str, Any]] = {CONTEXT: {"token": token("admin")}, EXEC_CONTEXT: {"exec": execution}}
     contexts = {CONTEXT: CONTEXT, EXEC_CONTEXT: EXEC_CONTEXT}
     _private(topology.kubeconfig(), _config(users, contexts, CONTEXT))
 
 
 def _request(path: str, timeout: float = 5) -> bytes:
-    context = ssl.create_default_context(cafile=str(_ca()))
+    context = ssl.create_default_context(cafile=str(certificate_authority()))
     request = urllib.request.Request(
-        topology.API_SERVER_URL + path, headers={"Authorization": f"Bearer {_token('admin')}"}
+        topology.API_SERVER_URL + path, headers={"Authorization": f"Bearer {token('admin')}"}
     )
     # No proxy: the lab's addresses exist on this machine only.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))

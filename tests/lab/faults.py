@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from copy import deepcopy
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -545,15 +546,11 @@ def kubelet_stopped(lab: Lab, node: str, *, until_unknown: bool = False) -> Iter
 def kube_proxy_missing(lab: Lab, node: str) -> Iterator[None]:
     """A node on which kube-proxy never ran (an affinity or a missing toleration keeps it away): nobody listens on node
     ports, which answer with a reset (Target.FailedHealthChecks)."""
-    affinity = {
-        "nodeAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": {
-                "nodeSelectorTerms": [
-                    {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": [node]}]}
-                ]
-            }
-        }
-    }
+    own = lab.get("daemonset", "kube-proxy", "kube-system")["spec"]["template"]["spec"]["affinity"]
+    affinity = deepcopy(own)
+    terms = affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    for term in terms:
+        term["matchExpressions"].append({"key": "kubernetes.io/hostname", "operator": "NotIn", "values": [node]})
     try:
         _kube_proxy_affinity(lab, affinity)
         wait_until(f"{node} is without kube-proxy", lambda: _kube_proxy_pod(lab, node) is None, timeout=60)
@@ -563,7 +560,7 @@ def kube_proxy_missing(lab: Lab, node: str) -> Iterator[None]:
         lab.kubectl("rollout", "status", "daemonset/kube-proxy", "-n", "kube-system", "--timeout=60s")
         yield
     finally:
-        _kube_proxy_affinity(lab, None)
+        _kube_proxy_affinity(lab, own)
         wait_until(f"kube-proxy is back on {node}", lambda: _kube_proxy_pod(lab, node), timeout=60)
         lab.kubectl("rollout", "status", "daemonset/kube-proxy", "-n", "kube-system", "--timeout=60s")
         _wait_node_ports(node)
@@ -613,7 +610,7 @@ def _kube_proxy_command(lab: Lab, command: Sequence[str]) -> None:
         _wait_node_ports(node.name)
 
 
-def _kube_proxy_affinity(lab: Lab, affinity: Mapping[str, Any] | None) -> None:
+def _kube_proxy_affinity(lab: Lab, affinity: Mapping[str, Any]) -> None:
     lab.patch("daemonset", "kube-proxy", "kube-system", {"spec": {"template": {"spec": {"affinity": affinity}}}})
 
 

@@ -40,7 +40,8 @@ from kubectl_lbdoctor.model.report import (
     UnknownCheck,
 )
 from kubectl_lbdoctor.model.snapshot import Context
-from kubectl_lbdoctor.render import machine, table
+from kubectl_lbdoctor.render.documents import document
+from kubectl_lbdoctor.render.formats import View, render
 from tests.support.world import ALB_ARN, ALB_CHECK, GROUP_ARN, HOST, NLB_ARN, NOW, REGION
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -260,12 +261,19 @@ REPORTS = {
         Status.UNKNOWN, SubjectView(WEB, Status.UNKNOWN, "", None, True, (), ("web:80",)), coverage=Coverage(known=9)
     ),
 }
+
+
+def shown(report: Report, view: View) -> str:
+    """The screen of a report, as -o table or -o wide."""
+    return render(report, "wide" if view.wide else "table", view)
+
+
 VIEWS = {
-    "0.txt": table.View(0),
-    "80.txt": table.View(80),
-    "120.txt": table.View(120),
-    "wide.txt": table.View(0, wide=True),
-    "colour.txt": table.View(120, colour=True),
+    "0.txt": View(0),
+    "80.txt": View(80),
+    "120.txt": View(120),
+    "wide.txt": View(0, wide=True),
+    "colour.txt": View(120, colour=True),
 }
 
 
@@ -281,19 +289,21 @@ def compare(name: str, text: str) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", REPORTS)
 def test_table(name: str, view: str) -> None:
-    compare(f"{name}-{view}", table.render(REPORTS[name], VIEWS[view]))
+    compare(f"{name}-{view}", shown(REPORTS[name], VIEWS[view]))
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_json(name: str) -> None:
-    text = machine.render_json(REPORTS[name])
+    text = render(REPORTS[name], "json")
     compare(f"{name}.json", text)
-    assert json.loads(text) == machine.document(REPORTS[name])
+    assert json.loads(text) == document(REPORTS[name])
 
 
 def test_params_stay_texts_in_the_document() -> None:
     """The contract lbdoctor/v1: amounts and lists are values in the program and texts for its readers."""
-    params = machine.document(REPORTS["error"])["diagnoses"][0]["params"]
+    made = document(REPORTS["error"])
+    assert isinstance(made, dict)
+    params = made["diagnoses"][0]["params"]
     assert params == {
         "path": "/",
         "codes": "404",
@@ -305,26 +315,24 @@ def test_params_stay_texts_in_the_document() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_yaml(name: str) -> None:
-    text = machine.render_yaml(REPORTS[name])
+    text = render(REPORTS[name], "yaml")
     compare(f"{name}.yaml", text)
-    assert yaml.safe_load(text) == machine.document(REPORTS[name])
+    assert yaml.safe_load(text) == document(REPORTS[name])
 
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_colour_changes_nothing_but_colour(name: str) -> None:
-    plain = table.render(REPORTS[name], VIEWS["120.txt"])
-    assert re.sub("\x1b\\[[0-9]+m", "", table.render(REPORTS[name], VIEWS["colour.txt"])) == plain
+    plain = shown(REPORTS[name], VIEWS["120.txt"])
+    assert re.sub("\x1b\\[[0-9]+m", "", shown(REPORTS[name], VIEWS["colour.txt"])) == plain
 
 
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_tables_keep_to_the_width(name: str, width: int) -> None:
     """Rows of tables: the narrowest form is left where names alone are wider."""
-    rendered = table.render(REPORTS[name], table.View(width))
+    rendered = shown(REPORTS[name], View(width))
     blocks = [block for block in rendered.split("\n\n") if re.match("INGRESS|TARGET", block)]
-    floor = [
-        block for block in table.render(REPORTS[name], table.View(1)).split("\n\n") if re.match("INGRESS|TARGET", block)
-    ]
+    floor = [block for block in shown(REPORTS[name], View(1)).split("\n\n") if re.match("INGRESS|TARGET", block)]
     assert blocks
     for block, least in zip(blocks, floor, strict=True):
         lines = [line for line in block.split("\n") if not line.startswith("…")]

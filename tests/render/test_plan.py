@@ -14,7 +14,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.network.matching import PortRange
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
-from kubectl_lbdoctor.render import plan as plan_screen
+from kubectl_lbdoctor.render.fix_tables import plan_table, undo_table
 
 GOLDEN = Path(__file__).parent / "golden"
 ALB = "alb.ingress.kubernetes.io/"
@@ -57,17 +57,17 @@ def golden(name: str, text: str) -> None:
 @pytest.mark.parametrize("width", [0, 80, 120, 200])
 def test_plan(width: int) -> None:
     owners = {0: "note: service/web belongs to Argo CD (Application shop)"}
-    golden(f"plan-{width}.txt", plan_screen.render(a_plan(), owners, width))
+    golden(f"plan-{width}.txt", plan_table(a_plan(), owners, width))
 
 
 @pytest.mark.parametrize("width", [0, 80])
 def test_undo(width: int) -> None:
-    golden(f"undo-{width}.txt", plan_screen.undo_table(a_plan().steps[:3], width))
+    golden(f"undo-{width}.txt", undo_table(a_plan().steps[:3], width))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_rows_fit_and_nothing_that_is_confirmed_is_lost(width: int) -> None:
     made = a_plan()
-    text = plan_screen.render(made, {}, width)
+    text = plan_table(made, {}, width)
     for step in made.steps:
         assert step.change.why in text and step.change.risk in text and step.change.command in text

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Transport
 from kubectl_lbdoctor.probe.rounds import ask
 from tests.support.world import World
 
@@ -35,19 +35,19 @@ class Application:
     def ways(self, request: ProbeRequest) -> list[ProbeAnswer]:
         """The pod proxy, and the port-forward where the proxy cannot or does not tell."""
         if request.protocol != "TCP" and (request.version != "HTTP1" or request.tls):
-            return [self.answer(request, Via.FORWARD)]
+            return [self.answer(request, Transport.FORWARD)]
         if request.protocol == "TCP":
-            return [self.answer(request, Via.FORWARD), self.answer(request, Via.PROXY)]
-        first = self.answer(request, Via.PROXY)
+            return [self.answer(request, Transport.FORWARD), self.answer(request, Transport.PROXY)]
+        first = self.answer(request, Transport.PROXY)
         again = first.outcome in (REFUSED, TIMEOUT)
-        return [first, self.answer(request, Via.FORWARD)] if again else [first]
+        return [first, self.answer(request, Transport.FORWARD)] if again else [first]
 
-    def answer(self, request: ProbeRequest, via: Via) -> ProbeAnswer:
+    def answer(self, request: ProbeRequest, via: Transport) -> ProbeAnswer:
         none = ProbeAnswer(request, via, REFUSED, seconds=0.01)
-        if via is Via.PROXY and self.unreached:
+        if via is Transport.PROXY and self.unreached:
             return replace(none, outcome=TIMEOUT, seconds=request.timeout)
         speaks = self.ports.get(request.port)
-        if speaks is None or (self.loopback and via is Via.PROXY):
+        if speaks is None or (self.loopback and via is Transport.PROXY):
             return none
         if request.protocol == "TCP":
             return replace(none, outcome=ANSWERED)

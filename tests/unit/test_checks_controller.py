@@ -227,6 +227,15 @@ def test_two_controllers_of_one_class_and_a_second_class_of_its_own() -> None:
     assert World(cluster=apart).codes() == []
 
 
+def test_a_class_that_stands_in_a_word_of_its_own_tells_two_controllers_apart() -> None:
+    """Go's flag parser takes `--ingress-class internal` as it takes `--ingress-class=internal`."""
+    words = ("--cluster-name", "lab", "--ingress-class", "internal")
+    other = controller(meta=k8s.Meta("lbc", "ingress"))
+    own = replace(other, containers=(replace(other.containers[0], args=words),))
+    apart = {"controllers": Fact.known(reads.CONTROLLER, (controller(), own))}
+    assert World(cluster=apart).codes() == []
+
+
 def test_webhook_without_endpoint_and_with_one() -> None:
     hook = k8s.WebhookConfiguration("aws-load-balancer-webhook", "vingress.elbv2.k8s.aws", "kube-system", "hook")
     webhooks = Fact.known(reads.WEBHOOKS, (hook,))
@@ -264,6 +273,15 @@ def test_two_bindings_on_one_target_group_unless_multi_cluster() -> None:
     assert World(facts=pair).codes() == ["LBD114"]
     multi = tuple(replace(b, multi_cluster=True) for b in (own, second))
     assert World(facts={"bindings": Fact.known(reads.BINDINGS, multi)}).codes() == []
+
+
+def test_two_bindings_on_what_is_no_arn() -> None:
+    """The field is free text: what is no ARN stands in the finding as it is."""
+    own = replace(World().made_binding(), target_group_arn="wrong")
+    pair = (own, replace(own, meta=meta("by-hand")))
+    world = World(facts={"bindings": Fact.known(reads.BINDINGS, pair)})
+    found = [d.finding for d in world.report().diagnoses if d.finding.code == "LBD114"]
+    assert [f.params["group"] for f in found] == ["wrong"]
 
 
 @pytest.mark.parametrize("broken", [{"service": "wep"}, {"port": "8080"}])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from kubectl_lbdoctor.analysis.desired_targets import gate_health
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, ObjectRef

@@ -10,7 +10,7 @@ from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
 from kubectl_lbdoctor.model.selectors import LabelSelector
-from kubectl_lbdoctor.render.table import _by_hand
+from kubectl_lbdoctor.render.report_screen import _by_hand
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,

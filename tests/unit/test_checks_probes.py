@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from tests.support.application import Application, probed
 from tests.support.world import (
     ALB_CHECK,
@@ -402,7 +402,7 @@ def test_what_a_debug_pod_would_tell_is_said() -> None:
 def test_an_untold_probe_changes_nothing() -> None:
     there = NOT_FOUND
     request = ProbeRequest("10.0.1.34:8080", "10.0.1.34", 8080, "shop", "web-abc-1", path="/nowhere", matcher="200")
-    answer = ProbeAnswer(request, Via.PROXY, Outcome.UNTOLD, detail="may not get pods/proxy")
+    answer = ProbeAnswer(request, Transport.PROXY, Outcome.INCONCLUSIVE, detail="may not get pods/proxy")
     assert replace(there, answers=(answer,)).report().diagnoses == there.report().diagnoses
 
 
@@ -414,7 +414,7 @@ def node_answers(outcome: Outcome) -> tuple[ProbeAnswer, ...]:
         "i-00000000000000001:30080", "10.0.1.10", 30080, node="node1", path="/healthz", matcher="200"
     )
     status = 200 if outcome is Outcome.ANSWERED else None
-    return (ProbeAnswer(request, Via.POD, outcome, status),)
+    return (ProbeAnswer(request, Transport.POD, outcome, status),)
 
 
 def stale(answers: tuple[ProbeAnswer, ...] = ()) -> World:
@@ -500,7 +500,7 @@ def test_probes_end_and_never_heal_or_crash(there: World, application: Applicati
 def test_what_answers_the_check_is_not_accused(there: World, application: Application) -> None:
     """An application that answers the very check well, in time and to the address, has none of these faults."""
     finding = found(probed(there, application))
-    answers = [a for a in probed(there, application).answers if a.via is Via.PROXY]
+    answers = [a for a in probed(there, application).answers if a.via is Transport.PROXY]
     traffic = traffic_paths(probed(there, application).build())[0]
     check = [a for a in answers if pod_evidence.is_check(traffic, a.request) and str(a.request.port) in _checked(there)]
     if check and all(pod_evidence.is_success(a, there.group.health_check.timeout) for a in check):

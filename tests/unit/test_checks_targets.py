@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.node_targets import Exclusion, NodeExclusion, describe_exclusion, eligible_nodes
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity

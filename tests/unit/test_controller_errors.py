@@ -1,4 +1,4 @@
-"""What the controller says, and what it means: every message of reference-facts 4 and of the fault catalogue."""
+"""What the controller says, and what it means: every message that the table knows."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def webhook(failure: str, name: str = "mservice.elbv2.k8s.aws", path: str = "mut
 
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
-    # --- reference-facts 3.2: target group build errors
+    # --- Errors of building a target group
     ("TargetGroup port is empty. Are you using the correct service type?", "LBD204", {}),
     (
         "TargetGroup port is empty. When using Instance targets, your service be must of type 'NodePort' or "

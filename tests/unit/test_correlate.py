@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
@@ -46,7 +46,7 @@ def declared(code: str, severity: Severity = ERROR, *explains: str, **values: An
 
 def found(code: str, *routes_: TrafficPath, **values: Any) -> list[CheckResult]:
     finding = Finding(code, **{"object": WEB, **values})
-    return [CheckResult(code, traffic.key, CheckStatus.FAIL, (finding,)) for traffic in routes_ or (HEALTHY_ROUTE,)]
+    return [CheckResult(code, (traffic.key,), CheckStatus.FAIL, (finding,)) for traffic in routes_ or (HEALTHY_ROUTE,)]
 
 
 def codes(diagnoses: Iterable[Diagnosis]) -> list[str]:

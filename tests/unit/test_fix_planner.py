@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.fix.planner import Wanted, fix_names, parse, plan
+from kubectl_lbdoctor.fix.planner import FixRequest, fix_names, parse, plan
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
@@ -89,7 +89,7 @@ def test_a_value_may_hold_commas(name: str, parts: list[str]) -> None:
     known = {part.split("=")[0].upper() for part in parts} & {spec.code for spec in CATALOGUE}
     if known or any(part.split("=")[0].lower() == "all" for part in parts):
         return
-    assert parse([f"{name}={value}"], CATALOGUE) == (Wanted(name, value),)
+    assert parse([f"{name}={value}"], CATALOGUE) == (FixRequest(name, value),)
 
 
 @given(st.text())
@@ -105,26 +105,26 @@ def test_parse_answers_or_refuses(text: str) -> None:
 
 
 def test_what_the_evidence_determines_is_planned() -> None:
-    made = plan([diagnosis(port(8080))], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080))], [FixRequest("targetport")])
     (step,) = made.steps
     assert (step.fix, step.code, step.affects, step.change.then) == ("targetport", "LBD307", (INGRESS,), "8080")
     assert step.change.why == "LBD307 message" and not made.refusals
 
 
 def test_several_values_are_refused_with_the_choices() -> None:
-    made = plan([diagnosis(port(8080), port(8443))], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080), port(8443))], [FixRequest("targetport")])
     assert not made.steps and made.refusals[0].choices == ("8080", "8443")
 
 
 def test_a_choice_is_taken() -> None:
-    made = plan([diagnosis(port(8080), port(8443))], [Wanted("targetport", "8443")])
+    made = plan([diagnosis(port(8080), port(8443))], [FixRequest("targetport", "8443")])
     assert made.steps[0].change.then == "8443"
 
 
 def test_a_value_of_the_users_own_keeps_the_kind_of_the_value() -> None:
-    made = plan([diagnosis(port(8080))], [Wanted("targetport", "7000")])
+    made = plan([diagnosis(port(8080))], [FixRequest("targetport", "7000")])
     assert made.steps[0].change.edits[0].then == 7000 and made.steps[0].change.why == "chosen by you"
-    made = plan([diagnosis(port(8080))], [Wanted("targetport", "http")])
+    made = plan([diagnosis(port(8080))], [FixRequest("targetport", "http")])
     assert made.steps[0].change.edits[0].then == "http"
 
 
@@ -133,12 +133,12 @@ def test_guards_survive_a_value_of_the_users_own() -> None:
     repair = Repair(
         "8080", (patch(SERVICE, "targetPort", guard, edit("/spec/ports/0/targetPort", 1, 2)),), accepts_any_value=True
     )
-    made = plan([diagnosis(repair)], [Wanted("targetport", "7000")])
+    made = plan([diagnosis(repair)], [FixRequest("targetport", "7000")])
     assert [(e.now, e.then) for e in made.steps[0].change.edits] == [(80, 80), (1, 7000)]
 
 
 def test_a_single_value_that_nothing_proves_is_a_choice() -> None:
-    made = plan([diagnosis(port(8080), automatic=False)], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080), automatic=False)], [FixRequest("targetport")])
     assert not made.steps and made.refusals[0].choices == ("8080",)
 
 
@@ -150,36 +150,36 @@ def test_a_value_that_only_the_user_knows() -> None:
         accepts_any_value=True,
     )
     asked = diagnosis(code="LBD301", repair_template=template)
-    assert "--fix healthcheck-path=VALUE" in plan([asked], [Wanted("healthcheck-path")]).refusals[0].reason
-    made = plan([asked], [Wanted("healthcheck-path", "/alive")])
+    assert "--fix healthcheck-path=VALUE" in plan([asked], [FixRequest("healthcheck-path")]).refusals[0].reason
+    made = plan([asked], [FixRequest("healthcheck-path", "/alive")])
     assert made.steps[0].change.edits[0].then == "/alive"
 
 
 def test_all_takes_what_is_sure() -> None:
     unsure = diagnosis(port(1, "b"), confidence=Confidence.POSSIBLE)
-    made = plan([diagnosis(port(8080)), unsure], [Wanted("all")])
+    made = plan([diagnosis(port(8080)), unsure], [FixRequest("all")])
     assert [s.change.object.name for s in made.steps] == ["web"]
 
 
 def test_nothing_found_names_what_there_is() -> None:
-    made = plan([diagnosis(port(8080))], [Wanted("selector")])
+    made = plan([diagnosis(port(8080))], [FixRequest("selector")])
     assert not made.steps and "targetport (LBD307)" in made.refusals[0].reason
 
 
 def test_one_change_for_two_faults_is_made_once_for_both() -> None:
     other = ObjectRef("Ingress", "shop", "api")
-    made = plan([diagnosis(port(8080)), diagnosis(port(8080), affects=(other,))], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080)), diagnosis(port(8080), affects=(other,))], [FixRequest("targetport")])
     (step,) = made.steps
     assert step.affects == (INGRESS, other) and made.affects == (INGRESS, other)
 
 
 def test_the_same_fault_on_several_objects_is_one_plan() -> None:
-    made = plan([diagnosis(port(8080)), diagnosis(port(8080, "api"))], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080)), diagnosis(port(8080, "api"))], [FixRequest("targetport")])
     assert [s.change.object.name for s in made.steps] == ["web", "api"]
 
 
 def test_two_contents_for_one_value_are_both_refused() -> None:
-    made = plan([diagnosis(port(8080)), diagnosis(port(8443))], [Wanted("targetport")])
+    made = plan([diagnosis(port(8080)), diagnosis(port(8443))], [FixRequest("targetport")])
     assert not made.steps and "different values" in made.refusals[0].reason
 
 
@@ -196,7 +196,7 @@ def test_a_plan_never_sets_one_value_twice(shapes: list[tuple[str, list[int], bo
         diagnosis(*(port(n, name) for n in numbers), automatic=automatic and bool(numbers))
         for name, numbers, automatic in shapes
     ]
-    made = plan(found, [Wanted("targetport"), Wanted("LBD307"), Wanted("all")])
+    made = plan(found, [FixRequest("targetport"), FixRequest("LBD307"), FixRequest("all")])
     places = [(s.change.object, e.pointer) for s in made.steps for e in s.change.edits]
     assert len(places) == len(set(places))
     assert made.steps or made.refusals

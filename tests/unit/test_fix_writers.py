@@ -17,16 +17,20 @@ from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch, restart
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix import undo_file
-from kubectl_lbdoctor.fix.follow import Follower, Health, Reconciliations
-from kubectl_lbdoctor.fix.owners import owns, source_owner
-from kubectl_lbdoctor.fix.undo_file import DoneStep, State, UndoFile
-from kubectl_lbdoctor.fix.writers import AlreadyThere, MovedOn, Writer, inverse, value_at
+from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.fix.follow import Follower, Reconciliations
+from kubectl_lbdoctor.fix.health import Health
+from kubectl_lbdoctor.fix.owners import gitops_owner, owns
+from kubectl_lbdoctor.fix.step_run import StepRun, StepState
+from kubectl_lbdoctor.fix.undo_file import UndoFile
+from kubectl_lbdoctor.fix.writers import Writer, inverse, value_at
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Step, escape
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.network.acls import AclRemedy
 from kubectl_lbdoctor.network.matching import PortRange
-from tests.support.fake_cluster import Answer, _operate
+from tests.support.api_requests import Answer
+from tests.support.json_patch import operate
 
 SERVICE = ObjectRef("Service", "shop", "web")
 INGRESS = ObjectRef("Ingress", "shop", "web")
@@ -56,7 +60,7 @@ class Kube:
         assert changed is not None
         try:
             for operation in body:
-                _operate(changed, operation)
+                operate(changed, operation)
         except Answer as answer:
             raise WriteRefused(answer.body["message"], answer.status) from answer
         if "dryRun" not in params:
@@ -92,6 +96,19 @@ def test_check(found: object, outcome: type[Exception] | None) -> None:
     else:
         with pytest.raises(outcome):
             writer(kube).check(to_port(9090, 8080))
+
+
+def test_a_changed_value_is_carried_with_where_it_was_expected_from() -> None:
+    kube = Kube(raw(ports=[{"port": 80, "targetPort": 8081}]))
+    with pytest.raises(ValueChanged) as planned:
+        writer(kube).check(to_port(9090, None))
+    error = planned.value
+    assert (error.object, error.field, error.found, error.expected) == (SERVICE, "/spec/ports/0/targetPort", 8081, 9090)
+    assert error.message == "service/web has changed: /spec/ports/0/targetPort is 8081 now, not 9090 as planned"
+    with pytest.raises(ValueChanged) as undone:
+        writer(kube).check_undo(to_port(9090, None))
+    assert undone.value.expectation is Expectation.SET_BY_FIX
+    assert undone.value.message.endswith("is 8081 now, not absent as the fix has set it")
 
 
 def test_true_is_not_one() -> None:
@@ -316,12 +333,12 @@ def test_moved_on_is_a_refusal() -> None:
     ],
 )
 def test_owner_by_metadata(labels: Raw, annotations: Raw, tool: str, where: str) -> None:
-    owner = source_owner({"metadata": {"labels": labels, "annotations": annotations}}, to_port(1, 2))
+    owner = gitops_owner({"metadata": {"labels": labels, "annotations": annotations}}, to_port(1, 2))
     assert owner is not None and (owner.tool, owner.where) == (tool, where)
 
 
 def test_nobody_owns_what_people_applied() -> None:
-    assert source_owner({"metadata": {"labels": {"app.kubernetes.io/instance": "web"}}}, to_port(1, 2)) is None
+    assert gitops_owner({"metadata": {"labels": {"app.kubernetes.io/instance": "web"}}}, to_port(1, 2)) is None
 
 
 FIELDS = {
@@ -357,15 +374,17 @@ def test_owner_by_the_very_field() -> None:
     meant = {**OBJECT, "metadata": {"managedFields": entries}}
     mine = patch(SERVICE, "targetPort", edit("/spec/ports/1/targetPort", 1, 2))
     other = patch(SERVICE, "type", edit("/spec/type", "ClusterIP", "NodePort"))
-    owner = source_owner(meant, mine)
-    assert owner is not None and owner.tool == "Terraform" and source_owner(meant, other) is None
+    owner = gitops_owner(meant, mine)
+    assert owner is not None and owner.tool == "Terraform" and gitops_owner(meant, other) is None
 
 
 # --- undo files -------------------------------------------------------------------------------------------------------
 
 
 def written(*changes: Change) -> UndoFile:
-    steps = tuple(DoneStep(Step("targetport", "LBD307", change, (INGRESS,)), State.APPLIED, "u1") for change in changes)
+    steps = tuple(
+        StepRun(Step("targetport", "LBD307", change, (INGRESS,)), StepState.APPLIED, "u1") for change in changes
+    )
     return UndoFile("2026-11-24T20:00:00Z", Context(server="https://x"), (INGRESS,), steps)
 
 

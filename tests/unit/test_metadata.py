@@ -14,8 +14,9 @@ import yaml
 
 import kubectl_lbdoctor
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.cli import KINDS, Group, cli
+from kubectl_lbdoctor.cli import KINDS, cli
 from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.flags import Group
 from kubectl_lbdoctor.render.explain import markdown
 from tests import write_docs
 from tests.support.program import run
@@ -159,6 +160,16 @@ def test_module_says_why_it_exists(path: Path) -> None:
     assert not text.strip() or ast.get_docstring(ast.parse(text))
 
 
+def test_facts_are_cited_by_their_headings() -> None:
+    headings = set(re.findall(r"^## (.+)$", (ROOT / "docs" / "facts.md").read_text(encoding="utf-8"), re.MULTILINE))
+    cited = set()
+    for path in SOURCES:
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for names in re.findall(r'docs/facts\.md, ("[^"]+"(?:(?:,| and) "[^"]+")*)', text):
+            cited |= set(re.findall(r'"([^"]+)"', names))
+    assert cited and cited <= headings, cited - headings
+
+
 @pytest.mark.parametrize("args", [["--help"], ["explain", "LBD301"], ["checks"], ["version"]])
 def test_no_sdk_is_imported_for_help(args: list[str]) -> None:
     code = (
@@ -166,7 +177,7 @@ def test_no_sdk_is_imported_for_help(args: list[str]) -> None:
         "from kubectl_lbdoctor.cli import main\n"
         "from kubectl_lbdoctor.env import Environment\n"
         f"status = main({args!r}, Environment(io.StringIO(), io.StringIO(), io.StringIO(), {{}}))\n"
-        "heavy = {'boto3', 'botocore', 'kubernetes', 'urllib3'} & set(sys.modules)\n"
+        "heavy = {'boto3', 'botocore', 'kubernetes', 'urllib3', 'h2', 'hpack'} & set(sys.modules)\n"
         "assert status == 0 and not heavy, heavy\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=20)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.model.fact import ReadState
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.probe import proxy, runner
 
 REQUEST = ProbeRequest(
@@ -39,7 +39,7 @@ def decoded(code: int, body: bytes = b"", request: ProbeRequest = REQUEST, **hea
         (503, "remote error: tls: protocol version not supported", Outcome.TLS),
         (503, "EOF", Outcome.CLOSED),
         (503, "read tcp 169.254.1.1:37616->10.0.2.51:8081: read: connection reset by peer", Outcome.CLOSED),
-        (503, "dial tcp 10.0.2.51:1: connect: no route to host", Outcome.UNTOLD),
+        (503, "dial tcp 10.0.2.51:1: connect: no route to host", Outcome.INCONCLUSIVE),
     ],
 )
 def test_dial_errors(code: int, said: str, outcome: Outcome) -> None:
@@ -62,13 +62,13 @@ def test_the_applications_own_answers(code: int) -> None:
 def test_refusals_of_the_api_server() -> None:
     text = 'pods "web-1" is forbidden: User "dev" cannot get resource "pods/proxy" in API group "" in the namespace "x"'
     answer = decoded(403, status(403, text))
-    assert answer.outcome is Outcome.UNTOLD
-    assert runner.denied(answer) == "get pods/proxy in namespace shop"
-    facts = runner.facts([answer])
+    assert answer.outcome is Outcome.INCONCLUSIVE
+    assert answer.permission == "get pods/proxy in namespace shop"
+    facts = runner.as_fact([answer])
     assert (facts.state, facts.permission) == (ReadState.DENIED, "get pods/proxy in namespace shop")
     for code, message in ((404, 'pods "web-1" not found'), (401, "Unauthorized"), (400, "address not allowed")):
         other = decoded(code, status(code, message))
-        assert other.outcome is Outcome.UNTOLD and other.detail and not runner.denied(other)
+        assert other.outcome is Outcome.INCONCLUSIVE and other.detail and not other.permission
     own = decoded(403, status(403, 'forbidden: User "system:anonymous" cannot get path "/healthz"'))
     assert own.status == 403
 
@@ -76,8 +76,8 @@ def test_refusals_of_the_api_server() -> None:
 def test_something_else_answers_for_the_api_server() -> None:
     """A load balancer or gateway that routes by Host does not know the target's name."""
     answer = proxy.decode(REQUEST, 404, {}, b"no such host", 0.01)
-    assert answer.outcome is Outcome.UNTOLD and "in front of the API server" in answer.detail
-    assert runner.facts([answer]).state is ReadState.FAILED
+    assert answer.outcome is Outcome.INCONCLUSIVE and "in front of the API server" in answer.detail
+    assert runner.as_fact([answer]).state is ReadState.FAILED
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,13 @@ def test_a_tcp_check_only_wants_a_connection() -> None:
     ],
 )
 def test_what_the_proxy_would_not_send_as_it_is(values: Any, fit: bool) -> None:
-    assert (proxy.unfit(replace(REQUEST, **values)) == "") is fit
+    assert (proxy.unsupported_reason(replace(REQUEST, **values)) == "") is fit
 
 
-def test_a_few_untold_answers_do_not_hide_the_others() -> None:
-    told = ProbeAnswer(REQUEST, Via.FORWARD, Outcome.ANSWERED, 200)
-    untold = ProbeAnswer(REQUEST, Via.PROXY, Outcome.UNTOLD, detail="may not get pods/proxy in namespace shop: no")
-    assert runner.facts([untold, told]).need() == (untold, told)
-    assert runner.facts([]).need() == ()
+def test_a_few_inconclusive_answers_do_not_hide_the_others() -> None:
+    told = ProbeAnswer(REQUEST, Transport.FORWARD, Outcome.ANSWERED, 200)
+    inconclusive = ProbeAnswer(
+        REQUEST, Transport.PROXY, Outcome.INCONCLUSIVE, detail="may not get pods/proxy in namespace shop: no"
+    )
+    assert runner.as_fact([inconclusive, told]).need() == (inconclusive, told)
+    assert runner.as_fact([]).need() == ()

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
+from kubectl_lbdoctor.probe.next_probes import next_probes
 from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
-from kubectl_lbdoctor.probe.wanted import wanted
 from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, target, timed_out
 
 
@@ -86,7 +86,7 @@ def test_pods_that_were_not_read_leave_no_guess() -> None:
     (traffic,) = traffic_paths(replace(snapshot, namespaces={"shop": facts}))
     made, unasked = requests(traffic)
     assert made == () and [u.reason for u in unasked] == ["core/pods was not read"] * 2
-    assert wanted(traffic) == ()
+    assert next_probes(traffic) == ()
 
 
 def test_a_group_that_was_not_read_is_unknown() -> None:
@@ -115,9 +115,9 @@ def test_an_nlb_names_itself_and_its_listener() -> None:
 
 def test_only_failing_targets_are_asked_unbidden() -> None:
     (traffic,) = traffic_paths(World(health=(mismatch(1, "404"), target(2))).build())
-    assert [r.target for r in wanted(traffic)] == ["10.0.1.34:8080"]
+    assert [r.target for r in next_probes(traffic)] == ["10.0.1.34:8080"]
     (traffic,) = traffic_paths(World().build())
-    assert wanted(traffic) == ()
+    assert next_probes(traffic) == ()
 
 
 def test_ipv6_targets_are_bracketed() -> None:
@@ -170,7 +170,7 @@ REQUEST = ProbeRequest("10.0.1.34:8080", "10.0.1.34", 8080, "shop", "web-abc-1",
 
 
 def answer(outcome: Outcome = Outcome.ANSWERED, status: int | None = None, **values: Any) -> ProbeAnswer:
-    return ProbeAnswer(values.pop("request", REQUEST), values.pop("via", Via.POD), outcome, status, **values)
+    return ProbeAnswer(values.pop("request", REQUEST), values.pop("via", Transport.POD), outcome, status, **values)
 
 
 MISMATCH = ("unhealthy", "Target.ResponseCodeMismatch", "Health checks failed with these codes: [404]")
@@ -200,9 +200,9 @@ def test_verdicts_use_the_words_of_aws(given_answer: ProbeAnswer, application: A
 
 def test_what_says_nothing_of_the_target_is_unknown() -> None:
     """The API server's own packets may be filtered: its silence is no timeout of the load balancer's."""
-    assert not judge(answer(Outcome.UNTOLD, detail="denied"), False).known
-    assert not judge(answer(Outcome.TIMEOUT, via=Via.PROXY), False).known
-    assert judge(answer(Outcome.TIMEOUT, via=Via.FORWARD), False).known
+    assert not judge(answer(Outcome.INCONCLUSIVE, detail="denied"), False).known
+    assert not judge(answer(Outcome.TIMEOUT, via=Transport.PROXY), False).known
+    assert judge(answer(Outcome.TIMEOUT, via=Transport.FORWARD), False).known
     assert not judge(answer(status=None), False).known
 
 
@@ -215,10 +215,10 @@ def test_differences_are_evidence() -> None:
     good, healthy = answer(status=200), Verdict("healthy")
     assert "filtered on the way" in difference(good, healthy, timed_out(1))
     assert "on its own node" in difference(replace(good, source="node1"), healthy, timed_out(1))
-    assert "loopback" in difference(replace(good, via=Via.FORWARD), healthy, timed_out(1))
+    assert "loopback" in difference(replace(good, via=Transport.FORWARD), healthy, timed_out(1))
     assert difference(answer(status=404), Verdict(*MISMATCH), mismatch(1, "404")) == ""
     assert "healthy for the load balancer" in difference(answer(status=404), Verdict(*MISMATCH), target(1))
     assert "Target.Timeout" in difference(answer(status=404), Verdict(*MISMATCH), timed_out(1))
-    assert difference(answer(Outcome.UNTOLD), Verdict("unknown"), timed_out(1)) == ""
+    assert difference(answer(Outcome.INCONCLUSIVE), Verdict("unknown"), timed_out(1)) == ""
     initial = aws.TargetHealth("10.0.1.34", 8080, state="initial")
     assert difference(good, healthy, initial) == ""

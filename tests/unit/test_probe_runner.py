@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.errors import ReadDenied, UsageError
 from kubectl_lbdoctor.model.fact import ReadState
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe import forward, pods, runner
-from kubectl_lbdoctor.probe.runner import Ways, placed
+from kubectl_lbdoctor.probe.placement import MAX_PODS, assign_to_nodes
 from tests.support.world import LONG_AGO, NOW, conditions, node
 
 REQUEST = ProbeRequest(
@@ -31,8 +31,8 @@ NODES = (node(1), node(2), node(3))
 
 
 def where(*requests: ProbeRequest, **values: Any) -> dict[str, list[str]]:
-    batches, _ = placed(requests, Ways(**{"mode": "pod", "nodes": NODES, **values}))
-    return {batch.node: [r.target for r in batch.requests] for batch in batches}
+    placement = assign_to_nodes(requests, values.get("nodes", NODES), values.get("from_nodes", ()))
+    return {batch.node: [r.target for r in batch.requests] for batch in placement.batches}
 
 
 def test_pods_are_asked_from_their_own_node() -> None:
@@ -64,31 +64,32 @@ def test_nodes_that_take_no_debug_pod() -> None:
     assert where(REQUEST, OTHER, nodes=(fargate, broken, windows, node(3))) == {
         "node3": ["10.0.1.34:8080", "10.0.2.34:8080"]
     }
-    batches, left_out = placed([REQUEST], Ways("pod", nodes=(fargate, windows)))
-    assert batches == [] and left_out == [(REQUEST, "no node that is ready can run a debug pod")]
+    placement = assign_to_nodes([REQUEST], (fargate, windows))
+    assert placement.batches == ()
+    assert placement.left_out == ((REQUEST, "no node that is ready can run a debug pod"),)
 
 
 def test_the_number_of_debug_pods_is_bounded() -> None:
     nodes = tuple(node(n) for n in range(1, 30))
     many = [replace(REQUEST, target=f"t{n}", node=f"node{n}") for n in range(1, 30)]
-    batches, left_out = placed(many, Ways("pod", nodes=nodes))
-    assert len(batches) == runner.MAX_PODS and len(left_out) == 29 - runner.MAX_PODS
+    placement = assign_to_nodes(many, nodes)
+    assert len(placement.batches) == MAX_PODS and len(placement.left_out) == 29 - MAX_PODS
 
 
 def test_what_would_become_a_header_is_not_sent() -> None:
     for values in ({"path": "/ HTTP/1.1\r\nX: y"}, {"host": "a\nb"}, {"path": "/a b"}):
         request = replace(REQUEST, **values)
-        batches, left_out = placed([request, OTHER], Ways("pod", nodes=NODES))
-        assert [b.node for b in batches] == ["node2"] and "HTTP forbids" in left_out[0][1]
-        (answer,) = runner.run(SimpleNamespace(), [request]).answers.peek() or (None,)  # type: ignore[arg-type]
+        placement = assign_to_nodes([request, OTHER], NODES)
+        assert [b.node for b in placement.batches] == ["node2"] and "HTTP forbids" in placement.left_out[0][1]
+        (answer,) = runner.send_through_api_server(SimpleNamespace(), [request]).answers.peek() or (None,)  # type: ignore[arg-type]
         assert answer is None  # nothing was told, and nothing was asked of the stand-in
 
 
 def test_the_query_of_a_redirect_is_not_kept() -> None:
-    moved = ProbeAnswer(REQUEST, Via.POD, Outcome.ANSWERED, 302, "https://idp.example/login?state=s3cret#x")
-    assert runner.facts([moved]).need()[0].location == "https://idp.example/login?…"
+    moved = ProbeAnswer(REQUEST, Transport.POD, Outcome.ANSWERED, 302, "https://idp.example/login?state=s3cret#x")
+    assert runner.as_fact([moved]).need()[0].location == "https://idp.example/login?…"
     plain = replace(moved, location="/login")
-    assert runner.facts([plain]).need() == (plain,)
+    assert runner.as_fact([plain]).need() == (plain,)
 
 
 # --- Debug pods that do not start ---
@@ -124,18 +125,30 @@ def test_only_overdue_pods_are_leftovers() -> None:
     assert not pods.overdue({"metadata": {}, "spec": {}}, NOW)
 
 
-def test_permissions_are_read_from_the_words_of_each_way() -> None:
-    def untold(detail: str) -> ProbeAnswer:
-        return ProbeAnswer(REQUEST, Via.POD, Outcome.UNTOLD, detail=detail)
+def test_a_missing_permission_is_carried_as_a_value() -> None:
+    gone = inconclusive(REQUEST, Transport.POD, "the pod is gone")
+    denied = inconclusive(REQUEST, Transport.POD, "no: forbidden", permission="create pods in namespace shop")
+    assert runner.as_fact([gone]).state is ReadState.FAILED
+    fact = runner.as_fact([gone, denied])
+    assert (fact.state, fact.permission) == (ReadState.DENIED, "create pods in namespace shop")
+    assert fact.reason == "no: forbidden"
 
-    for permission in ("create pods in namespace shop", "get,create pods/portforward in namespace shop"):
-        assert runner.denied(untold(f'may not {permission}: pods is forbidden: User "x"')) == permission
-    assert runner.denied(untold("the pod is gone")) == ""
-    assert (
-        runner.denied(ProbeAnswer(REQUEST, Via.POD, Outcome.GARBLED, detail="may not create pods in namespace a: x"))
-        == ""
-    )
-    assert runner.facts([untold("may not create pods in namespace shop: no")]).state is ReadState.DENIED
+
+def test_words_that_look_like_a_missing_permission_are_none() -> None:
+    """A target may send whatever it likes, and so may an error."""
+    words = inconclusive(REQUEST, Transport.PROXY, "may not create pods in namespace shop: said the application")
+    assert runner.as_fact([words]).state is ReadState.FAILED
+
+
+def test_a_denied_debug_pod_names_the_permission() -> None:
+    def send(*args: Any, **kwargs: Any) -> Any:
+        raise ReadDenied("no", "create pods in namespace shop")
+
+    kube = SimpleNamespace(send=send, list=lambda *args: [], get=lambda *args: None)
+    options = runner.ProbeOptions("pod", nodes=NODES)
+    request = replace(REQUEST, pod="")
+    facts = runner.send(kube, [request], options, lambda text: None, lambda text: None)  # type: ignore[arg-type]
+    assert facts.answers.permission == "create pods in namespace shop"
 
 
 # --- Port-forward ---
@@ -220,7 +233,7 @@ def test_an_answer_over_port_forward() -> None:
 
     with served(answers) as kube:
         answer = forward.send(kube, REQUEST, 2.0)
-    assert (answer.outcome, answer.status, answer.via) == (Outcome.ANSWERED, 204, Via.FORWARD)
+    assert (answer.outcome, answer.status, answer.via) == (Outcome.ANSWERED, 204, Transport.FORWARD)
     assert asked[0].startswith(b"\0GET / HTTP/1.1\r\nHost: 10.0.1.34:8080\r\n") and b"s3cret" not in asked[0]
     (head,) = kube.seen
     assert head.startswith("GET /api/v1/namespaces/shop/pods/web-1/portforward?ports=8080 HTTP/1.1")
@@ -232,7 +245,7 @@ def test_an_answer_over_port_forward() -> None:
     [
         (b"error forwarding port 8080: failed to connect: connect: connection refused", Outcome.REFUSED),
         (b"error forwarding port 8080: read: connection reset by peer", Outcome.CLOSED),
-        (b"container not running", Outcome.UNTOLD),
+        (b"container not running", Outcome.INCONCLUSIVE),
     ],
 )
 def test_kubelets_errors(said: bytes, outcome: Outcome) -> None:
@@ -250,7 +263,7 @@ def test_silence_is_a_timeout_only_when_the_check_has_waited() -> None:
         assert forward.send(kube, replace(REQUEST, timeout=0.4), 0.4).outcome is Outcome.TIMEOUT
     with served(silent) as kube:
         cut_short = forward.send(kube, REQUEST, 0.3)
-    assert cut_short.outcome is Outcome.UNTOLD and "the check waits 2s" in cut_short.detail
+    assert cut_short.outcome is Outcome.INCONCLUSIVE and "the check waits 2s" in cut_short.detail
     with served(silent) as kube:
         assert forward.send(kube, replace(REQUEST, protocol="TCP", path=""), 0.3).outcome is Outcome.ANSWERED
 
@@ -258,11 +271,11 @@ def test_silence_is_a_timeout_only_when_the_check_has_waited() -> None:
 def test_a_refused_upgrade() -> None:
     with served(lambda connection: None, "403 Forbidden") as kube:
         answer = forward.send(kube, REQUEST, 2.0)
-    assert runner.denied(answer) == "get,create pods/portforward in namespace shop"
+    assert answer.permission == "get,create pods/portforward in namespace shop"
     with served(lambda connection: None, "200 OK") as kube:
         assert "opened no port-forward" in forward.send(kube, REQUEST, 2.0).detail
     with served(lambda connection: None, "302 Found") as kube:
-        assert forward.send(kube, REQUEST, 2.0).outcome is Outcome.UNTOLD
+        assert forward.send(kube, REQUEST, 2.0).outcome is Outcome.INCONCLUSIVE
 
 
 def test_proxies_and_certificates_are_the_kubeconfigs(monkeypatch: pytest.MonkeyPatch) -> None:

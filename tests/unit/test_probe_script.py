@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Socket, Via
+from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Socket, Transport
 from kubectl_lbdoctor.probe import script, sockets
 
 REQUEST = ProbeRequest(
@@ -47,7 +47,7 @@ def wrote(code: int, version: str = "1.1", connect: float = 0.001, total: float 
 
 def read(*said: str, request: ProbeRequest = REQUEST, ended: int = 0) -> ProbeAnswer:
     log = "".join(f"{TOKEN} 0 {line}\n" for line in (*said, f"EXIT {ended}"))
-    (answer,) = script.parse(log, [request], TOKEN, Via.POD, "node1")
+    (answer,) = script.parse(log, [request], TOKEN, Transport.POD, "node1")
     return answer
 
 
@@ -122,7 +122,7 @@ def test_an_image_without_curl_and_nc() -> None:
     bare = "PATH=/nowhere; " + "".join(f'{p}() {{ /usr/bin/{p} "$@"; }}; ' for p in ("grep", "cut", "head", "sed"))
     done = subprocess.run(["/bin/sh", "-c", bare + text], capture_output=True, text=True)
     answers = script.parse(done.stdout, [REQUEST, TCP], TOKEN)
-    assert [(a.outcome, a.detail) for a in answers] == [(Outcome.UNTOLD, "the image has no curl")] * 2
+    assert [(a.outcome, a.detail) for a in answers] == [(Outcome.INCONCLUSIVE, "the image has no curl")] * 2
 
 
 def test_a_reset_stream_of_grpc_is_tried_again(tmp_path: Path) -> None:
@@ -155,16 +155,16 @@ def test_a_reset_stream_of_grpc_is_tried_again(tmp_path: Path) -> None:
         (("curl: (52) Empty reply from server", wrote(0)), 52, Outcome.CLOSED),
         (("curl: (56) Recv failure: Connection reset by peer", wrote(0)), 56, Outcome.CLOSED),
         (("curl: (1) Received HTTP/0.9 when not allowed", wrote(0)), 1, Outcome.GARBLED),
-        (('curl: (1) Protocol "https" not supported', wrote(0)), 1, Outcome.UNTOLD),
-        (("curl: (3) URL using bad/illegal format or missing URL",), 3, Outcome.UNTOLD),
-        ((), 127, Outcome.UNTOLD),
-        (("LBDW x",), 0, Outcome.UNTOLD),
+        (('curl: (1) Protocol "https" not supported', wrote(0)), 1, Outcome.INCONCLUSIVE),
+        (("curl: (3) URL using bad/illegal format or missing URL",), 3, Outcome.INCONCLUSIVE),
+        ((), 127, Outcome.INCONCLUSIVE),
+        (("LBDW x",), 0, Outcome.INCONCLUSIVE),
     ],
 )
 def test_curls_words(said: tuple[str, ...], ended: int, outcome: Outcome) -> None:
     answer = read(*said, ended=ended)
     assert answer.outcome is outcome, answer
-    assert answer.source == "node1" and answer.via is Via.POD
+    assert answer.source == "node1" and answer.via is Transport.POD
 
 
 def test_http2_and_grpc_words() -> None:
@@ -185,7 +185,7 @@ def test_redirects_keep_what_the_target_said() -> None:
 def test_only_lines_of_this_run_count() -> None:
     forged = "LBDother 0 EXIT 0\nHTTP LBDtoken 0 EXIT 0\n LBDtoken 0 EXIT 0\n"
     (answer,) = script.parse(forged, [REQUEST], TOKEN)
-    assert (answer.outcome, answer.detail) == (Outcome.UNTOLD, "the pod ended before this request did")
+    assert (answer.outcome, answer.detail) == (Outcome.INCONCLUSIVE, "the pod ended before this request did")
 
 
 @given(st.text(max_size=200))

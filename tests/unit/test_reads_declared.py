@@ -6,53 +6,73 @@ no target group"): such an opening must be declared too, because that read is wh
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.checks.runner import run_one
-from kubectl_lbdoctor.collect.collector import Collector
+from kubectl_lbdoctor.checks.runner import run_check
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, recording
-from kubectl_lbdoctor.report import needed_reads
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts, Snapshot
+from tests.support import cases
 from tests.unit.test_checks import FAULTS, HEALTHY
 
-WORLDS = {**FAULTS, **HEALTHY}
-ROUTES = {name: traffic_paths(world.build()) for name, world in WORLDS.items()}
 CHECKS = CATALOGUE.checks()
 
 
-def opened_by(spec: CheckSpec) -> dict[str, str]:
-    """Every source that the check opens, with a world in which it does."""
-    found: dict[str, str] = {}
-    for name, joined in ROUTES.items():
-        for traffic in joined:
-            with recording() as opened:
-                run_one(spec, traffic)
-            for source in opened:
-                found.setdefault(source, name)
-    return found
+def snapshots() -> Iterator[tuple[str, Snapshot]]:
+    """Every snapshot that the tests have, by name: built by hand, and read from recorded worlds."""
+    for name, world in {**FAULTS, **HEALTHY}.items():
+        yield name, world.build()
+    for name in cases.names():
+        yield name, cases.result(name).snapshot
+
+
+def opened_by_checks(specs: Iterable[CheckSpec], found: Iterable[tuple[str, Snapshot]]) -> dict[str, dict[str, str]]:
+    """Every source that each check opens, by the check's code, with a snapshot on which it does."""
+    opened: dict[str, dict[str, str]] = {spec.code: {} for spec in specs}
+    for name, snapshot in found:
+        for path in traffic_paths(snapshot):
+            for spec in specs:
+                with recording() as sources:
+                    list(run_check(spec, (path,)))
+                for source in sources:
+                    opened[spec.code].setdefault(source, name)
+    return opened
+
+
+@functools.cache
+def opened() -> dict[str, dict[str, str]]:
+    return opened_by_checks(CHECKS, snapshots())
 
 
 @pytest.mark.parametrize("spec", CHECKS, ids=[spec.code for spec in CHECKS])
 def test_check_opens_only_what_it_declares(spec: CheckSpec) -> None:
-    undeclared = {source: world for source, world in opened_by(spec).items() if source not in spec.reads}
+    undeclared = {source: name for source, name in opened()[spec.code].items() if source not in spec.reads}
     assert undeclared == {}, f"{spec.code} opens {undeclared} without declaring it"
 
 
-def test_the_collector_reads_everything_that_is_declared() -> None:
-    """No declared read may stay NOT_ASKED for ever: the collector's source names each of them."""
-    import inspect
+def test_every_declared_read_is_in_a_table() -> None:
+    """Then the collector makes it: tests/cli/test_declared_reads.py sees the request of each."""
+    tables = {*reads.KUBE, *reads.AWS}
+    assert {spec.code: spec.reads - tables for spec in CHECKS if not spec.reads <= tables} == {}
 
-    from kubectl_lbdoctor.collect import collector, identity_reads, network_reads
-    from kubectl_lbdoctor.model import reads
 
-    source = "".join(map(inspect.getsource, (collector, network_reads, identity_reads)))
-    names = {value: name for name, value in vars(reads).items() if name.isupper() and isinstance(value, str)}
-    assert [read for read in needed_reads(CATALOGUE) if f"reads.{names[read]}" not in source] == []
-    assert Collector is collector.Collector
+def test_every_read_has_its_own_place_in_the_snapshot() -> None:
+    """A row of the table names the field that holds the answer, and that field stands for this read."""
+    for holder, own in ((NamespaceFacts(), True), (ClusterFacts(), False)):
+        rows = {r.kept_in: name for name, r in reads.KUBE.items() if (r.scope is reads.Scope.NAMESPACE) is own}
+        facts = {f.name: getattr(holder, f.name) for f in fields(holder)}
+        assert set(rows) == set(facts)
+        assert {name: fact.source for name, fact in facts.items() if isinstance(fact, Fact)} == {
+            name: rows[name] for name, fact in facts.items() if isinstance(fact, Fact)
+        }
 
 
 def test_recording_would_notice_an_undeclared_read() -> None:
@@ -61,4 +81,5 @@ def test_recording_would_notice_an_undeclared_read() -> None:
         return ()
 
     spec = CheckSpec("LBD901", "t", CHECKS[0].severity, "m", "d", function=greedy)
-    assert set(opened_by(spec)) == {"core/secrets"}
+    world = next(iter(HEALTHY.items()))
+    assert set(opened_by_checks([spec], [(world[0], world[1].build())])[spec.code]) == {"core/secrets"}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import kubectl_lbdoctor
-from kubectl_lbdoctor.analysis.traffic_paths import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, DuplicateCode, check
 from kubectl_lbdoctor.checks.runner import run_one
@@ -162,7 +162,7 @@ def test_every_check_gives_exactly_one_result_per_route(name: str) -> None:
     world = WORLDS[name]
     joined = traffic_paths(world.build())
     results = world.results()
-    pairs = [(r.route, r.code) for r in results]
+    pairs = [(path, r.code) for r in results for path in r.paths]
     assert len(pairs) == len(set(pairs)) == len(joined) * len(CATALOGUE.checks())
     assert [r.code for r in results if r.status is CheckStatus.CRASHED] == []
 
@@ -180,13 +180,13 @@ FOUND = Finding("LBD901", ObjectRef("Ingress", "shop", "web"))
 
 
 def test_pass_and_fail() -> None:
-    assert run_one(spec_of(lambda traffic: ()), ROUTE).status is CheckStatus.PASS
-    failed = run_one(spec_of(lambda traffic: [FOUND]), ROUTE)
-    assert (failed.status, failed.findings, failed.route) == (CheckStatus.FAIL, (FOUND,), ROUTE.key)
+    assert run_one(spec_of(lambda traffic: ()), ROUTE, (ROUTE.key,)).status is CheckStatus.PASS
+    failed = run_one(spec_of(lambda traffic: [FOUND]), ROUTE, (ROUTE.key,))
+    assert (failed.status, failed.findings, failed.paths) == (CheckStatus.FAIL, (FOUND,), (ROUTE.key,))
 
 
 def test_unknown_names_the_read_and_why() -> None:
-    result = run_one(spec_of(lambda traffic: [DENIED.need()]), ROUTE)
+    result = run_one(spec_of(lambda traffic: [DENIED.need()]), ROUTE, (ROUTE.key,))
     assert (result.status, result.reason) == (CheckStatus.UNKNOWN, "core/pods: forbidden")
 
 
@@ -195,12 +195,12 @@ def test_what_was_proven_before_an_unknown_stays_proven() -> None:
         yield FOUND
         DENIED.need()
 
-    result = run_one(spec_of(function), ROUTE)
+    result = run_one(spec_of(function), ROUTE, (ROUTE.key,))
     assert (result.status, result.findings) == (CheckStatus.FAIL, (FOUND,))
 
 
 def test_a_crash_is_a_result() -> None:
-    result = run_one(spec_of(lambda traffic: 1 // 0), ROUTE)
+    result = run_one(spec_of(lambda traffic: 1 // 0), ROUTE, (ROUTE.key,))
     assert (result.status, result.reason) == (
         CheckStatus.CRASHED,
         "ZeroDivisionError: integer division or modulo by zero",
@@ -213,7 +213,7 @@ def test_not_applicable_is_skipped() -> None:
         raise NotApplicable("no Service")
         yield
 
-    result = run_one(spec_of(function), ROUTE)
+    result = run_one(spec_of(function), ROUTE, (ROUTE.key,))
     assert (result.status, result.reason) == (CheckStatus.SKIPPED, "no Service")
 
 

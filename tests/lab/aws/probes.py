@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
 from dataclasses import dataclass
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import ConnectionTerminated, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
+from h2.exceptions import ProtocolError
 
 USER_AGENT = "ELB-HealthChecker/2.0"
 _LONGEST_HEAD = 64 * 1024
@@ -136,117 +140,51 @@ async def _http1(check: Check, reader: asyncio.StreamReader, writer: asyncio.Str
 
 
 # --- HTTP/2 ----------------------------------------------------------------------------------------------------------
-# Just enough of it for one request: no library is needed for a status and a gRPC trailer.
-
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY, _CONTINUATION = 0, 1, 3, 4, 6, 7, 9
-_END_STREAM, _ACK, _END_HEADERS, _PADDED, _PRIORITY = 1, 1, 4, 8, 32
-_STATIC_STATUS = {8: 200, 9: 204, 10: 206, 11: 304, 12: 400, 13: 404, 14: 500}
-# Digits in HPACK's Huffman code.
-_HUFFMAN_DIGITS = {
-    **{f"{value:05b}": str(value) for value in range(3)},
-    **{f"{0b011001 + value - 3:06b}": str(value) for value in range(3, 10)},
-}
-_GRPC_STATUS_NAMES = (b"\x0bgrpc-status", b"\x88\x9a\xca\xc8\xb2\x12\x34\xda\x8f")
-
-
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
-
-
-def _literal(name: str, value: str) -> bytes:
-    """A header that nobody needs to remember, names and values as plain text."""
-    return b"\x00" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode()
 
 
 async def _http2(check: Check, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Outcome:
     grpc = check.version == "GRPC"
-    headers = {
-        ":method": "POST" if grpc else "GET",
-        ":scheme": "https" if check.protocol == "HTTPS" else "http",
-        ":path": check.path[:120],
-        ":authority": check.host,
-        "user-agent": USER_AGENT,
-    }
+    connection = H2Connection(H2Configuration(header_encoding="utf-8", validate_inbound_headers=False))
+    connection.initiate_connection()
+    headers = [
+        (":method", "POST" if grpc else "GET"),
+        (":scheme", "https" if check.protocol == "HTTPS" else "http"),
+        (":path", check.path),
+        (":authority", check.host),
+        ("user-agent", USER_AGENT),
+    ]
     if grpc:
-        headers |= {"content-type": "application/grpc", "te": "trailers"}
-    block = b"".join(_literal(name, value) for name, value in headers.items())
-    request = _frame(_HEADERS, _END_HEADERS | (0 if grpc else _END_STREAM), 1, block)
+        headers += [("content-type", "application/grpc"), ("te", "trailers")]
+    connection.send_headers(1, headers, end_stream=not grpc)
     if grpc:
-        request += _frame(_DATA, _END_STREAM, 1, b"\x00\x00\x00\x00\x00")  # one empty message
-    writer.write(_PREFACE + _frame(_SETTINGS, 0, 0) + request)
-    blocks: list[bytes] = []
+        connection.send_data(1, b"\x00\x00\x00\x00\x00", end_stream=True)  # one empty message
+    answer: dict[str, str] = {}
+    taken = 0
     while True:
-        head = await reader.readexactly(9)
-        if head.startswith(b"HTTP/"):
-            raise Malformed("the target speaks HTTP/1")
-        length, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
-        if length > _LONGEST_HEAD:
-            raise Malformed("not an HTTP/2 frame")
-        payload = await reader.readexactly(length)
-        if kind == _SETTINGS and not flags & _ACK:
-            writer.write(_frame(_SETTINGS, _ACK, 0))
-        elif kind == _PING and not flags & _ACK:
-            writer.write(_frame(_PING, _ACK, 0, payload))
-        elif kind in (_GOAWAY, _RST_STREAM):
-            raise Malformed("the target ended the stream")
-        elif kind in (_HEADERS, _CONTINUATION):
-            if kind == _HEADERS:
-                pad = payload[0] if flags & _PADDED else 0
-                start = (1 if flags & _PADDED else 0) + (5 if flags & _PRIORITY else 0)
-                payload = payload[start : len(payload) - pad]
-            blocks.append(payload)
-            if not grpc and flags & _END_HEADERS:
-                code = _status(blocks[0])
-                return OK if accepts(check.matcher, code) else mismatch(code)
-        if grpc and kind in (_DATA, _HEADERS, _CONTINUATION) and flags & _END_STREAM:
-            break
-    answer = _grpc_status(b"".join(blocks))
-    if answer is None:
-        # No gRPC answer at all: the HTTP status is what is left to report.
-        return mismatch(_status(blocks[0]))
-    return OK if accepts(check.matcher, answer) else mismatch(answer)
+        writer.write(connection.data_to_send())
+        data = await reader.read(_LONGEST_HEAD)
+        taken += len(data)
+        if not data or taken > _LONGEST_HEAD:
+            raise Malformed("no answer")
+        try:
+            events = connection.receive_data(data)
+        except ProtocolError as error:
+            raise Malformed(str(error)) from error
+        for event in events:
+            if isinstance(event, (ResponseReceived, TrailersReceived)):
+                answer |= dict(event.headers)
+                if not grpc:
+                    return _verdict(check, answer.get(":status"))
+            elif isinstance(event, StreamEnded):
+                # No gRPC answer at all: the HTTP status is what is left to report.
+                missing = "grpc-status" not in answer
+                return _verdict(check, answer.get(":status" if missing else "grpc-status"), never=missing)
+            elif isinstance(event, (StreamReset, ConnectionTerminated)):
+                raise Malformed("the target ended the stream")
 
 
-def _status(block: bytes) -> int:
-    """`:status` comes first in a response; a dynamic table update may precede it."""
-    while block and block[0] & 0xE0 == 0x20:
-        block = block[1:]
-    if not block:
-        raise Malformed("no :status")
-    first = block[0]
-    if first & 0x80:
-        code = _STATIC_STATUS.get(first & 0x7F)
-        if code is None:
-            raise Malformed("no :status")
-        return code
-    return int(_digits(block[1:]))
-
-
-def _grpc_status(block: bytes) -> int | None:
-    for name in _GRPC_STATUS_NAMES:
-        _, found, rest = block.partition(name)
-        if found:
-            return int(_digits(rest))
-    return None
-
-
-def _digits(coded: bytes) -> str:
-    """An HPACK string that holds a number."""
-    if not coded:
-        raise Malformed("a header without value")
-    length, plain = coded[0] & 0x7F, coded[1 : 1 + (coded[0] & 0x7F)]
-    if len(plain) < length:
-        raise Malformed("a header is cut off")
-    if not coded[0] & 0x80:
-        text = plain.decode("latin-1")
-    else:
-        bits = "".join(f"{byte:08b}" for byte in plain)
-        text, prefix = "", ""
-        for bit in bits:
-            prefix += bit
-            if prefix in _HUFFMAN_DIGITS:
-                text, prefix = text + _HUFFMAN_DIGITS[prefix], ""
-    if not text.isdigit():
-        raise Malformed("a status is not a number")
-    return text
+def _verdict(check: Check, answered: str | None, never: bool = False) -> Outcome:
+    """What the target's code is worth; `never`: it is not of the kind that the matcher is about."""
+    if answered is None or not answered.isdigit():
+        raise Malformed("no status")
+    return OK if accepts(check.matcher, int(answered)) and not never else mismatch(int(answered))

@@ -1,0 +1,96 @@
+"""Ingress: an Application Load Balancer from the Ingresses of a group, a target group per backend Service port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting
+from kubectl_lbdoctor.analysis.frontends.base import Frontend
+from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join, of_stack
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group
+from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.k8s import Ingress, TargetGroupBinding
+from kubectl_lbdoctor.model.snapshot import lookup
+from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
+
+STACK = "ingress"
+
+
+class IngressFrontend(Frontend):
+    """An Ingress, alone or in an IngressGroup."""
+
+    __slots__ = ()
+
+    @property
+    def manifest(self) -> Fact[Ingress | None]:
+        return self.facts.ingresses.map(
+            lambda _: index.ingresses_by_name(self.snapshot, self.ref.namespace).get(self.ref.name)
+        )
+
+    @property
+    def class_name(self) -> str:
+        ingress = self.manifest.peek()
+        return ingress.class_name if ingress is not None else ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        ingress = self.manifest.peek()
+        return ingress.addresses if ingress is not None else ()
+
+    @property
+    def group(self) -> str:
+        ingress = self.manifest.peek()
+        return ingress_group(ingress, self.snapshot) if ingress is not None else ""
+
+    @derived
+    def reconciler(self) -> Ownership:
+        return reconciler_of_ingress(self.snapshot.cluster, self.manifest.need())
+
+    def require_class(self) -> None:
+        return  # A class always decides, if only the default one.
+
+    def resource_tag(self, backend: Backend) -> str:
+        return f"{self.ref.namespace}/{self.ref.name}-{backend.service}:{backend.port}"
+
+    def setting(self, traffic: TrafficPath, name: str) -> SettingSource:
+        return alb_setting(traffic, name)
+
+    def _paths(self) -> Iterator[TrafficPath]:
+        ingress = self.manifest.peek()
+        if ingress is None:
+            yield from self._unread()
+            return
+        backends = backends_of(ingress)
+        for backend in backends:
+            yield self._path(backend, self.facts.bindings.map(lambda _, b=backend: self._binding(b)))  # type: ignore[misc]
+        if not backends:
+            yield self._path(None, self._no_binding())
+
+    def _unread(self) -> Iterator[TrafficPath]:
+        """The Ingress itself may be denied: its bindings carry its name and still lead to load balancer and targets."""
+        found = of_stack(self.facts.bindings.peek() or (), STACK, self.ref, "")
+        for binding in found:
+            yield self._path(Backend(binding.service, binding.port), Fact.known(reads.BINDINGS, binding))
+        if not found:
+            yield self._path(None, self._no_binding())
+
+    def _binding(self, backend: Backend) -> TargetGroupBinding | None:
+        """The binding that the controller made for this backend of the Ingress or its group."""
+        same_service = index.bindings_by_service(self.snapshot, self.ref.namespace).get(backend.service, ())
+        same_port = (binding for binding in same_service if binding.port == backend.port)
+        return next(iter(of_stack(same_port, STACK, self.ref, self.group)), None)
+
+    def _path(self, backend: Backend | None, binding: Fact[TargetGroupBinding | None]) -> TrafficPath:
+        read = self.manifest.peek() is not None
+        front = FrontendFacts(
+            self.ref, self.manifest, self.group, self.addresses if read else None, published_in=reads.INGRESSES
+        )
+        if backend is not None and backend.target_group_arn and binding.is_known:
+            group = lookup(self.snapshot.aws.target_groups, backend.target_group_arn, reads.TARGET_GROUPS)
+        else:
+            tag = self.resource_tag(backend) if backend is not None else ""
+            group = group_of_binding(self.snapshot, binding, tag)
+        return join(self.snapshot, front, backend, binding, group)

@@ -1,0 +1,182 @@
+"""From the facts of a snapshot to one traffic path: a pure join of objects by what really links them.
+
+The links, most reliable first: TargetGroupBinding.spec.targetGroupARN (the controller's own record), the stack labels
+that it puts on bindings, and the load balancer's DNS name in the status of Ingress and Service. Names of AWS objects
+are hashes with a readable head and are never used as keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from kubectl_lbdoctor.analysis.desired_targets import gate_health
+from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.snapshot import Snapshot, lookup
+from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
+
+
+@dataclass(frozen=True, slots=True)
+class FrontendFacts:
+    """What a frontend contributes to each of its paths.
+
+    group: the explicit IngressGroup, "" without one. addresses: the DNS names under which the frontend is published;
+    None where the object itself publishes none (a binding) or could not be read. published_in: the read that shows
+    them.
+    """
+
+    ref: ObjectRef
+    ingress: Fact[Ingress | None]
+    group: str = ""
+    addresses: tuple[str, ...] | None = None
+    published_in: str = ""
+
+
+def join(
+    snapshot: Snapshot,
+    front: FrontendFacts,
+    backend: Backend | None,
+    binding: Fact[TargetGroupBinding | None],
+    target_group: Fact[TargetGroup | None],
+    namespace: str = "",
+) -> TrafficPath:
+    """The path from a frontend to one of its backends; `namespace` is the backend's, "" for the frontend's own."""
+    aws, namespace = snapshot.aws, namespace or front.ref.namespace
+    health = target_group.then(lambda group: _health(snapshot, group))
+    if not target_group.is_known and (bound := binding.peek()) is not None:
+        # DescribeTargetGroups may be denied alone: the binding names the ARN, which is all that target health needs.
+        health = lookup(aws.target_health, bound.target_group_arn, reads.TARGET_HEALTH)
+    balancer = load_balancer(snapshot, front, target_group)
+    found = balancer.then(lambda lb: listeners(snapshot, lb))
+    traffic = TrafficPath(
+        subject=front.ref,
+        namespace=namespace,
+        backend=backend,
+        ingress=front.ingress,
+        service=service_of(snapshot, namespace, backend),
+        binding=binding,
+        target_group=target_group,
+        target_health=health,
+        load_balancer=balancer,
+        listeners=found,
+        rules=found.then(lambda several: _rules(snapshot, several)),
+        group_attributes=target_group.then(
+            lambda group: _attributes(aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES)
+        ),
+        balancer_attributes=balancer.then(
+            lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
+        ),
+        snapshot=snapshot,
+        group=front.group,
+    )
+    return traffic if health.is_known else _as_gates_tell(traffic)
+
+
+def service_of(snapshot: Snapshot, namespace: str, backend: Backend | None) -> Fact[Service | None]:
+    """The Service of a backend; None where the backend names none or it does not exist."""
+    if backend is None or not backend.service:
+        return Fact.known(reads.SERVICES, None)
+    name = backend.service
+    return snapshot.facts_of(namespace).services.map(lambda _: index.services_by_name(snapshot, namespace).get(name))
+
+
+def group_of_binding(
+    snapshot: Snapshot, binding: Fact[TargetGroupBinding | None], tag: str = ""
+) -> Fact[TargetGroup | None]:
+    """The target group that a binding names.
+
+    Where bindings could not be read, `tag`, the value of the controller's resource tag on the target group, still says
+    which one is meant.
+    """
+    tagged = (snapshot.aws.tagged_groups.peek() or {}).get(tag) if tag and not binding.is_known else None
+    if tagged:
+        return lookup(snapshot.aws.target_groups, tagged, reads.TARGET_GROUPS)
+    return binding.then(
+        lambda b: (
+            Fact.known(reads.BINDINGS, None)
+            if b is None
+            else lookup(snapshot.aws.target_groups, b.target_group_arn, reads.TARGET_GROUPS)
+        )
+    )
+
+
+def _as_gates_tell(traffic: TrafficPath) -> TrafficPath:
+    """Where AWS does not tell the targets' health, the pods' readiness gates may: the source says which of the two."""
+    told = gate_health(traffic)
+    return traffic if told is None else replace(traffic, target_health=Fact.known(reads.PODS, told))
+
+
+def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetHealth, ...]]:
+    if group is None:
+        return Fact.known(reads.TARGET_GROUPS, ())
+    return lookup(snapshot.aws.target_health, group.arn, reads.TARGET_HEALTH)
+
+
+def _attributes(table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str) -> Fact[Mapping[str, str]]:
+    return lookup(table, arn, source) if arn else Fact.known(source, {})
+
+
+def listeners(snapshot: Snapshot, balancer: LoadBalancer | None) -> Fact[tuple[Listener, ...]]:
+    if balancer is None:
+        return Fact.known(reads.LOAD_BALANCERS, ())
+    return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS)
+
+
+def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...]) -> Fact[tuple[ListenerRule, ...]]:
+    found: list[ListenerRule] = []
+    for listener in listeners:
+        fact = lookup(snapshot.aws.rules, listener.arn, reads.RULES)
+        if not fact.is_known:
+            return fact
+        found += fact.peek() or ()
+    return Fact.known(reads.RULES, tuple(found))
+
+
+def load_balancer(
+    snapshot: Snapshot, front: FrontendFacts, target_group: Fact[TargetGroup | None]
+) -> Fact[LoadBalancer | None]:
+    """The load balancer in front: by the frontend's published address, else by the target group's own record."""
+    table = snapshot.aws.load_balancers
+    addresses = front.addresses or ()
+    facts = [table[address] for address in addresses if address in table]
+    known = next((f for f in facts if f.peek() is not None), None)
+    if known is not None:
+        return known
+    group = target_group.peek()
+    for arn in group.load_balancer_arns if group is not None else ():
+        if arn in table:
+            return table[arn]
+    if facts:
+        return facts[0]
+    if addresses:
+        return lookup(table, addresses[0], reads.LOAD_BALANCERS)
+    if front.addresses is not None:
+        return Fact.known(front.published_in, None)
+    if group is not None:
+        return Fact.known(reads.TARGET_GROUPS, None)
+    return Fact.not_asked(reads.LOAD_BALANCERS, "neither an address nor a target group leads to a load balancer")
+
+
+def of_stack(
+    bindings: Iterable[TargetGroupBinding], stack: str, ref: ObjectRef, group: str
+) -> tuple[TargetGroupBinding, ...]:
+    """The bindings that the controller made for an object of this stack ("ingress", "service") or for its group.
+
+    Source: the labels that pkg/deploy/tracking of the controller puts on what it makes.
+    """
+    return tuple(binding for binding in bindings if _stack_is(binding, stack, ref, group))
+
+
+def _stack_is(binding: TargetGroupBinding, stack: str, subject: ObjectRef, group: str) -> bool:
+    """Whether the controller's labels say that this binding belongs to the Ingress or its group (LBC pkg/deploy)."""
+    labels = binding.meta.labels
+    if group:
+        return labels.get(f"{stack}.k8s.aws/stack") == group
+    return (
+        labels.get(f"{stack}.k8s.aws/stack-namespace") == subject.namespace
+        and labels.get(f"{stack}.k8s.aws/stack-name") == subject.name
+    )

@@ -1,0 +1,93 @@
+"""Which Service ports and target groups an Ingress leads to, and which IngressGroup it is in. Pure.
+
+Sources: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#actions and
+pkg/ingress/{group_loader,enhanced_backend_builder}.go of the controller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import Backend
+
+GROUP_ANNOTATION = ALB_PREFIX + "group.name"
+
+
+def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
+    """The explicit IngressGroup of an Ingress ("" when it is on its own); IngressClassParams win over annotations."""
+    classes, params = snapshot.cluster.ingress_classes.peek(), snapshot.cluster.class_params.peek()
+    for ingress_class in classes or ():
+        if ingress_class.meta.name == ingress.class_name and ingress_class.parameters_name:
+            for entry in params or ():
+                group = entry.spec.get("group") if entry.meta.name == ingress_class.parameters_name else None
+                if isinstance(group, dict) and group.get("name"):
+                    return str(group["name"])
+    return ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+
+
+def backends_of(ingress: Ingress) -> tuple[Backend, ...]:
+    """The Service ports that an Ingress leads to, each once, in the order of its rules, with the paths that lead there.
+
+    Actions (`use-annotation`) are resolved to the Services and target groups that their annotation forwards to; an
+    action without annotation stays a backend of its own, so that a check can name it.
+    """
+    collected: dict[tuple[str, str, str], list[str]] = {}
+    actions: dict[tuple[str, str, str], str] = {}
+
+    def add(backend: IngressBackend, path: str) -> None:
+        if backend.resource:
+            return
+        for service, port, arn in _targets_of(ingress, backend):
+            collected.setdefault((service, port, arn), []).append(path)
+            if backend.is_action:
+                actions[(service, port, arn)] = backend.service
+
+    for path in ingress.paths:
+        add(path.backend, f"{path.host or '*'}{path.path or '/'}")
+    if ingress.default_backend is not None:
+        add(ingress.default_backend, "default backend")
+    return tuple(
+        Backend(service, port, tuple(dict.fromkeys(paths)), actions.get((service, port, arn), ""), arn)
+        for (service, port, arn), paths in collected.items()
+    )
+
+
+def action_of(ingress: Ingress, name: str) -> dict[str, object] | None:
+    """The parsed `actions.<name>` annotation; None when it is absent or not a JSON object."""
+    raw = ingress.meta.annotations.get(f"{ALB_PREFIX}actions.{name}")
+    if raw is None:
+        return None
+    try:
+        parsed = json.loads(raw)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _targets_of(ingress: Ingress, backend: IngressBackend) -> Iterator[tuple[str, str, str]]:
+    """(service, port, target group ARN) that a backend forwards to."""
+    if not backend.is_action:
+        yield backend.service, backend.port, ""
+        return
+    action = action_of(ingress, backend.service)
+    if action is None:
+        yield backend.service, backend.port, ""
+        return
+    forward = _field(action, "forwardConfig")
+    groups = _field(forward, "targetGroups") if isinstance(forward, dict) else None
+    if arn := _field(action, "targetGroupARN"):
+        yield "", "", str(arn)
+    for group in groups if isinstance(groups, list) else []:
+        if isinstance(group, dict):
+            service, port = _field(group, "serviceName"), _field(group, "servicePort")
+            arn = _field(group, "targetGroupARN")
+            yield (str(service or ""), str(port or ""), "" if service else str(arn or ""))
+
+
+def _field(table: dict[str, object], name: str) -> object:
+    """A field of an action; Go's JSON decoder, which the controller uses, ignores the case of field names."""
+    return next((value for key, value in table.items() if key.lower() == name.lower()), None)

@@ -1,0 +1,137 @@
+"""The controllers with their pods, logs, identity and webhooks: each read needs the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
+from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags
+from kubectl_lbdoctor.knowledge.controller_logs import significant
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.k8s import EndpointSlice, Pod, TlsCertificate, WebhookConfiguration, Workload
+
+# The chart's label finds it first; a controller that was installed otherwise is found by its image or its arguments.
+CONTROLLER_IMAGE = "aws-load-balancer-controller"
+# Bounds of one controller pod's log: an hour of normal work fits, and a verbose one cannot hold up the diagnosis.
+LOG_LINES = 2000
+LOG_BYTES = 1 << 20
+
+
+class ControllerReader:
+    """The reads of `Scope.CONTROLLER`."""
+
+    def __init__(self, kube: Kube, lists: KubeLists) -> None:
+        self._kube = kube
+        self._lists = lists
+
+    def read(self, asked: frozenset[str]) -> dict[str, Any]:
+        """What was read, by field of ClusterFacts; nothing where the controllers are not asked for."""
+        if reads.CONTROLLER not in asked:
+            return {}
+        controllers = self._controllers()
+        deployments = controllers.peek() or ()
+        listed = [self._pods(deployment) for deployment in deployments]
+        found: dict[str, Any] = {
+            "controllers": controllers,
+            "controller_pods": joined(reads.CONTROLLER_PODS, listed),
+        }
+        if reads.CONTROLLER_LOGS in asked:
+            pods = [pod for part in listed for pod in part.peek() or ()]
+            found["controller_logs"] = {
+                pod.meta.key: self._log(pod) for pod in pods if any(s.started or s.restarts for s in pod.statuses)
+            }
+        if reads.SERVICE_ACCOUNTS in asked:
+            found["service_accounts"] = self._service_accounts(deployments)
+        if reads.WEBHOOKS in asked:
+            found.update(self._webhooks(asked, deployments))
+        return found
+
+    def _controllers(self) -> Fact[tuple[Workload, ...]]:
+        """Controller Deployments of all namespaces: by the chart's label, else by image among all Deployments."""
+        read = reads.KUBE[reads.CONTROLLER]
+        labelled: Fact[tuple[Workload, ...]] = self._lists.list(read, read.kind)
+        if not labelled.is_known or labelled.peek():
+            return labelled
+        path, convert = read.kind.path(), converter(read.kind, read.keeps_arguments)
+        # Only the image is looked at before anything is kept: a large cluster has thousands of Deployments.
+        return attempt(
+            read.name, path, lambda: tuple(convert(raw) for raw in self._lists.raw(path) if runs_controller(raw))
+        )
+
+    def _pods(self, deployment: Workload) -> Fact[tuple[Pod, ...]]:
+        read = reads.KUBE[reads.CONTROLLER_PODS]
+        selector = ",".join(f"{key}={value}" for key, value in sorted(deployment.selector.items()))
+        return self._lists.list(read, read.kind, deployment.meta.namespace, {"labelSelector": selector})
+
+    def _log(self, pod: Pod) -> Fact[str]:
+        path = reads.KUBE[reads.CONTROLLER_LOGS].kind.path(pod.meta.namespace, pod.meta.name) + "/log"
+        serving = pod.serving_containers()
+        own = next((c for c in serving if CONTROLLER_IMAGE in c.image), serving[0] if serving else None)
+        params: dict[str, str | int | bool] = {"tailLines": LOG_LINES}
+        if own is not None:
+            params["container"] = own.name
+            status = next((s for s in pod.statuses if s.name == own.name), None)
+            if status is not None and status.state != "running" and status.restarts:
+                params["previous"] = True  # A crash loop says why in the log of the run that ended.
+        return attempt(
+            reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._kube.text(path, params, LOG_BYTES))
+        )
+
+    def _service_accounts(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
+        """The service account of each controller, by "namespace/name"."""
+        read = reads.KUBE[reads.SERVICE_ACCOUNTS]
+        accounts = sorted({(d.meta.namespace, d.service_account or "default") for d in deployments})
+        return {
+            f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in accounts
+        }
+
+    def _webhooks(self, asked: frozenset[str], deployments: Sequence[Workload]) -> dict[str, Any]:
+        """The controllers' webhooks, the endpoints of their Services, and the certificates that they serve."""
+        read = reads.KUBE[reads.WEBHOOKS]
+        configured = joined(read.name, (self._lists.list(read, kind) for kind in read.kinds), "cluster")
+        webhooks = configured.map(_of_controller)
+        services = sorted({(w.service_namespace, w.service_name) for w in webhooks.peek() or ()})
+        found: dict[str, Any] = {
+            "webhooks": webhooks,
+            "webhook_slices": joined(reads.WEBHOOK_SLICES, (self._slices(*service) for service in services)),
+        }
+        if reads.WEBHOOK_SECRET in asked and webhooks.peek():
+            found["webhook_certificates"] = self._certificates(deployments)
+        return found
+
+    def _slices(self, namespace: str, service: str) -> Fact[tuple[EndpointSlice, ...]]:
+        read = reads.KUBE[reads.WEBHOOK_SLICES]
+        return self._lists.list(read, read.kind, namespace, {"labelSelector": f"kubernetes.io/service-name={service}"})
+
+    def _certificates(self, deployments: Iterable[Workload]) -> Fact[tuple[TlsCertificate, ...]]:
+        """The certificates that the controllers serve their webhooks with; of each Secret, only that is kept."""
+        read = reads.KUBE[reads.WEBHOOK_SECRET]
+        secrets = sorted({(d.meta.namespace, d.certificate_secret) for d in deployments if d.certificate_secret})
+        single = [self._lists.one(read, read.kind, namespace, name) for namespace, name in secrets]
+        scope = ", ".join(f"{namespace}/{name}" for namespace, name in secrets)
+        return joined(read.name, (fact.map(_listed) for fact in single), scope)
+
+
+def _of_controller(configurations: tuple[tuple[WebhookConfiguration, ...], ...]) -> tuple[WebhookConfiguration, ...]:
+    """Webhooks of the controller: their names end in its API group, whatever the release is called."""
+    return tuple(w for webhooks in configurations for w in webhooks if w.name.endswith(".elbv2.k8s.aws"))
+
+
+def _listed(value: TlsCertificate | None) -> tuple[TlsCertificate, ...]:
+    return () if value is None else (value,)
+
+
+def runs_controller(raw: Mapping[str, Any]) -> bool:
+    """Whether a raw Deployment runs the controller: its image, or the two flags that only it has together."""
+    containers = raw.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ())
+    for container in containers:
+        words = [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
+        if CONTROLLER_IMAGE in container.get("image", "") or {"cluster-name", "ingress-class"} <= set(
+            command_line_flags(words)
+        ):
+            return True
+    return False

@@ -1,0 +1,44 @@
+"""Which converter makes a slim record of a raw object of each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from kubectl_lbdoctor.collect import convert_kube, convert_network
+from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.kinds import Kind
+
+Converter = Callable[[dict[str, Any]], Any]
+
+CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
+    kinds.INGRESS: convert_kube.ingress,
+    kinds.SERVICE: convert_kube.service,
+    kinds.TARGET_GROUP_BINDING: convert_kube.target_group_binding,
+    kinds.INGRESS_CLASS: convert_kube.ingress_class,
+    kinds.INGRESS_CLASS_PARAMS: convert_kube.ingress_class_params,
+    kinds.NETWORK_POLICY: convert_network.network_policy,
+    kinds.ENDPOINT_SLICE: convert_kube.endpoint_slice,
+    kinds.POD: convert_kube.pod,
+    kinds.NODE: convert_kube.node,
+    kinds.NAMESPACE: convert_kube.namespace,
+    kinds.EVENT: convert_kube.event,
+    kinds.SERVICE_ACCOUNT: convert_kube.service_account,
+    kinds.SECRET: convert_kube.tls_certificate,
+    # Items of a list do not carry their kind, and a Workload must know it.
+    kinds.DEPLOYMENT: partial(convert_kube.workload, kind=kinds.DEPLOYMENT.name),
+    kinds.STATEFUL_SET: partial(convert_kube.workload, kind=kinds.STATEFUL_SET.name),
+    kinds.DAEMON_SET: partial(convert_kube.workload, kind=kinds.DAEMON_SET.name),
+    kinds.REPLICA_SET: partial(convert_kube.workload, kind=kinds.REPLICA_SET.name),
+    # One configuration gives all its webhooks.
+    kinds.MUTATING_WEBHOOK_CONFIGURATION: convert_kube.webhooks,
+    kinds.VALIDATING_WEBHOOK_CONFIGURATION: convert_kube.webhooks,
+}
+"""The converter of each kind. Every kind of the cluster in `model.kinds` has one."""
+
+
+def converter(kind: Kind, keeps_arguments: bool = False) -> Converter:
+    """The converter of a kind. keeps_arguments: of pods and workloads, with the command lines of their containers."""
+    convert = CONVERTERS[kind]
+    return partial(convert, with_args=True) if keeps_arguments else convert

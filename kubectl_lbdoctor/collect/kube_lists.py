@@ -1,0 +1,181 @@
+"""The lists of Kubernetes objects that a run begins with: a loop over the table of reads in `model.reads`.
+
+The number of calls is O(pages). One list per namespace and kind where a run is about a few namespaces; one list of all
+namespaces per kind where it is about many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any, Protocol, TypeVar
+
+from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, Unreachable
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.kinds import Kind
+from kubectl_lbdoctor.model.reads import KubeRead, Scope
+
+T = TypeVar("T")
+
+MANY_NAMESPACES = 5
+"""From so many namespaces on, one list of all namespaces replaces one list for each of them."""
+
+Objects = tuple[Any, ...]
+
+
+class Kube(Protocol):
+    """What is needed of `collect.kube.KubeReader`."""
+
+    def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
+
+    def list(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> Iterator[dict[str, Any]]: ...
+
+    def text(self, path: str, params: Mapping[str, str | int | bool] | None = None, max_bytes: int = ...) -> str: ...
+
+
+class KubeLists:
+    """Lists and single objects, converted, as facts. Safe to use from many threads."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    def raw(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """All objects of a collection, as the API server gives them; none where the cluster has no such API.
+
+        Raises CouldNotRun when the API server cannot be reached (every other read would fail alike), else what
+        `KubeReader.list` raises.
+        """
+        try:
+            yield from self._kube.list(path, dict(params) if params else None)
+        except ApiMissing:
+            return
+        except Unreachable as error:
+            raise CouldNotRun(error.message, error.hint) from error
+
+    def list(
+        self, read: KubeRead, kind: Kind, namespace: str = "", params: Mapping[str, str] | None = None
+    ) -> Fact[Objects]:
+        """The objects of one kind in a namespace, or in all of them for "". `params` replace those of the read."""
+        path = kind.path(namespace)
+        convert = converter(kind, read.keeps_arguments)
+        asked = read.params if params is None else params
+        return attempt(read.name, path, lambda: tuple(convert(raw) for raw in self.raw(path, asked)))
+
+    def one(self, read: KubeRead, kind: Kind, namespace: str, name: str) -> Fact[Any | None]:
+        """One object by its name; None where it does not exist."""
+        path = kind.path(namespace, name)
+        convert = converter(kind, read.keeps_arguments)
+        fact = attempt(read.name, path, lambda: self._kube.get(path))
+        return fact.map(lambda raw: convert(raw) if raw is not None else None)
+
+    def in_namespace(self, read: KubeRead, kind: Kind, namespace: str) -> Fact[Any]:
+        """What a read of `Scope.NAMESPACE` gives: the list of one namespace, or for its Namespace the object itself."""
+        return self.list(read, kind, namespace) if kind.namespaced else self.one(read, kind, "", namespace)
+
+    def by_namespace(
+        self, read: KubeRead, kind: Kind, namespaces: frozenset[str]
+    ) -> Fact[Mapping[str, tuple[Any, ...]]]:
+        """The objects of one kind in these namespaces, from one list of all namespaces; others are not converted."""
+        convert = converter(kind, read.keeps_arguments)
+        path = kind.path()
+
+        def split() -> Mapping[str, tuple[Any, ...]]:
+            found: dict[str, list[Any]] = {namespace: [] for namespace in namespaces}
+            for raw in self.raw(path, read.params):
+                metadata = raw.get("metadata") or {}
+                home = metadata.get("namespace" if kind.namespaced else "name")
+                if home in found:
+                    found[home].append(convert(raw))
+            return {namespace: tuple(objects) for namespace, objects in found.items()}
+
+        return attempt(read.name, path, split)
+
+    def with_single_objects(
+        self, listed: Fact[Objects], read: KubeRead, subjects: Iterable[ObjectRef]
+    ) -> Fact[Objects]:
+        """The list; where only listing is denied, the subjects by their names (a common half of permissions)."""
+        if listed.is_known or not listed.permission:
+            return listed
+        found: list[Any] = []
+        for subject in subjects:
+            single = self.one(read, read.kind, subject.namespace, subject.name)
+            if not single.is_known:
+                return listed
+            found += [single.need()] if single.need() is not None else []
+        return Fact.known(listed.source, tuple(found), listed.scope)
+
+
+Futures = dict[str, Future[Any]]
+"""What has been begun, by the field that will hold it."""
+
+
+def start_cluster(lists: KubeLists, pool: Executor, asked: frozenset[str]) -> Futures:
+    """Begin the reads of the cluster as a whole. By field of ClusterFacts."""
+    return {
+        read.kept_in: pool.submit(lists.list, read, read.kind, "kube-system" if read.scope is Scope.KUBE_SYSTEM else "")
+        for read in reads.KUBE.values()
+        if read.name in asked and read.scope in (Scope.CLUSTER, Scope.KUBE_SYSTEM)
+    }
+
+
+def start_namespaces(
+    lists: KubeLists, pool: Executor, asked: frozenset[str], subjects: Sequence[ObjectRef]
+) -> dict[str, Futures]:
+    """Begin the reads of every namespace of the subjects. By namespace, then by field of NamespaceFacts."""
+    namespaces = tuple(dict.fromkeys(subject.namespace for subject in subjects))
+    chosen = [read for read in reads.KUBE.values() if read.name in asked and read.scope is Scope.NAMESPACE]
+    everywhere: dict[tuple[str, str], Future[Fact[Mapping[str, Objects]]]] = {}
+    if len(namespaces) >= MANY_NAMESPACES:
+        # Begun before everything that waits for them: so the pool is never full of tasks that only wait.
+        everywhere = {
+            (read.name, kind.name): pool.submit(lists.by_namespace, read, kind, frozenset(namespaces))
+            for read in chosen
+            for kind in read.kinds
+        }
+    started: dict[str, Futures] = {}
+    for namespace in namespaces:
+        futures: Futures = {}
+        for read in chosen:
+            parts = [
+                pool.submit(_part, lists, read, kind, namespace, everywhere.get((read.name, kind.name)))
+                for kind in read.kinds
+            ]
+            futures[read.kept_in] = parts[0] if len(parts) == 1 else pool.submit(_joined, read.name, parts)
+        mine = [subject for subject in subjects if subject.namespace == namespace]
+        if len({subject.kind for subject in mine}) == 1:
+            # Subjects of another kind need the whole list: what was not read must not look absent to them.
+            read = reads.read_of_subjects(mine[0].kind)
+            if listed := futures.get(read.kept_in):
+                futures[read.kept_in] = pool.submit(_with_single_objects, lists, listed, read, mine)
+        started[namespace] = futures
+    return started
+
+
+def _part(
+    lists: KubeLists, read: KubeRead, kind: Kind, namespace: str, everywhere: Future[Fact[Mapping[str, Objects]]] | None
+) -> Fact[Any]:
+    """One namespace's part of the list of all namespaces; where that could not be had, the namespace's own list.
+
+    So a user who may list some namespaces only is told of the others alone.
+    """
+    whole = everywhere.result() if everywhere is not None else None
+    if whole is None or not whole.is_known:
+        return lists.in_namespace(read, kind, namespace)
+    objects = whole.need()[namespace]
+    if not kind.namespaced:
+        return Fact.known(read.name, objects[0] if objects else None, kind.path(name=namespace))
+    return Fact.known(read.name, objects, kind.path(namespace))
+
+
+def _joined(source: str, parts: Iterable[Future[Fact[Objects]]]) -> Fact[Objects]:
+    return joined(source, (part.result() for part in parts))
+
+
+def _with_single_objects(
+    lists: KubeLists, listed: Future[Fact[Objects]], read: KubeRead, subjects: Iterable[ObjectRef]
+) -> Fact[Objects]:
+    return lists.with_single_objects(listed.result(), read, subjects)

@@ -1,0 +1,159 @@
+"""In which order the load balancers of a run are read, because each answer says what to ask next.
+
+First what Kubernetes names: target groups by the ARNs of bindings and actions, load balancers by their published DNS
+names. Then the load balancers that those groups belong to, then listeners, then rules. Last the target groups that only
+AWS knows of: by the controller's tags where bindings could not be read, by a listener for Services without binding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+
+from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
+from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
+from kubectl_lbdoctor.model import aws, reads
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+Balancers = dict[str, Fact[aws.LoadBalancer | None]]
+Listeners = dict[str, Fact[tuple[aws.Listener, ...]]]
+Rules = dict[str, Fact[tuple[aws.ListenerRule, ...]]]
+
+
+class LoadBalancerStages:
+    """One run's reads of load balancers and target groups; `read` is called once."""
+
+    def __init__(self, elb: ElbReader, pool: Executor) -> None:
+        self._elb = elb
+        self._pool = pool
+        self._groups: dict[str, Fact[aws.TargetGroup | None]] = {}
+        self._health: dict[str, Future[Fact[tuple[aws.TargetHealth, ...]]]] = {}
+        self._attributes: dict[str, Future[Fact[Mapping[str, str]]]] = {}
+
+    def read(self, snapshot: Snapshot) -> AwsFacts:
+        """All facts of the load balancers in front of the snapshot's subjects, and of the target groups behind."""
+        paths = traffic_paths(snapshot)
+        arns, hosts = group_arns(paths), host_names(snapshot)
+        by_host = [self._pool.submit(self._elb.load_balancers_by_host, batch) for batch in batches(hosts)]
+        self._start_targets(arns)
+        self._read_groups(arns)
+        balancers = self._balancers(by_host)
+        present = sorted({lb.arn for fact in balancers.values() if (lb := fact.peek()) is not None})
+        attributes = {arn: self._pool.submit(self._elb.balancer_attributes, arn) for arn in present}
+        listeners = dict(zip(present, self._pool.map(self._elb.listeners, present), strict=True))
+        facts = AwsFacts(
+            load_balancers=balancers,
+            listeners=listeners,
+            rules=self._rules(listeners),
+            target_groups=dict(self._groups),
+        )
+        if any(not traffic.binding.is_known for traffic in paths):
+            facts = self._with_tagged_groups(snapshot, facts)
+        self._read_listener_groups(replace(snapshot, aws=facts))
+        return replace(
+            facts,
+            target_groups=self._groups,
+            target_health={arn: future.result() for arn, future in self._health.items()},
+            group_attributes={arn: future.result() for arn, future in self._attributes.items()},
+            balancer_attributes={arn: future.result() for arn, future in attributes.items()},
+        )
+
+    def _start_targets(self, arns: Iterable[str]) -> None:
+        """Begin to read health and attributes of the groups that were not asked yet."""
+        for arn in arns:
+            if arn not in self._health:
+                self._health[arn] = self._pool.submit(self._elb.target_health, arn)
+                self._attributes[arn] = self._pool.submit(self._elb.group_attributes, arn)
+
+    def _read_groups(self, arns: list[str]) -> None:
+        for found in [self._pool.submit(self._elb.target_groups, batch) for batch in batches(arns)]:
+            self._groups.update(found.result())
+
+    def _balancers(self, by_host: Iterable[Future[Balancers]]) -> Balancers:
+        """Load balancers by DNS name, and by ARN those that the target groups lead to beside them."""
+        table: Balancers = {}
+        for future in by_host:
+            table.update(future.result())
+        missing = [host for host, fact in table.items() if fact.is_known and fact.peek() is None]
+        if missing:
+            everything = self._elb.all_load_balancers()
+            for host in missing:
+                found = everything.map(lambda balancers, host=host: balancers.get(host.lower()))  # type: ignore[misc]
+                table[host] = replace(found, scope=host)
+        known = {lb.arn for fact in table.values() if (lb := fact.peek()) is not None}
+        groups = [group for fact in self._groups.values() if (group := fact.peek()) is not None]
+        more = [arn for group in groups for arn in group.load_balancer_arns if arn not in known]
+        for found_by_arn in [self._pool.submit(self._elb.load_balancers, batch) for batch in batches(more)]:
+            table.update(found_by_arn.result())
+        return table
+
+    def _rules(self, listeners: Listeners) -> Rules:
+        """Only an Application Load Balancer's listeners have rules beside their default action."""
+        known = [listener for fact in listeners.values() for listener in fact.peek() or ()]
+        routed = [listener.arn for listener in known if listener.protocol in ("HTTP", "HTTPS")]
+        rules = dict(zip(routed, self._pool.map(self._elb.rules, routed), strict=True))
+        for listener in known:
+            rules.setdefault(listener.arn, Fact.known(reads.LISTENERS, ()))
+        return rules
+
+    def _with_tagged_groups(self, snapshot: Snapshot, facts: AwsFacts) -> AwsFacts:
+        """Where bindings could not be read: the target groups that carry the tag of the subjects' backends."""
+        behind = list(_groups_behind(facts))
+        if behind:
+            tagged = self._elb.resources(list(dict.fromkeys(behind)))
+        else:
+            tagged = Fact.not_asked(reads.TAGS, "no load balancer leads to a target group")
+        self._read_groups(list(tagged.peek() or {}))
+        facts = replace(
+            facts,
+            target_groups=dict(self._groups),
+            tagged_groups=tagged.map(lambda table: {resource: arn for arn, resource in table.items()}),
+        )
+        paths = traffic_paths(replace(snapshot, aws=facts))
+        self._start_targets(sorted({group.arn for path in paths if (group := path.target_group.peek()) is not None}))
+        return facts
+
+    def _read_listener_groups(self, snapshot: Snapshot) -> None:
+        """Target groups that a listener alone leads to: those of Services without any binding."""
+        more = [arn for arn in listener_groups(traffic_paths(snapshot)) if arn not in self._groups]
+        self._read_groups(more)
+        self._start_targets(more)
+
+
+def not_asked(snapshot: Snapshot, reason: str) -> AwsFacts:
+    """The same keys as a full run, so that what is missing is named."""
+    arns, hosts = group_arns(traffic_paths(snapshot)), host_names(snapshot)
+    return AwsFacts(
+        load_balancers={host: Fact.not_asked(reads.LOAD_BALANCERS, reason, host) for host in hosts},
+        target_groups={arn: Fact.not_asked(reads.TARGET_GROUPS, reason, arn) for arn in arns},
+        target_health={arn: Fact.not_asked(reads.TARGET_HEALTH, reason, arn) for arn in arns},
+        reason=reason,
+    )
+
+
+def group_arns(paths: Iterable[TrafficPath]) -> list[str]:
+    """The target groups that bindings and actions name by ARN, each once."""
+    found: list[str] = []
+    for path in paths:
+        binding = path.binding.peek()
+        found += [binding.target_group_arn] if binding is not None else []
+        found += [path.backend.target_group_arn] if path.backend is not None else []
+    return [arn for arn in dict.fromkeys(found) if arn]
+
+
+def host_names(snapshot: Snapshot) -> list[str]:
+    """DNS names under which the subjects are published, each once; an IP address leads nowhere in AWS."""
+    published = [address for subject in snapshot.subjects for address in frontend(snapshot, subject).addresses]
+    return [address for address in dict.fromkeys(published) if not re.fullmatch(r"[0-9.]+|.*:.*", address)]
+
+
+def _groups_behind(facts: AwsFacts) -> Iterator[str]:
+    """The target groups that the listeners and rules lead to."""
+    actions = [a for fact in facts.listeners.values() for entry in fact.peek() or () for a in entry.actions]
+    actions += [a for fact in facts.rules.values() for rule in fact.peek() or () for a in rule.actions]
+    for action in actions:
+        yield from action.target_groups

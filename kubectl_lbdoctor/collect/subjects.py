@@ -1,0 +1,162 @@
+"""What a run is about: the objects that are named on the command line, or everything in a namespace.
+
+What an alarm names, a target group or a load balancer, is traced to its Ingress or Service first. Only Kubernetes is
+asked: bindings carry target group ARNs, and Ingresses and Services publish the load balancer's DNS name, whose head is
+the load balancer's name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.collect import convert_kube
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
+
+R = TypeVar("R")
+
+
+class Lists(Protocol):
+    """What is needed of `collect.kube.KubeReader`."""
+
+    def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
+
+
+def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+    """Objects of all namespaces; where that is denied, those of the current one."""
+    try:
+        try:
+            return tuple(convert(raw) for raw in kube.list(kind.path()))
+        except ReadDenied:
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
+    except ApiMissing:
+        return ()
+
+
+def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: str) -> tuple[ObjectRef, ...]:
+    """The objects behind (kind, name) pairs, each once. Whether they exist is not looked at.
+
+    Raises CouldNotRun for a target group or a load balancer that leads to nothing in this cluster.
+    """
+    found: list[ObjectRef] = []
+    for kind, name in requested:
+        if kind == TARGET_GROUP.name:
+            found += target_group(kube, name, namespace)
+        elif kind == LOAD_BALANCER.name:
+            found += load_balancer(kube, name, namespace)
+        else:
+            found.append(ObjectRef(kind, namespace, name))
+    return tuple(dict.fromkeys(found))
+
+
+def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The front doors of a target group given by ARN or name: the Ingress or Service that it was made for, else the
+    TargetGroupBinding itself.
+
+    Raises CouldNotRun when no binding of the cluster names it.
+    """
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
+    name = target_group_name(wanted)
+    found = [
+        b
+        for b in bindings
+        if b.target_group_arn == wanted
+        or (not wanted.startswith("arn:") and target_group_name(b.target_group_arn) == name)
+    ]
+    if not found:
+        raise CouldNotRun(
+            f'no TargetGroupBinding of this cluster names target group "{wanted}"',
+            "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
+        )
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
+    return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
+
+
+def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
+    """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, and bindings that no Ingress or
+    Service made (the controller labels its own with their stack).
+
+    A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
+    """
+
+    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+        try:
+            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
+        except ApiMissing:
+            return ()
+
+    ingresses = listed(INGRESS, convert_kube.ingress)
+    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
+    bindings = [
+        b
+        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
+        if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
+    ]
+    return (
+        *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
+        *(ObjectRef(SERVICE.name, namespace, s.meta.name) for s in services),
+        *(ObjectRef(TARGET_GROUP_BINDING.name, namespace, b.meta.name) for b in bindings),
+    )
+
+
+_STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
+
+
+def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
+    """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
+    labels = binding.meta.labels
+    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
+        name = labels.get(f"{stack}.k8s.aws/stack-name")
+        if name:
+            return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
+    if "ingress.k8s.aws/stack" in labels:
+        members = tuple(
+            ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
+            for i in ingresses
+            if i.meta.namespace == binding.meta.namespace
+            and any(b.service == binding.service and b.port == binding.port for b in backends_of(i))
+        )
+        if members:
+            return members
+    return (ObjectRef(TARGET_GROUP_BINDING.name, binding.meta.namespace, binding.meta.name),)
+
+
+def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The Ingresses and Services that publish a load balancer given by ARN, name or DNS name.
+
+    Raises CouldNotRun when none of the cluster does.
+    """
+    found: list[ObjectRef] = []
+    fronts: list[tuple[str, Ingress | Service]] = [
+        *((INGRESS.name, i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
+        *((SERVICE.name, s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
+    ]
+    name = balancer_name(wanted)
+    for kind, front in fronts:
+        for address in front.addresses:
+            if address.lower() == wanted.lower() or ("." not in wanted and balancer_name(address) == name):
+                found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
+    if not found:
+        raise CouldNotRun(
+            f'no Ingress or Service of this cluster publishes load balancer "{wanted}"',
+            "list the addresses: kubectl get ingress,service -A",
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def balancer_name(text: str) -> str:
+    """The name in an ARN ("…:loadbalancer/app/NAME/ID") or in a DNS name ("internal-NAME-HASH.…"), or the text."""
+    arn = parse_arn(text)
+    if arn is not None and arn.load_balancer:
+        return arn.load_balancer
+    if ".elb." not in text.lower():
+        return text
+    head = re.sub(r"^(internal-|dualstack\.)+", "", text.split(".elb.", 1)[0].split(".", 1)[0])
+    return head.rsplit("-", 1)[0]

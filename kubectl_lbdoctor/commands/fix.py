@@ -1,0 +1,119 @@
+"""`--fix`: diagnose, plan, make the changes that a person confirms, and diagnose again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+from kubectl_lbdoctor.commands.dialogue import Dialogue
+from kubectl_lbdoctor.commands.examination import Examination, Requested, examine, from_bundle, save_bundle
+from kubectl_lbdoctor.commands.fix_verification import Verification
+from kubectl_lbdoctor.connections import Connections
+from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.fix import planner
+from kubectl_lbdoctor.fix.owners import gitops_owner, recorded_metadata
+from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
+from kubectl_lbdoctor.fix.run import FixRun
+from kubectl_lbdoctor.fix.step_run import StepRun
+from kubectl_lbdoctor.fix.writers import Aws, Writer
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Severity
+from kubectl_lbdoctor.model.plan import FixPlan
+from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.render.fix_screen import FixScreen
+
+
+def fix(options: Options, env: Environment, requested: Requested) -> ExitStatus:
+    """Repair what --fix names, on the given objects or, without any, in the whole namespace.
+
+    Raises UsageError for an unknown name or when nobody can confirm, CouldNotRun when there is nothing to diagnose;
+    nothing is changed then.
+    """
+    requests = planner.parse(options.fix.names, CATALOGUE)
+    wait = parse_duration(options.fix.wait, "--wait", "0 does not wait") if options.fix.wait else None
+    screen = FixScreen(env, options.output.format, options.kube.context)
+    if options.bundle.load:
+        return _plan_of_bundle(options, env, requested, requests, screen)
+    with Connections(options.kube, options.aws, env) as connections:
+        examination = Examination(connections, options, env)
+        snapshot = _snapshot(examination, requested)
+        report = examine(snapshot)
+        plan = planner.plan(report.diagnoses, requests)
+        run = FixRun(
+            result=_result(options, report, plan),
+            writer=Writer(connections.kube, cast("Aws | None", connections.aws), env.now()),
+            context=snapshot.context,
+            dry_run=options.change.dry_run,
+            undo_place=options.fix.undo_file,
+            now=env.now(),
+            confirm=Dialogue(env, options.change.yes).confirm_fix,
+            verifier=Verification(examination, snapshot.subjects, report, wait, screen),
+            observe=screen,
+        )
+        try:
+            run.go()
+        finally:
+            screen.show(run.result)
+            if options.output.verbose:
+                env.note(f"{sum(connections.calls.values())} calls in all")
+        return run.result.exit_status(Severity(options.verdict.fail_on))
+
+
+def _result(options: Options, report: Report, plan: FixPlan) -> FixResult:
+    return FixResult(options.fix.names, report, tuple(map(StepRun, plan.steps)), plan.refusals)
+
+
+def _snapshot(examination: Examination, requested: Requested) -> Snapshot:
+    """The facts about the objects, or about all of the namespace that are no other controller's."""
+    options, env = examination.options, examination.env
+    if requested:
+        snapshot = examination.collect(examination.subjects(requested))
+    else:
+        snapshot = _without_foreign(examination.collect(examination.all_subjects()))
+        number = len(snapshot.subjects)
+        namespace = examination.connections.namespace
+        env.note(f"looked at {number} object{'' if number == 1 else 's'} of namespace {namespace}")
+    snapshot = examination.probes().settle(snapshot)
+    save_bundle(snapshot, options, env)
+    return snapshot
+
+
+def _without_foreign(snapshot: Snapshot) -> Snapshot:
+    """Without the objects of other controllers: who repairs a namespace does not mean those."""
+    foreign = set()
+    for traffic in traffic_paths(snapshot):
+        try:
+            if ownership(traffic).owner == "other":
+                foreign.add(traffic.subject)
+        except Unknown:
+            continue
+    return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))
+
+
+def _plan_of_bundle(
+    options: Options,
+    env: Environment,
+    requested: Requested,
+    requests: tuple[planner.FixRequest, ...],
+    screen: FixScreen,
+) -> ExitStatus:
+    """With --from nothing can be changed: the plan is all there is."""
+    snapshot = from_bundle(options, requested)
+    report = examine(snapshot)
+    result = _result(options, report, planner.plan(report.diagnoses, requests))
+    runs = tuple(
+        replace(run, owner=gitops_owner(recorded_metadata(snapshot, run.step.change.object), run.step.change))
+        for run in result.runs
+    )
+    outcome = FixOutcome.PLANNED if runs else FixOutcome.NOTHING
+    result = replace(result, runs=runs, outcome=outcome, from_bundle=True)
+    screen.plan(result)
+    env.note("nothing was changed: a bundle is diagnosed, not a cluster")
+    screen.show(result)
+    return result.exit_status(Severity(options.verdict.fail_on))

@@ -1,0 +1,54 @@
+"""`kubectl lbdoctor probe`: only the health checks, as the load balancer sends them, beside what its group says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kubectl_lbdoctor.commands.examination import Examination, Requested, from_bundle, save_bundle, show
+from kubectl_lbdoctor.connections import Connections
+from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import ReadState
+from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.probe.report import probe_report, requests_of
+
+READS = frozenset(
+    {
+        reads.INGRESSES,
+        reads.SERVICES,
+        reads.ENDPOINT_SLICES,
+        reads.PODS,
+        reads.BINDINGS,
+        reads.NODES,
+        reads.LOAD_BALANCERS,
+        reads.LISTENERS,
+        reads.TARGET_GROUPS,
+        reads.TARGET_HEALTH,
+        reads.TAGS,
+        reads.NETWORK_INTERFACES,
+    }
+)
+"""What the requests are made from."""
+
+
+def probe(options: Options, env: Environment, requested: Requested) -> ExitStatus:
+    """Send the health check to every target of the objects and print the answers.
+
+    Raises CouldNotRun where nothing can be asked, UsageError for a node that does not exist.
+    """
+    if options.bundle.load:
+        snapshot = from_bundle(options, requested)
+        if snapshot.probes.answers.state is ReadState.NOT_ASKED:
+            raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
+    else:
+        with Connections(options.kube, options.aws, env) as connections:
+            examination = Examination(connections, options, env)
+            snapshot = examination.collect(examination.subjects(requested), READS)
+            policy = examination.probes()
+            how = policy.options(snapshot.cluster.nodes.peek() or (), default="pod")
+            snapshot = replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))
+    report = probe_report(snapshot)
+    show(report, options, env)
+    save_bundle(snapshot, options, env)
+    return report.exit_status

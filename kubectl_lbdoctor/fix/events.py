@@ -1,0 +1,180 @@
+"""What happens in a fix or its undoing, as it happens. The engine tells an observer; a screen is one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.fix.health import Health
+from kubectl_lbdoctor.fix.result import FixResult
+from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun
+from kubectl_lbdoctor.fix.verify import Verdict
+from kubectl_lbdoctor.model.plan import Step
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegan:
+    """All steps are about to be checked, rehearsed or written."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class FixPlanned:
+    """The plan stands. result.runs: the steps that are left, with who else owns their objects."""
+
+    result: FixResult
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToChange:
+    """No step is left. shown: the plan with its refusals was shown before."""
+
+    result: FixResult
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlanned:
+    """What will be put back, in the order in which it is. steps is empty where no change is in effect. undone_at:
+    RFC 3339, "" where it was not undone before."""
+
+    steps: tuple[Step, ...]
+    undone_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step was not made, for the reason in the failure."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class StepNotNeeded:
+    """A step of an undoing has nothing to do: the value is back already, or the change cannot be taken back."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepMade:
+    """A step was made; run.state is APPLIED or UNDONE."""
+
+    run: StepRun
+
+
+@dataclass(frozen=True, slots=True)
+class UndoFileWritten:
+    """The undo file is there, and nothing has been changed yet."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunEnded:
+    """Nothing was changed, as was asked for. rehearsed: the servers have accepted every change."""
+
+    rehearsed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A person said no; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedHalfway:
+    """A step failed after others were made, or may have been: the undo file says which."""
+
+    result: FixResult
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRefused:
+    """A step cannot be taken back, so none was."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoStopped:
+    """A step of an undoing failed. left: number of changes that are still in effect."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Everything is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetsChanged:
+    """Target health is not what it was at the last look. seconds: since the change."""
+
+    health: Health
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StillWaiting:
+    """One look at the targets more. health: None where it cannot be read. limit: when the waiting ends, in seconds."""
+
+    health: Health | None
+    seconds: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotWaited:
+    """Nothing is verified, because nobody wanted to wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """The change is made, and the diagnosis that would verify it failed."""
+
+    error: LbdoctorError
+    result: FixResult
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The change was made and diagnosed again."""
+
+    verdict: Verdict
+    seconds: float
+    result: FixResult
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """Ctrl-C; result.runs says what was made until then."""
+
+    result: FixResult
+
+
+Event = (
+    PhaseBegan
+    | FixPlanned
+    | NothingToChange
+    | UndoPlanned
+    | StepFailed
+    | StepNotNeeded
+    | StepMade
+    | UndoFileWritten
+    | DryRunEnded
+    | Declined
+    | StoppedHalfway
+    | UndoRefused
+    | UndoStopped
+    | Undone
+    | TargetsChanged
+    | StillWaiting
+    | NotWaited
+    | NotVerified
+    | Verified
+    | Interrupted
+)
+Observe = Callable[[Event], None]
+"""Takes events in the order in which they happen."""

@@ -1,0 +1,367 @@
+"""The classifiers that find the cause of an error text, in the order of causes.
+
+Why in this order: a request that never reached the controller's webhook, a controller that does not know its VPC, one
+that has no identity, one that is denied — each of these wraps or triggers the later ones, so it must be recognised
+first; then what the object has wrong (the texts), what AWS rejects (its error codes), and last a call that got no
+answer at all. Each classifier is a pure function from a text to a `Cause` or None; `controller_errors.decode` takes the
+first answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.knowledge.aws_errors import (
+    IDENTITY_CODES,
+    RETRYABLE_CODES,
+    AwsError,
+    ConnectionFailure,
+    denied_actions,
+    iam_action,
+    parse_aws_error,
+    parse_connection_failure,
+    parse_denial,
+)
+from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ParamValue, extract
+from kubectl_lbdoctor.knowledge.error_texts_model import MODEL_RULES
+from kubectl_lbdoctor.knowledge.error_texts_targets import TARGET_RULES
+
+__all__ = ["ERROR_CLASSIFIERS", "Cause"]
+
+_MAX_VALUE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What one classifier found: the code ("" = the stage's), the sentence, the parameters."""
+
+    code: str
+    summary: str
+    params: Mapping[str, ParamValue]
+    action: str = ""
+    retryable: bool = False
+
+
+def _clip(params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
+    return {k: " ".join(v.split())[:_MAX_VALUE] if isinstance(v, str) else v for k, v in params.items()}
+
+
+_WEBHOOK_CALL = re.compile(r"failed calling webhook \\?\"([\w.-]+)\\?\"")
+_NO_ENDPOINTS = re.compile(r"no endpoints available for service \\?\"([^\"\\]+)|service \\?\"([^\"\\]+)\\?\" not found")
+_TLS_FAULT = re.compile(
+    r"x509: |remote error: tls: (?:bad|unknown|expired)|tls: failed to verify|certificate (?:is|has|signed)"
+)
+
+
+def _webhook(text: str) -> Cause | None:
+    """The API server could not use a webhook (apiserver admission `failed calling webhook`), or the webhook's own TLS
+    log line."""
+    call = _WEBHOOK_CALL.search(text)
+    if call is None:
+        if re.search(r"TLS handshake error from \S+: remote error: tls: (?:bad|unknown|expired)", text):
+            return Cause("LBD125", "A caller of the controller's webhook does not trust its certificate.", {})
+        return None
+    name = call.group(1)
+    params: dict[str, ParamValue] = {"webhook": name}
+    failure = parse_connection_failure(text)
+    if failure is not None and failure.host:
+        params["host"] = failure.host
+    ours = name.endswith((".elbv2.k8s.aws", ".aga.k8s.aws")) or "aws-load-balancer-webhook" in text
+    if not ours:
+        return Cause(
+            "", f"Another component's webhook {name} cannot be called, so the API server refuses the change.", params
+        )
+    if endpoints := _NO_ENDPOINTS.search(text):
+        params["service"] = endpoints.group(1) or endpoints.group(2)
+        state = "has no ready endpoint" if endpoints.group(1) else "does not exist"
+        return Cause("LBD126", f"Webhook {name} cannot be called: Service {params['service']} {state}.", params)
+    if tls := _TLS_FAULT.search(text):
+        params["detail"] = " ".join(text[tls.start() :].split())[:_MAX_VALUE]
+        return Cause(
+            "LBD125", f"Webhook {name} cannot be called: its certificate is not accepted ({params['detail']}).", params
+        )
+    why = {
+        "timeout": "no answer in time",
+        "refused": "connection refused",
+        "route": "its address is not reachable",
+        "dns": "its name is not resolved",
+    }
+    kind = failure.kind if failure is not None else "unknown"
+    params["failure"] = kind
+    return Cause("LBD124", f"The API server cannot reach webhook {name}: {why.get(kind, 'the call fails')}.", params)
+
+
+_VPC_METADATA = re.compile(
+    r"failed to introspect (region|vpcID)|VPC ID from instance metadata|vpc ?id through ec2 metadata", re.IGNORECASE
+)
+_VPC_TAGS = re.compile(r"(no|multiple) VPCs? exists? with tags?")
+_REGION = re.compile(r"Missing Region|AWS region is required|MissingRegion")
+
+
+def _location(text: str) -> Cause | None:
+    """The controller does not know its VPC or region (pkg/aws/cloud.go)."""
+    if found := _VPC_METADATA.search(text):
+        what = "region" if (found.group(1) or "") == "region" else "VPC"
+        flag = "--aws-region" if what == "region" else "--aws-vpc-id"
+        return Cause(
+            "LBD122",
+            f"The controller cannot read its {what} from the node's instance metadata, and {flag} is not set.",
+            {"missing": what, "flag": flag},
+        )
+    if found := _VPC_TAGS.search(text):
+        return Cause(
+            "LBD122",
+            f"The controller's VPC tags fit {'no VPC' if found.group(1) == 'no' else 'several VPCs'}.",
+            {"missing": "VPC", "flag": "--aws-vpc-tags"},
+        )
+    if _REGION.search(text):
+        return Cause(
+            "LBD122", "The controller does not know its region.", {"missing": "region", "flag": "--aws-region"}
+        )
+    if (
+        re.search(r"failed to (?:get|fetch) VPC ID", text)
+        and parse_aws_error(text) is None
+        and not _NO_IDENTITY.search(text)
+    ):
+        return Cause("LBD122", "The controller cannot find out its VPC.", {"missing": "VPC", "flag": "--aws-vpc-id"})
+    return None
+
+
+_NO_IDENTITY = re.compile(
+    r"get credentials:|failed to refresh cached credentials|NoCredentialProviders|WebIdentityErr|static credentials "
+    r"are empty|EC2RoleRequestError"
+    r"|no EC2 IMDS role found|failed to retrieve jwt|AssumeRoleWithWebIdentity|AssumeRoleForPodIdentity|failed to "
+    r"retrieve credentials"
+)
+_POD_IDENTITY = re.compile(r"169\.254\.170\.23|fd00:ec2::23|AssumeRoleForPodIdentity|eks-pod-identity")
+
+
+def _identity(text: str) -> Cause | None:
+    """The controller has no credentials, or AWS does not accept them (SDK credential chain; STS)."""
+    error = parse_aws_error(text)
+    params = _api_params(error)
+    if role := re.search(r"arn:aws[\w-]*:iam::\d+:role/[\w+=,.@/-]+", text):
+        params["role"] = role.group(0)
+    if not _NO_IDENTITY.search(text):
+        if error is None or error.code not in IDENTITY_CODES:
+            return None
+        return Cause(
+            "LBD121",
+            f"AWS does not accept the controller's credentials: {error.message or error.code} ({error.code})",
+            params,
+        )
+    failure = parse_connection_failure(text)
+    if _POD_IDENTITY.search(text):
+        params["mechanism"] = "pod-identity"
+        why = (
+            "the Pod Identity agent on its node does not answer"
+            if failure
+            else "EKS Pod Identity does not let it take its role"
+        )
+        return Cause("LBD121", f"The controller gets no AWS credentials: {why}.", params)
+    if "AssumeRoleWithWebIdentity" in text or "WebIdentityErr" in text or "retrieve jwt" in text:
+        params["mechanism"] = "irsa"
+        if failure is not None and (error is None or error.code not in IDENTITY_CODES | {"AccessDenied"}):
+            return _unreachable(failure, params | {"operation": "AssumeRoleWithWebIdentity", "api_service": "STS"})
+        if error is not None and error.code in IDENTITY_CODES:
+            return Cause(
+                "LBD121", f"STS does not accept the ServiceAccount's token: {error.message or error.code}", params
+            )
+        return Cause(
+            "LBD121",
+            "The controller may not assume its role: the role's trust policy does not admit this ServiceAccount.",
+            params,
+        )
+    params["mechanism"] = "instance-metadata"
+    return Cause(
+        "LBD121",
+        "The controller has no AWS credentials: no role is injected into its pods, and the node's instance role "
+        "cannot be read.",
+        params,
+    )
+
+
+def _denied(text: str) -> Cause | None:
+    """AWS says that the controller's principal may not do this."""
+    error = parse_aws_error(text)
+    denial = parse_denial(text, error)
+    if denial is None:
+        return None
+    params = _api_params(error)
+    for name in ("principal", "role", "resource"):
+        if value := getattr(denial, name):
+            params[name] = value
+    if denial.reason:
+        params["denial"] = denial.reason
+    if denial.explicit:
+        params["explicit_deny"] = "true"
+    if len(actions := denied_actions(text)) > 1:
+        params["aws_actions"] = actions
+    what = denial.action or "an action that the message does not name"
+    who = f"role {denial.role.rsplit('/', 1)[-1]}" if "/" in denial.role else "the controller"
+    where = f" on {denial.resource}" if denial.resource else ""
+    if denial.node_role:
+        params["identity"] = "node"
+        return Cause(
+            "LBD121",
+            f"The controller uses its node's role ({who}) instead of one of its own, and AWS denies it {what}{where}.",
+            params,
+            denial.action,
+        )
+    by = {
+        "service-control-policy": " by a service control policy",
+        "permissions-boundary": " by a permissions boundary",
+    }.get(denial.reason, "")
+    deny = f" (explicit deny{by})" if denial.explicit else by
+    return Cause("LBD120", f"AWS denies {who} {what}{where}{deny}.", params, denial.action)
+
+
+def _rule(text: str) -> Cause | None:
+    """A text of the rule table, in what AWS says or in what the controller says."""
+    error = parse_aws_error(text)
+    if error is not None and API_CODES.get(error.code, ("", ""))[0] in _QUOTA_CODES:
+        return None  # the code says which quota, the message only that it is one
+    body = error.message if error is not None else text
+    for rule in (*TARGET_RULES, *MODEL_RULES):
+        if (found := rule.pattern.search(body)) is None:
+            continue
+        own = _clip(extract(found))
+        shown = _Shown(own | {"said": _clause(body, found.start())})
+        summary = rule.summary(own) if callable(rule.summary) else rule.summary.format_map(shown)
+        return Cause(rule.code, summary, _api_params(error) | own, retryable=rule.retryable)
+    return None
+
+
+_QUOTA_CODES = frozenset({"LBD216", "LBD506"})
+
+
+def _clause(text: str, position: int) -> str:
+    """The part of a wrapped error that starts at the last ": " before the position, without the line's end."""
+    begin = text.rfind(": ", 0, position)
+    clause = text[begin + 2 if begin >= 0 else 0 :].strip().split("\n")[0]
+    return clause[:_MAX_VALUE].rstrip(" .")
+
+
+def _api(text: str) -> Cause | None:
+    """An AWS error code, by table, else as AWS words it."""
+    error = parse_aws_error(text)
+    if error is None:
+        return None
+    params = _api_params(error)
+    code, meaning = API_CODES.get(error.code, ("", ""))
+    if error.code == "TargetGroupNotFound" and error.operation in _RULE_OPERATIONS:
+        code, meaning = "", "A rule forwards to a target group that does not exist."
+    if arn := re.search(r"arn:aws[\w-]*:elasticloadbalancing:[^\s'\",]+", error.message):
+        params["resource"] = arn.group(0).rstrip(".")
+    if instances := tuple(dict.fromkeys(re.findall(r"\bi-[0-9a-f]{8,17}\b", error.message))):
+        params["instances"] = instances
+    if groups := tuple(dict.fromkeys(re.findall(r"\bsg-[0-9a-f]{8,17}\b", error.message))):
+        params["security_groups"] = groups
+    if error.code == "ValidationError" and re.search(
+        r"must be|is not valid|invalid|must begin|not recognized", error.message, re.IGNORECASE
+    ):
+        code, meaning = "LBD111", "AWS rejects a value that an annotation sets."
+    if "Throttl" in error.code or error.code in ("RequestLimitExceeded", "TooManyRequestsException"):
+        meaning = "AWS throttles the controller's calls."
+    said = error.message.rstrip(".") or error.code
+    operation = iam_action(error.service, error.operation) or error.operation
+    lead = meaning.rstrip(".") if meaning else f"AWS refuses {operation or 'a call'}"
+    retryable = error.code in RETRYABLE_CODES or (error.status or 0) >= 500
+    return Cause(
+        code,
+        f"{lead}: {said[:_MAX_VALUE]} ({error.code})" if said != error.code else f"{lead} ({error.code})",
+        params,
+        retryable=retryable,
+    )
+
+
+_RULE_OPERATIONS = frozenset({"CreateListener", "ModifyListener", "CreateRule", "ModifyRule"})
+
+
+def _connection(text: str) -> Cause | None:
+    """A call to AWS got no answer at all. A call to another host (the Kubernetes API) is told apart by its missing
+    operation."""
+    failure = parse_connection_failure(text)
+    if failure is None:
+        return None
+    operation = re.search(r"operation error ([\w ]+): (\w+)", text)
+    params: dict[str, ParamValue] = {}
+    if operation is not None:
+        params = {"api_service": operation.group(1), "operation": operation.group(2)}
+    to_aws = (
+        operation is not None
+        or "RequestError: send request failed" in text
+        or re.search(r"amazonaws\.com|\.api\.aws\b|\.aws\.dev\b", failure.host)
+    )
+    if to_aws:
+        return _unreachable(failure, params)
+    if failure.host and failure.kind != "tls":
+        params |= {"host": failure.host, "failure": failure.kind}
+        return Cause(
+            "",
+            f"The controller gets no answer from {failure.host} ({_FAILURE_TEXT[failure.kind]}).",
+            params,
+            retryable=True,
+        )
+    return None
+
+
+_FAILURE_TEXT = {
+    "dns": "its name is not resolved",
+    "timeout": "no answer in time",
+    "refused": "connection refused",
+    "reset": "connection reset",
+    "route": "no route",
+    "tls": "its certificate is not accepted",
+    "proxy": "the proxy fails",
+    "closed": "connection closed",
+    "unknown": "the request fails",
+}
+
+
+def _unreachable(failure: ConnectionFailure, params: Mapping[str, ParamValue]) -> Cause:
+    host = failure.host or str(params.get("api_service", "")) or "an AWS API"
+    found = dict(params) | {"failure": failure.kind} | ({"host": failure.host} if failure.host else {})
+    retryable = failure.kind in ("timeout", "reset", "closed")
+    return Cause(
+        "LBD123", f"The controller cannot reach {host}: {_FAILURE_TEXT[failure.kind]}.", found, retryable=retryable
+    )
+
+
+def _api_params(error: AwsError | None) -> dict[str, ParamValue]:
+    if error is None:
+        return {}
+    named: dict[str, ParamValue] = {
+        "api_service": error.service,
+        "operation": error.operation,
+        "error_code": error.code,
+        "request_id": error.request_id,
+        "message": error.message[:_MAX_VALUE],
+    }
+    found = {name: value for name, value in named.items() if value}
+    if error.status is not None:
+        found["status_code"] = error.status
+    return found
+
+
+class _Shown(dict[str, ParamValue]):
+    """Parameters as a sentence shows them: tuples joined, absent ones named as such."""
+
+    def __init__(self, params: Mapping[str, ParamValue]) -> None:
+        super().__init__({k: ", ".join(v) if isinstance(v, tuple) else v for k, v in params.items()})
+
+    def __missing__(self, key: str) -> str:
+        return "(not named)"
+
+
+ERROR_CLASSIFIERS: tuple[Callable[[str], Cause | None], ...] = (
+    _webhook,
+    _location,
+    _identity,
+    _denied,
+    _rule,
+    _api,
+    _connection,
+)

@@ -1,0 +1,114 @@
+"""The kinds of objects that the doctor knows: the one place that says what a kind is called and where its API is.
+
+The command line resolves what people type with this table, the collector and the writers take API paths from it, and
+the RBAC printer its groups and resources. How an object of a kind is converted is bound to it in
+`collect.converters`; which reads are made of it is in `model.reads`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of object.
+
+    name: as the API spells it ("TargetGroupBinding").
+    group: the API group, "" for the core group. versions: those that are served and that we can read, the one that we
+    ask for first. plural: the name of the resource in paths and in RBAC rules.
+    short_names: what kubectl takes for it ("svc"), and where it knows none, what people call it ("tgb").
+    namespaced: whether its objects live in namespaces.
+    is_subject: whether a diagnosis can be about it, because a load balancer is made from it.
+    in_aws: it is an object of AWS, which no Kubernetes API serves; named on the command line, it is traced to a
+    subject.
+    """
+
+    name: str
+    plural: str
+    group: str = ""
+    versions: tuple[str, ...] = ("v1",)
+    short_names: tuple[str, ...] = ()
+    namespaced: bool = True
+    is_subject: bool = False
+    in_aws: bool = False
+
+    @property
+    def singular(self) -> str:
+        """The kind in lower case ("targetgroupbinding"), as kubectl accepts it."""
+        return self.name.lower()
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Every spelling of the kind on kubectl's command line, in lower case: singular, short names, plural, then
+        KIND.GROUP and KIND.VERSION.GROUP (https://kubernetes.io/docs/reference/kubectl/generated/kubectl_get/)."""
+        plain = (self.singular, *self.short_names, self.plural)
+        if self.in_aws:
+            return plain
+        words = (self.plural, self.singular)
+        grouped = tuple(f"{word}.{self.group}" for word in words) if self.group else ()
+        versioned = tuple(f"{word}.{version}.{self.group}" for word in words for version in self.versions)
+        return (*plain, *grouped, *versioned)
+
+    def path(self, namespace: str = "", name: str = "") -> str:
+        """The URL path of a collection ("" for the namespace: of all namespaces) or of one object.
+
+        Raises ValueError for a kind of AWS, which has none.
+        """
+        if self.in_aws:
+            raise ValueError(f"{self.name} is no kind of Kubernetes")
+        root = f"/apis/{self.group}/{self.versions[0]}" if self.group else f"/api/{self.versions[0]}"
+        middle = f"/namespaces/{namespace}" if namespace else ""
+        return f"{root}{middle}/{self.plural}" + (f"/{name}" if name else "")
+
+
+_NETWORKING = "networking.k8s.io"
+_LBC = "elbv2.k8s.aws"
+_ADMISSION = "admissionregistration.k8s.io"
+
+INGRESS = Kind("Ingress", "ingresses", _NETWORKING, short_names=("ing",), is_subject=True)
+SERVICE = Kind("Service", "services", short_names=("svc",), is_subject=True)
+# The CRD serves v1alpha1 as well; v1beta1 is what it stores (AWS Load Balancer Controller, config/crd).
+TARGET_GROUP_BINDING = Kind(
+    *("TargetGroupBinding", "targetgroupbindings", _LBC, ("v1beta1", "v1alpha1")), short_names=("tgb",), is_subject=True
+)
+TARGET_GROUP = Kind("TargetGroup", "targetgroups", short_names=("tg",), namespaced=False, in_aws=True)
+LOAD_BALANCER = Kind("LoadBalancer", "loadbalancers", short_names=("lb",), namespaced=False, in_aws=True)
+
+INGRESS_CLASS = Kind("IngressClass", "ingressclasses", _NETWORKING, namespaced=False)
+INGRESS_CLASS_PARAMS = Kind("IngressClassParams", "ingressclassparams", _LBC, ("v1beta1",), namespaced=False)
+NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", _NETWORKING, short_names=("netpol",))
+ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io")
+POD = Kind("Pod", "pods", short_names=("po",))
+NODE = Kind("Node", "nodes", short_names=("no",), namespaced=False)
+NAMESPACE = Kind("Namespace", "namespaces", short_names=("ns",), namespaced=False)
+EVENT = Kind("Event", "events", short_names=("ev",))
+SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts", short_names=("sa",))
+SECRET = Kind("Secret", "secrets")
+DEPLOYMENT = Kind("Deployment", "deployments", "apps", short_names=("deploy",))
+STATEFUL_SET = Kind("StatefulSet", "statefulsets", "apps", short_names=("sts",))
+DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", short_names=("ds",))
+REPLICA_SET = Kind("ReplicaSet", "replicasets", "apps", short_names=("rs",))
+MUTATING_WEBHOOK_CONFIGURATION = Kind(
+    "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", _ADMISSION, namespaced=False
+)
+VALIDATING_WEBHOOK_CONFIGURATION = Kind(
+    "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", _ADMISSION, namespaced=False
+)
+
+_ALL = (
+    *(INGRESS, SERVICE, TARGET_GROUP_BINDING, TARGET_GROUP, LOAD_BALANCER),
+    *(INGRESS_CLASS, INGRESS_CLASS_PARAMS, NETWORK_POLICY, ENDPOINT_SLICE),
+    *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET),
+    *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET),
+    *(MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+"""All kinds by their name."""
+
+SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
+"""The kinds that a diagnosis can be about."""
+
+COMMAND_LINE: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject or kind.in_aws)
+"""The kinds that may be named on the command line, in the order in which they are listed there."""

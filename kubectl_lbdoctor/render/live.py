@@ -1,0 +1,57 @@
+"""Lines that are shown as things happen: on stdout for people, on stderr where a document comes at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.render.formats import FORMATS, View, render
+from kubectl_lbdoctor.render.text import clean
+
+
+class Live:
+    """The way out of a run's events in one format."""
+
+    def __init__(self, env: Environment, format: str) -> None:
+        self._env = env
+        self._format = format
+        self._for_people = FORMATS[format].for_people
+        self.width = 0 if FORMATS[format].wide else env.width
+        """Columns of the terminal, 0 for no limit."""
+
+    @property
+    def colour(self) -> bool:
+        """Whether colours are wanted."""
+        return self._env.colour
+
+    def line(self, label: str, text: str) -> None:
+        """One labelled line of the result."""
+        self._text(f"{label:<9} {clean(text)}\n")
+
+    def block(self, text: str) -> None:
+        """Lines that a document holds in its own way: shown to people only."""
+        if self._for_people:
+            self._text(text)
+
+    def note(self, text: str) -> None:
+        """A line on stderr in every format."""
+        self._env.progress("")
+        self._env.note(clean(text))
+
+    def progress(self, text: str) -> None:
+        """A passing note that the next line overwrites."""
+        self._env.progress(clean(text))
+
+    def document(self, result: Any) -> None:
+        """The result as a document; nothing in a format for people, who have seen it happen."""
+        if not self._for_people:
+            self._env.progress("")
+            self._env.out(render(result, self._format, View()))
+
+    def _text(self, text: str) -> None:
+        self._env.progress("")
+        if self._for_people:
+            self._env.out(text)
+            self._env.flush()
+        else:
+            self._env.note(text.rstrip("\n"))

@@ -1,0 +1,88 @@
+"""The screen of `undo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.fix import events
+from kubectl_lbdoctor.fix.result import UndoResult
+from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render.fix_tables import undo_table
+from kubectl_lbdoctor.render.live import Live
+
+
+class UndoScreen:
+    """Shows the events of an undoing. subjects: the objects that the fix was for. path: of the undo file."""
+
+    def __init__(self, env: Environment, format: str, subjects: tuple[ObjectRef, ...], path: Path) -> None:
+        self._live = Live(env, format)
+        self._subjects = subjects
+        self._path = path
+
+    def show(self, result: UndoResult) -> None:
+        """The document at the end, in the formats that are one."""
+        self._live.document(result)
+
+    def __call__(self, event: events.Event) -> None:
+        """Show one event; those that say nothing here are passed over."""
+        match event:
+            case events.StepNotNeeded(step):
+                self._not_needed(step)
+            case events.UndoPlanned(steps, undone_at):
+                self._planned(steps, undone_at)
+            case events.StepFailed(failure):
+                self._failed(failure)
+            case events.UndoRefused():
+                self._live.note("nothing was taken back")
+            case events.DryRunEnded(rehearsed):
+                accepted = "the servers accept every change; " if rehearsed else ""
+                self._live.note(f"dry run: {accepted}nothing was changed")
+            case events.Declined():
+                self._live.note("nothing was changed")
+            case events.StepMade(run):
+                self._made(run)
+            case events.UndoStopped(left):
+                still = "1 change is" if left == 1 else f"{left} changes are"
+                again = kubectl("lbdoctor", "undo", str(self._path))
+                self._live.note(f"{still} still in effect; try again with: {again}")
+            case events.Undone():
+                self._advise()
+
+    def _not_needed(self, step: Step) -> None:
+        change = step.change
+        if change.reversible:
+            self._live.note(f"{change.object}: {change.field} is {change.now} already")
+        else:
+            self._live.note(f"{change.object}: a restart cannot be taken back, and need not be")
+
+    def _planned(self, steps: tuple[Step, ...], undone_at: str) -> None:
+        if steps:
+            self._live.block(undo_table(steps, self._live.width))
+        else:
+            used = f"it was undone {undone_at}" if undone_at else "no change is in effect"
+            self._live.note(f"nothing is left to take back: {used}")
+
+    def _failed(self, failure: Failure) -> None:
+        what, message = failure.step.change.object, failure.error.message
+        if failure.phase is Phase.CHECK:
+            self._live.note(f"error: {message}")
+        elif failure.phase is Phase.REHEARSAL:
+            self._live.note(f"error: {what}: {message}; nothing was taken back")
+        else:
+            self._live.note(f"error: {what}: {message}")
+
+    def _made(self, run: StepRun) -> None:
+        change = run.step.change
+        self._live.line("undone", f"{change.object}  {change.field}: {change.now}")
+
+    def _advise(self) -> None:
+        """How to look at the objects now."""
+        by_namespace: dict[str, list[str]] = {}
+        for ref in self._subjects:
+            by_namespace.setdefault(ref.namespace, []).append(str(ref))
+        for namespace, names in by_namespace.items():
+            self._live.note(f"look with: {kubectl('lbdoctor', *names, namespace=namespace)}")

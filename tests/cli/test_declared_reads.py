@@ -1,0 +1,27 @@
+"""Every read that a check declares is really made: a fact that is never asked for would keep its check unknown."""
+
+from __future__ import annotations
+
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.report import needed_reads
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
+from tests.support.program import run
+
+
+def test_every_declared_read_is_made(cloud: Cloud) -> None:
+    """In a world that needs them all: an IngressGroup, a controller without permission, a second run without bindings
+    (whose tags are then asked for)."""
+    cloud.in_group()
+    cloud.permission_denied()
+    run("ing", "web", env=cloud.env)
+    asked = list(cloud.kube.asked)
+    cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
+    run("ing", "web", env=cloud.env)
+    declared = needed_reads(CATALOGUE)
+    of_kube = {read for read in declared if read in reads.KUBE}
+    made = {read for read in of_kube if any(KubeFault.of(read, "denied").hits(one) for one in asked)}
+    assert of_kube - made == set()
+    called = {action.partition(":")[2] for action in cloud.aws.asked}
+    assert {read for read in declared - of_kube if read.partition(":")[2] not in called} == set()
