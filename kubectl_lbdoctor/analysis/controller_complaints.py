@@ -18,7 +18,8 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event
-from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
+from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # The controller retries a failing object at least every 16m40s; an error that it has not repeated since is over.
 STALE_SECONDS = 25 * 60

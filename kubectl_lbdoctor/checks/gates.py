@@ -14,7 +14,8 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, condition
-from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
+from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
 # The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.

@@ -19,7 +19,8 @@ from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateErro
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import TlsCertificate, WebhookConfiguration
-from kubectl_lbdoctor.model.traffic_path import TrafficPath, parse_time
+from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
 @check(

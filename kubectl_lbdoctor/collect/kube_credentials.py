@@ -20,13 +20,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor.collect.aws_hints import plugin_flags
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.times import parse_time
 
 PLUGIN_TIMEOUT = 60.0
 """Seconds for an exec plugin that cannot ask anybody anything. `aws eks get-token` needs about one."""
@@ -253,11 +253,8 @@ def read_token(path: str, user: str) -> tuple[str, float | None]:
 
 def token_expiry(status: Mapping[str, Any]) -> float | None:
     """When to renew a plugin's token, in epoch seconds; None when it states no (readable) expiry."""
-    try:
-        moment = datetime.fromisoformat(text_of(status.get("expirationTimestamp")).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment.timestamp() - RENEW_BEFORE
+    moment = parse_time(text_of(status.get("expirationTimestamp")))
+    return moment.timestamp() - RENEW_BEFORE if moment is not None else None
 
 
 def _telling_line(lines: list[str]) -> str:

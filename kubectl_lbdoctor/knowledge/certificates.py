@@ -7,7 +7,7 @@ modular power, and for other keys the key identifiers tell which authority has s
 
 from __future__ import annotations
 
-import binascii
+import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ def parse_pem(text: str) -> tuple[Certificate, ...]:
     found = []
     for block in list(_PEM.findall(text))[:_MAX_CERTIFICATES]:
         try:
-            found.append(_certificate(binascii.a2b_base64("".join(block.split()), strict_mode=True)))
+            found.append(_certificate(base64.b64decode("".join(block.split()), validate=True)))
         except CertificateError:
             raise
         except (ValueError, IndexError, StopIteration) as error:  # binascii.Error is a ValueError

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from kubectl_lbdoctor.model.times import parse_time
+
 __all__ = ["CONTROLLER_KIND", "LogRecord", "as_text", "namespaced", "parse_log_line"]
 
 
@@ -206,15 +208,7 @@ def _time(value: Any) -> datetime | None:
             return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=value)
         except (OverflowError, ValueError):
             return None
-    # Python 3.10 reads neither Z nor more than six digits of a fraction
-    text = re.sub(r"(\.\d{6})\d+", r"\1", str(value)).replace("Z", "+00:00")
-    text = re.sub(r"\.(\d{1,5})(?=[+-])", lambda m: "." + m.group(1).ljust(6, "0"), text)
-    text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text)
-    try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+    return parse_time(str(value))
 
 
 def _date(*parts: str) -> datetime | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
@@ -26,6 +25,7 @@ from kubectl_lbdoctor.model.k8s import (
 )
 from kubectl_lbdoctor.model.probe import ProbeFacts
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
+from kubectl_lbdoctor.model.times import parse_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,14 +241,3 @@ class TrafficPath:
         if start is None or end is None:
             return float("inf")
         return (end - start).total_seconds()
-
-
-def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 time, or None for "" and for what is not one."""
-    if not text:
-        return None
-    try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)

@@ -22,7 +22,7 @@ from urllib.parse import quote
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model.probe import ProbeAnswer, Transport, inconclusive
-from kubectl_lbdoctor.model.traffic_path import parse_time
+from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.probe import script
 from kubectl_lbdoctor.probe.placement import Batch
 

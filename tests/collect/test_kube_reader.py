@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import kmock
 import pytest
 
 from kubectl_lbdoctor import __version__
@@ -215,6 +214,7 @@ def reader(api: Api, context_for: Callable[..., KubeContext]) -> Iterator[KubeRe
 @pytest.fixture
 def emulator() -> Iterator[Any]:
     """kmock's Kubernetes emulator on a real port, in a thread of its own (its pytest plugin is for asyncio tests)."""
+    kmock = pytest.importorskip("kmock", reason="kmock needs Python 3.11")
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     made: dict[str, Any] = {}

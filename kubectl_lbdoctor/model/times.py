@@ -1,0 +1,25 @@
+"""Times as the Kubernetes API, the controller's log and credential plugins write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+
+def parse_time(text: str) -> datetime | None:
+    """An RFC 3339 time (or one of zap's ISO 8601 form, "+0000"), in UTC where it names no zone.
+
+    None for "" and for what is no time. Python 3.10 reads neither "Z", nor "+0000", nor a fraction that has not three
+    or six digits; Go writes up to nine.
+    """
+    if not text:
+        return None
+    text = text.replace("Z", "+00:00")
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text)
+    text = re.sub(r"\.(\d{1,5})(?=[+-])", lambda found: "." + found.group(1).ljust(6, "0"), text)
+    text = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", text)
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
