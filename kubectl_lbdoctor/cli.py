@@ -246,6 +246,7 @@ def checks(ctx: click.Context, /, **values: Any) -> ExitStatus:
 def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: Any) -> ExitStatus:
     """Print the permissions that the doctor reads with, as an IAM policy or an RBAC ClusterRole."""
     from kubectl_lbdoctor.checks import CATALOGUE
+    from kubectl_lbdoctor.model.reads import SUBJECTS
     from kubectl_lbdoctor.render import permissions
     from kubectl_lbdoctor.report import needed_reads
 
@@ -262,7 +263,7 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
 
         text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()})
     else:
-        reads = needed_reads(CATALOGUE)
+        reads = needed_reads(CATALOGUE) | SUBJECTS
         text = permissions.iam(reads) if kind == "iam" else permissions.rbac(reads)
     ctx.obj["env"].out(text)
     return ExitStatus.HEALTHY

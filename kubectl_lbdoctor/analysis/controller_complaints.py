@@ -1,4 +1,4 @@
-"""What the controller itself says about a route: its events and its log, decoded, with only what still stands.
+"""What the controller itself says about a path: its events and its log, decoded, with only what still stands.
 
 Some failures of a TargetGroupBinding make no event and stand in the log alone (seen with 2.17.1: a denied
 RegisterTargets, a missing target group, several tagged security groups behind instance targets); events alone would
@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
 
+from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event
@@ -73,27 +74,22 @@ def standing_complaints(traffic: TrafficPath) -> Iterator[Complaint]:
 
 
 def _objects(traffic: TrafficPath) -> list[tuple[ObjectRef, str]]:
-    """The objects of the route that the controller works on, with their uids."""
-    found = []
-    for kind, fact in (
-        ("Ingress", traffic.ingress),
-        ("Service", traffic.service),
-        ("TargetGroupBinding", traffic.binding),
-    ):
-        entry = fact.peek()
+    """The objects of the path that the controller works on, with their uids ("" where the object was not read): the
+    frontend itself, whatever its kind, the Service and the binding."""
+    frontend = frontend_of(traffic)
+    manifest, service, binding = frontend.manifest.peek(), traffic.service.peek(), traffic.binding.peek()
+    found = {frontend.ref: manifest.meta.uid if manifest is not None else ""}
+    for kind, entry in ((kinds.SERVICE, service), (kinds.TARGET_GROUP_BINDING, binding)):
         if entry is not None:
-            found.append((ObjectRef(kind, entry.meta.namespace or traffic.namespace, entry.meta.name), entry.meta.uid))
-    return found or [(traffic.subject, "")]
+            ref = ObjectRef(kind.name, entry.meta.namespace or traffic.namespace, entry.meta.name)
+            found.setdefault(ref, entry.meta.uid)
+    return list(found.items())
 
 
 def _from_events(traffic: TrafficPath) -> Iterator[Complaint]:
     for ref, uid in _objects(traffic):
         over = ""
-        mine = [
-            e
-            for e in (traffic.events_of(ref.kind, ref.name) if traffic.namespace_facts.events.is_known else ())
-            if not uid or not e.uid or e.uid == uid
-        ]
+        mine = [e for e in _events_of(traffic, ref) if not uid or not e.uid or e.uid == uid]
         for event in mine:
             if event.reason in SUCCESS:
                 over = max(over, event.last)
@@ -102,6 +98,13 @@ def _from_events(traffic: TrafficPath) -> Iterator[Complaint]:
             decoded = decode_event(event.reason, event.message)
             if decoded.code:
                 yield Complaint(ref, decoded, Evidence(f"event on {ref}", _event_text(traffic, event)))
+
+
+def _events_of(traffic: TrafficPath, ref: ObjectRef) -> tuple[Event, ...]:
+    """The events of an object, newest first; none where they could not be read."""
+    if not traffic.snapshot.facts_of(ref.namespace).events.is_known:
+        return ()
+    return index.events_by_object(traffic.snapshot, ref.namespace).get((ref.kind, ref.name), ())
 
 
 def _event_text(traffic: TrafficPath, event: Event) -> str:

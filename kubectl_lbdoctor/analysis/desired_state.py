@@ -42,7 +42,7 @@ _NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """Who decides about a route's target group.
+    """Who decides about a path's target group.
 
     kind: "alb" reads annotations of Ingress and Service, "nlb" those of the Service. parameters: the spec of the
     IngressClassParams in force, whose fields win over annotations.
@@ -65,7 +65,7 @@ class Declaration:
 
 @derived
 def declaration_of(traffic: TrafficPath) -> Declaration | None:
-    """The objects that decide about the route's target group; None when nobody of ours makes one from annotations."""
+    """The objects that decide about the path's target group; None when nobody of ours makes one from annotations."""
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
         return _alb(traffic, ingress, owner_of_ingress(traffic)) if ingress is not None else None

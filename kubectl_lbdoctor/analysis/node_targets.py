@@ -9,7 +9,7 @@ from kubectl_lbdoctor.model.k8s import Node, Taint
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# Labels that keep a node from being an instance target (LBC pkg/k8s/node_utils.go, endpoint_utils.go).
+# Labels that keep a node from being an instance target: docs/facts.md, "Which targets the controller registers".
 EXCLUDE_LABELS = (
     "node-role.kubernetes.io/master",
     "node.kubernetes.io/exclude-from-external-load-balancers",

@@ -1,6 +1,6 @@
 """Annotations of Ingress and Service: unknown keys, bad values, and what has no effect where it stands.
 
-The catalogue and the rules are in `knowledge.annotations`; here they meet what is known about the route. An Ingress is
+The catalogue and the rules are in `knowledge.annotations`; here they meet what is known about the path. An Ingress is
 looked at once per backend Service, because the Service's annotations override its own.
 """
 
@@ -335,7 +335,7 @@ def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) 
     return Repair(new, (change,)).with_reason(f"nobody reads {old}", "the setting takes effect")
 
 
-# --- the objects of a route -------------------------------------------------------------------------------------------
+# --- the objects of a path --------------------------------------------------------------------------------------------
 
 
 def _code(found: AnnotationProblem) -> str:
@@ -405,7 +405,7 @@ def _of_all(runs: list[tuple[AnnotationProblem, ...]]) -> list[AnnotationProblem
 
 
 def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> list[AnnotationContext]:
-    """One context per backend Service; the same for every route of the Ingress."""
+    """One context per backend Service; the same for every path of the Ingress."""
     services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
     parameters = class_parameters(traffic, owner.class_name)
     listed = _all_backends(ingress)

@@ -49,7 +49,7 @@ def gate_stays_closed(traffic: TrafficPath) -> Iterator[Finding]:
     """
     service = traffic.service.need()
     if service is None:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     closed = [
         (pod, gate)
         for pod in traffic.matching_pods()

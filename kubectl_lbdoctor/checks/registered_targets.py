@@ -607,7 +607,7 @@ def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """
     service = traffic.service.need()
     if service is None:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     if service.type == "ExternalName":
         name = f" {service.external_name}" if service.external_name else ""
         why = f"it is of type ExternalName, a DNS alias{name}, and only pods and nodes become targets"

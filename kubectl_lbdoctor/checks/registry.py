@@ -40,7 +40,7 @@ class CheckSpec:
     finding's params (see checks/wording.py). distinct_by: names of the params that tell two causes on one object
     apart; findings on one object that agree in them are one cause, whatever else they say. reads: names from
     `model.reads` that the function may open. explains: codes of findings that this root cause makes mere symptoms.
-    symptom: folded under any error on the same route, a root cause only when alone.
+    symptom: folded under any error on the same path, a root cause only when alone.
     scope: what the function takes, and how often it runs. by_design: the targets of its findings are expected to fail:
     they count neither as healthy nor as faulty. refined_by_probe: a probe may name the repair more exactly, so that
     one is worth its time even where the cause is certain. fix: the name that `--fix` accepts ("" when there is none).
@@ -158,5 +158,5 @@ def check(
 
 
 def reported(code: str, *, title: str, severity: Severity, message: str, doc: str) -> None:
-    """Declare a code that the program itself reports and no function over routes can find."""
+    """Declare a code that the program itself reports and no check can find."""
     CATALOGUE.add(CheckSpec(code, title, severity, message, inspect.cleandoc(doc)))

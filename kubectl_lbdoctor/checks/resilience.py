@@ -28,7 +28,7 @@ _READS = (reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS)
 def _service(traffic: TrafficPath) -> Service:
     service = traffic.service.need()
     if service is None or not service.selector:
-        raise NotApplicable("no Service with a selector behind this route")
+        raise NotApplicable("no Service with a selector behind this path")
     if traffic.target_group.is_known and traffic.target_group.need() is None:
         raise NotApplicable("no target group")
     return service

@@ -26,7 +26,7 @@ def _service(traffic: TrafficPath) -> Service:
     """The backend's Service, where there is one with a selector."""
     service = traffic.service.need()
     if service is None:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     if service.type == "ExternalName":
         raise NotApplicable("an ExternalName Service has no pods")
     if not service.selector:

@@ -31,7 +31,7 @@ _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
 def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     """One finding for all pods of one workload with the same problem."""
     if traffic.backend is None or not traffic.backend.service:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     grouped: dict[tuple[ObjectRef, tuple[tuple[str, str], ...]], list[tuple[Pod, PodProblem]]] = defaultdict(list)
     for pod, problem in problems(traffic):
         if problem.code == code:
@@ -255,7 +255,7 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl get deployment NAME`. Repair: `kubectl scale deployment NAME --replicas=2`.
     """
     if traffic.backend is None or not traffic.backend.service:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     if traffic.matching_pods():
         return
     workloads = selected_workloads(traffic)
@@ -287,7 +287,7 @@ def starting(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl rollout status deployment/NAME`.
     """
     if traffic.backend is None or not traffic.backend.service:
-        raise NotApplicable("no Service behind this route")
+        raise NotApplicable("no Service behind this path")
     young = [(pod, problem) for pod, problem in problems(traffic) if problem.is_starting]
     if young:
         yield Finding(

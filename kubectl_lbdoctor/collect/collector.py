@@ -62,6 +62,8 @@ class Collector:
         Raises CouldNotRun when there is nothing to diagnose: the API server does not answer or refuses the
         credentials, or a subject does not exist (then with similar names).
         """
+        own = {reads.read_of_subjects(subject.kind).name for subject in plan.subjects}
+        plan = replace(plan, reads=plan.reads | own)
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
         try:
             return self._collect(pool, plan)

@@ -57,7 +57,7 @@ def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: st
 
 
 def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
-    """The front doors of a target group given by ARN or name: the Ingress or Service that it was made for, else the
+    """The frontends of a target group given by ARN or name: the Ingress or Service that it was made for, else the
     TargetGroupBinding itself.
 
     Raises CouldNotRun when no binding of the cluster names it.

@@ -82,6 +82,11 @@ class Fact(Generic[T]):
         return cls(source, ReadState.KNOWN, value, scope=scope)
 
     @classmethod
+    def by_definition(cls, value: T) -> Fact[T]:
+        """What follows from the kind of an object, such as that a Service has no Ingress: it rests on no read."""
+        return cls("", ReadState.KNOWN, value)
+
+    @classmethod
     def not_asked(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
         return cls(source, ReadState.NOT_ASKED, reason=reason, scope=scope)
 
@@ -99,19 +104,19 @@ class Fact(Generic[T]):
 
     def need(self) -> T:
         """The value; raises `Unknown` when the read did not succeed."""
-        opened = _opened.get()
-        if opened is not None:
-            opened.add(self.source)
+        self._note_opened()
         if self.state is not ReadState.KNOWN:
             raise Unknown(cast("Fact[object]", self))
         return cast(T, self.value)
 
     def peek(self) -> T | None:
         """The value where it is known, else None. Only to choose words or a default, never to conclude absence."""
-        opened = _opened.get()
-        if opened is not None:
-            opened.add(self.source)
+        self._note_opened()
         return self.value if self.state is ReadState.KNOWN else None
+
+    def _note_opened(self) -> None:
+        if self.source:
+            note_opened((self.source,))
 
     def map(self, function: Callable[[T], U]) -> Fact[U]:
         """The same read with its value transformed; what is unknown stays unknown."""

@@ -185,14 +185,19 @@ KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}
 """Every read of Kubernetes by its name, in the order in which the reads are begun."""
 
 
+_OF_SUBJECTS = {
+    read.kind.name: read
+    for read in KUBE.values()
+    if read.scope is Scope.NAMESPACE and any(kind.is_subject for kind in read.kinds)
+}
+
+SUBJECTS = frozenset(read.name for read in _OF_SUBJECTS.values())
+"""The lists of all kinds of subjects. The one of a subject's own kind is read whatever the checks declare."""
+
+
 def read_of_subjects(kind: str) -> KubeRead:
     """The read that lists the subjects of this kind in a namespace. Raises KeyError for a kind that is no subject."""
-    found = {
-        read.kind.name: read
-        for read in KUBE.values()
-        if read.scope is Scope.NAMESPACE and any(kind.is_subject for kind in read.kinds)
-    }
-    return found[kind]
+    return _OF_SUBJECTS[kind]
 
 
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}

@@ -1,6 +1,6 @@
 """One path from a load balancer to pods with its facts joined: the unit that checks look at and users ask about.
 
-Ingress, Service and bare TargetGroupBinding all become Routes (see `join.routes`).
+Ingress, Service and bare TargetGroupBinding all become such paths (see `analysis.frontends`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from kubectl_lbdoctor.model.times import parse_time
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The Service port that a route leads to, as its front door names it.
+    """The Service port that a path leads to, as its frontend names it.
 
     paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
     that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
@@ -65,7 +65,8 @@ class RoutedEndpoint:
 class TrafficPath:
     """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
 
-    `group` is the explicit IngressGroup of the Ingress, "" without one.
+    `made_as_alb`: an Application Load Balancer is what the kind of the frontend asks for.
+    `group`: the explicit IngressGroup of the Ingress, "" without one.
     """
 
     subject: ObjectRef
@@ -82,6 +83,7 @@ class TrafficPath:
     group_attributes: Fact[Mapping[str, str]]
     balancer_attributes: Fact[Mapping[str, str]]
     snapshot: Snapshot = field(repr=False)
+    made_as_alb: bool = False
     group: str = ""
     memo: Memo = memo_field()
 
@@ -117,7 +119,7 @@ class TrafficPath:
 
     @property
     def key(self) -> str:
-        """A stable name of the route within its snapshot."""
+        """A stable name of the path within its snapshot."""
         front = f"{self.subject.kind}/{self.subject.namespace}/{self.subject.name}"
         if self.backend is None:
             return front
@@ -190,7 +192,7 @@ class TrafficPath:
             return balancer.type == "application"
         if group is not None:
             return group.protocol in ("HTTP", "HTTPS")
-        return self.subject.kind == "Ingress"
+        return self.made_as_alb
 
     @property
     def target_type(self) -> str:
@@ -232,7 +234,7 @@ class TrafficPath:
         return candidates[0] if candidates else None
 
     def events_of(self, kind: str, name: str) -> tuple[Event, ...]:
-        """Events of one object of the route's namespace, newest first."""
+        """Events of one object of the path's namespace, newest first."""
         return index.events_by_object(self.snapshot, self.namespace).get((kind, name), ())
 
     def age(self, since: str) -> float:

@@ -16,7 +16,8 @@ from urllib.parse import quote, unquote, urlsplit
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
-from kubectl_lbdoctor.probe.wire import Broken, Late, Refused, converse
+from kubectl_lbdoctor.probe.stream import Broken, Late, Refused
+from kubectl_lbdoctor.probe.wire import converse
 
 PERMISSION = "get,create pods/portforward in namespace {}"
 """A WebSocket begins with a GET; API servers since 1.35 ask for `create`, too."""

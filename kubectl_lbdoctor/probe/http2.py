@@ -25,7 +25,7 @@ from h2.settings import SettingCodes, Settings
 
 from kubectl_lbdoctor.model.probe import Outcome, ProbeRequest
 from kubectl_lbdoctor.probe.requests import USER_AGENT
-from kubectl_lbdoctor.probe.wire import MAX_ANSWER, Garbled, Reader, Said, Stream, shown
+from kubectl_lbdoctor.probe.stream import MAX_ANSWER, Garbled, Reader, Said, Stream, shown
 
 _STREAM = 1
 """The number of a client's first stream (RFC 9113 5.1.1)."""

@@ -59,7 +59,7 @@ _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", 
 
 
 def next_probes(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tuple[ProbeRequest, ...]:
-    """What to ask next about a route, given its diagnoses so far and the answers that it holds; nothing at the end."""
+    """What to ask next about a path, given its diagnoses so far and the answers that it holds; nothing at the end."""
     known = {a.request for a in traffic.probes.answers.peek() or ()}
     try:
         group = traffic.target_group.need()

@@ -1,4 +1,4 @@
-"""From a Route to the requests that its load balancer sends, and from an answer to the verdict in AWS's own words.
+"""From a traffic path to the requests of its load balancer, and from an answer to the verdict in AWS's own words.
 
 Pure: the transports beside it send what is made here. What a load balancer sends is in ELB's user guides
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html, and the page of
@@ -34,7 +34,7 @@ class Unasked:
 
 
 def requests(traffic: TrafficPath) -> tuple[tuple[ProbeRequest, ...], tuple[Unasked, ...]]:
-    """The health check of each target of the route's target group, and the targets that cannot be asked.
+    """The health check of each target of the path's target group, and the targets that cannot be asked.
 
     Raises Unknown where the target group or its targets were not read.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from kubectl_lbdoctor.probe import wire
+from kubectl_lbdoctor.probe import stream
 
 
 class Script:
@@ -22,7 +22,7 @@ class Script:
         if self._chunks:
             return self._chunks.pop(0)
         if self._silent:
-            raise wire.Late
+            raise stream.Late
         return b""
 
 
@@ -45,4 +45,4 @@ class Connected:
         try:
             return self._socket.recv(65536)
         except TimeoutError:
-            raise wire.Late from None
+            raise stream.Late from None

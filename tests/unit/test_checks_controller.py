@@ -7,10 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.report import build
 from tests.support.world import (
     CONTROLLER_POD,
     JUST_NOW,
@@ -332,3 +336,14 @@ def test_denial_shows_where_the_identity_comes_from() -> None:
     pods = {"controller_pods": Fact.known(reads.CONTROLLER_PODS, (controller_pod(containers=(own,)),))}
     evidence = World(events=(EVENTS["LBD120"],), cluster=pods).report().diagnoses[0].finding.evidence
     assert "IRSA: AWS_ROLE_ARN arn:r" in [e.text for e in evidence]
+
+
+def test_a_complaint_about_the_subject_counts_where_the_subject_itself_may_not_be_read() -> None:
+    """Whatever the kind: the events name the frontend, and the Service and binding behind it may be healthy."""
+    snapshot = World(events=(EVENTS["LBD120"],)).build()
+    shop = replace(
+        snapshot.namespaces["shop"], ingresses=Fact.denied(reads.INGRESSES, "forbidden", "list ingresses", "shop")
+    )
+    paths = traffic_paths(replace(snapshot, namespaces={"shop": shop}))
+    report = build(replace(snapshot, namespaces={"shop": shop}), paths, run(CATALOGUE, paths), CATALOGUE)
+    assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD120"]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.model.probe import Outcome, ProbeRequest
-from kubectl_lbdoctor.probe import wire
+from kubectl_lbdoctor.probe import stream, wire
 from tests.support import grpc_server
 from tests.support.streams import Connected, Script
 
@@ -52,12 +52,12 @@ STATUS_404 = b"\x8d"
 STATUS_NAME = b"\x07:status"
 
 
-def say(request: ProbeRequest, *chunks: bytes) -> wire.Said:
+def say(request: ProbeRequest, *chunks: bytes) -> stream.Said:
     return wire.converse(Script(*chunks), request)
 
 
-def answered(status: int) -> wire.Said:
-    return wire.Said(Outcome.ANSWERED, status)
+def answered(status: int) -> stream.Said:
+    return stream.Said(Outcome.ANSWERED, status)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_silence_and_hanging_up() -> None:
         assert say(request).outcome is Outcome.CLOSED
         assert say(request, HELLO).outcome is Outcome.CLOSED
         for chunks in ((), (HELLO,), (HELLO[:4],), (HELLO, frame(HEADERS, 0, STATUS_200))):
-            with pytest.raises(wire.Late):
+            with pytest.raises(stream.Late):
                 wire.converse(Script(*chunks, silent=True), request)
 
 
@@ -222,7 +222,7 @@ def test_what_never_ends_has_an_end(first: bytes, again: bytes) -> None:
     for request in (HTTP2, GRPC):
         target = Endless(first, again)
         assert wire.converse(target, request).outcome is Outcome.GARBLED
-        assert target.taken <= 2 * wire.MAX_ANSWER
+        assert target.taken <= 2 * stream.MAX_ANSWER
 
 
 # --- gRPC ---
@@ -265,7 +265,7 @@ def test_grpc_status_in_a_message_is_none() -> None:
     ],
 )
 def test_no_grpc_answer(chunks: tuple[bytes, ...], detail: str) -> None:
-    assert say(GRPC, HELLO, *chunks) == wire.Said(Outcome.GARBLED, detail=detail)
+    assert say(GRPC, HELLO, *chunks) == stream.Said(Outcome.GARBLED, detail=detail)
 
 
 # --- What is sent ---

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.model.probe import Outcome, ProbeRequest
-from kubectl_lbdoctor.probe import wire
+from kubectl_lbdoctor.probe import stream, wire
 from tests.support.streams import Script
 
 REQUEST = ProbeRequest("10.0.1.34:8080", "10.0.1.34", 8080, path="/healthz", host="10.0.1.34:8080", matcher="200")
 
 
-def say(*chunks: bytes, request: ProbeRequest = REQUEST) -> wire.Said:
+def say(*chunks: bytes, request: ProbeRequest = REQUEST) -> stream.Said:
     return wire.converse(Script(*chunks), request)
 
 
@@ -29,8 +29,8 @@ def test_the_request_is_the_load_balancers() -> None:
 
 
 def test_http1_answers() -> None:
-    assert say(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n\r\nbody") == wire.Said(Outcome.ANSWERED, 200)
-    assert say(b"HT", b"TP/1.0 404\r\n\r\n") == wire.Said(Outcome.ANSWERED, 404)
+    assert say(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n\r\nbody") == stream.Said(Outcome.ANSWERED, 200)
+    assert say(b"HT", b"TP/1.0 404\r\n\r\n") == stream.Said(Outcome.ANSWERED, 404)
     moved = say(b"HTTP/1.1 302 Found\r\nlocation: /login\r\n\r\n")
     assert (moved.status, moved.location) == (302, "/login")
     # A bare line feed, and a head that never ends: the status is there.
@@ -53,7 +53,7 @@ def test_what_is_no_http1_answer(chunks: tuple[bytes, ...], outcome: Outcome) ->
 
 
 def test_silence_is_the_callers() -> None:
-    with pytest.raises(wire.Late):
+    with pytest.raises(stream.Late):
         wire.converse(Script(silent=True), REQUEST)
 
 

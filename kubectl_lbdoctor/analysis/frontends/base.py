@@ -65,7 +65,7 @@ class Frontend(ABC):
     def resource_tag(self, backend: Backend) -> str:
         """The value of the controller's resource tag on a backend's target group; "" where it makes none.
 
-        Source: pkg/deploy/tracking/provider.go of the controller.
+        Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
         """
 
     @abstractmethod

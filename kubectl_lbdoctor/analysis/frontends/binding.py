@@ -8,7 +8,7 @@ from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting,
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join
 from kubectl_lbdoctor.analysis.ownership import Ownership
-from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -45,6 +45,6 @@ class BindingFrontend(Frontend):
         binding = self.manifest
         value = binding.peek()
         backend = Backend(value.service, value.port) if value is not None else None
-        front = FrontendFacts(self.ref, ingress=Fact.known(reads.BINDINGS, None))
+        front = FrontendFacts(self.ref, ingress=Fact.by_definition(None))
         tag = self.resource_tag(backend) if backend is not None else ""
         yield join(self.snapshot, front, backend, binding, group_of_binding(self.snapshot, binding, tag))

@@ -86,7 +86,12 @@ class IngressFrontend(Frontend):
     def _path(self, backend: Backend | None, binding: Fact[TargetGroupBinding | None]) -> TrafficPath:
         read = self.manifest.peek() is not None
         front = FrontendFacts(
-            self.ref, self.manifest, self.group, self.addresses if read else None, published_in=reads.INGRESSES
+            self.ref,
+            self.manifest,
+            is_alb=True,
+            group=self.group,
+            addresses=self.addresses if read else None,
+            published_in=reads.INGRESSES,
         )
         if backend is not None and backend.target_group_arn and binding.is_known:
             group = lookup(self.snapshot.aws.target_groups, backend.target_group_arn, reads.TARGET_GROUPS)

@@ -24,6 +24,8 @@ from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 class FrontendFacts:
     """What a frontend contributes to each of its paths.
 
+    ingress: the Ingress that the paths start at; None by definition for other kinds.
+    is_alb: whether an Application Load Balancer is made from it, as far as its kind says so.
     group: the explicit IngressGroup, "" without one. addresses: the DNS names under which the frontend is published;
     None where the object itself publishes none (a binding) or could not be read. published_in: the read that shows
     them.
@@ -31,6 +33,7 @@ class FrontendFacts:
 
     ref: ObjectRef
     ingress: Fact[Ingress | None]
+    is_alb: bool = False
     group: str = ""
     addresses: tuple[str, ...] | None = None
     published_in: str = ""
@@ -71,6 +74,7 @@ def join(
             lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
         ),
         snapshot=snapshot,
+        made_as_alb=front.is_alb,
         group=front.group,
     )
     return traffic if health.is_known else _as_gates_tell(traffic)
@@ -166,7 +170,8 @@ def of_stack(
 ) -> tuple[TargetGroupBinding, ...]:
     """The bindings that the controller made for an object of this stack ("ingress", "service") or for its group.
 
-    Source: the labels that pkg/deploy/tracking of the controller puts on what it makes.
+    Source: the labels that the controller puts on what it makes,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
     """
     return tuple(binding for binding in bindings if _stack_is(binding, stack, ref, group))
 

@@ -96,7 +96,7 @@ class ServiceFrontend(Frontend):
         read = self.manifest.peek() is not None
         front = FrontendFacts(
             self.ref,
-            ingress=Fact.known(reads.SERVICES, None),
+            ingress=Fact.by_definition(None),
             addresses=self.addresses if read else None,
             published_in=reads.SERVICES,
         )
