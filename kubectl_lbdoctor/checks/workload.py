@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.pod_problems import (
     PodProblem,
@@ -213,14 +214,15 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
     message="node {node}, which runs {pods} of {total} pods, is not ready (Ready={ready})",
     reads=_READS,
     explains=(*_SYMPTOMS, "LBD207"),
-    distinct_by=("node",),
 )
 def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness.
 
     Confirm by hand: `kubectl describe node NAME`, then look at the instance and its kubelet.
     """
-    yield from _findings(traffic, "LBD409")
+    for finding in _findings(traffic, "LBD409"):
+        node = str(finding.params["node"])
+        yield replace(finding, object=ObjectRef("Node", "", node), confirm=(kubectl("describe", "node", node),))
 
 
 @check(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.ownership import Ownership
 from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
@@ -35,8 +36,8 @@ class Frontend(ABC):
 
     @property
     @abstractmethod
-    def manifest(self) -> Fact[Ingress | None] | Fact[Service | None] | Fact[TargetGroupBinding | None]:
-        """The object itself; None where it does not exist."""
+    def manifest(self) -> Fact[Any]:
+        """The object itself, a record with `meta`; None where it does not exist."""
 
     @property
     @abstractmethod

@@ -160,8 +160,8 @@ def load_balancer(
         return lookup(table, addresses[0], reads.LOAD_BALANCERS)
     if front.addresses is not None:
         return Fact.known(front.published_in, None)
-    if group is not None:
-        return Fact.known(reads.TARGET_GROUPS, None)
+    if group is not None or (target_group.is_known and not front.published_in):
+        return Fact.known(reads.TARGET_GROUPS, None)  # Nothing else could lead to a load balancer.
     return Fact.not_asked(reads.LOAD_BALANCERS, "neither an address nor a target group leads to a load balancer")
 
 
