@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 
+from kubectl_lbdoctor.__main__ import search_rarely_for_cycles
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -22,6 +24,7 @@ def main() -> None:
     world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
     world.add_argument("--scale", type=float, default=0.01, help="1: 400 nodes, 10,000 pods, 700 target groups")
     chosen = parser.parse_args()
+    search_rarely_for_cycles()
     # Imported when chosen: each needs other parts of the test dependencies.
     if chosen.command == "lab":
         from bench.lab import compare
