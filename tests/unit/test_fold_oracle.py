@@ -1,4 +1,4 @@
-"""The fold of findings compares only what shares a path; it must say what comparing each finding with each other said."""
+"""The fold of findings compares only what shares a path; it must say what comparing all pairs said."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from kubectl_lbdoctor import correlate
 from kubectl_lbdoctor.checks.registry import CheckSpec
-from kubectl_lbdoctor.correlate import _Merged  # noqa: PLC2701
+from kubectl_lbdoctor.correlate import _Merged
 from kubectl_lbdoctor.model.finding import Confidence, Finding, ObjectRef, Severity
 
 CODES = tuple(f"LBD9{number:02d}" for number in range(7))
