@@ -121,6 +121,23 @@ def _facts_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Iterator[Fact
     for path in paths:
         yield from (path.target_group, path.target_health, path.load_balancer, path.listeners, path.rules)
         yield from (path.group_attributes, path.balancer_attributes)
+    for ref in dict.fromkeys(path.subject for path in paths):
+        yield from _facts_of_balancers(snapshot, frontend(snapshot, ref).addresses)
+
+
+def _facts_of_balancers(snapshot: Snapshot, addresses: Iterable[str]) -> Iterator[Fact[Any]]:
+    """What was read of all load balancers that a subject is published under: with a frontend NLB they are two, and a
+    path leads through one of them only."""
+    aws = snapshot.aws
+    for fact in (aws.load_balancers[address] for address in addresses if address in aws.load_balancers):
+        yield fact
+        balancer = fact.peek()
+        if balancer is None:
+            continue
+        listeners = aws.listeners.get(balancer.arn)
+        rules = (aws.rules.get(listener.arn) for listener in (listeners.peek() if listeners else None) or ())
+        of_it = (listeners, aws.balancer_attributes.get(balancer.arn), *rules)
+        yield from (found for found in of_it if found is not None)
 
 
 def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:

@@ -384,6 +384,7 @@ def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
     message="route table {owner} leads nowhere between load balancer and targets: no usable route for {way}",
     reads=_READS,
     explains=("LBD607",),
+    distinct_by=("way",),
 )
 def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     """Within one VPC every route table has a local route. Targets in another VPC or network need routes both ways that

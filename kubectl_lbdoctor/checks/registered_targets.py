@@ -64,6 +64,7 @@ def _shown(items: Iterable[str]) -> str:
     "{missing:=is|are} not registered in target group {group}",
     reads=_READS,
     explains=("LBD206",),
+    distinct_by=("service",),
 )
 def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """Some ready endpoints (with instance targets: eligible nodes) are not targets, while others are. They get no
@@ -117,6 +118,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     message="target group {group} still holds {count:target} without {target_type:instance=an eligible node|"
     "ip=a ready endpoint} of Service {service}",
     reads=_READS,
+    distinct_by=("service",),
 )
 def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group holds targets behind which no endpoint of the Service (with instance targets: no eligible node)

@@ -38,8 +38,23 @@ def render(template: str, params: Mapping[str, Param]) -> str:
     for position, part in enumerate(_OPTIONAL.split(template)):
         optional = position % 2 == 1
         if not optional or all(params.get(name, "") not in ("", ()) for name in _names(part)):
-            words.append(_FORMATTER.vformat(part, (), params))
-    return "".join(words)
+            words.append(_FORMATTER.vformat(part, (), _guarded(params)))
+    return "".join(words).replace(_BAR, "|")
+
+
+_BAR = "\ue000"
+"""Stands for a | within a value while words are told apart by theirs: of Unicode's private use area, so in no text."""
+
+
+def _guarded(params: Mapping[str, Param]) -> dict[str, Param]:
+    """The same values, in which no | looks like one of the template."""
+    return {name: _without_bar(value) for name, value in params.items()}
+
+
+def _without_bar(value: Param) -> Param:
+    if isinstance(value, str):
+        return value.replace("|", _BAR)
+    return tuple(item.replace("|", _BAR) for item in value) if isinstance(value, tuple) else value
 
 
 def fields(template: str) -> tuple[str, ...]:
