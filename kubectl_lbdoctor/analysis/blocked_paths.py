@@ -99,7 +99,7 @@ def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]
     found = [
         path.Endpoint(address, i.subnet_id, groups)
         for i in traffic.network.interfaces.peek() or ()
-        if i.description == wanted
+        if wanted and i.description == wanted
         for address in _one_of_each_family(i.private_ips)
     ]
     if found:

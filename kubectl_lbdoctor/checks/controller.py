@@ -14,7 +14,7 @@ from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
@@ -328,7 +328,7 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         ref,
         params={"object": f"{ref.kind} {ref.name}", "why": owner.why},
         evidence=tuple(owner.evidence),
-        confirm=(kubectl("get", "ingressclass"),) if isinstance(manifest, Ingress) else (),
+        confirm=(kubectl("get", "ingressclass"),) if ref.kind == kinds.INGRESS.name else (),
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
