@@ -74,6 +74,7 @@ def unchecked(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
 
 
 def world(traffic: TrafficPath) -> path.NetworkWorld:
+    """What was read of the VPC around a path."""
     return world_of(traffic.network)
 
 

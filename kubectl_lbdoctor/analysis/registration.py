@@ -54,6 +54,7 @@ def health_from_aws(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
 
 
 def is_registered(target: TargetHealth) -> bool:
+    """Whether AWS counts the target in: it neither drains nor was it never registered."""
     return target.state != "draining" and target.reason != target_reasons.NOT_REGISTERED
 
 

@@ -60,6 +60,7 @@ def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
 
 
 def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]:
+    """The standing complaints of one code, as findings; raises `Unknown` like `standing_complaints`."""
     for entry in standing_complaints(traffic):
         if entry.decoded.code == code and not member_at_fault(traffic, entry):
             yield _finding(code, entry, **extra)

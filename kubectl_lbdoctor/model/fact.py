@@ -79,6 +79,7 @@ class Fact(Generic[T]):
 
     @classmethod
     def known(cls, source: str, value: T, scope: str = "") -> Fact[T]:
+        """A read that succeeded; None says that the object does not exist."""
         return cls(source, ReadState.KNOWN, value, scope=scope)
 
     @classmethod
@@ -88,14 +89,17 @@ class Fact(Generic[T]):
 
     @classmethod
     def not_asked(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
+        """A read that was not made, and why, in one sentence."""
         return cls(source, ReadState.NOT_ASKED, reason=reason, scope=scope)
 
     @classmethod
     def denied(cls, source: str, reason: str, permission: str, scope: str = "") -> Fact[T]:
+        """A read that was refused; `permission` is what to add for it to succeed."""
         return cls(source, ReadState.DENIED, reason=reason, permission=permission, scope=scope)
 
     @classmethod
     def failed(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
+        """A read that was made and came to nothing, and why."""
         return cls(source, ReadState.FAILED, reason=reason, scope=scope)
 
     @property

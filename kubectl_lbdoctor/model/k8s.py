@@ -269,6 +269,7 @@ class Pod:
 
     @property
     def is_finished(self) -> bool:
+        """Whether the pod has run to its end, as a Job's does: it is no endpoint any more."""
         return self.phase in ("Succeeded", "Failed")
 
     @property
@@ -278,6 +279,7 @@ class Pod:
 
     @property
     def containers_ready(self) -> bool:
+        """Whether all containers are ready, whatever the pod's readiness gates say."""
         ready = condition(self.conditions, "ContainersReady")
         return ready is not None and ready.status == "True"
 
@@ -294,6 +296,7 @@ class Pod:
         return None
 
     def declared_ports(self, protocol: str = "TCP") -> tuple[int, ...]:
+        """The container ports that the serving containers declare for a protocol."""
         return tuple(p.port for c in self.serving_containers() for p in c.ports if p.protocol == protocol)
 
 
@@ -324,6 +327,7 @@ class Node:
 
     @property
     def zone(self) -> str:
+        """The Availability Zone by the node's label; "" without one."""
         return self.meta.labels.get("topology.kubernetes.io/zone", "")
 
     @property

@@ -35,6 +35,7 @@ class Edit:
 
     @property
     def is_guard(self) -> bool:
+        """Whether the edit only states what must hold for the write to be made."""
         return self.now == self.then and isinstance(self.now, bool) is isinstance(self.then, bool)
 
     @property
@@ -99,6 +100,7 @@ class Change:
 
     @property
     def reversible(self) -> bool:
+        """Whether `undo` can take it back: a restart cannot be."""
         return not self.restart
 
     @property

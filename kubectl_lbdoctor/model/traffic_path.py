@@ -127,6 +127,7 @@ class TrafficPath:
 
     @property
     def service_ref(self) -> ObjectRef:
+        """The backend's Service by name, whether or not it exists."""
         return ObjectRef("Service", self.namespace, self.backend.service if self.backend else "")
 
     @property
@@ -170,6 +171,7 @@ class TrafficPath:
         return tuple(found)
 
     def ready_endpoints(self) -> tuple[RoutedEndpoint, ...]:
+        """The endpoints that take traffic; raises `Unknown` like `endpoints`."""
         return tuple(e for e in self.endpoints() if e.ready and not e.terminating)
 
     @derived
@@ -203,6 +205,7 @@ class TrafficPath:
         return binding.target_type if binding is not None else ""
 
     def targets(self) -> tuple[TargetHealth, ...]:
+        """The targets of the target group; raises `Unknown` where neither AWS nor readiness gates tell them."""
         return self.target_health.need()
 
     def unhealthy(self, *reasons: str) -> tuple[TargetHealth, ...]:
