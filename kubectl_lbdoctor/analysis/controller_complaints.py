@@ -88,11 +88,11 @@ def _objects(traffic: TrafficPath) -> list[tuple[ObjectRef, str]]:
 
 def _from_events(traffic: TrafficPath) -> Iterator[Complaint]:
     for ref, uid in _objects(traffic):
-        over = ""
         mine = [e for e in _events_of(traffic, ref) if not uid or not e.uid or e.uid == uid]
+        # Events tell whole seconds, and the controller's first retries come within one: a success of the same second
+        # is the later of the two, since a failure would be repeated.
+        over = max((event.last for event in mine if event.reason in SUCCESS), default="")
         for event in mine:
-            if event.reason in SUCCESS:
-                over = max(over, event.last)
             if event.type != "Warning" or event.last <= over or event.component == "kube-proxy":
                 continue
             decoded = decode_event(event.reason, event.message)

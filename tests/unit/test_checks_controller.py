@@ -347,3 +347,10 @@ def test_a_complaint_about_the_subject_counts_where_the_subject_itself_may_not_b
     paths = traffic_paths(replace(snapshot, namespaces={"shop": shop}))
     report = build(replace(snapshot, namespaces={"shop": shop}), paths, run(CATALOGUE, paths), CATALOGUE)
     assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD120"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_failure_is_over_when_the_retry_of_the_same_second_succeeds(turned: bool) -> None:
+    """Seen on a busy lab: CreateTargetGroup was sent twice, the second was refused, and the retry found the group."""
+    both = (EVENTS["LBD104"], replace(SUCCESS, last=EVENTS["LBD104"].last))
+    assert World(events=both[::-1] if turned else both).codes() == []
