@@ -38,7 +38,9 @@ def sync(ec2: Any, balancer: Any) -> None:
     for subnet_id, subnet in wanted.items():
         if subnet_id not in present:
             present[subnet_id] = _add(ec2, balancer, subnet)
-    groups = [ec2.get_security_group_from_id(group_id) for group_id in balancer.security_groups or []]
+    known = [ec2.get_security_group_from_id(group_id) for group_id in balancer.security_groups or []]
+    # moto takes a load balancer with a group that does not exist, and one such group stopped the whole packet filter.
+    groups = [group for group in known if group is not None]
     for interface in present.values():
         # A network load balancer may have no group at all; moto would give its interface the VPC's default group.
         interface._group_set = groups
