@@ -210,22 +210,6 @@ class Lab:
                 say(f"the controller has not yet taken down {', '.join(left)} of {namespace}")
                 return
             time.sleep(0.2)
-        self._wait_for_shared_group()
-
-    def _wait_for_shared_group(self, timeout: float = 15) -> None:
-        """Wait until the controller has deleted its shared backend security group, where nobody needs it any more.
-
-        It does so after the last object has lost its finalizer, and a load balancer that is made in this moment may be
-        given the group that is going.
-        """
-        if any(self._managed(item["metadata"]["name"]) for item in self.objects("namespace")):
-            return
-        shared = [{"Name": "tag:elbv2.k8s.aws/resource", "Values": ["backend-sg"]}]
-        deadline = time.monotonic() + timeout
-        while self.aws("ec2").describe_security_groups(Filters=shared)["SecurityGroups"]:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(0.2)
 
     def _managed(self, namespace: str) -> list[str]:
         """What the controller still has a hand on."""
