@@ -26,7 +26,8 @@ class Scenario:
     """codes: accepted codes of the first diagnosis. object: "kind/name" that it must blame. also: codes that it must
     list as explained. exit: 0 where the cause is a warning only. setup: what belongs to the object beside its
     manifests. around: what begins before the manifests. subject: what the doctor is asked about, or how to find that.
-    says: texts that the screen must contain. value: of the repair, which must be determined.
+    says: texts that the screen must contain. value: of the repair, which must be determined. report: the address of
+    the public report that met it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Scenario:
     around: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     says: Sequence[str] = ()
     value: str = ""
+    report: str = ""
 
     def __str__(self) -> str:
         return self.name
