@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from tests.lab import build, cluster, controller, crowd, daemons, images, network, nodes, progress, topology
+from tests.lab import build, cluster, controller, crowd, daemons, images, neighbour, network, nodes, progress, topology
 from tests.lab.progress import LabError, Missing, say, wait_until
 
 
@@ -157,6 +157,7 @@ def start(archives: list[Path]) -> None:
     controller.install(cluster.aws_state()["vpc_id"])
     say("the controller is installed")
     controller.wait_ready()
+    neighbour.install()
     crowd.wait()
 
 
