@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
+from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
@@ -122,7 +123,7 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
                 ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
                 params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
                 evidence=(Evidence(names, f"{len(rules)} inbound rules, none for {listener.port}"),),
-                confirm=(f"aws ec2 describe-security-groups --group-ids {' '.join(balancer.security_groups)}",),
+                confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),),
             )
         elif not any(rule.groups for rule in open_to):
             # Whoever comes by a group has an address of the VPC, which is not known here.
@@ -159,7 +160,7 @@ def _balancers_acls(
                 "port": str(port),
             },
             evidence=(Evidence(f"network ACL {identifier}", f"{way}: {reason}"),),
-            confirm=(f"aws ec2 describe-network-acls --network-acl-ids {identifier}",),
+            confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", identifier),),
             by_hand=(command,) if command else (),
         )
 
@@ -309,7 +310,7 @@ def _acl_finding(
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(f"aws ec2 describe-network-acls --network-acl-ids {acl.id}",),
+        confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", acl.id),),
         by_hand=(command,) if command else (),
         severity=None if entirely else Severity.WARNING,
     )
@@ -446,7 +447,7 @@ def _blocked(
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(f"aws ec2 describe-security-groups --group-ids {' '.join(g.id for g in own)}",),
+        confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *(g.id for g in own)),),
         by_hand=tuple(commands),
         advice="one of these" if len(commands) > len(peers) else "",
         severity=None if entirely else Severity.WARNING,

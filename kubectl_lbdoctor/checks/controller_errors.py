@@ -20,6 +20,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
@@ -230,7 +231,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
         ref,
         params={"binding": binding.meta.name, "group": binding.target_group_arn},
         evidence=tuple(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
-        confirm=(f"aws elbv2 describe-target-groups --target-group-arns {binding.target_group_arn}",),
+        confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", binding.target_group_arn),),
         by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
     )
 

@@ -33,6 +33,7 @@ from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
@@ -198,10 +199,10 @@ def _rules(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy) -> Iterator
 
 def _confirm(ref: ObjectRef) -> tuple[str, ...]:
     if ref.kind == "SecurityGroup":
-        return (f"aws ec2 describe-security-groups --group-ids {ref.name}",)
+        return (shell("aws", "ec2", "describe-security-groups", "--group-ids", ref.name),)
     if ref.kind == "NetworkAcl":
-        return (f"aws ec2 describe-network-acls --network-acl-ids {ref.name}",)
-    return (f"aws ec2 describe-route-tables --route-table-ids {ref.name}",) if ref.name else ()
+        return (shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", ref.name),)
+    return (shell("aws", "ec2", "describe-route-tables", "--route-table-ids", ref.name),) if ref.name else ()
 
 
 def _group_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model.probe import ProbeAnswer, Transport, inconclusive
+from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.probe import script
 from kubectl_lbdoctor.probe.placement import Batch
@@ -234,7 +235,7 @@ class DebugPods:
         for name, namespace in left.items():
             self.note(
                 f"the debug pod {name} could not be removed: {why or 'it is still there'}; remove it with: "
-                f"kubectl delete pod {name} -n {namespace}"
+                f"{kubectl('delete', 'pod', name, namespace=namespace)}"
             )
         if made and not left:
             self.note(f"removed: {made} debug pod{'s' if made > 1 else ''}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
@@ -73,7 +73,7 @@ def unsupported_reason(request: ProbeRequest) -> str:
     if request.tls:
         return f"the API server's proxy cannot be held to TLS {request.tls}"
     path, _, _ = request.path.partition("?")
-    if "//" in path or "%2f" in path.lower() or {".", ".."} & set(path.split("/")):
+    if "//" in path or "%2f" in path.lower() or "#" in request.path or {".", ".."} & set(unquote(path).split("/")):
         return "the API server's proxy would change the path"
     return ""
 
