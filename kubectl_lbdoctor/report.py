@@ -201,8 +201,10 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
         counted = [t for t in group.targets if f"{t.id}:{t.port}" not in group.expected_unhealthy]
         good = sum(1 for t in counted if t.state == "healthy")
         serving += good
-        failing += sum(1 for t in counted if t.state.startswith(("unhealthy", "unused")))
-        waiting += sum(1 for t in counted if t.state in ("initial", "unavailable"))
+        bad = sum(1 for t in counted if t.state.startswith(("unhealthy", "unused")))
+        failing += bad
+        # "initial", "unavailable", and whatever state AWS adds one day: nobody has said that these serve.
+        waiting += len(counted) - good - bad - sum(1 for t in counted if t.state == "draining")
         dead = dead or good == 0
     if faulty:
         return Status.UNHEALTHY if dead or not serving else Status.DEGRADED
