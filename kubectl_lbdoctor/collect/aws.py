@@ -109,16 +109,17 @@ class AwsReader:
         else the whole answer (its lists joined over all pages, without ResponseMetadata).
 
         Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
-        Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list).
+        Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list). An answer
+        that is none of AWS's (a proxy's page) is a ReadFailed.
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
 
+        client = self._client(service)
+        method = xform_name(operation)
+        if method not in client.meta.method_to_api_mapping:
+            raise ValueError(f"{service} has no operation {operation}")
         try:
-            client = self._client(service)
-            method = xform_name(operation)
-            if method not in client.meta.method_to_api_mapping:
-                raise ValueError(f"{service} has no operation {operation}")
             if client.can_paginate(method):
                 answer = client.get_paginator(method).paginate(**params).build_full_result()
             else:
@@ -128,6 +129,12 @@ class AwsReader:
             raise self._refused(service, operation, error) from error
         except BotoCoreError as error:
             raise self._failed(service, operation, error) from error
+        except LbdoctorError:
+            raise
+        except Exception as error:
+            # botocore's parsers raise ResponseParserError, and KeyError, TypeError or AttributeError where an answer is
+            # well-formed but of another shape than the API's.
+            raise _not_from_aws(service, operation, f"{type(error).__name__}: {error}") from error
         if result_key is None:
             return answer  # type: ignore[no-any-return]
         value = answer.get(result_key, [])
@@ -154,6 +161,7 @@ class AwsReader:
                 except (BotoCoreError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is no URL
                     raise self._failed(service, "", error) from error
                 client.meta.events.register("before-send", self._count)
+                client.meta.events.register("after-call", _check_root)
                 self._clients[service] = client
             return self._clients[service]
 
@@ -234,6 +242,32 @@ class AwsReader:
 
     def _attempts(self, error: Any) -> int:
         return int((error.response.get("ResponseMetadata") or {}).get("RetryAttempts", 0)) + 1
+
+
+def _check_root(http_response: Any, model: Any, **_ignored: Any) -> None:
+    """botocore's "after-call" event. Its EC2 parser makes an empty list of any XML, a proxy's page included; the answer
+    of an XML protocol has the root element <OperationResponse>.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html
+    """
+    service = model.service_model
+    if service.metadata.get("protocol") not in ("ec2", "query") or http_response.status_code != 200:
+        return
+    if f"<{model.name}Response".encode() not in http_response.content[:_START]:
+        kind = http_response.headers.get("content-type") or "no content type"
+        name = {"elastic-load-balancing-v2": "elbv2"}.get(service.service_id.hyphenize(), service.service_name)
+        raise _not_from_aws(name, model.name, f"it says {kind}")
+
+
+_START = 500
+"""Bytes: an XML declaration and the start of the root element."""
+
+
+def _not_from_aws(service: str, operation: str, detail: str) -> ReadFailed:
+    return ReadFailed(
+        f"{service}:{operation} was answered with something that is no answer of AWS ({_shortened(detail)[:200]})",
+        "something between here and AWS answers in its place: check HTTPS_PROXY and AWS_ENDPOINT_URL",
+    )
 
 
 def _shortened(message: str) -> str:

@@ -325,6 +325,7 @@ class Refusing:
     def __init__(self) -> None:
         self.code, self.message, self.status = "", "", 400
         self.wait: threading.Event | None = None
+        self.page: tuple[str, bytes] | None = None
         self.operations: list[str] = []
         server = self
 
@@ -334,6 +335,14 @@ class Refusing:
 
             def do_POST(self) -> None:
                 form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                if server.page is not None:
+                    kind, body = server.page
+                    self.send_response(server.status)
+                    self.send_header("Content-Type", kind)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                    return
                 server.operations.append(form["Action"][0])
                 if server.wait is not None:
                     server.wait.wait(5)
@@ -370,7 +379,7 @@ def refusing_server() -> Iterator[Refusing]:
 
 @pytest.fixture
 def refusing(refusing_server: Refusing) -> Refusing:
-    refusing_server.wait = None
+    refusing_server.wait = refusing_server.page = None
     refusing_server.operations.clear()
     return refusing_server
 
@@ -453,6 +462,35 @@ def test_credentials_that_aws_does_not_accept(refused: Refuse, code: str) -> Non
         f"(elbv2:DescribeLoadBalancers: {code}: The security token is expired)"
     )
     assert "aws sts get-caller-identity" in error.hint
+
+
+PAGES = {
+    "page of a proxy": ("text/html", b"<html><body>Please sign in</body></html>"),
+    "page that is no XML": ("text/html", b"<!doctype html><p>Please sign in<br>"),
+    "empty": ("text/xml", b""),
+    "cut": ("text/xml", b"<DescribeSecurityGroupsResponse><securityGroupInfo><item>"),
+    "JSON": ("application/json", b'{"items": []}'),
+    "bytes": ("application/octet-stream", bytes(range(256))),
+    "answer of another operation": ("text/xml", b"<DescribeVpcsResponse><vpcSet/></DescribeVpcsResponse>"),
+    "without the result": ("text/xml", b"<DescribeLoadBalancersResponse></DescribeLoadBalancersResponse>"),
+    "character that XML forbids": ("text/xml", b"<DescribeLoadBalancersResponse>\x00</DescribeLoadBalancersResponse>"),
+}
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 429])
+@pytest.mark.parametrize(
+    ("service", "operation", "key"),
+    [("elbv2", "DescribeLoadBalancers", "LoadBalancers"), ("ec2", "DescribeSecurityGroups", "SecurityGroups")],
+)
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_no_answer_of_aws_is_a_failed_read(
+    refusing: Refusing, refused_reader: AwsReader, page: str, service: str, operation: str, key: str, status: int
+) -> None:
+    refusing.page, refusing.status = PAGES[page], status
+    with pytest.raises((ReadFailed, AwsApiError)) as caught:
+        refused_reader.call(service, operation, key)
+    assert f"{service}:{operation}" in caught.value.message and "bug" not in caught.value.message
+    assert "<" not in caught.value.message.partition("(")[0]
 
 
 def test_throttled(refusing: Refusing, tmp_path: Path) -> None:
