@@ -109,8 +109,8 @@ class AwsReader:
         else the whole answer (its lists joined over all pages, without ResponseMetadata).
 
         Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
-        Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list). An answer
-        that is none of AWS's (a proxy's page) is a ReadFailed.
+        Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list). An
+        answer that is none of AWS's (a proxy's page) is a ReadFailed.
         """
         from botocore import xform_name
         from botocore.exceptions import BotoCoreError, ClientError
