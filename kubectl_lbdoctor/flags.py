@@ -33,9 +33,17 @@ def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
         settings["multiple"] = True
     elif flag.choices:
         settings["type"] = click.Choice(flag.choices)
+    elif flag.metavar == "FILE":
+        settings["callback"] = _named_file
     made = _Option([*flag.names, name.replace(".", "_")], **settings)
     made.heading = heading
     return made
+
+
+def _named_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "":
+        raise click.BadParameter("it names no file", ctx, param)
+    return value
 
 
 _FIELDS = {f"{group}.{field.name}": (field, record) for group, record in GROUPS.items() for field in fields(record)}

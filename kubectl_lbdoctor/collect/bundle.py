@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect import bundle_file
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
@@ -21,41 +19,22 @@ KIND = "lbdoctor-bundle"
 
 
 def save(snapshot: Snapshot, path: Path) -> None:
-    """Write the redacted snapshot (gzip when the name ends in .gz), readable by its owner only.
+    """Write the redacted snapshot (gzip when the name ends in .gz) as `bundle_file.write` does.
 
-    An existing file is replaced only when the new one is complete. Raises CouldNotRun when it cannot be written.
+    Raises CouldNotRun when it cannot be written.
     """
     import orjson
 
     document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": Redactor()(to_json(snapshot))}
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
-    if path.suffix == ".gz":
-        data = gzip.compress(data, mtime=0)
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CouldNotRun(f"cannot write the bundle {path}: {error.strerror or error}") from error
+    bundle_file.write(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def load(path: Path) -> Snapshot:
     """Read a bundle. Raises CouldNotRun, saying what is wrong: no such file, not a bundle, cut off, a newer schema."""
     import orjson
 
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise CouldNotRun(f"the bundle {path} is cut off or damaged: {error}", "save it again with --save") from error
-    except OSError as error:
-        raise CouldNotRun(f"cannot read the bundle {path}: {error.strerror or error}") from error
+    data = bundle_file.read(path)
     if not data.strip():
         raise CouldNotRun(f"the bundle {path} is empty", "save it again with --save")
     try:

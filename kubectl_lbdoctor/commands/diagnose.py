@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.commands.examination import Examination, Requested, examine, from_bundle, save_bundle, show
+from kubectl_lbdoctor.commands.examination import (
+    Examination,
+    Requested,
+    check_save,
+    examine,
+    from_bundle,
+    save_bundle,
+    show,
+)
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
@@ -16,6 +24,7 @@ def diagnose(options: Options, env: Environment, requested: Requested) -> ExitSt
 
     Raises LbdoctorError when there is nothing to diagnose; what is merely unknown is part of the report.
     """
+    check_save(options)
     if options.bundle.load:
         snapshot = from_bundle(options, requested)
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.collect import bundle, bundle_file
 from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
 from kubectl_lbdoctor.collect.subjects import Lists, namespace_subjects, subjects_of
 from kubectl_lbdoctor.connections import Connections
@@ -111,6 +111,12 @@ def from_bundle(options: Options, requested: Requested) -> Snapshot:
     Raises CouldNotRun for a file that is no bundle, or that does not hold one of the objects.
     """
     return bundle.chosen(bundle.load(Path(options.bundle.load)), requested, options.kube.namespace)
+
+
+def check_save(options: Options) -> None:
+    """Find out before the work whether the bundle of --save can be written. Raises CouldNotRun."""
+    if options.bundle.save:
+        bundle_file.check_place(Path(options.bundle.save))
 
 
 def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:

@@ -9,7 +9,7 @@ from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
-from kubectl_lbdoctor.commands.examination import Examination, Requested, examine, from_bundle, save_bundle
+from kubectl_lbdoctor.commands.examination import Examination, Requested, check_save, examine, from_bundle, save_bundle
 from kubectl_lbdoctor.commands.fix_verification import Verification
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -38,6 +38,7 @@ def fix(options: Options, env: Environment, requested: Requested) -> ExitStatus:
     requests = planner.parse(options.fix.names, CATALOGUE)
     wait = parse_duration(options.fix.wait, "--wait", "0 does not wait") if options.fix.wait else None
     screen = FixScreen(env, options.output.format, options.kube.context)
+    check_save(options)
     if options.bundle.load:
         return _plan_of_bundle(options, env, requested, requests, screen)
     with Connections(options.kube, options.aws, env) as connections:

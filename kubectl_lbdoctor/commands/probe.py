@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubectl_lbdoctor.commands.examination import Examination, Requested, from_bundle, save_bundle, show
+from kubectl_lbdoctor.commands.examination import Examination, Requested, check_save, from_bundle, save_bundle, show
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
@@ -37,6 +37,7 @@ def probe(options: Options, env: Environment, requested: Requested) -> ExitStatu
 
     Raises CouldNotRun where nothing can be asked, UsageError for a node that does not exist.
     """
+    check_save(options)
     if options.bundle.load:
         snapshot = from_bundle(options, requested)
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:

@@ -647,6 +647,12 @@ def test_bundle_cannot_be_written(good: Path, tmp_path: Path) -> None:
     result = run("--from", str(good), "--save", str(target))
     no_traceback(result)
     assert result.status == ExitStatus.COULD_NOT_RUN and f"cannot write the bundle {target}" in result.stderr
+    assert not result.stdout, "said before the work, not after it"
+
+
+def test_a_bundle_without_a_name(good: Path) -> None:
+    for flag in ("--save", "--from"):
+        refused(run("ing", "web", flag, ""), ExitStatus.USAGE, flag, "names no file")
 
 
 # --- Command line -----------------------------------------------------------------------------------------------------
