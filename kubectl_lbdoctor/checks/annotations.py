@@ -22,6 +22,7 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_service,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -53,7 +54,6 @@ _READS = (
     reads.LISTENERS,
     reads.TARGET_GROUPS,
 )
-_FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 # What one annotation shows by itself, whatever else stands on the object or on the other one.
 _ALONE = frozenset({"unknown-key", "template", "value", "wrong-object", "auto-mode", "unsupported-in-version"})
 # LBD101 names this as the reason why nobody makes the load balancer.
@@ -184,7 +184,7 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
-    explains=_FOLLOWS,
+    explains=undone_by("LBD111"),
     fix="annotation-value",
     distinct_by=("key",),
 )
@@ -207,7 +207,7 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
-    explains=_FOLLOWS,
+    explains=undone_by("LBD310"),
     fix="annotation-value",
     distinct_by=("key",),
 )

@@ -20,6 +20,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
@@ -50,7 +51,7 @@ def _front(traffic: TrafficPath) -> Declaration:
     severity=Severity.ERROR,
     message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
-    explains=("LBD103", "LBD109", "LBD205", "LBD217"),
+    explains=undone_by("LBD204"),
     fix="target-type",
     distinct_by=("port",),
 )
