@@ -205,8 +205,10 @@ def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
 
 
 def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
-    """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
+    """Other ports that the pod itself names for its health, paths that may answer with a success, those that the pod
+    declares first, and the Ingress's host names."""
     if check.version != "GRPC":
+        yield from _management_ports(check, pod)
         declared = [
             path_of(p)
             for container in pod.serving_containers()
@@ -218,6 +220,18 @@ def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Itera
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:
             yield replace(check, host=host)
+
+
+def _management_ports(check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """The check's path, and the path that is named there, on each other port that an HTTP probe of the pod asks."""
+    for container in pod.serving_containers():
+        for probe in (container.readiness, container.liveness, container.startup):
+            number = port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
+            if probe is None or number is None or number == check.port:
+                continue
+            version = check.version if probe.scheme == check.protocol else "HTTP1"
+            there = replace(_to(check, pod, number), protocol=probe.scheme, version=version)
+            yield from (replace(there, path=path) for path in (check.path, path_of(probe)))
 
 
 def _hosts(traffic: TrafficPath) -> list[str]:
