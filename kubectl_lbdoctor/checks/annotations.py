@@ -10,6 +10,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from kubectl_lbdoctor.analysis import misplaced_annotations
+from kubectl_lbdoctor.analysis.annotation_readings import Reading, explained_by
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
@@ -53,6 +55,7 @@ _READS = (
     reads.LOAD_BALANCERS,
     reads.LISTENERS,
     reads.TARGET_GROUPS,
+    *misplaced_annotations.READS,
 )
 # What one annotation shows by itself, whatever else stands on the object or on the other one.
 _ALONE = frozenset({"unknown-key", "template", "value", "wrong-object", "auto-mode", "unsupported-in-version"})
@@ -161,7 +164,8 @@ class _Problem:
 )
 def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
-    ignores it without a word, and the setting keeps its default.
+    ignores it without a word, and the setting keeps its default. Where another finding would not be made if the key
+    were read as the nearest known one, this is its cause, and as severe.
 
     Confirm by hand: compare with the controller's annotation guide. Repair: the named key; old and new are changed in
     one command.
@@ -169,13 +173,10 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
-        yield _finding(
-            "LBD110",
-            problem,
-            {"meant" if certain else "nearest": near},
-            repairs,
-            certain,
-        )
+        explains = _explains(traffic, problem)
+        certain = certain or bool(explains)
+        found = _finding("LBD110", problem, {"meant" if certain else "nearest": near}, repairs, certain)
+        yield replace(found, explains=explains)
 
 
 @check(
@@ -235,7 +236,8 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
-    is not made (a path with a TCP check).
+    is not made (a path with a TCP check). Where another finding would not be made if it were read, this is its cause,
+    and as severe; on a workload, or under the prefix of another controller, an annotation is only named then.
 
     Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
     """
@@ -247,7 +249,59 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
         repairs, certain = _repair(problem)
-        yield _finding("LBD112", problem, {}, repairs, certain)
+        explains = _explains(traffic, problem)
+        if not explains:
+            yield _finding("LBD112", problem, {}, repairs, certain)
+            continue
+        repairs = repairs or _move(traffic, problem)
+        found = _finding("LBD112", problem, {}, repairs, certain=True)
+        yield replace(found, explains=explains, fix="annotation-key" if repairs else "")
+    for entry in misplaced_annotations.misplaced(traffic):
+        yield _misplaced(entry)
+
+
+def _misplaced(entry: misplaced_annotations.Misplaced) -> Finding:
+    return Finding(
+        "LBD112",
+        entry.object,
+        params={"key": entry.key, "object": str(entry.shown), "reason": entry.reason},
+        evidence=(Evidence(str(entry.shown), f"{entry.key}: {entry.value[:300]}"),),
+        confirm=(kubectl("get", str(entry.shown), "-o", "yaml", namespace=entry.shown.namespace),),
+        repairs=(entry.repair,),
+        fix_automatic=True,
+        fix="annotation-key",
+        explains=entry.explains,
+    )
+
+
+def _meant(traffic: TrafficPath, problem: _Problem) -> Reading | None:
+    """What an annotation that is not read was meant to be; None where another annotation, or the class, has its say."""
+    found, ref = problem.found, problem.ref
+    if found.suggested_key in problem.annotations or (found.suggested_key and not found.renames):
+        return None
+    if found.suggested_key:
+        return Reading(ref, found.suggested_key, found.value)
+    ingress = traffic.ingress.peek()
+    if found.rule == "wrong-object" and ref.kind == "Service" and ingress is not None:
+        placed = found.key not in ingress.meta.annotations
+        return Reading(_ref(ingress), found.key, found.value) if placed else None
+    return None
+
+
+def _explains(traffic: TrafficPath, problem: _Problem) -> tuple[str, ...]:
+    """The codes of what follows from nobody's reading the annotation."""
+    meant = _meant(traffic, problem)
+    return explained_by(traffic, meant) if meant is not None else ()
+
+
+def _move(traffic: TrafficPath, problem: _Problem) -> tuple[Repair, ...]:
+    """One repair that puts an annotation on the object on which it is read, and takes it away where it stands."""
+    meant, ingress = _meant(traffic, problem), traffic.ingress.peek()
+    if meant is None or ingress is None or meant.place == problem.ref:
+        return ()
+    there = annotate(meant.place, ingress.meta.annotations, {meant.meant: meant.value})
+    here = annotate(problem.ref, problem.annotations, {problem.found.key: None})
+    return (Repair(meant.meant, (there, here)).with_reason(problem.found.reason, "the setting takes effect"),)
 
 
 def _value_finding(code: str, problem: _Problem) -> Finding:
