@@ -177,9 +177,10 @@ def _take_severity(merged: list[_Merged]) -> None:
         cause.finding = replace(
             cause.finding,
             severity=worst,
-            confidence=min((e.finding.confidence for e in told), key=lambda c: c.order, default=Confidence.CERTAIN)
-            if worst is Severity.ERROR
-            else cause.finding.confidence,
+            confidence=max(
+                (cause.finding.confidence, min((e.finding.confidence for e in told), key=lambda c: c.order)),
+                key=lambda c: c.order,
+            ),
             targets=_union(cause.finding.targets, tuple(t for e in told for t in e.finding.targets)),
             evidence=(
                 *cause.finding.evidence,

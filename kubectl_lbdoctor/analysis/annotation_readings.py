@@ -20,16 +20,20 @@ from kubectl_lbdoctor.analysis.desired_state import (
     desired_target_type,
 )
 from kubectl_lbdoctor.knowledge.annotations import (
+    ALB_PREFIX,
     NLB_STEM,
     HealthCheckIntent,
     ValueProblem,
     check_value,
+    nearest_key,
     resolve,
+    same_name,
     spec_for,
 )
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Confidence
 from kubectl_lbdoctor.model.k8s import Ingress, Meta, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
@@ -115,6 +119,25 @@ def explained_by_check(traffic: TrafficPath, reading: Reading) -> tuple[str, ...
         if front is not None and then is not None and _is_valid(reading):
             return _by_check(traffic, front, then)
     return ()
+
+
+def confidence(traffic: TrafficPath, reading: Reading) -> Confidence:
+    """How sure it is that what `explained_by` gives would not be found: certain unless it is about the health check,
+    and nothing shows that the targets pass the check that is meant."""
+    if not explained_by_check(traffic, reading) or is_known_to_pass(traffic, reading):
+        return Confidence.CERTAIN
+    return Confidence.LIKELY
+
+
+def meant_paths(traffic: TrafficPath) -> tuple[str, ...]:
+    """The check paths that annotations of Ingress and Service ask for under keys that nobody reads."""
+    found: dict[str, None] = {}
+    for item in (traffic.ingress.peek(), traffic.service.peek()):
+        for key, value in item.meta.annotations.items() if item is not None else ():
+            near = None if spec_for(key) is not None else nearest_key(key) or same_name(ALB_PREFIX, key)
+            if near is not None and _name(near.key) == "healthcheck-path" and value.startswith("/"):
+                found[value] = None
+    return tuple(found)
 
 
 def is_known_to_pass(traffic: TrafficPath, reading: Reading) -> bool:

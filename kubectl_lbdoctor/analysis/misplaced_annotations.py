@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.analysis.annotation_readings import Reading, explained_by_check, is_known_to_pass
+from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by_check, is_known_to_pass
 from kubectl_lbdoctor.analysis.desired_state import Declaration, declaration_of
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.pod_evidence import pods_behind
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, SERVICE_PREFIX, is_ours, nearest_key, same_name, spec_for
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.finding import Confidence
 from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
@@ -42,6 +43,7 @@ class Misplaced:
     reason: str
     explains: tuple[str, ...]
     repair: Repair
+    confidence: Confidence
 
 
 def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
@@ -49,8 +51,9 @@ def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
     found: list[Misplaced] = []
     with suppress(Unknown):
         front = declaration_of(traffic)
-        for find in (_foreign, _overridden, _on_workloads) if front is not None else ():
-            found.extend(find(traffic, front))
+        if front is not None:
+            for find in (_foreign, _overridden, _on_workloads):
+                found.extend(find(traffic, front))
     return tuple(found)
 
 
@@ -74,12 +77,13 @@ def _foreign(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
             near = None if is_ours(key) else same_name(prefix, key)
             if near is None or near.key in present:
                 continue
-            explains = explained_by_check(traffic, Reading(ref, near.key, value))
+            reading = Reading(ref, near.key, value)
+            explains = explained_by_check(traffic, reading)
             if explains:
                 change = annotate(ref, present, {near.key: value, key: None})
                 reason = f"read is {near.key} only"
                 repair = Repair(near.key, (change,)).with_reason(f"nobody reads {key}", "the setting takes effect")
-                yield Misplaced(ref, ref, key, value, reason, explains, repair)
+                yield Misplaced(ref, ref, key, value, reason, explains, repair, confidence(traffic, reading))
 
 
 def _overridden(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
@@ -99,7 +103,7 @@ def _overridden(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]
         if explains and is_known_to_pass(traffic, reading):
             reason = f"{ref} says {there[key]}, which wins"
             repair = Repair(key, (annotate(ref, there, {key: None}),)).with_reason(f"{shown} says {value}")
-            yield Misplaced(ref, shown, key, value, reason, explains, repair)
+            yield Misplaced(ref, shown, key, value, reason, explains, repair, Confidence.CERTAIN)
 
 
 def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
@@ -109,7 +113,8 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
             spec, near = spec_for(key), nearest_key(key) if is_ours(key) else None
             meant = key if spec is not None else near.key if near is not None else ""
             for place, present, name in _places(front, meant):
-                explains = explained_by_check(traffic, Reading(place, name, value)) if name not in present else ()
+                reading = Reading(place, name, value)
+                explains = explained_by_check(traffic, reading) if name not in present else ()
                 if not explains:
                     continue
                 moved = annotate(place, present, {name: value})
@@ -117,7 +122,8 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 repair = Repair(name, (moved, *removed)).with_reason(f"nobody reads it on {shown}")
                 part = "in the pod template " if is_template else ""
                 reason = f"{part}nobody reads it; it belongs on {place}"
-                yield Misplaced(shown, shown, key, value, reason, explains, repair)
+                sure = confidence(traffic, reading)
+                yield Misplaced(shown, shown, key, value, reason, explains, repair, sure)
                 break
 
 

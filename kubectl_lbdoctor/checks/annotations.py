@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
-from kubectl_lbdoctor.analysis.annotation_readings import Reading, explained_by
+from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
@@ -42,7 +42,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -173,10 +173,10 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
-        explains = _explains(traffic, problem)
+        explains, sure = _explains(traffic, problem)
         certain = certain or bool(explains)
         found = _finding("LBD110", problem, {"meant" if certain else "nearest": near}, repairs, certain)
-        yield replace(found, explains=explains)
+        yield replace(found, explains=explains, confidence=sure)
 
 
 @check(
@@ -249,13 +249,13 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
         repairs, certain = _repair(problem)
-        explains = _explains(traffic, problem)
+        explains, sure = _explains(traffic, problem)
         if not explains:
             yield _finding("LBD112", problem, {}, repairs, certain)
             continue
         repairs = repairs or _move(traffic, problem)
         found = _finding("LBD112", problem, {}, repairs, certain=True)
-        yield replace(found, explains=explains, fix="annotation-key" if repairs else "")
+        yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield _misplaced(entry)
 
@@ -271,6 +271,7 @@ def _misplaced(entry: misplaced_annotations.Misplaced) -> Finding:
         fix_automatic=True,
         fix="annotation-key",
         explains=entry.explains,
+        confidence=entry.confidence,
     )
 
 
@@ -288,10 +289,11 @@ def _meant(traffic: TrafficPath, problem: _Problem) -> Reading | None:
     return None
 
 
-def _explains(traffic: TrafficPath, problem: _Problem) -> tuple[str, ...]:
-    """The codes of what follows from nobody's reading the annotation."""
+def _explains(traffic: TrafficPath, problem: _Problem) -> tuple[tuple[str, ...], Confidence]:
+    """The codes of what follows from nobody's reading the annotation, and how sure that is."""
     meant = _meant(traffic, problem)
-    return explained_by(traffic, meant) if meant is not None else ()
+    explains = explained_by(traffic, meant) if meant is not None else ()
+    return explains, confidence(traffic, meant) if meant is not None and explains else Confidence.CERTAIN
 
 
 def _move(traffic: TrafficPath, problem: _Problem) -> tuple[Repair, ...]:

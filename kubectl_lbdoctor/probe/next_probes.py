@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.annotation_readings import meant_paths
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
@@ -215,7 +216,7 @@ def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Itera
             for p in (container.readiness, container.liveness, container.startup)
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
         ]
-        for path in dict.fromkeys((*declared, *HEALTH_PATHS)):
+        for path in dict.fromkeys((*declared, *meant_paths(traffic), *HEALTH_PATHS)):
             if path != check.path:
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:
