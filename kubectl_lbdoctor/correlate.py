@@ -33,8 +33,10 @@ UNEXPLAINED = "LBD005"
 
 @dataclass
 class _Merged:
-    """One finding with the keys of all paths on which it was made, and what it claims to explain on each (the key of the
-    path and the code)."""
+    """One finding with the keys of all paths on which it was made.
+
+    claims: what this very finding accounts for (`Finding.explains`), as keys of paths with codes.
+    """
 
     spec: CheckSpec
     finding: Finding

@@ -148,7 +148,7 @@ def is_known_to_pass(traffic: TrafficPath, reading: Reading) -> bool:
         if then is None or group is None or not _is_valid(reading):
             return False
         wanted = desired_health_check(traffic, then)
-        failing = _failing(traffic)
+        failing = failing_targets(traffic)
         told = _answers(traffic, wanted, failing)
         if told:
             return all(told)
@@ -197,12 +197,12 @@ def _annotated(meta: Meta, reading: Reading) -> Meta:
 # --- The health check -------------------------------------------------------------------------------------------------
 
 
-def _failing(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+def failing_targets(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     return traffic.unhealthy(RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS, TIMEOUT)
 
 
 def _by_check(traffic: TrafficPath, front: Declaration, then: Declaration) -> tuple[str, ...]:
-    group, failing = traffic.target_group.need(), _failing(traffic)
+    group, failing = traffic.target_group.need(), failing_targets(traffic)
     if group is None or not failing:
         return ()
     now, wanted = desired_health_check(traffic, front).settings(), desired_health_check(traffic, then)

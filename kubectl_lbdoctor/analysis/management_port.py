@@ -42,7 +42,9 @@ def health_port(
     """
     pods = pod_evidence.pods_behind(traffic, targets) if checked is not None else ()
     found = [entry for pod in pods[:1] for entry in _named(traffic, pod, checked or 0, path)]
-    found = [f for f in found if all(any(_same(f, g) for g in _named(traffic, p, checked or 0, path)) for p in pods[1:])]
+    found = [
+        f for f in found if all(any(_same(f, g) for g in _named(traffic, p, checked or 0, path)) for p in pods[1:])
+    ]
     return min(found, key=lambda entry: (entry.path != path, not entry.certain), default=None)
 
 

@@ -11,7 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by_check, is_known_to_pass
+from kubectl_lbdoctor.analysis.annotation_readings import (
+    Reading,
+    confidence,
+    explained_by_check,
+    failing_targets,
+    is_known_to_pass,
+)
 from kubectl_lbdoctor.analysis.desired_state import Declaration, declaration_of
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.pod_evidence import pods_behind
@@ -27,6 +33,10 @@ from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 READS = (reads.PODS, reads.WORKLOADS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH, reads.CONTROLLER)
+
+
+_EDITED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+"""Workloads that people edit; what they give their pods is left alone, since to change it replaces the pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
     """Those of the path; none where what is needed to tell is not known: they are the cause of other findings only."""
     found: list[Misplaced] = []
     with suppress(Unknown):
-        front = declaration_of(traffic)
+        front = declaration_of(traffic) if failing_targets(traffic) else None
         if front is not None:
             for find in (_foreign, _overridden, _on_workloads):
                 found.extend(find(traffic, front))
@@ -108,8 +118,8 @@ def _overridden(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]
 
 def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
     """Keys on the workload of the targets' pods, or in its pod template."""
-    for shown, annotations, is_template in _workloads(traffic):
-        for key, value in annotations.items():
+    for shown, carried, is_template in _workloads(traffic):
+        for key, value in carried.items():
             spec, near = spec_for(key), nearest_key(key) if is_ours(key) else None
             meant = key if spec is not None else near.key if near is not None else ""
             for place, present, name in _places(front, meant):
@@ -118,10 +128,10 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 if not explains:
                     continue
                 moved = annotate(place, present, {name: value})
-                removed = () if is_template else (annotate(shown, annotations, {key: None}),)
+                removable = not is_template and shown.kind in _EDITED
+                removed = (annotate(shown, carried, {key: None}),) if removable else ()
                 repair = Repair(name, (moved, *removed)).with_reason(f"nobody reads it on {shown}")
-                part = "in the pod template " if is_template else ""
-                reason = f"{part}nobody reads it; it belongs on {place}"
+                reason = f"nobody reads it{' in a pod template' if is_template else ' there'}; it belongs on {place}"
                 sure = confidence(traffic, reading)
                 yield Misplaced(shown, shown, key, value, reason, explains, repair, sure)
                 break

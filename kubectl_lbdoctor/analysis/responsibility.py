@@ -6,8 +6,8 @@ targets' security groups and the registration. What stops it at one step leaves 
 ones make. So a finding that says "X is not done" is an effect of any finding that says "the controller cannot do X".
 
 Source: the order of the synthesizers in
-https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/stack_deployer.go and of a binding's
-reconciliation in
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/stack_deployer.go
+and of a binding's reconciliation in
 https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/targetgroupbinding/resource_manager.go
 """
 
@@ -96,8 +96,10 @@ def step_of_action(action: str) -> Step:
         return Step.REGISTER
     if "SecurityGroup" in name and service == "ec2" and not name.startswith("Describe"):
         return Step.RULES if "Ingress" in name else Step.DEPLOY
-    if name in ("RegisterTargets", "DeregisterTargets", "DescribeTargetHealth"):
+    if name in ("RegisterTargets", "DeregisterTargets"):
         return Step.REGISTER
+    if name == "DescribeTargetHealth":
+        return Step.RULES  # A binding's targets are listed before its rules are written.
     return Step.DEPLOY
 
 

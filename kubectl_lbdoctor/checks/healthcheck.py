@@ -141,6 +141,8 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
         if own != group.health_check.path and not other_host:
             others = [entry for entry in paths if entry.path != own]
             paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
+    elsewhere = _elsewhere(traffic, group, failing, port, paths) if pods else None
+    inside = [a for a in every_answer if a.via in pod_evidence.LOOPBACK and a not in asked] if asker.client else ()
     return _Answer(
         group,
         failing,
@@ -149,10 +151,13 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
         paths=tuple(paths),
         exact=exact,
         asker=asker,
-        elsewhere=_elsewhere(traffic, group, failing, port, paths) if pods else None,
+        elsewhere=elsewhere,
         to=next((a.location for a in asked if a.location), ""),
         fine=bool(asked) and all(pod_evidence.is_success(a, group.health_check.timeout) for a in asked),
-        evidence=_answer_evidence(traffic, group, failing, asked, tried, readiness, len(pods)),
+        evidence=(
+            *_answer_evidence(traffic, group, failing, (*asked, *inside), tried, readiness, len(pods)),
+            *_evidence_of(elsewhere),
+        ),
     )
 
 
@@ -171,6 +176,13 @@ def _elsewhere(
     asked = group.health_check.path.rstrip("/")
     of_the_check = found.path == group.health_check.path or (bool(asked) and found.path.startswith(f"{asked}/"))
     return found if of_the_check or all(good.path == "/" for good in paths) else None
+
+
+def _evidence_of(port: HealthPort | None) -> tuple[Evidence, ...]:
+    if port is None:
+        return ()
+    way = "" if port.value else ", to which no node port leads"
+    return (Evidence(Source.PODS, f"{port.witness}: {port.scheme} {port.path} on port {port.port}{way}"),)
 
 
 def _passing_readiness(pods: tuple[Pod, ...], port: int | None) -> tuple[Probe, int] | None:
