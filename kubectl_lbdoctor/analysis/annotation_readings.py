@@ -149,6 +149,8 @@ def is_known_to_pass(traffic: TrafficPath, reading: Reading) -> bool:
             return False
         wanted = desired_health_check(traffic, then)
         failing = failing_targets(traffic)
+        if _real(group.health_check, "path") == wanted.path.value and _accepted(wanted, failing):
+            return True
         told = _answers(traffic, wanted, failing)
         if told:
             return all(told)
@@ -156,7 +158,9 @@ def is_known_to_pass(traffic: TrafficPath, reading: Reading) -> bool:
         pods = [pod for pod in pod_evidence.pods_behind(traffic, failing) if pod.containers_ready]
         probes = [readiness_of(pod, port) for pod in pods for port in ports if port is not None]
         return bool(probes) and all(
-            probe is not None and not probe.host_header and pod_evidence.path_of(probe) == wanted.path.value
+            probe is not None
+            and not probe.host_header
+            and (probe.scheme, pod_evidence.path_of(probe)) == (wanted.protocol.value, wanted.path.value)
             for probe in probes
         )
     return False
@@ -238,11 +242,16 @@ def _may_pass(
     """Whether nothing that is known says that the targets would fail the wanted check, too."""
     if changed <= {"timeout_seconds", "interval_seconds"}:
         return (wanted.timeout_seconds.value or 0) > group.health_check.timeout
-    codes = {code for target in failing for code in target.codes}
-    if changed == {"matcher"} and codes:
-        return all(code.isdigit() and accepts(wanted.matcher.value or "", int(code)) for code in codes)
+    if changed == {"matcher"} and any(target.codes for target in failing):
+        return _accepted(wanted, failing)
     told = _answers(traffic, wanted, failing)
     return not told or any(told)
+
+
+def _accepted(wanted: HealthCheckIntent, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether the codes that the targets answer with are success codes of the wanted check."""
+    codes = {code for target in failing for code in target.codes}
+    return bool(codes) and all(code.isdigit() and accepts(wanted.matcher.value or "", int(code)) for code in codes)
 
 
 def _answers(traffic: TrafficPath, wanted: HealthCheckIntent, failing: tuple[TargetHealth, ...]) -> list[bool]:

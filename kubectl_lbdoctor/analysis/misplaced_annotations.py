@@ -2,7 +2,8 @@
 
 On a Deployment or in its pod template; under the prefix of another ingress controller, or under none; on the Ingress,
 where the Service says otherwise. All of that is harmless by itself (charts put common annotations on everything, a
-former controller's are left behind), so that only those are given that account for targets which fail now.
+former controller's are left behind), so that only those are given that account for targets which fail now, and with
+which these are known to pass.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.annotation_readings import (
     Reading,
-    confidence,
     explained_by_check,
     failing_targets,
     is_known_to_pass,
@@ -26,7 +26,6 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, SERVICE_PREFIX, is_ours, nearest_key, same_name, spec_for
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
-from kubectl_lbdoctor.model.finding import Confidence
 from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
@@ -53,7 +52,6 @@ class Misplaced:
     reason: str
     explains: tuple[str, ...]
     repair: Repair
-    confidence: Confidence
 
 
 def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
@@ -65,6 +63,12 @@ def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
             for find in (_foreign, _overridden, _on_workloads):
                 found.extend(find(traffic, front))
     return tuple(found)
+
+
+def _mended_by(traffic: TrafficPath, reading: Reading) -> tuple[str, ...]:
+    """The codes of the findings that would not be made, where the targets are known to pass the check that is meant."""
+    explains = explained_by_check(traffic, reading)
+    return explains if explains and is_known_to_pass(traffic, reading) else ()
 
 
 def _front_objects(front: Declaration) -> Iterator[tuple[ObjectRef, Ingress | Service, str]]:
@@ -88,12 +92,12 @@ def _foreign(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
             if near is None or near.key in present:
                 continue
             reading = Reading(ref, near.key, value)
-            explains = explained_by_check(traffic, reading)
+            explains = _mended_by(traffic, reading)
             if explains:
                 change = annotate(ref, present, {near.key: value, key: None})
                 reason = f"read is {near.key} only"
                 repair = Repair(near.key, (change,)).with_reason(f"nobody reads {key}", "the setting takes effect")
-                yield Misplaced(ref, ref, key, value, reason, explains, repair, confidence(traffic, reading))
+                yield Misplaced(ref, ref, key, value, reason, explains, repair)
 
 
 def _overridden(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
@@ -109,11 +113,11 @@ def _overridden(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]
         if not key.startswith(ALB_PREFIX) or there.get(key, value) == value:
             continue
         reading = Reading(ref, key, value)
-        explains = explained_by_check(traffic, reading)
-        if explains and is_known_to_pass(traffic, reading):
+        explains = _mended_by(traffic, reading)
+        if explains:
             reason = f"{ref} says {there[key]}, which wins"
             repair = Repair(key, (annotate(ref, there, {key: None}),)).with_reason(f"{shown} says {value}")
-            yield Misplaced(ref, shown, key, value, reason, explains, repair, Confidence.CERTAIN)
+            yield Misplaced(ref, shown, key, value, reason, explains, repair)
 
 
 def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
@@ -124,7 +128,7 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
             meant = key if spec is not None else near.key if near is not None else ""
             for place, present, name in _places(front, meant):
                 reading = Reading(place, name, value)
-                explains = explained_by_check(traffic, reading) if name not in present else ()
+                explains = _mended_by(traffic, reading) if name not in present else ()
                 if not explains:
                     continue
                 moved = annotate(place, present, {name: value})
@@ -132,8 +136,7 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 removed = (annotate(shown, carried, {key: None}),) if removable else ()
                 repair = Repair(name, (moved, *removed)).with_reason(f"nobody reads it on {shown}")
                 reason = f"nobody reads it{' in a pod template' if is_template else ' there'}; it belongs on {place}"
-                sure = confidence(traffic, reading)
-                yield Misplaced(shown, shown, key, value, reason, explains, repair, sure)
+                yield Misplaced(shown, shown, key, value, reason, explains, repair)
                 break
 
 

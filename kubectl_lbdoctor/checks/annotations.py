@@ -271,7 +271,6 @@ def _misplaced(entry: misplaced_annotations.Misplaced) -> Finding:
         fix_automatic=True,
         fix="annotation-key",
         explains=entry.explains,
-        confidence=entry.confidence,
     )
 
 

@@ -35,7 +35,13 @@ CONTAINER = {
     "name": "web",
     "image": "web:1",
     "ports": [{"containerPort": 8080, "name": "http", "protocol": "TCP", "hostPort": 1}],
-    "readinessProbe": {"httpGet": {"port": 8080, "path": "/", "httpHeaders": [{"name": "Host", "value": "h"}]}},
+    "readinessProbe": {
+        "httpGet": {
+            "port": 8080,
+            "path": "/",
+            "httpHeaders": [{"name": "Host", "value": "h"}, {"name": "X-A", "value": "1"}],
+        }
+    },
     "livenessProbe": {"exec": {"command": ["true"]}},
     "startupProbe": {"grpc": {"port": 1}},
     "lifecycle": {"preStop": {"exec": {}}},
