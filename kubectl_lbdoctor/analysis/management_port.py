@@ -10,8 +10,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.remediation import annotate
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.k8s import Container, Pod, Probe, Service
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _PROXY_PORTS = frozenset({15020, 15021, 15090})
@@ -92,6 +96,23 @@ def _of_the_application(pod: Pod, checked: int) -> tuple[Container, ...]:
 def _is_steady(pod: Pod, container: Container) -> bool:
     """Whether the container runs and was never restarted, so that its liveness probe passes."""
     return any(s.name == container.name and s.state == "running" and not s.restarts for s in pod.statuses)
+
+
+def check_there(traffic: TrafficPath, check: HealthCheck, port: HealthPort) -> Repair:
+    """Check the port that serves the health, with the path and protocol that it has there, all in one write for each
+    object."""
+    wanted = {"healthcheck-port": port.value}
+    if port.path != check.path:
+        wanted["healthcheck-path"] = port.path
+    if port.scheme != check.protocol:
+        wanted["healthcheck-protocol"] = port.scheme if traffic.is_alb else port.scheme.lower()
+    values: dict[ObjectRef, dict[str, str | None]] = {}
+    owners = {name: setting_source(traffic, name) for name in wanted}
+    for name, value in wanted.items():
+        values.setdefault(owners[name].ref, {})[owners[name].key] = value
+    present = {owner.ref: owner.annotations for owner in owners.values()}
+    changes = tuple(annotate(ref, present[ref], keys) for ref, keys in values.items())
+    return Repair(port.value, changes).with_reason(f'port {port.port} serves "{port.path}": {port.witness}')
 
 
 def check_port_value(traffic: TrafficPath, number: int) -> str:

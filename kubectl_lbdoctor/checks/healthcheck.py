@@ -19,7 +19,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
     readiness_of,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
-from kubectl_lbdoctor.analysis.management_port import HealthPort, health_port
+from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, health_port
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
@@ -341,18 +341,7 @@ def _ask_elsewhere(traffic: TrafficPath, answer: _Answer, port: HealthPort) -> _
             f"which are checked on port {port.port} itself"
         )
         return _Cure(advice=advice)
-    wanted = {"healthcheck-port": port.value}
-    if port.path != check.path:
-        wanted["healthcheck-path"] = port.path
-    if port.scheme != check.protocol:
-        wanted["healthcheck-protocol"] = port.scheme if traffic.is_alb else port.scheme.lower()
-    values: dict[ObjectRef, dict[str, str | None]] = {}
-    owners = {name: setting_source(traffic, name) for name in wanted}
-    for name, value in wanted.items():
-        values.setdefault(owners[name].ref, {})[owners[name].key] = value
-    present = {owner.ref: owner.annotations for owner in owners.values()}
-    changes = tuple(annotate(ref, present[ref], keys) for ref, keys in values.items())
-    repair = Repair(port.value, changes).with_reason(f'port {port.port} serves "{port.path}": {port.witness}', _RECHECK)
+    repair = check_there(traffic, check, port).with_reason("", _RECHECK)
     return _Cure((repair,), fix="healthcheck-port", exact=port.certain)
 
 

@@ -378,6 +378,11 @@ def test_what_is_missing_is_no_error(name: str) -> None:
     assert failed == []
 
 
+def test_a_probe_keeps_its_host_and_the_names_of_its_other_headers() -> None:
+    found = convert_kube.container(CONTAINER).readiness
+    assert found is not None and (found.host_header, found.headers) == ("h", ("x-a",))
+
+
 def test_a_null_is_an_absent_field() -> None:
     probe = {"httpGet": None, "tcpSocket": {"port": 9}, "exec": None}
     found = convert_kube.container({"name": "a", "readinessProbe": probe}).readiness
