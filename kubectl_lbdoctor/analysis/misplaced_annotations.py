@@ -34,15 +34,12 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 READS = (reads.PODS, reads.WORKLOADS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH, reads.CONTROLLER)
 
 
-_EDITED = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
-"""Workloads that people edit; what they give their pods is left alone, since to change it replaces the pods."""
-
-
 @dataclass(frozen=True, slots=True)
 class Misplaced:
     """An annotation that accounts for failing targets because nobody reads it.
 
     object: what has to be edited; shown: the object that carries `key`, with `value`. explains: codes of its effects.
+    leftover: the command that takes the key away where `repair` does not.
     """
 
     object: ObjectRef
@@ -52,6 +49,7 @@ class Misplaced:
     reason: str
     explains: tuple[str, ...]
     repair: Repair
+    leftover: str = ""
 
 
 def misplaced(traffic: TrafficPath) -> tuple[Misplaced, ...]:
@@ -131,12 +129,12 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 explains = _mended_by(traffic, reading) if name not in present else ()
                 if not explains:
                     continue
-                moved = annotate(place, present, {name: value})
-                removable = not is_template and shown.kind in _EDITED
-                removed = (annotate(shown, carried, {key: None}),) if removable else ()
-                repair = Repair(name, (moved, *removed)).with_reason(f"nobody reads it on {shown}")
+                repair = Repair(name, (annotate(place, present, {name: value}),))
+                repair = repair.with_reason(f"nobody reads it on {shown}")
+                # A fix writes no workloads; in a pod template the key is left alone, since a change replaces the pods.
+                left = "" if is_template else annotate(shown, carried, {key: None}).command
                 reason = f"nobody reads it{' in a pod template' if is_template else ' there'}; it belongs on {place}"
-                yield Misplaced(shown, shown, key, value, reason, explains, repair)
+                yield Misplaced(shown, shown, key, value, reason, explains, repair, left)
                 break
 
 

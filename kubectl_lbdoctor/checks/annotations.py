@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
-from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
@@ -25,6 +24,7 @@ from kubectl_lbdoctor.analysis.ownership import (
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -42,7 +42,7 @@ from kubectl_lbdoctor.knowledge.annotations import (
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -144,15 +144,6 @@ def _all_backends(ingress: Ingress) -> list[IngressBackend]:
     return [*found, ingress.default_backend] if ingress.default_backend is not None else found
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """A problem of one annotation of one object."""
-
-    ref: ObjectRef
-    annotations: Mapping[str, str]
-    found: AnnotationProblem
-
-
 @check(
     "LBD110",
     title="every annotation under the controller's prefixes is known",
@@ -173,7 +164,7 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
-        explains, sure = _explains(traffic, problem)
+        explains, sure = effects(traffic, problem)
         certain = certain or bool(explains)
         found = _finding("LBD110", problem, {"meant" if certain else "nearest": near}, repairs, certain)
         yield replace(found, explains=explains, confidence=sure)
@@ -249,63 +240,18 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
         repairs, certain = _repair(problem)
-        explains, sure = _explains(traffic, problem)
+        explains, sure = effects(traffic, problem)
         if not explains:
             yield _finding("LBD112", problem, {}, repairs, certain)
             continue
-        repairs = repairs or _move(traffic, problem)
+        repairs = repairs or move(traffic, problem)
         found = _finding("LBD112", problem, {}, repairs, certain=True)
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
-        yield _misplaced(entry)
+        yield misplaced_finding(entry)
 
 
-def _misplaced(entry: misplaced_annotations.Misplaced) -> Finding:
-    return Finding(
-        "LBD112",
-        entry.object,
-        params={"key": entry.key, "object": str(entry.shown), "reason": entry.reason},
-        evidence=(Evidence(str(entry.shown), f"{entry.key}: {entry.value[:300]}"),),
-        confirm=(kubectl("get", str(entry.shown), "-o", "yaml", namespace=entry.shown.namespace),),
-        repairs=(entry.repair,),
-        fix_automatic=True,
-        fix="annotation-key",
-        explains=entry.explains,
-    )
-
-
-def _meant(traffic: TrafficPath, problem: _Problem) -> Reading | None:
-    """What an annotation that is not read was meant to be; None where another annotation, or the class, has its say."""
-    found, ref = problem.found, problem.ref
-    if found.suggested_key in problem.annotations or (found.suggested_key and not found.renames):
-        return None
-    if found.suggested_key:
-        return Reading(ref, found.suggested_key, found.value)
-    ingress = traffic.ingress.peek()
-    if found.rule == "wrong-object" and ref.kind == "Service" and ingress is not None:
-        placed = found.key not in ingress.meta.annotations
-        return Reading(_ref(ingress), found.key, found.value) if placed else None
-    return None
-
-
-def _explains(traffic: TrafficPath, problem: _Problem) -> tuple[tuple[str, ...], Confidence]:
-    """The codes of what follows from nobody's reading the annotation, and how sure that is."""
-    meant = _meant(traffic, problem)
-    explains = explained_by(traffic, meant) if meant is not None else ()
-    return explains, confidence(traffic, meant) if meant is not None and explains else Confidence.CERTAIN
-
-
-def _move(traffic: TrafficPath, problem: _Problem) -> tuple[Repair, ...]:
-    """One repair that puts an annotation on the object on which it is read, and takes it away where it stands."""
-    meant, ingress = _meant(traffic, problem), traffic.ingress.peek()
-    if meant is None or ingress is None or meant.place == problem.ref:
-        return ()
-    there = annotate(meant.place, ingress.meta.annotations, {meant.meant: meant.value})
-    here = annotate(problem.ref, problem.annotations, {problem.found.key: None})
-    return (Repair(meant.meant, (there, here)).with_reason(problem.found.reason, "the setting takes effect"),)
-
-
-def _value_finding(code: str, problem: _Problem) -> Finding:
+def _value_finding(code: str, problem: Problem) -> Finding:
     repairs, certain = _repair(problem)
     meant = problem.found.suggested_value
     return _finding(
@@ -318,7 +264,7 @@ def _value_finding(code: str, problem: _Problem) -> Finding:
 
 
 def _finding(
-    code: str, problem: _Problem, params: Mapping[str, Param], repairs: tuple[Repair, ...], certain: bool
+    code: str, problem: Problem, params: Mapping[str, Param], repairs: tuple[Repair, ...], certain: bool
 ) -> Finding:
     found, ref = problem.found, problem.ref
     evidence = [Evidence(str(ref), f"{found.key}: {found.value[:300]}")]
@@ -353,7 +299,7 @@ def _advice(found: AnnotationProblem) -> str:
     return "correct the value" if found.kind in ("invalid-value", "conflict") else "remove the annotation"
 
 
-def _repair(problem: _Problem) -> tuple[tuple[Repair, ...], bool]:
+def _repair(problem: Problem) -> tuple[tuple[Repair, ...], bool]:
     """What repairs the annotation, and whether the evidence determines it."""
     found, ref, present = problem.found, problem.ref, problem.annotations
     if found.renames:
@@ -401,7 +347,7 @@ def _code(found: AnnotationProblem) -> str:
     return "LBD310" if found.rule == "interval-timeout" else "LBD111"
 
 
-def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
+def _problems(traffic: TrafficPath, code: str) -> Iterator[Problem]:
     """The problems of one code, one per annotation, the worst; raises `Unknown` after those that are certain."""
     seen: set[tuple[ObjectRef, str]] = set()
     for problem in _all_problems(traffic):
@@ -414,7 +360,7 @@ def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
 
 
 @derived
-def _all_problems(traffic: TrafficPath) -> Iterator[_Problem]:
+def _all_problems(traffic: TrafficPath) -> Iterator[Problem]:
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
         if ingress is not None:
@@ -428,7 +374,7 @@ def _ref(item: Ingress | Service) -> ObjectRef:
     return ObjectRef(type(item).__name__, item.meta.namespace, item.meta.name)
 
 
-def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[_Problem]:
+def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[Problem]:
     if not any(key for key in ingress.meta.annotations if "/" in key):
         return
     owner = owner_of_ingress(traffic)
@@ -442,13 +388,13 @@ def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[_Problem]:
         # What stands by itself is certain all the same.
         context = AnnotationContext(is_alb=True)
         found = lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
-        yield from (_Problem(ref, annotations, p) for p in found if p.rule in _ALONE)
+        yield from (Problem(ref, annotations, p) for p in found if p.rule in _ALONE)
         raise unknown from None
     runs = [
         lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
         for context in contexts
     ]
-    yield from (_Problem(ref, annotations, p) for p in _of_all(runs))
+    yield from (Problem(ref, annotations, p) for p in _of_all(runs))
 
 
 def _of_all(runs: list[tuple[AnnotationProblem, ...]]) -> list[AnnotationProblem]:
@@ -522,7 +468,7 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
     return listeners
 
 
-def _of_service(traffic: TrafficPath, service: Service) -> Iterator[_Problem]:
+def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
     if not any(key for key in service.meta.annotations if "/" in key):
         return
     own = owner_of_service(traffic)
@@ -561,7 +507,7 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[_Problem]:
         controller_version=controller_version(traffic),
         context=context,
     )
-    yield from (_Problem(ref, annotations, p) for p in found)
+    yield from (Problem(ref, annotations, p) for p in found)
 
 
 def _service_target_type(traffic: TrafficPath, behind_alb: bool) -> str | None:
