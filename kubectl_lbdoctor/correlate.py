@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
+from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
 from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
@@ -32,17 +33,25 @@ UNEXPLAINED = "LBD005"
 
 @dataclass
 class _Merged:
-    """One finding with the keys of all paths on which it was made."""
+    """One finding with the keys of all paths on which it was made.
+
+    claims: what this very finding accounts for (`Finding.explains`), as keys of paths with codes.
+    """
 
     spec: CheckSpec
     finding: Finding
     paths: set[str] = field(default_factory=set)
     explains: list[str] = field(default_factory=list)
     folded: bool = False
+    claims: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def severity(self) -> Severity:
         return self.finding.severity or self.spec.severity
+
+    def claimed(self, effect: _Merged) -> bool:
+        """Whether this very finding accounts for another one on a path that they share."""
+        return bool(self.claims) and any((path, effect.spec.code) in self.claims for path in effect.paths)
 
 
 def correlate(
@@ -52,6 +61,7 @@ def correlate(
     by_key = {traffic.key: traffic for traffic in paths}
     merged = _merge(catalogue, results)
     merged += _unexplained(catalogue, by_key, merged)
+    _take_severity(merged)
     _fold(merged)
     roots = [m for m in merged if not m.folded]
     roots.sort(key=_order)
@@ -84,6 +94,7 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
             else:
                 entry.finding = _united(entry.finding, finding)
             entry.paths.update(result.paths)
+            entry.claims.update((path, code) for path in result.paths for code in finding.explains)
     return list(found.values())
 
 
@@ -156,6 +167,30 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
     return found
 
 
+def _take_severity(merged: list[_Merged]) -> None:
+    """What is harmless by itself, such as a mistyped annotation, is as severe as what it does: it accounts for the same
+    targets, and what it does is part of its evidence."""
+    for cause in merged:
+        effects = [m for m in merged if m is not cause and cause.claimed(m)] if cause.claims else []
+        worst = min((effect.severity for effect in effects), key=lambda s: s.order, default=cause.severity)
+        if worst.order >= cause.severity.order:
+            continue
+        told = [e for e in effects if e.severity is worst]
+        cause.finding = replace(
+            cause.finding,
+            severity=worst,
+            confidence=max(
+                (cause.finding.confidence, min((e.finding.confidence for e in told), key=lambda c: c.order)),
+                key=lambda c: c.order,
+            ),
+            targets=_union(cause.finding.targets, tuple(t for e in told for t in e.finding.targets)),
+            evidence=(
+                *cause.finding.evidence,
+                *(Evidence(Source.EFFECT, f"{e.spec.code}: {e.spec.render(e.finding)}") for e in told[:3]),
+            ),
+        )
+
+
 def _fold(merged: list[_Merged]) -> None:
     """Mark what another finding explains, directly or through a chain; the root cause at its head lists the codes."""
     effects = _effects(merged)
@@ -200,7 +235,9 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     """Whether one finding explains another that was made on a common path."""
     if cause is effect:
         return False
-    if effect.spec.code in cause.spec.explains:
+    if effect.finding.of_user and is_kept_from_work(cause.spec.code):
+        return False
+    if effect.spec.code in cause.spec.explains or cause.claimed(effect):
         # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
         return cause.finding.severity is None or cause.severity.order <= effect.severity.order
     if cause.spec.code in effect.spec.explains:

@@ -65,6 +65,11 @@ _PATH = Hypothesis(
     "the check path is answered with a code outside the success codes (or a redirect, or a demand to log in)",
     "curl -i http://TARGET/PATH with the target group's health check path, from another pod",
 )
+_CHECK_PORT = Hypothesis(
+    "LBD315",
+    "nothing listens by TCP on the port that the check asks (there are no health checks by UDP)",
+    "kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6 lists what listens by TCP",
+)
 _ZONE = Hypothesis(
     "LBD208",
     "the target is in an Availability Zone that is not enabled for the load balancer",
@@ -100,10 +105,11 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     group = traffic.target_group.peek()
     http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
     probed = _paths_that_answer(traffic, failing)
+    listen = _CHECK_PORT if group is not None and group.protocol in ("UDP", "QUIC") else _LISTEN
     filters = [_GROUPS, *([_SECOND_HOP, _KUBE_PROXY] if instance else []), _ACL, _EGRESS, _POLICY]
     refused = [*([_PROTOCOL] if http else []), *([_KUBE_PROXY] if instance else [])]
     # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
-    refused = [*refused, _LISTEN, _LOOPBACK] if probed is not None else [_LISTEN, _LOOPBACK, *refused]
+    refused = [*refused, listen, _LOOPBACK] if probed is not None else [listen, _LOOPBACK, *refused]
     slow = [_SLOW] if http else []
     found: list[Hypothesis] = []
     if target_reasons.TIMEOUT in reasons:
@@ -143,9 +149,9 @@ def _ruled_out(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> froze
     timeout = _timeout(traffic)
     out: set[str] = set()
     if pod_evidence.listens(direct):
-        out |= {"LBD307", "LBD308"}
+        out |= {"LBD307", "LBD308", "LBD315"}
     elif pod_evidence.listens(told):
-        out.add("LBD307")
+        out |= {"LBD307", "LBD315"}
     if any(pod_evidence.is_success(a, timeout) for a in told):
         out |= {"LBD301", "LBD305", "LBD309"}
     elif any(a.outcome is Outcome.ANSWERED and a.status is not None for a in told):

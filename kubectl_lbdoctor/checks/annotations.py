@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
@@ -22,6 +23,8 @@ from kubectl_lbdoctor.analysis.ownership import (
     owner_of_service,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -52,8 +55,8 @@ _READS = (
     reads.LOAD_BALANCERS,
     reads.LISTENERS,
     reads.TARGET_GROUPS,
+    *misplaced_annotations.READS,
 )
-_FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 # What one annotation shows by itself, whatever else stands on the object or on the other one.
 _ALONE = frozenset({"unknown-key", "template", "value", "wrong-object", "auto-mode", "unsupported-in-version"})
 # LBD101 names this as the reason why nobody makes the load balancer.
@@ -141,15 +144,6 @@ def _all_backends(ingress: Ingress) -> list[IngressBackend]:
     return [*found, ingress.default_backend] if ingress.default_backend is not None else found
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """A problem of one annotation of one object."""
-
-    ref: ObjectRef
-    annotations: Mapping[str, str]
-    found: AnnotationProblem
-
-
 @check(
     "LBD110",
     title="every annotation under the controller's prefixes is known",
@@ -161,7 +155,8 @@ class _Problem:
 )
 def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
-    ignores it without a word, and the setting keeps its default.
+    ignores it without a word, and the setting keeps its default. Where another finding would not be made if the key
+    were read as the nearest known one, this is its cause, and as severe.
 
     Confirm by hand: compare with the controller's annotation guide. Repair: the named key; old and new are changed in
     one command.
@@ -169,13 +164,10 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
-        yield _finding(
-            "LBD110",
-            problem,
-            {"meant" if certain else "nearest": near},
-            repairs,
-            certain,
-        )
+        explains, sure = effects(traffic, problem)
+        certain = certain or bool(explains)
+        found = _finding("LBD110", problem, {"meant" if certain else "nearest": near}, repairs, certain)
+        yield replace(found, explains=explains, confidence=sure)
 
 
 @check(
@@ -184,7 +176,7 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
-    explains=_FOLLOWS,
+    explains=undone_by("LBD111"),
     fix="annotation-value",
     distinct_by=("key",),
 )
@@ -207,7 +199,7 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
-    explains=_FOLLOWS,
+    explains=undone_by("LBD310"),
     fix="annotation-value",
     distinct_by=("key",),
 )
@@ -235,7 +227,8 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
-    is not made (a path with a TCP check).
+    is not made (a path with a TCP check). Where another finding would not be made if it were read, this is its cause,
+    and as severe; on a workload, or under the prefix of another controller, an annotation is only named then.
 
     Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
     """
@@ -247,10 +240,18 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
             continue  # It was meant for a backend that is mistyped: LBD108.
         repairs, certain = _repair(problem)
-        yield _finding("LBD112", problem, {}, repairs, certain)
+        explains, sure = effects(traffic, problem)
+        if not explains:
+            yield _finding("LBD112", problem, {}, repairs, certain)
+            continue
+        repairs = repairs or move(traffic, problem)
+        found = _finding("LBD112", problem, {}, repairs, certain=True)
+        yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
+    for entry in misplaced_annotations.misplaced(traffic):
+        yield misplaced_finding(entry)
 
 
-def _value_finding(code: str, problem: _Problem) -> Finding:
+def _value_finding(code: str, problem: Problem) -> Finding:
     repairs, certain = _repair(problem)
     meant = problem.found.suggested_value
     return _finding(
@@ -263,7 +264,7 @@ def _value_finding(code: str, problem: _Problem) -> Finding:
 
 
 def _finding(
-    code: str, problem: _Problem, params: Mapping[str, Param], repairs: tuple[Repair, ...], certain: bool
+    code: str, problem: Problem, params: Mapping[str, Param], repairs: tuple[Repair, ...], certain: bool
 ) -> Finding:
     found, ref = problem.found, problem.ref
     evidence = [Evidence(str(ref), f"{found.key}: {found.value[:300]}")]
@@ -298,7 +299,7 @@ def _advice(found: AnnotationProblem) -> str:
     return "correct the value" if found.kind in ("invalid-value", "conflict") else "remove the annotation"
 
 
-def _repair(problem: _Problem) -> tuple[tuple[Repair, ...], bool]:
+def _repair(problem: Problem) -> tuple[tuple[Repair, ...], bool]:
     """What repairs the annotation, and whether the evidence determines it."""
     found, ref, present = problem.found, problem.ref, problem.annotations
     if found.renames:
@@ -346,7 +347,7 @@ def _code(found: AnnotationProblem) -> str:
     return "LBD310" if found.rule == "interval-timeout" else "LBD111"
 
 
-def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
+def _problems(traffic: TrafficPath, code: str) -> Iterator[Problem]:
     """The problems of one code, one per annotation, the worst; raises `Unknown` after those that are certain."""
     seen: set[tuple[ObjectRef, str]] = set()
     for problem in _all_problems(traffic):
@@ -359,7 +360,7 @@ def _problems(traffic: TrafficPath, code: str) -> Iterator[_Problem]:
 
 
 @derived
-def _all_problems(traffic: TrafficPath) -> Iterator[_Problem]:
+def _all_problems(traffic: TrafficPath) -> Iterator[Problem]:
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
         if ingress is not None:
@@ -373,7 +374,7 @@ def _ref(item: Ingress | Service) -> ObjectRef:
     return ObjectRef(type(item).__name__, item.meta.namespace, item.meta.name)
 
 
-def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[_Problem]:
+def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[Problem]:
     if not any(key for key in ingress.meta.annotations if "/" in key):
         return
     owner = owner_of_ingress(traffic)
@@ -387,13 +388,13 @@ def _of_ingress(traffic: TrafficPath, ingress: Ingress) -> Iterator[_Problem]:
         # What stands by itself is certain all the same.
         context = AnnotationContext(is_alb=True)
         found = lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
-        yield from (_Problem(ref, annotations, p) for p in found if p.rule in _ALONE)
+        yield from (Problem(ref, annotations, p) for p in found if p.rule in _ALONE)
         raise unknown from None
     runs = [
         lint("Ingress", annotations, owner=lint_owner(owner), controller_version=version, context=context)
         for context in contexts
     ]
-    yield from (_Problem(ref, annotations, p) for p in _of_all(runs))
+    yield from (Problem(ref, annotations, p) for p in _of_all(runs))
 
 
 def _of_all(runs: list[tuple[AnnotationProblem, ...]]) -> list[AnnotationProblem]:
@@ -467,7 +468,7 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
     return listeners
 
 
-def _of_service(traffic: TrafficPath, service: Service) -> Iterator[_Problem]:
+def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
     if not any(key for key in service.meta.annotations if "/" in key):
         return
     own = owner_of_service(traffic)
@@ -506,7 +507,7 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[_Problem]:
         controller_version=controller_version(traffic),
         context=context,
     )
-    yield from (_Problem(ref, annotations, p) for p in found)
+    yield from (Problem(ref, annotations, p) for p in found)
 
 
 def _service_target_type(traffic: TrafficPath, behind_alb: bool) -> str | None:

@@ -12,6 +12,7 @@ from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
@@ -203,10 +204,7 @@ def _pod_state(pod: Pod) -> str:
     severity=Severity.ERROR,
     message="the AWS Load Balancer Controller {name} has no ready replica: {why}",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS),
-    explains=(
-        *("LBD103", "LBD104", "LBD109", "LBD124", "LBD126", "LBD116", "LBD205", "LBD206", "LBD217"),
-        *("LBD214", "LBD215", "LBD311", "LBD601"),
-    ),
+    explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD601"),
 )
 def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
@@ -304,7 +302,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     message="no AWS load balancer controller owns {object}: {why}",
     scope=Scope.FRONTEND,
     reads=OWNERSHIP_READS,
-    explains=("LBD103", "LBD109", "LBD205", "LBD217", "LBD102"),
+    explains=(*undone_by("LBD101"), "LBD102"),
     fix="ingress-class",
 )
 def not_owned(frontend: Frontend) -> Iterator[Finding]:
@@ -400,7 +398,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
-    explains=("LBD104", "LBD109"),
+    explains=undone_by("LBD126"),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an

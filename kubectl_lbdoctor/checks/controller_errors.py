@@ -14,6 +14,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
@@ -48,7 +49,6 @@ OWN_CODES = frozenset(
         "LBD512",
     ]
 )
-FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 
 
 def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
@@ -91,7 +91,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot build the load balancer's model: {summary}",
     reads=READS,
-    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    explains=undone_by("LBD103"),
     distinct_by=("summary",),
 )
 def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
@@ -111,7 +111,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
     reads=READS,
-    explains=("LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    explains=undone_by("LBD104"),
     distinct_by=("summary",),
 )
 def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
@@ -128,7 +128,7 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="IngressGroup {group} is blocked by its member {member}: {summary}",
     reads=READS,
-    explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311"),
+    explains=undone_by("LBD105"),
     distinct_by=("group", "summary"),
 )
 def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
@@ -176,7 +176,7 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot find its VPC or region: {summary}",
     reads=READS,
-    explains=(*FOLLOWS, "LBD102"),
+    explains=(*undone_by("LBD122"), "LBD102"),
     distinct_by=("summary",),
 )
 def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
@@ -194,7 +194,7 @@ def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot reach an AWS API: {summary}",
     reads=READS,
-    explains=(*FOLLOWS, "LBD102"),
+    explains=(*undone_by("LBD123"), "LBD102"),
     distinct_by=("summary",),
 )
 def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
@@ -328,7 +328,7 @@ def _unprotect(kind: str) -> str:
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
     reads=(*READS, *webhook_path.READS),
-    explains=FOLLOWS,
+    explains=undone_by("LBD124"),
     distinct_by=("summary",),
 )
 def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
@@ -350,7 +350,7 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="an AWS quota stops the controller: {summary}",
     reads=READS,
-    explains=("LBD104", "LBD109", "LBD205", "LBD217"),
+    explains=undone_by("LBD216"),
     distinct_by=("summary",),
 )
 def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
@@ -367,7 +367,7 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="AWS does not take a target: {summary}",
     reads=READS,
-    explains=("LBD109", "LBD205", "LBD217"),
+    explains=undone_by("LBD219"),
     distinct_by=("summary",),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
@@ -385,7 +385,7 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the controller cannot choose the security group of a target: {summary}",
     reads=READS,
-    explains=("LBD109", "LBD205", "LBD217", "LBD501"),
+    explains=undone_by("LBD505"),
     distinct_by=("summary",),
 )
 def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
@@ -405,7 +405,7 @@ def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="a security group is full: {summary}",
     reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
-    explains=("LBD104", "LBD109", "LBD205", "LBD217", "LBD501"),
+    explains=undone_by("LBD506"),
     distinct_by=("summary",),
 )
 def rules_quota(traffic: TrafficPath) -> Iterator[Finding]:
@@ -437,7 +437,7 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     severity=Severity.ERROR,
     message="the load balancer's subnets have no internet gateway: {summary}",
     reads=READS,
-    explains=("LBD103", "LBD104", "LBD109"),
+    explains=undone_by("LBD510"),
     distinct_by=("summary",),
 )
 def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
@@ -454,7 +454,7 @@ def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="no suitable subnets for the load balancer: {summary}",
     reads=(*READS, *subnet_choice.READS),
-    explains=("LBD103", "LBD104", "LBD109"),
+    explains=undone_by("LBD511"),
     distinct_by=("summary",),
 )
 def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
@@ -475,7 +475,7 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="a subnet has too few free addresses: {summary}",
     reads=(*READS, *subnet_choice.READS),
-    explains=("LBD103", "LBD104", "LBD109"),
+    explains=undone_by("LBD512"),
     distinct_by=("summary",),
 )
 def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:

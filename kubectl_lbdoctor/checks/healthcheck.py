@@ -19,6 +19,8 @@ from kubectl_lbdoctor.analysis.check_settings import (
     readiness_of,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, health_port
+from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -56,6 +58,7 @@ _ANSWER_READS = (
 _ASKED = ("path", "better")
 # What answers instead, at the end of a message: paths, or the pods of another workload.
 _BETTER = (
+    '[; port {elsewhere} serves "{there}" ({names})]'
     '[; {better:"&"} {better:=succeeds|succeed}][ ({witness})]'
     "[; the pods of {passing} pass it, those of {failing} do not]"
 )
@@ -90,8 +93,8 @@ class _Answer:
     """Targets whose check is answered with codes of one class, and what the pods say about themselves.
 
     paths: what answers as the check wants, best first; `exact` when the first of them is the
-    one to take. host: a name to which the check path answers well. to: where a redirect leads. fine: the pods answer
-    this very check with a success now.
+    one to take. asker: who is answered well on the check path. elsewhere: a port of the same pods that serves the
+    check. to: where a redirect leads. fine: the pods answer this very check with a success now.
     """
 
     group: TargetGroup
@@ -100,7 +103,8 @@ class _Answer:
     owner: SettingSource
     paths: tuple[GoodPath, ...] = ()
     exact: bool = False
-    host: str = ""
+    asker: OtherAsker = NOBODY
+    elsewhere: HealthPort | None = None
     to: str = ""
     fine: bool = False
     evidence: tuple[Evidence, ...] = ()
@@ -125,10 +129,11 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     pods = traffic.matching_pods() if port is not None and traffic.namespace_facts.pods.is_known else ()
     asked = pod_evidence.conclusive_answers(pod_evidence.checked(traffic, failing, port))
     tried = pod_evidence.conclusive_answers(pod_evidence.variations(traffic, failing, port, asked))
-    good = [a for a in tried if pod_evidence.is_success(a)]
     readiness = _passing_readiness(pods, port)
     paths, exact = _good_paths(traffic, group, pods, port, tried)
-    host = ""
+    codes = tuple(sorted({code for _, found in answered for code in found}))
+    every_answer = pod_evidence.checked(traffic, failing, port)
+    asker = other_asker(traffic, codes, readiness[0] if readiness is not None else None, every_answer, tried)
     if readiness is not None:
         probe, ready = readiness
         own, other_host = pod_evidence.path_of(probe), probe.host_header
@@ -136,20 +141,48 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
         if own != group.health_check.path and not other_host:
             others = [entry for entry in paths if entry.path != own]
             paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
-        host = other_host if own == group.health_check.path else ""
-    hosts = [a.request.host for a in good if a.request.path == group.health_check.path]
+    elsewhere = _elsewhere(traffic, group, failing, port, paths) if pods else None
+    inside = [a for a in every_answer if a.via in pod_evidence.LOOPBACK and a not in asked] if asker.client else ()
     return _Answer(
         group,
         failing,
-        tuple(sorted({code for _, found in answered for code in found})),
+        codes,
         setting_source(traffic, "healthcheck-path"),
         paths=tuple(paths),
         exact=exact,
-        host=host or (hosts[0] if hosts and not paths else ""),
+        asker=asker,
+        elsewhere=elsewhere,
         to=next((a.location for a in asked if a.location), ""),
         fine=bool(asked) and all(pod_evidence.is_success(a, group.health_check.timeout) for a in asked),
-        evidence=_answer_evidence(traffic, group, failing, asked, tried, readiness, len(pods)),
+        evidence=(
+            *_answer_evidence(traffic, group, failing, (*asked, *inside), tried, readiness, len(pods)),
+            *_evidence_of(elsewhere),
+        ),
     )
+
+
+def _elsewhere(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    failing: tuple[TargetHealth, ...],
+    port: int | None,
+    paths: list[GoodPath],
+) -> HealthPort | None:
+    """The port where the pods serve their health, unless the checked port has a path for it: that "/" answers there,
+    too, says less."""
+    found = health_port(traffic, failing, port, group.health_check.path)
+    if found is None:
+        return None
+    asked = group.health_check.path.rstrip("/")
+    of_the_check = found.path == group.health_check.path or (bool(asked) and found.path.startswith(f"{asked}/"))
+    return found if of_the_check or all(good.path == "/" for good in paths) else None
+
+
+def _evidence_of(port: HealthPort | None) -> tuple[Evidence, ...]:
+    if port is None:
+        return ()
+    way = "" if port.value else ", to which no node port leads"
+    return (Evidence(Source.PODS, f"{port.witness}: {port.scheme} {port.path} on port {port.port}{way}"),)
 
 
 def _passing_readiness(pods: tuple[Pod, ...], port: int | None) -> tuple[Probe, int] | None:
@@ -276,6 +309,8 @@ def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -
 def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
     if all(number.startswith("2") for number in answer.codes):
         return _expect_the_code(traffic, answer)
+    if answer.elsewhere is not None and not answer.fine:
+        return _ask_elsewhere(traffic, answer, answer.elsewhere)
     template = answer.owner.repair("")
     if answer.better and answer.owner.value == answer.better:
         return _apply_the_annotation(traffic, answer, template)
@@ -295,6 +330,19 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
     codes_key = setting_source(traffic, "success-codes").key
     advice = f"annotate {answer.owner.ref} with {answer.owner.key}={right}, or widen {codes_key}"
     return _Cure(template=template, advice=advice)
+
+
+def _ask_elsewhere(traffic: TrafficPath, answer: _Answer, port: HealthPort) -> _Cure:
+    """Check the port that serves the path, and what goes with it there, all in one write for each object."""
+    check = answer.group.health_check
+    if not port.value:
+        advice = (
+            f"give {traffic.service_ref} a port that leads to {port.port}, and check its node port; or use ip targets, "
+            f"which are checked on port {port.port} itself"
+        )
+        return _Cure(advice=advice)
+    repair = check_there(traffic, check, port).with_reason("", _RECHECK)
+    return _Cure((repair,), fix="healthcheck-port", exact=port.certain)
 
 
 def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
@@ -350,6 +398,9 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
     odd = pod_evidence.differing_workload(traffic, answer.targets)
     if odd is not None:
         return {"better": (), "failing": str(odd[0]), "passing": str(odd[1])}
+    if answer.elsewhere is not None and not answer.fine:
+        port = answer.elsewhere
+        return {"better": (), "elsewhere": str(port.port), "there": port.path, "names": port.witness}
     if not answer.paths or answer.fine:
         return {"better": ()}
     if answer.paths[0].source is PathSource.READINESS_PROBE:
@@ -378,35 +429,57 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
     to a path that answers with a success code, or adapt success-codes when the answer is meant.
     """
     answer = _answers(traffic, "client")
-    if answer is not None and not answer.host:
+    if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD301", answer)
 
 
 @check(
     "LBD302",
-    title="the answer does not depend on the Host header",
+    title="the answer does not depend on who asks",
     severity=Severity.ERROR,
-    message='path "{path}" is answered with {codes} to the load balancer\'s Host header, but not to Host {host}',
+    message='path "{path}" is answered with {codes} to the load balancer[\'s Host header, but not to Host {host}]'
+    "[, but with a success to {client}]",
     reads=_ANSWER_READS,
     distinct_by=("path", "host"),
 )
 def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
-    """The application serves the check path only for a certain host name.
+    """The application serves the check path only for a certain host name, or to certain clients. It refuses others with
+    any code: 400, 401, 403, 404 or 421, a redirect, an error of its own.
 
     An Application Load Balancer sends `Host: TARGET_IP:PORT`, a Network Load Balancer its own address and listener
     port; neither can be changed. The readiness probe asks the same path on the same port with a Host header of its
-    own and succeeds, or a probe with a host name of the Ingress rules does.
+    own and succeeds, or a probe with a host name of the Ingress rules does. The pod itself, or the kubelet, is answered
+    with a success where the client's address decides.
 
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` against `curl -i -H 'Host: NAME' http://POD_IP:PORT/PATH`.
-    Repair: answer the check path in the application's default virtual host, or check another port or by TCP.
+    Repair: answer the check path in the application's default virtual host and to the load balancer's subnets, or check
+    another path, another port or by TCP.
     """
-    for kind in ("client", "redirect"):
+    for kind in ("client", "auth", "redirect", "server"):
         answer = _answers(traffic, kind)
-        if answer is not None and answer.host:
-            advice = "answer the check path in the application's default virtual host, or check another port"
-            advice += "" if traffic.is_alb else ", or by TCP"
-            finding = _answered(traffic, "LBD302", answer, host=answer.host)
-            yield replace(finding, repairs=(), repair_template=None, fix_automatic=False, advice=advice)
+        if answer is not None and answer.asker != NOBODY:
+            yield _depends_on_the_asker(traffic, answer)
+
+
+def _depends_on_the_asker(traffic: TrafficPath, answer: _Answer) -> Finding:
+    asker = answer.asker
+    finding = _answered(traffic, "LBD302", answer, host=asker.host, client=asker.client)
+    advice = "answer the check path in the application's default virtual host"
+    if asker.client:
+        advice = "let the application answer the check path to the load balancer's subnets, too"
+    advice += ", or check another port" + ("" if traffic.is_alb else ", or by TCP")
+    elsewhere = answer.elsewhere is not None and bool(finding.repairs)
+    # Another path or port that is answered whoever asks is a repair; any other value of the path is none.
+    kept = finding.repairs if (answer.paths and not answer.fine) or elsewhere else ()
+    return replace(
+        finding,
+        repairs=kept,
+        repair_template=None,
+        fix_automatic=finding.fix_automatic and bool(kept),
+        fix=finding.fix or ("healthcheck-path" if kept else ""),
+        advice=advice,
+        confidence=finding.confidence if asker.certain else Confidence.LIKELY,
+    )
 
 
 @check(
@@ -427,7 +500,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     without a redirect, accept the redirect (`success-codes: 200-399`), or speak HTTPS to the application.
     """
     answer = _answers(traffic, "redirect")
-    if answer is None or answer.host:
+    if answer is None or answer.asker != NOBODY:
         return
     finding = _answered(traffic, "LBD303", answer, to=answer.to[:100])
     if not finding.commands and not answer.fine:
@@ -441,7 +514,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(finding, repairs=(accept,), repair_template=template, fix_automatic=not login, advice=advice)
         return
     # What `_answered` repairs is the path, not the codes.
-    yield replace(finding, fix="healthcheck-path")
+    yield replace(finding, fix=finding.fix or "healthcheck-path")
 
 
 _LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
@@ -463,7 +536,7 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH`. Repair: check a path that needs no authentication.
     """
     answer = _answers(traffic, "auth")
-    if answer is not None:
+    if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD304", answer)
 
 
@@ -483,7 +556,7 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     a path that does not depend on what is down.
     """
     answer = _answers(traffic, "server")
-    if answer is not None:
+    if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD317", answer)
 
 
@@ -604,6 +677,8 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     group, service, port = traffic.target_group.need(), traffic.service.need(), traffic.service_port.need()
     if group is None or service is None or port is None:
         raise NotApplicable("no target group for a Service port")
+    if port.protocol != "TCP" or group.protocol in ("UDP", "QUIC"):
+        raise NotApplicable("what listens by TCP says nothing about a UDP port: LBD315")
     failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
     pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
     seen = _at_target_port(traffic, port, pods)

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, of_the_controller
+from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
+from kubectl_lbdoctor.checks.controller_errors import of_the_controller
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import (
     ROLE_ANNOTATION,
@@ -46,7 +47,7 @@ NAMED = 6
     severity=Severity.ERROR,
     message="AWS denies the controller {action:?a call}[ (role {role})]",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
-    explains=FOLLOWS,
+    explains=undone_by("LBD120"),
     distinct_by=("action",),
 )
 def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
@@ -71,6 +72,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=(entry.evidence, *compared, *identity_evidence(traffic)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
+            explains=step_of_action(action).undone,
         )
 
 
@@ -195,7 +197,7 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
     severity=Severity.ERROR,
     message="the controller has no usable AWS identity: {summary}",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
-    explains=(*FOLLOWS, "LBD120", "LBD102"),
+    explains=(*undone_by("LBD121"), "LBD120", "LBD102"),
     distinct_by=("summary",),
 )
 def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:

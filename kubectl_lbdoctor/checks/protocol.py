@@ -18,6 +18,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
+from kubectl_lbdoctor.analysis.management_port import node_port_for
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
@@ -565,7 +566,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     if number in containers:
         why = "a container's port, on which no node listens"
         return _DeadPort(
-            failing, str(number), str(port.node_port), why, shown, True, _node_port_for(traffic, service, number)
+            failing, str(number), str(port.node_port), why, shown, True, node_port_for(traffic, service, number)
         )
     refused = [t for t in failing if t.reason == FAILED_HEALTH_CHECKS]
     if not refused or 30000 <= number <= 32767:
@@ -592,15 +593,6 @@ def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
         if pod.host_network:
             found |= {p.port for p in ready((pod,))}
     return frozenset(found - {0})
-
-
-def _node_port_for(traffic: TrafficPath, service: Service, container: int) -> str:
-    """What asks for this container port by way of a node port ("" when no node port leads there)."""
-    for port in service.ports:
-        numbers = {pod.named_port(port.target, port.protocol) for pod in traffic.matching_pods()}
-        if port.node_port and port.protocol == "TCP" and (port.target == str(container) or numbers == {container}):
-            return "traffic-port" if port == traffic.service_port.need() else str(port.node_port)
-    return ""
 
 
 # --- LBD314: proxy protocol -------------------------------------------------------------------------------------------
@@ -789,6 +781,10 @@ def _unserved_by_tcp(
         return "a node port that kube-proxy opens for UDP alone", True, others
     probed = sorted({p.port for p in ready(pods)})
     declared = sorted({n for pod in pods for n in pod.declared_ports()})
+    silent = [pod for pod in pods if pod_evidence.nothing_listens(traffic, pod, number)]
+    if silent:
+        found = pod_evidence.open_ports(traffic, silent, besides=number)
+        return "on which nothing listens by TCP", True, [str(n) for n in found or probed if n != number]
     if number in probed or number in declared:
         return None
     return "on which no container declares or answers TCP", False, [str(n) for n in probed or declared]

@@ -129,7 +129,14 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         fix_automatic=bool(made) and len(made) == remedies,
         confirm=_confirm(found.ref),
         rules_out=_RULES_OUT,
+        of_user=not _managed(traffic),
     )
+
+
+def _managed(traffic: TrafficPath) -> bool:
+    """Whether the controller writes the rules of the targets' groups: where a binding asks it to."""
+    binding = traffic.binding.peek()
+    return binding is not None and binding.networking is not None
 
 
 def _way(entry: Blocked) -> str:
@@ -139,8 +146,7 @@ def _way(entry: Blocked) -> str:
 def _changes(traffic: TrafficPath, code: str, entries: list[Blocked]) -> tuple[int, tuple[Change, ...]]:
     """How many remedies there are, and the changes for those that can be made."""
     every_hop = path.PathVerdict(Answer.DENIED, tuple(e.hop for e in entries), ())
-    binding = traffic.binding.peek()
-    managed = code == "LBD501" and binding is not None and binding.networking is not None
+    managed = code == "LBD501" and _managed(traffic)
     remedies = path.repairs([every_hop], world(traffic))
     changes = (change_of(remedy, traffic.context.region, managed) for remedy in remedies)
     return len(remedies), tuple(change for change in changes if change is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import (
@@ -18,12 +18,14 @@ from kubectl_lbdoctor.analysis.desired_state import (
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
@@ -50,7 +52,7 @@ def _front(traffic: TrafficPath) -> Declaration:
     severity=Severity.ERROR,
     message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
-    explains=("LBD103", "LBD109", "LBD205", "LBD217"),
+    explains=undone_by("LBD204"),
     fix="target-type",
     distinct_by=("port",),
 )
@@ -266,7 +268,7 @@ def _services(names: set[str]) -> str:
     "LBD318",
     title="failing targets are checked on the path of their readiness probe",
     severity=Severity.INFO,
-    message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"',
+    message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"[ on port {port}]',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.LOAD_BALANCERS),
         *(reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -276,9 +278,9 @@ def _services(names: set[str]) -> str:
     distinct_by=("path", "probe"),
 )
 def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Finding]:
-    """Targets fail a check whose path is not the path of the readiness probe on the same port, and that probe
-    succeeds. Alone that proves nothing; where no cause is proven it is the next thing to try: a Network Load Balancer
-    does not tell a wrong path from a closed port.
+    """Targets fail a check whose path is not the path of the readiness probe on the same port, or whose port is not the
+    one of that probe, and that probe succeeds. Alone that proves nothing; where no cause is proven it is the next thing
+    to try: a Network Load Balancer does not tell a wrong path from a closed port.
 
     Confirm by hand: `curl -i` both paths. Repair: check the readiness path.
     """
@@ -292,6 +294,8 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
     port = checked_pod_port(traffic, failing[0])
     ready = [pod for pod in traffic.matching_pods() if pod.containers_ready] if port is not None else []
     probes = {p.path or "/": p for pod in ready if (p := readiness_of(pod, port or 0)) is not None}
+    if not probes:
+        yield from _on_another_port(traffic, group, failing, port)
     if not probes or path in probes:
         return
     other, probe = sorted(probes.items())[0]
@@ -306,4 +310,29 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
         ),
         confidence=Confidence.POSSIBLE,
         repairs=(owner.repair(other, "the readiness probe succeeds there"),),
+    )
+
+
+def _on_another_port(
+    traffic: TrafficPath, group: TargetGroup, failing: Iterable[TargetHealth], port: int | None
+) -> Iterator[Finding]:
+    """The readiness probe asks a port of its own, where the health of the application is served. An Application Load
+    Balancer tells the answer, and a port that no container declares is more likely a wrong one."""
+    declared = {number for pod in traffic.matching_pods() for number in pod.declared_ports()}
+    if traffic.is_alb or port not in declared:
+        return
+    found = health_port(traffic, failing, port, group.health_check.path)
+    if found is None or not found.value or not found.certain:
+        return
+    yield Finding(
+        "LBD318",
+        setting_source(traffic, "healthcheck-port").ref,
+        params={"path": group.health_check.path, "probe": found.path, "port": str(found.port)},
+        evidence=(
+            Evidence(Source.TARGET_GROUP, f"{group.health_check.protocol} {group.health_check.path} on port {port}"),
+            Evidence(Source.PODS, f"{found.witness}: {found.scheme} {found.path} on port {found.port}"),
+        ),
+        confidence=Confidence.POSSIBLE,
+        repairs=(check_there(traffic, group.health_check, found),),
+        fix="healthcheck-port",
     )

@@ -13,7 +13,8 @@ from datetime import datetime
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.checks.controller_errors import FOLLOWS, known_complaints, reported
+from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.controller_errors import known_complaints, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
 from kubectl_lbdoctor.model import reads
@@ -29,7 +30,7 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
     severity=Severity.ERROR,
     message="the certificate of the controller's webhook is not accepted: {summary}",
     reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),
-    explains=FOLLOWS,
+    explains=undone_by("LBD125"),
     distinct_by=("summary",),
 )
 def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:

@@ -223,6 +223,7 @@ def _probe(raw: Raw) -> k8s.Probe | None:
                 path=text(action, "path"),
                 scheme=text(action, "scheme") or "HTTP",
                 host_header=headers.get("host", ""),
+                headers=tuple(name for name in headers if name != "host"),
                 command=texts(action, "command"),
                 initial_delay=number(raw, "initialDelaySeconds"),
                 period=number(raw, "periodSeconds", 10),

@@ -124,6 +124,13 @@ def nearest_key(key: str) -> NearKey | None:
     return _closest(family, name, exact_only=not complete)
 
 
+def same_name(prefix: str, key: str) -> NearKey | None:
+    """The annotation of this prefix whose name `key` has, whatever prefix, case or separators it is written with, or an
+    alias of it; None where there is none."""
+    host, slash, name = key.partition("/")
+    return _closest(prefix, name if slash else host, exact_only=True)
+
+
 def is_ours(key: str) -> bool:
     """Whether the key is, or looks meant to be, an annotation for an AWS load balancer."""
     if spec_for(key) is not None:
@@ -247,6 +254,8 @@ _NOT_ALB = frozenset({"ingress.kubernetes.io"})
 _HOST_LIKENESS = 0.9
 _NAME_LIKENESS = 0.82
 _SQUEEZED_STEM = "awsloadbalancer"
+# What is written for the stem `aws-load-balancer-`.
+_OTHER_STEMS = ("load-balancer-", "nlb-", "elb-")
 
 
 def _squeeze(name: str) -> str:
@@ -257,6 +266,7 @@ def _squeeze(name: str) -> str:
 def _family(key: str) -> tuple[str | None, str, bool]:
     """(prefix that was probably meant, name to look up, whether the key is ours whatever its name is)."""
     host, slash, name = key.partition("/")
+    host = host.lower()  # The API server accepts keys in any case; they are read as they are documented.
     if not slash or not name:
         return None, "", False
     if host + "/" == ALB_PREFIX:
@@ -273,6 +283,8 @@ def _family(key: str) -> tuple[str | None, str, bool]:
 
 def _closest(prefix: str, name: str, *, exact_only: bool) -> NearKey | None:
     names, stems = _load().names[prefix], _load().stems[prefix]
+    if prefix == SERVICE_PREFIX and name.lower().startswith(_OTHER_STEMS) and _squeeze(name) not in names:
+        name = name.lower().removeprefix("load-balancer-").removeprefix("nlb-").removeprefix("elb-")
     stem, dot, rest = name.partition(".")
     lookups = [(name, "", names), (stem, dot + rest, stems)] if dot else [(name, "", names)]
     for written, tail, known in lookups:

@@ -23,6 +23,7 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     is_ours,
     nearest_key,
     parse_version,
+    same_name,
     spec_for,
     twin_key,
 )
@@ -85,6 +86,7 @@ __all__ = [
     "nearest_key",
     "parse_success_codes",
     "resolve",
+    "same_name",
     "spec_for",
 ]
 

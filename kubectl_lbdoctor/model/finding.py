@@ -73,7 +73,7 @@ class Source:
 
     Reads, in the words of kubectl and of the ELBv2 API. EXPECTED: what should be there by the controller's rules.
     PATH: the way of a packet through the VPC. PROBE: a health check of our own. CONTROLLER_ANSWER: the error with which
-    the controller refuses an annotation.
+    the controller refuses an annotation. EFFECT: what follows from a finding that would be harmless without it.
     """
 
     TARGET_GROUP = "target group"
@@ -96,6 +96,7 @@ class Source:
     EXPECTED = "expected"
     PATH = "path"
     PROBE = "probe"
+    EFFECT = "follows from it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,9 @@ class Finding:
     fix: the name that `--fix` knows it by, where that is not the one of its code.
     by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
+    explains: codes of findings on the same path that this very one accounts for, where its code alone does not say so.
+    It is then as severe as the worst of them. of_user: what is missing is made by people here, so that nothing that
+    keeps the controller from its work explains it.
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
     """
@@ -150,6 +154,8 @@ class Finding:
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
     severity: Severity | None = None
+    explains: tuple[str, ...] = ()
+    of_user: bool = False
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -194,13 +194,15 @@ class ContainerPort:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A container probe. kind: httpGet, tcpSocket, grpc or exec; times in seconds; `port` number or name."""
+    """A container probe. kind: httpGet, tcpSocket, grpc or exec; times in seconds; `port` number or name. headers: the
+    lower-case names of those that it sends besides Host."""
 
     kind: str
     port: str = ""
     path: str = ""
     scheme: str = "HTTP"
     host_header: str = ""
+    headers: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     initial_delay: int = 0
     period: int = 10

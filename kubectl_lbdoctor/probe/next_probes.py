@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.annotation_readings import meant_paths
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
@@ -205,19 +206,33 @@ def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
 
 
 def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
-    """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
+    """Other ports that the pod itself names for its health, paths that may answer with a success, those that the pod
+    declares first, and the Ingress's host names."""
     if check.version != "GRPC":
+        yield from _management_ports(check, pod)
         declared = [
             path_of(p)
             for container in pod.serving_containers()
             for p in (container.readiness, container.liveness, container.startup)
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
         ]
-        for path in dict.fromkeys((*declared, *HEALTH_PATHS)):
+        for path in dict.fromkeys((*declared, *meant_paths(traffic), *HEALTH_PATHS)):
             if path != check.path:
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:
             yield replace(check, host=host)
+
+
+def _management_ports(check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
+    """The check's path, and the path that is named there, on each other port that an HTTP probe of the pod asks."""
+    for container in pod.serving_containers():
+        for probe in (container.readiness, container.liveness, container.startup):
+            number = port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
+            if probe is None or number is None or number == check.port:
+                continue
+            version = check.version if probe.scheme == check.protocol else "HTTP1"
+            there = replace(_to(check, pod, number), protocol=probe.scheme, version=version)
+            yield from (replace(there, path=path) for path in (check.path, path_of(probe)))
 
 
 def _hosts(traffic: TrafficPath) -> list[str]:

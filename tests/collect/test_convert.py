@@ -35,7 +35,13 @@ CONTAINER = {
     "name": "web",
     "image": "web:1",
     "ports": [{"containerPort": 8080, "name": "http", "protocol": "TCP", "hostPort": 1}],
-    "readinessProbe": {"httpGet": {"port": 8080, "path": "/", "httpHeaders": [{"name": "Host", "value": "h"}]}},
+    "readinessProbe": {
+        "httpGet": {
+            "port": 8080,
+            "path": "/",
+            "httpHeaders": [{"name": "Host", "value": "h"}, {"name": "X-A", "value": "1"}],
+        }
+    },
     "livenessProbe": {"exec": {"command": ["true"]}},
     "startupProbe": {"grpc": {"port": 1}},
     "lifecycle": {"preStop": {"exec": {}}},
@@ -370,6 +376,11 @@ def test_what_is_missing_is_no_error(name: str) -> None:
         except Exception as error:
             failed.append(f"{what}: {type(error).__name__}: {error}")
     assert failed == []
+
+
+def test_a_probe_keeps_its_host_and_the_names_of_its_other_headers() -> None:
+    found = convert_kube.container(CONTAINER).readiness
+    assert found is not None and (found.host_header, found.headers) == ("h", ("x-a",))
 
 
 def test_a_null_is_an_absent_field() -> None:

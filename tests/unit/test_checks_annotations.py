@@ -354,4 +354,4 @@ def test_nobody_owning_a_service_is_told_once() -> None:
 
 def test_wrong_path_beside_a_mistyped_key() -> None:
     world = replace(UNKNOWN_KEY, health=(mismatch(1, "404"), mismatch(2, "404")))
-    assert world.codes() == ["LBD301", "LBD110"]
+    assert world.codes() == ["LBD110"] and "LBD301" in world.report().diagnoses[0].explains

@@ -342,3 +342,30 @@ def test_causes_of_one_object(code: str, params: dict[str, Any], changes: dict[s
     results = [*found(code, params=params), *found(code, params={**params, **changes})]
     diagnoses = correlate(CATALOGUE, (HEALTHY_ROUTE,), results)
     assert sorted(d.message for d in diagnoses) == messages
+
+
+# --- What one finding claims ---
+
+
+def test_what_is_harmless_alone_is_as_severe_as_what_it_claims() -> None:
+    specs = [declared("LBD901", WARNING), declared("LBD902")]
+    diagnosis = diagnose(
+        specs,
+        found("LBD901", explains=("LBD902",)),
+        found("LBD902", targets=("10.0.1.1:80",), confidence=Confidence.LIKELY),
+    )[0]
+    assert (diagnosis.finding.code, diagnosis.severity, diagnosis.explains) == ("LBD901", ERROR, ("LBD902",))
+    assert diagnosis.finding.targets == ("10.0.1.1:80",) and diagnosis.finding.confidence is Confidence.LIKELY
+    assert any("LBD902" in entry.text for entry in diagnosis.finding.evidence)
+
+
+def test_what_claims_nothing_that_is_found_stays_as_it_is() -> None:
+    specs = [declared("LBD901", WARNING), declared("LBD902"), declared("LBD903")]
+    diagnoses = diagnose(specs, found("LBD901", explains=("LBD903",)), found("LBD902"))
+    assert [(d.finding.code, d.severity) for d in diagnoses] == [("LBD902", ERROR), ("LBD901", WARNING)]
+
+
+def test_nothing_that_stops_the_controller_explains_what_people_make() -> None:
+    specs = [declared("LBD102", ERROR, "LBD501"), declared("LBD501")]
+    assert codes(diagnose(specs, found("LBD102"), found("LBD501"))) == ["LBD102"]
+    assert sorted(codes(diagnose(specs, found("LBD102"), found("LBD501", of_user=True)))) == ["LBD102", "LBD501"]

@@ -138,3 +138,16 @@ def test_denied_probes_end_the_asking() -> None:
     assert len(sent) == 1 and not snapshot.probes.answers.is_known
     (traffic,) = traffic_paths(snapshot)
     assert all(r.timeout == 2.0 for r in next_probes(traffic))
+
+
+def test_the_check_path_is_asked_on_the_port_that_a_probe_names() -> None:
+    managed = container(readiness=None, liveness=k8s.Probe("httpGet", "9090", "/alive"))
+    world = replace(NOT_FOUND, pods=tuple(pod(n, containers=(managed,)) for n in (1, 2)))
+    requests = asked(world, Application(paths={"/health": 200}))
+    assert {(r.port, r.path) for r in requests} >= {(9090, "/nowhere"), (9090, "/alive")}
+
+
+def test_the_path_of_a_key_that_nobody_reads_is_asked() -> None:
+    annotations = {"alb.ingress.kubernetes.io/health-check-path": "/meant"}
+    ingress = replace(NOT_FOUND.ingress, meta=replace(NOT_FOUND.ingress.meta, annotations=annotations))
+    assert "/meant" in paths(asked(replace(NOT_FOUND, ingress=ingress), Application()), 1)

@@ -1,0 +1,135 @@
+"""A port of the same pods, other than the traffic port, on which the health check's path is served. Pure.
+
+Many applications serve their health on a port of its own (management port, actuator, admin server), and name it in a
+probe of the container. The load balancer asks the traffic port unless `healthcheck-port` says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.remediation import annotate
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
+from kubectl_lbdoctor.model.k8s import Container, Pod, Probe, Service
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_PROXY_PORTS = frozenset({15020, 15021, 15090})
+"""Ports of Istio's side-car, which answers probes in the application's place.
+https://istio.io/latest/docs/ops/deployment/application-requirements/"""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPort:
+    """Where the pods serve their health. value: what `healthcheck-port` has to be, "" where no port leads there (an
+    instance target without a node port for it). witness: what shows it; certain: it answers now."""
+
+    port: int
+    path: str
+    scheme: str
+    value: str
+    witness: str
+    certain: bool
+
+
+def health_port(
+    traffic: TrafficPath, targets: Iterable[TargetHealth], checked: int | None, path: str
+) -> HealthPort | None:
+    """The port that a probe of the pods names and that answers `path`, or whose own path may take its place.
+
+    None where all probes ask the checked port, or nothing shows that the other one answers. The very path of the check
+    is preferred to another.
+    """
+    pods = pod_evidence.pods_behind(traffic, targets) if checked is not None else ()
+    found = [entry for pod in pods[:1] for entry in _named(traffic, pod, checked or 0, path)]
+    found = [
+        f for f in found if all(any(_same(f, g) for g in _named(traffic, p, checked or 0, path)) for p in pods[1:])
+    ]
+    return min(found, key=lambda entry: (entry.path != path, not entry.certain), default=None)
+
+
+def _same(one: HealthPort, other: HealthPort) -> bool:
+    return (one.port, one.path) == (other.port, other.path)
+
+
+def _named(traffic: TrafficPath, pod: Pod, checked: int, path: str) -> Iterator[HealthPort]:
+    for container in _of_the_application(pod, checked):
+        steady = _is_steady(pod, container)
+        for name, probe, passes in (
+            ("readiness probe", container.readiness, pod.containers_ready),
+            ("liveness probe", container.liveness, steady),
+            ("startup probe", container.startup, steady),
+        ):
+            number = pod_evidence.port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
+            if probe is None or number is None or number == checked or number in _PROXY_PORTS:
+                continue
+            if not probe.host_header:
+                yield from _answering(traffic, pod, number, probe, path, name if passes else "")
+
+
+def _answering(
+    traffic: TrafficPath, pod: Pod, number: int, probe: Probe, path: str, witness: str
+) -> Iterator[HealthPort]:
+    """What this port serves: the check's path where a probe of ours was answered there, and the probe's own."""
+    told = pod_evidence.conclusive_answers(pod_evidence.answers(traffic, (pod,), port=number, protocol=probe.scheme))
+    value = check_port_value(traffic, number)
+    own = pod_evidence.path_of(probe)
+    for wanted in dict.fromkeys((path, own)):
+        mine = [a for a in told if a.request.path == wanted]
+        if mine and all(pod_evidence.is_success(a) for a in mine):
+            yield HealthPort(number, wanted, probe.scheme, value, witness or "probe", certain=True)
+        elif not mine and wanted == own and witness:
+            yield HealthPort(number, own, probe.scheme, value, witness, certain=witness.startswith("readiness"))
+
+
+def _of_the_application(pod: Pod, checked: int) -> tuple[Container, ...]:
+    """The containers that serve the checked port, as far as any declares it: not the side-cars beside them."""
+    serving = pod.serving_containers()
+    declaring = tuple(c for c in serving if any(p.port == checked for p in c.ports))
+    return declaring or tuple(c for c in serving if not c.sidecar)
+
+
+def _is_steady(pod: Pod, container: Container) -> bool:
+    """Whether the container runs and was never restarted, so that its liveness probe passes."""
+    return any(s.name == container.name and s.state == "running" and not s.restarts for s in pod.statuses)
+
+
+def check_there(traffic: TrafficPath, check: HealthCheck, port: HealthPort) -> Repair:
+    """Check the port that serves the health, with the path and protocol that it has there, all in one write for each
+    object."""
+    wanted = {"healthcheck-port": port.value}
+    if port.path != check.path:
+        wanted["healthcheck-path"] = port.path
+    if port.scheme != check.protocol:
+        wanted["healthcheck-protocol"] = port.scheme if traffic.is_alb else port.scheme.lower()
+    values: dict[ObjectRef, dict[str, str | None]] = {}
+    owners = {name: setting_source(traffic, name) for name in wanted}
+    for name, value in wanted.items():
+        values.setdefault(owners[name].ref, {})[owners[name].key] = value
+    present = {owner.ref: owner.annotations for owner in owners.values()}
+    changes = tuple(annotate(ref, present[ref], keys) for ref, keys in values.items())
+    return Repair(port.value, changes).with_reason(f'port {port.port} serves "{port.path}": {port.witness}')
+
+
+def check_port_value(traffic: TrafficPath, number: int) -> str:
+    """What `healthcheck-port` has to be, for this port of the pods to be asked; "" where nothing leads there."""
+    if traffic.target_type == "ip":
+        return str(number)
+    service = traffic.service.peek()
+    return node_port_for(traffic, service, number) if service is not None else ""
+
+
+def node_port_for(traffic: TrafficPath, service: Service, container: int) -> str:
+    """What asks for this container port by way of a node port ("" when no node port leads there).
+
+    Raises `Unknown` where the Service's port or the pods are not known.
+    """
+    for port in service.ports:
+        numbers = {pod.named_port(port.target, port.protocol) for pod in traffic.matching_pods()}
+        if port.node_port and port.protocol == "TCP" and (port.target == str(container) or numbers == {container}):
+            return "traffic-port" if port == traffic.service_port.need() else str(port.node_port)
+    return ""
