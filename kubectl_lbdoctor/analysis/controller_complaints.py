@@ -23,7 +23,7 @@ from kubectl_lbdoctor.knowledge.standing import SUCCESS, Statement, Verdict, ver
 from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
-from kubectl_lbdoctor.model.k8s import Event
+from kubectl_lbdoctor.model.k8s import Event, Meta
 from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, parse_time, whole_second
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -84,8 +84,8 @@ def former_complaints(traffic: TrafficPath) -> tuple[Complaint, ...]:
 
 
 _HINTS = {
-    Verdict.FORMER: "before the controller was last started or configured",
-    Verdict.HIDDEN: "before an earlier step failed",
+    Verdict.FORMER: "earlier, and not again since",
+    Verdict.HIDDEN: "earlier, of a step that it does not come to now",
 }
 
 
@@ -123,11 +123,14 @@ def _judged(traffic: TrafficPath) -> tuple[tuple[Complaint, Verdict], ...]:
     for entry, verdict in zip(heard, verdicts([entry.statement for entry in heard]), strict=True):
         if entry.complaint is None:
             continue
-        at = entry.statement.at
-        if entry.complaint.decoded.code == _IDENTITY and at and accepted and whole_second(at) < whole_second(accepted):
+        if entry.complaint.decoded.code == _IDENTITY and _before(entry.statement.at, accepted):
             verdict = Verdict.OVER
         found.append((entry.complaint, verdict))
     return tuple(found)
+
+
+def _before(told: datetime | None, accepted: datetime | None) -> bool:
+    return told is not None and accepted is not None and whole_second(told) < whole_second(accepted)
 
 
 def _united(heard: Iterable[_Heard]) -> list[_Heard]:
@@ -172,15 +175,26 @@ def _credentials_accepted(traffic: TrafficPath, heard: Iterable[_Heard]) -> date
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """An object of the path that the controller works on. uid, created: "" where the object was not read."""
+    """An object of the path that a controller works on; `meta` is None where it was not read."""
 
     ref: ObjectRef
-    uid: str = ""
-    created: str = ""
+    meta: Meta | None = None
+
+    @property
+    def in_aws(self) -> bool:
+        """Whether the controller of EKS Auto Mode works on it, which runs in AWS and has no pods. Its finalizers are of
+        its own API group (https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html)."""
+        return self.meta is not None and any(".eks.amazonaws.com/" in name for name in self.meta.finalizers)
+
+    def is_meant(self, event: Event) -> bool:
+        """Whether an event is about this object, and not about a former one of its name."""
+        if event.uid and self.meta is not None and self.meta.uid:
+            return event.uid == self.meta.uid
+        return self.existed(parse_time(event.last))
 
     def existed(self, time: datetime | None) -> bool:
-        """Whether something that was said then can be about this object, and not about a former one of its name."""
-        made = parse_time(self.created)
+        """Whether something that was said then can be about this object."""
+        made = parse_time(self.meta.created) if self.meta is not None else None
         return made is None or time is None or time >= made - CLOCK_TOLERANCE
 
 
@@ -188,12 +202,11 @@ def _objects(traffic: TrafficPath) -> list[_Object]:
     """The frontend itself, whatever its kind, the Service and the binding."""
     frontend = frontend_of(traffic)
     manifest, service, binding = frontend.manifest.peek(), traffic.service.peek(), traffic.binding.peek()
-    meta = manifest.meta if manifest is not None else None
-    found = {frontend.ref: _Object(frontend.ref, meta.uid if meta else "", meta.created if meta else "")}
+    found = {frontend.ref: _Object(frontend.ref, manifest.meta if manifest is not None else None)}
     for kind, entry in ((kinds.SERVICE, service), (kinds.TARGET_GROUP_BINDING, binding)):
         if entry is not None:
             ref = ObjectRef(kind.name, entry.meta.namespace or traffic.namespace, entry.meta.name)
-            found.setdefault(ref, _Object(ref, entry.meta.uid, entry.meta.created))
+            found.setdefault(ref, _Object(ref, entry.meta))
     return list(found.values())
 
 
@@ -213,10 +226,9 @@ def _from_events(traffic: TrafficPath) -> Iterator[_Heard]:
     present = present_controller(traffic.snapshot)
     for about in _objects(traffic):
         for event in _events_of(traffic, about.ref):
-            at = parse_time(event.last)
-            same = event.uid == about.uid if event.uid and about.uid else about.existed(at)
-            if not same or event.component == "kube-proxy":
+            if not about.is_meant(event) or event.component == "kube-proxy":
                 continue
+            at = parse_time(event.last)
             if event.reason in SUCCESS:
                 speaker = "" if event.reason == "SuccessfullyReconciled" else _IN_TREE
                 yield _Heard(Statement(about.ref, None, _whole_pass(about.ref.kind), at, speaker=speaker))
@@ -230,7 +242,7 @@ def _from_events(traffic: TrafficPath) -> Iterator[_Heard]:
                     speaker=speaker,
                     count=event.count,
                     passing=decoded.retryable,
-                    former=not speaker and present.came_after(at),
+                    former=not speaker and not about.in_aws and present.came_after(at),
                 )
                 evidence = Evidence(f"event on {about.ref}", _event_text(traffic, event))
                 yield _Heard(statement, Complaint(about.ref, decoded, evidence))
@@ -341,9 +353,12 @@ def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
         else traffic.subject
     )
     now = parse_time(traffic.now)
+    accepted = _credentials_accepted(traffic, ())
     for error in _reading(_logs(traffic, present=True)).errors:
-        standing = not error.superseded and not _stale(error.last_seen, now)
-        if standing and not error.name and error.decoded.code:
+        over = error.superseded or _stale(error.last_seen, now)
+        if error.decoded.code == _IDENTITY:
+            over = over or _before(error.last_seen, accepted)
+        if not over and not error.name and error.decoded.code:
             yield Complaint(
                 ref, error.decoded, Evidence(Source.CONTROLLER_LOG, f"{error.msg}: {error.decoded.raw[:300]}")
             )

@@ -29,11 +29,10 @@ _LEADS = "Starting workers"
 class PresentController:
     """The controllers as they are configured now.
 
-    pods: their pods, "namespace/name". gone: the pods of former configurations that still exist. since: from when on
+    gone: pods that still exist and are of former configurations or about to go, "namespace/name". since: from when on
     the present ones have the say, None where that is not known. absent: there are controllers, and none has a pod.
     """
 
-    pods: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     since: datetime | None = None
     absent: bool = False
@@ -53,17 +52,20 @@ def present_controller(snapshot: Snapshot) -> PresentController:
     workloads, pods = cluster.controllers.peek(), cluster.controller_pods.peek()
     if not workloads or pods is None:
         return PresentController()
-    groups = [_of_newest_template(_living(workload, pods)) for workload in workloads]
-    groups = [group for group in groups if group]
-    if not groups:
-        return PresentController(gone=frozenset(pod.meta.key for pod in pods), absent=True)
-    mine = frozenset(pod.meta.key for group in groups for pod in group)
-    starts = [_since(snapshot, group) for group in groups]
+    present: set[str] = set()
+    starts: list[datetime | None] = []
+    for living in (_living(workload, pods) for workload in workloads):
+        if living:
+            leading = _of_newest_template(living)
+            starts.append(_since(snapshot, leading))
+            # Newer pods that do not come up speak for the configuration that is wanted.
+            newest = max(pod.meta.created for pod in leading)
+            present.update(pod.meta.key for pod in living if pod in leading or pod.meta.created > newest)
     known = [start for start in starts if start is not None]
     return PresentController(
-        pods=mine,
-        gone=frozenset(pod.meta.key for pod in pods) - mine,
-        since=min(known) if len(known) == len(starts) else None,
+        gone=frozenset(pod.meta.key for pod in pods) - present,
+        since=min(known) if known and len(known) == len(starts) else None,
+        absent=not starts,
     )
 
 

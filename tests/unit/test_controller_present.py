@@ -58,7 +58,7 @@ OLD, NEW = pod("old", "1", LONG_AGO), pod("new", "2")
 
 def test_pods_of_the_newest_template_are_the_controller() -> None:
     present = present_controller(snapshot(OLD, NEW))
-    assert (present.pods, present.gone) == ({f"{SPACE}/new"}, {f"{SPACE}/old"})
+    assert present.gone == {f"{SPACE}/old"}
     assert present.since == parse_time(RESTARTED)
     assert present.came_after(parse_time(BEFORE)) and not present.came_after(parse_time(JUST_NOW))
 
@@ -70,8 +70,9 @@ def test_clocks_may_differ_by_seconds() -> None:
     assert not present.came_after(None)
 
 
-def test_new_pods_that_do_not_come_up_leave_the_say_to_the_old_ones() -> None:
-    assert present_controller(snapshot(OLD, replace(NEW, conditions=NOT_READY))).pods == {f"{SPACE}/old"}
+def test_new_pods_that_do_not_come_up_leave_the_say_to_the_old_ones_and_speak_for_themselves() -> None:
+    present = present_controller(snapshot(OLD, replace(NEW, conditions=NOT_READY)))
+    assert (present.gone, present.since) == (frozenset(), parse_time(LONG_AGO))
 
 
 def test_two_replicas_of_one_template_speak_since_the_first() -> None:
@@ -143,5 +144,13 @@ def test_a_hint_supports_what_is_found_otherwise() -> None:
     shop = replace(facts.namespaces[NS], bindings=Fact.known(reads.BINDINGS, ()))
     results = run(CATALOGUE, traffic_paths(replace(facts, namespaces={NS: shop})))
     found = next(f for result in results for f in result.findings if f.code == "LBD109")
-    hints = [e.text for e in found.evidence if "before the controller was last started" in e.text]
+    hints = [e.text for e in found.evidence if e.text.startswith("earlier, and not again since")]
     assert hints and "InvalidClientTokenId" in hints[0]
+
+
+def test_the_controller_of_auto_mode_has_no_pods_to_go_by() -> None:
+    pods = {"controller_pods": Fact.known(reads.CONTROLLER_PODS, (pod(NAME, "2"),))}
+    world = World(events=(refused(BEFORE),), cluster=pods)
+    finalizers = ("ingress.eks.amazonaws.com/resources",)
+    auto = replace(world.ingress, meta=replace(world.ingress.meta, finalizers=finalizers))
+    assert replace(world, ingress=auto).codes() == ["LBD121"]
