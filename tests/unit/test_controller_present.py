@@ -154,3 +154,45 @@ def test_the_controller_of_auto_mode_has_no_pods_to_go_by() -> None:
     finalizers = ("ingress.eks.amazonaws.com/resources",)
     auto = replace(world.ingress, meta=replace(world.ingress.meta, finalizers=finalizers))
     assert replace(world, ingress=auto).codes() == ["LBD121"]
+
+
+def told(seconds: int, msg: str, **fields: object) -> str:
+    time = f"2026-11-23T11:{50 + seconds // 60:02}:{seconds % 60:02}Z"
+    return json.dumps({"level": "info", "ts": time, "msg": msg, **fields})
+
+
+DEPLOYED = {"ingressGroup": f"{NS}/web"}
+BUILT = {"logger": "controllers.ingress", "model": f'{{"id":"{NS}/web","resources":{{}}}}'}
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        (told(60, "successfully deployed model", **DEPLOYED), []),
+        (told(60, "successfully built model", **BUILT), []),
+        (told(-60, "successfully deployed model", **DEPLOYED), ["LBD121"]),
+        (told(60, "successfully deployed model", ingressGroup="other"), []),
+    ],
+    ids=["deployed since", "built since", "deployed before", "another object by the same credentials"],
+)
+def test_a_line_of_the_log_ends_what_an_event_says(line: str, codes: list[str]) -> None:
+    assert World(events=(refused("2026-11-23T11:50:30Z"),), log=line).codes() == codes
+
+
+def test_a_line_of_a_later_step_ends_what_an_event_says_of_the_model() -> None:
+    text = "Failed build model due to something nobody has seen before"
+    build = replace(refused("2026-11-23T11:50:30Z"), message=text)
+    failed = told(
+        90, "Reconciler error", level="error", controller="ingress", namespace=NS, name="web", error="something else"
+    )
+    log = "\n".join([told(60, "successfully built model", **BUILT), failed])
+    assert World(events=(build,), log=log).codes() == ["LBD104"]
+    assert World(events=(build,)).codes() == ["LBD103"]
+
+
+def test_an_event_that_the_log_has_not_repeated_for_long_still_stands() -> None:
+    time = "2026-11-23T11:20:00Z"
+    failed = {"level": "error", "ts": time, "msg": "Reconciler error", "controller": "ingress", "namespace": NS}
+    log = json.dumps({**failed, "name": "web", "error": REFUSED_TOKEN})
+    assert World(log=log).codes() == []
+    assert World(events=(refused(time),), log=log).codes() == ["LBD121"]
