@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
-from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
+from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
@@ -285,6 +285,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
                 f"targetgroupbindings in {traffic.namespace}",
                 ", ".join(b.service + ":" + b.port for b in traffic.namespace_facts.bindings.need()) or "none",
             ),
+            *(hint.evidence for hint in former_complaints(traffic)),
         ),
         confirm=(kubectl("get", "targetgroupbindings", namespace=traffic.namespace),),
         by_hand=tuple(

@@ -123,8 +123,9 @@ def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evide
         "denied": "take that Deny out of the role's policies; an allow alone does not help",
         "restricted": "the resource does not fit the policy's condition or resources, often because it lacks the tag "
         f"elbv2.k8s.aws/cluster; as shipped: {' '.join(permission_statement(action).split())}",
-        "allowed": "look at the role's permissions boundary, the organisation's service control policies and, for a "
-        "shared resource, its own policy",
+        "allowed": "if it was allowed only now, wait: the controller tries again within 17 minutes, and at once when "
+        "it is restarted; else look at the role's permissions boundary, the organisation's service control policies "
+        "and, for a shared resource, its own policy",
     }
     return tuple(evidence), advice[found]
 

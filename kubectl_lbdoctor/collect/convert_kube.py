@@ -21,6 +21,7 @@ from kubectl_lbdoctor.collect.fields import (
     texts,
 )
 from kubectl_lbdoctor.model import k8s
+from kubectl_lbdoctor.model.times import parse_time
 
 # Written by tools, never read by the controller, large, and may hold what a person would not share in a bundle.
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision")
@@ -396,13 +397,15 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
 
 def event(raw: Raw) -> k8s.Event:
     """A core/v1 Event, written by the old recorder (count, lastTimestamp) or by the one of events.k8s.io (series,
-    eventTime). Without a count it was seen once; without a time, when it was created.
+    eventTime). Without a count it was seen once; without a time, when it was created. Of several times the first and
+    the last count, whoever wrote them.
 
     https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
     """
     about = mapping(raw, "involvedObject")
     series = mapping(raw, "series")
-    last = text(series, "lastObservedTime") or text(raw, "lastTimestamp") or text(raw, "eventTime")
+    begun = _times(text(raw, "firstTimestamp"), text(raw, "eventTime"))
+    seen = _times(text(series, "lastObservedTime"), text(raw, "lastTimestamp")) or begun
     return k8s.Event(
         kind=text(about, "kind"),
         name=text(about, "name"),
@@ -411,11 +414,17 @@ def event(raw: Raw) -> k8s.Event:
         type=text(raw, "type"),
         reason=text(raw, "reason"),
         message=text(raw, "message"),
-        count=number(series, "count") or number(raw, "count", 1),
+        count=max(number(series, "count"), number(raw, "count"), 1),
         component=text(mapping(raw, "source"), "component") or text(raw, "reportingComponent"),
-        first=text(raw, "firstTimestamp") or text(raw, "eventTime"),
-        last=last or text(mapping(raw, "metadata"), "creationTimestamp"),
+        first=begun[0] if begun else "",
+        last=seen[-1] if seen else text(mapping(raw, "metadata"), "creationTimestamp"),
     )
+
+
+def _times(*texts: str) -> list[str]:
+    """Those of the texts that are times, the earliest first."""
+    known = [(time, written) for written in texts if (time := parse_time(written)) is not None]
+    return [written for _, written in sorted(known)]
 
 
 def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
+from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
 # LBD511: no subnet suits; LBD512: too few addresses are free in those that would.
@@ -27,12 +28,13 @@ def webhook_is_unreachable(errors: tuple[DecodedError, ...]) -> bool:
 
 
 def decoded_warnings(snapshot: Snapshot) -> tuple[DecodedError, ...]:
-    """What those warnings of all namespaces say that may be of the controller or of its webhooks, each text once."""
+    """What those warnings of all namespaces say that may be of the controller or its webhooks, each text once. What a
+    later success has settled is left out."""
     return tuple(decode_event(reason, message) for reason, message in dict.fromkeys(_warnings(snapshot)))
 
 
 def _warnings(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     for facts in snapshot.namespaces.values():
-        for event in facts.events.peek() or ():
-            if event.type == "Warning" and (event.kind in RECONCILED or _WEBHOOK in event.message):
+        for event in unsettled(facts.events.peek() or ()):
+            if event.kind in RECONCILED or _WEBHOOK in event.message:
                 yield event.reason, event.message

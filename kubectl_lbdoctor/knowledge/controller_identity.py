@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
+from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
@@ -42,10 +43,10 @@ def command_line_flags(words: Iterable[str]) -> dict[str, str]:
 
 
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
-    """What events and logs say about the controller's permissions or identity."""
+    """What events and logs say about the controller's permissions or identity, and nothing later has settled."""
     for facts in namespaces:
-        for event in facts.events.peek() or ():
-            if event.type == "Warning" and event.kind in RECONCILED:
+        for event in unsettled(facts.events.peek() or ()):
+            if event.kind in RECONCILED:
                 yield from _troubles([decode_event(event.reason, event.message)])
     for log in cluster.controller_logs.values():
         errors = relevant_errors((log.peek() or "").splitlines())

@@ -28,8 +28,18 @@ from datetime import datetime, timezone
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, Stage, decode, decode_event
 from kubectl_lbdoctor.knowledge.log_lines import CONTROLLER_KIND, LogRecord, as_text, namespaced, parse_log_line
+from kubectl_lbdoctor.knowledge.reconcile_steps import BindingStep, FrontStep
 
-__all__ = ["ControllerError", "LogRecord", "normalise", "parse_log_line", "relevant_errors"]
+__all__ = [
+    "ControllerError",
+    "LogReading",
+    "LogRecord",
+    "Passed",
+    "normalise",
+    "parse_log_line",
+    "read_log",
+    "relevant_errors",
+]
 
 _ERROR_LEVELS = frozenset({"error", "fatal", "panic", "dpanic"})
 
@@ -56,6 +66,26 @@ class ControllerError:
     superseded: bool = False
     superseded_by: str = ""
     superseded_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A line that proves steps done for an object: the last time that it was seen."""
+
+    kind: str
+    namespace: str
+    name: str
+    step: int
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What a log says: its errors, the newest first, and which steps it proves done, the newest of each object and
+    step."""
+
+    errors: tuple[ControllerError, ...] = ()
+    passed: tuple[Passed, ...] = ()
 
 
 _VOLATILE = (
@@ -118,8 +148,15 @@ class _Open:
 def relevant_errors(lines: Iterable[bytes | str]) -> tuple[ControllerError, ...]:
     """The errors of a log, newest first, each once per object, decoded, with whether something later proves them over.
 
-    Lines of several pods may be given one after the other: they are ordered by time where every record has one.
     Errors that a retry will cure by itself (a lost write race, "requeue needed") are left out.
+    """
+    return read_log(lines).errors
+
+
+def read_log(lines: Iterable[bytes | str]) -> LogReading:
+    """The errors of a log and the steps that it proves done.
+
+    Lines of several pods may be given one after the other: they are ordered by time where every record has one.
     """
     records = [r for r in map(parse_log_line, lines) if r is not None]
     if all(r.time is not None for r in records):
@@ -127,7 +164,7 @@ def relevant_errors(lines: Iterable[bytes | str]) -> tuple[ControllerError, ...]
     reader = _Reader()
     for record in records:
         reader.take(record)
-    return reader.result()
+    return reader.reading()
 
 
 _KEPT = re.compile(
@@ -175,6 +212,7 @@ class _Reader:
         self._open: dict[tuple[Key, str], _Open] = {}
         self._built: set[Key] = set()
         self._order = 0
+        self._passed: dict[tuple[Key, int], datetime | None] = {}
 
     def take(self, record: LogRecord) -> None:
         """The next line of the log, in the order of time."""
@@ -231,8 +269,10 @@ class _Reader:
             self._model_built(record)
         elif msg == "successfully deployed model" or (msg == "Successful reconcile" and record.name):
             self._built.discard(key)
+            self._pass(key, BindingStep.GATES if msg == "Successful reconcile" else FrontStep.DELETION, record)
             self._close(record, lambda e: e.key == key)
         elif msg.startswith(_PASS_ENDS) and record.name:
+            self._pass(key, BindingStep.REGISTER, record)
             self._close(record, lambda e: e.key == key and not (e.network and e.fresh))
             self._age(key)
         elif msg == "deleted targetGroupBinding":
@@ -242,6 +282,7 @@ class _Reader:
         elif msg in _STARTED:
             self._close(record, lambda e: e.stage is Stage.START)
         elif record.reason == "SuccessfullyReconciled":
+            self._pass(key, BindingStep.DONE if record.kind == "TargetGroupBinding" else FrontStep.DONE, record)
             self._close(record, lambda e: e.key == key)
 
     def _model_built(self, record: LogRecord) -> None:
@@ -252,6 +293,7 @@ class _Reader:
         namespace, name = namespaced(found.group(1))
         key = (kind if namespace else "IngressGroup", namespace, name)
         self._built.add(key)
+        self._pass(key, FrontStep.MODEL, record)
         self._close(record, lambda e: e.key == key and e.stage is Stage.BUILD)
 
     def _targets_written(self, record: LogRecord) -> None:
@@ -259,6 +301,9 @@ class _Reader:
         operation = "RegisterTargets" if record.msg.startswith("registered") else "DeregisterTargets"
         if arn:
             self._close(record, lambda e: e.stage is Stage.RECONCILE and arn in e.text and operation in e.text)
+
+    def _pass(self, key: Key, step: int, record: LogRecord) -> None:
+        self._passed[(key, int(step))] = record.time
 
     def _close(self, record: LogRecord, applies: Callable[[_Open], bool]) -> None:
         for error in self._open.values():
@@ -270,8 +315,12 @@ class _Reader:
             if error.key == key:
                 error.fresh = False
 
-    def result(self) -> tuple[ControllerError, ...]:
-        """Every error that was seen, decoded, the newest first."""
+    def reading(self) -> LogReading:
+        """Everything that was seen."""
+        passed = tuple(Passed(*key, step, time) for (key, step), time in self._passed.items())
+        return LogReading(self._errors(), passed)
+
+    def _errors(self) -> tuple[ControllerError, ...]:
         found = []
         for error in sorted(self._open.values(), key=lambda e: e.order, reverse=True):
             decoded = decode_event(error.reason, error.text) if error.reason else decode(error.text, stage=error.stage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 
 def parse_time(text: str) -> datetime | None:
@@ -23,3 +23,14 @@ def parse_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+CLOCK_TOLERANCE = timedelta(seconds=5)
+"""How far the clocks of two machines may differ before what they write is put in order by it. Nodes, control plane and
+the reader's machine keep time by NTP and agree far better; a container's start and an object's creation are told in
+whole seconds."""
+
+
+def whole_second(time: datetime) -> datetime:
+    """A time as an event of the old recorder tells it, without its fraction."""
+    return time.replace(microsecond=0)

@@ -420,3 +420,36 @@ def test_what_counts_is_kept() -> None:
     assert convert_kube.workload({"spec": {"replicas": 0}}, "Deployment").replicas == 0
     assert convert_kube.workload({"spec": {}}, "Deployment").replicas == 1
     assert convert_network.subnet({"AvailableIpAddressCount": 0}).free_addresses == 0
+
+
+@pytest.mark.parametrize(
+    ("times", "first", "last", "count"),
+    [
+        ({"firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:09:00Z", "count": 4}, "0", "9", 4),
+        ({"eventTime": "2026-01-01T00:03:00.000001Z"}, "3", "3", 1),
+        (
+            {
+                "eventTime": "2026-01-01T00:00:00.5Z",
+                "series": {"count": 7, "lastObservedTime": "2026-01-01T00:08:00.1Z"},
+                "lastTimestamp": "2026-01-01T00:05:00Z",
+                "count": 2,
+            },
+            *("0", "8", 7),
+        ),
+        (
+            {
+                "series": {"count": 2, "lastObservedTime": "2026-01-01T00:01:00Z"},
+                "firstTimestamp": "2026-01-01T00:00:00Z",
+                "lastTimestamp": "2026-01-01T00:06:00Z",
+            },
+            *("0", "6", 2),
+        ),
+        ({}, "", "2", 1),
+        ({"lastTimestamp": None, "eventTime": None, "firstTimestamp": "2026-01-01T00:04:00Z"}, "4", "4", 1),
+    ],
+)
+def test_both_times_and_the_count_of_an_event_whoever_wrote_it(
+    times: dict[str, Any], first: str, last: str, count: int
+) -> None:
+    found = convert_kube.event({"metadata": {"creationTimestamp": "2026-01-01T00:02:00Z"}, **times})
+    assert (found.first[15:16], found.last[15:16], found.count) == (first, last, count)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kubectl_lbdoctor.collect.event_hints import decoded_warnings, no_subnet_suits, webhook_is_unreachable
@@ -66,3 +68,12 @@ def test_each_text_is_decoded_once() -> None:
     event = Event("Ingress", "web", "shop", type="Warning", reason="FailedBuildModel", message=NO_SUBNETS)
     events = Fact.known(reads.EVENTS, (event,) * 50)
     assert len(decoded_warnings(Snapshot(namespaces={"shop": NamespaceFacts(events=events)}))) == 1
+
+
+def test_what_a_success_has_settled_asks_for_nothing() -> None:
+    failed = Event("Ingress", "web", "shop", type="Warning", reason="FailedBuildModel", message=NO_SUBNETS)
+    failed = replace(failed, last="2026-11-29T12:00:00Z")
+    done = replace(failed, type="Normal", reason="SuccessfullyReconciled", last="2026-11-29T12:05:00Z")
+    for events, expected in (((failed,), True), ((failed, done), False)):
+        known = NamespaceFacts(events=Fact.known(reads.EVENTS, events))
+        assert no_subnet_suits(decoded_warnings(Snapshot(namespaces={"shop": known}))) is expected
