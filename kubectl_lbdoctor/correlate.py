@@ -44,6 +44,11 @@ class _Merged:
     def severity(self) -> Severity:
         return self.finding.severity or self.spec.severity
 
+    @property
+    def symptom(self) -> bool:
+        """Whether any error explains it."""
+        return self.spec.symptom and not self.finding.is_cause
+
 
 def correlate(
     catalogue: Catalogue, paths: Iterable[TrafficPath], results: Iterable[CheckResult]
@@ -64,7 +69,7 @@ def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
     return (
         entry.severity.order,
         finding.confidence.order,
-        entry.spec.symptom,
+        entry.symptom,
         -len(finding.targets),
         entry.spec.code,
         finding.object,
@@ -208,7 +213,7 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if _proven_instead(cause.finding, effect.finding) and cause.severity is effect.severity is Severity.ERROR:
         return True
     # Any error explains a symptom.
-    generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
+    generic = effect.symptom and cause.severity is Severity.ERROR and not cause.symptom
     if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
         return False  # What is worth knowing only where no cause is proven.
     return generic

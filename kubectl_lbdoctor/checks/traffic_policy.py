@@ -305,7 +305,7 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         return
     yield Finding(
         "LBD605",
-        ObjectRef("Service", traffic.namespace, service.meta.name),
+        owner.ref,
         params={
             "port": str(number),
             "service": service.meta.name,
@@ -324,8 +324,9 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
         targets=tuple(t.key for t in failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair("traffic-port", f"nothing answers for the Service on port {number}"),),
+        repairs=owner.offer("traffic-port", f"nothing answers for the Service on port {number}"),
         fix_automatic=30000 <= number <= 32767,
+        advice=owner.instruction,
     )
 
 

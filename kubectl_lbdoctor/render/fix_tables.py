@@ -30,6 +30,10 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
                 if text and (title not in header.split() or clean(text) not in row):
                     lines.append(f"   {title.lower():<5} {clean(text)}")
             lines.append(f"   {clean(change.command)}")
+            if change.not_rehearsed:
+                lines.append(f"   cannot be tried beforehand: {change.not_rehearsed}; it is read again right before")
+            instead = [text for text in step.instead if _last_of_its_fix(plan.steps, number)]
+            lines += [f"   or instead: --fix {shlex.quote(clean(text))}" for text in instead]
             if not change.reversible:
                 lines.append("   a restart cannot be taken back, and need not be")
             if number in owners:
@@ -38,6 +42,12 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
         lines += [""] if lines else []
         lines += refusal_lines(refusal)
     return "\n".join(lines) + "\n"
+
+
+def _last_of_its_fix(steps: Sequence[Step], number: int) -> bool:
+    """Whether no later step belongs to the same repair, so that what replaces them all is said once."""
+    step = steps[number]
+    return not any((s.fix, s.code, s.affects) == (step.fix, step.code, step.affects) for s in steps[number + 1 :])
 
 
 def _table(steps: Sequence[Step], width: int) -> str:
