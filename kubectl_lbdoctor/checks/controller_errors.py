@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
+from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
@@ -152,7 +153,8 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
-    """A trouble of the controller itself, once: it says so of every object that it works on.
+    """A trouble of the controller itself, once: it says so of every object that it works on, and what has to be changed
+    is its Deployment.
 
     Raises `Unknown` after what was heard where events or logs could not be read: that stays proven.
     """
@@ -166,7 +168,9 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                 heard[entry.decoded.summary].append(entry)
     finally:
         for entries in heard.values():
-            yield replace(_finding(code, entries[0]), evidence=tuple(entry.evidence for entry in entries))
+            told = _finding(code, entries[0])
+            own = controller_deployment(traffic.cluster) or told.object
+            yield replace(told, object=own, evidence=tuple(entry.evidence for entry in entries))
 
 
 @check(
@@ -340,7 +344,8 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
     for finding in reported(traffic, "LBD124"):
-        yield webhook_path.with_path(traffic, finding)
+        own = webhook_service(traffic.cluster) or finding.object
+        yield webhook_path.with_path(traffic, replace(finding, object=own))
 
 
 @check(
@@ -497,4 +502,5 @@ def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
     """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
-    yield from reported(traffic, "LBD128")
+    for finding in reported(traffic, "LBD128"):
+        yield replace(finding, object=controller_deployment(traffic.cluster) or finding.object)
