@@ -206,9 +206,8 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if cause is effect:
         return False
     if effect.spec.code in cause.spec.explains:
-        # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
-        return cause.finding.severity is None or cause.severity.order <= effect.severity.order
-    if cause.spec.code in effect.spec.explains:
+        return _is_no_milder(cause, effect)
+    if cause.spec.code in effect.spec.explains and _is_no_milder(effect, cause):
         return False
     if _proven_instead(cause.finding, effect.finding) and cause.severity is effect.severity is Severity.ERROR:
         return True
@@ -217,6 +216,11 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
         return False  # What is worth knowing only where no cause is proven.
     return generic
+
+
+def _is_no_milder(cause: _Merged, effect: _Merged) -> bool:
+    """A case milder than its code, such as an invalid value that is only ignored, explains nothing worse."""
+    return cause.finding.severity is None or cause.severity.order <= effect.severity.order
 
 
 def _proven_instead(certain: Finding, likely: Finding) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
     from_pod_address,
@@ -205,7 +206,8 @@ def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
 
 
 def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
-    """Paths that may answer with a success, those that the pod itself declares first, and the Ingress's host names."""
+    """Paths that may answer with a success, the one that is annotated and those that the pod itself declares first, and
+    the Ingress's host names."""
     if check.version != "GRPC":
         declared = [
             path_of(p)
@@ -213,8 +215,9 @@ def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Itera
             for p in (container.readiness, container.liveness, container.startup)
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
         ]
-        for path in dict.fromkeys((*declared, *HEALTH_PATHS)):
-            if path != check.path:
+        annotated = setting_source(traffic, "healthcheck-path").value
+        for path in dict.fromkeys((annotated, *declared, *HEALTH_PATHS)):
+            if path.startswith("/") and path != check.path:
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:
             yield replace(check, host=host)

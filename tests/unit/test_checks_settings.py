@@ -229,7 +229,12 @@ def test_targets_that_fail_by_the_change_in_aws() -> None:
     assert (found.code, diagnosis.severity, diagnosis.fix) == ("LBD311", Severity.ERROR, "drift")
     assert "LBD301" in diagnosis.explains and len(found.targets) == 2
     (change,) = found.repairs[0].changes
-    assert (change.object, change.field, change.now, change.then) == (found.object, "HealthCheckPath", "/old", "/healthz")
+    assert (change.object, change.field, change.now, change.then) == (
+        found.object,
+        "HealthCheckPath",
+        "/old",
+        "/healthz",
+    )
     assert change.command.startswith(f"aws elbv2 modify-target-group --target-group-arn {world.group.arn} ")
     assert "--health-check-path /healthz" in change.command and found.fix_automatic
     assert [way.fix for way in found.alternatives] == ["healthcheck-path", "success-codes"]
@@ -248,7 +253,9 @@ def test_another_reason_is_not_the_changes_fault() -> None:
 def test_a_protocol_comes_back_with_its_path_and_codes() -> None:
     world = replace(checked(World().as_nlb(), protocol="TCP", path="", matcher=""), asks=False)
     wanted = {NLB + "healthcheck-protocol": "http", NLB + "healthcheck-path": "/healthz"}
-    world = world.with_service(meta=replace(world.service.meta, annotations={**world.service.meta.annotations, **wanted}))
+    world = world.with_service(
+        meta=replace(world.service.meta, annotations={**world.service.meta.annotations, **wanted})
+    )
     world = replace(world, asks=False, health=(refused(1), refused(2)))
     found = finding(world, "LBD311")
     edits = {e.pointer: (e.now, e.then) for e in found.repairs[0].changes[0].edits}
