@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.fix.ways import other_ways, preferred
+from kubectl_lbdoctor.fix.ways import other_ways, preferred, ways
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
 from kubectl_lbdoctor.model.plan import Alternative, Change, FixPlan, Refusal, Repair, Step
 from kubectl_lbdoctor.model.report import SubjectView
@@ -96,15 +96,15 @@ def _way(diagnosis: Diagnosis, item: FixRequest) -> Alternative | None:
         return first if first.fix and sure and first.repairs else None
     if first.fix and item.name in (first.fix, diagnosis.finding.code):
         return first
-    return next((way for way in diagnosis.finding.alternatives if way.fix == item.name), None)
+    return next((way for way in ways(diagnosis) if way.fix == item.name), None)
 
 
 def _nothing(item: FixRequest, diagnoses: Sequence[Diagnosis], subjects: Sequence[SubjectView]) -> Refusal:
     early = _too_early(subjects)
     if early:
         return Refusal(item.name, f"nothing was found that it repairs yet: {early}")
-    ways = [(d, way) for d in diagnoses for way in (preferred(d), *d.finding.alternatives)]
-    others = [f"{way.fix} ({d.finding.code})" for d, way in ways if way.fix and way.repairs]
+    found = [(d, way) for d in diagnoses for way in ways(d)]
+    others = [f"{way.fix} ({d.finding.code})" for d, way in found if way.fix and way.repairs]
     if item.name == ALL:
         codes = ", ".join(d.finding.code for d in diagnoses if d.severity is Severity.ERROR)
         left = f": {codes} {'has' if ',' not in codes else 'have'} no fix that can be made for you" if codes else ""

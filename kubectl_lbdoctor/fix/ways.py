@@ -13,6 +13,12 @@ def preferred(diagnosis: Diagnosis) -> Alternative:
     return Alternative(diagnosis.fix, finding.repairs, finding.repair_template, automatic)
 
 
+def ways(diagnosis: Diagnosis) -> tuple[Alternative, ...]:
+    """The preferred way and the alternatives that have another name."""
+    first = preferred(diagnosis)
+    return (first, *(way for way in diagnosis.finding.alternatives if way.fix != first.fix))
+
+
 def requests_for(way: Alternative) -> tuple[str, ...]:
     """What `--fix` has to be told to take this way: one text for each value where the evidence leaves a choice."""
     if not way.fix or not (way.repairs or way.template):
@@ -23,5 +29,4 @@ def requests_for(way: Alternative) -> tuple[str, ...]:
 
 
 def other_ways(diagnosis: Diagnosis, taken: Alternative) -> tuple[str, ...]:
-    ways = (preferred(diagnosis), *diagnosis.finding.alternatives)
-    return tuple(text for way in ways if way.fix != taken.fix for text in requests_for(way))
+    return tuple(text for way in ways(diagnosis) if way.fix != taken.fix for text in requests_for(way))

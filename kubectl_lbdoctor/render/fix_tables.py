@@ -32,8 +32,7 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
             lines.append(f"   {clean(change.command)}")
             if change.not_rehearsed:
                 lines.append(f"   cannot be tried beforehand: {change.not_rehearsed}; it is read again right before")
-            instead = [text for text in step.instead if _last_of_its_fix(plan.steps, number)]
-            lines += [f"   or instead: --fix {shlex.quote(clean(text))}" for text in instead]
+            lines += [f"   or instead: --fix {shlex.quote(clean(text))}" for text in _instead(plan.steps, number)]
             if not change.reversible:
                 lines.append("   a restart cannot be taken back, and need not be")
             if number in owners:
@@ -44,10 +43,14 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
     return "\n".join(lines) + "\n"
 
 
-def _last_of_its_fix(steps: Sequence[Step], number: int) -> bool:
-    """Whether no later step belongs to the same repair, so that what replaces them all is said once."""
+def _instead(steps: Sequence[Step], number: int) -> list[str]:
+    """The other ways, said once, after the last step of a repair; none that is planned, too."""
     step = steps[number]
-    return not any((s.fix, s.code, s.affects) == (step.fix, step.code, step.affects) for s in steps[number + 1 :])
+    same = [s for s in steps if (s.code, s.affects) == (step.code, step.affects)]
+    if any(s.fix == step.fix for s in same if steps.index(s) > number):
+        return []
+    planned = {s.fix for s in same}
+    return [text for text in step.instead if text.partition("=")[0] not in planned]
 
 
 def _table(steps: Sequence[Step], width: int) -> str:
