@@ -61,6 +61,8 @@ def drift_blame(
 
     differing: names of the settings that differ. Raises `Unknown` where target health could not be read.
     """
+    if wanted.grpc != (group.protocol_version == "GRPC"):
+        return None  # The controller makes another group then, whose codes are of another kind.
     targets = tuple(t for t in traffic.unhealthy(*_BY_REASON) if _reachable_by(traffic, t) & differing)
     if not targets:
         return None
@@ -86,8 +88,14 @@ def drift_blame(
 
 
 def _reachable_by(traffic: TrafficPath, target: TargetHealth) -> frozenset[str]:
+    """The settings by which this target can fail."""
     # A Network Load Balancer gives one reason for a wrong answer and for none.
-    return _BY_REASON[target.reason] if traffic.is_alb else _ANSWER | {"timeout"}
+    found = _BY_REASON[target.reason] if traffic.is_alb else _ANSWER | {"timeout"}
+    group = traffic.target_group.peek()
+    port = group.health_check.port if group is not None else ""
+    # AWS tells for each target which port is asked; a change that has not arrived there has not made it fail.
+    asked = target.check_port in ("", str(target.port)) if not port.isdigit() else target.check_port == port
+    return found if asked else found - {"port"}
 
 
 def _other_ways(traffic: TrafficPath, targets: Iterable[TargetHealth]) -> tuple[Alternative, ...]:

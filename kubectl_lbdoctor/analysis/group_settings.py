@@ -85,6 +85,11 @@ def maker_of(traffic: TrafficPath) -> Maker:
     return Maker.OUTSIDE if group is not None and (named or bound) else Maker.ANNOTATIONS
 
 
+def annotated(traffic: TrafficPath) -> bool:
+    """Whether annotations decide about the path's target group and its load balancer."""
+    return maker_of(traffic) is Maker.ANNOTATIONS
+
+
 def _labelled(binding: TargetGroupBinding, prefixes: tuple[str, ...]) -> bool:
     return any(label.startswith(prefixes) for label in binding.meta.labels)
 

@@ -330,7 +330,7 @@ def _unprotect(kind: str) -> str:
     title="the API server reaches the controller's webhook",
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
-    reads=(*READS, *webhook_path.READS),
+    reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
     explains=FOLLOWS,
     distinct_by=("summary",),
 )
@@ -370,7 +370,7 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     title="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="AWS does not take a target: {summary}",
-    reads=READS,
+    reads=(*READS, reads.NODES),
     explains=("LBD109", "LBD205", "LBD217"),
     distinct_by=("summary",),
 )
@@ -380,7 +380,11 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
-    yield from reported(traffic, "LBD219")
+    for finding in reported(traffic, "LBD219"):
+        nodes = traffic.cluster.nodes.peek() or ()
+        named = str(finding.params["summary"])
+        node = next((n for n in nodes if n.instance_id and n.instance_id in named), None)
+        yield finding if node is None else replace(finding, object=ObjectRef("Node", "", node.meta.name))
 
 
 @check(

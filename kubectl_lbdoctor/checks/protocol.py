@@ -86,7 +86,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=_READS,
-    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
+    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD311", "LBD317"),
     distinct_by=("port", "serves"),
 )
 def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:

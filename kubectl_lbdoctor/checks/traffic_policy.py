@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
@@ -234,8 +235,12 @@ def _zones(traffic: TrafficPath, balancer: LoadBalancer) -> tuple[tuple[str, ...
 
 
 def _cross_zones(traffic: TrafficPath, service: Service | None, attributes: str) -> tuple[str, ...]:
-    """The command that turns cross-zone balancing on where a Service's annotation decides about it."""
-    if service is None or service.type != "LoadBalancer":
+    """The command that turns cross-zone balancing on where a Service's annotation decides about it, or the attribute of
+    a target group that a person made."""
+    group = traffic.target_group.peek()
+    if group is not None and attributes == "target-group-attributes" and maker_of(traffic) is Maker.OUTSIDE:
+        return (attribute(traffic, group, CROSS_ZONE, "false", "true").command,)
+    if service is None or service.type != "LoadBalancer" or not annotated(traffic):
         return ()
     key = NLB_PREFIX + attributes
     value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")

@@ -1,4 +1,4 @@
-"""`--fix` where the target group itself is changed, where a wrong code has two repairs, and what is said of rehearsals."""
+"""`--fix` where the target group itself is changed, where a code has two repairs, and what is said of rehearsals."""
 
 from __future__ import annotations
 
