@@ -260,8 +260,9 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
         text = permissions.rbac_fix()
     elif fix:
         from kubectl_lbdoctor.fix.writers import AWS_WRITES
+        from kubectl_lbdoctor.model.group_edits import GROUP_WRITES
 
-        text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()})
+        text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()}, GROUP_WRITES)
     else:
         reads = needed_reads(CATALOGUE) | SUBJECTS
         text = permissions.iam(reads) if kind == "iam" else permissions.rbac(reads)

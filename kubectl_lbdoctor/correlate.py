@@ -53,6 +53,11 @@ class _Merged:
         """Whether this very finding accounts for another one on a path that they share."""
         return bool(self.claims) and any((path, effect.spec.code) in self.claims for path in effect.paths)
 
+    @property
+    def symptom(self) -> bool:
+        """Whether any error explains it."""
+        return self.spec.symptom and not self.finding.is_cause
+
 
 def correlate(
     catalogue: Catalogue, paths: Iterable[TrafficPath], results: Iterable[CheckResult]
@@ -74,7 +79,7 @@ def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
     return (
         entry.severity.order,
         finding.confidence.order,
-        entry.spec.symptom,
+        entry.symptom,
         -len(finding.targets),
         entry.spec.code,
         finding.object,
@@ -238,17 +243,21 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if effect.finding.of_user and is_kept_from_work(cause.spec.code):
         return False
     if effect.spec.code in cause.spec.explains or cause.claimed(effect):
-        # A case milder than its code, such as an invalid value that is only ignored, explains nothing worse.
-        return cause.finding.severity is None or cause.severity.order <= effect.severity.order
-    if cause.spec.code in effect.spec.explains:
+        return _is_no_milder(cause, effect)
+    if cause.spec.code in effect.spec.explains and _is_no_milder(effect, cause):
         return False
     if _proven_instead(cause.finding, effect.finding) and cause.severity is effect.severity is Severity.ERROR:
         return True
     # Any error explains a symptom.
-    generic = effect.spec.symptom and cause.severity is Severity.ERROR and not cause.spec.symptom
+    generic = effect.symptom and cause.severity is Severity.ERROR and not cause.symptom
     if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
         return False  # What is worth knowing only where no cause is proven.
     return generic
+
+
+def _is_no_milder(cause: _Merged, effect: _Merged) -> bool:
+    """A case milder than its code, such as an invalid value that is only ignored, explains nothing worse."""
+    return cause.finding.severity is None or cause.severity.order <= effect.severity.order
 
 
 def _proven_instead(certain: Finding, likely: Finding) -> bool:

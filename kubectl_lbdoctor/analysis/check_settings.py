@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kubectl_lbdoctor.analysis.remediation import annotate
@@ -16,7 +16,10 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 @dataclass(frozen=True, slots=True)
 class SettingSource:
-    """The object whose annotation decides a health-check setting, the key to set there, and what it carries now."""
+    """The object whose annotation decides a health-check setting, the key to set there, and what it carries now.
+
+    Settings that no annotation decides about are of classes of their own (`analysis.group_settings`).
+    """
 
     ref: ObjectRef
     key: str
@@ -31,12 +34,44 @@ class SettingSource:
         """What the annotation says now, "" without one."""
         return self.annotations.get(self.key, "")
 
-    def change(self, value: str) -> Change:
-        return annotate(self.ref, self.annotations, {self.key: value})
+    @property
+    def settable(self) -> bool:
+        """Whether a fix can change it."""
+        return True
+
+    @property
+    def instruction(self) -> str:
+        """What a person does where no fix can change it, and why none can; "" where one can."""
+        return ""
+
+    @property
+    def label(self) -> str:
+        """Its name, as a person finds it on the object."""
+        return self.key
+
+    def how(self, value: str) -> str:
+        """What a person does to give it a value, in half a sentence."""
+        return self.instruction or f"annotate {self.ref} with {self.label}={value}"
+
+    def change(self, value: str, *others: tuple[SettingSource, str]) -> Change:
+        """Set it to this value, and others of the same object to theirs in the same write."""
+        return self._change(((self, value), *others))
+
+    def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
+        return annotate(self.ref, self.annotations, {source.key: value for source, value in values})
 
     def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
-        """Set the annotation to this value."""
+        """Set it to this value."""
         return Repair(value, (self.change(value),), accepts_any_value=True).with_reason(why, risk)
+
+    def offer(self, value: str, why: str = "", risk: str = "") -> tuple[Repair, ...]:
+        """The repair that sets it to this value; none where no fix can change it."""
+        return (self.repair(value, why, risk),) if self.settable else ()
+
+    @property
+    def template(self) -> Repair | None:
+        """The repair whose value only the user knows; None where no fix can change it."""
+        return self.repair("") if self.settable else None
 
 
 def alb_setting(traffic: TrafficPath, setting: str) -> SettingSource:

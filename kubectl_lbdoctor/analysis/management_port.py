@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends import setting_source
-from kubectl_lbdoctor.analysis.remediation import annotate
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.k8s import Container, Pod, Probe, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -98,21 +98,22 @@ def _is_steady(pod: Pod, container: Container) -> bool:
     return any(s.name == container.name and s.state == "running" and not s.restarts for s in pod.statuses)
 
 
-def check_there(traffic: TrafficPath, check: HealthCheck, port: HealthPort) -> Repair:
+def check_there(traffic: TrafficPath, check: HealthCheck, port: HealthPort) -> tuple[Repair, ...]:
     """Check the port that serves the health, with the path and protocol that it has there, all in one write for each
-    object."""
+    object; none where no fix can change one of these settings."""
     wanted = {"healthcheck-port": port.value}
     if port.path != check.path:
         wanted["healthcheck-path"] = port.path
     if port.scheme != check.protocol:
         wanted["healthcheck-protocol"] = port.scheme if traffic.is_alb else port.scheme.lower()
-    values: dict[ObjectRef, dict[str, str | None]] = {}
-    owners = {name: setting_source(traffic, name) for name in wanted}
+    values: dict[ObjectRef, list[tuple[SettingSource, str]]] = {}
     for name, value in wanted.items():
-        values.setdefault(owners[name].ref, {})[owners[name].key] = value
-    present = {owner.ref: owner.annotations for owner in owners.values()}
-    changes = tuple(annotate(ref, present[ref], keys) for ref, keys in values.items())
-    return Repair(port.value, changes).with_reason(f'port {port.port} serves "{port.path}": {port.witness}')
+        owner = setting_source(traffic, name)
+        if not owner.settable:
+            return ()
+        values.setdefault(owner.ref, []).append((owner, value))
+    changes = tuple(settings[0][0].change(settings[0][1], *settings[1:]) for settings in values.values())
+    return (Repair(port.value, changes).with_reason(f'port {port.port} serves "{port.path}": {port.witness}'),)
 
 
 def check_port_value(traffic: TrafficPath, number: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.blocked_paths import PRESERVE, preserves_clients, target_end
+from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.traffic_policy import with_attribute
@@ -424,8 +425,10 @@ def _blocked(
         )
         for peer in peers
     ]
-    service = traffic.service.peek()
-    if service is not None and service.type == "LoadBalancer" and protocol == "tcp":
+    service, group = traffic.service.peek(), traffic.target_group.peek()
+    if group is not None and maker_of(traffic) is Maker.OUTSIDE and protocol == "tcp":
+        commands.append(attribute(traffic, group, PRESERVE, "true", "false").command)
+    elif service is not None and service.type == "LoadBalancer" and protocol == "tcp" and annotated(traffic):
         key = NLB_PREFIX + "target-group-attributes"
         attributes = with_attribute(service.meta.annotations.get(key, ""), PRESERVE, "false")
         commands.append(annotate(traffic.service_ref, service.meta.annotations, {key: attributes}).command)

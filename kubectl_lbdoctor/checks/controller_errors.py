@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
+from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
@@ -153,7 +154,8 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
-    """A trouble of the controller itself, once: it says so of every object that it works on.
+    """A trouble of the controller itself, once: it says so of every object that it works on, and what has to be changed
+    is its Deployment.
 
     Raises `Unknown` after what was heard where events or logs could not be read: that stays proven.
     """
@@ -167,7 +169,9 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                 heard[entry.decoded.summary].append(entry)
     finally:
         for entries in heard.values():
-            yield replace(_finding(code, entries[0]), evidence=tuple(entry.evidence for entry in entries))
+            told = _finding(code, entries[0])
+            own = controller_deployment(traffic.cluster) or told.object
+            yield replace(told, object=own, evidence=tuple(entry.evidence for entry in entries))
 
 
 @check(
@@ -327,7 +331,7 @@ def _unprotect(kind: str) -> str:
     title="the API server reaches the controller's webhook",
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
-    reads=(*READS, *webhook_path.READS),
+    reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
     explains=undone_by("LBD124"),
     distinct_by=("summary",),
 )
@@ -341,7 +345,8 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
     for finding in reported(traffic, "LBD124"):
-        yield webhook_path.with_path(traffic, finding)
+        own = webhook_service(traffic.cluster) or finding.object
+        yield webhook_path.with_path(traffic, replace(finding, object=own))
 
 
 @check(
@@ -366,7 +371,7 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     title="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="AWS does not take a target: {summary}",
-    reads=READS,
+    reads=(*READS, reads.NODES),
     explains=undone_by("LBD219"),
     distinct_by=("summary",),
 )
@@ -376,7 +381,11 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
-    yield from reported(traffic, "LBD219")
+    for finding in reported(traffic, "LBD219"):
+        nodes = traffic.cluster.nodes.peek() or ()
+        named = str(finding.params["summary"])
+        node = next((n for n in nodes if n.instance_id and n.instance_id in named), None)
+        yield finding if node is None else replace(finding, object=ObjectRef("Node", "", node.meta.name))
 
 
 @check(
@@ -498,4 +507,5 @@ def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
     """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
-    yield from reported(traffic, "LBD128")
+    for finding in reported(traffic, "LBD128"):
+        yield replace(finding, object=controller_deployment(traffic.cluster) or finding.object)

@@ -22,7 +22,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, health_port
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
-from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, kubectl, restart
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
@@ -35,7 +35,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
-from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.plan import Alternative, Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -300,6 +300,7 @@ def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -
         repair_template=cure.template,
         fix_automatic=bool(cure.repairs) and cure.exact,
         fix=cure.fix,
+        alternatives=_both_ways(traffic, answer),
         advice=cure.advice,
         rules_out=_RULES_OUT if answer.targets[0].reason == RESPONSE_CODE_MISMATCH else "",
     )
@@ -311,7 +312,7 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
         return _expect_the_code(traffic, answer)
     if answer.elsewhere is not None and not answer.fine:
         return _ask_elsewhere(traffic, answer, answer.elsewhere)
-    template = answer.owner.repair("")
+    template = answer.owner.template
     if answer.better and answer.owner.value == answer.better:
         return _apply_the_annotation(traffic, answer, template)
     if answer.fine:
@@ -323,13 +324,37 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
         )
         return _Cure(template=template, advice=advice)
     if answer.paths:
-        repairs = tuple(answer.owner.repair(good.path, good.why, _RECHECK) for good in answer.paths[:3])
+        repairs = tuple(r for good in answer.paths[:3] for r in answer.owner.offer(good.path, good.why, _RECHECK))
         choose = "choose the path that tells whether the application can serve"
-        return _Cure(repairs, template, "" if answer.exact else choose, exact=answer.exact)
+        advice = answer.owner.instruction or ("" if answer.exact else choose)
+        return _Cure(repairs, template, advice, exact=answer.exact)
+    if not answer.owner.settable:
+        return _Cure(advice=answer.owner.instruction)
     right = f"<a path that answers {answer.group.health_check.matcher}>"
-    codes_key = setting_source(traffic, "success-codes").key
-    advice = f"annotate {answer.owner.ref} with {answer.owner.key}={right}, or widen {codes_key}"
-    return _Cure(template=template, advice=advice)
+    codes = setting_source(traffic, "success-codes").label
+    return _Cure(template=template, advice=f"{answer.owner.how(right)}, or widen {codes}")
+
+
+def _both_ways(traffic: TrafficPath, answer: _Answer) -> tuple[Alternative, ...]:
+    """A wrong code has two repairs, another path and other success codes; which of them a check prefers, it says."""
+    codes = setting_source(traffic, "success-codes")
+    paths = tuple(repair for good in answer.paths[:3] for repair in answer.owner.offer(good.path, good.why, _RECHECK))
+    ways = [Alternative("healthcheck-path", paths, answer.owner.template, automatic=bool(paths) and answer.exact)]
+    if answer.codes[-1][:1] in "34":
+        redirected = all(code.startswith("3") for code in answer.codes)
+        value = "200-399" if redirected else _widened(answer.group.health_check.matcher, answer.codes)
+        risk = f"an answer with {', '.join(answer.codes)} counts as healthy, whatever the application serves"
+        accept = codes.offer(value, f"the path answers with {', '.join(answer.codes)}", risk)
+        ways.append(Alternative("success-codes", accept, codes.template, automatic=bool(accept)))
+    return tuple(way for way in ways if way.template is not None)
+
+
+def _widened(matcher: str, codes: tuple[str, ...]) -> str:
+    """Success codes that take these, too; a range stays one."""
+    if "-" not in matcher:
+        return ",".join(sorted({*filter(None, matcher.split(",")), *codes}))
+    numbers = [int(number) for number in re.findall(r"\d+", matcher)] + [int(code) for code in codes]
+    return f"{min(numbers)}-{max(numbers)}"
 
 
 def _ask_elsewhere(traffic: TrafficPath, answer: _Answer, port: HealthPort) -> _Cure:
@@ -341,8 +366,9 @@ def _ask_elsewhere(traffic: TrafficPath, answer: _Answer, port: HealthPort) -> _
             f"which are checked on port {port.port} itself"
         )
         return _Cure(advice=advice)
-    repair = check_there(traffic, check, port).with_reason("", _RECHECK)
-    return _Cure((repair,), fix="healthcheck-port", exact=port.certain)
+    repairs = tuple(repair.with_reason("", _RECHECK) for repair in check_there(traffic, check, port))
+    advice = setting_source(traffic, "healthcheck-port").instruction
+    return _Cure(repairs, advice=advice, fix="healthcheck-port", exact=port.certain)
 
 
 def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
@@ -351,11 +377,11 @@ def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
     owner = setting_source(traffic, "success-codes")
     others = any(t.state == "healthy" for t in traffic.targets()) and "-" not in matcher
     value = ",".join(sorted({*answer.codes, *(matcher.split(",") if others else ())}))
-    repair = owner.repair(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK)
-    return _Cure((repair,), owner.repair(""), fix="success-codes", exact=True)
+    repairs = owner.offer(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK)
+    return _Cure(repairs, owner.template, owner.instruction, fix="success-codes", exact=True)
 
 
-def _apply_the_annotation(traffic: TrafficPath, answer: _Answer, template: Repair) -> _Cure:
+def _apply_the_annotation(traffic: TrafficPath, answer: _Answer, template: Repair | None) -> _Cure:
     """The annotation is right and the target group is not (LBD311): to set it once more would change nothing."""
     controllers = traffic.cluster.controllers.peek() or ()
     return _Cure(
@@ -387,6 +413,7 @@ def of_one_workload(traffic: TrafficPath, finding: Finding, failing: Iterable[Ta
         by_hand=(),
         repair_template=None,
         fix_automatic=False,
+        alternatives=(),
         confirm=(*finding.confirm, listed),
         advice=f"let the pods of {bad} serve as those of {good} do; or, if {traffic.service_ref} is not to lead to "
         f"them, narrow its selector, which matches both ({selector})",
@@ -503,15 +530,15 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     if answer is None or answer.asker != NOBODY:
         return
     finding = _answered(traffic, "LBD303", answer, to=answer.to[:100])
-    if not finding.commands and not answer.fine:
+    if not answer.paths and not answer.fine and finding.alternatives:
         owner = setting_source(traffic, "success-codes")
         why = f"the path answers with a redirect ({', '.join(answer.codes)})"
         risk = "a redirect, also to a login page, counts as healthy"
         login = bool(_LOGIN.search(answer.to))
         advice = "a login page says nothing about the application: better check a path without one" if login else ""
-        accept = owner.repair("200-399", why, risk)
-        template = owner.repair("")
-        yield replace(finding, repairs=(accept,), repair_template=template, fix_automatic=not login, advice=advice)
+        accept, template = owner.offer("200-399", why, risk), owner.template
+        advice = owner.instruction or advice
+        yield replace(finding, repairs=accept, repair_template=template, fix_automatic=not login, advice=advice)
         return
     # What `_answered` repairs is the path, not the codes.
     yield replace(finding, fix=finding.fix or "healthcheck-path")
@@ -608,8 +635,9 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
             *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
         targets=tuple(t.key for t in failing),
-        repairs=(_speak(traffic, group, serves, said),),
+        repairs=_speak(traffic, group, serves, said),
         fix_automatic=True,
+        advice=_fixed_protocol(traffic, group, serves),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )
     yield of_one_workload(traffic, finding, failing)
@@ -628,17 +656,27 @@ def _scheme_served(speaks: str, told: tuple[ProbeAnswer, ...], probes: list[Prob
     return "", ""
 
 
-def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> Repair:
-    """Check by this protocol; an Application Load Balancer has to send its traffic by it, too."""
+def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> tuple[Repair, ...]:
+    """Check by this protocol; an Application Load Balancer has to send its traffic by it, too. None where no fix can
+    change both."""
     owner = setting_source(traffic, "healthcheck-protocol")
     if not traffic.is_alb or group.protocol == serves:
-        return Repair(serves, (owner.change(serves),)).with_reason(why)
+        return (Repair(serves, (owner.change(serves),)).with_reason(why),) if owner.settable else ()
     risk = "a target group of another protocol replaces this one"
     backend = setting_source(traffic, "backend-protocol")
+    if not (owner.settable and backend.settable):
+        return ()
     if backend.ref == owner.ref:  # Both in one write: the controller would replace the target group twice.
-        both = annotate(owner.ref, owner.annotations, {owner.key: serves, backend.key: serves})
-        return Repair(serves, (both,)).with_reason(why, risk)
-    return Repair(serves, (owner.change(serves), backend.change(serves))).with_reason(why, risk)
+        return (Repair(serves, (owner.change(serves, (backend, serves)),)).with_reason(why, risk),)
+    return (Repair(serves, (owner.change(serves), backend.change(serves))).with_reason(why, risk),)
+
+
+def _fixed_protocol(traffic: TrafficPath, group: TargetGroup, serves: str) -> str:
+    """What a person does where no fix can change the protocol; "" where one can."""
+    needed = [setting_source(traffic, "healthcheck-protocol")]
+    if traffic.is_alb and group.protocol != serves:
+        needed.append(setting_source(traffic, "backend-protocol"))
+    return next((setting.instruction for setting in reversed(needed) if not setting.settable), "")
 
 
 def _path(group: TargetGroup) -> str:

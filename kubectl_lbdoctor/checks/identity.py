@@ -8,9 +8,10 @@ are only peeked at: most people may not read IAM, and the denial stands without 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
+from kubectl_lbdoctor.analysis.controller_objects import controller_account
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
 from kubectl_lbdoctor.checks.controller_errors import of_the_controller
@@ -67,7 +68,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         compared, advice = _compared(traffic, accused_role(entry.decoded), action)
         yield Finding(
             "LBD120",
-            ObjectRef("IAMRole", "", role) if role else entry.ref,
+            ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
             params={"action": action, "role": role},
             evidence=(entry.evidence, *compared, *identity_evidence(traffic)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
@@ -214,20 +215,33 @@ def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:
     """
     refusals = _refusals(traffic)
     for finding in of_the_controller(traffic, "LBD121"):
-        found = replace(finding, evidence=(*finding.evidence, *identity_evidence(traffic)))
+        account = controller_account(traffic.cluster) or finding.object
+        found = replace(finding, object=account, evidence=(*finding.evidence, *identity_evidence(traffic)))
         if refusals:
-            summaries = "; ".join(text for text, _ in refusals)
-            found = replace(found, params={**found.params, "summary": summaries}, advice=refusals[0][1])
+            summaries = "; ".join(refusal.text for refusal in refusals)
+            first = refusals[0]
+            ref = ObjectRef("IAMRole", "", first.role) if first.role else account
+            found = replace(found, object=ref, params={**found.params, "summary": summaries}, advice=first.advice)
         yield found
 
 
-def _refusals(traffic: TrafficPath) -> list[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a role does not admit the controller. role: the one whose trust policy has to be changed, "" where it does
+    not exist, so that what names it is wrong."""
+
+    text: str
+    advice: str
+    role: str = ""
+
+
+def _refusals(traffic: TrafficPath) -> list[_Refusal]:
     """Why the controller's role does not admit it, each with the advice; only what is certain."""
     identity = traffic.aws.identity
     url = identity.issuer.peek()
     issuer = (url or "").removeprefix("https://")
     audience = next((a for p in traffic.cluster.controller_pods.peek() or () for a in p.token_audiences), AUDIENCE)
-    found: list[tuple[str, str]] = []
+    found: list[_Refusal] = []
     for key, arn in sorted(irsa_roles(traffic.cluster).items()):
         subject = f"system:serviceaccount:{key.replace('/', ':')}"
         text = _missing(traffic, role_name(arn))
@@ -238,7 +252,8 @@ def _refusals(traffic: TrafficPath) -> list[tuple[str, str]]:
             shown = web_identity_statement(arn, issuer or "OIDC_ISSUER", subject)
             advice = f"the role's trust policy needs this statement: {shown}"
         if text:
-            found.append((f"role {role_name(arn)} does not admit {key}: {text}", advice))
+            named = role_name(arn) if role is not None else ""
+            found.append(_Refusal(f"role {role_name(arn)} does not admit {key}: {text}", advice, named))
     if uses_pod_identity(traffic.cluster):
         for association in identity.associations.peek() or ():
             name = role_name(association.role_arn)
@@ -246,7 +261,8 @@ def _refusals(traffic: TrafficPath) -> list[tuple[str, str]]:
             text = pod_identity_refusal(role) if role is not None else text
             if text:
                 advice = f"the role's trust policy needs this statement: {pod_identity_statement()}"
-                found.append((f"role {name} does not admit EKS Pod Identity: {text}", advice))
+                named = name if role is not None else ""
+                found.append(_Refusal(f"role {name} does not admit EKS Pod Identity: {text}", advice, named))
     return found
 
 

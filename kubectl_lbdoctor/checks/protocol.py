@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
     checked_pod_port,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.group_settings import Maker, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.management_port import node_port_for
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
@@ -30,7 +31,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
-from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
@@ -86,7 +87,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=_READS,
-    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD317"),
+    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD311", "LBD317"),
     distinct_by=("port", "serves"),
 )
 def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
@@ -165,10 +166,12 @@ def _wrong_version(
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair(serves if is_alb else "tcp", why, replaced),),
+        repairs=owner.offer(serves if is_alb else "tcp", why, replaced),
         fix_automatic=certain and (serves != "GRPC" or secure or not is_alb),
         fix="" if is_alb else "healthcheck-protocol",
-        advice="GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
+        advice=owner.instruction
+        if not owner.settable
+        else "GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
         if serves == "GRPC" and is_alb
         else "",
         rules_out="filters on the way: the connection was answered" if is_alb else "",
@@ -228,10 +231,10 @@ def _no_http(
         ),
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair("tcp", "the port speaks no HTTP", "only the connection is checked"),) if network else (),
+        repairs=owner.offer("tcp", "the port speaks no HTTP", "only the connection is checked") if network else (),
         fix_automatic=network,
         fix="healthcheck-protocol" if network else "",
-        advice=""
+        advice=owner.instruction
         if network
         else "an Application Load Balancer carries HTTP only; a Network Load Balancer carries all TCP",
         rules_out="filters on the way: the connection was answered",
@@ -314,7 +317,6 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     if found is None:
         return
     timeout, interval = _timing(traffic)
-    repair = _longer(asked, timeout, interval, found.longest)
     yield Finding(
         "LBD309",
         timeout.ref,
@@ -323,9 +325,9 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.LIKELY,
         targets=_keys(found.targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(repair.with_reason(found.why, "a target that hangs is noticed later"),),
+        repairs=_longer(asked, timeout, interval, found.longest, found.why),
         fix_automatic=found.patient and found.longest <= 120,
-        advice="check a path that answers at once, or wait longer for this one",
+        advice=_patience(timeout, "check a path that answers at once, or wait longer for this one"),
     )
 
 
@@ -386,7 +388,7 @@ def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple
     fits = math.ceil(max(answered) * 1.5) if answered else 0
     seconds = f"{max(answered):.1f} s" if answered else ""
     why = f"it took {seconds} inside the cluster" if answered else "nothing came on the pod's own loopback either"
-    repairs = (_longer(asked, timeout, interval, fits).with_reason(why, "a target that hangs is noticed later"),)
+    repairs = _longer(asked, timeout, interval, fits, why)
     return Finding(
         "LBD309",
         timeout.ref,
@@ -396,7 +398,7 @@ def _too_slow(traffic: TrafficPath, failing: list[TargetHealth], measured: tuple
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=repairs if answered and fits <= 120 else (),
         fix_automatic=bool(answered) and fits <= 120,
-        advice="check a path that answers at once, or wait longer for this one"
+        advice=_patience(timeout, "check a path that answers at once, or wait longer for this one")
         if answered
         else "see why it hangs (its log, what it waits for), or check a path that answers at once",
         rules_out="filters on the way: the API server reaches the application" if answered else "",
@@ -409,15 +411,28 @@ def _timing(traffic: TrafficPath) -> tuple[SettingSource, SettingSource]:
     return setting_source(traffic, f"healthcheck-timeout{unit}"), setting_source(traffic, f"healthcheck-interval{unit}")
 
 
-def _longer(asked: HealthCheck, timeout: SettingSource, interval: SettingSource, wanted: int) -> Repair:
-    """Both annotations in one write where the interval has to grow with the timeout, so that neither is refused."""
+def _longer(
+    asked: HealthCheck, timeout: SettingSource, interval: SettingSource, wanted: int, why: str
+) -> tuple[Repair, ...]:
+    """Both settings in one write where the interval has to grow with the timeout, so that neither is refused; none
+    where no fix can change them."""
+    if not timeout.settable:
+        return ()
     wanted = min(wanted, 120)
+    risk = "a target that hangs is noticed later"
     if asked.interval > wanted:
-        return timeout.repair(str(wanted))
+        return timeout.offer(str(wanted), why, risk)
+    longer = str(wanted + 5)
+    changes: tuple[Change, ...]
     if interval.ref != timeout.ref:
-        return Repair(str(wanted), (interval.change(str(wanted + 5)), timeout.change(str(wanted))))
-    values = {timeout.key: str(wanted), interval.key: str(wanted + 5)}
-    return Repair(str(wanted), (annotate(timeout.ref, timeout.annotations, values),))
+        changes = (interval.change(longer), timeout.change(str(wanted)))
+    else:
+        changes = (timeout.change(str(wanted), (interval, longer)),)
+    return (Repair(str(wanted), changes).with_reason(why, risk),)
+
+
+def _patience(timeout: SettingSource, advice: str) -> str:
+    return advice if timeout.settable else f"{advice}; {timeout.instruction}"
 
 
 def _late(traffic: TrafficPath, same: list[Ready]) -> dict[str, str]:
@@ -491,8 +506,9 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
         targets=_keys(found.targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair(found.better or "traffic-port", f"port {found.traffic} is served, {found.port} is not"),),
+        repairs=owner.offer(found.better or "traffic-port", f"port {found.traffic} is served, {found.port} is not"),
         fix_automatic=bool(found.better) or sure,
+        advice=owner.instruction,
     )
 
 
@@ -633,7 +649,7 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
     by_kube_proxy = found.server == "kube-proxy"
     yield Finding(
         "LBD314",
-        traffic.service_ref,
+        owner.ref,
         params={"server": found.server, "port": found.port},
         evidence=(
             _health_evidence(traffic, found.targets),
@@ -645,8 +661,8 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
         targets=_keys(found.targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=(
-            *(() if by_kube_proxy else (owner.repair("tcp", "a check by TCP does not mind the header"),)),
-            *_without_proxy_protocol(service, owner),
+            *(() if by_kube_proxy else owner.offer("tcp", "a check by TCP does not mind the header")),
+            *_without_proxy_protocol(traffic, service, owner),
         ),
         advice="use ip targets or externalTrafficPolicy Cluster with a TCP check, or switch proxy protocol off"
         if by_kube_proxy
@@ -697,19 +713,25 @@ def _traffic_port(traffic: TrafficPath, target: TargetHealth) -> str:
     return str(port.node_port) if traffic.target_type == "instance" and port is not None else str(target.port)
 
 
-def _without_proxy_protocol(service: Service, owner: SettingSource) -> tuple[Repair, ...]:
-    """What switches proxy protocol off, where one annotation alone switches it on."""
+def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: SettingSource) -> tuple[Repair, ...]:
+    """What switches proxy protocol off, where one annotation alone, or an attribute in AWS, switches it on."""
+    risk = "applications that read the client's address from the header lose it"
+    group = traffic.target_group.peek()
+    if group is not None and maker_of(traffic) is Maker.OUTSIDE:
+        off = attribute(traffic, group, _PROXY_PROTOCOL, "true", "false")
+        return (Repair("off", (off,)).with_reason("the check port does not understand the header", risk),)
+    if not owner.settable:
+        return ()
     key, annotations = NLB_PREFIX + "proxy-protocol", service.meta.annotations
     attributes_key = NLB_PREFIX + "target-group-attributes"
     attributes = annotations.get(attributes_key, "")
     if key in annotations:
         change = annotate(owner.ref, annotations, {key: None})
     elif f"{_PROXY_PROTOCOL}=true" in attributes:
-        off = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
-        change = annotate(owner.ref, annotations, {attributes_key: off})
+        switched = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
+        change = annotate(owner.ref, annotations, {attributes_key: switched})
     else:
         return ()
-    risk = "applications that read the client's address from the header lose it"
     return (Repair("off", (change,)).with_reason("the check port does not understand the header", risk),)
 
 
@@ -761,9 +783,11 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=tuple(owner.repair(n, f"port {n} answers or is declared for TCP") for n in candidates[:3]),
+        repairs=tuple(
+            repair for n in candidates[:3] for repair in owner.offer(n, f"port {n} answers or is declared for TCP")
+        ),
         fix_automatic=len(candidates) == 1,
-        advice=""
+        advice=owner.instruction
         if candidates
         else "let the pods answer TCP on some port (a side-car), and set it as healthcheck-port",
     )
@@ -837,7 +861,8 @@ def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(_health_evidence(traffic, hit), *pod_evidence.evidence(told)),
         targets=_keys(hit),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),),
+        repairs=owner.offer("tcp", "a check by TCP needs no TLS", "only the connection is checked, not the answer"),
         fix_automatic=True,
-        advice="let the application accept TLS 1.2, too, or check by TCP",
+        advice="let the application accept TLS 1.2, too, or check by TCP"
+        + ("" if owner.settable else f": {owner.instruction}"),
     )

@@ -233,12 +233,11 @@ def _node_finding(
     traffic: TrafficPath, exclusion: NodeExclusion, effect: str, nodes: list[Node], taken: int
 ) -> Finding:
     names = [node.meta.name for node in nodes]
-    single = len(nodes) == 1
     why = describe_exclusion(exclusion)
     total = len(traffic.cluster.nodes.need())
     return Finding(
         "LBD207",
-        ObjectRef("Node", "", names[0]) if single else group_ref(traffic),
+        ObjectRef("Node", "", names[0]),
         params={
             "nodes": tuple(names),
             "why": why,

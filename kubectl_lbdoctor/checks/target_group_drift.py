@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import (
@@ -16,6 +17,7 @@ from kubectl_lbdoctor.analysis.desired_state import (
     desired_health_check,
     desired_target_type,
 )
+from kubectl_lbdoctor.analysis.drift import drift_blame, restored
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
@@ -34,6 +36,7 @@ from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
+_ANSWER_READS = (reads.PODS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH)
 # The controller applies a new or changed object within seconds; below this age nothing is late.
 RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
@@ -108,21 +111,26 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
 @check(
     "LBD311",
     title="the target group's check is the one that is asked for",
-    severity=Severity.WARNING,
+    severity=Severity.ERROR,
     message="target group {group} is not checked as its annotations ask: {differences}",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS),
     symptom=True,
+    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),
+    fix="drift",
 )
 def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group's health check has other settings than the annotations (or, without them, the defaults) ask
-    for.
+    for. It is an error where targets fail by a setting that differs, and nothing shows that they would fail the check
+    that is asked for, too.
 
     Either the controller could not apply a change (then its complaint is the cause), or somebody changed the target
-    group in AWS: the controller does not notice that before the object changes or its sync period (10 h) ends, and
-    then takes the change back.
+    group in AWS. The controller compares both whenever it reconciles the object, and then takes the change back; but it
+    hears nothing of a change in AWS, so that happens when the object changes, when the controller starts, or when its
+    sync period (10 h) ends. To annotate the same value once more would change nothing.
 
-    Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: annotate what is wanted; a
-    restart of the controller applies what is annotated.
+    Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: give the target group what is
+    annotated (`aws elbv2 modify-target-group`, which is what the controller itself would do); or annotate what is
+    wanted; a restart of the controller applies what is annotated, too.
     """
     group = traffic.target_group.need()
     front = _front(traffic)
@@ -143,7 +151,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     commands = tuple(
         kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
     )
-    yield Finding(
+    blame = drift_blame(traffic, group, {name for name, _, _ in found}, wanted)
+    finding = Finding(
         "LBD311",
         ObjectRef("TargetGroup", "", group.name),
         params={"group": group.name, "differences": "; ".join(texts)},
@@ -154,6 +163,23 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         confirm=(describe_target_group(group.arn, traffic.context.region),),
         by_hand=commands if front.owner.owner == "controller" else (),
         advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
+        severity=Severity.WARNING,
+    )
+    if blame is None:
+        yield finding
+        return
+    yield replace(
+        finding,
+        evidence=(*finding.evidence, *blame.evidence),
+        targets=tuple(target.key for target in blame.targets),
+        confidence=Confidence.CERTAIN if blame.proven else Confidence.LIKELY,
+        repairs=(restored(traffic, group, wanted, [(name, setting.value) for name, setting, _ in found]),),
+        fix_automatic=True,
+        alternatives=blame.alternatives,
+        advice="the annotations are right and were not applied: give the target group what they ask for, as the "
+        "controller would at its next reconciliation; where the change in AWS is the one that is meant, annotate it",
+        severity=None,
+        is_cause=True,
     )
 
 
@@ -309,7 +335,8 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
             Evidence(Source.PODS, f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
         ),
         confidence=Confidence.POSSIBLE,
-        repairs=(owner.repair(other, "the readiness probe succeeds there"),),
+        repairs=owner.offer(other, "the readiness probe succeeds there"),
+        advice=owner.instruction,
     )
 
 
@@ -333,6 +360,6 @@ def _on_another_port(
             Evidence(Source.PODS, f"{found.witness}: {found.scheme} {found.path} on port {found.port}"),
         ),
         confidence=Confidence.POSSIBLE,
-        repairs=(check_there(traffic, group.health_check, found),),
+        repairs=check_there(traffic, group.health_check, found),
         fix="healthcheck-port",
     )

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
@@ -234,8 +235,12 @@ def _zones(traffic: TrafficPath, balancer: LoadBalancer) -> tuple[tuple[str, ...
 
 
 def _cross_zones(traffic: TrafficPath, service: Service | None, attributes: str) -> tuple[str, ...]:
-    """The command that turns cross-zone balancing on where a Service's annotation decides about it."""
-    if service is None or service.type != "LoadBalancer":
+    """The command that turns cross-zone balancing on where a Service's annotation decides about it, or the attribute of
+    a target group that a person made."""
+    group = traffic.target_group.peek()
+    if group is not None and attributes == "target-group-attributes" and maker_of(traffic) is Maker.OUTSIDE:
+        return (attribute(traffic, group, CROSS_ZONE, "false", "true").command,)
+    if service is None or service.type != "LoadBalancer" or not annotated(traffic):
         return ()
     key = NLB_PREFIX + attributes
     value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")
@@ -305,7 +310,7 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         return
     yield Finding(
         "LBD605",
-        ObjectRef("Service", traffic.namespace, service.meta.name),
+        owner.ref,
         params={
             "port": str(number),
             "service": service.meta.name,
@@ -324,8 +329,9 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
         targets=tuple(t.key for t in failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=(owner.repair("traffic-port", f"nothing answers for the Service on port {number}"),),
+        repairs=owner.offer("traffic-port", f"nothing answers for the Service on port {number}"),
         fix_automatic=30000 <= number <= 32767,
+        advice=owner.instruction,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS
+from kubectl_lbdoctor.analysis.controller_objects import webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import known_complaints, reported
@@ -48,7 +49,8 @@ def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(proven[0], evidence=(*proven[0].evidence, *heard))
         yield from proven[1:]
         return
-    yield from reported(traffic, "LBD125")
+    for finding in reported(traffic, "LBD125"):
+        yield replace(finding, object=webhook_service(traffic.cluster) or finding.object)
     traffic.cluster.webhooks.need()
 
 

@@ -203,10 +203,11 @@ class AwsReader:
         who = re.search(r"(arn:aws[a-z-]*:(?:iam|sts)::\d*:\S+?)(?= is not authorized|[\s,;]|$)", said)
         principal = who.group(1) if who else f"the AWS identity{self._profile_note()}"
         if "explicit deny" in said:
-            policy = re.search(r"explicit deny in an? ([a-z ]+policy|permissions boundary)", said)
-            hint = f"{policy.group(1) if policy else 'a policy'} denies it; allowing it elsewhere does not help"
+            denying = re.search(r"explicit deny in an? ([a-z ]+policy|permissions boundary)", said)
+            hint = f"{denying.group(1) if denying else 'a policy'} denies it; allowing it elsewhere does not help"
         else:
-            hint = f"allow {permission} (kubectl lbdoctor policy iam prints the whole policy)"
+            policy = "iam" if operation.startswith(("Describe", "Get", "List")) else "iam --fix"
+            hint = f"allow {permission} (kubectl lbdoctor policy {policy} prints the whole policy)"
         return ReadDenied(f"{principal} may not call {permission}: {said or 'access denied'}", permission, hint)
 
     def _failed(self, service: str, operation: str, error: Exception) -> LbdoctorError:

@@ -45,7 +45,7 @@ def fix(options: Options, env: Environment, requested: Requested) -> ExitStatus:
         examination = Examination(connections, options, env)
         snapshot = _snapshot(examination, requested)
         report = examine(snapshot)
-        plan = planner.plan(report.diagnoses, requests)
+        plan = planner.plan(report.diagnoses, requests, report.subjects)
         run = FixRun(
             result=_result(options, report, plan),
             writer=Writer(connections.kube, cast("Aws | None", connections.aws), env.now()),
@@ -107,7 +107,7 @@ def _plan_of_bundle(
     """With --from nothing can be changed: the plan is all there is."""
     snapshot = from_bundle(options, requested)
     report = examine(snapshot)
-    result = _result(options, report, planner.plan(report.diagnoses, requests))
+    result = _result(options, report, planner.plan(report.diagnoses, requests, report.subjects))
     runs = tuple(
         replace(run, owner=gitops_owner(recorded_metadata(snapshot, run.step.change.object), run.step.change))
         for run in result.runs

@@ -33,7 +33,7 @@ class Verification:
         fail_on = Severity(options.verdict.fail_on)
         self._judge = Judge(result.steps, self.before, fail_on, with_aws=connections.aws is not None)
         self._watched: Reconciliations | None = None
-        edits = any(step.change.edits for step in result.steps)
+        edits = any(step.change.edits and step.change.group is None for step in result.steps)
         if edits and targets_healthy(self._judge.subjects(self.before)):
             namespaces = [ref.namespace for ref in result.affects]
             self._watched = Reconciliations(cast(Lists, connections.kube), namespaces)

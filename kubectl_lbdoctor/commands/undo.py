@@ -29,7 +29,7 @@ def undo(options: Options, env: Environment, name: str) -> ExitStatus:
     screen = UndoScreen(env, options.output.format, content.subjects, path)
     with Connections(options.kube, options.aws, env) as connections:
         _same_place(connections, content)
-        if any(run.step.change.aws is not None and run.may_be_in_effect for run in content.steps):
+        if any(run.step.change.in_aws and run.may_be_in_effect for run in content.steps):
             connections.open_aws(lambda: content.context.region or None)
         run = UndoRun(
             content=content,

@@ -38,6 +38,10 @@ class ValueChanged(MovedOn):
         self.expectation = expectation
 
 
+class CannotRehearse(LbdoctorError):
+    """No server can try a change without making it. The message says why, in half a sentence; nothing was written."""
+
+
 class AlreadyThere(LbdoctorError):
     """What a change would add exists already: there is nothing to do, and nothing to take back."""
 

@@ -59,6 +59,15 @@ class StepNotNeeded:
 
 
 @dataclass(frozen=True, slots=True)
+class StepNotRehearsed:
+    """No server could try a step without making it: whether it is accepted shows only when it is made. why: half a
+    sentence."""
+
+    step: Step
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepMade:
     """A step was made; run.state is APPLIED or UNDONE."""
 
@@ -74,9 +83,11 @@ class UndoFileWritten:
 
 @dataclass(frozen=True, slots=True)
 class DryRunEnded:
-    """Nothing was changed, as was asked for. rehearsed: the servers have accepted every change."""
+    """Nothing was changed, as was asked for. accepted: number of changes that the servers have accepted; None where
+    they were not asked. unrehearsed: number of those that they could not try."""
 
-    rehearsed: bool
+    accepted: int | None = None
+    unrehearsed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +172,7 @@ Event = (
     | UndoPlanned
     | StepFailed
     | StepNotNeeded
+    | StepNotRehearsed
     | StepMade
     | UndoFileWritten
     | DryRunEnded

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, ReadFailed
-from kubectl_lbdoctor.fix.errors import AlreadyThere
-from kubectl_lbdoctor.fix.events import Observe, PhaseBegan, StepFailed, StepMade, StepNotNeeded
+from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse
+from kubectl_lbdoctor.fix.events import Observe, PhaseBegan, StepFailed, StepMade, StepNotNeeded, StepNotRehearsed
 from kubectl_lbdoctor.fix.owners import gitops_owner
 from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun, StepState
 from kubectl_lbdoctor.fix.writers import Writer
@@ -43,7 +43,7 @@ class Direction(Protocol):
         """Read again what the step builds on. Raises AlreadyThere or another LbdoctorError."""
 
     def rehearse(self, run: StepRun) -> None:
-        """Let the server try the step. Raises LbdoctorError."""
+        """Let the server try the step. Raises LbdoctorError, CannotRehearse where no server can."""
 
     def write(self, run: StepRun) -> None:
         """Make the step. Raises AlreadyThere, or LbdoctorError: ReadFailed alone leaves open whether it was made."""
@@ -110,7 +110,8 @@ class Executor:
     """Takes steps one way. Call `check`, `rehearse` and `write` in this order, each after the last went well.
 
     runs: all steps with what became of them. todo: indexes of those that are to be made, in order. refusals: of steps
-    that were in effect already. failures: of steps that could not be made.
+    that were in effect already. failures: of steps that could not be made. unrehearsed: steps that no server could
+    try.
     """
 
     def __init__(self, direction: Direction, runs: Iterable[StepRun], observe: Observe) -> None:
@@ -120,6 +121,7 @@ class Executor:
         self.todo: list[int] = []
         self.refusals: list[Refusal] = []
         self.failures: list[Failure] = []
+        self.unrehearsed: list[Step] = []
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -149,11 +151,14 @@ class Executor:
 
     def rehearse(self) -> bool:
         """Try every step on the servers, so that a refusal of the last leaves the first unmade. False where one is
-        refused."""
+        refused; what no server can try is only told."""
         self._observe(PhaseBegan(Phase.REHEARSAL))
         for index in self.todo:
             try:
                 self._direction.rehearse(self.runs[index])
+            except CannotRehearse as error:
+                self.unrehearsed.append(self.runs[index].step)
+                self._observe(StepNotRehearsed(self.runs[index].step, error.message))
             except LbdoctorError as error:
                 self._fail(Failure(self.runs[index].step, error, Phase.REHEARSAL))
         return not self.failures

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.fix.ways import other_ways, preferred, ways
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
-from kubectl_lbdoctor.model.plan import Change, FixPlan, Refusal, Repair, Step
+from kubectl_lbdoctor.model.plan import Alternative, Change, FixPlan, Refusal, Repair, Step
+from kubectl_lbdoctor.model.report import SubjectView
 
 ALL = "all"
 
@@ -63,37 +65,46 @@ def fix_names(catalogue: Catalogue) -> frozenset[str]:
     return frozenset(spec.fix for spec in catalogue if spec.fix)
 
 
-def plan(diagnoses: Sequence[Diagnosis], requests: Iterable[FixRequest]) -> FixPlan:
-    """The changes that repair what is asked for, each once, in the order of the diagnoses."""
+def plan(
+    diagnoses: Sequence[Diagnosis], requests: Iterable[FixRequest], subjects: Sequence[SubjectView] = ()
+) -> FixPlan:
+    """The changes that repair what is asked for, each once, in the order of the diagnoses. subjects: what was looked
+    at, whose targets may be too new to be judged."""
     steps: list[Step] = []
     refusals: list[Refusal] = []
     for item in requests:
-        matching = [d for d in diagnoses if _matches(d, item)]
+        matching = [(d, way) for d in diagnoses if (way := _way(d, item)) is not None]
         if not matching:
-            refusals.append(_nothing(item, diagnoses))
-        for diagnosis in matching:
-            repair = _choose(diagnosis, item)
+            refusals.append(_nothing(item, diagnoses, subjects))
+        for diagnosis, way in matching:
+            repair = _choose(diagnosis, way, item)
             if isinstance(repair, Refusal):
                 refusals.append(repair)
                 continue
             said = repair.with_reason(diagnosis.message)
-            code = diagnosis.finding.code
-            steps += [Step(diagnosis.fix, code, change, diagnosis.affects) for change in said.changes]
+            code, others = diagnosis.finding.code, other_ways(diagnosis, way)
+            steps += [Step(way.fix, code, change, diagnosis.affects, others) for change in said.changes]
     return _without_conflicts(steps, refusals)
 
 
-def _matches(diagnosis: Diagnosis, item: FixRequest) -> bool:
-    if not diagnosis.fix:
-        return False
+def _way(diagnosis: Diagnosis, item: FixRequest) -> Alternative | None:
+    """The way that a request means for a diagnosis; None where it does not mean this diagnosis."""
+    first = preferred(diagnosis)
     if item.name == ALL:
         # A guess, or what is by design, is changed only by name.
         sure = diagnosis.finding.confidence is not Confidence.POSSIBLE and diagnosis.severity is not Severity.INFO
-        return sure and bool(diagnosis.finding.repairs)
-    return item.name in (diagnosis.fix, diagnosis.finding.code)
+        return first if first.fix and sure and first.repairs else None
+    if first.fix and item.name in (first.fix, diagnosis.finding.code):
+        return first
+    return next((way for way in ways(diagnosis) if way.fix == item.name), None)
 
 
-def _nothing(item: FixRequest, diagnoses: Sequence[Diagnosis]) -> Refusal:
-    others = [f"{d.fix} ({d.finding.code})" for d in diagnoses if d.fix and d.finding.repairs]
+def _nothing(item: FixRequest, diagnoses: Sequence[Diagnosis], subjects: Sequence[SubjectView]) -> Refusal:
+    early = _too_early(subjects)
+    if early:
+        return Refusal(item.name, f"nothing was found that it repairs yet: {early}")
+    found = [(d, way) for d in diagnoses for way in ways(d)]
+    others = [f"{way.fix} ({d.finding.code})" for d, way in found if way.fix and way.repairs]
     if item.name == ALL:
         codes = ", ".join(d.finding.code for d in diagnoses if d.severity is Severity.ERROR)
         left = f": {codes} {'has' if ',' not in codes else 'have'} no fix that can be made for you" if codes else ""
@@ -102,23 +113,36 @@ def _nothing(item: FixRequest, diagnoses: Sequence[Diagnosis]) -> Refusal:
     return Refusal(item.name, f"nothing was found that it repairs{hint}")
 
 
-def _choose(diagnosis: Diagnosis, item: FixRequest) -> Repair | Refusal:
-    """The one way that the evidence or the user determines, or why there is none."""
-    finding, name = diagnosis.finding, diagnosis.fix
+def _too_early(subjects: Sequence[SubjectView]) -> str:
+    """That targets were not checked often enough to be judged; "" where all were."""
+    groups = [group for subject in subjects for group in subject.target_groups if group.known]
+    states = [target.state for group in groups for target in group.targets]
+    new = states.count("initial")
+    if not new:
+        return ""
+    checks = [group.health_check for group in groups if any(t.state == "initial" for t in group.targets)]
+    seconds = max(check.interval * max(check.healthy_threshold, check.unhealthy_threshold) for check in checks)
+    are = "target is" if new == 1 else "targets are"
+    return f"{new} of {len(states)} {are} still initial, so the checks have not judged them; ask again in {seconds} s"
+
+
+def _choose(diagnosis: Diagnosis, way: Alternative, item: FixRequest) -> Repair | Refusal:
+    """The one repair that the evidence or the user determines, or why there is none."""
+    finding, name = diagnosis.finding, way.fix
     where = f"{finding.object}{f' -n {finding.object.namespace}' if finding.object.namespace else ''}"
-    choices = tuple(dict.fromkeys(repair.value for repair in finding.repairs))
+    choices = tuple(dict.fromkeys(repair.value for repair in way.repairs))
     if item.value:
-        chosen = next((repair for repair in finding.repairs if repair.value == item.value), None)
-        template = finding.repair_template or (finding.repairs[0] if finding.repairs else None)
+        chosen = next((repair for repair in way.repairs if repair.value == item.value), None)
+        template = way.template or (way.repairs[0] if way.repairs else None)
         made = chosen or (template.with_value(item.value) if template is not None else None)
         return made or Refusal(name, f'"{item.value}" is no choice for {where}', choices)
-    if finding.fix_automatic:
-        return finding.repairs[0]
+    if way.automatic:
+        return way.repairs[0]
     if len(choices) > 1:
         return Refusal(name, f"several values are possible for {where}; choose one", choices)
     if choices:
         return Refusal(name, f"nothing proves that {choices[0]} is right for {where}; say so if it is", choices)
-    if finding.repair_template is not None:
+    if way.template is not None:
         return Refusal(name, f"which value is right for {where} only you know: --fix {name}=VALUE", (), finding.by_hand)
     todo = f": {finding.advice}" if finding.advice else ""
     return Refusal(name, f"{finding.code} on {where}: no change can be made for you{todo}", (), finding.by_hand)

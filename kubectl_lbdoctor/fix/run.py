@@ -90,15 +90,18 @@ class FixRun:
         elif not self.result.runs:
             self._nothing(shown=True)
         elif self.dry_run == "client":
-            self.observe(DryRunEnded(rehearsed=False))
+            self.observe(DryRunEnded())
+        elif not self._rehearse():
+            return
         elif self.dry_run == "server":
-            if self._rehearse():
-                self._update(outcome=FixOutcome.ACCEPTED)
-                self.observe(DryRunEnded(rehearsed=True))
+            unrehearsed = len(self._executor.unrehearsed)
+            accepted = len(self._executor.steps) - unrehearsed
+            self._update(outcome=FixOutcome.ACCEPTED if accepted else FixOutcome.PLANNED)
+            self.observe(DryRunEnded(accepted, unrehearsed))
         elif not self.confirm(self.result):
             self._update(outcome=FixOutcome.DECLINED)
             self.observe(Declined())
-        elif self._rehearse():
+        else:
             self.verifier.prepare(self.result)
             if self._write():
                 self._verify()

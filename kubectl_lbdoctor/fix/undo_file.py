@@ -13,8 +13,10 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.writers import AWS_WRITES, path_of
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.group_edits import is_editable
 from kubectl_lbdoctor.model.snapshot import Context
 
 KIND = "lbdoctor-undo"
@@ -109,5 +111,9 @@ def _check(content: UndoFile, path: Path) -> None:
             raise CouldNotRun(f"the undo file {path} cannot be read: step {number} is no change that a fix makes")
         if sum((bool(change.edits), change.restart, aws is not None)) != 1:
             raise CouldNotRun(f"the undo file {path} cannot be read: step {number} does not say what was changed")
-        if aws is None:
+        if change.group is not None:
+            named = target_group_name(change.group.arn) == change.object.name and change.object.kind == "TargetGroup"
+            if not named or not all(is_editable(edit.pointer) for edit in change.edits):
+                raise CouldNotRun(f"the undo file {path} cannot be read: step {number} is no change that a fix makes")
+        elif aws is None:
             path_of(change.object)

@@ -51,12 +51,13 @@ class UndoRun:
             return
         if self.dry_run == "client":
             self._outcome = UndoOutcome.PLANNED
-            self.observe(DryRunEnded(rehearsed=False))
+            self.observe(DryRunEnded())
         elif not self._executor.rehearse():
             self._outcome = UndoOutcome.REFUSED
         elif self.dry_run == "server":
             self._outcome = UndoOutcome.PLANNED
-            self.observe(DryRunEnded(rehearsed=True))
+            unrehearsed = len(self._executor.unrehearsed)
+            self.observe(DryRunEnded(len(self._executor.steps) - unrehearsed, unrehearsed))
         elif not self.confirm(len(self._executor.steps)):
             self._outcome = UndoOutcome.DECLINED
             self.observe(Declined())

@@ -1,4 +1,5 @@
-"""The only mutations: a change of a Kubernetes object, a rolling restart, a rule or an entry in EC2.
+"""The only mutations: a change of a Kubernetes object, a rolling restart, a rule or an entry in EC2, a setting of a
+target group (`fix.group_writer`).
 
 Each is checked against what is there at that moment, and Kubernetes refuses it by itself when the object has moved on
 between that look and the write (`test` operations on the values and on the resourceVersion).
@@ -12,10 +13,12 @@ from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, ReadFailed, WriteRefused
-from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn
+from kubectl_lbdoctor.fix.group_writer import GroupWriter
+from kubectl_lbdoctor.fix.values import compare, value_at
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit, unescape
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit
 
 _CHANGED_KINDS = {
     kind.name: kind
@@ -25,6 +28,10 @@ _CHANGED_KINDS = {
     )
 }
 _RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+
+_NO_DRY_RUN = "does not support dry run"
+"""How the API server refuses a dry run where a webhook has side effects, or may have some
+(https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/, "Side effects")."""
 
 ATTEMPTS = 4
 """Times that a patch is sent where only the object's version has moved on: controllers write status at any time."""
@@ -67,24 +74,30 @@ class Writer:
         self._now = now
 
     def check(self, change: Change) -> dict[str, Any] | None:
-        """Read again what the change builds on; gives the Kubernetes object (None for AWS).
+        """Read again what the change builds on; gives the Kubernetes object (None for one in AWS).
 
         Raises MovedOn when it is not as planned any more, AlreadyThere when the change is in effect already.
         """
         if change.aws is not None:
             self._check_aws(change)
             return None
+        if change.group is not None:
+            self._groups.check(change)
+            return None
         raw = self._object(change.object)
         if change.restart and (raw.get("spec") or {}).get("paused"):
             raise MovedOn(f"{change.object} is paused, so it cannot be restarted", "kubectl rollout resume")
-        _compare(raw, change)
+        compare(raw, change)
         return raw
 
     def rehearse(self, change: Change) -> None:
         """Let the server try the change without making it: permissions, admission webhooks and its own rules.
 
-        Raises ReadDenied, WriteRefused, AwsApiError, MovedOn or AlreadyThere.
+        Raises ReadDenied, WriteRefused, AwsApiError, MovedOn or AlreadyThere, and CannotRehearse where no server can.
         """
+        if change.group is not None:
+            self._groups.check(change)
+            raise CannotRehearse(change.not_rehearsed)
         if change.aws is None:
             self._patch(change, dry_run=True)
             return
@@ -96,6 +109,9 @@ class Writer:
 
         ReadFailed alone leaves open whether it was made: the answer did not come.
         """
+        if change.group is not None:
+            self._groups.write(change)
+            return
         if change.aws is None:
             self._patch(change, dry_run=False)
             return
@@ -117,11 +133,14 @@ class Writer:
 
         uid: of the object that was changed; one that was made anew under the same name is another.
         """
+        if change.group is not None:
+            self._groups.check(inverse(change), Expectation.SET_BY_FIX)
+            return
         if change.aws is None:
             raw = self._object(change.object)
             if uid and (raw.get("metadata") or {}).get("uid") != uid:
                 raise MovedOn(f"{change.object} was deleted and made anew since")
-            _compare(raw, inverse(change), Expectation.SET_BY_FIX)
+            compare(raw, inverse(change), Expectation.SET_BY_FIX)
             return
         try:
             self._check_aws(change)
@@ -131,6 +150,8 @@ class Writer:
 
     def rehearse_undo(self, change: Change) -> None:
         """Let the server try to take the change back; raises as `rehearse` does."""
+        if change.group is not None:
+            raise CannotRehearse(change.not_rehearsed)
         if change.aws is None:
             self._patch(inverse(change), dry_run=True)
         else:
@@ -141,8 +162,10 @@ class Writer:
         self.check_undo(change)
         if change.aws is not None:
             self._call(change.aws.service, change.aws.undo_operation, change.aws.undo_params)
-            return
-        self._patch(inverse(change), dry_run=False)
+        elif change.group is not None:
+            self._groups.write(inverse(change))
+        else:
+            self._patch(inverse(change), dry_run=False)
 
     # --- Kubernetes ---
 
@@ -170,6 +193,8 @@ class Writer:
                 self._kube.send("PATCH", path_of(change.object), params, body, "application/json-patch+json")
                 return
             except WriteRefused as error:
+                if dry_run and error.http_status == 400 and _NO_DRY_RUN in error.message:
+                    raise CannotRehearse("an admission webhook does not support dry runs") from error
                 # 409, or 422 of a test operation: worth another try only while somebody else writes the object.
                 if error.http_status not in (409, 422) or attempt == ATTEMPTS or version == former:
                     raise
@@ -202,6 +227,10 @@ class Writer:
         return Edit(pointer, value_at(raw, pointer), self._now)
 
     # --- AWS ---
+
+    @property
+    def _groups(self) -> GroupWriter:
+        return GroupWriter(self._ec2)
 
     @property
     def _ec2(self) -> Aws:
@@ -284,42 +313,6 @@ def _undoing(write: AwsWrite) -> AwsWrite:
         undo_operation=write.operation,
         undo_params=write.params,
     )
-
-
-def _compare(raw: Mapping[str, Any], change: Change, expectation: Expectation = Expectation.PLANNED) -> None:
-    """Raise MovedOn where the object is not as planned, AlreadyThere where all of it is as wanted."""
-    if (raw.get("metadata") or {}).get("deletionTimestamp"):
-        raise MovedOn(f"{change.object} is being deleted")
-    if not change.edits:
-        return
-    found = [(edit, value_at(raw, edit.pointer)) for edit in change.edits]
-    moved = [(edit, value) for edit, value in found if not _same(value, edit.now)]
-    if moved and all(_same(value, edit.then) for edit, value in found):
-        raise AlreadyThere(f"{change.field} of {change.object} is {change.then} already")
-    for edit, value in moved:
-        name = f"annotation {edit.annotation}" if edit.annotation else edit.pointer
-        raise ValueChanged(change.object, name, value, edit.now, expectation)
-
-
-def value_at(raw: object, pointer: str) -> object:
-    """What stands at a JSON pointer; None where nothing does."""
-    value = raw
-    for segment in pointer.split("/")[1:]:
-        key = unescape(segment)
-        if isinstance(value, Mapping):
-            value = value.get(key)
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
-            value = value[int(key)]
-        else:
-            return None
-    return value
-
-
-def _same(found: object, wanted: object) -> bool:
-    """Whether a value is the planned one; what the API server leaves out when empty counts as absent."""
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return found is wanted
-    return found == wanted or (found in ({}, "") and wanted is None)
 
 
 def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.plan import Alternative, Repair
 
 __all__ = [
     "CheckResult",
@@ -129,6 +129,7 @@ class Finding:
     repair_template: a repair whose value only the user knows (`--fix healthcheck-path=/alive`).
     fix_automatic: the evidence determines the first of them, so that no choice by the user is needed.
     fix: the name that `--fix` knows it by, where that is not the one of its code.
+    alternatives: other ways to repair it, each with a name of its own for `--fix`.
     by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
     explains: codes of findings on the same path that this very one accounts for, where its code alone does not say so.
@@ -136,6 +137,7 @@ class Finding:
     keeps the controller from its work explains it.
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
+    is_cause: this case accounts for failing targets by itself, though its code is a symptom otherwise.
     """
 
     code: str
@@ -150,12 +152,14 @@ class Finding:
     repair_template: Repair | None = None
     fix_automatic: bool = False
     fix: str = ""
+    alternatives: tuple[Alternative, ...] = ()
     advice: str = ""
     rules_out: str = ""
     hypotheses: tuple[Hypothesis, ...] = ()
     severity: Severity | None = None
     explains: tuple[str, ...] = ()
     of_user: bool = False
+    is_cause: bool = False
 
     @property
     def commands(self) -> tuple[str, ...]:

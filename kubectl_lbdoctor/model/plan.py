@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.shell import kubectl
 
@@ -85,7 +86,8 @@ class Change:
     """One write to one object: exactly one of `edits`, `restart` and `aws` says how.
 
     field, now, then, why and risk are the words of the plan that a person confirms. restart: a rolling restart of a
-    workload, as `kubectl rollout restart` makes it; it cannot be taken back.
+    workload, as `kubectl rollout restart` makes it; it cannot be taken back. group: the target group that the edits
+    change in AWS, None where they change a Kubernetes object; their pointers are those of `model.group_edits`.
     """
 
     object: ObjectRef
@@ -97,6 +99,17 @@ class Change:
     edits: tuple[Edit, ...] = ()
     restart: bool = False
     aws: AwsWrite | None = None
+    group: GroupAddress | None = None
+
+    @property
+    def in_aws(self) -> bool:
+        """Whether it is made in AWS, not in Kubernetes."""
+        return self.aws is not None or self.group is not None
+
+    @property
+    def not_rehearsed(self) -> str:
+        """Why no server can try it without making it, in half a sentence; "" where one can."""
+        return "Elastic Load Balancing has no dry run" if self.group is not None else ""
 
     @property
     def reversible(self) -> bool:
@@ -108,6 +121,8 @@ class Change:
         """The same change as one command line."""
         if self.aws is not None:
             return self.aws.command
+        if self.group is not None:
+            return modify_commands(self.group, {e.pointer: e.then for e in self.edits if not e.is_guard})
         target = str(self.object)
         if self.restart:
             workload = f"{self.object.kind.lower()}.apps/{self.object.name}"
@@ -158,13 +173,31 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another way to repair a finding, which `--fix` makes where it is asked for by its own name; `all` never does.
+
+    fix: that name. repairs, template: as `repairs` and `repair_template` of a finding. automatic: the evidence
+    determines the first of the repairs, so that the name alone says what is to be done.
+    """
+
+    fix: str
+    repairs: tuple[Repair, ...] = ()
+    template: Repair | None = None
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal."""
+    """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal.
+
+    instead: what `--fix` takes as another way to repair the same ("success-codes=200-399").
+    """
 
     fix: str
     code: str
     change: Change
     affects: tuple[ObjectRef, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

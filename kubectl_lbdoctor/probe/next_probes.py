@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.annotation_readings import meant_paths
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
     from_pod_address,
@@ -206,8 +207,8 @@ def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
 
 
 def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
-    """Other ports that the pod itself names for its health, paths that may answer with a success, those that the pod
-    declares first, and the Ingress's host names."""
+    """Other ports that the pod itself names for its health, paths that may answer with a success, the one that is
+    annotated and those that the pod declares first, and the Ingress's host names."""
     if check.version != "GRPC":
         yield from _management_ports(check, pod)
         declared = [
@@ -216,8 +217,9 @@ def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Itera
             for p in (container.readiness, container.liveness, container.startup)
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
         ]
-        for path in dict.fromkeys((*declared, *meant_paths(traffic), *HEALTH_PATHS)):
-            if path != check.path:
+        annotated = setting_source(traffic, "healthcheck-path").value
+        for path in dict.fromkeys((annotated, *declared, *meant_paths(traffic), *HEALTH_PATHS)):
+            if path.startswith("/") and path != check.path:
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:
             yield replace(check, host=host)

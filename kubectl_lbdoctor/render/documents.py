@@ -299,6 +299,8 @@ def _step(run: StepRun) -> Document:
         "risk": change.risk,
         "command": change.command,
         "reversible": change.reversible,
+        "rehearsable": not change.not_rehearsed,
+        "instead": list(run.step.instead),
         "state": run.state.value,
     }
 

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.report import Report, SubjectView
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render.fix_tables import plan_table, refusal_lines
 from kubectl_lbdoctor.render.live import Live
+from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehearsed
 
 _PROGRESS = {Phase.CHECK: "reading what is to be changed", Phase.REHEARSAL: "rehearsing"}
 
@@ -49,8 +50,10 @@ class FixScreen:
                 self._nothing(result, shown)
             case events.StepFailed(failure):
                 self._failed(failure)
-            case events.DryRunEnded(rehearsed):
-                live.note(f"dry run: {'the servers accept every change; ' if rehearsed else ''}nothing was changed")
+            case events.StepNotRehearsed(step, why) if not step.change.not_rehearsed:  # Else the plan has said it.
+                live.note(not_rehearsed(step, why))
+            case events.DryRunEnded() as ended:
+                live.note(dry_run_words(ended))
             case events.Declined():
                 live.note("nothing was changed")
             case events.UndoFileWritten(path):
@@ -95,9 +98,9 @@ class FixScreen:
     def _failed(self, failure: Failure) -> None:
         ending = f"{failure.made} of {failure.total} changes are made" if failure.made else "nothing was changed"
         ending += "" if failure.certain else ", and this one may be"
-        self._live.note(f"error: {failure.step.change.object}: {failure.error.message}; {ending}")
+        self._live.note_once(f"error: {named(failure)}; {ending}")
         if failure.error.hint:
-            self._live.note(f"hint: {failure.error.hint}")
+            self._live.note_once(f"hint: {failure.error.hint}")
 
     def _interrupted(self, result: FixResult) -> None:
         made = sum(run.may_be_in_effect for run in result.runs)

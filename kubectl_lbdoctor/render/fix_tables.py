@@ -30,6 +30,9 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
                 if text and (title not in header.split() or clean(text) not in row):
                     lines.append(f"   {title.lower():<5} {clean(text)}")
             lines.append(f"   {clean(change.command)}")
+            if change.not_rehearsed:
+                lines.append(f"   cannot be tried beforehand: {change.not_rehearsed}; it is read again right before")
+            lines += [f"   or instead: --fix {shlex.quote(clean(text))}" for text in _instead(plan.steps, number)]
             if not change.reversible:
                 lines.append("   a restart cannot be taken back, and need not be")
             if number in owners:
@@ -38,6 +41,16 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
         lines += [""] if lines else []
         lines += refusal_lines(refusal)
     return "\n".join(lines) + "\n"
+
+
+def _instead(steps: Sequence[Step], number: int) -> list[str]:
+    """The other ways, said once, after the last step of a repair; none that is planned, too."""
+    step = steps[number]
+    same = [s for s in steps if (s.code, s.affects) == (step.code, step.affects)]
+    if any(s.fix == step.fix for s in same if steps.index(s) > number):
+        return []
+    planned = {s.fix for s in same}
+    return [text for text in step.instead if text.partition("=")[0] not in planned]
 
 
 def _table(steps: Sequence[Step], width: int) -> str:

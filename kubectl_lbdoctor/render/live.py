@@ -16,6 +16,7 @@ class Live:
         self._env = env
         self._format = format
         self._for_people = FORMATS[format].for_people
+        self._said: set[str] = set()
         self.width = 0 if FORMATS[format].wide else env.width
         """Columns of the terminal, 0 for no limit."""
 
@@ -37,6 +38,12 @@ class Live:
         """A line on stderr in every format."""
         self._env.progress("")
         self._env.note(clean(text))
+
+    def note_once(self, text: str) -> None:
+        """A line on stderr, unless it was said before: several steps may fail for one reason."""
+        if text not in self._said:
+            self._said.add(text)
+            self.note(text)
 
     def progress(self, text: str) -> None:
         """A passing note that the next line overwrites."""

@@ -13,12 +13,15 @@ from kubectl_lbdoctor.model.reads import KUBE, iam_action, is_aws
 def iam(reads: Iterable[str]) -> str:
     """An IAM policy with every AWS action. ELBv2 and EC2 Describe actions know no resources, so it stays "*"."""
     actions = sorted({iam_action(read) for read in reads if is_aws(read)})
-    return _iam_policy("LbdoctorRead", actions, "*")
+    return _iam_policy(_statement("LbdoctorRead", actions, "*"))
 
 
-def _iam_policy(sid: str, actions: list[str], resources: str | list[str]) -> str:
-    statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, indent=2) + "\n"
+def _statement(sid: str, actions: list[str], resources: str | list[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _iam_policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, indent=2) + "\n"
 
 
 def _cluster_role(name: str, rules: list[dict[str, Any]]) -> str:
@@ -80,8 +83,13 @@ def rbac_fix() -> str:
     return _cluster_role("lbdoctor-fix", rules)
 
 
-def iam_fix(operations: Iterable[str]) -> str:
-    """An IAM policy with the EC2 calls of `--fix` and `undo`, for all security groups and network ACLs."""
+def iam_fix(operations: Iterable[str], group_operations: Iterable[str]) -> str:
+    """An IAM policy with the calls of `--fix` and `undo`: those of EC2 for all security groups and network ACLs, those
+    of Elastic Load Balancing for all target groups."""
     resources = [f"arn:*:ec2:*:*:{kind}/*" for kind in ("network-acl", "security-group", "security-group-rule")]
     actions = sorted(f"ec2:{operation}" for operation in operations)
-    return _iam_policy("LbdoctorFix", actions, resources)
+    group_actions = sorted(f"elasticloadbalancing:{operation}" for operation in group_operations)
+    return _iam_policy(
+        _statement("LbdoctorFix", actions, resources),
+        _statement("LbdoctorFixTargetGroups", group_actions, ["arn:*:elasticloadbalancing:*:*:targetgroup/*"]),
+    )

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.model.plan import Step
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render.fix_tables import undo_table
 from kubectl_lbdoctor.render.live import Live
+from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehearsed
 
 
 class UndoScreen:
@@ -38,9 +39,10 @@ class UndoScreen:
                 self._failed(failure)
             case events.UndoRefused():
                 self._live.note("nothing was taken back")
-            case events.DryRunEnded(rehearsed):
-                accepted = "the servers accept every change; " if rehearsed else ""
-                self._live.note(f"dry run: {accepted}nothing was changed")
+            case events.StepNotRehearsed(step, why):
+                self._live.note(not_rehearsed(step, why))
+            case events.DryRunEnded() as ended:
+                self._live.note(dry_run_words(ended))
             case events.Declined():
                 self._live.note("nothing was changed")
             case events.StepMade(run):
@@ -67,13 +69,9 @@ class UndoScreen:
             self._live.note(f"nothing is left to take back: {used}")
 
     def _failed(self, failure: Failure) -> None:
-        what, message = failure.step.change.object, failure.error.message
-        if failure.phase is Phase.CHECK:
-            self._live.note(f"error: {message}")
-        elif failure.phase is Phase.REHEARSAL:
-            self._live.note(f"error: {what}: {message}; nothing was taken back")
-        else:
-            self._live.note(f"error: {what}: {message}")
+        ending = "; nothing was taken back" if failure.phase is Phase.REHEARSAL else ""
+        said = failure.error.message if failure.phase is Phase.CHECK else named(failure)
+        self._live.note_once(f"error: {said}{ending}")
 
     def _made(self, run: StepRun) -> None:
         change = run.step.change

@@ -686,6 +686,6 @@ def test_the_policy_allows_every_repair_of_the_recorded_faults() -> None:
         for result in cases.result(name).results:
             for finding in result.findings:
                 repairs = (*finding.repairs, *((finding.repair_template,) if finding.repair_template else ()))
-                found |= {c.object for repair in repairs for c in repair.changes if c.aws is None}
+                found |= {c.object for repair in repairs for c in repair.changes if not c.in_aws}
     assert {path_of(ref).split("/")[-2] for ref in found} <= allowed
     assert {"Ingress", "Service"} <= {ref.kind for ref in found}

@@ -378,6 +378,17 @@ SCENARIOS: Sequence[Scenario] = [
         object="TargetGroupBinding/own",
     ),
     Scenario(
+        "own-binding-path-wrong",
+        lambda: examples.alb_ip()[:2],
+        ["LBD301"],
+        unhealthy(REFUSED),
+        subject="tgb/own",
+        setup=own_binding,
+        fault=_modified(HealthCheckProtocol="HTTP", HealthCheckPath="/nowhere"),
+        says=("aws elbv2 modify-target-group",),
+        value="/healthz",
+    ),
+    Scenario(
         "own-binding-target-port-wrong",
         lambda: [examples.app(), examples.service(target_port=9090)],
         ["LBD307"],
@@ -429,7 +440,7 @@ SCENARIOS: Sequence[Scenario] = [
     Scenario(
         "check-changed-in-aws",
         examples.alb_ip,
-        ["LBD311", "LBD301"],
+        ["LBD311"],
         unhealthy(MISMATCH),
         fault=_modified(HealthCheckPath="/changed"),
     ),

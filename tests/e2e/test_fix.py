@@ -16,13 +16,14 @@ import pytest
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.fix.planner import fix_names
+from tests.e2e import scenarios_objects
 from tests.e2e.scenarios import SCENARIOS, Scenario, unhealthy
 from tests.e2e.test_lab import wait_healthy
 from tests.lab import build, examples
 from tests.lab.api import CROWDED, Lab, Result
 
 ALB = examples.ALB
-BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, *scenarios_objects.SCENARIOS)}
 
 REDIRECTED = Scenario(
     "redirect-without-another-path",
@@ -45,6 +46,8 @@ FIXES: list[tuple[str, Scenario, str]] = [
     ("target-type", BY_NAME["instance-targets-without-node-port"], "LBD204"),
     ("healthcheck-path", BY_NAME["path-404"], "LBD301"),
     ("healthcheck-path", BY_NAME["path-auth"], "LBD304"),
+    ("healthcheck-path", BY_NAME["own-binding-path-wrong"], "LBD301"),
+    ("drift", BY_NAME["check-changed-in-aws"], "LBD311"),
     ("healthcheck-port", BY_NAME["health-check-port-wrong"], "LBD313"),
     ("healthcheck-protocol", BY_NAME["tls-port-checked-by-http"], "LBD305"),
     ("healthcheck-timeout", BY_NAME["application-slower-than-timeout"], "LBD309"),
@@ -62,6 +65,8 @@ FIXES: list[tuple[str, Scenario, str]] = [
     ("kube-proxy", BY_NAME["kube-proxy-rules-lost-on-a-node"], "LBD517"),
 ]
 IRREVERSIBLE = {"kube-proxy"}
+IN_AWS = {"own-binding-path-wrong", "check-changed-in-aws"}
+"""Scenarios whose target group itself is changed."""
 
 
 def test_every_fix_is_shown() -> None:
@@ -73,11 +78,12 @@ def broken(request: pytest.FixtureRequest, lab: Lab, space: str) -> Iterator[Sce
     """A scenario with its fault in effect."""
     scenario: Scenario = request.param
     lab.apply(scenario.manifests(), space)
-    if scenario.fault is not None:
-        wait_healthy(lab, space, scenario.subject)
-    with scenario.fault(lab, space) if scenario.fault is not None else nullcontext():
-        scenario.seen(lab, space)
-        yield scenario
+    with scenario.setup(lab, space) if scenario.setup is not None else nullcontext():
+        if scenario.fault is not None:
+            wait_healthy(lab, space, scenario.subject)
+        with scenario.fault(lab, space) if scenario.fault is not None else nullcontext():
+            scenario.seen(lab, space)
+            yield scenario
 
 
 def parameters() -> list[Any]:
@@ -91,7 +97,7 @@ def parameters() -> list[Any]:
 @pytest.mark.parametrize(("broken", "fix", "code", "space"), parameters(), indirect=["broken", "space"])
 def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_path: Path) -> None:
     until_found(lab, space, broken, code)
-    before, rules = settings(lab, space), filters(lab)
+    before, rules, checks = settings(lab, space), filters(lab), health_checks(lab, space)
     undo = tmp_path / "undo.json"
     done = lab.lbdoctor(
         "--fix", fix, broken.subject, "-n", space, "--yes", "-v", "--undo-file", str(undo), cwd=tmp_path, timeout=500
@@ -109,6 +115,8 @@ def test_fix(lab: Lab, space: str, broken: Scenario, fix: str, code: str, tmp_pa
     assert settings(lab, space) == before, str(back)
     if fix in ("security-group", "node-security-group", "lb-egress", "network-acl"):
         assert filters(lab) == rules, str(back)
+    if broken.name in IN_AWS:
+        assert health_checks(lab, space) == checks, str(back)
     until_found(lab, space, broken, code)
 
 
@@ -119,6 +127,15 @@ def settings(lab: Lab, space: str) -> dict[str, Any]:
         for kind in ("ingress", "service")
         for item in lab.objects(kind, space)
     }
+
+
+def health_checks(lab: Lab, space: str) -> list[dict[str, Any]]:
+    """What the target groups of the namespace ask, in AWS."""
+    arns = lab.target_group_arns(space)
+    groups = lab.aws("elbv2").describe_target_groups(TargetGroupArns=arns)["TargetGroups"] if arns else []
+    return [
+        {k: v for k, v in g.items() if k.startswith(("HealthC", "Unhealthy", "Healthy", "Matcher"))} for g in groups
+    ]
 
 
 def filters(lab: Lab) -> dict[str, list[str]]:
@@ -139,6 +156,23 @@ def until_found(lab: Lab, space: str, scenario: Scenario, code: str, timeout: fl
             return
         assert time.monotonic() < end, f"{code} is not found\n{lab.lbdoctor(scenario.subject, '-n', space)}"
         time.sleep(1)
+
+
+# --- two ways, and targets that are too new ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("broken", [BY_NAME["path-404"]], indirect=True)
+def test_either_way_repairs_a_wrong_code(lab: Lab, space: str, broken: Scenario, tmp_path: Path) -> None:
+    """A check that is answered with a wrong code can get another path or other success codes, by name."""
+    until_found(lab, space, broken, broken.codes[0])
+    for fix, said in (("success-codes", "healthcheck-path"), ("healthcheck-path=/healthz", "success-codes")):
+        undo = tmp_path / f"{said}.json"
+        asked = ("-n", space, "--yes", "--undo-file", str(undo))
+        done = lab.lbdoctor("--fix", fix, broken.subject, *asked, cwd=tmp_path, timeout=300)
+        assert done.status == 0 and "verified" in done.stdout and f"or instead: --fix {said}" in done.stdout, str(done)
+        back = lab.lbdoctor("undo", str(undo), "--yes", timeout=120)
+        assert back.status == 0, str(back)
+        until_found(lab, space, broken, broken.codes[0])
 
 
 # --- refusals change nothing ------------------------------------------------------------------------------------------

@@ -86,6 +86,8 @@ class FakeKube:
         self.admission = ""
         # What an admission webhook says against the object that a write would make ("" for nothing).
         self.webhook: Callable[[Raw], str] = lambda raw: ""
+        # An admission webhook has side effects, so that no dry run reaches it.
+        self.no_dry_run = False
         # Called after a write was made, and just before one is looked at: controllers and other people.
         self.written: Callable[[Asked, Raw], None] = lambda asked, raw: None
         self.before_write: Callable[[Asked], None] = lambda asked: None
@@ -196,6 +198,8 @@ class FakeKube:
                 "please apply your changes to the latest version and try again"
             )
             raise refusal(409, "Conflict", message, about(asked))
+        if self.no_dry_run and "dryRun" in asked.query:
+            raise refusal(400, "BadRequest", 'admission webhook "v.example" does not support dry run')
         said = self.webhook(changed)
         if said:
             raise refusal(403, "Forbidden", f'admission webhook "v.example" denied the request: {said}')

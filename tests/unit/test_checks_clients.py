@@ -316,6 +316,8 @@ def checked_elsewhere(*ingress: network.Permission, **values: object) -> World:
     )
     world = World(groups=groups, health=(target(1, check_port="9000"), target(2, check_port="9000")))
     check = replace(world.group.health_check, port="9000")
+    meta = replace(world.ingress.meta, annotations={"alb.ingress.kubernetes.io/healthcheck-port": "9000"})
+    world = replace(world, ingress=replace(world.ingress, meta=meta))
     return replace(world.with_group(health_check=check), **values)  # type: ignore[arg-type]
 
 

@@ -97,6 +97,8 @@ def test_only_the_check_port_is_closed() -> None:
     health = tuple(timed_out(n, check_port="9090") for n in (1, 2))
     world = World(health=health, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
     check = replace(world.group.health_check, port="9090")
+    meta = replace(world.ingress.meta, annotations={"alb.ingress.kubernetes.io/healthcheck-port": "9090"})
+    world = replace(world, ingress=replace(world.ingress, meta=meta))
     finding = world.with_group(health_check=check).report().diagnoses[0].finding
     assert finding.code == "LBD501"
     assert finding.params["ports"] == ("9090",)

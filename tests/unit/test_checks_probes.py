@@ -295,11 +295,21 @@ def test_dropped_probes_are_no_refusal() -> None:
     assert found(probed(world(), Application(unreached=True))).code == "LBD005"
 
 
+def asking_for_port(there: World, port: str) -> World:
+    if there.subject.kind == "Service":
+        key, meta = "service.beta.kubernetes.io/aws-load-balancer-healthcheck-port", there.service.meta
+        made = there.with_service(meta=replace(meta, annotations={**meta.annotations, key: port}))
+        return replace(made, asks=False)
+    key, meta = "alb.ingress.kubernetes.io/healthcheck-port", there.ingress.meta
+    annotated = replace(meta, annotations={**meta.annotations, key: port})
+    return replace(there, ingress=replace(there.ingress, meta=annotated), asks=False)
+
+
 @pytest.mark.parametrize("there", [world(), network()])
 def test_a_check_port_on_which_nothing_listens(there: World) -> None:
     health = (refused(1, check_port="9999"), refused(2, check_port="9999"))
     check = replace(there.group.health_check, port="9999", path="/live")
-    there = replace(there.with_group(health_check=check), health=health)
+    there = asking_for_port(replace(there.with_group(health_check=check), health=health).asking(), "9999")
     finding = found(probed(there, Application(paths={"/live": 200})))
     assert (finding.code, finding.confidence, finding.fix_automatic) == ("LBD313", Confidence.CERTAIN, True)
     assert [r.value for r in finding.repairs] == ["traffic-port"]

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run, run_check
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
-from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef
+from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import (
     JUST_NOW,
@@ -217,10 +217,49 @@ def test_path_of_a_tcp_check_does_not_matter() -> None:
     assert checked(world, path="/x", matcher="200-399").codes() == []
 
 
-def test_repair_of_a_path_that_is_asked_for_already() -> None:
-    world = annotated(DRIFTED, {ALB + "healthcheck-path": "/healthz"})
-    found = finding(replace(world, health=(mismatch(1, "404"), mismatch(2, "404"))), "LBD301")
-    assert "rollout restart" in found.commands[0] and not found.fix_automatic
+def failing(world: World) -> World:
+    return replace(world, health=(mismatch(1, "404"), mismatch(2, "404")))
+
+
+def test_targets_that_fail_by_the_change_in_aws() -> None:
+    """The annotation is right: what AWS has is given back what is asked for, as the controller would."""
+    world = failing(annotated(DRIFTED, {ALB + "healthcheck-path": "/healthz"}))
+    diagnosis = world.report().diagnoses[0]
+    found = diagnosis.finding
+    assert (found.code, diagnosis.severity, diagnosis.fix) == ("LBD311", Severity.ERROR, "drift")
+    assert "LBD301" in diagnosis.explains and len(found.targets) == 2
+    (change,) = found.repairs[0].changes
+    assert (change.object, change.field, change.now, change.then) == (
+        found.object,
+        "HealthCheckPath",
+        "/old",
+        "/healthz",
+    )
+    assert change.command.startswith(f"aws elbv2 modify-target-group --target-group-arn {world.group.arn} ")
+    assert "--health-check-path /healthz" in change.command and found.fix_automatic
+    assert [way.fix for way in found.alternatives] == ["healthcheck-path", "success-codes"]
+
+
+def test_another_reason_is_not_the_changes_fault() -> None:
+    """A path is not why connections are refused, and a threshold not why the answer is wrong."""
+    refusing = replace(annotated(DRIFTED, {ALB + "healthcheck-path": "/healthz"}), health=(refused(1), refused(2)))
+    assert [d.severity for d in refusing.report().diagnoses if d.finding.code == "LBD311"] in ([], [Severity.WARNING])
+    counted = failing(checked(World(), healthy_threshold=9))
+    counted = replace(counted, ingress=replace(counted.ingress, meta=meta("web")), asks=False)
+    counted = checked(counted, path="/")
+    assert "LBD311" not in [d.finding.code for d in counted.report().diagnoses if d.severity is Severity.ERROR]
+
+
+def test_a_protocol_comes_back_with_its_path_and_codes() -> None:
+    world = replace(checked(World().as_nlb(), protocol="TCP", path="", matcher=""), asks=False)
+    wanted = {NLB + "healthcheck-protocol": "http", NLB + "healthcheck-path": "/healthz"}
+    world = world.with_service(
+        meta=replace(world.service.meta, annotations={**world.service.meta.annotations, **wanted})
+    )
+    world = replace(world, asks=False, health=(refused(1), refused(2)))
+    found = finding(world, "LBD311")
+    edits = {e.pointer: (e.now, e.then) for e in found.repairs[0].changes[0].edits}
+    assert edits["/HealthCheckProtocol"] == ("TCP", "HTTP") and edits["/HealthCheckPath"] == (None, "/healthz")
 
 
 # --- LBD312 -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
+from kubectl_lbdoctor.analysis.group_settings import group_setting
 from kubectl_lbdoctor.analysis.ownership import Ownership
 from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
@@ -69,9 +70,14 @@ class Frontend(ABC):
         Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
         """
 
-    @abstractmethod
     def setting(self, traffic: TrafficPath, name: str) -> SettingSource:
-        """Where a setting of the path's health check ("healthcheck-path", "success-codes"…) is read from."""
+        """Where a setting of the path's health check ("healthcheck-path", "success-codes"…) is read from: AWS itself
+        for a target group that was made outside the cluster."""
+        return group_setting(traffic, name) or self.annotated(traffic, name)
+
+    @abstractmethod
+    def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
+        """Where such a setting is annotated, of a target group that is made from annotations."""
 
     @abstractmethod
     def _paths(self) -> Iterator[TrafficPath]:

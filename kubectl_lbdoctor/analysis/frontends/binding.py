@@ -38,7 +38,7 @@ class BindingFrontend(Frontend):
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{backend.service}:{backend.port}"
 
-    def setting(self, traffic: TrafficPath, name: str) -> SettingSource:
+    def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name) if traffic.is_alb else nlb_setting(traffic, name)
 
     def _paths(self) -> Iterator[TrafficPath]:

@@ -55,7 +55,7 @@ class IngressFrontend(Frontend):
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{self.ref.name}-{backend.service}:{backend.port}"
 
-    def setting(self, traffic: TrafficPath, name: str) -> SettingSource:
+    def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name)
 
     def _paths(self) -> Iterator[TrafficPath]:

@@ -58,7 +58,7 @@ class ServiceFrontend(Frontend):
     def resource_tag(self, backend: Backend) -> str:
         return f"{self.ref.namespace}/{backend.service}:{backend.port}"
 
-    def setting(self, traffic: TrafficPath, name: str) -> SettingSource:
+    def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name) if traffic.is_alb else nlb_setting(traffic, name)
 
     def listener_groups(self, traffic: TrafficPath) -> tuple[str, ...]:

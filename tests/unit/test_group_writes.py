@@ -1,0 +1,197 @@
+"""Changes of target groups in AWS: what is compared, called, taken back, and said of what cannot be tried."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.analysis.group_settings import attribute, modify
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ReadDenied, ReadFailed
+from kubectl_lbdoctor.fix import undo_file
+from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.fix.step_run import StepRun, StepState
+from kubectl_lbdoctor.fix.undo_file import UndoFile
+from kubectl_lbdoctor.fix.writers import Writer
+from kubectl_lbdoctor.model import aws
+from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import Change, Edit, Repair, Step
+from kubectl_lbdoctor.model.snapshot import Context
+
+ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/own/0123456789abcdef"
+REF = ObjectRef("TargetGroup", "", "own")
+AT = GroupAddress(ARN, "us-west-2")
+GROUP = aws.TargetGroup(
+    ARN,
+    name="own",
+    protocol="TCP",
+    health_check=aws.HealthCheck(
+        protocol="HTTP", path="/wrong", matcher="200-399", interval=10, timeout=5, healthy_threshold=3
+    ),
+)
+Raw = dict[str, Any]
+
+
+class Elb:
+    """One target group as AWS keeps it."""
+
+    def __init__(self) -> None:
+        self.raw: Raw | None = {
+            "TargetGroupArn": ARN,
+            "HealthCheckProtocol": "HTTP",
+            "HealthCheckPath": "/wrong",
+            "Matcher": {"HttpCode": "200-399"},
+            "HealthCheckIntervalSeconds": 10,
+            "HealthCheckTimeoutSeconds": 5,
+        }
+        self.attributes = {"proxy_protocol_v2.enabled": "true"}
+        self.written: list[tuple[str, Raw]] = []
+        self.failure: Exception | None = None
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        assert service == "elbv2"
+        if operation == "DescribeTargetGroups":
+            if self.raw is None:
+                raise AwsApiError("no", "TargetGroupNotFound")
+            return [deepcopy(self.raw)]
+        if operation == "DescribeTargetGroupAttributes":
+            return [{"Key": key, "Value": value} for key, value in self.attributes.items()]
+        self.written.append((operation, params))
+        if self.failure is not None and not isinstance(self.failure, ReadFailed):
+            raise self.failure
+        assert self.raw is not None
+        if operation == "ModifyTargetGroup":
+            self.raw.update({key: value for key, value in params.items() if key != "TargetGroupArn"})
+        else:
+            self.attributes.update({entry["Key"]: entry["Value"] for entry in params["Attributes"]})
+        if self.failure is not None:
+            raise self.failure
+        return {}
+
+
+def writer(elb: Elb) -> Writer:
+    return Writer(None, elb, "2026-11-24T20:00:00Z")  # type: ignore[arg-type]
+
+
+def path(then: str = "/healthz") -> Change:
+    return modify(REF, AT, GROUP, {"/HealthCheckPath": then})
+
+
+def test_there_and_back() -> None:
+    elb = Elb()
+    before = deepcopy(elb.raw)
+    made = writer(elb)
+    assert made.check(path()) is None
+    made.apply(path())
+    assert elb.written == [("ModifyTargetGroup", {"TargetGroupArn": ARN, "HealthCheckPath": "/healthz"})]
+    made.check_undo(path())
+    made.undo(path())
+    assert elb.raw == before
+
+
+def test_nothing_is_claimed_of_a_rehearsal() -> None:
+    elb = Elb()
+    with pytest.raises(CannotRehearse, match="no dry run"):
+        writer(elb).rehearse(path())
+    with pytest.raises(CannotRehearse):
+        writer(elb).rehearse_undo(path())
+    assert elb.written == []
+
+
+def test_what_has_moved_on_is_left_alone() -> None:
+    elb = Elb()
+    assert elb.raw is not None
+    elb.raw["HealthCheckPath"] = "/third"
+    for attempt in (writer(elb).check, writer(elb).apply):
+        with pytest.raises(MovedOn, match="/HealthCheckPath is"):
+            attempt(path())
+    with pytest.raises(ValueChanged) as undone:
+        writer(elb).check_undo(path())
+    assert undone.value.expectation is Expectation.SET_BY_FIX
+    elb.raw["HealthCheckPath"] = "/healthz"
+    with pytest.raises(AlreadyThere):
+        writer(elb).check(path())
+    elb.raw = None
+    with pytest.raises(MovedOn, match="does not exist"):
+        writer(elb).check(path())
+    assert elb.written == []
+
+
+def test_a_denied_write_and_one_whose_answer_is_lost() -> None:
+    elb = Elb()
+    elb.failure = ReadDenied("no", "elasticloadbalancing:ModifyTargetGroup")
+    with pytest.raises(ReadDenied):
+        writer(elb).apply(path())
+    elb.failure = ReadFailed("the connection broke")
+    writer(elb).apply(path())  # It was made: the group says so.
+    assert elb.raw is not None and elb.raw["HealthCheckPath"] == "/healthz"
+
+
+def test_a_tcp_check_has_neither_path_nor_codes_and_gets_them_back() -> None:
+    elb = Elb()
+    change = modify(REF, AT, GROUP, {"/HealthCheckProtocol": "tcp"})
+    writer(elb).apply(change)
+    assert elb.written[0][1] == {"TargetGroupArn": ARN, "HealthCheckProtocol": "TCP"}
+    with pytest.raises(AlreadyThere):
+        writer(elb).check(change)
+    writer(elb).undo(change)
+    assert elb.written[1][1] == {
+        "TargetGroupArn": ARN,
+        "HealthCheckProtocol": "HTTP",
+        "HealthCheckPath": "/wrong",
+        "Matcher": {"HttpCode": "200-399"},
+    }
+
+
+def test_an_attribute_is_written_by_its_own_call() -> None:
+    elb = Elb()
+    key = "proxy_protocol_v2.enabled"
+    change = Change(REF, key, "true", "false", edits=(Edit(f"/Attributes/{key}", "true", "false"),), group=AT)
+    assert "modify-target-group-attributes" in change.command and attribute is not None
+    writer(elb).apply(change)
+    assert elb.written == [
+        ("ModifyTargetGroupAttributes", {"TargetGroupArn": ARN, "Attributes": [{"Key": key, "Value": "false"}]})
+    ]
+
+
+def test_numbers_are_numbers_in_one_call_and_commands_are_quoted() -> None:
+    change = modify(REF, AT, GROUP, {"/HealthCheckTimeoutSeconds": "12", "/HealthCheckIntervalSeconds": "17"})
+    assert [(edit.now, edit.then) for edit in change.edits] == [(5, 12), (10, 17)]
+    assert "--health-check-timeout-seconds 12 --health-check-interval-seconds 17 --region us-west-2" in change.command
+    assert modify_commands(AT, {"/HealthCheckPath": "/a b;c"}).count("'/a b;c'") == 1
+    codes = modify_commands(GroupAddress(ARN), {"/Matcher/HttpCode": "200,404"})
+    assert codes.endswith("""--matcher '{"HttpCode": "200,404"}'""")
+
+
+def test_a_value_of_the_users_own() -> None:
+    repair = Repair("/healthz", (path(),), accepts_any_value=True).with_value("/alive")
+    assert repair is not None and repair.changes[0].edits[0].then == "/alive"
+    assert "--health-check-path /alive" in repair.commands[0]
+
+
+def test_other_settings_are_never_written() -> None:
+    forged = Change(REF, "Port", "80", "81", edits=(Edit("/HealthCheckIntervalSeconds", 10, 20),), group=AT)
+    elb = Elb()
+    writer(elb).apply(forged)
+    odd = Change(REF, "x", "", "", edits=(Edit("/TargetType", None, "ip"),), group=AT)
+    with pytest.raises(CouldNotRun, match="never changed"):
+        writer(elb).apply(odd)
+    assert len(elb.written) == 1
+
+
+def test_an_undo_file_holds_it_and_only_what_a_fix_makes(tmp_path: Path) -> None:
+    place = tmp_path / "undo.json"
+    run = StepRun(Step("healthcheck-path", "LBD301", path(), (REF,)), StepState.APPLIED)
+    content = UndoFile("2026-11-24T20:00:00Z", Context("lab", "https://x"), (REF,), (run,))
+    undo_file.save(content, place)
+    assert undo_file.load(place) == content
+    text = place.read_text()
+    for bent in (text.replace("/HealthCheckPath", "/TargetType"), text.replace('"name": "own"', '"name": "other"')):
+        assert bent != text and json.loads(bent)
+        place.write_text(bent)
+        with pytest.raises(CouldNotRun, match="no change that a fix makes"):
+            undo_file.load(place)
