@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
+from kubectl_lbdoctor.checks.outranking import outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
@@ -152,7 +153,9 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
             hypotheses=hypotheses(traffic, left),
             advice=advice(traffic, left),
         )
-        found.append(_Merged(catalogue[UNEXPLAINED], finding, {key}))
+        given = outranked(catalogue[UNEXPLAINED], finding, traffic)
+        if given is not None:
+            found.append(_Merged(catalogue[UNEXPLAINED], given, {key}))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
+from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
@@ -179,7 +180,7 @@ def _subject(
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
-        elif traffic.backend is not None and traffic.backend.service:
+        elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
     return SubjectView(
         ref=ref,
@@ -198,6 +199,8 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
     serving, failing, waiting = 0, 0, 0
     dead = bool(without)
     for group in groups:
+        if group.idle:
+            continue
         counted = [t for t in group.targets if f"{t.id}:{t.port}" not in group.expected_unhealthy]
         good = sum(1 for t in counted if t.state == "healthy")
         serving += good
@@ -221,6 +224,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
     port = traffic.service_port.peek()
     backend = traffic.backend
     targets = traffic.target_health.peek() or ()
+    idle_now = idle(traffic) is not None
+    expected = {t.key for t in targets if t.state != "healthy" and (idle_now or t.key in traffic.foreign)}
     return TargetGroupView(
         arn=arn,
         # The ARN holds the name, so it is known even where DescribeTargetGroups is denied.
@@ -235,7 +240,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
         service_target=port.target if port is not None else "",
         targets=tuple(_target(traffic, target) for target in targets),
         known=traffic.target_health.is_known,
-        expected_unhealthy=by_design,
+        expected_unhealthy=by_design | expected,
+        idle=idle_now,
     )
 
 

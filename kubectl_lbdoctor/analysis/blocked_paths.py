@@ -69,7 +69,9 @@ def unchecked(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     if preserves_clients(traffic):
         return ()
     return tuple(
-        t for t in traffic.targets() if t.state == "healthy" and t.check_port.isdigit() and int(t.check_port) != t.port
+        t
+        for t in traffic.targets()
+        if t.state == "healthy" and t.check_port.isdigit() and int(t.check_port) != t.port and t.key not in traffic.foreign
     )
 
 
