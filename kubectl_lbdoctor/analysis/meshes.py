@@ -30,6 +30,16 @@ def application_containers(pod: Pod) -> tuple[Container, ...]:
     return tuple(c for c in pod.serving_containers() if not is_side_car(c))
 
 
+def application_ports(pod: Pod, protocol: str = "TCP") -> tuple[int, ...]:
+    """The container ports that the application declares, without those of a mesh."""
+    return tuple(p.port for c in application_containers(pod) for p in c.ports if p.protocol == protocol)
+
+
+def is_answered_by_mesh(pod: Pod, port: int) -> bool:
+    """Whether the side-car of a pod answers on this port, for itself or for the application's rewritten probes."""
+    return port in MESH_PORTS and any(is_side_car(c) for c in pod.serving_containers())
+
+
 def proxy_of(pod: Pod, port: int) -> str:
     """What of a mesh takes the pod's connections on this port, by name; "" where nothing does."""
     annotations = pod.meta.annotations

@@ -19,7 +19,9 @@ from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # Words in the keys of labels that tell versions of one application apart, and what controllers write themselves.
-_VERSIONS = frozenset({"version", "track", "colour", "color", "release", "revision", "slot", "stage", "canary", "chart"})
+_VERSIONS = frozenset(
+    {"version", "track", "colour", "color", "release", "revision", "slot", "stage", "canary", "chart", "rollout"}
+)
 _WRITTEN = (
     *("pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash", "pod-template-generation"),
     *("statefulset.kubernetes.io/", "apps.kubernetes.io/", "batch.kubernetes.io/", "job-name", "controller-uid"),
@@ -27,7 +29,15 @@ _WRITTEN = (
     *("app.kubernetes.io/version", "app.kubernetes.io/managed-by", "app.kubernetes.io/instance"),
 )
 # The keys that people select by, best first.
-PREFERRED_LABELS = ("app.kubernetes.io/component", "app.kubernetes.io/name", "component", "app", "tier", "role", "k8s-app")
+PREFERRED_LABELS = (
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/name",
+    "component",
+    "app",
+    "tier",
+    "role",
+    "k8s-app",
+)
 
 
 def is_job(pod: Pod) -> bool:
@@ -51,7 +61,9 @@ def telling_labels(own: Sequence[Pod], others: Sequence[Pod]) -> tuple[tuple[str
 
 
 def _tells_versions(key: str) -> bool:
-    return key.startswith(_WRITTEN) or bool(_VERSIONS & set(key.rpartition("/")[2].lower().replace("_", "-").split("-")))
+    return key.startswith(_WRITTEN) or bool(
+        _VERSIONS & set(key.rpartition("/")[2].lower().replace("_", "-").split("-"))
+    )
 
 
 def _repositories(pods: Sequence[Pod]) -> frozenset[str]:

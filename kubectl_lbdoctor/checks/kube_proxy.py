@@ -272,3 +272,23 @@ reported(
     counts. Repair: 2 (loose), which the VPC CNI sets for the primary interface when it runs.
     """,
 )
+
+reported(
+    "LBD520",
+    title="no packet filter on the node drops the load balancer's packets",
+    severity=Severity.WARNING,
+    message="a packet filter on {nodes} may drop the load balancer's packets",
+    doc="""
+    Security groups, network ACLs and routes admit the check, the pod answers the kubelet or the API server, and the
+    load balancer gets no answer: what is left on the way is the node itself. Host firewalls (iptables, nftables,
+    firewalld), security agents, and policies of a network plugin that are no NetworkPolicy objects (of Calico or
+    Cilium) drop by source address or port. The kubelet's probes come from the node and pass them.
+
+    Neither Kubernetes nor AWS shows such a filter, so that it is never diagnosed: it is named as a hypothesis (LBD005)
+    where nothing else explains the failure.
+
+    Confirm by hand on the node of a failing target: `iptables-save | grep -E 'DROP|REJECT'`, `nft list ruleset`, and
+    `tcpdump -ni any port PORT`, which shows the requests arriving and no reply. Repair: admit the load balancer's
+    subnets on the checked port and the traffic port.
+    """,
+)

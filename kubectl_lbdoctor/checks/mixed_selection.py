@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, guests, telling_labels
 from kubectl_lbdoctor.analysis.pod_evidence import ready
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
@@ -43,7 +44,7 @@ class _Harm:
     ),
     explains=(
         *("LBD203", "LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD306", "LBD307", "LBD308", "LBD309"),
-        *("LBD313", "LBD317"),
+        *("LBD313", "LBD317", "LBD517"),
     ),
     fix="selector",
     distinct_by=("guest",),
@@ -91,7 +92,7 @@ def _harm(traffic: TrafficPath, port: ServicePort, own: Sequence[Pod], others: S
 
 def _ports(pods: Sequence[Pod], port: ServicePort) -> set[int]:
     """Ports that the pods declare, or on which their readiness probes succeed."""
-    return {n for pod in pods for n in pod.declared_ports(port.protocol)} | {found.port for found in ready(pods)}
+    return {n for pod in pods for n in application_ports(pod, port.protocol)} | {found.port for found in ready(pods)}
 
 
 def _finding(
@@ -114,6 +115,7 @@ def _finding(
         why = f"only the pods of {found.host} carry {key}={value}"
         text = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
         repairs = (Repair(text, (change,)).with_reason(why, f"the pods of {guest} get no traffic of this Service"),)
+    is_clear = bool(labels) and (len(labels) == 1 or labels[0][0] in PREFERRED_LABELS)
     evidence = [
         Evidence(f"pods of {owner}", f"{', '.join(p.meta.name for p in members[:3])}: {_described(members[0], port)}")
         for owner, members in ((found.host, found.host_pods), (guest, pods))
@@ -138,7 +140,7 @@ def _finding(
         targets=tuple(target.key for target in harm.targets),
         confirm=(kubectl("get", "pods", "-l", selector, "--show-labels", namespace=traffic.namespace),),
         repairs=repairs,
-        fix_automatic=bool(labels) and harm.kind == "targets" and (len(labels) == 1 or labels[0][0] in PREFERRED_LABELS),
+        fix_automatic=harm.kind == "targets" and is_clear,
         advice="" if labels else "give the pods a label that tells them apart, and select by it",
         severity=harm.severity,
     )
@@ -147,5 +149,5 @@ def _finding(
 def _described(pod: Pod, port: ServicePort) -> str:
     """The labels and ports by which a reader tells the pods apart."""
     labels = ",".join(f"{k}={v}" for k, v in sorted(pod.meta.labels.items()) if k != "pod-template-hash")
-    ports = ", ".join(str(number) for number in pod.declared_ports(port.protocol)) or "no port"
+    ports = ", ".join(str(number) for number in application_ports(pod, port.protocol)) or "no port"
     return f"labels {labels}; declares {ports}"

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
@@ -525,7 +526,7 @@ def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
             continue
         if pod_evidence.listens(pod_evidence.answers(traffic, (pod,), port=number)):
             continue
-        open_ports, probed = set(pod.declared_ports()), {p.port for p in ready((pod,))}
+        open_ports, probed = set(application_ports(pod)), {p.port for p in ready((pod,))}
         if number in open_ports | probed or target.port not in open_ports | probed:
             continue
         targets.append(target)
@@ -788,7 +789,7 @@ def _unserved_by_tcp(
         others = [str(p.node_port) for p in service.ports if p.protocol == "TCP" and p.node_port]
         return "a node port that kube-proxy opens for UDP alone", True, others
     probed = sorted({p.port for p in ready(pods)})
-    declared = sorted({n for pod in pods for n in pod.declared_ports()})
+    declared = sorted({n for pod in pods for n in application_ports(pod)})
     if number in probed or number in declared:
         return None
     return "on which no container declares or answers TCP", False, [str(n) for n in probed or declared]

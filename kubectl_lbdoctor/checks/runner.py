@@ -10,7 +10,6 @@ from kubectl_lbdoctor.checks.outranking import Subject, outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, Scope
 from kubectl_lbdoctor.model.fact import NotApplicable, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
-from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
 from kubectl_lbdoctor.analysis.pod_problems import problems, selected_workloads
@@ -251,7 +252,7 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         }
     )
     index = service.ports.index(port)
-    numbers = sorted({n for pod in without for n in pod.declared_ports(port.protocol)})
+    numbers = sorted({n for pod in without for n in application_ports(pod, port.protocol)})
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     yield Finding(
         "LBD203",

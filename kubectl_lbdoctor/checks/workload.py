@@ -26,7 +26,10 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS)
+_READS = (
+    *(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS),
+    *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+)
 _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
 
 
