@@ -182,9 +182,11 @@ def _subject(
             groups.setdefault(view.arn, view)
         elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
+    # A load balancer that answers by itself is healthy when it is there.
+    complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(
         ref=ref,
-        status=_status(list(groups.values()), mine, without, incomplete),
+        status=_status(list(groups.values()), mine, without, incomplete or not complete),
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -211,7 +213,7 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
         return Status.UNHEALTHY if dead or not serving else Status.DEGRADED
     if failing:
         return Status.DEGRADED if serving else Status.UNHEALTHY
-    if incomplete or waiting or dead or not groups or not all(g.known for g in groups):
+    if incomplete or waiting or dead or not all(g.known for g in groups):
         return Status.UNKNOWN
     return Status.HEALTHY
 

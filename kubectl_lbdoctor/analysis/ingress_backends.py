@@ -56,6 +56,16 @@ def backends_of(ingress: Ingress) -> tuple[Backend, ...]:
     )
 
 
+def answered_by_balancer(ingress: Ingress) -> bool:
+    """Whether the load balancer itself answers everything that the Ingress names: with redirects and fixed responses,
+    which need no target group."""
+    places = [path.backend for path in ingress.paths]
+    places += [ingress.default_backend] if ingress.default_backend is not None else []
+    actions = [action_of(ingress, place.service) if place.is_action else None for place in places]
+    kinds = {str(_field(action, "type")) if action is not None else "" for action in actions}
+    return bool(kinds) and kinds <= {"redirect", "fixed-response"}
+
+
 def action_of(ingress: Ingress, name: str) -> dict[str, object] | None:
     """The parsed `actions.<name>` annotation; None when it is absent or not a JSON object."""
     raw = ingress.meta.annotations.get(f"{ALB_PREFIX}actions.{name}")

@@ -79,7 +79,7 @@ def outranked(spec: CheckSpec, finding: Finding, subject: Subject) -> Finding | 
         if spec.code in NEEDS_TRAFFIC:
             reasons = [reason.evidence for path in paths if (reason := idle(path)) is not None]
             if reasons and len(reasons) == len(paths):
-                return None if spec.symptom else _lowered(spec, finding, Severity.INFO, reasons)
+                return None if spec.symptom else _unasked(_lowered(spec, finding, Severity.INFO, reasons))
         if suspicion is None or finding.targets:
             return finding  # One that accounts for failing targets rests on more than objects.
         disproof = [evidence for path in paths if (evidence := suspicion.disproof(path)) is not None]
@@ -101,4 +101,9 @@ def _lowered(spec: CheckSpec, finding: Finding, to: Severity, why: Iterable[Evid
     if (finding.severity or spec.severity).order >= to.order:
         return finding
     evidence = tuple(dict.fromkeys((*finding.evidence, *why)))
-    return replace(finding, severity=to, evidence=evidence, fix_automatic=False)
+    return replace(finding, severity=to, evidence=evidence)
+
+
+def _unasked(finding: Finding) -> Finding:
+    """The finding without what would repair it: what is meant to be idle is not to be woken."""
+    return replace(finding, repairs=(), repair_template=None, fix_automatic=False, by_hand=(), advice="")
