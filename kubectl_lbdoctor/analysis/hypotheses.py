@@ -15,6 +15,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import is_admitted
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
 from kubectl_lbdoctor.analysis.meshes import proxy_of
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -230,11 +231,12 @@ def _timeout(traffic: TrafficPath) -> float:
 
 
 def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
-    """What probes saw of these targets, and what it means where the load balancer sees something else."""
+    """What probes saw of these targets, and what it means where the load balancer sees something else: probes of our
+    own, or where there are none those of the kubelet."""
     failing = tuple(failing)
     told = _told(traffic, failing)
     if not told:
-        return ()
+        return _ready_elsewhere(traffic, failing)
     lines = list(pod_evidence.evidence(told))
     if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
         where = "inside the cluster the check is answered as it should be"
@@ -247,6 +249,27 @@ def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evide
         else:
             lines.append(Evidence(Source.PROBE, f"{where}: repaired just now, or the answer depends on who asks"))
     return tuple(lines)
+
+
+def _ready_elsewhere(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> tuple[Evidence, ...]:
+    """That the pods of these targets are ready by something else than what the check asks, so that their readiness says
+    nothing about it."""
+    facts = (traffic.namespace_facts.pods, traffic.service, traffic.service_port, traffic.slices)
+    if not failing or not all(fact.is_known for fact in facts):
+        return ()
+    port = checked_pod_port(traffic, failing[0])
+    pods = [pod for pod in pod_evidence.pods_behind(traffic, failing) if pod.containers_ready]
+    probed = pod_evidence.ready(pods)
+    if port is None or not pods or any(found.port == port for found in probed):
+        return ()
+    said = f"the check asks port {port}"
+    if probed:
+        how = f"ready by readinessProbe {describe_probe(probed[0].probe)}, while {said}"
+    elif any(container.readiness is not None for pod in pods for container in pod.serving_containers()):
+        how = f"ready by a readinessProbe that does not ask the application's port, while {said}"
+    else:
+        how = f"ready without any readinessProbe, which says nothing about port {port}"
+    return (Evidence(Source.PODS, f"{len(pods)} of {len(pods)} {how}"),)
 
 
 def advice(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> str:

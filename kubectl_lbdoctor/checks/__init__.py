@@ -12,7 +12,6 @@ from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability
-from kubectl_lbdoctor.checks import readiness as readiness
 from kubectl_lbdoctor.checks import registered_targets as registered_targets
 from kubectl_lbdoctor.checks import resilience as resilience
 from kubectl_lbdoctor.checks import selection as selection

@@ -814,7 +814,9 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
 )
 def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
     """The HTTPS checks of Network Load Balancers fail on targets that accept TLS 1.3 alone (ELB user guide). A probe
-    with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered.
+    with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered. The certificate of a target is never the
+    reason: load balancers do not validate it, and take expired and self-signed ones
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
 
     Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
     accept TLS 1.2, too, or check by TCP.

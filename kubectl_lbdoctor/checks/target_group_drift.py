@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kubectl_lbdoctor.analysis.check_settings import (
+    checked_pod_port,
+    readiness_of,
+)
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
 from kubectl_lbdoctor.analysis.desired_state import (
     Declaration,
@@ -14,17 +18,18 @@ from kubectl_lbdoctor.analysis.desired_state import (
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import lookup
-from kubectl_lbdoctor.model.target_reasons import RESPONSE_CODE_MISMATCH
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # The controller applies a new or changed object within seconds; below this age nothing is late.
@@ -255,3 +260,50 @@ def _mismatched(targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
 
 def _services(names: set[str]) -> str:
     return f"Service{'s' if len(names) > 1 else ''} {', '.join(sorted(names))}"
+
+
+@check(
+    "LBD318",
+    title="failing targets are checked on the path of their readiness probe",
+    severity=Severity.INFO,
+    message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"',
+    reads=(
+        *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.LOAD_BALANCERS),
+        *(reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    symptom=True,
+    fix="healthcheck-path",
+    distinct_by=("path", "probe"),
+)
+def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Finding]:
+    """Targets fail a check whose path is not the path of the readiness probe on the same port, and that probe
+    succeeds. Alone that proves nothing; where no cause is proven it is the next thing to try: a Network Load Balancer
+    does not tell a wrong path from a closed port.
+
+    Confirm by hand: `curl -i` both paths. Repair: check the readiness path.
+    """
+    group = traffic.target_group.need()
+    if group is None:
+        raise NotApplicable("no target group")
+    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
+    path = group.health_check.path
+    if not failing or group.health_check.protocol not in _HTTP:
+        return
+    port = checked_pod_port(traffic, failing[0])
+    ready = [pod for pod in traffic.matching_pods() if pod.containers_ready] if port is not None else []
+    probes = {p.path or "/": p for pod in ready if (p := readiness_of(pod, port or 0)) is not None}
+    if not probes or path in probes:
+        return
+    other, probe = sorted(probes.items())[0]
+    owner = setting_source(traffic, "healthcheck-path")
+    yield Finding(
+        "LBD318",
+        owner.ref,
+        params={"path": path, "probe": other},
+        evidence=(
+            Evidence(Source.TARGET_GROUP, f"{group.health_check.protocol} {path}"),
+            Evidence(Source.PODS, f"readinessProbe {describe_probe(probe)} succeeds in {len(ready)} of {len(ready)}"),
+        ),
+        confidence=Confidence.POSSIBLE,
+        repairs=(owner.repair(other, "the readiness probe succeeds there"),),
+    )
