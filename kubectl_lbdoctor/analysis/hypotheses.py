@@ -129,7 +129,7 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     node_ports = [_node_ports(traffic)] if instance else []
     filters = [_GROUPS, *([_SECOND_HOP] if instance else []), *node_ports, _ACL, _EGRESS, _POLICY]
     if (probed is not None or _answers_inside(traffic, failing)) and _is_admitted(traffic, failing):
-        filters = [_PACKET_FILTER, _POLICY, *([_SECOND_HOP] if instance else []), *node_ports]
+        filters = [*node_ports, _PACKET_FILTER, _POLICY, *([_SECOND_HOP] if instance else [])]
     refused = [*([_PROTOCOL] if http else []), *node_ports]
     # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
     refused = [*refused, _LISTEN, _LOOPBACK] if probed is not None else [_LISTEN, _LOOPBACK, *refused]
@@ -165,6 +165,7 @@ def _node_ports(traffic: TrafficPath) -> Hypothesis:
     """What may be wrong with the way from a node port to a pod, by what serves node ports here."""
     workloads = traffic.cluster.kube_proxy.peek()
     replaced = workloads is not None and not any(w.meta.name == "kube-proxy" for w in workloads)
+    replaced = replaced or traffic.cluster.kube_proxy_pods.peek() == ()
     return _NODE_PORTS if replaced else _KUBE_PROXY
 
 

@@ -60,7 +60,17 @@ def _failing(traffic: TrafficPath, *reasons: str) -> list[tuple[TargetHealth, No
         raise NotApplicable("every instance target answers")
     if not any(w.meta.name == KUBE_PROXY.name for w in traffic.cluster.kube_proxy.need()):
         raise NotApplicable("no kube-proxy DaemonSet: the nodes or another component do its work")
+    if _is_replaced(traffic):
+        raise NotApplicable("nodes without kube-proxy answer: another component does its work")
     return [(target, node) for target in failing if (node := traffic.node_of(target)) is not None]
+
+
+def _is_replaced(traffic: TrafficPath) -> bool:
+    """Whether node ports are served without kube-proxy: a DaemonSet that is kept and switched off has no pods, and
+    nodes without one are healthy targets."""
+    healthy = [t for t in traffic.targets() if t.state == "healthy"]
+    nodes = [node for target in healthy if (node := traffic.node_of(target)) is not None]
+    return any(_proxy_on(traffic, node) is None for node in nodes)
 
 
 def _proxy_on(traffic: TrafficPath, node: Node) -> Pod | None:
