@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
+from kubectl_lbdoctor.checks.outranking import outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
@@ -168,7 +169,9 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
             hypotheses=hypotheses(traffic, left),
             advice=advice(traffic, left),
         )
-        found.append(_Merged(catalogue[UNEXPLAINED], finding, {key}))
+        given = outranked(catalogue[UNEXPLAINED], finding, traffic)
+        if given is not None:
+            found.append(_Merged(catalogue[UNEXPLAINED], given, {key}))
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
+from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
@@ -179,11 +180,13 @@ def _subject(
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
-        elif traffic.backend is not None and traffic.backend.service:
+        elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
+    # A load balancer that answers by itself is healthy when it is there.
+    complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(
         ref=ref,
-        status=_status(list(groups.values()), mine, without, incomplete),
+        status=_status(list(groups.values()), mine, without, incomplete or not complete),
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -198,6 +201,8 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
     serving, failing, waiting = 0, 0, 0
     dead = bool(without)
     for group in groups:
+        if group.idle:
+            continue
         counted = [t for t in group.targets if f"{t.id}:{t.port}" not in group.expected_unhealthy]
         good = sum(1 for t in counted if t.state == "healthy")
         serving += good
@@ -210,7 +215,7 @@ def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: 
         return Status.UNHEALTHY if dead or not serving else Status.DEGRADED
     if failing:
         return Status.DEGRADED if serving else Status.UNHEALTHY
-    if incomplete or waiting or dead or not groups or not all(g.known for g in groups):
+    if incomplete or waiting or dead or not all(g.known for g in groups):
         return Status.UNKNOWN
     return Status.HEALTHY
 
@@ -223,6 +228,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
     port = traffic.service_port.peek()
     backend = traffic.backend
     targets = traffic.target_health.peek() or ()
+    idle_now = idle(traffic) is not None
+    expected = {t.key for t in targets if t.state != "healthy" and (idle_now or t.key in traffic.foreign)}
     return TargetGroupView(
         arn=arn,
         # The ARN holds the name, so it is known even where DescribeTargetGroups is denied.
@@ -237,7 +244,8 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
         service_target=port.target if port is not None else "",
         targets=tuple(_target(traffic, target) for target in targets),
         known=traffic.target_health.is_known,
-        expected_unhealthy=by_design,
+        expected_unhealthy=by_design | expected,
+        idle=idle_now,
     )
 
 

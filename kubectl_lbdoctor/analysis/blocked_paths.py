@@ -69,7 +69,12 @@ def unchecked(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     if preserves_clients(traffic):
         return ()
     return tuple(
-        t for t in traffic.targets() if t.state == "healthy" and t.check_port.isdigit() and int(t.check_port) != t.port
+        t
+        for t in traffic.targets()
+        if t.state == "healthy"
+        and t.check_port.isdigit()
+        and int(t.check_port) != t.port
+        and t.key not in traffic.foreign
     )
 
 
@@ -148,6 +153,21 @@ def blocked(traffic: TrafficPath) -> tuple[Blocked, ...]:
     """Every filter that blocks the way to a suspect target, first hop and second; raises `Unknown` where it is not
     known which load balancer is in front."""
     return tuple(_blocked(traffic))
+
+
+@derived
+def is_admitted(traffic: TrafficPath, target: TargetHealth) -> bool:
+    """Whether the VPC lets the check of a target through from every interface of the load balancer, and the replies:
+    all groups, ACLs and routes on the way were read and admit it. Raises `Unknown` like `blocked`."""
+    balancer = traffic.load_balancer.need()
+    if balancer is None or not target.check_port.isdigit() or any(b.target == target for b in blocked(traffic)):
+        return False
+    end = target_end(traffic, target)
+    six = ":" in end.address
+    fronts = [front for front in sources(traffic, balancer) if (":" in front.address) == six]
+    port = int(target.check_port)
+    verdicts = [path.evaluate(f, end, "tcp", port, world(traffic), path.FROM_LOAD_BALANCER) for f in fronts]
+    return bool(verdicts) and all(verdict.answer is Answer.ALLOWED for verdict in verdicts)
 
 
 def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:

@@ -152,3 +152,22 @@ def gate_health(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
             )
         )
     return tuple(found) or None
+
+
+def foreign_targets(traffic: TrafficPath) -> frozenset[str]:
+    """Keys of the targets of a shared target group that another cluster registered: no pod and no node of this one has
+    their address. Empty unless the binding says that several clusters share the group, and where it cannot be told.
+
+    Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/targetgroupbinding/
+    (multi-cluster target group).
+    """
+    binding, targets = traffic.binding.peek(), traffic.target_health.peek()
+    if binding is None or not binding.multi_cluster or not targets:
+        return frozenset()
+    pods, nodes = traffic.namespace_facts.pods.peek(), traffic.cluster.nodes.peek()
+    if nodes is None or (pods is None and binding.target_type != "instance"):
+        return frozenset()
+    own = {node.instance_id for node in nodes}
+    own |= {address for node in nodes for address in (node.internal_ip, *node.addresses)}
+    own |= {address for pod in pods or () for address in (pod.ip, *pod.ips)}
+    return frozenset(target.key for target in targets if target.id not in own)

@@ -12,10 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.blocked_paths import is_admitted
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
+from kubectl_lbdoctor.analysis.meshes import proxy_of
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Hypothesis, Source
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -95,6 +99,28 @@ _REVERSE_PATH = Hypothesis(
     "strict reverse-path filtering drops the NodePort's replies on nodes with several network interfaces",
     "on a failing node: sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter (1 is strict, 2 is loose)",
 )
+_NODE_PORTS = Hypothesis(
+    "LBD517",
+    "what serves node ports here in kube-proxy's place (Cilium, kube-router, EKS Auto Mode) does not on some nodes",
+    "from another node: curl http://NODE_IP:NODEPORT/PATH, and the log of that component on the failing node",
+)
+_PACKET_FILTER = Hypothesis(
+    "LBD520",
+    "a packet filter on the node drops the load balancer's packets: a host firewall, a security agent, or policies of "
+    "the network plugin that are no NetworkPolicy objects",
+    "on the node of a failing target: iptables-save | grep -E 'DROP|REJECT'; nft list ruleset; "
+    "tcpdump -ni any port PORT shows requests without an answer",
+)
+
+
+def _side_car(proxy: str) -> Hypothesis:
+    return Hypothesis(
+        "LBD319",
+        f"the mesh's {proxy} takes the connection and closes it: it wants mutual TLS, which a load balancer does not "
+        "speak, while the pods' probes pass because the mesh answers or admits them",
+        "kubectl get peerauthentication -A (mode STRICT), and from a pod outside the mesh: curl -v http://TARGET/PATH "
+        "is closed without an answer; mode PERMISSIVE for the port, or excluding it from the mesh, lets the check pass",
+    )
 
 
 def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Hypothesis, ...]:
@@ -106,8 +132,11 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
     probed = _paths_that_answer(traffic, failing)
     listen = _CHECK_PORT if group is not None and group.protocol in ("UDP", "QUIC") else _LISTEN
-    filters = [_GROUPS, *([_SECOND_HOP, _KUBE_PROXY] if instance else []), _ACL, _EGRESS, _POLICY]
-    refused = [*([_PROTOCOL] if http else []), *([_KUBE_PROXY] if instance else [])]
+    node_ports = [_node_ports(traffic)] if instance else []
+    filters = [_GROUPS, *([_SECOND_HOP] if instance else []), *node_ports, _ACL, _EGRESS, _POLICY]
+    if (probed is not None or _answers_inside(traffic, failing)) and _is_admitted(traffic, failing):
+        filters = [*node_ports, _PACKET_FILTER, _POLICY, *([_SECOND_HOP] if instance else [])]
+    refused = [*([_PROTOCOL] if http else []), *node_ports]
     # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
     refused = [*refused, listen, _LOOPBACK] if probed is not None else [listen, _LOOPBACK, *refused]
     slow = [_SLOW] if http else []
@@ -130,9 +159,45 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
         found.append(_PATH)  # Only where the target group could not be read: else LBD301 to LBD304 name the answer.
     if target_reasons.NOT_IN_USE in reasons:
         found += [_ZONE, _UNUSED]
+    proxy = _proxy(traffic, failing)
+    if http and proxy and target_reasons.FAILED_HEALTH_CHECKS in reasons:
+        found.insert(0, _side_car(proxy))  # Nothing else fits a pod whose probes pass and which closes connections.
     out = _ruled_out(traffic, failing)
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
     return left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
+
+
+def _node_ports(traffic: TrafficPath) -> Hypothesis:
+    """What may be wrong with the way from a node port to a pod, by what serves node ports here."""
+    workloads = traffic.cluster.kube_proxy.peek()
+    replaced = workloads is not None and not any(w.meta.name == "kube-proxy" for w in workloads)
+    replaced = replaced or traffic.cluster.kube_proxy_pods.peek() == ()
+    return _NODE_PORTS if replaced else _KUBE_PROXY
+
+
+def _answers_inside(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether the pods' own address answers the very check that the load balancer gets no answer to."""
+    told = [a for a in _told(traffic, failing) if a.via in pod_evidence.ADDRESS]
+    return bool(told) and all(pod_evidence.is_success(a, _timeout(traffic)) for a in told)
+
+
+def _is_admitted(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether all that was read of the VPC admits the checks of these targets."""
+    try:
+        return all(is_admitted(traffic, target) for target in failing)
+    except (Unknown, NotApplicable):
+        return False
+
+
+def _proxy(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> str:
+    """What of a mesh stands before every pod of these targets on the checked port; "" where one has none."""
+    facts = (traffic.namespace_facts.pods, traffic.service, traffic.slices)
+    if not failing or not all(fact.is_known for fact in facts):
+        return ""
+    port = checked_pod_port(traffic, failing[0])
+    pods = pod_evidence.pods_behind(traffic, failing) if port is not None else ()
+    names = {proxy_of(pod, port or 0) for pod in pods}
+    return min(names) if names else ""
 
 
 def _several_interfaces(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
@@ -153,7 +218,7 @@ def _ruled_out(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> froze
     elif pod_evidence.listens(told):
         out |= {"LBD307", "LBD315"}
     if any(pod_evidence.is_success(a, timeout) for a in told):
-        out |= {"LBD301", "LBD305", "LBD309"}
+        out |= {"LBD301", "LBD305", "LBD309", "LBD319"}
     elif any(a.outcome is Outcome.ANSWERED and a.status is not None for a in told):
         out.add("LBD305")
     return frozenset(out)
@@ -173,11 +238,12 @@ def _timeout(traffic: TrafficPath) -> float:
 
 
 def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evidence, ...]:
-    """What probes saw of these targets, and what it means where the load balancer sees something else."""
+    """What probes saw of these targets, and what it means where the load balancer sees something else: probes of our
+    own, or where there are none those of the kubelet."""
     failing = tuple(failing)
     told = _told(traffic, failing)
     if not told:
-        return ()
+        return _ready_elsewhere(traffic, failing)
     lines = list(pod_evidence.evidence(told))
     if all(a.via in pod_evidence.ADDRESS and pod_evidence.is_success(a, _timeout(traffic)) for a in told):
         where = "inside the cluster the check is answered as it should be"
@@ -190,6 +256,27 @@ def probed(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[Evide
         else:
             lines.append(Evidence(Source.PROBE, f"{where}: repaired just now, or the answer depends on who asks"))
     return tuple(lines)
+
+
+def _ready_elsewhere(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> tuple[Evidence, ...]:
+    """That the pods of these targets are ready by something else than what the check asks, so that their readiness says
+    nothing about it."""
+    facts = (traffic.namespace_facts.pods, traffic.service, traffic.service_port, traffic.slices)
+    if not failing or not all(fact.is_known for fact in facts):
+        return ()
+    port = checked_pod_port(traffic, failing[0])
+    pods = [pod for pod in pod_evidence.pods_behind(traffic, failing) if pod.containers_ready]
+    probed = pod_evidence.ready(pods)
+    if port is None or not pods or any(found.port == port for found in probed):
+        return ()
+    said = f"the check asks port {port}"
+    if probed:
+        how = f"ready by readinessProbe {describe_probe(probed[0].probe)}, while {said}"
+    elif any(container.readiness is not None for pod in pods for container in pod.serving_containers()):
+        how = f"ready by a readinessProbe that does not ask the application's port, while {said}"
+    else:
+        how = f"ready without any readinessProbe, which says nothing about port {port}"
+    return (Evidence(Source.PODS, f"{len(pods)} of {len(pods)} {how}"),)
 
 
 def advice(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> str:

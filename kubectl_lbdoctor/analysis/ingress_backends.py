@@ -56,6 +56,16 @@ def backends_of(ingress: Ingress) -> tuple[Backend, ...]:
     )
 
 
+def answered_by_balancer(ingress: Ingress) -> bool:
+    """Whether the load balancer itself answers everything that the Ingress names: with redirects and fixed responses,
+    which need no target group."""
+    places = [path.backend for path in ingress.paths]
+    places += [ingress.default_backend] if ingress.default_backend is not None else []
+    actions = [action_of(ingress, place.service) if place.is_action else None for place in places]
+    kinds = {str(_field(action, "type")) if action is not None else "" for action in actions}
+    return bool(kinds) and kinds <= {"redirect", "fixed-response"}
+
+
 def action_of(ingress: Ingress, name: str) -> dict[str, object] | None:
     """The parsed `actions.<name>` annotation; None when it is absent or not a JSON object."""
     raw = ingress.meta.annotations.get(f"{ALB_PREFIX}actions.{name}")
@@ -68,24 +78,46 @@ def action_of(ingress: Ingress, name: str) -> dict[str, object] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
+def shares_of(ingress: Ingress, backend: Backend) -> tuple[tuple[int, int], ...]:
+    """For each place where the Ingress leads to this backend its weight and that of all that stands beside it.
+
+    A backend outside of a weighted action has its place for itself: (1, 1). A missing weight counts as 1.
+    """
+    places = [path.backend for path in ingress.paths]
+    places += [ingress.default_backend] if ingress.default_backend is not None else []
+    wanted = (backend.service, backend.port, backend.target_group_arn)
+    found: list[tuple[int, int]] = []
+    for place in places:
+        forwarded = [] if place.resource else list(_forwarded(ingress, place))
+        total = sum(weight for _, weight in forwarded)
+        found += [(weight, total) for target, weight in forwarded if target == wanted]
+    return tuple(found)
+
+
 def _targets_of(ingress: Ingress, backend: IngressBackend) -> Iterator[tuple[str, str, str]]:
     """(service, port, target group ARN) that a backend forwards to."""
+    yield from (target for target, _ in _forwarded(ingress, backend))
+
+
+def _forwarded(ingress: Ingress, backend: IngressBackend) -> Iterator[tuple[tuple[str, str, str], int]]:
+    """What a backend forwards to, as (service, port, target group ARN), and with which weight."""
     if not backend.is_action:
-        yield backend.service, backend.port, ""
+        yield (backend.service, backend.port, ""), 1
         return
     action = action_of(ingress, backend.service)
     if action is None:
-        yield backend.service, backend.port, ""
+        yield (backend.service, backend.port, ""), 1
         return
     forward = _field(action, "forwardConfig")
     groups = _field(forward, "targetGroups") if isinstance(forward, dict) else None
     if arn := _field(action, "targetGroupARN"):
-        yield "", "", str(arn)
+        yield ("", "", str(arn)), 1
     for group in groups if isinstance(groups, list) else []:
         if isinstance(group, dict):
             service, port = _field(group, "serviceName"), _field(group, "servicePort")
-            arn = _field(group, "targetGroupARN")
-            yield (str(service or ""), str(port or ""), "" if service else str(arn or ""))
+            arn, weight = _field(group, "targetGroupARN"), _field(group, "weight")
+            target = (str(service or ""), str(port or ""), "" if service else str(arn or ""))
+            yield target, weight if isinstance(weight, int) else 1
 
 
 def _field(table: dict[str, object], name: str) -> object:

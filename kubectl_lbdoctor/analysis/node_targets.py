@@ -48,6 +48,23 @@ class NodeExclusion:
         return self.kind is Exclusion.NOT_READY and self.value == "Unknown"
 
 
+def is_outside_ec2(node: Node) -> bool:
+    """Whether the node is by its kind no EC2 instance of one's own: Fargate, a hybrid node, or a virtual kubelet. It
+    can never be an instance target, and where its pods run is nobody's choice of instances.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/fargate.html,
+    https://docs.aws.amazon.com/eks/latest/userguide/hybrid-nodes-overview.html (label eks.amazonaws.com/compute-type),
+    https://virtual-kubelet.io/docs/ (label type, taint virtual-kubelet.io/provider).
+    """
+    labels = node.meta.labels
+    return (
+        labels.get("eks.amazonaws.com/compute-type") in ("fargate", "hybrid")
+        or node.provider_id.startswith("eks-hybrid:")
+        or labels.get("type") == "virtual-kubelet"
+        or any(taint.key == "virtual-kubelet.io/provider" for taint in node.taints)
+    )
+
+
 def describe_exclusion(exclusion: NodeExclusion) -> str:
     """The reason as a person reads it: "label KEY", "taint KEY", "Ready=Unknown", "nodeSelector KEY=VALUE"."""
     if exclusion.kind is Exclusion.EXCLUDE_LABEL:

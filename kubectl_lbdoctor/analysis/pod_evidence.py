@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.analysis.meshes import application_containers, is_answered_by_mesh
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -38,15 +39,15 @@ class Ready:
 
 
 def ready(pods: Iterable[Pod]) -> list[Ready]:
-    """The network probes of pods whose containers are all ready."""
+    """The network probes of pods whose containers are all ready; not those that a mesh answers (`analysis.meshes`)."""
     found = []
     for pod in pods:
-        for container in pod.serving_containers() if pod.containers_ready else ():
+        for container in application_containers(pod) if pod.containers_ready else ():
             probe = container.readiness
             if probe is None or probe.kind not in ("httpGet", "tcpSocket", "grpc"):
                 continue
             number = port_of(pod, probe)
-            if number is not None:
+            if number is not None and not is_answered_by_mesh(pod, number):
                 found.append(Ready(pod, probe, number))
     return found
 

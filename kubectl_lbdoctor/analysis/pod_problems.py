@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
@@ -286,9 +287,12 @@ def _image(pod: Pod, container: str) -> str:
 
 @derived
 def problems(traffic: TrafficPath) -> tuple[tuple[Pod, PodProblem], ...]:
-    """All matching pods that are not ready, each with its one problem."""
+    """All matching pods that are not ready, each with its one problem. Pods of Jobs that the selector takes in beside
+    pods of a workload that serves are nobody's targets, and so not among them."""
+    pods = traffic.matching_pods()
+    lasting = [pod for pod in pods if not is_job(pod)]
     found = []
-    for pod in traffic.matching_pods():
+    for pod in lasting if any(pod.is_ready for pod in lasting) else pods:
         problem = pod_problem(traffic, pod)
         if problem is not None:
             found.append((pod, problem))

@@ -5,17 +5,21 @@ from __future__ import annotations
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.objects import ObjectRef
 
+_TEMPLATE_HASHES = (("Deployment", "pod-template-hash"), ("Rollout", "rollouts-pod-template-hash"))
+
 
 def workload_of(pod: Pod) -> ObjectRef:
     """What makes this pod: its controller, and of a Deployment's ReplicaSet the Deployment; the pod itself without one.
 
     A ReplicaSet of a Deployment is named after it and the hash of its pod template, which its pods carry in the label
-    pod-template-hash (Kubernetes, Deployments).
+    pod-template-hash (Kubernetes, Deployments); those of an Argo Rollout likewise, in rollouts-pod-template-hash
+    (Argo Rollouts, DefaultRolloutUniqueLabelKey).
     """
     owner = next((o for o in pod.meta.owners if o.controller), None)
     if owner is None:
         return ObjectRef("Pod", pod.meta.namespace, pod.meta.name)
-    template_hash = pod.meta.labels.get("pod-template-hash", "")
-    if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(f"-{template_hash}"):
-        return ObjectRef("Deployment", pod.meta.namespace, owner.name.removesuffix(f"-{template_hash}"))
+    for kind, label in _TEMPLATE_HASHES:
+        template_hash = pod.meta.labels.get(label, "")
+        if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(f"-{template_hash}"):
+            return ObjectRef(kind, pod.meta.namespace, owner.name.removesuffix(f"-{template_hash}"))
     return ObjectRef(owner.kind, pod.meta.namespace, owner.name)

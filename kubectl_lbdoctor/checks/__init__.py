@@ -8,6 +8,8 @@ from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
+from kubectl_lbdoctor.checks import mesh as mesh
+from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registered_targets as registered_targets

@@ -425,6 +425,11 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
+# The controller's default for --leader-election-id; it elects within its own namespace
+# (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/).
+_LEASE = "aws-load-balancer-controller-leader"
+
+
 @check(
     "LBD127",
     title="one controller owns the cluster's objects",
@@ -436,19 +441,26 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
 )
 def several_controllers(snapshot: Snapshot) -> Iterator[Finding]:
     """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
-    lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects.
+    lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects. Two that
+    share one lease (the same namespace and lease name) are no conflict: one of them leads.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: remove
     one of them, or give each an ingress class or namespace of its own.
     """
     running = [w for w in snapshot.cluster.controllers.need() if w.ready > 0]
-    seen: dict[tuple[str, str, str], list[str]] = {}
+    seen: dict[tuple[str, str, str], dict[tuple[str, str], list[str]]] = {}
     for workload in running:
         flags = controller_flags(workload)
         key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
-        seen.setdefault(key, []).append(workload.meta.key)
-    for names in seen.values():
-        if len(names) > 1:
+        elects = flags.get("enable-leader-election", "true") != "false"
+        lease = (
+            flags.get("leader-election-namespace", "") or workload.meta.namespace,
+            (flags.get("leader-election-id", "") or _LEASE) if elects else workload.meta.key,
+        )
+        seen.setdefault(key, {}).setdefault(lease, []).append(workload.meta.key)
+    for by_lease in seen.values():
+        if len(by_lease) > 1:
+            names = [name for several in by_lease.values() for name in several]
             namespace, _, name = sorted(names)[0].partition("/")
             yield Finding(
                 "LBD127",

@@ -20,6 +20,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, health_port
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
@@ -767,7 +768,7 @@ def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod]) ->
         if number is None or number in passing:
             continue
         told = pod_evidence.answers(traffic, (pod,), port=number)
-        others = set(pod.declared_ports(port.protocol)) - {number}
+        others = set(application_ports(pod, port.protocol)) - {number}
         if pod_evidence.nothing_listens(traffic, pod, number):
             silent.append(pod)
         elif pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
@@ -903,15 +904,7 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
 
 def _probed_ports(pod: Pod) -> set[int]:
     """Ports on which the kubelet's readiness probe succeeds now."""
-    found = set()
-    for container in pod.serving_containers():
-        probe = container.readiness
-        if probe is None or probe.kind == "exec":
-            continue
-        number = int(probe.port) if probe.port.isdigit() else pod.named_port(probe.port)
-        if number is not None:
-            found.add(number)
-    return found
+    return {probed.port for probed in pod_evidence.ready((pod,))}
 
 
 def _ends_at_service_port(traffic: TrafficPath, target: TargetHealth) -> bool:

@@ -60,7 +60,17 @@ def _failing(traffic: TrafficPath, *reasons: str) -> list[tuple[TargetHealth, No
         raise NotApplicable("every instance target answers")
     if not any(w.meta.name == KUBE_PROXY.name for w in traffic.cluster.kube_proxy.need()):
         raise NotApplicable("no kube-proxy DaemonSet: the nodes or another component do its work")
+    if _is_replaced(traffic):
+        raise NotApplicable("nodes without kube-proxy answer: another component does its work")
     return [(target, node) for target in failing if (node := traffic.node_of(target)) is not None]
+
+
+def _is_replaced(traffic: TrafficPath) -> bool:
+    """Whether node ports are served without kube-proxy: a DaemonSet that is kept and switched off has no pods, and
+    nodes without one are healthy targets."""
+    healthy = [t for t in traffic.targets() if t.state == "healthy"]
+    nodes = [node for target in healthy if (node := traffic.node_of(target)) is not None]
+    return any(_proxy_on(traffic, node) is None for node in nodes)
 
 
 def _proxy_on(traffic: TrafficPath, node: Node) -> Pod | None:
@@ -270,5 +280,25 @@ reported(
 
     Confirm by hand on the node: `sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter`; the larger value
     counts. Repair: 2 (loose), which the VPC CNI sets for the primary interface when it runs.
+    """,
+)
+
+reported(
+    "LBD520",
+    title="no packet filter on the node drops the load balancer's packets",
+    severity=Severity.WARNING,
+    message="a packet filter on {nodes} may drop the load balancer's packets",
+    doc="""
+    Security groups, network ACLs and routes admit the check, the pod answers the kubelet or the API server, and the
+    load balancer gets no answer: what is left on the way is the node itself. Host firewalls (iptables, nftables,
+    firewalld), security agents, and policies of a network plugin that are no NetworkPolicy objects (of Calico or
+    Cilium) drop by source address or port. The kubelet's probes come from the node and pass them.
+
+    Neither Kubernetes nor AWS shows such a filter, so that it is never diagnosed: it is named as a hypothesis (LBD005)
+    where nothing else explains the failure.
+
+    Confirm by hand on the node of a failing target: `iptables-save | grep -E 'DROP|REJECT'`, `nft list ruleset`, and
+    `tcpdump -ni any port PORT`, which shows the requests arriving and no reply. Repair: admit the load balancer's
+    subnets on the checked port and the traffic port.
     """,
 )

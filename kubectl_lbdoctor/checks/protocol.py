@@ -20,6 +20,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.management_port import node_port_for
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
@@ -542,7 +543,7 @@ def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
             continue
         if pod_evidence.listens(pod_evidence.answers(traffic, (pod,), port=number)):
             continue
-        open_ports, probed = set(pod.declared_ports()), {p.port for p in ready((pod,))}
+        open_ports, probed = set(application_ports(pod)), {p.port for p in ready((pod,))}
         if number in open_ports | probed or target.port not in open_ports | probed:
             continue
         targets.append(target)
@@ -804,7 +805,7 @@ def _unserved_by_tcp(
         others = [str(p.node_port) for p in service.ports if p.protocol == "TCP" and p.node_port]
         return "a node port that kube-proxy opens for UDP alone", True, others
     probed = sorted({p.port for p in ready(pods)})
-    declared = sorted({n for pod in pods for n in pod.declared_ports()})
+    declared = sorted({n for pod in pods for n in application_ports(pod)})
     silent = [pod for pod in pods if pod_evidence.nothing_listens(traffic, pod, number)]
     if silent:
         found = pod_evidence.open_ports(traffic, silent, besides=number)
@@ -833,7 +834,9 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
 )
 def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
     """The HTTPS checks of Network Load Balancers fail on targets that accept TLS 1.3 alone (ELB user guide). A probe
-    with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered.
+    with TLS 1.2 fails in the handshake where one with TLS 1.3 is answered. The certificate of a target is never the
+    reason: load balancers do not validate it, and take expired and self-signed ones
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
 
     Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
     accept TLS 1.2, too, or check by TCP.

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.analysis.node_targets import (
     describe_exclusion,
     eligible_nodes,
     instance_nodes,
+    is_outside_ec2,
 )
 from kubectl_lbdoctor.analysis.registration import (
     _registration,
@@ -184,7 +185,8 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets the controller registers every node that is Ready, is an EC2 instance, matches the
     binding's nodeSelector and carries none of the labels and taints that exclude it. Here worker nodes are left out.
 
-    Fargate and control-plane nodes can never be instance targets and are named only when no node is left at all; nodes
+    Fargate, hybrid, virtual and control-plane nodes can never be instance targets and are named only when no node is
+    left at all; nodes
     that a nodeSelector leaves out on purpose only when externalTrafficPolicy Local makes their pods unreachable.
 
     Confirm by hand: `kubectl get nodes --show-labels` and `kubectl describe node NAME` (taints, conditions).
@@ -255,9 +257,10 @@ def _node_finding(
 
 
 def _is_worker(node: Node) -> bool:
+    """Whether the node is one that people expect among instance targets."""
     labels = node.meta.labels
     control_plane = any(f"node-role.kubernetes.io/{role}" in labels for role in ("control-plane", "master"))
-    return not control_plane and labels.get("eks.amazonaws.com/compute-type") != "fargate"
+    return not control_plane and not is_outside_ec2(node)
 
 
 def _node_advice(exclusion: NodeExclusion) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import target_gates
-from kubectl_lbdoctor.analysis.node_targets import eligible_nodes
+from kubectl_lbdoctor.analysis.node_targets import eligible_nodes, is_outside_ec2
 from kubectl_lbdoctor.analysis.pod_problems import selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -168,6 +168,8 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     zones = {nodes[name].zone for name in on if name in nodes}
     if not on <= nodes.keys() or (len(on) > 1 and len(zones) > 1):
         return
+    if any(is_outside_ec2(nodes[name]) for name in on):
+        return  # Fargate and hybrid nodes are given to pods by profile and place, not by the scheduler's spreading.
     usable = [node for node in eligible_nodes(traffic)[0] if _takes_pods(node)]
     elsewhere = {node.zone for node in usable} - zones - {""}
     if len(on) == 1 and len(usable) > 1:

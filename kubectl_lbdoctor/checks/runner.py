@@ -6,14 +6,11 @@ import traceback
 from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
+from kubectl_lbdoctor.checks.outranking import Subject, outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, Scope
 from kubectl_lbdoctor.model.fact import NotApplicable, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
-from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-
-Subject = Snapshot | Frontend | TrafficPath
-"""What a check looks at, by its scope."""
 
 
 def run(catalogue: Catalogue, paths: Iterable[TrafficPath]) -> tuple[CheckResult, ...]:
@@ -53,8 +50,10 @@ def run_one(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
     assert spec.function is not None
     found: list[Finding] = []
     try:
-        for finding in spec.function(subject):
-            found.append(finding)
+        for made in spec.function(subject):
+            finding = outranked(spec, made, subject)
+            if finding is not None:
+                found.append(finding)
     except Unknown as unknown:
         fact = unknown.fact
         reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"

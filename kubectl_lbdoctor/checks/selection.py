@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
+from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
 from kubectl_lbdoctor.analysis.pod_problems import problems, selected_workloads
 from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
@@ -17,7 +19,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Service, condition
+from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -227,7 +229,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is a name that some or all matching pods do not declare; those pods are no endpoints.
 
-    Native side-cars (init containers with restartPolicy Always) count; other init containers do not.
+    Native side-cars (init containers with restartPolicy Always) count; other init containers do not. Where ready pods
+    have the port, pods of Jobs, of another application and those that are not ready are not missed.
 
     Confirm by hand: `kubectl get pods -l SELECTOR -o jsonpath='{..ports}'`. Repair: name the container port, or use
     its number as targetPort.
@@ -236,7 +239,7 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     if port is None or port.target.isdigit():
         return
     pods = traffic.matching_pods()
-    without = [pod for pod in pods if pod.named_port(port.target, port.protocol) is None]
+    without = _missing_the_port(pods, port)
     if not without:
         return
     declared = sorted(
@@ -249,7 +252,7 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         }
     )
     index = service.ports.index(port)
-    numbers = sorted({n for pod in without for n in pod.declared_ports(port.protocol)})
+    numbers = sorted({n for pod in without for n in application_ports(pod, port.protocol)})
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     yield Finding(
         "LBD203",
@@ -272,6 +275,18 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         fix_automatic=len(numbers) == 1 and len(without) == len(pods),
     )
+
+
+def _missing_the_port(pods: tuple[Pod, ...], port: ServicePort) -> list[Pod]:
+    """The pods without the named port that ought to have it. Beside ready pods that do, those of Jobs, of another
+    application (see LBD221) and those that are not ready would get no traffic anyway."""
+    without = [pod for pod in pods if pod.named_port(port.target, port.protocol) is None]
+    serving = [pod for pod in pods if pod.containers_ready and pod not in without]
+    if not serving:
+        return without
+    ready = [pod for pod in without if pod.containers_ready and not is_job(pod)]
+    own = {workload_of(pod) for pod in serving}
+    return [pod for pod in ready if workload_of(pod) in own or not is_another_application(serving, (pod,))]
 
 
 def target_port_repair(ref: ObjectRef, service: Service, index: int, then: int) -> Repair:

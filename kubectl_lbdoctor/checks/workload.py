@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.other_workloads import guests
 from kubectl_lbdoctor.analysis.pod_problems import (
     PodProblem,
     problems,
@@ -25,7 +26,10 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_READS = (reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS)
+_READS = (
+    *(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS),
+    *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+)
 _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
 
 
@@ -58,11 +62,27 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                 ),
             ),
             advice=_ADVICE["LBD405" if told.killed_for_memory else code],
-            severity=Severity.WARNING if code in _FAILED_START and _has_spares(traffic, owner) else None,
+            severity=_severity(traffic, code, owner),
         )
 
 
+def _severity(traffic: TrafficPath, code: str, owner: ObjectRef) -> Severity | None:
+    """Milder than the code's own where the Service is served without these pods."""
+    if code in _FAILED_START and _has_spares(traffic, owner):
+        return Severity.WARNING
+    return Severity.WARNING if code in _NOT_READY and _is_guest(traffic, owner) else None
+
+
+def _is_guest(traffic: TrafficPath, owner: ObjectRef) -> bool:
+    """Whether the selector takes these pods in beside those of another application, which serves."""
+    if not (traffic.target_health.is_known and traffic.service_port.is_known):
+        return False
+    found = guests(traffic)
+    return found is not None and owner in found.guests
+
+
 _FAILED_START = frozenset({"LBD401", "LBD402", "LBD403", "LBD404", "LBD410"})
+_NOT_READY = _FAILED_START | {"LBD409"}
 
 
 def _has_spares(traffic: TrafficPath, owner: ObjectRef) -> bool:

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
+from kubectl_lbdoctor.analysis.idle_backends import other_colours
 from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -136,11 +137,14 @@ def not_asked(snapshot: Snapshot, reason: str) -> AwsFacts:
 
 
 def group_arns(paths: Iterable[TrafficPath]) -> list[str]:
-    """The target groups that bindings and actions name by ARN, each once."""
+    """The target groups that bindings and actions name by ARN, each once, with those of the other colours beside them:
+    which of the colours is idle is told by the one that is not."""
     found: list[str] = []
     for path in paths:
         binding = path.binding.peek()
-        found += [binding.target_group_arn] if binding is not None else []
+        if binding is not None:
+            found.append(binding.target_group_arn)
+            found += [other.target_group_arn for other in other_colours(path, binding)]
         found += [path.backend.target_group_arn] if path.backend is not None else []
     return [arn for arn in dict.fromkeys(found) if arn]
 

@@ -47,7 +47,9 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroupView:
-    """One target group with its targets; `known` is False where target health could not be read."""
+    """One target group with its targets; `known` is False where target health could not be read. `idle`: no traffic is
+    meant for it, so that what it lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design,
+    or that are another cluster's."""
 
     arn: str
     name: str
@@ -62,6 +64,7 @@ class TargetGroupView:
     targets: tuple[TargetView, ...] = ()
     known: bool = True
     expected_unhealthy: frozenset[str] = frozenset()
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

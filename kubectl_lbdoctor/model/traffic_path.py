@@ -66,7 +66,8 @@ class TrafficPath:
     """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
 
     `made_as_alb`: an Application Load Balancer is what the kind of the frontend asks for.
-    `group`: the explicit IngressGroup of the Ingress, "" without one.
+    `group`: the explicit IngressGroup of the Ingress, "" without one. `foreign`: keys of targets that another cluster
+    has registered in a target group which several clusters share; their health is not this cluster's to mend.
     """
 
     subject: ObjectRef
@@ -85,6 +86,7 @@ class TrafficPath:
     snapshot: Snapshot = field(repr=False)
     made_as_alb: bool = False
     group: str = ""
+    foreign: frozenset[str] = frozenset()
     memo: Memo = memo_field()
 
     @property
@@ -211,7 +213,9 @@ class TrafficPath:
     def unhealthy(self, *reasons: str) -> tuple[TargetHealth, ...]:
         """Targets that fail their check now, optionally with one of the given reasons."""
         return tuple(
-            t for t in self.targets() if t.state.startswith("unhealthy") and (not reasons or t.reason in reasons)
+            t
+            for t in self.targets()
+            if t.state.startswith("unhealthy") and (not reasons or t.reason in reasons) and t.key not in self.foreign
         )
 
     def failing(self) -> tuple[TargetHealth, ...]:
@@ -219,7 +223,8 @@ class TrafficPath:
         return tuple(
             t
             for t in self.targets()
-            if t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != target_reasons.NOT_REGISTERED)
+            if t.key not in self.foreign
+            and (t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != target_reasons.NOT_REGISTERED))
         )
 
     def node_of(self, target: TargetHealth) -> Node | None:

@@ -267,7 +267,8 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
     healthy = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state == "healthy")
     total = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state != "draining")
     if report.status is Status.HEALTHY:
-        words = f"{healthy} of {total} targets, {counts.passed} checks passed"
+        targets = f"{healthy} of {total} targets" if total else "no target is needed"
+        words = f"{targets}, {counts.passed} checks passed"
         design = sum(
             1 for s in report.subjects for g in s.target_groups for t in g.targets if t.key in g.expected_unhealthy
         )

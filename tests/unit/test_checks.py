@@ -276,9 +276,16 @@ def test_timeout_on_an_undeclared_port_is_not_blamed_on_the_port() -> None:
 
 
 def test_unexplained_targets_come_with_ordered_hypotheses() -> None:
+    """Groups, ACLs and routes were read and admit the check, and the kubelet gets its answer: the node is left."""
     finding = FAULTS["LBD005"].report().diagnoses[0].finding
-    assert [h.code for h in finding.hypotheses][:2] == ["LBD501", "LBD507"]
+    assert [h.code for h in finding.hypotheses][:2] == ["LBD520", "LBD513"]
     assert finding.confidence is Confidence.POSSIBLE
+
+
+def test_filters_of_the_vpc_come_first_where_they_could_not_be_read() -> None:
+    world = replace(FAULTS["LBD005"], vpc={"acls": Fact.denied(reads.NETWORK_ACLS, "forbidden", "x")})
+    finding = next(d.finding for d in world.report().diagnoses if d.finding.code == "LBD005")
+    assert [h.code for h in finding.hypotheses][:2] == ["LBD501", "LBD507"]
 
 
 @pytest.mark.parametrize(

@@ -391,7 +391,7 @@ def left(world: World) -> list[str]:
 def test_a_good_answer_leaves_the_way_alone() -> None:
     there = world((timed_out(1), timed_out(2)))
     after = left(probed(there, Application()))
-    assert "LBD309" in left(there) and "LBD309" not in after and "LBD501" in after
+    assert "LBD309" in left(there) and "LBD309" not in after and "LBD520" in after
     lines = probe_lines(found(probed(there, Application())))
     assert lines[0] == "GET /healthz 200 from 2 of 2 pods" and "get lost" in lines[1]
     after = left(probed(network(), Application()))

@@ -221,7 +221,7 @@ def test_hypotheses_follow_the_reason() -> None:
     late = unexplained(timed_out(1))[0].finding.hypotheses
     closed = unexplained(refused(1))[0].finding.hypotheses
     assert {h.code for h in late} & {h.code for h in closed} == set()
-    assert "LBD501" in {h.code for h in late} and "LBD307" in {h.code for h in closed}
+    assert "LBD520" in {h.code for h in late} and "LBD307" in {h.code for h in closed}
 
 
 def test_waiting_and_draining_targets_need_no_cause() -> None:

@@ -55,6 +55,11 @@ class Frontend(ABC):
         """The explicit IngressGroup whose load balancer it shares; "" without one."""
         return ""
 
+    @property
+    def needs_targets(self) -> bool:
+        """Whether some of its requests go to targets, rather than being answered by the load balancer itself."""
+        return True
+
     @abstractmethod
     def reconciler(self) -> Ownership:
         """Who makes its load balancer; raises `Unknown` where that needs what could not be read."""

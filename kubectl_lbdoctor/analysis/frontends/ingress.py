@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join, of_stack
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import answered_by_balancer, backends_of, ingress_group
 from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
@@ -44,6 +44,11 @@ class IngressFrontend(Frontend):
     def group(self) -> str:
         ingress = self.manifest.peek()
         return ingress_group(ingress, self.snapshot) if ingress is not None else ""
+
+    @property
+    def needs_targets(self) -> bool:
+        ingress = self.manifest.peek()
+        return ingress is None or not answered_by_balancer(ingress)
 
     @derived
     def reconciler(self) -> Ownership:

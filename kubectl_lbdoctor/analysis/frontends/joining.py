@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from kubectl_lbdoctor.analysis.desired_targets import gate_health
+from kubectl_lbdoctor.analysis.desired_targets import foreign_targets, gate_health
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
@@ -77,7 +77,10 @@ def join(
         made_as_alb=front.is_alb,
         group=front.group,
     )
-    return traffic if health.is_known else _as_gates_tell(traffic)
+    if not health.is_known:
+        return _as_gates_tell(traffic)
+    foreign = foreign_targets(traffic)
+    return replace(traffic, foreign=foreign) if foreign else traffic
 
 
 def service_of(snapshot: Snapshot, namespace: str, backend: Backend | None) -> Fact[Service | None]:
