@@ -6,6 +6,7 @@ controller's complaint about it is then the symptom LBD103, LBD104 or LBD109.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,7 +17,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, st
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
@@ -47,6 +48,7 @@ OWN_CODES = frozenset(
         "LBD512",
     ]
 )
+_INSTANCE = re.compile(r"\bi-[0-9a-f]{8,17}\b")
 FOLLOWS = ("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD217", "LBD311")
 
 
@@ -365,17 +367,34 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     title="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="AWS does not take a target: {summary}",
-    reads=READS,
+    reads=(*READS, reads.NODES),
     explains=("LBD109", "LBD205", "LBD217"),
     distinct_by=("summary",),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
-    account, an address outside the VPC) makes the whole registration fail.
+    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too.
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
-    yield from reported(traffic, "LBD219")
+    for finding in reported(traffic, "LBD219"):
+        culprits = _nodes_named(traffic, finding)
+        yield from (replace(finding, object=ref, by_hand=(_kept_out(ref),)) for ref in culprits)
+        if not culprits:
+            yield finding
+
+
+def _nodes_named(traffic: TrafficPath, finding: Finding) -> list[ObjectRef]:
+    """The nodes whose instances the message names: they, not the binding, are what is to be changed."""
+    if not traffic.cluster.nodes.is_known:
+        return []
+    nodes = index.nodes_by_instance(traffic.snapshot)
+    named = dict.fromkeys(i for entry in finding.evidence for i in _INSTANCE.findall(entry.text))
+    return [ObjectRef("Node", "", nodes[i].meta.name) for i in named if i in nodes]
+
+
+def _kept_out(node: ObjectRef) -> str:
+    return kubectl("label", "node", node.name, "node.kubernetes.io/exclude-from-external-load-balancers=true")
 
 
 @check(
