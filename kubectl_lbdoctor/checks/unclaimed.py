@@ -102,7 +102,7 @@ def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
         params={"objects": (_named(frontend.ref),)},
         evidence=(
             Evidence(str(frontend.ref), owner.why or "its class is the controller's"),
-            Evidence("deployments of all namespaces", "none has the controller's label, image or flags"),
+            Evidence(reads.CONTROLLER, "none in any namespace has the controller's label, image or flags"),
             Evidence(Source.INGRESS_CLASSES, f"of {CONTROLLER_CLASS}: {', '.join(ours) or 'none'}"),
             *((Evidence(reads.WEBHOOKS, f"of the controller: {len(webhooks)}"),) if webhooks is not None else ()),
         ),
