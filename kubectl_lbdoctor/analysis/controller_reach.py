@@ -24,9 +24,14 @@ from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.k8s import Service, Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-# A load balancer of somebody else (cloud provider, EKS Auto Mode) is published within minutes.
+# Whoever takes an object marks it within seconds.
+TAKING_SECONDS = 30
+# A load balancer is published within minutes.
 PUBLISHING_SECONDS = 5 * 60
-OUR_FINALIZERS = (".k8s.aws/", ".eks.amazonaws.com/")
+# Of the controller, of EKS Auto Mode, and of the cloud provider's service controller.
+FINALIZERS = (".k8s.aws/", "eks.amazonaws.com/", "service.kubernetes.io/load-balancer-cleanup")
+# How the reasons of events begin by which the controller and the cloud provider show that they work on an object.
+_AT_WORK = ("Failed", "EnsuringLoadBalancer", "SyncLoadBalancer", "CreatingLoadBalancer")
 
 
 @derived
@@ -95,17 +100,17 @@ def switched_off(traffic: TrafficPath, workload: Workload) -> SwitchedOff | None
 
 
 def is_untouched(frontend: Frontend, manifest: Any) -> bool:
-    """Whether nothing shows that a controller ever took the object: no address, no finalizer, no event of its work.
+    """Whether nothing shows that anybody ever took the object: no address, no finalizer, no event of such work.
 
     The controller puts its finalizer on an object before it makes anything of it (LBC pkg/k8s/finalizer.go).
     """
-    if frontend.addresses or any(mark in f for f in manifest.meta.finalizers for mark in OUR_FINALIZERS):
+    if frontend.addresses or any(mark in f for f in manifest.meta.finalizers for mark in FINALIZERS):
         return False
     if not frontend.facts.events.is_known:
         return True
     ref = frontend.ref
     events = index.events_by_object(frontend.snapshot, ref.namespace).get((ref.kind, ref.name), ())
-    return not any(e.reason in SUCCESS or e.reason.startswith("Failed") for e in events)
+    return not any(e.reason in SUCCESS or e.reason.startswith(_AT_WORK) for e in events)
 
 
 @derived

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, st
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
+from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
@@ -176,17 +177,47 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     title="the controller knows its VPC and region",
     severity=Severity.ERROR,
     message="the controller cannot find its VPC or region: {summary}",
-    reads=READS,
-    explains=(*FOLLOWS, "LBD102"),
+    reads=(*READS, reads.NODES, reads.NETWORK_INTERFACES),
+    explains=(*FOLLOWS, "LBD102", "LBD505", "LBD510", "LBD511", "LBD512"),
     distinct_by=("summary",),
 )
 def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
     (hop limit 1, the default of newer node images).
 
+    A VPC that it was told and that is not the nodes' own shows as subnets that are not found there.
+
     Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
     """
     yield from of_the_controller(traffic, "LBD122")
+    yield from _in_another_vpc(traffic)
+
+
+def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
+    """A controller that finds no subnets, because it looks in a VPC in which no node is."""
+    heard = [entry for entry in known_complaints(traffic) if entry.decoded.code == "LBD511"]
+    controllers = traffic.cluster.controllers.need()
+    told = plain_flag(controllers[0], "aws-vpc-id") if len(controllers) == 1 else ""
+    if not heard or not told or not traffic.cluster.nodes.is_known:
+        return
+    instances = index.nodes_by_instance(traffic.snapshot)
+    own = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in instances} - {""}
+    if len(own) != 1 or told in own:
+        return
+    meta, vpc = controllers[0].meta, next(iter(own))
+    yield Finding(
+        "LBD122",
+        ObjectRef("Deployment", meta.namespace, meta.name),
+        params={"summary": f"it looks in {told} (--aws-vpc-id), and the nodes are in {vpc}"},
+        evidence=(
+            Evidence(f"deployment {meta.key}", f"--aws-vpc-id={told}"),
+            Evidence(reads.NETWORK_INTERFACES, f"the nodes' interfaces are in {vpc}"),
+            *(entry.evidence for entry in heard[:1]),
+        ),
+        confirm=(kubectl("get", "deployment", meta.name, "-o", "yaml", namespace=meta.namespace),),
+        by_hand=(kubectl("edit", "deployment", meta.name, namespace=meta.namespace),),
+        advice=f"start it with --aws-vpc-id={vpc} (chart value vpcId)",
+    )
 
 
 @check(

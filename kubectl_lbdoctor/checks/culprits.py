@@ -96,7 +96,7 @@ def _finds_others(complaint: Complaint) -> bool:
     message="{culprit} stops the controller's work on {victims:,3}: {why}",
     reads=(
         *(*REPORT_READS, *DESIRED_READS, reads.NODES, reads.PODS),
-        *(reads.ENDPOINT_SLICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+        *(reads.ENDPOINT_SLICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.ALL_BINDINGS),
     ),
     explains=("LBD103", "LBD104", "LBD109", "LBD205", "LBD206", "LBD207", "LBD217", "LBD501"),
     distinct_by=("why",),
@@ -178,27 +178,28 @@ def _by_bindings(traffic: TrafficPath, binding: TargetGroupBinding, entry: Compl
     missing = set(_GROUP.findall(entry.decoded.raw))
     if not missing or missing & _sources(binding):
         return  # Its own fault.
-    for namespace, facts in sorted(traffic.snapshot.namespaces.items()):
-        for other in facts.bindings.peek() or ():
-            named = sorted(missing & _sources(other))
-            if not named:
-                continue
-            yield Finding(
-                "LBD135",
-                ObjectRef("TargetGroupBinding", namespace, other.meta.name),
-                params={
-                    "culprit": f"TargetGroupBinding {other.meta.key}",
-                    "victims": (f"TargetGroupBinding {binding.meta.key}",),
-                    "why": f"it admits security group {named[0]}, which does not exist",
-                },
-                evidence=(
-                    Evidence(Source.BINDING, f"{other.meta.key}: spec.networking names {named[0]}"),
-                    entry.evidence,
-                ),
-                confirm=(kubectl("get", "targetgroupbinding", other.meta.name, "-o", "yaml", namespace=namespace),),
-                by_hand=(kubectl("edit", "targetgroupbinding", other.meta.name, namespace=namespace),),
-                advice="name a group that exists; a binding of the controller follows its Ingress or Service",
-            )
+    everywhere = traffic.cluster.all_bindings.peek()
+    for other in traffic.namespace_facts.bindings.need() if everywhere is None else everywhere:
+        named = sorted(missing & _sources(other))
+        if not named:
+            continue
+        ref = ObjectRef("TargetGroupBinding", other.meta.namespace, other.meta.name)
+        yield Finding(
+            "LBD135",
+            ref,
+            params={
+                "culprit": f"TargetGroupBinding {other.meta.key}",
+                "victims": (f"TargetGroupBinding {binding.meta.key}",),
+                "why": f"it admits security group {named[0]}, which does not exist",
+            },
+            evidence=(
+                Evidence(Source.BINDING, f"{other.meta.key}: spec.networking names {named[0]}"),
+                entry.evidence,
+            ),
+            confirm=(kubectl("get", "targetgroupbinding", ref.name, "-o", "yaml", namespace=ref.namespace),),
+            by_hand=(kubectl("edit", "targetgroupbinding", ref.name, namespace=ref.namespace),),
+            advice="name a group that exists; a binding of the controller follows its Ingress or Service",
+        )
 
 
 def _sources(binding: TargetGroupBinding) -> set[str]:

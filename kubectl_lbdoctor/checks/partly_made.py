@@ -202,10 +202,10 @@ def _ignored(
 )
 def second_protocol_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service has one port number with two protocols (DNS: TCP and UDP). A Network Load Balancer has one listener
-    for each number, and the controller makes it for the first protocol only; the other is left out without an event.
+    for each number, and the controller makes it for one of the protocols only, without an event about the other.
 
     Version 2.13 and later make one TCP_UDP listener of both when told so, by annotation or for all Services by
-    `--feature-gates=EnableTCPUDPListener=true`. Both ports must lead to the same targets.
+    `--feature-gates=EnableTCPUDPListener=true`. Both ports then lead to the same targets.
 
     Source: LBC pkg/service/model_build_listener.go.
 

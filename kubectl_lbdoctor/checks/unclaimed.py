@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.controller_reach import (
     PUBLISHING_SECONDS,
+    TAKING_SECONDS,
     is_untouched,
     still_served,
     switched_off,
@@ -227,8 +228,8 @@ def namespace_not_watched(traffic: TrafficPath) -> Iterator[Finding]:
     fix="ingress-class",
 )
 def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
-    """The object's class leads to EKS Auto Mode, and minutes later nothing shows that anybody took it: no address, no
-    finalizer, no event. No node of the cluster was made by Auto Mode.
+    """The object's class leads to EKS Auto Mode, and half a minute later nothing shows that anybody took it: no
+    address, no finalizer, no event. No node of the cluster was made by Auto Mode.
 
     Auto Mode runs its load balancing in AWS, so its absence is concluded, not seen: its nodes carry the label
     `eks.amazonaws.com/compute-type: auto`.
@@ -242,7 +243,7 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
         raise NotApplicable("not a class of EKS Auto Mode")
     manifest = frontend.manifest.need()
     frontend.facts.events.need()
-    if _age(frontend, manifest.meta.created) < PUBLISHING_SECONDS or not is_untouched(frontend, manifest):
+    if _age(frontend, manifest.meta.created) < TAKING_SECONDS or not is_untouched(frontend, manifest):
         return
     cluster = frontend.snapshot.cluster
     if any(node.meta.labels.get(_AUTO_LABEL) == "auto" for node in cluster.nodes.need()):
@@ -311,7 +312,8 @@ def made_before_the_webhook(frontend: Frontend) -> Iterator[Finding]:
         raise NotApplicable("no Service of type LoadBalancer")
     if frontend.reconciler().owner != "cloud-provider" or frontend.addresses:
         return
-    if _age(frontend, manifest.meta.created) < PUBLISHING_SECONDS:
+    waited = TAKING_SECONDS if is_untouched(frontend, manifest) else PUBLISHING_SECONDS
+    if _age(frontend, manifest.meta.created) < waited:
         return
     cluster = frontend.snapshot.cluster
     webhooks = [w for w in cluster.webhooks.need() if w.name == _SERVICE_WEBHOOK]
