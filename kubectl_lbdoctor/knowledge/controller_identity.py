@@ -75,6 +75,8 @@ _GO_BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
+GO_FALSE = frozenset(text for text, state in _GO_BOOLEANS.items() if not state)
+"""How a boolean flag may be switched off."""
 
 
 def gate_is_on(workload: Workload, gate: str) -> bool:
