@@ -4,12 +4,14 @@ from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import client_access as client_access
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
+from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
+from kubectl_lbdoctor.checks import partly_made as partly_made
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registered_targets as registered_targets
@@ -18,6 +20,7 @@ from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift
 from kubectl_lbdoctor.checks import traffic_policy as traffic_policy
+from kubectl_lbdoctor.checks import unclaimed as unclaimed
 from kubectl_lbdoctor.checks import webhooks as webhooks
 from kubectl_lbdoctor.checks import workload as workload
 from kubectl_lbdoctor.checks.registry import CATALOGUE, Catalogue

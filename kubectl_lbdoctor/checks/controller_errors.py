@@ -6,6 +6,7 @@ controller's complaint about it is then the symptom LBD103, LBD104 or LBD109.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,7 +19,8 @@ from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
@@ -50,6 +52,7 @@ OWN_CODES = frozenset(
         "LBD512",
     ]
 )
+_INSTANCE = re.compile(r"\bi-[0-9a-f]{8,17}\b")
 
 
 def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
@@ -179,17 +182,47 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     title="the controller knows its VPC and region",
     severity=Severity.ERROR,
     message="the controller cannot find its VPC or region: {summary}",
-    reads=READS,
-    explains=(*undone_by("LBD122"), "LBD102"),
+    reads=(*READS, reads.NODES, reads.NETWORK_INTERFACES),
+    explains=(*undone_by("LBD122"), "LBD102", "LBD505", "LBD510", "LBD511", "LBD512"),
     distinct_by=("summary",),
 )
 def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
     (hop limit 1, the default of newer node images).
 
+    A VPC that it was told and that is not the nodes' own shows as subnets that are not found there.
+
     Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
     """
     yield from of_the_controller(traffic, "LBD122")
+    yield from _in_another_vpc(traffic)
+
+
+def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
+    """A controller that finds no subnets, because it looks in a VPC in which no node is."""
+    heard = [entry for entry in known_complaints(traffic) if entry.decoded.code == "LBD511"]
+    controllers = traffic.cluster.controllers.need()
+    told = plain_flag(controllers[0], "aws-vpc-id") if len(controllers) == 1 else ""
+    if not heard or not told or not traffic.cluster.nodes.is_known:
+        return
+    instances = index.nodes_by_instance(traffic.snapshot)
+    own = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in instances} - {""}
+    if len(own) != 1 or told in own:
+        return
+    meta, vpc = controllers[0].meta, next(iter(own))
+    yield Finding(
+        "LBD122",
+        ObjectRef("Deployment", meta.namespace, meta.name),
+        params={"summary": f"it looks in {told} (--aws-vpc-id), and the nodes are in {vpc}"},
+        evidence=(
+            Evidence(f"deployment {meta.key}", f"--aws-vpc-id={told}"),
+            Evidence(reads.NETWORK_INTERFACES, f"the nodes' interfaces are in {vpc}"),
+            *(entry.evidence for entry in heard[:1]),
+        ),
+        confirm=(kubectl("get", "deployment", meta.name, "-o", "yaml", namespace=meta.namespace),),
+        by_hand=(kubectl("edit", "deployment", meta.name, namespace=meta.namespace),),
+        advice=f"start it with --aws-vpc-id={vpc} (chart value vpcId)",
+    )
 
 
 @check(
@@ -377,15 +410,28 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
-    account, an address outside the VPC) makes the whole registration fail.
+    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too.
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
     """
     for finding in reported(traffic, "LBD219"):
-        nodes = traffic.cluster.nodes.peek() or ()
-        named = str(finding.params["summary"])
-        node = next((n for n in nodes if n.instance_id and n.instance_id in named), None)
-        yield finding if node is None else replace(finding, object=ObjectRef("Node", "", node.meta.name))
+        culprits = _nodes_named(traffic, finding)
+        yield from (replace(finding, object=ref, by_hand=(_kept_out(ref),)) for ref in culprits)
+        if not culprits:
+            yield finding
+
+
+def _nodes_named(traffic: TrafficPath, finding: Finding) -> list[ObjectRef]:
+    """The nodes whose instances the message names: they, not the binding, are what is to be changed."""
+    if not traffic.cluster.nodes.is_known:
+        return []
+    nodes = index.nodes_by_instance(traffic.snapshot)
+    named = dict.fromkeys(i for entry in finding.evidence for i in _INSTANCE.findall(entry.text))
+    return [ObjectRef("Node", "", nodes[i].meta.name) for i in named if i in nodes]
+
+
+def _kept_out(node: ObjectRef) -> str:
+    return kubectl("label", "node", node.name, "node.kubernetes.io/exclude-from-external-load-balancers=true")
 
 
 @check(

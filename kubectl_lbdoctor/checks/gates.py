@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.controller_identity import GO_FALSE, plain_flag
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
@@ -18,6 +19,7 @@ from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
+_INJECT_FLAG = "enable-pod-readiness-gate-inject"
 # The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.
 LAG_SECONDS = 60
 # The webhook knows bindings from a cache: a pod that was made with its binding may have come first.
@@ -155,8 +157,8 @@ def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
     title="readiness gates are injected where the namespace asks for them",
     severity=Severity.WARNING,
     message="{pods} of {total:pod} of Service {service} have no readiness gate for TargetGroupBinding {binding}, "
-    "which the namespace's label asks for",
-    reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES),
+    "which the namespace's label asks for[: {off}]",
+    reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES, reads.CONTROLLER),
     distinct_by=("binding",),
 )
 def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
@@ -164,7 +166,8 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     gate; so a rollout does not wait until new targets are healthy.
 
     The controller's webhook adds gates when a pod is created, for `ip` targets only. It did not answer at that time
-    (its failure policy may let pods pass), or the label was set later.
+    (its failure policy may let pods pass), the label was set later, or the controller runs with
+    `--enable-pod-readiness-gate-inject=false`, which switches it off for all namespaces.
 
     Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
     """
@@ -183,16 +186,19 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     if namespace is None or namespace.meta.labels.get(INJECT_LABEL) != "enabled":
         return
     owner = workload_of(without[0])
+    off = next((w for w in traffic.cluster.controllers.peek() or () if plain_flag(w, _INJECT_FLAG) in GO_FALSE), None)
     yield Finding(
         "LBD215",
-        owner,
+        owner if off is None else ObjectRef("Deployment", off.meta.namespace, off.meta.name),
         params={
             "pods": len(without),
             "total": len(traffic.matching_pods()),
             "service": service.meta.name,
             "binding": binding.meta.name,
+            "off": f"{off.meta.key} runs with --{_INJECT_FLAG}=false" if off is not None else "",
         },
         evidence=(
+            *((Evidence(f"deployment {off.meta.key}", f"--{_INJECT_FLAG}=false"),) if off is not None else ()),
             Evidence(f"namespace {traffic.namespace}", f"label {INJECT_LABEL}=enabled"),
             *(
                 Evidence(f"pod {pod.meta.name}", f"created {pod.meta.created}, binding {binding.meta.created}")
@@ -204,7 +210,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         by_hand=(kubectl("rollout", "restart", str(owner), namespace=traffic.namespace),)
         if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
         else (),
-        advice="recreate the pods",
+        advice="recreate the pods" if off is None else "take the flag away, then recreate the pods",
     )
 
 

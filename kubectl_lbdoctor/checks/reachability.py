@@ -26,6 +26,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
@@ -236,7 +237,8 @@ def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     port, so the packets are dropped and the check times out.
 
     The controller writes this rule itself, unless the load balancer has security groups of its own choosing
-    (annotation `security-groups`) without `manage-backend-security-group-rules: "true"`, or the rule was removed by
+    (annotation `security-groups`) without `manage-backend-security-group-rules: "true"`, or is told
+    `manage-backend-security-group-rules: "false"` for one that has none, or the rule was removed by
     hand: it does not put it back before the binding changes or its sync period (10 h) ends.
 
     Confirm by hand: `aws ec2 describe-security-groups --group-ids ID`. Repair: add the named rule to one of the
@@ -258,13 +260,16 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
         return finding
     key = prefix + "manage-backend-security-group-rules"
     chosen = prefix + "security-groups" in front.meta.annotations
+    refused = truth(front.meta.annotations.get(key)) is False
     why = "annotation security-groups is set" if chosen else "its spec.networking is empty"
+    if refused:
+        why = f"annotation {key} is {front.meta.annotations[key]}"
     ref = ObjectRef("Ingress" if ingress is not None else "Service", front.meta.namespace, front.meta.name)
     evidence = Evidence(Source.BINDING, f"{why}, so the controller writes no backend rules")
     repairs = finding.repairs
-    if chosen:
+    if chosen or refused:
         change = annotate(ref, front.meta.annotations, {key: "true"})
-        why = "the controller then keeps the backend rules for the chosen groups itself"
+        why = "the controller then keeps the backend rules itself"
         repairs = (*repairs, Repair("annotation", (change,)).with_reason(why, "needs the controller's backend group"))
     return replace(finding, evidence=(*finding.evidence, evidence), repairs=repairs)
 

@@ -7,9 +7,10 @@ says what is registered: health that was told by readiness gates proves nothing 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.desired_targets import address_family
+from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.node_targets import (
     Exclusion,
     NodeExclusion,
@@ -179,6 +180,7 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
     message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,6}) are} left out as instance {nodes:=target|targets}: "
     "{why}[; {effect}]",
     reads=_READS,
+    explains=("LBD601", "LBD603"),
     distinct_by=("why", "effect"),
 )
 def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
@@ -186,8 +188,10 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     binding's nodeSelector and carries none of the labels and taints that exclude it. Here worker nodes are left out.
 
     Fargate, hybrid, virtual and control-plane nodes can never be instance targets and are named only when no node is
-    left at all; nodes
-    that a nodeSelector leaves out on purpose only when externalTrafficPolicy Local makes their pods unreachable.
+    left at all; nodes that a nodeSelector leaves out on purpose only when externalTrafficPolicy Local makes their pods
+    unreachable. Where all ready pods of such a Service run on nodes that are left out, nobody serves it: that is an
+    error, and it is how a drain, the Cluster Autoscaler or Karpenter takes the last pod away before another one is
+    ready.
 
     Confirm by hand: `kubectl get nodes --show-labels` and `kubectl describe node NAME` (taints, conditions).
     Repair: remove the label or taint, bring the node back, or use `target-type: ip`.
@@ -196,17 +200,19 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     if binding is None or service is None or traffic.target_type != "instance":
         raise NotApplicable("no instance targets of a Service")
     taken, left = instance_nodes(traffic)
-    for (exclusion, effect), nodes in _left_out(traffic, service, bool(taken), left).items():
+    names = {node.meta.name for node in taken}
+    for (exclusion, effect), nodes in _left_out(traffic, service, names, left).items():
         yield _node_finding(traffic, exclusion, effect, nodes, len(taken))
 
 
 # What it comes to that nodes are left out.
 _GROUP_EMPTY = "no node is left, so the target group stays empty"
 _PODS_UNREACHABLE = "ready pods run there, which externalTrafficPolicy Local leaves without traffic"
+_LAST_PODS_UNREACHABLE = "all ready pods run there, so with externalTrafficPolicy Local no target serves"
 
 
 def _left_out(
-    traffic: TrafficPath, service: Service, some_taken: bool, left: Mapping[str, NodeExclusion]
+    traffic: TrafficPath, service: Service, taken: Collection[str], left: Mapping[str, NodeExclusion]
 ) -> dict[tuple[NodeExclusion, str], list[Node]]:
     """The nodes that are worth naming, by what excludes them and what that comes to ("" for nothing)."""
     nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
@@ -215,9 +221,11 @@ def _left_out(
     grouped: dict[tuple[NodeExclusion, str], list[Node]] = defaultdict(list)
     for name, exclusion in left.items():
         unreachable = local and name in serving
-        if some_taken and _is_expected(traffic, nodes[name], exclusion, unreachable):
+        if taken and _is_expected(traffic, nodes[name], exclusion, unreachable):
             continue
-        effect = _GROUP_EMPTY if not some_taken else _PODS_UNREACHABLE if unreachable else ""
+        others = serving.intersection(taken) or _serves(traffic)
+        cut_off = _PODS_UNREACHABLE if others else _LAST_PODS_UNREACHABLE
+        effect = _GROUP_EMPTY if not taken else cut_off if unreachable else ""
         grouped[(exclusion, effect)].append(nodes[name])
     return grouped
 
@@ -237,6 +245,7 @@ def _node_finding(
     names = [node.meta.name for node in nodes]
     why = describe_exclusion(exclusion)
     total = len(traffic.cluster.nodes.need())
+    nobody_serves = effect == _LAST_PODS_UNREACHABLE
     return Finding(
         "LBD207",
         ObjectRef("Node", "", names[0]),
@@ -251,9 +260,15 @@ def _node_finding(
         ),
         confirm=(kubectl("describe", "node", names[0]),),
         advice=_node_advice(exclusion),
+        targets=tuple(t.key for t in without_local_endpoint(traffic)[0]) if nobody_serves else (),
         # Without any node the group stays empty: nothing is served, now.
-        severity=None if taken or traffic.target_health.peek() else Severity.ERROR,
+        severity=Severity.ERROR if nobody_serves or not (taken or traffic.target_health.peek()) else None,
     )
+
+
+def _serves(traffic: TrafficPath) -> bool:
+    """Whether some target passes all the same: the controller has not taken the node out yet."""
+    return any(t.state == "healthy" for t in traffic.target_health.peek() or ())
 
 
 def _is_worker(node: Node) -> bool:

@@ -378,7 +378,7 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.INFO,
     message="{count} of {total} targets of target group {group} wait for registration or their first checks (at most "
     "{seconds} s)",
-    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.

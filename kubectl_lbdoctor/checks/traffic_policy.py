@@ -134,7 +134,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.WARNING,
     message="all {count} targets of target group {group} are unhealthy, so the load balancer fails open and may hide "
     "it",
-    reads=(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
 )
 def fails_open(traffic: TrafficPath) -> Iterator[Finding]:

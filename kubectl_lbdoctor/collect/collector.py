@@ -15,7 +15,12 @@ from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
-from kubectl_lbdoctor.collect.event_hints import decoded_warnings, no_subnet_suits, webhook_is_unreachable
+from kubectl_lbdoctor.collect.event_hints import (
+    decoded_warnings,
+    group_is_missing,
+    no_subnet_suits,
+    webhook_is_unreachable,
+)
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
@@ -97,6 +102,7 @@ class Collector:
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
+        snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
         snapshot = replace(snapshot, cluster=_with_own_logs(snapshot))
         return replace(snapshot, context=_completed(snapshot))
 
@@ -107,6 +113,14 @@ class Collector:
         if not shared or read.name not in plan.reads:
             return {}
         return {read.kept_in: pool.submit(self._lists.list, read, read.kind)}
+
+    def _elsewhere(self, plan: ReadPlan, snapshot: Snapshot) -> dict[str, Any]:
+        """Bindings of all namespaces, only where the controller complains of what one of them may have caused."""
+        read = reads.KUBE[reads.ALL_BINDINGS]
+        logs = [log.peek() or "" for log in snapshot.cluster.controller_logs.values()]
+        if read.name not in plan.reads or not group_is_missing(decoded_warnings(snapshot), logs):
+            return {}
+        return {read.kept_in: self._lists.list(read, read.kind)}
 
     def _aws(self, plan: ReadPlan, cluster: Futures, spaces: dict[str, Futures]) -> tuple[Aws | None, str]:
         """The reader, or None and the reason why AWS is not asked."""

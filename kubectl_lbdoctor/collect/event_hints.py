@@ -1,8 +1,8 @@
-"""What events say that widens the reads of EC2. A healthy object costs none of them."""
+"""What events and logs say that widens the reads. A healthy object costs none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
@@ -12,6 +12,8 @@ from kubectl_lbdoctor.model.snapshot import Snapshot
 # LBD511: no subnet suits; LBD512: too few addresses are free in those that would.
 _SUBNET_CODES = frozenset({"LBD511", "LBD512"})
 _WEBHOOK_UNREACHABLE = "LBD124"
+# EC2's error code (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
+_GROUP_MISSING = "InvalidGroup.NotFound"
 # Decoding takes a third of a millisecond, and a cluster in trouble has thousands of warnings about pods and jobs. The
 # API server calls it a webhook in every refusal of one (k8s.io/apiserver, admission/plugin/webhook/errors).
 _WEBHOOK = "webhook"
@@ -25,6 +27,13 @@ def no_subnet_suits(errors: tuple[DecodedError, ...]) -> bool:
 def webhook_is_unreachable(errors: tuple[DecodedError, ...]) -> bool:
     """Whether a call of a webhook of the controller got no answer: then the way to it matters, too."""
     return any(error.code == _WEBHOOK_UNREACHABLE for error in errors)
+
+
+def group_is_missing(errors: tuple[DecodedError, ...], logs: Iterable[str]) -> bool:
+    """Whether the controller says that a security group does not exist: a binding of any namespace may name it."""
+    return any(error.params.get("error_code") == _GROUP_MISSING for error in errors) or any(
+        _GROUP_MISSING in log for log in logs
+    )
 
 
 def decoded_warnings(snapshot: Snapshot) -> tuple[DecodedError, ...]:

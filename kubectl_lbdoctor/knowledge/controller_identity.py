@@ -42,6 +42,56 @@ def command_line_flags(words: Iterable[str]) -> dict[str, str]:
     return flags
 
 
+FEATURE_GATES: dict[str, bool] = {
+    "EnableServiceController": True,
+    "ServiceTypeLoadBalancerOnly": False,
+    "EnableIPTargetType": True,
+    "NLBSecurityGroup": True,
+    "EnableTCPUDPListener": False,
+}
+"""The gates that decide what the controller makes, with their defaults (LBC pkg/config/feature_gates.go)."""
+
+
+def feature_gates(workload: Workload) -> dict[str, bool]:
+    """The gates that a controller's flags --feature-gates=A=false,B=true set; the flag may be given several times."""
+    found: dict[str, bool] = {}
+    for container in workload.containers:
+        words = (*container.command, *container.args)
+        for position, word in enumerate(words):
+            name, equals, value = word.lstrip("-").partition("=")
+            if name != "feature-gates" or not word.startswith("-"):
+                continue
+            if not equals:
+                value = words[position + 1] if position + 1 < len(words) else ""
+            for part in value.split(","):
+                gate, _, setting = part.partition("=")
+                state = _GO_BOOLEANS.get(setting.strip())
+                if state is not None:
+                    found[gate.strip()] = state
+    return found
+
+
+# What Go's strconv.ParseBool takes.
+_GO_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+GO_FALSE = frozenset(text for text, state in _GO_BOOLEANS.items() if not state)
+"""How a boolean flag may be switched off."""
+
+
+def gate_is_on(workload: Workload, gate: str) -> bool:
+    """Whether a feature gate of `FEATURE_GATES` is open, by the controller's flags or by default."""
+    return feature_gates(workload).get(gate, FEATURE_GATES[gate])
+
+
+def plain_flag(workload: Workload, name: str) -> str | None:
+    """The value of a flag as it stands; "" where it is not set, None where the container's environment decides it
+    ("$(NAMESPACE)")."""
+    value = controller_flags(workload).get(name, "")
+    return None if "$(" in value else value
+
+
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
     """What events and logs say about the controller's permissions or identity, and nothing later has settled."""
     for facts in namespaces:

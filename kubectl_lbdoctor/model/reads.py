@@ -32,6 +32,7 @@ SERVICE_ACCOUNTS = "core/serviceaccounts"
 WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
 WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
 ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
+ALL_BINDINGS = "elbv2.k8s.aws/targetgroupbindings (all namespaces)"
 NETWORK_POLICIES = "networking.k8s.io/networkpolicies"
 WEBHOOK_SECRET = "core/secrets (webhook certificate)"
 KUBE_PROXY = "apps/daemonsets (kube-proxy)"
@@ -67,7 +68,7 @@ IDENTITY = (
 )
 """What the controller's role permits and who may assume it."""
 
-OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET})
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS})
 """Reads that most people rightly lack and that can only sharpen a diagnosis, or show a fault before it is felt. Denied,
 they leave a healthy object healthy; the finding that would have used them says so."""
 
@@ -93,6 +94,7 @@ class Scope(Enum):
     KUBE_SYSTEM = "namespace kube-system"
     CONTROLLER = "where the controllers run; each step needs the one before"
     SHARED_BALANCER = "the whole cluster, where a subject shares its load balancer with other objects"
+    COMPLAINT = "the whole cluster, where the controller complains of what an object elsewhere may have caused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,8 @@ _KUBE_READS = (
         object_names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
     ),
     KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
+    # The rules of all bindings that share a security group are written in one call, which one bad source spoils.
+    KubeRead(ALL_BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.COMPLAINT, "all_bindings"),
 )
 
 KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}

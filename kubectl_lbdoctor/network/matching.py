@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from kubectl_lbdoctor.model.fact import Fact, Unknown
+
 _ALL_PORTS_LAST = 65535
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 
@@ -94,14 +96,25 @@ def covers_protocol(rule: str, protocol: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _address(text: str) -> tuple[int, int]:
-    address = ipaddress.ip_address(text)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise _not_an_address(text) from error
     return address.version, int(address)
 
 
 @lru_cache(maxsize=1 << 16)
 def _network(text: str) -> tuple[int, int, int, int]:
-    network = ipaddress.ip_network(text, strict=False)
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise _not_an_address(text) from error
     return network.version, int(network.network_address), int(network.netmask), network.prefixlen
+
+
+def _not_an_address(text: str) -> Unknown:
+    """What a text without sense leaves open: nothing can be said of a packet to it."""
+    return Unknown(Fact.failed("address", f"{text[:80]!r} is no address"))
 
 
 def family(address: str) -> int:
@@ -136,4 +149,7 @@ def network_for(cidrs: Iterable[str], address: str) -> str:
 
 def is_global(address: str) -> bool:
     """Whether the address is one of the internet's; private, shared (100.64/10) and unique-local ones are not."""
-    return ipaddress.ip_address(address).is_global
+    try:
+        return ipaddress.ip_address(address).is_global
+    except ValueError as error:
+        raise _not_an_address(address) from error

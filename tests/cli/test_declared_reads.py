@@ -11,10 +11,11 @@ from tests.support.program import run
 
 
 def test_every_declared_read_is_made(cloud: Cloud) -> None:
-    """In a world that needs them all: an IngressGroup, a controller without permission, a second run without bindings
-    (whose tags are then asked for)."""
+    """In a world that needs them all: an IngressGroup, a controller without permission and without a security group, a
+    second run without bindings (whose tags are then asked for)."""
     cloud.in_group()
     cloud.permission_denied()
+    cloud.group_missing()
     run("ing", "web", env=cloud.env)
     asked = list(cloud.kube.asked)
     cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects
+from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects, scenarios_unsaid
 from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
 from tests.lab.api import CROWDED, Lab
@@ -20,6 +20,7 @@ SCENARIOS = [
     *scenarios_objects.SCENARIOS,
     *scenarios_controller.SCENARIOS,
     *scenarios_identity.SCENARIOS,
+    *scenarios_unsaid.SCENARIOS,
 ]
 
 

@@ -119,6 +119,17 @@ class Cloud:
                     agent = "http://169.254.170.23/v1/credentials"
                     container["env"] = [{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": agent}]
 
+    def group_missing(self) -> None:
+        """The controller may not find a security group that some binding names."""
+        message = (
+            "Failed deploy model due to operation error EC2: AuthorizeSecurityGroupIngress, https response error "
+            "StatusCode: 400, RequestID: 2, api error InvalidGroup.NotFound: The security group 'sg-0ff' does not exist"
+        )
+        about = {"kind": "Ingress", "namespace": NS, "name": "web"}
+        event = {"involvedObject": about, "type": "Warning", "reason": "FailedDeployModel", "message": message}
+        event |= {"metadata": meta("web.2", NS), "lastTimestamp": "2099-01-01T00:00:00Z", "count": 1}
+        self.kube.objects.setdefault(("", "events"), []).append(event)
+
     def in_group(self) -> None:
         """The Ingress shares its load balancer with others by an IngressGroup."""
         self.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"][

@@ -109,7 +109,10 @@ class ServiceFrontend(Frontend):
     def _by_listener(self, backend: Backend) -> Fact[TargetGroup | None]:
         """The cloud provider makes no binding: the listener of the Service port says which target group it feeds."""
         service, aws = self.manifest.peek(), self.snapshot.aws
-        for address in service.addresses if service is not None and service.type == "LoadBalancer" else ():
+        addresses = service.addresses if service is not None and service.type == "LoadBalancer" else ()
+        if not addresses:
+            return Fact.known(reads.SERVICES, None)
+        for address in addresses:
             balancer = lookup(aws.load_balancers, address, reads.LOAD_BALANCERS)
             if not balancer.is_known:
                 return cast("Fact[TargetGroup | None]", balancer)
