@@ -223,6 +223,42 @@ def _elsewhere() -> Manifests:
     return examples.alb_ip(ingress={"backends": [("/", "web", 80), ("/balances", "balances", 80)]})
 
 
+def _misspelt_action() -> Manifests:
+    action = '{"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}'
+    return examples.alb_ip(
+        annotations={f"{ALB}actions.ssl-redirect": action},
+        ingress={"backends": [("/", "web", 80), ("/old", "ssl-redirect", "use-annotations")]},
+    )
+
+
+def _volume_of_a_missing_secret() -> Manifests:
+    manifests = examples.alb_ip()
+    spec = examples.find(manifests, "Deployment")["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "certificate", "secret": {"secretName": "shop-tls"}}]
+    _container(manifests)["volumeMounts"] = [{"name": "certificate", "mountPath": "/tls"}]
+    return manifests
+
+
+def _waits_for_its_database() -> Manifests:
+    manifests = examples.alb_ip()
+    spec = examples.find(manifests, "Deployment")["spec"]["template"]["spec"]
+    command = ["sh", "-c", "until false; do echo waiting for database; sleep 2; done"]
+    waiter = {"name": "check-db-ready", "image": images.TOOLS, "imagePullPolicy": "Never", "command": command}
+    spec["initContainers"] = [waiter]
+    return manifests
+
+
+def _status_port_of_the_container() -> Manifests:
+    manifests = examples.alb_instance(
+        annotations={f"{ALB}healthcheck-port": "10254"},
+        app={
+            "ports": [{"name": "http", "containerPort": 8080}, {"name": "healthz", "containerPort": 10254}],
+            "readiness": {"httpGet": {"path": "/healthz", "port": "healthz"}, "periodSeconds": 1},
+        },
+    )
+    return _serving(manifests, {8080: ["/app"], 10254: ["/healthz"]})
+
+
 @contextmanager
 def _service_of_another_namespace(lab: Lab, ns: str) -> Iterator[None]:
     with lab.namespace("ledger") as other:
@@ -646,5 +682,45 @@ SCENARIOS: list[Scenario] = [
         object="Service/web",
         says=["3000"],
         report=GITHUB + "helm/charts/issues/16772",
+    ),
+    # The port name of an action is use-annotation; with an "s" at its end the backend is a Service that is not there.
+    Scenario(
+        "use-annotations-misspelt",
+        _misspelt_action,
+        ["LBD108", "LBD106"],
+        healthy(),
+        object="Ingress/web",
+        says=["actions.ssl-redirect"],
+        report=LBC + "3440",
+    ),
+    # The secret of a volume does not exist: the pods stay in ContainerCreating.
+    Scenario(
+        "secret-of-a-volume-missing",
+        _volume_of_a_missing_secret,
+        ["LBD401", "LBD410"],
+        both(event("FailedMount", "shop-tls"), empty),
+        object="Deployment/web",
+        says=["shop-tls"],
+        report=GITHUB + "docker-mailserver/docker-mailserver-helm/issues/132",
+    ),
+    # An init container waits for a database that never answers.
+    Scenario(
+        "init-container-never-ends",
+        _waits_for_its_database,
+        ["LBD401", "LBD404", "LBD410"],
+        both(settled(15), empty),
+        object="Deployment/web",
+        says=["check-db-ready"],
+        report=GITHUB + "dagster-io/dagster/issues/3827",
+    ),
+    # The status port of the container is no port of the nodes, which are the targets.
+    Scenario(
+        "container-port-as-check-port-of-instances",
+        _status_port_of_the_container,
+        ["LBD313"],
+        unhealthy(REFUSED, count=2),
+        object="Ingress/web",
+        says=["10254"],
+        report=GITHUB + "kubernetes/ingress-nginx/issues/6899",
     ),
 ]
