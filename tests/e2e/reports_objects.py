@@ -690,7 +690,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD108", "LBD106"],
         healthy(),
         object="Ingress/web",
-        says=["actions.ssl-redirect"],
+        says=['"use-annotation"'],
         report=LBC + "3440",
     ),
     # The secret of a volume does not exist: the pods stay in ContainerCreating.
