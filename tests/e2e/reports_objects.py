@@ -245,6 +245,8 @@ def _waits_for_its_database() -> Manifests:
     command = ["sh", "-c", "until false; do echo waiting for database; sleep 2; done"]
     waiter = {"name": "check-db-ready", "image": images.TOOLS, "imagePullPolicy": "Never", "command": command}
     spec["initContainers"] = [waiter]
+    # Ten minutes by default; after it Kubernetes itself says that the rollout is stuck (ProgressDeadlineExceeded).
+    examples.find(manifests, "Deployment")["spec"]["progressDeadlineSeconds"] = 15
     return manifests
 
 
@@ -708,7 +710,7 @@ SCENARIOS: list[Scenario] = [
         "init-container-never-ends",
         _waits_for_its_database,
         ["LBD401", "LBD404", "LBD410"],
-        both(settled(15), empty),
+        both(settled(25), empty),
         object="Deployment/web",
         says=["check-db-ready"],
         report=GITHUB + "dagster-io/dagster/issues/3827",
