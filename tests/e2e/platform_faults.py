@@ -153,8 +153,8 @@ def credentials_endpoint_vpc(lab: Lab, ns: str) -> Iterator[None]:
 
 
 @contextmanager
-def subnet_certificate_quota(lab: Lab, ns: str) -> Iterator[None]:
-    """Subnets of another cluster, no certificate, more client ranges than a group has room for; two are mended."""
+def certificate_subnet_quota(lab: Lab, ns: str) -> Iterator[None]:
+    """No certificate, subnets of another cluster, more client ranges than a group has room for; two are mended."""
     wide = ",".join(f"10.1.{number}.0/24" for number in range(MAX_RULES + 1))
     with tagged_for_another_cluster(lab):
         apply_ingress(
@@ -163,10 +163,10 @@ def subnet_certificate_quota(lab: Lab, ns: str) -> Iterator[None]:
             annotations={f"{ALB}listen-ports": '[{"HTTPS":443}]', f"{ALB}inbound-cidrs": wide},
             ingress={"host": "shop.example"},
         )
+        warned(lab, ns, "no certificate found for host")
+        lab.kubectl("annotate", "ingress/web", "-n", ns, f'{ALB}listen-ports=[{{"HTTP":80}}]', "--overwrite")
         warned(lab, ns, "tagged for other cluster")
     touch(lab, ns, "1")
-    warned(lab, ns, "no certificate found for host")
-    lab.kubectl("annotate", "ingress/web", "-n", ns, f'{ALB}listen-ports=[{{"HTTP":80}}]', "--overwrite")
     yield
 
 

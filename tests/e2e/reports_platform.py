@@ -258,11 +258,11 @@ _CHAINS = [
     ),
     # Last of several hurdles: the frontend group has no room for all client ranges, and the Ingress does not say so.
     Scenario(
-        "chain-subnet-certificate-quota",
+        "chain-certificate-subnet-quota",
         _application,
         ["LBD506"],
         event("FailedDeployModel", "RulesPerSecurityGroupLimitExceeded"),
-        setup=made.subnet_certificate_quota,
+        setup=made.certificate_subnet_quota,
         report=f"{LBC}/4416",
     ),
 ]
