@@ -70,6 +70,11 @@ def finished(lab: Lab, ns: str) -> None:
     lab.wait_targets(ns, "healthy", count=2)
 
 
+def left_over(lab: Lab, ns: str) -> None:
+    until(lambda: bool(lab.get("pod", "left-over", ns)["status"]["phase"] == "Failed"), "the pod's failure")
+    lab.wait_targets(ns, "healthy", count=2)
+
+
 def gated(lab: Lab, ns: str) -> None:
     def open_gates() -> bool:
         pods = lab.objects("pods", ns)
@@ -168,7 +173,7 @@ SET_UPS: list[SetUp] = [
     # All targets are healthy, yet an engineer may want to know of pods that match and get no traffic.
     SetUp(
         "unready-neighbour-without-the-port",
-        ISSUES + "derailed/popeye/issues/302",
+        KUBERNETES + "service/#field-spec-ports",
         made.unready_neighbour,
         warns=["LBD203", "LBD404"],
     ),
@@ -178,7 +183,11 @@ SET_UPS: list[SetUp] = [
         lambda: examples.alb_ip(app={"container_port": None}),
     ),
     SetUp("port-that-nothing-leads-to", KUBERNETES + "service/#multi-port-services", made.unused_port),
-    SetUp("host-network", "https://kubernetes.io/docs/concepts/workloads/pods/pod-hostname/", made.host_network),
+    SetUp(
+        "host-network",
+        "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#host-namespaces",
+        made.host_network,
+    ),
     SetUp(
         "readiness-gates-open",
         GUIDE + "deploy/pod_readiness_gate/",
@@ -300,6 +309,43 @@ SET_UPS: list[SetUp] = [
         lambda lab, ns: lab.wait_targets(ns, "healthy"),
         subject="tgb/web",
         setup=steps.shared_by_clusters,
+    ),
+]
+
+SET_UPS += [
+    SetUp(
+        "rollout-at-rest",
+        "https://argoproj.github.io/argo-rollouts/features/traffic-management/alb",
+        made.rollouts,
+        healthy(4),
+    ),
+    SetUp(
+        "gateway-with-status-port",
+        "https://oneuptime.com/blog/post/2026-02-24-how-to-set-up-health-check-endpoints-at-istio-gateway/view",
+        made.status_port,
+        healthy(6),
+        subject="svc/web",
+    ),
+    SetUp("public-and-internal-entry", INGRESS + "#scheme", made.two_entries, healthy(4)),
+    SetUp("failed-pod-left-over", ISSUES + "kubernetes-sigs/kubernetes-mixin/pull/833", made.left_over_pod, left_over),
+    SetUp("rare-annotations", INGRESS + "#load-balancer-attributes", made.rare_annotations),
+    # A tool asked for the Secret.
+    SetUp(
+        "certificate-found-by-host",
+        ISSUES + "k8sgpt-ai/k8sgpt/issues/1075",
+        made.without_ingress(),
+        setup=steps.with_found_certificate(made.tls_hosts),
+    ),
+    SetUp(
+        "local-policies-with-ip-targets",
+        "https://kubernetes.io/docs/concepts/services-networking/service-traffic-policy/",
+        lambda: examples.nlb_ip(
+            service={
+                "external_traffic_policy": "Local",
+                "spec": {"internalTrafficPolicy": "Local", "trafficDistribution": "PreferClose"},
+            }
+        ),
+        subject="svc/web",
     ),
 ]
 

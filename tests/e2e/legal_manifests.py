@@ -265,9 +265,86 @@ def udp() -> Manifests:
 
 
 def nlb_with_tls(arn: str) -> Manifests:
-    """TLS ends at the load balancer; the plain port stays open beside it."""
+    """TLS ends at the load balancer; the plain port stays open beside it. No class, but the annotation of before."""
     ports = [
         {"name": "https", "port": 443, "targetPort": 8080},
         {"name": "http", "port": 80, "targetPort": 8080},
     ]
-    return examples.nlb_ip(annotations={f"{NLB}ssl-cert": arn, f"{NLB}ssl-ports": "443"}, service={"ports": ports})
+    own = {f"{NLB}type": "external", f"{NLB}ssl-cert": arn, f"{NLB}ssl-ports": "443"}
+    return examples.nlb_ip(annotations=own, service={"ports": ports, "load_balancer_class": None})
+
+
+def rollouts() -> Manifests:
+    """A rollout at rest: the stable and the canary Service select the same pods, and the canary has weight 0."""
+    action = (
+        '{"Type":"forward","ForwardConfig":{"TargetGroups":[{"ServiceName":"canary","ServicePort":"80","Weight":0},'
+        '{"ServiceName":"web","ServicePort":"80","Weight":100}]}}'
+    )
+    stack = examples.alb_ip(
+        annotations={f"{ALB}actions.root": action}, ingress={"backends": [("/", "root", "use-annotation")]}
+    )
+    same = {"selector": {"app": "web"}}
+    return [*stack, examples.service("canary", **same), examples.service("root", **same)]
+
+
+def status_port() -> Manifests:
+    """A gateway: raw ports for clients, and a port for checks that is a port of the Service, too."""
+    ready = {"httpGet": {"path": "/healthz/ready", "port": 15021}, "periodSeconds": 1}
+    listens = [word for where in ("tcp://:8080", "https://:8443", ":15021") for word in ("--listen", where)]
+    return examples.nlb_ip(
+        annotations={f"{NLB}healthcheck-path": "/healthz/ready", f"{NLB}healthcheck-port": "15021"},
+        app={"args": (*listens, "--path", "/healthz/ready=200"), "readiness": ready, "container_port": 15021},
+        service={
+            "ports": [
+                {"name": "status-port", "port": 15021, "targetPort": 15021},
+                {"name": "http2", "port": 80, "targetPort": 8080},
+                {"name": "https", "port": 443, "targetPort": 8443},
+            ]
+        },
+    )
+
+
+def two_entries() -> Manifests:
+    """One Service behind a public and an internal load balancer."""
+    inner = examples.alb_ip(annotations={f"{ALB}scheme": "internal"})[2]
+    inner["metadata"]["name"] = "inner"
+    return [*examples.alb_ip(), inner]
+
+
+def left_over_pod() -> Manifests:
+    """A pod that failed and that nobody has cleared away carries the labels still."""
+    args = ("--exit-after", "1s", "--exit-code", "1")
+    template = examples.app(args=args, readiness=None, container_port=None)["spec"]["template"]
+    metadata = {"name": "left-over", "labels": {"app": "web", "part": "left-over"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": template["spec"] | {"restartPolicy": "Never"},
+    }
+    return [*examples.alb_ip(app={"labels": {"app": "web", "part": "web"}}), pod]
+
+
+def rare_annotations() -> Manifests:
+    attributes = "idle_timeout.timeout_seconds=120,routing.http.drop_invalid_header_fields.enabled=true"
+    algorithm = "deregistration_delay.timeout_seconds=0,load_balancing.algorithm.type=least_outstanding_requests"
+    return examples.alb_ip(
+        annotations={
+            f"{ALB}load-balancer-name": "lbdlab-rare",
+            f"{ALB}tags": "team=shop,cost-centre=42",
+            f"{ALB}load-balancer-attributes": attributes,
+            f"{ALB}target-group-attributes": algorithm,
+            f"{ALB}ip-address-type": "ipv4",
+            f"{ALB}inbound-cidrs": "203.0.113.0/24, 198.51.100.7/32",
+            "external-dns.alpha.kubernetes.io/hostname": "shop.example.com",
+        }
+    )
+
+
+def tls_hosts() -> Manifests:
+    """No certificate is named: the controller looks for one that fits the hosts. Secrets mean nothing to it."""
+    ingress = examples.alb_ip(
+        annotations={f"{ALB}listen-ports": '[{"HTTPS": 443}]'}, ingress={"host": "shop.example.com"}
+    )[2]
+    ingress["spec"]["tls"] = [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}]
+    return [ingress]

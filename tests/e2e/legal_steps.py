@@ -7,9 +7,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from tests.e2e.scenarios import ALB, Manifests, until
 from tests.e2e.scenarios_objects import outside_group
@@ -76,6 +81,44 @@ def with_certificate(build: Callable[[str], Manifests]) -> Step:
             acm.delete_certificate(CertificateArn=arn)
 
     return step
+
+
+def with_found_certificate(build: Callable[[], Manifests]) -> Step:
+    """Objects whose certificate the controller finds in ACM by their host."""
+
+    @contextmanager
+    def step(lab: Lab, ns: str) -> Iterator[None]:
+        acm = lab.aws("acm")
+        certificate, key = _self_signed("shop.example.com")
+        arn: str = acm.import_certificate(Certificate=certificate, PrivateKey=key)["CertificateArn"]
+        try:
+            lab.apply(build(), ns)
+            yield
+        finally:
+            lab.clean(ns)
+            acm.delete_certificate(CertificateArn=arn)
+
+    return step
+
+
+def _self_signed(host: str) -> tuple[bytes, bytes]:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    now = datetime.now(timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    plain = (serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    pem = serialization.Encoding.PEM
+    return certificate.public_bytes(pem), key.private_bytes(pem, *plain)
 
 
 @contextmanager
