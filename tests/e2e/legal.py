@@ -75,6 +75,10 @@ def left_over(lab: Lab, ns: str) -> None:
     lab.wait_targets(ns, "healthy", count=2)
 
 
+def healthy_any(count: int) -> Seen:
+    return lambda lab, ns: lab.wait_targets(ns, "healthy", all_or_any="any", count=count)
+
+
 def gated(lab: Lab, ns: str) -> None:
     def open_gates() -> bool:
         pods = lab.objects("pods", ns)
@@ -349,6 +353,57 @@ SET_UPS += [
     ),
 ]
 
+# Nothing of the Ingress is ill here, though something near it is empty, new, on its way, or was wrong before.
+SET_UPS += [
+    # A cluster without own targets, or a Service without pods, may be worth a word; no client notices.
+    SetUp(
+        "drained-cluster-of-two",
+        GUIDE + "guide/use_cases/multi_cluster/",
+        lambda: [
+            *examples.alb_ip()[:2],
+            examples.app("api"),
+            examples.service("api"),
+            examples.app("elsewhere", replicas=1),
+        ],
+        lambda lab, ns: None,
+        subject="tgb/web",
+        setup=steps.drained_cluster,
+        notes=["LBD406"],
+        warns=["LBD406"],
+    ),
+    SetUp(
+        "green-has-no-pods-yet",
+        GUIDE + "guide/use_cases/blue_green/#migrating-between-services-without-downtime",
+        made.green_to_come,
+        notes=["LBD201"],
+        warns=["LBD201"],
+    ),
+    SetUp("ailing-sibling", INGRESS + "#group.name", made.without_ingress(), setup=steps.ailing_sibling),
+    SetUp("mended-a-moment-ago", INGRESS + "#annotations", made.mended, setup=steps.put_right),
+    SetUp(
+        "native-sidecar-port",
+        "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/",
+        made.native_sidecar,
+    ),
+    SetUp(
+        "pod-ends-politely",
+        "https://docs.aws.amazon.com/eks/latest/best-practices/load-balancing.html",
+        made.stops_politely,
+        healthy_any(2),
+        setup=steps.scaled_down,
+        notes=["LBD408"],
+    ),
+    SetUp(
+        "rollout-under-way",
+        "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progressing-deployment",
+        made.starts_slowly,
+        healthy_any(2),
+        setup=steps.rolling_out,
+        notes=["LBD408", "LBD218"],
+        warns=["LBD404"],
+    ),
+]
+
 # What others would feel, too: a run of these needs the lab alone.
 SET_UPS += [
     SetUp(
@@ -394,4 +449,11 @@ SET_UPS += [
         around=steps.node_ports_of_another,
     ),
     SetUp("no-shared-backend-group", GROUPS + "#configuration_1", examples.alb_ip, around=steps.backend_group_off),
+    SetUp("second-group-without-tag", GROUPS, examples.alb_ip, around=steps.untagged_group_on_nodes),
+    SetUp(
+        "acl-denies-other-ports",
+        "https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html",
+        examples.alb_ip,
+        around=steps.acl_denies_other_ports,
+    ),
 ]

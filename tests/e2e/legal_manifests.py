@@ -348,3 +348,48 @@ def tls_hosts() -> Manifests:
     )[2]
     ingress["spec"]["tls"] = [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}]
     return [ingress]
+
+
+def green_to_come() -> Manifests:
+    """The first step of a migration between Services: the new one has weight 0 and no pods yet."""
+    action = (
+        '{"type":"forward","forwardConfig":{"targetGroups":[{"serviceName":"web","servicePort":80,"weight":100},'
+        '{"serviceName":"green","servicePort":80,"weight":0}]}}'
+    )
+    stack = examples.alb_ip(
+        annotations={f"{ALB}actions.split": action}, ingress={"backends": [("/", "split", "use-annotation")]}
+    )
+    return [*stack, examples.service("green")]
+
+
+def native_sidecar() -> Manifests:
+    """A proxy in front of the application, as an init container that stays; the named port is the proxy's."""
+    stack = examples.alb_ip(service={"target_port": "proxy"})
+    spec = examples.find(stack, "Deployment")["spec"]["template"]["spec"]
+    main = spec["containers"][0]
+    proxy = {**main, "name": "proxy", "restartPolicy": "Always", "ports": [{"name": "proxy", "containerPort": 8080}]}
+    spec["initContainers"] = [proxy]
+    main |= {"args": ["--listen", "127.0.0.1:9000", "--path", "/healthz=200"], "ports": []}
+    del main["readinessProbe"]
+    return stack
+
+
+def stops_politely() -> Manifests:
+    """Pods that wait before they end, for longer than deregistration takes."""
+    pod = {"terminationGracePeriodSeconds": 60}
+    stack = examples.alb_ip(app={"replicas": 3, "pod": pod})
+    container = examples.find(stack, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    container["lifecycle"] = {"preStop": {"sleep": {"seconds": 45}}}
+    return stack
+
+
+def starts_slowly() -> Manifests:
+    stack = examples.alb_ip(app={"args": (*examples.APP_ARGS, "--ready-after", "1s")})
+    deployment = examples.find(stack, "Deployment")["spec"]
+    deployment["strategy"] = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    return stack
+
+
+def mended() -> Manifests:
+    """A port that the Service does not have; a step puts it right."""
+    return examples.alb_ip(ingress={"backends": [("/", "web", 8081)]})

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from tests.e2e.scenarios import ALB, Manifests, until
+from tests.e2e.scenarios import ALB, Manifests, event, until
 from tests.e2e.scenarios_objects import outside_group
 from tests.lab import examples, faults
 from tests.lab.api import Lab, Manifest
@@ -146,13 +146,22 @@ def with_security_group(build: Callable[[str], Manifests], *ports: int, node_por
         with ExitStack() as undo:
             group = undo.enter_context(security_group(lab, ns, *ports))
             if node_port is not None:
-                rule = _tcp(node_port, group=group)
-                undo.enter_context(faults.rule_authorised(lab, lab.state["cluster_sg"], rule))
+                nodes = lab.state["cluster_sg"]
+                undo.enter_context(faults.rule_authorised(lab, nodes, _tcp(node_port, group=group)))
+                _narrow_egress(lab, group, _tcp(node_port, group=nodes))
             undo.callback(lab.clean, ns)
             lab.apply(build(group), ns)
             yield
 
     return step
+
+
+def _narrow_egress(lab: Lab, group: str, permission: dict[str, Any]) -> None:
+    """Only towards the targets, as strict companies ask for, instead of everything."""
+    ec2 = lab.aws("ec2")
+    every = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissionsEgress"]
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=every)
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[permission])
 
 
 def _tcp(port: int, *, cidr: str | None = None, group: str | None = None) -> dict[str, Any]:
@@ -323,6 +332,58 @@ def shared_by_clusters(lab: Lab, ns: str) -> Iterator[None]:
 
 
 @contextmanager
+def drained_cluster(lab: Lab, ns: str) -> Iterator[None]:
+    """Of two clusters behind one group, this one is drained for its upgrade; the other's target serves."""
+    with shared_by_clusters(lab, ns):
+        lab.kubectl("scale", "deployment/web", "deployment/api", "-n", ns, "--replicas=0")
+        group = lab.target_group_arns(ns)[0]
+        until(lambda: states(lab, group) == ["healthy"], "the other cluster's target alone")
+        yield
+
+
+@contextmanager
+def ailing_sibling(lab: Lab, ns: str) -> Iterator[None]:
+    """Another team's member of the IngressGroup has a wrong check path; that is not this Ingress's health."""
+    group = f"shop-{ns}"
+    with lab.namespace("other") as other:
+        ailing = {f"{ALB}healthcheck-path": "/nowhere"}
+        sibling = examples.alb_ip(
+            name="other", annotations=ailing, ingress={"group": group, "backends": [("/o", "other", 80)]}
+        )
+        lab.apply(sibling, other)
+        lab.apply(examples.alb_ip(ingress={"group": group})[2], ns)
+        lab.wait_targets(other, "unhealthy", timeout=90)
+        yield
+
+
+@contextmanager
+def put_right(lab: Lab, ns: str) -> Iterator[None]:
+    """The failure of before stays among the events for an hour."""
+    event("FailedBuildModel")(lab, ns)
+    lab.apply(examples.alb_ip()[2], ns)
+    yield
+
+
+@contextmanager
+def scaled_down(lab: Lab, ns: str) -> Iterator[None]:
+    lab.wait_targets(ns, "healthy", count=3)
+    lab.kubectl("scale", "deployment/web", "-n", ns, "--replicas=2")
+    yield
+
+
+@contextmanager
+def rolling_out(lab: Lab, ns: str) -> Iterator[None]:
+    """A new version that needs a minute and a half to get ready, while the old pods serve."""
+    lab.wait_targets(ns, "healthy", count=2)
+    args = [*examples.APP_ARGS, "--ready-after", "90s"]
+    where = "/spec/template/spec/containers/0/args"
+    lab.patch("deployment", "web", ns, [{"op": "replace", "path": where, "value": args}])
+    until(lambda: len(lab.objects("pods", ns)) == 3, "the new pod")
+    time.sleep(12)
+    yield
+
+
+@contextmanager
 def legacy_group(lab: Lab, ns: str) -> Iterator[None]:
     """A target group of an application outside of the cluster, which an action of the Ingress names by ARN."""
     elb = lab.aws("elbv2")
@@ -423,6 +484,34 @@ def node_labelled(node: str, label: str) -> Step:
             lab.kubectl("label", "node", node, label.partition("=")[0] + "-")
 
     return step
+
+
+@contextmanager
+def untagged_group_on_nodes(lab: Lab, ns: str) -> Iterator[None]:
+    """The nodes carry a second security group (for an agent, a database), without the cluster's tag."""
+    ec2 = lab.aws("ec2")
+    interfaces = [lab.state["instances"][node]["eni"] for node in ("node1", "node2")]
+    with ExitStack() as undo:
+        group: str = ec2.create_security_group(
+            GroupName=f"agents-{ns}", Description="Monitoring", VpcId=lab.state["vpc_id"]
+        )["GroupId"]
+        undo.callback(_delete_security_group, lab, group)
+        for interface in interfaces:
+            own = [lab.state["cluster_sg"]]
+            undo.callback(ec2.modify_network_interface_attribute, NetworkInterfaceId=interface, Groups=own)
+            ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[*own, group])
+        yield
+
+
+@contextmanager
+def acl_denies_other_ports(lab: Lab, ns: str) -> Iterator[None]:
+    """A network ACL that denies administration from anywhere, and low ports towards the load balancers."""
+    with faults.acl_denies(lab, "private-a", False, (22, 22), "0.0.0.0/0") as acl:
+        entry = {"RuleNumber": 60, "Protocol": "6", "RuleAction": "deny", "Egress": True, "CidrBlock": PUBLIC_CIDR}
+        ports = {"From": 1, "To": 1023}
+        lab.aws("ec2").create_network_acl_entry(NetworkAclId=acl, PortRange=ports, **entry)
+        time.sleep(1.2)
+        yield
 
 
 @contextmanager
