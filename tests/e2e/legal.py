@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from tests.e2e import legal_alone as alone
 from tests.e2e import legal_manifests as made
 from tests.e2e import legal_steps as steps
 from tests.e2e.scenarios import ALB, NLB, Manifests, Seen, healthy, until
@@ -425,7 +426,7 @@ SET_UPS += [
         "fargate-node-beside",
         BINDING + "#default-node-selector",
         examples.alb_instance,
-        around=steps.fargate_node,
+        around=alone.fargate_node,
         notes=["LBD207"],
     ),
     SetUp(
@@ -433,27 +434,27 @@ SET_UPS += [
         "https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers",
         examples.alb_instance,
         healthy(1),
-        around=steps.node_labelled("node2", "node.kubernetes.io/exclude-from-external-load-balancers=true"),
+        around=alone.node_labelled("node2", "node.kubernetes.io/exclude-from-external-load-balancers=true"),
         notes=["LBD207"],
     ),
     SetUp(
         "node-cordoned",
         "https://kubernetes.io/docs/concepts/architecture/nodes/#manual-node-administration",
         examples.alb_instance,
-        setup=steps.cordoned,
+        setup=alone.cordoned,
     ),
     SetUp(
         "node-ports-without-kube-proxy",
         "https://docs.cilium.io/en/stable/network/kubernetes/kubeproxy-free/",
         examples.alb_instance,
-        around=steps.node_ports_of_another,
+        around=alone.node_ports_of_another,
     ),
-    SetUp("no-shared-backend-group", GROUPS + "#configuration_1", examples.alb_ip, around=steps.backend_group_off),
-    SetUp("second-group-without-tag", GROUPS, examples.alb_ip, around=steps.untagged_group_on_nodes),
+    SetUp("no-shared-backend-group", GROUPS + "#configuration_1", examples.alb_ip, around=alone.backend_group_off),
+    SetUp("second-group-without-tag", GROUPS, examples.alb_ip, around=alone.untagged_group_on_nodes),
     SetUp(
         "acl-denies-other-ports",
         "https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html",
         examples.alb_ip,
-        around=steps.acl_denies_other_ports,
+        around=alone.acl_denies_other_ports,
     ),
 ]

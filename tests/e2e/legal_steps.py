@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -135,7 +135,7 @@ def security_group(lab: Lab, ns: str, *ports: int, admits: str = "0.0.0.0/0") ->
         yield group
     finally:
         lab.clean(ns)
-        _delete_security_group(lab, group)
+        delete_security_group(lab, group)
 
 
 def with_security_group(build: Callable[[str], Manifests], *ports: int, node_port: int | None = None) -> Step:
@@ -169,7 +169,7 @@ def _tcp(port: int, *, cidr: str | None = None, group: str | None = None) -> dic
     return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, **source}
 
 
-def _delete_security_group(lab: Lab, group: str) -> None:
+def delete_security_group(lab: Lab, group: str) -> None:
     for attempt in range(20):
         try:
             lab.aws("ec2").delete_security_group(GroupId=group)
@@ -418,148 +418,3 @@ def legacy_group(lab: Lab, ns: str) -> Iterator[None]:
 def states(lab: Lab, group: str) -> list[str]:
     answer = lab.aws("elbv2").describe_target_health(TargetGroupArn=group)
     return [entry["TargetHealth"]["State"] for entry in answer["TargetHealthDescriptions"]]
-
-
-# --- what others feel, too: these run alone --------------------------------------------------------------------------
-
-
-@contextmanager
-def fargate_node(lab: Lab, ns: str) -> Iterator[None]:
-    """A node of Fargate, on which neither DaemonSets nor node ports run."""
-    name = "fargate-ip-10-0-1-180.us-west-2.compute.internal"
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": name,
-            "labels": {
-                "eks.amazonaws.com/compute-type": "fargate",
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                "kubernetes.io/hostname": name,
-                "topology.kubernetes.io/region": "us-west-2",
-                "topology.kubernetes.io/zone": "us-west-2a",
-            },
-        },
-        "spec": {
-            "providerID": f"aws:///us-west-2a/0123456789-0123456789abcdef0123456789abcdef/{name}",
-            "taints": [{"key": "eks.amazonaws.com/compute-type", "value": "fargate", "effect": "NoSchedule"}],
-        },
-    }
-    lease = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": name, "namespace": "kube-node-lease"},
-        "spec": {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": _now()},
-    }
-    condition = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is ready"}
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    status = {
-        "conditions": [{**condition, "lastHeartbeatTime": moment, "lastTransitionTime": moment}],
-        "addresses": [{"type": "InternalIP", "address": "10.0.1.180"}, {"type": "Hostname", "address": name}],
-    }
-    lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
-    try:
-        lab.kubectl("apply", "-f", "-", stdin=json.dumps(lease))
-        lab.patch("node", name, None, {"status": status}, subresource="status")
-        yield
-    finally:
-        lab.kubectl("delete", "node", name)
-        lab.kubectl("delete", "lease", name, "-n", "kube-node-lease", "--ignore-not-found")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
-
-
-def node_labelled(node: str, label: str) -> Step:
-    """`label` is KEY=VALUE."""
-
-    @contextmanager
-    def step(lab: Lab, ns: str) -> Iterator[None]:
-        lab.kubectl("label", "node", node, label)
-        try:
-            yield
-        finally:
-            lab.kubectl("label", "node", node, label.partition("=")[0] + "-")
-
-    return step
-
-
-@contextmanager
-def untagged_group_on_nodes(lab: Lab, ns: str) -> Iterator[None]:
-    """The nodes carry a second security group (for an agent, a database), without the cluster's tag."""
-    ec2 = lab.aws("ec2")
-    interfaces = [lab.state["instances"][node]["eni"] for node in ("node1", "node2")]
-    with ExitStack() as undo:
-        group: str = ec2.create_security_group(
-            GroupName=f"agents-{ns}", Description="Monitoring", VpcId=lab.state["vpc_id"]
-        )["GroupId"]
-        undo.callback(_delete_security_group, lab, group)
-        for interface in interfaces:
-            own = [lab.state["cluster_sg"]]
-            undo.callback(ec2.modify_network_interface_attribute, NetworkInterfaceId=interface, Groups=own)
-            ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[*own, group])
-        yield
-
-
-@contextmanager
-def acl_denies_other_ports(lab: Lab, ns: str) -> Iterator[None]:
-    """A network ACL that denies administration from anywhere, and low ports towards the load balancers."""
-    with faults.acl_denies(lab, "private-a", False, (22, 22), "0.0.0.0/0") as acl:
-        entry = {"RuleNumber": 60, "Protocol": "6", "RuleAction": "deny", "Egress": True, "CidrBlock": PUBLIC_CIDR}
-        ports = {"From": 1, "To": 1023}
-        lab.aws("ec2").create_network_acl_entry(NetworkAclId=acl, PortRange=ports, **entry)
-        time.sleep(1.2)
-        yield
-
-
-@contextmanager
-def cordoned(lab: Lab, ns: str) -> Iterator[None]:
-    """A node on which no new pods should start; its pods and its node ports serve on."""
-    lab.kubectl("cordon", "node2")
-    try:
-        yield
-    finally:
-        lab.kubectl("uncordon", "node2")
-
-
-@contextmanager
-def node_ports_of_another(lab: Lab, ns: str) -> Iterator[None]:
-    """kube-proxy's DaemonSet is gone and pods of another name serve node ports, as with Cilium's replacement."""
-    kept = ("apiVersion", "kind", "spec")
-    daemon_set = lab.get("daemonset", "kube-proxy", "kube-system")
-    metadata = {key: daemon_set["metadata"][key] for key in ("name", "namespace", "labels")}
-    again = {key: daemon_set[key] for key in kept} | {"metadata": metadata}
-    lab.kubectl("delete", "daemonset/kube-proxy", "-n", "kube-system", "--cascade=orphan")
-    try:
-        lab.kubectl("label", "pod", "-l", "k8s-app=kube-proxy", "-n", "kube-system", "k8s-app=cilium", "--overwrite")
-        yield
-    finally:
-        lab.kubectl("delete", "pod", "-l", "k8s-app=cilium", "-n", "kube-system")
-        lab.apply(again, "kube-system")
-        lab.kubectl("rollout", "status", "daemonset/kube-proxy", "-n", "kube-system", "--timeout=90s")
-
-
-@contextmanager
-def backend_group_off(lab: Lab, ns: str) -> Iterator[None]:
-    """Every load balancer's own group is the source in the nodes' rules, instead of one that all share."""
-    with faults.controller_args(lab, "--enable-backend-security-group=false"):
-        try:
-            yield
-        finally:
-            lab.clean(ns)
-
-
-def both_steps(*steps: Step) -> Step:
-    @contextmanager
-    def step(lab: Lab, ns: str) -> Iterator[None]:
-        with ExitStack() as undo:
-            for each in steps:
-                undo.enter_context(each(lab, ns))
-            yield
-
-    return step
-
-
-Annotations = Mapping[str, str | None]

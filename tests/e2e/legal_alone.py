@@ -1,0 +1,140 @@
+"""Steps of legal set-ups that others on the lab feel, too: nodes, kube-proxy, ACLs, the controller's flags."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from tests.e2e.legal_steps import PUBLIC_CIDR, Step, delete_security_group
+from tests.lab import faults
+from tests.lab.api import Lab
+
+
+@contextmanager
+def fargate_node(lab: Lab, ns: str) -> Iterator[None]:
+    """A node of Fargate, on which neither DaemonSets nor node ports run."""
+    name = "fargate-ip-10-0-1-180.us-west-2.compute.internal"
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "eks.amazonaws.com/compute-type": "fargate",
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "kubernetes.io/hostname": name,
+                "topology.kubernetes.io/region": "us-west-2",
+                "topology.kubernetes.io/zone": "us-west-2a",
+            },
+        },
+        "spec": {
+            "providerID": f"aws:///us-west-2a/0123456789-0123456789abcdef0123456789abcdef/{name}",
+            "taints": [{"key": "eks.amazonaws.com/compute-type", "value": "fargate", "effect": "NoSchedule"}],
+        },
+    }
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": "kube-node-lease"},
+        "spec": {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": _now()},
+    }
+    condition = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is ready"}
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    status = {
+        "conditions": [{**condition, "lastHeartbeatTime": moment, "lastTransitionTime": moment}],
+        "addresses": [{"type": "InternalIP", "address": "10.0.1.180"}, {"type": "Hostname", "address": name}],
+    }
+    lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
+    try:
+        lab.kubectl("apply", "-f", "-", stdin=json.dumps(lease))
+        lab.patch("node", name, None, {"status": status}, subresource="status")
+        yield
+    finally:
+        lab.kubectl("delete", "node", name)
+        lab.kubectl("delete", "lease", name, "-n", "kube-node-lease", "--ignore-not-found")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+
+
+def node_labelled(node: str, label: str) -> Step:
+    """`label` is KEY=VALUE."""
+
+    @contextmanager
+    def step(lab: Lab, ns: str) -> Iterator[None]:
+        lab.kubectl("label", "node", node, label)
+        try:
+            yield
+        finally:
+            lab.kubectl("label", "node", node, label.partition("=")[0] + "-")
+
+    return step
+
+
+@contextmanager
+def untagged_group_on_nodes(lab: Lab, ns: str) -> Iterator[None]:
+    """The nodes carry a second security group (for an agent, a database), without the cluster's tag."""
+    ec2 = lab.aws("ec2")
+    interfaces = [lab.state["instances"][node]["eni"] for node in ("node1", "node2")]
+    with ExitStack() as undo:
+        group: str = ec2.create_security_group(
+            GroupName=f"agents-{ns}", Description="Monitoring", VpcId=lab.state["vpc_id"]
+        )["GroupId"]
+        undo.callback(delete_security_group, lab, group)
+        for interface in interfaces:
+            own = [lab.state["cluster_sg"]]
+            undo.callback(ec2.modify_network_interface_attribute, NetworkInterfaceId=interface, Groups=own)
+            ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[*own, group])
+        yield
+
+
+@contextmanager
+def acl_denies_other_ports(lab: Lab, ns: str) -> Iterator[None]:
+    """A network ACL that denies administration from anywhere, and low ports towards the load balancers."""
+    with faults.acl_denies(lab, "private-a", False, (22, 22), "0.0.0.0/0") as acl:
+        entry = {"RuleNumber": 60, "Protocol": "6", "RuleAction": "deny", "Egress": True, "CidrBlock": PUBLIC_CIDR}
+        ports = {"From": 1, "To": 1023}
+        lab.aws("ec2").create_network_acl_entry(NetworkAclId=acl, PortRange=ports, **entry)
+        time.sleep(1.2)
+        yield
+
+
+@contextmanager
+def cordoned(lab: Lab, ns: str) -> Iterator[None]:
+    """A node on which no new pods should start; its pods and its node ports serve on."""
+    lab.kubectl("cordon", "node2")
+    try:
+        yield
+    finally:
+        lab.kubectl("uncordon", "node2")
+
+
+@contextmanager
+def node_ports_of_another(lab: Lab, ns: str) -> Iterator[None]:
+    """kube-proxy's DaemonSet is gone and pods of another name serve node ports, as with Cilium's replacement."""
+    kept = ("apiVersion", "kind", "spec")
+    daemon_set = lab.get("daemonset", "kube-proxy", "kube-system")
+    metadata = {key: daemon_set["metadata"][key] for key in ("name", "namespace", "labels")}
+    again = {key: daemon_set[key] for key in kept} | {"metadata": metadata}
+    lab.kubectl("delete", "daemonset/kube-proxy", "-n", "kube-system", "--cascade=orphan")
+    try:
+        lab.kubectl("label", "pod", "-l", "k8s-app=kube-proxy", "-n", "kube-system", "k8s-app=cilium", "--overwrite")
+        yield
+    finally:
+        lab.kubectl("delete", "pod", "-l", "k8s-app=cilium", "-n", "kube-system")
+        lab.apply(again, "kube-system")
+        lab.kubectl("rollout", "status", "daemonset/kube-proxy", "-n", "kube-system", "--timeout=90s")
+
+
+@contextmanager
+def backend_group_off(lab: Lab, ns: str) -> Iterator[None]:
+    """Every load balancer's own group is the source in the nodes' rules, instead of one that all share."""
+    with faults.controller_args(lab, "--enable-backend-security-group=false"):
+        try:
+            yield
+        finally:
+            lab.clean(ns)
