@@ -423,13 +423,6 @@ SET_UPS += [
         setup=steps.bound_by_name,
     ),
     SetUp(
-        "fargate-node-beside",
-        BINDING + "#default-node-selector",
-        examples.alb_instance,
-        around=alone.fargate_node,
-        notes=["LBD207"],
-    ),
-    SetUp(
         "node-excluded-on-purpose",
         "https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-from-external-load-balancers",
         examples.alb_instance,

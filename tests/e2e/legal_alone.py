@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,55 +9,6 @@ from contextlib import ExitStack, contextmanager
 from tests.e2e.legal_steps import PUBLIC_CIDR, Step, delete_security_group
 from tests.lab import faults
 from tests.lab.api import Lab
-
-
-@contextmanager
-def fargate_node(lab: Lab, ns: str) -> Iterator[None]:
-    """A node of Fargate, on which neither DaemonSets nor node ports run."""
-    name = "fargate-ip-10-0-1-180.us-west-2.compute.internal"
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": name,
-            "labels": {
-                "eks.amazonaws.com/compute-type": "fargate",
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                "kubernetes.io/hostname": name,
-                "topology.kubernetes.io/region": "us-west-2",
-                "topology.kubernetes.io/zone": "us-west-2a",
-            },
-        },
-        "spec": {
-            "providerID": f"aws:///us-west-2a/0123456789-0123456789abcdef0123456789abcdef/{name}",
-            "taints": [{"key": "eks.amazonaws.com/compute-type", "value": "fargate", "effect": "NoSchedule"}],
-        },
-    }
-    lease = {
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {"name": name, "namespace": "kube-node-lease"},
-        "spec": {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": _now()},
-    }
-    condition = {"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "kubelet is ready"}
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    status = {
-        "conditions": [{**condition, "lastHeartbeatTime": moment, "lastTransitionTime": moment}],
-        "addresses": [{"type": "InternalIP", "address": "10.0.1.180"}, {"type": "Hostname", "address": name}],
-    }
-    lab.kubectl("create", "-f", "-", stdin=json.dumps(node))
-    try:
-        lab.kubectl("apply", "-f", "-", stdin=json.dumps(lease))
-        lab.patch("node", name, None, {"status": status}, subresource="status")
-        yield
-    finally:
-        lab.kubectl("delete", "node", name)
-        lab.kubectl("delete", "lease", name, "-n", "kube-node-lease", "--ignore-not-found")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
 
 
 def node_labelled(node: str, label: str) -> Step:

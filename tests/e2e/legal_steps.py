@@ -36,12 +36,6 @@ def redirect(**config: str) -> str:
     return json.dumps({"type": "redirect", "redirectConfig": {"statusCode": "HTTP_301", **config}})
 
 
-def own_ports(name: str, *pairs: tuple[int, int], **fields: Any) -> Manifest:
-    """A Service with one named port for each pair of its port and its targetPort."""
-    ports = [{"name": f"p{port}", "port": port, "targetPort": target} for port, target in pairs]
-    return examples.service(name, ports=ports, **fields)
-
-
 def labelled(name: str, **fields: Any) -> Manifest:
     """Another workload whose pods Service web selects, too."""
     labels = {"app": "web", "part": name}
@@ -53,17 +47,6 @@ def labelled(name: str, **fields: Any) -> Manifest:
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
-
-
-def applied(build: Callable[[Lab, str], Manifests]) -> Step:
-    """Objects that name the namespace or AWS ids."""
-
-    @contextmanager
-    def step(lab: Lab, ns: str) -> Iterator[None]:
-        lab.apply(build(lab, ns), ns)
-        yield
-
-    return step
 
 
 def with_certificate(build: Callable[[str], Manifests]) -> Step:
@@ -335,8 +318,9 @@ def shared_by_clusters(lab: Lab, ns: str) -> Iterator[None]:
 def drained_cluster(lab: Lab, ns: str) -> Iterator[None]:
     """Of two clusters behind one group, this one is drained for its upgrade; the other's target serves."""
     with shared_by_clusters(lab, ns):
-        lab.kubectl("scale", "deployment/web", "deployment/api", "-n", ns, "--replicas=0")
         group = lab.target_group_arns(ns)[0]
+        until(lambda: states(lab, group) == ["healthy"] * 5, "five healthy targets")
+        lab.kubectl("scale", "deployment/web", "deployment/api", "-n", ns, "--replicas=0")
         until(lambda: states(lab, group) == ["healthy"], "the other cluster's target alone")
         yield
 
