@@ -356,22 +356,7 @@ SET_UPS += [
 
 # Nothing of the Ingress is ill here, though something near it is empty, new, on its way, or was wrong before.
 SET_UPS += [
-    # A cluster without own targets, or a Service without pods, may be worth a word; no client notices.
-    SetUp(
-        "drained-cluster-of-two",
-        GUIDE + "guide/use_cases/multi_cluster/",
-        lambda: [
-            *examples.alb_ip()[:2],
-            examples.app("api"),
-            examples.service("api"),
-            examples.app("elsewhere", replicas=1),
-        ],
-        lambda lab, ns: None,
-        subject="tgb/web",
-        setup=steps.drained_cluster,
-        notes=["LBD406"],
-        warns=["LBD406"],
-    ),
+    # A Service without pods may be worth a word; no client is sent there.
     SetUp(
         "green-has-no-pods-yet",
         GUIDE + "guide/use_cases/blue_green/#migrating-between-services-without-downtime",
@@ -449,5 +434,21 @@ SET_UPS += [
         "https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html",
         examples.alb_ip,
         around=alone.acl_denies_other_ports,
+    ),
+    # That this cluster has no targets may be worth a word; no client notices.
+    SetUp(
+        "drained-cluster-of-two",
+        GUIDE + "guide/use_cases/multi_cluster/",
+        lambda: [
+            *examples.alb_ip()[:2],
+            examples.app("api"),
+            examples.service("api"),
+            examples.app("elsewhere", replicas=1),
+        ],
+        lambda lab, ns: None,
+        subject="tgb/web",
+        setup=alone.drained_cluster,
+        notes=["LBD406"],
+        warns=["LBD406"],
     ),
 ]

@@ -6,9 +6,24 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from tests.e2e.legal_steps import PUBLIC_CIDR, Step, delete_security_group
+from tests.e2e.legal_steps import PUBLIC_CIDR, Step, delete_security_group, shared_by_clusters, states
+from tests.e2e.scenarios import until
 from tests.lab import faults
 from tests.lab.api import Lab
+
+
+@contextmanager
+def drained_cluster(lab: Lab, ns: str) -> Iterator[None]:
+    """Of two clusters behind one group, this one is drained for its upgrade; the other's target serves.
+
+    Its pod runs on the same nodes here, so that a rule of its own admits the load balancer to it."""
+    rule = {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": [{"CidrIp": PUBLIC_CIDR}]}
+    with faults.rule_authorised(lab, lab.state["cluster_sg"], rule), shared_by_clusters(lab, ns):
+        group = lab.target_group_arns(ns)[0]
+        until(lambda: states(lab, group) == ["healthy"] * 5, "five healthy targets")
+        lab.kubectl("scale", "deployment/web", "deployment/api", "-n", ns, "--replicas=0")
+        until(lambda: states(lab, group) == ["healthy"], "the other cluster's target alone")
+        yield
 
 
 def node_labelled(node: str, label: str) -> Step:

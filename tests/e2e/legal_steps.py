@@ -181,7 +181,10 @@ def member_elsewhere(lab: Lab, ns: str) -> Iterator[None]:
         lab.apply(second, other)
         lab.apply(first, ns)
         lab.wait_targets(other, "healthy", count=2, timeout=90)
-        yield
+        try:
+            yield
+        finally:
+            lab.clean(ns)  # The last member takes the load balancer down.
 
 
 @contextmanager
@@ -311,17 +314,6 @@ def shared_by_clusters(lab: Lab, ns: str) -> Iterator[None]:
         target = [{"Id": pods[0]["status"]["podIP"], "Port": 8080}]
         lab.aws("elbv2").register_targets(TargetGroupArn=group, Targets=target)
         undo.callback(lab.aws("elbv2").deregister_targets, TargetGroupArn=group, Targets=target)
-        yield
-
-
-@contextmanager
-def drained_cluster(lab: Lab, ns: str) -> Iterator[None]:
-    """Of two clusters behind one group, this one is drained for its upgrade; the other's target serves."""
-    with shared_by_clusters(lab, ns):
-        group = lab.target_group_arns(ns)[0]
-        until(lambda: states(lab, group) == ["healthy"] * 5, "five healthy targets")
-        lab.kubectl("scale", "deployment/web", "deployment/api", "-n", ns, "--replicas=0")
-        until(lambda: states(lab, group) == ["healthy"], "the other cluster's target alone")
         yield
 
 
