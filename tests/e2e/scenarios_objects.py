@@ -83,9 +83,8 @@ def _with_pod(target: str, **changes: Any) -> Manifests:
 
 
 @contextmanager
-def own_binding(lab: Lab, ns: str, name: str = "own") -> Iterator[str]:
-    """A Network Load Balancer and a target group that Terraform or a person made, and a TargetGroupBinding that leads
-    Service web:80 to it. Yields the target group's ARN."""
+def outside_group(lab: Lab) -> Iterator[str]:
+    """A Network Load Balancer and a target group of pods that Terraform or a person made; yields the group's ARN."""
     elb = lab.aws("elbv2")
     subnets = [lab.state["subnets"][zone] for zone in ("public-a", "public-c")]
     short = f"own-{secrets.token_hex(4)}"
@@ -108,6 +107,14 @@ def own_binding(lab: Lab, ns: str, name: str = "own") -> Iterator[str]:
         undo.callback(_delete_group, lab, group)
         forward = [{"Type": "forward", "TargetGroupArn": group}]
         elb.create_listener(LoadBalancerArn=balancer, Protocol="TCP", Port=80, DefaultActions=forward)
+        yield group
+
+
+@contextmanager
+def own_binding(lab: Lab, ns: str, name: str = "own") -> Iterator[str]:
+    """A TargetGroupBinding that leads Service web:80 to a target group of that kind. Yields the group's ARN."""
+    with ExitStack() as undo:
+        group = undo.enter_context(outside_group(lab))
         lab.apply(
             {
                 "apiVersion": "elbv2.k8s.aws/v1beta1",
