@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
+from kubectl_lbdoctor.analysis.shared_settings import with_care
 from kubectl_lbdoctor.checks.outranking import outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
 from kubectl_lbdoctor.model.fact import Unknown
@@ -70,6 +71,8 @@ def correlate(
     _take_severity(merged)
     _fold(merged)
     roots = [m for m in merged if not m.folded]
+    for entry in roots:
+        entry.finding = with_care(entry.finding, (by_key[key] for key in sorted(entry.paths) if key in by_key))
     roots.sort(key=_order)
     return tuple(_diagnosis(rank, m, by_key) for rank, m in enumerate(roots, 1))
 

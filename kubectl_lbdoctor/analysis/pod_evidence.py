@@ -8,8 +8,10 @@ unknown for the want of a probe.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from kubectl_lbdoctor.analysis.meshes import application_containers, is_answered_by_mesh
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -154,6 +156,23 @@ def variations(
     own = {"port": port, "protocol": first.protocol, "version": first.version, "tls": first.tls}
     checks = {a.request for a in asked}
     return tuple(a for a in answers(traffic, pods_behind(traffic, targets), **own) if a.request not in checks)
+
+
+def redirect_path(answer: ProbeAnswer) -> str:
+    """The other path of the same server that a redirect leads to, such as the one with a slash at its end; "" where it
+    leads to another server or protocol, to a login page, or with a query."""
+    try:
+        to, asked = urlsplit(answer.location), urlsplit(f"{answer.request.protocol.lower()}://{answer.request.host}")
+        elsewhere = bool(to.netloc) and (to.scheme, to.hostname) != (asked.scheme, asked.hostname)
+    except ValueError:
+        return ""
+    if elsewhere or to.query or LOGIN.search(to.path):
+        return ""
+    return to.path if to.path.startswith("/") and to.path != answer.request.path else ""
+
+
+LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
+"""What the address of a login page looks like."""
 
 
 def listens(given: Iterable[ProbeAnswer]) -> bool:

@@ -24,6 +24,7 @@ from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
+from kubectl_lbdoctor.analysis.shared_settings import healthy_neighbours
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
@@ -131,7 +132,7 @@ def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
     asked = pod_evidence.conclusive_answers(pod_evidence.checked(traffic, failing, port))
     tried = pod_evidence.conclusive_answers(pod_evidence.variations(traffic, failing, port, asked))
     readiness = _passing_readiness(pods, port)
-    paths, exact = _good_paths(traffic, group, pods, port, tried)
+    paths, exact = _good_paths(traffic, group, pods, port, asked, tried)
     codes = tuple(sorted({code for _, found in answered for code in found}))
     every_answer = pod_evidence.checked(traffic, failing, port)
     asker = other_asker(traffic, codes, readiness[0] if readiness is not None else None, every_answer, tried)
@@ -235,10 +236,15 @@ def _answered_targets(traffic: TrafficPath, group: TargetGroup) -> list[tuple[Ta
 
 
 def _good_paths(
-    traffic: TrafficPath, group: TargetGroup, pods: tuple[Pod, ...], port: int | None, tried: tuple[ProbeAnswer, ...]
+    traffic: TrafficPath,
+    group: TargetGroup,
+    pods: tuple[Pod, ...],
+    port: int | None,
+    asked: tuple[ProbeAnswer, ...],
+    tried: tuple[ProbeAnswer, ...],
 ) -> tuple[list[GoodPath], bool]:
-    """Paths that answer probes as the check wants, those that the pods declare first; and whether the first is the one
-    to take: the only one, or the only one that is declared."""
+    """Paths that answer probes as the check wants, those that the pods declare first, then where the server redirects
+    the check to; and whether the first is the one to take: the only one, or the only one of its rank."""
     found: dict[str, set[str]] = {}
     for answer in tried:
         if answer.request.path != group.health_check.path and pod_evidence.is_success(answer):
@@ -252,8 +258,10 @@ def _good_paths(
         for probe in (container.readiness, container.liveness, container.startup)
         if probe is not None and probe.kind == "httpGet" and pod_evidence.port_of(pod, probe) == port
     }
-    good.sort(key=lambda path: path not in declared)
-    exact = len(good) == 1 or len([path for path in good if path in declared]) == 1
+    redirected = {pod_evidence.redirect_path(a) for a in asked}
+    rank = {path: 0 if path in declared else 1 if path in redirected else 2 for path in good}
+    good.sort(key=lambda path: rank[path])
+    exact = len(good) == 1 or (bool(good) and rank[good[0]] < 2 and list(rank.values()).count(rank[good[0]]) == 1)
     return [GoodPath(path, PathSource.PROBE_ANSWER, len(found[path])) for path in good], exact
 
 
@@ -309,7 +317,7 @@ def _answered(traffic: TrafficPath, code: str, answer: _Answer, **params: str) -
 
 
 def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
-    if all(number.startswith("2") for number in answer.codes):
+    if all(_is_success(answer.group, number) for number in answer.codes):
         return _expect_the_code(traffic, answer)
     if answer.elsewhere is not None and not answer.fine:
         return _ask_elsewhere(traffic, answer, answer.elsewhere)
@@ -334,6 +342,14 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
     right = f"<a path that answers {answer.group.health_check.matcher}>"
     codes = setting_source(traffic, "success-codes").label
     return _Cure(template=template, advice=f"{answer.owner.how(right)}, or widen {codes}")
+
+
+def _is_success(group: TargetGroup, code: str) -> bool:
+    """Whether the application says with this code that it serves: 2xx of HTTP, 0 (OK) of gRPC.
+
+    https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+    """
+    return code == "0" if group.protocol_version == "GRPC" else code.startswith("2")
 
 
 def _both_ways(traffic: TrafficPath, answer: _Answer) -> tuple[Alternative, ...]:
@@ -535,7 +551,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
         owner = setting_source(traffic, "success-codes")
         why = f"the path answers with a redirect ({', '.join(answer.codes)})"
         risk = "a redirect, also to a login page, counts as healthy"
-        login = bool(_LOGIN.search(answer.to))
+        login = bool(pod_evidence.LOGIN.search(answer.to))
         advice = "a login page says nothing about the application: better check a path without one" if login else ""
         accept, template = owner.offer("200-399", why, risk), owner.template
         advice = owner.instruction or advice
@@ -543,9 +559,6 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
         return
     # What `_answered` repairs is the path, not the codes.
     yield replace(finding, fix=finding.fix or "healthcheck-path")
-
-
-_LOGIN = re.compile(r"log-?in|sign-?in|auth|sso|saml|openid", re.IGNORECASE)
 
 
 @check(
@@ -593,7 +606,7 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     title="the check speaks the protocol of the port",
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
-    reads=_ANSWER_READS,
+    reads=(*_ANSWER_READS, reads.LISTENERS),
     explains=("LBD301", "LBD302"),
     fix="healthcheck-protocol",
     distinct_by=("port", "serves"),
@@ -661,6 +674,12 @@ def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> t
     """Check by this protocol; an Application Load Balancer has to send its traffic by it, too. None where no fix can
     change both."""
     owner = setting_source(traffic, "healthcheck-protocol")
+    if not traffic.is_alb and (neighbours := healthy_neighbours(traffic, "healthcheck-protocol")):
+        port = neighbours[0].backend.port if neighbours[0].backend is not None else ""
+        suits = (
+            f"the annotation holds for all ports of the Service, and port {port} speaks {group.health_check.protocol}"
+        )
+        return owner.offer("tcp", suits, "only the connection is checked")
     if not traffic.is_alb or group.protocol == serves:
         return (Repair(serves, (owner.change(serves),)).with_reason(why),) if owner.settable else ()
     risk = "a target group of another protocol replaces this one"

@@ -149,6 +149,8 @@ def _wrong_version(
     served: _Served,
 ) -> Finding:
     serves, is_alb = served.version, traffic.is_alb
+    if is_alb and failing[0].check_port not in ("", str(failing[0].port)):
+        return _check_port_of_another_version(traffic, group, failing, speaks, port, told, served)
     mismatch = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
     certain = served.answered or (is_alb and bool(served.probed) and (not mismatch or serves == "GRPC"))
     secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
@@ -176,6 +178,39 @@ def _wrong_version(
         if serves == "GRPC" and is_alb
         else "",
         rules_out="filters on the way: the connection was answered" if is_alb else "",
+    )
+
+
+def _check_port_of_another_version(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    failing: list[TargetHealth],
+    speaks: str,
+    port: int,
+    told: tuple[ProbeAnswer, ...],
+    served: _Served,
+) -> Finding:
+    """The check asks a port of its own. The protocol version is that of the traffic, too: to change it for the check's
+    sake would break what the traffic port serves."""
+    owner = setting_source(traffic, "healthcheck-port")
+    why = f"the target group speaks {_SAID[speaks]} to the traffic port, and the check may ask that"
+    return Finding(
+        "LBD306",
+        owner.ref,
+        params={"speaks": _SAID[speaks], "serves": _SAID[served.version], "port": str(port)},
+        evidence=(
+            _health_evidence(traffic, failing),
+            _check_evidence(group),
+            *_version_evidence(traffic, told, served),
+        ),
+        confidence=Confidence.CERTAIN if served.answered or served.probed else Confidence.LIKELY,
+        targets=_keys(failing),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        repairs=owner.offer("traffic-port", why, "the path must answer there, too"),
+        fix="healthcheck-port",
+        advice=f"let port {port} speak {_SAID[speaks]}, or check the traffic port by a path that it serves; "
+        "backend-protocol-version is that of the traffic, too",
+        rules_out="filters on the way: the connection was answered",
     )
 
 

@@ -261,9 +261,16 @@ def _node_finding(
         confirm=(kubectl("describe", "node", names[0]),),
         advice=_node_advice(exclusion),
         targets=tuple(t.key for t in without_local_endpoint(traffic)[0]) if nobody_serves else (),
-        # Without any node the group stays empty: nothing is served, now.
-        severity=Severity.ERROR if nobody_serves or not (taken or traffic.target_health.peek()) else None,
+        severity=_severity(exclusion, effect, nobody_serves or not (taken or traffic.target_health.peek())),
     )
+
+
+def _severity(exclusion: NodeExclusion, effect: str, nothing_is_served: bool) -> Severity | None:
+    """Without any node the group stays empty. A label that is there to leave a node out does so; worth a warning is
+    what it takes away."""
+    if nothing_is_served:
+        return Severity.ERROR
+    return Severity.INFO if exclusion.kind is Exclusion.EXCLUDE_LABEL and not effect else None
 
 
 def _serves(traffic: TrafficPath) -> bool:

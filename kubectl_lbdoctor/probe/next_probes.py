@@ -23,6 +23,7 @@ from kubectl_lbdoctor.analysis.pod_evidence import (
     path_of,
     pods_behind,
     port_of,
+    redirect_path,
     refused,
 )
 from kubectl_lbdoctor.checks import CATALOGUE
@@ -208,7 +209,7 @@ def _good(traffic: TrafficPath, request: ProbeRequest, kind: str) -> bool:
 
 def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
     """Other ports that the pod itself names for its health, paths that may answer with a success, the one that is
-    annotated and those that the pod declares first, and the Ingress's host names."""
+    annotated, those that the pod declares and where it redirects to first, and the Ingress's host names."""
     if check.version != "GRPC":
         yield from _management_ports(check, pod)
         declared = [
@@ -218,7 +219,8 @@ def _other_answers(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Itera
             if p is not None and p.kind == "httpGet" and port_of(pod, p) == check.port
         ]
         annotated = setting_source(traffic, "healthcheck-path").value
-        for path in dict.fromkeys((annotated, *declared, *meant_paths(traffic), *HEALTH_PATHS)):
+        redirected = [redirect_path(a) for a in traffic.probes.told if a.request == check]
+        for path in dict.fromkeys((annotated, *declared, *meant_paths(traffic), *redirected, *HEALTH_PATHS)):
             if path.startswith("/") and path != check.path:
                 yield replace(check, path=path)
         for host in _hosts(traffic)[:2]:

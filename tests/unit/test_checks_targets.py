@@ -88,7 +88,6 @@ FAULTS = {
         "LBD206",
         replace(INSTANCE, health=(*INSTANCE.health, instance_target(9, "unused", "Target.InvalidState"))),
     ),
-    "LBD207 label": ("LBD207", replace(INSTANCE, nodes=(node(1), EXCLUDED), health=(instance_target(1),))),
     "LBD207 not ready": (
         "LBD207",
         replace(
@@ -272,10 +271,17 @@ def test_selector_matters_where_local_policy_makes_the_pod_unreachable() -> None
     assert found["LBD207"].params["nodes"] == ("node2",) and "ready pods" in found["LBD207"].params["effect"]
 
 
+def test_a_node_that_somebody_keeps_out_is_worth_knowing_and_no_more() -> None:
+    world = replace(INSTANCE, nodes=(node(1), EXCLUDED), health=(instance_target(1),))
+    assert (first(world).finding.code, first(world).severity) == ("LBD207", Severity.INFO)
+    alone = replace(INSTANCE, nodes=(EXCLUDED,), health=())
+    assert (first(alone).finding.code, first(alone).severity) == ("LBD207", Severity.ERROR)
+
+
 def test_equal_reasons_of_several_nodes_are_one_finding() -> None:
-    label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    going = (k8s.Taint("ToBeDeletedByClusterAutoscaler", "NoSchedule"),)
     world = replace(
-        INSTANCE, nodes=(node(1), node(2, labels=label), node(3, labels=label)), health=(instance_target(1),)
+        INSTANCE, nodes=(node(1), node(2, taints=going), node(3, taints=going)), health=(instance_target(1),)
     )
     assert world.codes() == ["LBD207"]
     assert first(world).finding.params["nodes"] == ("node2", "node3")
