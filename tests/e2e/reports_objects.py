@@ -500,7 +500,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "tcp-and-udp-on-one-port",
         _two_protocols_on_one_port,
-        ["LBD209", "LBD999"],
+        ["LBD224"],
         both(healthy(), settled(5)),
         subject="svc/web",
         object="Service/web",

@@ -1,7 +1,6 @@
 """Faults from public reports: controller, nodes, networks, meshes and other controllers.
 
-The comment above a scenario is what its reporter met. LBD999: no code of today says it. What is done to the lab is in
-`platform_faults.py`.
+The comment above a scenario is what its reporter met. What is done to the lab is in `platform_faults.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ from tests.lab.api import Lab
 
 LBC = "https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues"
 DEPLOYMENT = f"Deployment/{controller.NAME}"
-WANTED = "LBD999"
 
 
 def _application() -> Manifests:
@@ -142,7 +140,7 @@ _CONTROLLER = [
     Scenario(
         "controller-not-installed",
         examples.alb_ip,
-        ["LBD102", WANTED],
+        ["LBD129"],
         settled(5),
         around=made.not_installed,
         says=["install"],
@@ -152,7 +150,7 @@ _CONTROLLER = [
     Scenario(
         "watches-another-namespace",
         examples.alb_ip,
-        [WANTED],
+        ["LBD131"],
         settled(8),
         around=made.flags("--watch-namespace=default"),
         object=DEPLOYMENT,
@@ -163,7 +161,7 @@ _CONTROLLER = [
     Scenario(
         "service-controller-off",
         lambda: examples.nlb_ip(service={"load_balancer_class": None}),
-        [WANTED],
+        ["LBD130"],
         settled(8),
         subject="svc/web",
         around=made.flags("--feature-gates=EnableServiceController=false"),
@@ -185,7 +183,7 @@ _CONTROLLER = [
     Scenario(
         "cluster-name-wrong",
         examples.alb_ip,
-        ["LBD511", WANTED],
+        ["LBD134"],
         event("FailedBuildModel", "subnet"),
         around=made.flags("--cluster-name=prod-eu", clean=True),
         object=DEPLOYMENT,
@@ -196,7 +194,7 @@ _CONTROLLER = [
     Scenario(
         "cluster-name-wrong-no-tagged-group",
         lambda: examples.alb_ip(annotations={f"{ALB}subnets": "lbdlab-public-a, lbdlab-public-c"}),
-        ["LBD505", WANTED],
+        ["LBD134"],
         unhealthy(TIMEOUT),
         around=made.wrong_name_and_two_groups,
         object=DEPLOYMENT,
@@ -207,7 +205,7 @@ _CONTROLLER = [
     Scenario(
         "vpc-id-wrong",
         examples.alb_ip,
-        ["LBD122", "LBD511", WANTED],
+        ["LBD122"],
         event("FailedBuildModel", "subnet"),
         around=made.flags("--aws-vpc-id=vpc-0123456789abcdef0"),
         object=DEPLOYMENT,
@@ -272,7 +270,7 @@ _NODES = [
     Scenario(
         "last-local-pod-on-a-disrupted-node",
         lambda: examples.nlb_instance(app=_on("node2"), service={"external_traffic_policy": "Local"}),
-        ["LBD207", WANTED],
+        ["LBD207"],
         unhealthy(REFUSED, count=1),
         subject="svc/web",
         setup=made.tainted("node2", "karpenter.sh/disrupted:NoSchedule"),
@@ -283,7 +281,7 @@ _NODES = [
     Scenario(
         "all-nodes-excluded",
         examples.alb_instance,
-        ["LBD207", WANTED],
+        ["LBD207"],
         empty,
         fault=made.excluded,
         object="Node/node1",
@@ -294,7 +292,7 @@ _NODES = [
     Scenario(
         "node-without-provider-id",
         examples.alb_instance,
-        ["LBD109", "LBD207", WANTED],
+        ["LBD135"],
         _then(empty, settled(6)),
         around=made.node_without_provider,
         object=f"Node/{made.NEW_NODE}",
@@ -305,10 +303,10 @@ _NODES = [
     Scenario(
         "node-drops-packets",
         lambda: examples.alb_ip(app=_on("node2")),
-        [WANTED],
+        ["LBD005"],
         unhealthy(TIMEOUT),
         fault=made.balancers_dropped("node2"),
-        object="Node/node2",
+        says=["LBD520", "packet filter"],
         report="https://github.com/aws-samples/containers-blog-maelstrom/issues/115",
     ),
 ]
@@ -360,7 +358,7 @@ _NETWORK = [
     Scenario(
         "rules-not-managed",
         lambda: examples.nlb_ip(annotations={f"{NLB}disable-nlb-sg": "true"}),
-        ["LBD501", WANTED],
+        ["LBD501"],
         unhealthy(REFUSED),
         subject="svc/web",
         fault=made.changed("service", manage_backend_security_group_rules="false"),
@@ -371,7 +369,7 @@ _NETWORK = [
     Scenario(
         "stray-binding-stops-rules",
         examples.alb_ip,
-        ["LBD109", WANTED],
+        ["LBD135"],
         unhealthy(TIMEOUT),
         around=made.stray_binding,
         object="TargetGroupBinding/stray",
@@ -415,7 +413,7 @@ _SETTINGS = [
     Scenario(
         "groups-for-a-balancer-without",
         lambda: examples.nlb_ip(annotations={f"{NLB}disable-nlb-sg": "true"}),
-        ["LBD112", WANTED],
+        ["LBD222"],
         settled(8),
         subject="svc/web",
         around=made.named_group,
@@ -438,7 +436,7 @@ _SETTINGS = [
     Scenario(
         "one-port-two-protocols",
         _both_protocols,
-        [WANTED],
+        ["LBD224"],
         _one_listener,
         subject="svc/web",
         object="Service/web",
@@ -449,9 +447,9 @@ _SETTINGS = [
     Scenario(
         "strict-mesh",
         _in_a_strict_mesh,
-        [WANTED],
+        ["LBD005"],
         unhealthy(REFUSED),
-        says=["istio"],
+        says=["istio", "LBD319"],
         report="https://github.com/istio/istio/issues/43056",
     ),
 ]
