@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
@@ -252,12 +253,25 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
     if waits is not None:
         # An init container that waits for something must end before any other container is started.
         said = f"init container {waits.name} runs since {_span(traffic.age(waits.since))} and has to end first"
-        if traffic.age(waits.since) >= INIT_SECONDS:
+        if traffic.age(waits.since) >= INIT_SECONDS or _rollout_gave_up(traffic, pod):
             first = next((c.name for c in pod.containers if not c.init), "")
             reason = f"init container {waits.name} does not end"
             return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
         return PodProblem(STARTING, {}, Evidence(where, said))
     return PodProblem(STARTING, {}, Evidence(where, f"starting since {age} s"))
+
+
+def _rollout_gave_up(traffic: TrafficPath, pod: Pod) -> bool:
+    """Whether the Deployment of the pod says that its own deadline has passed without progress.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#failed-deployment
+    """
+    owner = workload_of(pod)
+    for workload in traffic.namespace_facts.workloads.peek() or ():
+        if (workload.kind, workload.meta.name) == (owner.kind, owner.name):
+            progressing = condition(workload.conditions, "Progressing")
+            return progressing is not None and progressing.reason == "ProgressDeadlineExceeded"
+    return False
 
 
 def _unfinished_init(pod: Pod) -> ContainerStatus | None:

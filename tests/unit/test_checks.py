@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence
@@ -386,6 +387,17 @@ def test_an_init_container_that_does_not_end_is_the_cause_after_a_while() -> Non
     young = World(pods=(with_init(JUST_NOW),), health=()).report()
     assert [d.finding.code for d in young.diagnoses] == ["LBD408"]
     assert "init container wait-db" in young.diagnoses[0].finding.evidence[0].text
+
+
+@pytest.mark.parametrize(("reason", "code"), [("ProgressDeadlineExceeded", "LBD410"), ("ReplicaSetUpdated", "LBD408")])
+def test_the_deployment_says_itself_when_its_deadline_has_passed(reason: str, code: str) -> None:
+    status = "False" if code == "LBD410" else "True"
+    conditions = (k8s.Condition("Progressing", status, reason),)
+    waiting = with_init(JUST_NOW)
+    owner = workload_of(waiting)
+    workload = k8s.Workload(owner.kind, meta(owner.name), 2, template_labels={"app": "web"}, conditions=conditions)
+    report = World(pods=(waiting,), health=(), workloads=(workload,)).report()
+    assert [d.finding.code for d in report.diagnoses] == [code]
 
 
 def refused_by_quota(kind: str, name: str, owners: tuple[k8s.OwnerReference, ...] = ()) -> k8s.Workload:
