@@ -60,22 +60,22 @@ def content(snapshot: Snapshot) -> dict[str, Any]:
     """The snapshot as the JSON of a bundle, with everything taken out that must not leave the machine."""
     subnets = snapshot.network.subnets.value if snapshot.network.subnets.is_known else ()
     redact = Redactor(cidr for subnet in subnets or () for cidr in subnet.cidrs)
-    kept: dict[str, Any] = _kept(snapshot, redact)
-    return kept
+    document: dict[str, Any] = kept(snapshot, redact)
+    return document
 
 
-def _kept(value: Any, redact: Redactor) -> Any:
+def kept(value: Any, redact: Redactor) -> Any:
     """A record as JSON by the rules of its fields; the shape is that of `to_json`."""
     if is_dataclass(value) and not isinstance(value, type):
         out = {}
         for name in _written(value):
             item, rule = getattr(value, name), RULES.get((type(value).__name__, name))
-            out[name] = rule(to_json(item), redact) if rule else _kept(item, redact)
+            out[name] = rule(to_json(item), redact) if rule else kept(item, redact)
         return out
     if isinstance(value, Mapping):
-        return {redact(str(key)): _kept(item, redact) for key, item in value.items()}
+        return {redact(str(key)): kept(item, redact) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_kept(item, redact) for item in value]
+        return [kept(item, redact) for item in value]
     return redact(to_json(value))
 
 
@@ -131,7 +131,7 @@ def _hidden(value: Any, redact: Redactor, place: str = "") -> Any:
 
 
 def _environment(value: dict[str, str], redact: Redactor) -> dict[str, str]:
-    return {key: redact(text) if key in IDENTITY_VARIABLES else SET for key, text in value.items()}
+    return {redact(key): redact(text) if key in IDENTITY_VARIABLES else SET for key, text in value.items()}
 
 
 def _command_line(value: list[str], redact: Redactor) -> list[str]:
