@@ -18,13 +18,17 @@ _DIGITS = re.compile(r"(?<![0-9])[0-9]{12}(?![0-9])")
 _SPACED = re.compile(r"(?<![0-9A-Za-z-])([0-9]{4})([- ])([0-9]{4})\2([0-9]{4})(?![0-9A-Za-z-])")
 _HEX_LENGTHS = (16, 17, 32, 40, 64)
 """Lengths of hexadecimal ids (of AWS resources, digests): twelve digits inside of one are no account."""
+_LONGEST_ID = 64
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA|AGPA|ANPA|ABIA|ACCA)[A-Z0-9]{12,}\b")
-_EMAIL = re.compile(r"(?<![\w.+-])[\w.+%-]+@(?!sha\d)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}(?![\w-])")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@(?!sha\d)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}(?![\w-])")
 _EMAIL_TOKEN = "user{:04d}@mail.invalid"
-_QUERY = re.compile(r"(?<=[\w/.~%-])\?(?!q\d{4}\b)([^\s\"'<>`\\|]*=[^\s\"'<>`\\|]*)")
+_QUERY = re.compile(r"(?<=[\w/.~%-])\?(?!q\d{4}\b)([^\s\"'<>`\\|=]{0,2048}=[^\s\"'<>`\\|]*)")
 _IPV4 = re.compile(r"(?<![0-9])(?<![0-9]\.)((?:[0-9]{1,3}\.){3}[0-9]{1,3})(/[0-9]{1,2})?(?![0-9])(?!\.[0-9])")
 _DASHED = re.compile(r"(?<![0-9])(?:(?<=ec2-)|(?<![0-9]-))([0-9]{1,3}(?:-[0-9]{1,3}){3})(?![0-9])(?!-[0-9])")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:)[0-9A-Fa-f:]{3,}(?:[0-9]+(?:\.[0-9]+){3})?(?![\w:])")
+
+_REMEMBERED = 128
+"""Characters of the texts whose outcome is remembered: names and states come many times."""
 
 
 class Redactor:
@@ -36,6 +40,7 @@ class Redactor:
     def __init__(self, own: Iterable[str] = ()) -> None:
         self._tokens: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self._seen: dict[str, str] = {}
         self._nibbles: dict[str, dict[str, str]] = {}
         self._own = [block for text in own if (block := _network(text)) is not None]
 
@@ -60,6 +65,14 @@ class Redactor:
     def _text(self, text: str) -> str:
         if len(text) < 6:
             return text
+        if len(text) > _REMEMBERED:
+            return self._replaced(text)
+        known = self._seen.get(text)
+        if known is None:
+            known = self._seen[text] = self._replaced(text)
+        return known
+
+    def _replaced(self, text: str) -> str:
         text = replaced(text, self.secret)
         if "?" in text:
             text = _QUERY.sub(lambda m: f"?{self._token('query', m[1], 'q{:04d}')}", text)
@@ -81,9 +94,9 @@ class Redactor:
 
     def _account(self, match: re.Match[str]) -> str:
         text, start, end = match.string, match.start(), match.end()
-        while start and text[start - 1] in "0123456789abcdef":
+        while start and match.start() - start < _LONGEST_ID and text[start - 1] in "0123456789abcdef":
             start -= 1
-        while end < len(text) and text[end] in "0123456789abcdef":
+        while end < len(text) and end - match.end() < _LONGEST_ID and text[end] in "0123456789abcdef":
             end += 1
         if end - start in _HEX_LENGTHS:
             return match[0]

@@ -81,7 +81,7 @@ def accused_role(decoded: DecodedError) -> str:
 
 
 def variables(pod: Pod) -> dict[str, str]:
-    """The AWS_* environment variables of all containers of a pod; no others are kept of it."""
+    """The AWS_* environment variables of all containers of a pod, "(set)" for values of all but IDENTITY_VARIABLES."""
     return {name: value for container in pod.containers for name, value in container.env.items()}
 
 

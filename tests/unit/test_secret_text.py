@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
 
@@ -48,3 +51,15 @@ def test_credentials_are_hidden(text: str, shown: str) -> None:
 )
 def test_what_is_no_credential_stays(text: str) -> None:
     assert without_credentials(text) == text
+
+
+HOSTILE = """1 a %a //a: eyJ- a? a123456789012 password password:_ a= @a. a: "a :: 1-1- 0123_ Bearer_ A1b token=' a.b@
+1.1.1.1 ?= secret\\" -----BEGIN_A_PRIVATE_KEY-----"""
+
+
+@pytest.mark.parametrize("piece", [word.replace("_", " ") for word in HOSTILE.split()])
+def test_long_hostile_texts_take_no_time(piece: str) -> None:
+    text = f"@ :// = : {piece * (60_000 // len(piece))}"
+    started = time.process_time()
+    Redactor()(text)
+    assert time.process_time() - started < 4
