@@ -37,6 +37,13 @@ _SCHEME = re.compile(
 _PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]?(?:=|%3D)[ ]?)({_VALUE})", re.IGNORECASE)
 _QUOTED = re.compile(rf"((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
 _COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+# Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
+_FLAG = re.compile(
+    rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})", re.IGNORECASE
+)
+_CLIENT = re.compile(
+    rf"(\b(?:redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
+)
 # A login before a host: scheme://user:password@host, and user:password@tcp(host:3306) without a scheme. The password
 # may hold slashes and further signs; "@" of an image's digest is none.
 _LOGIN = re.compile(r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])")
@@ -71,6 +78,8 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
     if ":" in text:
         text = _QUOTED.sub(_hide_value, text)
         text = _COLON.sub(_hide_value, text)
+    if "-" in text:
+        text = _CLIENT.sub(_hide_value, _FLAG.sub(_hide_value, text))
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
     return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
 

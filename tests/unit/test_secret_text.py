@@ -21,6 +21,9 @@ from kubectl_lbdoctor.knowledge.secret_text import without_credentials
         ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is expired", "token *** is expired"),
         ("DB_PASSWORD=x1 HOST=db", "DB_PASSWORD=*** HOST=db"),
         ('{"password":"a b","host":"db"}', '{"password":"***","host":"db"}'),
+        ("exec redis-cli -h db -a pw1 ping", "exec redis-cli -h db -a *** ping"),
+        ("exec mysqladmin ping -ppw1", "exec mysqladmin ping -p***"),
+        ("exec check --password pw1 --port 80", "exec check --password *** --port 80"),
         ("x?X-Amz-Signature=abc&y=1", "x?X-Amz-Signature=***&y=1"),
     ],
 )
@@ -45,6 +48,7 @@ def test_credentials_are_hidden(text: str, shown: str) -> None:
         "the secret key is not set; check the password",
         "eksctl-prod-addon-iamserviceaccount-kube-system-Role1-1A2B3C4D5E6F7",
         "token=true password=",
+        "exec psql -p 5432 --secret-name db",
         "mutual TLS: x509: certificate signed by unknown authority",
         "spec.rules[0].http: Required value: must be at least one path",
     ],
@@ -54,7 +58,7 @@ def test_what_is_no_credential_stays(text: str) -> None:
 
 
 HOSTILE = """1 a %a //a: eyJ- a? a123456789012 password password:_ a= @a. a: "a :: 1-1- 0123_ Bearer_ A1b token=' a.b@
-1.1.1.1 ?= secret\\" -----BEGIN_A_PRIVATE_KEY-----"""
+1.1.1.1 ?= mysql_ --token_ secret\\" -----BEGIN_A_PRIVATE_KEY-----"""
 
 
 @pytest.mark.parametrize("piece", [word.replace("_", " ") for word in HOSTILE.split()])
