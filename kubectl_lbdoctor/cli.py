@@ -324,11 +324,11 @@ def _verbose(args: list[str]) -> bool:
 
 
 def _report(error: LbdoctorError, env: Environment, args: list[str]) -> None:
-    from kubectl_lbdoctor.render.text import clean
+    from kubectl_lbdoctor.render.text import quoted
 
-    env.note(f"error: {clean(error.message)}")
+    env.note(f"error: {quoted(error.message)}")
     if error.hint:
-        env.note(f"hint: {clean(error.hint)}")
+        env.note(f"hint: {quoted(error.hint)}")
     if _verbose(args):
         _trace(error, env)
 
@@ -336,4 +336,6 @@ def _report(error: LbdoctorError, env: Environment, args: list[str]) -> None:
 def _trace(error: BaseException, env: Environment) -> None:
     import traceback
 
-    env.note("".join(traceback.format_exception(error)).rstrip())
+    from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+
+    env.note(without_credentials("".join(traceback.format_exception(error)).rstrip()))

@@ -25,8 +25,7 @@ AWS_ATTEMPTS = 3
 
 
 class Connections:
-    """Opens the kubeconfig's context. Use it as a context manager: temporary files of credentials are removed at its
-    end.
+    """Opens the kubeconfig's context. Use it as a context manager: its connections are closed at the end.
 
     Raises LbdoctorError when the kubeconfig leads to no cluster.
     """
@@ -40,11 +39,7 @@ class Connections:
         self._aws_options = aws
         self._variables = env.variables
         self._aws: AwsReader | None = None
-        try:
-            self.kube = KubeReader(self.context)
-        except BaseException:
-            self.context.close()
-            raise
+        self.kube = KubeReader(self.context)
 
     def __enter__(self) -> Connections:
         return self
@@ -52,7 +47,7 @@ class Connections:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.context.close()
+        self.kube.close()
 
     @property
     def namespace(self) -> str:

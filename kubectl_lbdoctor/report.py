@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -44,7 +45,7 @@ def build(
     snapshot: Snapshot, paths: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
 ) -> Report:
     """The report of one run."""
-    diagnoses = correlate(catalogue, paths, results)
+    diagnoses = tuple(_quotable(diagnosis) for diagnosis in correlate(catalogue, paths, results))
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
     for path in paths:
@@ -78,6 +79,19 @@ def build(
     )
 
 
+def _quotable(diagnosis: Diagnosis) -> Diagnosis:
+    """The diagnosis without credentials in what it quotes. Its commands stay: they are to be run."""
+    finding = diagnosis.finding
+    quoted = replace(
+        finding,
+        evidence=tuple(replace(e, text=without_credentials(e.text)) for e in finding.evidence),
+        hypotheses=tuple(replace(h, text=without_credentials(h.text)) for h in finding.hypotheses),
+        advice=without_credentials(finding.advice),
+        rules_out=without_credentials(finding.rules_out),
+    )
+    return replace(diagnosis, finding=quoted, message=without_credentials(diagnosis.message))
+
+
 def _counts(results: Iterable[CheckResult]) -> CheckCounts:
     """Checks by outcome: one code on several paths counts once, by its worst outcome."""
     order = (CheckStatus.FAIL, CheckStatus.CRASHED, CheckStatus.UNKNOWN, CheckStatus.PASS, CheckStatus.SKIPPED)
@@ -101,7 +115,7 @@ def _unknown(results: Iterable[CheckResult], catalogue: Catalogue) -> tuple[Unkn
     for r in results:
         if r.status in _UNDECIDED:
             crashed = r.status is CheckStatus.CRASHED
-            entry = UnknownCheck(r.code, catalogue[r.code].title, r.reason, crashed, r.trace)
+            entry = UnknownCheck(r.code, catalogue[r.code].title, without_credentials(r.reason), crashed, r.trace)
             found.setdefault((r.code, r.reason), entry)
     return tuple(found.values())
 
@@ -153,12 +167,14 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
         elif fact.source in reads.OPTIONAL:
             continue
         elif fact.state is ReadState.DENIED:
-            denied.setdefault((fact.source, fact.permission), Denied(fact.source, fact.permission, fact.reason))
+            denied.setdefault(
+                (fact.source, fact.permission), Denied(fact.source, fact.permission, without_credentials(fact.reason))
+            )
         elif fact.state is ReadState.FAILED:
-            failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, fact.reason))
+            failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, without_credentials(fact.reason)))
         elif fact.scope:
             # Facts without a scope are parts that this kind of run never needs.
-            not_asked.setdefault(fact.source, f"{fact.source}: {fact.reason}")
+            not_asked.setdefault(fact.source, f"{fact.source}: {without_credentials(fact.reason)}")
     if reason and not not_asked:
         not_asked["aws"] = f"AWS: {reason}"
     return Coverage(known, tuple(denied.values()), tuple(failed.values()), tuple(not_asked.values()))

@@ -9,9 +9,9 @@ from typing import Any
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import bundle_file
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundle_content import content
 from kubectl_lbdoctor.errors import CouldNotRun
-from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
+from kubectl_lbdoctor.model.codec import CodecError, from_json
 from kubectl_lbdoctor.model.kinds import SUBJECTS
 from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
 
@@ -25,7 +25,7 @@ def save(snapshot: Snapshot, path: Path) -> None:
     """
     import orjson
 
-    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": Redactor()(to_json(snapshot))}
+    document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": content(snapshot)}
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     bundle_file.write(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 

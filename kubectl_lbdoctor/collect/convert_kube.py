@@ -20,6 +20,7 @@ from kubectl_lbdoctor.collect.fields import (
     text,
     texts,
 )
+from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.times import parse_time
 
@@ -234,18 +235,17 @@ def _probe(raw: Raw) -> k8s.Probe | None:
     return None
 
 
-# Environment values may be secrets; only these, which say how the controller gets its identity, are kept.
+# Environment values may be secrets; of these names only the values are kept that say how a pod gets its identity.
 _KEPT_ENV_PREFIX = "AWS_"
-_SECRET_ENV = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 
 
 def _env(raw: Raw) -> dict[str, str]:
-    """Variables of a container whose names begin with AWS_; "(set)" for a secret and for a value from elsewhere."""
+    """Variables of a container whose names begin with AWS_, "(set)" for values of all but IDENTITY_VARIABLES."""
     found = {}
     for entry in objects(raw, "env"):
         name = text(entry, "name")
         if name.startswith(_KEPT_ENV_PREFIX):
-            found[name] = "(set)" if name in _SECRET_ENV or entry.get("valueFrom") else text(entry, "value")
+            found[name] = text(entry, "value") if name in IDENTITY_VARIABLES and not entry.get("valueFrom") else "(set)"
     return found
 
 

@@ -150,6 +150,10 @@ class KubeReader:
         if not context.configuration.verify_ssl:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user asked for it; stderr is ours
         self._pool = RESTClientObject(context.configuration, maxsize=max_connections).pool_manager
+        if context.server.startswith("https:"):
+            for name in ("ca_certs", "cert_file", "key_file"):
+                self._pool.connection_pool_kw.pop(name, None)
+            self._pool.connection_pool_kw["ssl_context"] = context.tls.context()
 
     def close(self) -> None:
         """Close all connections."""
@@ -458,7 +462,7 @@ class KubeReader:
                 f"the token comes from: {self.context.plugin}; is that identity mapped in the cluster "
                 f"(EKS access entry or aws-auth)? {hint}"
             )
-        elif not self.context.configuration.api_key and not self.context.configuration.cert_file:
+        elif not self.context.configuration.api_key and not self.context.tls.certificate:
             hint = f"{self._as_whom()} sends no credentials: check the user of the context; {hint}"
         return CouldNotRun(
             f"the API server {self.context.server} does not accept the credentials of {self._as_whom()} "

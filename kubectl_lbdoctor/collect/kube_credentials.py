@@ -1,9 +1,9 @@
-"""A kubeconfig user's credentials in the form that connections need: exec plugins, tokens that expire, key files.
+"""A kubeconfig user's credentials in the form that connections need: exec plugins, tokens that expire, keys.
 
 These three are done here because the kubernetes package (36.0.3, `config/kube_config.py`, `config/exec_provider.py`)
 does them in ways that a diagnosis cannot use: it logs a failed exec plugin and goes on without credentials, crashes
 with AttributeError when a plugin fails and stdout is a terminal, runs the plugin in the kubeconfig's directory instead
-of the user's, keeps the newline of a tokenFile, and leaves inline keys in files that only an atexit handler removes.
+of the user's, keeps the newline of a tokenFile, and writes inline keys to files that only an atexit handler removes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ from typing import Any
 
 from kubectl_lbdoctor.collect.aws_hints import plugin_flags
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.tls import Pem
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.times import parse_time
 
@@ -37,8 +37,7 @@ RENEW_BEFORE = 60.0
 TOKEN_FILE_PERIOD = 60.0
 """Seconds for which a `tokenFile` is believed; client-go reads it again every minute because kubelet rotates it."""
 
-_EXEC_API = "client.authentication.k8s.io/"
-_FILES = {"certificate-authority": "ca.crt", "client-certificate": "client.crt", "client-key": "client.key"}
+_EXEC_APIS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 
 class ExecPlugin:
@@ -61,10 +60,10 @@ class ExecPlugin:
             raise CouldNotRun(f"the exec section of kubeconfig user {user.name!r} names no command", view_hint(user))
         self._user = user.name
         self._api_version = text_of(section.get("apiVersion"))
-        if not self._api_version.startswith(_EXEC_API):
+        if self._api_version not in _EXEC_APIS:
             raise CouldNotRun(
                 f"the exec section of kubeconfig user {user.name!r} has apiVersion {self._api_version!r}, "
-                f"not {_EXEC_API}v1",
+                f"not {_EXEC_APIS[0]}",
                 "write the kubeconfig again with: aws eks update-kubeconfig --name CLUSTER",
             )
         command = text_of(section["command"])
@@ -202,43 +201,47 @@ class RenewingToken:
             return self._token
 
 
-class KeyFiles:
-    """Certificates as files, because OpenSSL takes no others: inline data goes to a private directory."""
+def pem_of(entry: Entry, key: str) -> Pem:
+    """The certificate or key `key` of an entry (empty when it has none); inline data wins over a path, as in client-go.
 
-    def __init__(self) -> None:
-        self.directory = ""
-
-    def path(self, entry: Entry, key: str) -> str:
-        """The file for `key` of an entry ("" when it has none); inline data wins over a path, as in client-go."""
-        data, path = entry.value.get(f"{key}-data"), entry.value.get(key)
-        if data:
-            try:
-                content = base64.b64decode(text_of(data), validate=False)
-            except (binascii.Error, ValueError) as error:
-                raise CouldNotRun(
-                    f"{key}-data of kubeconfig entry {entry.name!r} is not base64", view_hint(entry)
-                ) from error
-            return self.write(_FILES[key], content)
-        if not path:
-            return ""
-        absolute = entry.path.parent / text_of(path)
+    Raises CouldNotRun for data that is not base64 and for a file that cannot be read.
+    """
+    data, path = entry.value.get(f"{key}-data"), entry.value.get(key)
+    if data:
         try:
-            with absolute.open("rb"):
-                return str(absolute)
-        except OSError as error:
+            return Pem(data=base64.b64decode(text_of(data), validate=False))
+        except (binascii.Error, ValueError) as error:
             raise CouldNotRun(
-                f"the {key} file {absolute} of kubeconfig entry {entry.name!r} cannot be read: {error.strerror}",
-                view_hint(entry),
+                f"{key}-data of kubeconfig entry {entry.name!r} is not base64", view_hint(entry)
             ) from error
+    if not path:
+        return Pem()
+    absolute = entry.path.parent / text_of(path)
+    try:
+        with absolute.open("rb"):
+            return Pem(str(absolute))
+    except OSError as error:
+        raise CouldNotRun(
+            f"the {key} file {absolute} of kubeconfig entry {entry.name!r} cannot be read: {error.strerror}",
+            view_hint(entry),
+        ) from error
 
-    def write(self, name: str, content: bytes) -> str:
-        """Keep `content` in a file that only this user can read (mkdtemp makes the directory with mode 0700)."""
-        if not self.directory:
-            self.directory = tempfile.mkdtemp(prefix="kubectl-lbdoctor-")
-        target = Path(self.directory) / name
-        target.write_bytes(content)
-        target.chmod(0o600)
-        return str(target)
+
+def file_token(path: str, user: str, token: str) -> RenewingToken:
+    """The token of a `tokenFile`, read again every minute. Where it gives none, `token` is used, as client-go does.
+
+    Raises CouldNotRun where neither gives a token.
+    """
+
+    def read() -> tuple[str, float | None]:
+        try:
+            return read_token(path, user)
+        except CouldNotRun:
+            if not token:
+                raise
+            return token, time.time() + TOKEN_FILE_PERIOD
+
+    return RenewingToken(read, read())
 
 
 def read_token(path: str, user: str) -> tuple[str, float | None]:

@@ -10,20 +10,22 @@ is imported while it runs.
 
 from __future__ import annotations
 
+import base64
 import difflib
 import ipaddress
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
-from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, KeyFiles, RenewingToken, read_token, token_expiry
+from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.tls import Pem, Tls
+from kubectl_lbdoctor.collect.usable import check_cluster, check_user
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
 from kubectl_lbdoctor.options import KubeOptions
 
@@ -39,12 +41,14 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True)
 class KubeContext:
-    """Everything that a reader needs to talk to one cluster; `close()` removes the key files that it may have written.
+    """Everything that a reader needs to talk to one cluster.
 
-    `name`, `cluster` and `user` are the kubeconfig's names ("" for the in-cluster service account). `configuration` is
-    a `kubernetes.client.Configuration` whose token hook renews exec and file tokens. `headers` are the impersonation
-    headers (names may repeat). `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's
-    command line for messages, "" without one.
+    `name`, `cluster` and `user` are the kubeconfig's names ("" for the in-cluster service account). `server` is the
+    address without a login that it may carry. `configuration` is a `kubernetes.client.Configuration` with the token
+    (its hook renews those of exec plugins and files) and the proxy, `tls` what connections verify and show. `headers`
+    are the impersonation headers (names may repeat), and the basic authentication of a login in the server's address.
+    `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's command line for messages, ""
+    without one.
     """
 
     name: str
@@ -58,12 +62,7 @@ class KubeContext:
     request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     plugin: str = ""
     in_cluster: bool = False
-    key_directory: str = field(default="", repr=False, compare=False)
-
-    def close(self) -> None:
-        """Remove the files that inline certificates and keys were written to. Safe to call twice."""
-        if self.key_directory:
-            shutil.rmtree(self.key_directory, ignore_errors=True)
+    tls: Tls = field(default_factory=Tls, repr=False, compare=False)
 
 
 def import_sdk() -> None:
@@ -227,28 +226,33 @@ def _build(
 ) -> KubeContext:
     cluster_entry = chosen.cluster
     user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
-    server = _server(cluster_entry, options)
-    headers = _impersonation(user_entry.value, options)
-    cluster: dict[str, Any] = {"server": server}
+    address = _server(cluster_entry, options)
+    server, login = without_login(address)
+    # kubectl reads no credentials for a server without TLS: nobody knows who listens on the way (client-go, clientcmd,
+    # `ClientConfig`: "only try to read the auth information if we are secure"). Impersonation alone is asked for.
+    secure = server.startswith("https:")
+    impersonated = _impersonation(user_entry.value, options)
+    check_cluster(cluster_entry, secure, options.insecure_skip_tls_verify)
+    check_user(user_entry)
+    authority = pem_of(cluster_entry, "certificate-authority")
     insecure = options.insecure_skip_tls_verify or cluster_entry.value.get("insecure-skip-tls-verify") is True
+    cluster: dict[str, Any] = {"server": address}
     if insecure:
         cluster["insecure-skip-tls-verify"] = True
-    if cluster_entry.value.get("tls-server-name"):
-        cluster["tls-server-name"] = text_of(cluster_entry.value["tls-server-name"])
-
-    files = KeyFiles()
-    try:
-        ca_file = "" if insecure else files.path(cluster_entry, "certificate-authority")
-        if ca_file:
-            cluster["certificate-authority"] = ca_file
-        user, tokens, plugin = _credentials(
-            user_entry, {**cluster_entry.value, **cluster}, files, environ, interactive, notify
-        )
-        configuration = _configure(chosen.user_name, user, cluster, tokens)
-        _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
-    except BaseException:
-        shutil.rmtree(files.directory, ignore_errors=True) if files.directory else None
-        raise
+    elif authority.path:
+        cluster["certificate-authority"] = authority.path
+    user = _User({})
+    if secure:
+        user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify)
+    configuration = _configure(chosen.user_name, user, server)
+    if login:  # goes before a token of the user, as in kubectl: Go's client sets it first
+        configuration.api_key = {}
+        configuration.refresh_api_key_hook = None
+        impersonated = (("Authorization", login), *impersonated)
+    server_name = text_of(cluster_entry.value.get("tls-server-name"))
+    configuration.verify_ssl = not insecure
+    configuration.tls_server_name = server_name or None
+    _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
     return KubeContext(
         name=chosen.context,
         cluster=cluster_entry.name,
@@ -257,28 +261,49 @@ def _build(
         server=server,
         configuration=configuration,
         aws=aws_hints(chosen.user_name, user_entry.value, server, (cluster_entry.name, chosen.context)),
-        headers=headers,
+        headers=impersonated,
         request_timeout=timeout,
-        plugin=plugin,
-        key_directory=files.directory,
+        plugin=user.plugin,
+        tls=Tls(
+            Pem() if insecure else authority, user.certificate, user.key, server_name, not insecure, chosen.user_name
+        ),
     )
 
 
 def _server(cluster: Entry, options: KubeOptions) -> str:
-    server = (options.server or text_of(cluster.value.get("server"))).rstrip("/")
+    """The address of the API server with its scheme in small letters; one without a scheme means http, as in kubectl.
+
+    Raises CouldNotRun for what is no address.
+    """
+    server = (options.server or text_of(cluster.value.get("server"))).strip().rstrip("/")
     if not server:
         raise CouldNotRun(f"the kubeconfig cluster {cluster.name!r} has no server", view_hint(cluster))
-    if "://" not in server:  # client-go rest.DefaultServerURL: https only when TLS is configured
-        secure = any(key.startswith(("certificate-authority", "insecure-skip")) for key in cluster.value)
-        server = f"{'https' if secure else 'http'}://{server}"
+    scheme, separator, rest = server.partition("://")
+    server = f"{scheme.lower()}://{rest}" if separator else f"http://{server}"
     try:
         parts = urlsplit(server)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         usable = False
     if not usable:
-        raise CouldNotRun(f"the server {server!r} of kubeconfig cluster {cluster.name!r} is not an http(s) address")
-    return server
+        raise CouldNotRun(
+            f"the server {_without_password(server)!r} of kubeconfig cluster {cluster.name!r} is not an http(s) address"
+        )
+    return urlunsplit(parts._replace(query="", fragment="")).rstrip("/")
+
+
+def without_login(address: str) -> tuple[str, str]:
+    """An address without the name and password in it, and the value of the Authorization header that they make ("").
+
+    Go's HTTP client sends what a URL carries, in place of the token that client-go would add.
+    """
+    parts = urlsplit(address)
+    login, separator, host = parts.netloc.rpartition("@")
+    if not separator:
+        return address, ""
+    name, _, password = login.partition(":")
+    coded = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), f"Basic {coded}"
 
 
 def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple[str, str], ...]:
@@ -286,48 +311,59 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
 
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
     """
-    if options.as_user:
-        return (("Impersonate-User", options.as_user), *(("Impersonate-Group", group) for group in options.as_groups))
-    name = text_of(user.get("as"))
+    name = options.as_user or text_of(user.get("as"))
+    groups = list(options.as_groups) or texts_of(user.get("as-groups"))
+    extra = user.get("as-user-extra")
     if not name:
         if options.as_groups:
             raise UsageError("--as-group needs --as", "add --as USER")
+        if groups or user.get("as-uid") or extra:
+            raise CouldNotRun(
+                "the kubeconfig user asks for as-groups, as-uid or as-user-extra, and says not as whom",
+                "add `as` to that user of the kubeconfig, or --as USER",
+            )
         return ()
     headers = [("Impersonate-User", name)]
-    headers += [("Impersonate-Group", group) for group in options.as_groups or texts_of(user.get("as-groups"))]
+    headers += [("Impersonate-Group", group) for group in groups]
     if user.get("as-uid"):
         headers.append(("Impersonate-Uid", text_of(user["as-uid"])))
-    extra = user.get("as-user-extra")
     for key, values in extra.items() if isinstance(extra, dict) else ():
         headers += [(f"Impersonate-Extra-{quote(text_of(key).lower(), safe='')}", value) for value in texts_of(values)]
     return tuple(headers)
 
 
+@dataclass(frozen=True)
+class _User:
+    """Who the user is: the section that the kubernetes package shall load, a token that is renewed, the command line of
+    the plugin ("" without one), and the client certificate."""
+
+    section: dict[str, Any]
+    tokens: RenewingToken | None = None
+    plugin: str = ""
+    certificate: Pem = Pem()
+    key: Pem = Pem()
+
+
 def _credentials(
     entry: Entry,
     cluster: Mapping[str, Any],
-    files: KeyFiles,
     environ: Mapping[str, str],
     interactive: bool,
     notify: Callable[[str], None] | None,
-) -> tuple[dict[str, Any], RenewingToken | None, str]:
-    """The user section that the kubernetes package shall load, a renewing token if there is one, and the plugin's name.
+) -> _User:
+    """The credentials of a kubeconfig user, for a server with TLS.
 
     Order as in client-go: client certificates always, then tokenFile over token, then exec; basic auth and the old
     auth-providers (oidc) are left to the package.
     """
     raw = entry.value
-    user: dict[str, Any] = {}
-    for key in ("client-certificate", "client-key"):
-        path = files.path(entry, key)
-        if path:
-            user[key] = path
+    certificate, key = pem_of(entry, "client-certificate"), pem_of(entry, "client-key")
+    token = text_of(raw.get("token")).strip()
     if raw.get("tokenFile"):
-        path = str(entry.path.parent / text_of(raw["tokenFile"]))
-        first = read_token(path, entry.name)
-        return {**user, "token": first[0]}, RenewingToken(lambda: read_token(path, entry.name), first), ""
-    if raw.get("token"):
-        return {**user, "token": text_of(raw["token"]).strip()}, None, ""
+        tokens = file_token(str(entry.path.parent / text_of(raw["tokenFile"])), entry.name, token)
+        return _User({"token": tokens.current()}, tokens, "", certificate, key)
+    if token:
+        return _User({"token": token}, None, "", certificate, key)
     if "exec" in raw:
         plugin = ExecPlugin(entry, cluster, environ, interactive, notify)
         process = plugin.start()
@@ -339,25 +375,29 @@ def _credentials(
             process.wait()
             raise
         if status.get("clientCertificateData") and status.get("clientKeyData"):
-            user["client-certificate"] = files.write("client.crt", text_of(status["clientCertificateData"]).encode())
-            user["client-key"] = files.write("client.key", text_of(status["clientKeyData"]).encode())
+            certificate, key = (
+                Pem(data=text_of(status[name]).encode()) for name in ("clientCertificateData", "clientKeyData")
+            )
         if not status.get("token"):
-            return user, None, plugin.shown
+            return _User({}, None, plugin.shown, certificate, key)
 
         def renew() -> tuple[str, float | None]:
             again = plugin.finish(plugin.start())
             return text_of(again.get("token")), token_expiry(again)
 
-        token = text_of(status["token"])
-        return {**user, "token": token}, RenewingToken(renew, (token, token_expiry(status))), plugin.shown
-    for key in ("username", "password", "auth-provider"):
-        if key in raw:
-            user[key] = raw[key] if key == "auth-provider" else text_of(raw[key])
-    return user, None, ""
+        given = text_of(status["token"])
+        tokens = RenewingToken(renew, (given, token_expiry(status)))
+        return _User({"token": given}, tokens, plugin.shown, certificate, key)
+    section: dict[str, Any] = {
+        name: raw[name] if name == "auth-provider" else text_of(raw[name])
+        for name in ("username", "password", "auth-provider")
+        if name in raw
+    }
+    return _User(section, None, "", certificate, key)
 
 
-def _configure(user_name: str, user: dict[str, Any], cluster: dict[str, Any], tokens: RenewingToken | None) -> Any:
-    """A `kubernetes.client.Configuration` for one cluster and user section (absolute paths, no inline data)."""
+def _configure(user_name: str, user: _User, server: str) -> Any:
+    """A `kubernetes.client.Configuration` for one server with the token of a user; certificates are no part of it."""
     import_sdk()
     from kubernetes.client import Configuration
     from kubernetes.config.kube_config import KubeConfigLoader
@@ -367,8 +407,8 @@ def _configure(user_name: str, user: dict[str, Any], cluster: dict[str, Any], to
     document = {
         "current-context": name,
         "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-        "clusters": [{"name": name, "cluster": cluster}],
-        "users": [{"name": name, "user": user}],
+        "clusters": [{"name": name, "cluster": {"server": server}}],
+        "users": [{"name": name, "user": user.section}],
     }
     try:
         # No config_persister: the user's kubeconfig is never written to.
@@ -378,6 +418,7 @@ def _configure(user_name: str, user: dict[str, Any], cluster: dict[str, Any], to
             f"the credentials of kubeconfig user {user_name!r} cannot be loaded: {type(error).__name__}: {error}",
             "check that kubectl works with the same --context",
         ) from error
+    tokens = user.tokens
     if tokens is not None:
 
         def renew(target: Any) -> None:
@@ -421,7 +462,8 @@ def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", url)
+    """An address for messages. Greedy, because what is no address may have a password with any character."""
+    return re.sub(r"//.*@", "//", url)
 
 
 def _is_loopback(host: str) -> bool:
@@ -462,9 +504,8 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
             f"the service account in {SERVICE_ACCOUNT} cannot be used: {error}", "pass --kubeconfig"
         ) from error
     server: str = configuration.host
-    if options.insecure_skip_tls_verify:
-        configuration.verify_ssl = False
-        configuration.ssl_ca_cert = None
+    verify = not options.insecure_skip_tls_verify
+    configuration.verify_ssl = verify
     _set_proxy(configuration, "", server, environ)
     try:
         mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
@@ -480,4 +521,5 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
         headers=_impersonation({}, options),
         request_timeout=timeout,
         in_cluster=True,
+        tls=Tls(Pem(configuration.ssl_ca_cert or "") if verify else Pem(), verify=verify),
     )

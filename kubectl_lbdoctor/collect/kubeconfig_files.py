@@ -80,7 +80,7 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any] | None:
         ) from error
     hint = f"check it with: kubectl config view --kubeconfig {shlex.quote(str(path))}"
     try:
-        document = yaml.load(content, Loader=_Loader)
+        document = _first_document(content)
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -90,7 +90,19 @@ def _read(path: Path, must_exist: bool) -> dict[str, Any] | None:
         return {}
     if not isinstance(document, dict):
         raise CouldNotRun(f"{path} is not a kubeconfig: it holds no key like clusters or contexts", hint)
+    kind, version = text_of(document.get("kind")) or "Config", text_of(document.get("apiVersion")) or "v1"
+    if (kind, version) != ("Config", "v1"):
+        raise CouldNotRun(f"{path} is not a kubeconfig: it is a {kind} of {version}, not a Config of v1", hint)
     return document
+
+
+def _first_document(content: str) -> object:
+    """The first YAML document of a file; what follows it is not looked at, as in kubectl."""
+    loader = _Loader(content)
+    try:
+        return loader.get_data()
+    finally:
+        loader.dispose()
 
 
 def _entries(document: dict[str, Any], section: str, key: str, path: Path) -> dict[str, Entry]:

@@ -134,7 +134,7 @@ def show(result: object, options: Options, env: Environment) -> None:
 
 def note(env: Environment, text: str) -> None:
     """A line on stderr with what the cluster says in it: cleaned, and not behind a passing note."""
-    from kubectl_lbdoctor.render.text import clean
+    from kubectl_lbdoctor.render.text import quoted
 
     env.progress("")
-    env.note(clean(text))
+    env.note(quoted(text))

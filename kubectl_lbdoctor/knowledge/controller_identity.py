@@ -13,6 +13,17 @@ from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
+IDENTITY_VARIABLES = (
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+"""What EKS sets in pods that get an IAM role (https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html,
+…/pod-id-how-it-works.html): the environment variables whose values are read. None of them is a secret."""
 RECONCILED = ("Ingress", "Service", "TargetGroupBinding")
 TROUBLE = ("LBD120", "LBD121")
 
@@ -120,7 +131,7 @@ def accused_role(decoded: DecodedError) -> str:
 
 
 def variables(pod: Pod) -> dict[str, str]:
-    """The AWS_* environment variables of all containers of a pod; no others are kept of it."""
+    """The AWS_* environment variables of all containers of a pod, "(set)" for values of all but IDENTITY_VARIABLES."""
     return {name: value for container in pod.containers for name, value in container.env.items()}
 
 

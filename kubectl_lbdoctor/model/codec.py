@@ -27,7 +27,7 @@ def to_json(value: Any) -> Any:
             if not field.init:
                 continue  # Derived from the rest, such as a memo.
             item = getattr(value, field.name)
-            if not _is_default(field, item):
+            if not is_default(field, item):
                 out[field.name] = to_json(item)
         return out
     if isinstance(value, Enum):
@@ -39,7 +39,8 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def _is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+def is_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a record's field holds its default, and is therefore not written."""
     if field.default is not dataclasses.MISSING:
         return bool(value == field.default) and type(value) is type(field.default)
     if field.default_factory is not dataclasses.MISSING:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe.stream import Broken, Late, Refused
@@ -174,7 +175,7 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
         for name, value in kube.headers(as_text=True).items()
         if name.lower() in ("authorization", "user-agent") or name.lower().startswith("impersonate-")
     ]
-    channel = websocket.WebSocket(sslopt=_tls(kube.context.configuration), enable_multithread=False)
+    channel = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
     try:
         channel.connect(  # type: ignore[no-untyped-call]
             f"{scheme}://{server.netloc}{server.path}{path}",
@@ -210,21 +211,13 @@ def _refused(request: ProbeRequest, error: Any) -> Broken:
     return Broken(f"the API server opened no port-forward: it answered {error.status_code} {said}".rstrip())
 
 
-def _tls(configuration: Any) -> dict[str, Any]:
+def _tls(context: KubeContext) -> dict[str, Any]:
     """The kubeconfig's certificates in the terms of websocket-client."""
-    import ssl
-
-    options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE, "check_hostname": False}
-    if configuration.verify_ssl:
-        options = {"cert_reqs": ssl.CERT_REQUIRED, "check_hostname": configuration.assert_hostname is not False}
-        if configuration.ssl_ca_cert:
-            options["ca_certs"] = configuration.ssl_ca_cert
-    for name, value in (("certfile", configuration.cert_file), ("keyfile", configuration.key_file)):
-        if value:
-            options[name] = value
-    server_name = getattr(configuration, "tls_server_name", None)
-    if server_name:
-        options["server_hostname"] = server_name
+    if not context.server.startswith("https:"):
+        return {}
+    options: dict[str, Any] = {"context": context.tls.context()}
+    if context.tls.server_name:
+        options["server_hostname"] = context.tls.server_name
     return options
 
 

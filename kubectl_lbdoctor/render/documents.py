@@ -12,6 +12,7 @@ from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.fix.result import FixResult, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.verify import about
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView
 from kubectl_lbdoctor.model.snapshot import Context
@@ -158,7 +159,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "confidence": finding.confidence.value,
         "object": ref(finding.object),
         "affects": [ref(name) for name in diagnosis.affects],
-        "params": {name: plain(value) for name, value in finding.params.items()},
+        "params": {name: without_credentials(plain(value)) for name, value in finding.params.items()},
         "targets": list(finding.targets),
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],
         "rulesOut": finding.rules_out,
@@ -209,9 +210,9 @@ def _probe(row: ProbeRow) -> dict[str, Any]:
         "answer": {
             "outcome": answer.outcome.value,
             "status": answer.status,
-            "location": answer.location,
+            "location": without_credentials(answer.location),
             "seconds": answer.seconds,
-            "detail": answer.detail,
+            "detail": without_credentials(answer.detail),
         },
         "verdict": {
             "state": row.verdict.state,
@@ -251,7 +252,10 @@ def fix_result(result: FixResult) -> Document:
         "undoFile": result.undo_file,
         "seconds": result.seconds,
         "gone": list(result.gone),
-        "errors": [f.error.message for f in result.failures] + ([result.error.message] if result.error else []),
+        "errors": [
+            without_credentials(error.message)
+            for error in (*(f.error for f in result.failures), *filter(None, [result.error]))
+        ],
         "before": _found(result.before, result.affects),
         "after": _found(result.after, result.affects) if result.after is not None else None,
     }
@@ -265,7 +269,7 @@ def undo_result(result: UndoResult) -> Document:
         "status": result.outcome.value,
         "undoFile": result.undo_file,
         "steps": [_step(run) for run in result.runs],
-        "errors": [failure.error.message for failure in result.failures],
+        "errors": [without_credentials(failure.error.message) for failure in result.failures],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, Transport
@@ -91,15 +92,19 @@ def _table(report: ProbeReport, view: View) -> str:
             row.answer.via.value,
             row.answer.source or "-",
             row.request,
-            said(row.answer) if wide else _short(said(row.answer)),
+            _said(row) if wide else _short(_said(row)),
             _time(row.answer),
             _verdict(row),
             _health(row.health) if wide or _health(row.health) != _verdict(row) else "the same",
-            row.answer.detail,
+            without_credentials(row.answer.detail),
         ]
         for row in report.rows
     ]
     return table(columns, rows, view.width, wide)
+
+
+def _said(row: ProbeRow) -> str:
+    return without_credentials(said(row.answer))
 
 
 def _notes(report: ProbeReport, wide: bool) -> Iterator[str]:
@@ -107,11 +112,11 @@ def _notes(report: ProbeReport, wide: bool) -> Iterator[str]:
     yield from (f"{left.target} not asked: {left.reason}" for left in report.unasked)
     # A refusal and silence say all; the other failures have words of their own.
     details = Counter(
-        f"{said(row.answer)}: {row.answer.detail}"
+        f"{_said(row)}: {without_credentials(row.answer.detail)}"
         for row in report.rows
         if row.answer.detail and row.answer.outcome in _WORDED
     )
-    moved = Counter(row.answer.location for row in report.rows if len(said(row.answer)) > _LONGEST)
+    moved = Counter(without_credentials(row.answer.location) for row in report.rows if len(said(row.answer)) > _LONGEST)
     yield from (f"redirected to {location}" for location in moved if location and not wide)
     yield from (f"{text}" + (f" ({count} answers)" if count > 1 else "") for text, count in details.items())
     targets = {row.answer.request.target for row in report.rows}

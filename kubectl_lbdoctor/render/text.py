@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import tabulate as tables
 
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+
 # kubectl puts two spaces between columns; tabulate would widen each header by two more.
 tables.MIN_PADDING = 0
 
@@ -20,6 +22,11 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\
 def clean(text: str) -> str:
     """Text without terminal control and reordering characters; line breaks and tabs become spaces."""
     return _CONTROL.sub("", _BREAKS.sub(" ", text))
+
+
+def quoted(text: str) -> str:
+    """Somebody else's words on one line: clean, and without the credentials that they may show."""
+    return clean(without_credentials(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,23 +6,30 @@ import base64
 import json
 import os
 import shlex
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.collect import kube_credentials, kubeconfig
+from kubectl_lbdoctor.collect import kube_credentials, kubeconfig, tls
 from kubectl_lbdoctor.collect.aws_hints import aws_hints
+from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context, parse_timeout
-from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, UsageError
 from kubectl_lbdoctor.options import KubeOptions
+from tests.support import tls_api
 
 EKS_SERVER = "https://0123456789ABCDEF.gr7.us-west-2.eks.amazonaws.com"
 EKS_ARN = "arn:aws:eks:eu-central-1:123456789012:cluster/shop"
@@ -127,7 +134,7 @@ def test_relative_paths_start_at_their_own_file(write: Write, tmp_path: Path) ->
     path = write(simple({"tokenFile": "token"}, **{"certificate-authority": "ca.pem"}), "sub/config")
     context = load(path)
     assert token(context) == "Bearer from-file"
-    assert context.configuration.ssl_ca_cert == str(tmp_path / "sub" / "ca.pem")
+    assert context.tls.authority.path == str(tmp_path / "sub" / "ca.pem")
 
 
 def test_flags_override_cluster_user_namespace_and_server(write: Write) -> None:
@@ -149,7 +156,7 @@ def test_names_that_yaml_takes_for_numbers_and_dates_are_names(write: Write) -> 
     path = write(
         "current-context: 2024-01-01\n"
         "contexts: [{name: 2024-01-01, context: {cluster: 12, user: 12, namespace: 7}}]\n"
-        "clusters: [{name: 12, cluster: {server: http://localhost:1}}]\n"
+        "clusters: [{name: 12, cluster: {server: https://localhost:1}}]\n"
         "users: [{name: 12, user: {token: 12345}}]\n"
     )
     context = load(path)
@@ -280,26 +287,91 @@ def test_data_that_is_not_base64(write: Write) -> None:
 # --- Credentials and TLS ---
 
 
-def test_inline_certificates_become_private_files_that_close_removes(write: Write) -> None:
-    data = {k: base64.b64encode(k.encode()).decode() for k in ("client-certificate", "client-key")}
-    user = {f"{key}-data": value for key, value in data.items()}
-    context = load(write(simple(user, **{"certificate-authority-data": base64.b64encode(b"ca").decode()})))
-    for attribute, content in (("ssl_ca_cert", "ca"), ("cert_file", "client-certificate"), ("key_file", "client-key")):
-        path = Path(getattr(context.configuration, attribute))
-        assert path.read_text() == content
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    context.close()
-    context.close()
-    assert not Path(context.key_directory).exists()
+ME = tls_api.identity("me")
+INLINE = dict(zip(("client-certificate-data", "client-key-data"), ME.data, strict=True))
 
 
-def test_failure_leaves_no_key_files(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, empty."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def test_inline_certificates_and_keys_are_never_files(
+    write: Write, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr("tempfile.mkstemp", lambda **kwargs: made.append(kwargs))
+    ca = tls_api.authority().data[0]
+    context = load(write(simple(INLINE, **{"certificate-authority-data": ca})))
+    assert context.tls.context().get_ca_certs()[0]["subject"] == ((("commonName", "lbdoctor-test-ca"),),)
+    assert ME.key.decode() not in repr(context.tls)
+    assert made == [] and list(temporary.iterdir()) == []
+
+
+def test_a_key_longer_than_a_pipe_is_read_whole(write: Write) -> None:
+    key = base64.b64encode(b"# comment\n" * 20_000 + ME.key).decode()
+    load(write(simple({**INLINE, "client-key-data": key}))).tls.context()
+    bad = load(write(simple({**INLINE, "client-certificate-data": base64.b64encode(b"x" * 200_000).decode()})))
+    with pytest.raises(CouldNotRun, match="client certificate of kubeconfig user 'u'"):
+        bad.tls.context()
+
+
+def test_a_key_with_a_password_is_refused_and_not_asked_for(write: Write) -> None:
+    locked = serialization.load_pem_private_key(ME.key, None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"pw")
+    )
+    context = load(write(simple({**INLINE, "client-key-data": base64.b64encode(locked).decode()})))
+    with pytest.raises(CouldNotRun, match="the key is encrypted"):
+        context.tls.context()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_where_it_must_be_a_file_a_signal_waits_until_it_is_removed(
+    number: signal.Signals, write: Write, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "_OPEN_FILES", temporary / "no-such-folder")
+    seen: list[list[Path]] = []
+    before = signal.signal(number, lambda *_: seen.append(list(temporary.iterdir())))
+    modes: list[int] = []
+
+    def loaded(self: Any, certificate: str, key: str, password: Any) -> None:
+        modes.extend(stat.S_IMODE(os.stat(path).st_mode) for path in (certificate, key))
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("ssl.SSLContext.load_cert_chain", loaded)
+    try:
+        load(write(simple(INLINE))).tls.context()
+    finally:
+        signal.signal(number, before)
+    assert modes == [0o600, 0o600]
+    assert seen == [[]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL])
+def test_a_killed_run_leaves_no_key(number: signal.Signals, write: Write, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
-    ca = base64.b64encode(b"ca").decode()
-    fails(write(simple({"exec": plugin("no-such-program")}, **{"certificate-authority-data": ca})))
-    assert list((tmp_path / "tmp").iterdir()) == []
+    hold = threading.Event()
+    with tls_api.serving(tmp_path, True, hold) as server:
+        path = write(
+            simple(INLINE, **{"certificate-authority-data": tls_api.authority().data[0], "server": server.url})
+        )
+        command = [sys.executable, "-m", "kubectl_lbdoctor", "ing", "web", "--kubeconfig", str(path), "--no-aws"]
+        variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "NO_PROXY": "*"}
+        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+            for _ in range(1500):
+                if server.asked or run.poll() is not None:
+                    break
+                time.sleep(0.02)
+            during = list((tmp_path / "tmp").rglob("*"))
+            run.send_signal(number)
+            hold.set()
+            run.communicate(timeout=30)
+    assert server.asked[0] == (("certificate", "me"),)
+    assert during == [] and list((tmp_path / "tmp").rglob("*")) == []
 
 
 def test_insecure_server_name_and_basic_auth(write: Write) -> None:
@@ -309,18 +381,37 @@ def test_insecure_server_name_and_basic_auth(write: Write) -> None:
         )
     )
     assert context.configuration.verify_ssl is False
-    assert context.configuration.tls_server_name == "api"
+    assert context.tls.server_name == "api" and not context.tls.verify
     assert token(context) == "Basic " + base64.b64encode(b"me:pw").decode()
     assert load(write(simple()), KubeOptions(insecure_skip_tls_verify=True)).configuration.verify_ssl is False
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["https://al:hunter2@127.0.0.1:1", "ftp://al:hunter2@host", "https://al:hunter2/x@host", "http://al:hunter2@"],
+)
+def test_a_password_in_the_address_is_printed_nowhere(
+    write: Write, server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = ""
+    try:
+        context = load(write(simple(server=server)))
+        said += f"{context!r} {context.server} {context.configuration.host}"
+        KubeReader(context, attempts=1).get("/version")
+    except LbdoctorError as error:
+        said += f"{error.message} {error.hint} {error!r}"
+    assert said and "hunter2" not in said and "hunter2" not in "".join(capfd.readouterr())
 
 
 def test_token_file_is_read_again_when_it_is_due(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kube_credentials, "TOKEN_FILE_PERIOD", -1.0)
     (tmp_path / "token").write_text("one")
-    context = load(write(simple({"tokenFile": "token", "token": "ignored"})))
+    context = load(write(simple({"tokenFile": "token", "token": "instead"})))
     (tmp_path / "token").write_text("two")
     assert token(context) == "Bearer two"
     (tmp_path / "token").write_text("")
+    assert token(context) == "Bearer instead"
+    write(simple({"tokenFile": "token"}))
     assert "is empty" in fails(tmp_path / "config").message
     (tmp_path / "token").unlink()
     assert "cannot be read" in fails(tmp_path / "config").message
@@ -355,6 +446,8 @@ def test_impersonation_flags_win_over_the_kubeconfig(write: Write) -> None:
     assert load(path, KubeOptions(as_user="me", as_groups=("x",))).headers == (
         ("Impersonate-User", "me"),
         ("Impersonate-Group", "x"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Extra-scopes", "view"),
     )
     with pytest.raises(UsageError, match="--as-group needs --as"):
         load(write(simple()), KubeOptions(as_groups=("x",)))
@@ -406,9 +499,7 @@ def test_exec_plugin_runs_again_when_its_token_expires(write: Write, tmp_path: P
 def test_exec_plugin_with_a_client_certificate(write: Write) -> None:
     answer = {**ANSWER, "status": {"clientCertificateData": "CERT", "clientKeyData": "KEY"}}
     context = load(write(simple(python(f"print({json.dumps(answer)!r})"))))
-    assert Path(context.configuration.cert_file).read_text() == "CERT"
-    assert Path(context.configuration.key_file).read_text() == "KEY"
-    context.close()
+    assert (context.tls.certificate.data, context.tls.key.data) == (b"CERT", b"KEY")
 
 
 def test_relative_plugin_starts_at_the_kubeconfig(write: Write, tmp_path: Path) -> None:

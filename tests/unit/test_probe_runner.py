@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import ReadDenied, UsageError
 from kubectl_lbdoctor.model.fact import ReadState
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe import forward, pods, runner
 from kubectl_lbdoctor.probe.placement import MAX_PODS, assign_to_nodes
+from tests.support import tls_api
 from tests.support.world import LONG_AGO, NOW, conditions, node
 
 REQUEST = ProbeRequest(
@@ -280,22 +282,16 @@ def test_a_refused_upgrade() -> None:
 
 def test_proxies_and_certificates_are_the_kubeconfigs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://of-the-environment:1")
-    configuration = SimpleNamespace(
-        verify_ssl=True,
-        ssl_ca_cert="/ca",
-        assert_hostname=None,
-        cert_file="/crt",
-        key_file="/key",
-        tls_server_name="api",
-        proxy="http://ann:p%40ss@proxy:3128",
-        no_proxy="10.0.0.0/8",
-    )
+    configuration = SimpleNamespace(proxy="http://ann:p%40ss@proxy:3128", no_proxy="10.0.0.0/8")
     options = forward._proxy(configuration, "api.example")
     assert (options["http_proxy_host"], options["http_proxy_port"]) == ("proxy", 3128)
     assert options["http_proxy_auth"] == ("ann", "p@ss")
     assert "http_proxy_host" not in forward._proxy(configuration, "10.1.2.3")
     configuration.proxy = None
     assert forward._proxy(configuration, "api.example") == {"http_no_proxy": ["api.example"]}
-    tls = forward._tls(configuration)
-    assert (tls["ca_certs"], tls["certfile"], tls["keyfile"]) == ("/ca", "/crt", "/key")
-    assert tls["server_hostname"] == "api" and tls["check_hostname"] is True
+    authority, me = (Pem(data=i.certificate) for i in (tls_api.authority(), tls_api.identity("me")))
+    tls = Tls(authority, me, Pem(data=tls_api.identity("me").key), server_name="api")
+    options = forward._tls(cast("Any", SimpleNamespace(server="https://api.example", tls=tls)))
+    assert options["server_hostname"] == "api"
+    assert options["context"].check_hostname and options["context"].get_ca_certs()
+    assert forward._tls(cast("Any", SimpleNamespace(server="http://api.example", tls=tls))) == {}

@@ -1,0 +1,114 @@
+"""Credentials inside text that others wrote: messages of events, of applications and of AWS quote them. Pure.
+
+`without_credentials` is for what a person sees; a bundle leaves out more (`collect.redact`). Names of Kubernetes and
+AWS, digests and prose stay as they are: the patterns ask for the form of a secret, and where a name alone announces
+one, for "=" or for a quoted value behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+HIDDEN = "***"
+
+# Texts are other people's and long: no pattern looks back or ahead without a bound, so that all take linear time.
+
+# Words that announce a secret, as the end of a name: DB_PASSWORD, clientSecret, X-Amz-Security-Token, apiKey.
+_WORDS = (
+    r"passw(?:or)?d|passphrase|passwd|pwd|secrets?|tokens?|(?:api|access|account|private|secret|signing|encryption|"
+    r"shared|auth|master|license|subscription)[_-]?key(?:[_-]?id)?|credentials?|signature|connection[_-]?string|"
+    r"session[_-]?id|authorization|(?<![A-Za-z])(?:auth|sig)"
+)
+_STRONG = (
+    r"passw(?:or)?d|passphrase|passwd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|refresh[_-]?token|"
+    r"(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie"
+)
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\\"[^\"\\]*\\\"|[^\s\"'&;,<>)\]}|\\]+)"
+
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_JWT = re.compile(r"\beyJ[\w-]{6,4096}\.[\w-]{4,}(?:\.[\w-]*)*")
+_SCHEME = re.compile(
+    r"\b(Bearer|Basic|AWS4-HMAC-SHA256|Negotiate)([ \t]+|%20)"
+    r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)",
+    re.IGNORECASE,
+)
+_PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]?(?:=|%3D)[ ]?)({_VALUE})", re.IGNORECASE)
+_QUOTED = re.compile(rf"((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+_COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+# Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
+_FLAG = re.compile(
+    rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})", re.IGNORECASE
+)
+_CLIENT = re.compile(
+    rf"(\b(?:redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
+)
+# A login before a host: scheme://user:password@host, and user:password@tcp(host:3306) without a scheme. The password
+# may hold slashes and further signs; "@" of an image's digest is none.
+_LOGIN = re.compile(r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])")
+_BARE_LOGIN = re.compile(r"(?<![\w/@.:-])([A-Za-z_][\w.-]*):(?!\*\*\*@)([^\s/:@\"'(),]{3,})@(?!sha\d+:)(?=[\w\[(])")
+_LOGIN_NAME_ONLY = re.compile(r"(?<=//)([A-Za-z0-9_~.-]{16,})@(?=[\w\[.-])")
+_RUN = re.compile(r"(?<![\w+/=-])[\w+/-]{32,}={0,2}(?![\w+/-])")
+_PREFIXED = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|hv[sb]\.[\w-]{16,}|"
+    r"sk_(?:live|test)_\w{10,}|AIza[\w-]{30,}|npm_\w{30,}|dop_v1_\w{30,})"
+)
+
+
+def without_credentials(text: str) -> str:
+    """The text with *** in place of passwords, tokens, private keys and logins in it."""
+    return replaced(text, lambda _: HIDDEN)
+
+
+def replaced(text: str, token: Callable[[str], str]) -> str:
+    """The text with `token(secret)` in place of each secret of its own form (a long random text), and *** in place of
+    what a name or a scheme announces."""
+    if len(text) < 6:
+        return text
+    text = _PRIVATE_KEY.sub(HIDDEN, text)
+    if "://" in text or "@" in text:
+        text = _LOGIN.sub(rf"\1:{HIDDEN}@", text)
+        text = _BARE_LOGIN.sub(rf"\1:{HIDDEN}@", text)
+        text = _LOGIN_NAME_ONLY.sub(f"{HIDDEN}@", text)
+    text = _JWT.sub(HIDDEN, text)
+    text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
+    if "=" in text or "%3" in text:
+        text = _PAIR.sub(_hide_pair, text)
+    if ":" in text:
+        text = _QUOTED.sub(_hide_value, text)
+        text = _COLON.sub(_hide_value, text)
+    if "-" in text:
+        text = _CLIENT.sub(_hide_value, _FLAG.sub(_hide_value, text))
+    text = _PREFIXED.sub(lambda match: token(match[0]), text)
+    return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
+
+
+def _hide_pair(match: re.Match[str]) -> str:
+    return f"{match[1]}{match[2]}{_in_quotes(match[3])}"
+
+
+def _hide_value(match: re.Match[str]) -> str:
+    return f"{match[1]}{_in_quotes(match[2])}"
+
+
+def _in_quotes(value: str) -> str:
+    """*** in the quotes of a value, so that JSON stays JSON. A number, a boolean and a placeholder are no secrets."""
+    if value in ("true", "false", "null", "0", "1", '""', "''", HIDDEN):
+        return value
+    quote = re.match(r"\\?[\"']", value)
+    return f"{quote[0]}{HIDDEN}{quote[0]}" if quote else HIDDEN
+
+
+def is_random(run: str) -> bool:
+    """Whether this run of letters, digits and signs is a secret in base64, and no name: capitals, small letters and
+    digits change often. (Names of AWS and of Kubernetes, written by people, change at the starts of words.)"""
+    kinds = [_kind(sign) for sign in run if sign not in "/-_+="]
+    if len(kinds) < 24 or not {"upper", "lower", "digit"} <= set(kinds):
+        return False
+    changes = sum(1 for one, other in pairwise(kinds) if one != other)
+    return changes / len(kinds) >= 0.3
+
+
+def _kind(sign: str) -> str:
+    return "digit" if sign.isdigit() else "upper" if sign.isupper() else "lower"

@@ -1,0 +1,289 @@
+"""One kubeconfig, two programs: the plugin asks as the user that kubectl asks as, and refuses what kubectl refuses.
+
+What must come out is written by hand and always tested; where a kubectl is on the PATH, it is asked too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.options import KubeOptions
+from tests.support import tls_api
+
+KUBECTL = shutil.which("kubectl")
+PROGRAM = sys.executable
+ME = tls_api.identity("me")
+CERTIFICATE, KEY = ME.data
+CA = tls_api.authority().data[0]
+TOKEN = {"Authorization": "Bearer s3cret"}
+BASIC = "Basic " + base64.b64encode(b"alice:pw").decode()
+
+
+def plugin(answer: dict[str, Any], version: str = "v1", mode: str = "Never") -> dict[str, Any]:
+    """An exec section whose plugin prints this status."""
+    name = f"client.authentication.k8s.io/{version}"
+    document = json.dumps({"apiVersion": name, "kind": "ExecCredential", "status": answer})
+    section = {"apiVersion": name, "command": PROGRAM, "args": ["-c", f"print({document!r})"]}
+    return {"exec": {**section, **({"interactiveMode": mode} if mode else {})}}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A kubeconfig's cluster and user, and who asks by it: headers and the certificate's name; None for a refusal."""
+
+    name: str
+    asked: dict[str, str] | None
+    user: dict[str, Any] = field(default_factory=dict)
+    cluster: dict[str, Any] = field(default_factory=dict)
+    secure: bool = True
+    server: str = "{url}"
+    flags: tuple[str, ...] = ()
+    document: dict[str, Any] = field(default_factory=dict)
+    after: str = ""
+    authority: bool = True
+
+
+ROWS = (
+    Row("token", TOKEN, {"token": "s3cret"}),
+    Row("token over http", {}, {"token": "s3cret"}, secure=False),
+    Row("basic auth", {"Authorization": BASIC}, {"username": "alice", "password": "pw"}),
+    Row("basic auth over http", {}, {"username": "alice", "password": "pw"}, secure=False),
+    Row("plugin", TOKEN, plugin({"token": "s3cret"})),
+    Row("plugin over http", {}, plugin({"token": "s3cret"}), secure=False),
+    Row("plugin of v1beta1 without interactiveMode", TOKEN, plugin({"token": "s3cret"}, "v1beta1", "")),
+    Row("plugin of v1 without interactiveMode", None, plugin({"token": "s3cret"}, "v1", "")),
+    Row("plugin of v1 without interactiveMode over http", None, plugin({"token": "s3cret"}, mode=""), secure=False),
+    Row("plugin with an unknown interactiveMode", None, plugin({"token": "s3cret"}, "v1", "Sometimes")),
+    Row("plugin of v1alpha1", None, plugin({"token": "s3cret"}, "v1alpha1")),
+    Row("plugin without a command", None, {"exec": {"apiVersion": "client.authentication.k8s.io/v1"}}),
+    Row("plugin beside a token", TOKEN, {"token": "s3cret", **plugin({"token": "other"})}),
+    Row(
+        "plugin with a certificate",
+        {"certificate": "me"},
+        plugin({"clientCertificateData": ME.certificate.decode(), "clientKeyData": ME.key.decode()}),
+    ),
+    Row("certificate", {"certificate": "me"}, {"client-certificate-data": CERTIFICATE, "client-key-data": KEY}),
+    Row("certificate of files", {"certificate": "me"}, {"client-certificate": "me.crt", "client-key": "me.key"}),
+    Row(
+        "certificate and token",
+        {"certificate": "me", **TOKEN},
+        {"client-certificate-data": CERTIFICATE, "client-key-data": KEY, "token": "s3cret"},
+    ),
+    Row(
+        "certificate of a file, key of data",
+        {"certificate": "me"},
+        {"client-certificate": "me.crt", "client-key-data": KEY},
+    ),
+    Row("certificate without a key", None, {"client-certificate-data": CERTIFICATE}),
+    Row("key that is none", None, {"client-certificate-data": CERTIFICATE, "client-key-data": CERTIFICATE}),
+    Row(
+        "certificate in two forms",
+        None,
+        {"client-certificate": "me.crt", "client-certificate-data": CERTIFICATE, "client-key-data": KEY},
+    ),
+    Row("certificate file that is missing", None, {"client-certificate": "gone", "client-key-data": KEY}),
+    Row(
+        "certificate file that is missing over http",
+        None,
+        {"client-certificate": "gone", "client-key-data": KEY},
+        secure=False,
+    ),
+    Row("token and basic auth", None, {"token": "s3cret", "username": "alice", "password": "pw"}),
+    Row("token and basic auth over http", None, {"token": "s3cret", "username": "alice"}, secure=False),
+    Row("token file", {"Authorization": "Bearer from-file"}, {"tokenFile": "token"}),
+    Row("token file over a token", {"Authorization": "Bearer from-file"}, {"tokenFile": "token", "token": "s3cret"}),
+    Row("token file that is missing, and a token", TOKEN, {"tokenFile": "gone", "token": "s3cret"}),
+    Row("token file that is empty, and a token", TOKEN, {"tokenFile": "empty", "token": "s3cret"}),
+    Row("token file that is missing", None, {"tokenFile": "gone"}),
+    Row("as", {**TOKEN, "Impersonate-User": "bob"}, {"token": "s3cret", "as": "bob"}),
+    Row("as over http", {"Impersonate-User": "bob"}, {"token": "s3cret", "as": "bob"}, secure=False),
+    Row("as-groups without as", None, {"token": "s3cret", "as-groups": ["view"]}),
+    Row("as-groups without as over http", None, {"token": "s3cret", "as-groups": ["view"]}, secure=False),
+    Row("as-uid without as", None, {"token": "s3cret", "as-uid": "7"}),
+    Row("as-user-extra without as", None, {"token": "s3cret", "as-user-extra": {"scopes": ["view"]}}),
+    Row(
+        "as with all",
+        {
+            **TOKEN,
+            "Impersonate-User": "bob",
+            "Impersonate-Group": "view",
+            "Impersonate-Uid": "7",
+            "Impersonate-Extra-Scopes": "x",
+        },
+        {"token": "s3cret", "as": "bob", "as-groups": ["view"], "as-uid": "7", "as-user-extra": {"scopes": ["x"]}},
+    ),
+    Row(
+        "--as with the user's groups",
+        {**TOKEN, "Impersonate-User": "eve", "Impersonate-Group": "view", "Impersonate-Uid": "7"},
+        {"token": "s3cret", "as": "bob", "as-groups": ["view"], "as-uid": "7"},
+        flags=("--as", "eve"),
+    ),
+    Row(
+        "--as and --as-group",
+        {**TOKEN, "Impersonate-User": "eve", "Impersonate-Group": "edit"},
+        {"token": "s3cret", "as": "bob", "as-groups": ["view"]},
+        flags=("--as", "eve", "--as-group", "edit"),
+    ),
+    Row(
+        "--as for as-groups without as",
+        {**TOKEN, "Impersonate-User": "eve", "Impersonate-Group": "view"},
+        {"token": "s3cret", "as-groups": ["view"]},
+        flags=("--as", "eve"),
+    ),
+    Row("insecure", TOKEN, {"token": "s3cret"}, {"insecure-skip-tls-verify": True}, authority=False),
+    Row("no authority", None, {"token": "s3cret"}, authority=False),
+    Row("authority beside insecure", None, {"token": "s3cret"}, {"insecure-skip-tls-verify": True}),
+    Row(
+        "authority beside insecure over http", {}, {"token": "s3cret"}, {"insecure-skip-tls-verify": True}, secure=False
+    ),
+    Row("authority, and the insecure flag", TOKEN, {"token": "s3cret"}, flags=("--insecure-skip-tls-verify",)),
+    Row("authority as a file", TOKEN, {"token": "s3cret"}, {"certificate-authority": "ca.crt"}, authority=False),
+    Row("authority in two forms", None, {"token": "s3cret"}, {"certificate-authority": "ca.crt"}),
+    Row(
+        "authority file that is missing", None, {"token": "s3cret"}, {"certificate-authority": "gone"}, authority=False
+    ),
+    Row("authority that is none", None, {"token": "s3cret"}, {"certificate-authority-data": KEY}, authority=False),
+    Row("another server name", None, {"token": "s3cret"}, {"tls-server-name": "other"}),
+    Row(
+        "the server name",
+        TOKEN,
+        {"token": "s3cret"},
+        {"tls-server-name": "localhost"},
+        server="https://127.0.0.1:{port}",
+    ),
+    Row("scheme in capitals", TOKEN, {"token": "s3cret"}, server="HTTPS://localhost:{port}"),
+    Row("no scheme means http", {}, {"token": "s3cret"}, secure=False, server="localhost:{port}"),
+    Row("slash and query behind the address", TOKEN, {"token": "s3cret"}, server="{url}/?a=b"),
+    Row(
+        "login in the address",
+        {"Authorization": BASIC, "certificate": "me"},
+        {"client-certificate-data": CERTIFICATE, "client-key-data": KEY},
+        server="https://alice:pw@localhost:{port}",
+    ),
+    Row(
+        "login in the address over http",
+        {"Authorization": BASIC},
+        {"token": "s3cret"},
+        secure=False,
+        server="http://alice:pw@localhost:{port}",
+    ),
+    Row(
+        "login in the address beside a token",
+        {"Authorization": BASIC},
+        {"token": "s3cret"},
+        server="https://alice:pw@localhost:{port}",
+    ),
+    Row("-s http", {}, {"token": "s3cret"}, secure=False, server="https://localhost:1", flags=("-s", "{url}")),
+    Row("a second document", TOKEN, {"token": "s3cret"}, after="---\nusers: []\n"),
+    Row("a second document that is no YAML", TOKEN, {"token": "s3cret"}, after="---\n{[\n"),
+    Row("another kind", None, {"token": "s3cret"}, document={"kind": "Pod"}),
+    Row("another version", None, {"token": "s3cret"}, document={"apiVersion": "v2"}),
+    Row("no kind", TOKEN, {"token": "s3cret"}, document={"kind": None, "apiVersion": None}),
+)
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, tls_api.Server]]:
+    folder = tmp_path_factory.mktemp("servers")
+    with tls_api.serving(folder, True) as secure, tls_api.serving(folder, False) as plain:
+        yield {True: secure, False: plain}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row's kubeconfig on disk, with the server that it leads to."""
+
+    kubeconfig: Path
+    server: tls_api.Server
+    flags: tuple[str, ...]
+    home: Path
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+
+
+@pytest.fixture
+def setting(request: pytest.FixtureRequest, servers: dict[bool, tls_api.Server], tmp_path: Path) -> Setting:
+    row: Row = request.getfixturevalue("row")
+    server = servers[row.secure]
+    places = {"url": server.url, "port": server.url.rpartition(":")[2]}
+    (tmp_path / "me.crt").write_bytes(ME.certificate)
+    (tmp_path / "me.key").write_bytes(ME.key)
+    (tmp_path / "ca.crt").write_bytes(tls_api.authority().certificate)
+    (tmp_path / "token").write_text("from-file\n")
+    (tmp_path / "empty").write_text("")
+    cluster = {"server": row.server.format(**places), **({"certificate-authority-data": CA} if row.authority else {})}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "dev",
+        "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {**cluster, **row.cluster}}],
+        "users": [{"name": "u", "user": row.user}],
+        **row.document,
+    }
+    kept = {key: value for key, value in document.items() if value is not None}
+    (tmp_path / "config").write_text(yaml.safe_dump(kept) + row.after)
+    server.asked.clear()
+    return Setting(tmp_path / "config", server, tuple(flag.format(**places) for flag in row.flags), tmp_path)
+
+
+def expected(row: Row) -> list[tls_api.Asked]:
+    return [] if row.asked is None else [tuple(sorted(row.asked.items()))]
+
+
+def options(setting: Setting) -> KubeOptions:
+    """The flags of a row, as the command line reads them."""
+    values = dict(zip(setting.flags[::2], setting.flags[1::2], strict=False))
+    return KubeOptions(
+        kubeconfig=str(setting.kubeconfig),
+        server=values.get("-s", ""),
+        as_user=values.get("--as", ""),
+        as_groups=tuple(filter(None, [values.get("--as-group")])),
+        insecure_skip_tls_verify="--insecure-skip-tls-verify" in setting.flags,
+        request_timeout="5s",
+    )
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_plugin_asks_as(row: Row, setting: Setting) -> None:
+    said = ""
+    try:
+        KubeReader(load_kube_context(options(setting), setting.variables), attempts=1).get("/version")
+    except LbdoctorError as error:
+        said = f"{error.message} {error.hint}"
+    assert setting.server.asked == expected(row)
+    assert bool(said) == (row.asked is None)
+    assert "s3cret" not in said and "alice" not in said and "pw@" not in said
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="no kubectl on the PATH")
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_kubectl_asks_as(row: Row, setting: Setting) -> None:
+    assert KUBECTL is not None
+    command = [KUBECTL, "--kubeconfig", str(setting.kubeconfig), "get", "--raw", "/version", *setting.flags]
+    ended = subprocess.run(
+        command,
+        env={**setting.variables, "NO_PROXY": "*"},
+        cwd=setting.home,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=30,
+    )
+    assert (setting.server.asked, ended.returncode != 0) == (expected(row), row.asked is None), ended.stderr.decode()
