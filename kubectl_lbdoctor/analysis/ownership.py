@@ -96,7 +96,7 @@ def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
         why = f'annotation {CLASS_ANNOTATION} "{name}" is not read by EKS Auto Mode, and no other controller runs here'
         return Ownership("nobody", why, name, (evidence,))
-    wins = f", which wins over ingressClassName {ingress.class_name}," if ingress.class_name else ""
+    wins = f", which wins over ingressClassName {ingress.spec_class_name}," if ingress.spec_class_name else ""
     why = f'annotation {CLASS_ANNOTATION} "{name}"{wins} is not the class of the AWS Load Balancer Controller'
     foreign = next((c for c in cluster.ingress_classes.peek() or () if c.meta.name == name), None)
     if known is None and foreign is not None and foreign.controller not in OUR_CONTROLLERS:

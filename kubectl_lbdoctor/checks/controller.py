@@ -81,11 +81,11 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "nearest": close,
         },
         evidence=tuple(dict.fromkeys(evidence)),
-        confirm=(kubectl("get", "service", service, namespace=traffic.namespace),),
+        confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
         by_hand=(kubectl("edit", "ingress", ingress.meta.name, namespace=traffic.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
-        else f"create Service {service}",
+        else f"create Service {service} in namespace {traffic.namespace}: an Ingress leads to its own namespace only",
     )
 
 

@@ -579,7 +579,7 @@ SCENARIOS: list[Scenario] = [
         healthy(),
         around=_service_of_another_namespace,
         object="Ingress/web",
-        says=["ledger-"],
+        says=["own namespace"],
         report=GITHUB + "JiRaska/open-bank-oss/issues/3476",
     ),
     # Argo Rollouts left its hash in the Service's selector, and Deployments' pods do not carry it.

@@ -26,3 +26,8 @@ def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
 )
 def test_whether_the_evidence_determines_it(case: str, automatic: bool) -> None:
     assert cases.result(case).report.diagnoses[0].finding.fix_automatic is automatic
+
+
+def test_an_annotation_wins_over_a_field_only_where_there_is_one() -> None:
+    diagnosis = cases.result("LBD101-class-annotation-alone").report.diagnoses[0]
+    assert "ingress-alb" in diagnosis.message and "wins over" not in diagnosis.message
