@@ -11,6 +11,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, s
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.change_shapes import LEGACY_CLASS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
@@ -331,9 +332,6 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
-
-
-LEGACY_CLASS = "kubernetes.io/ingress.class"
 
 
 def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
