@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.change_shapes import LEGACY_CLASS
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.change_shapes import LEGACY_CLASS
 from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED

@@ -55,7 +55,7 @@ class Kind:
     def path(self, namespace: str = "", name: str = "") -> str:
         """The URL path of a collection ("" for the namespace: of all namespaces) or of one object.
 
-        Raises ValueError for a kind of AWS, which has none, and UsageError for what is no segment of a path (`api_path`).
+        Raises ValueError for a kind of AWS, which has none, and UsageError for what is no segment of a path.
         """
         if self.in_aws:
             raise ValueError(f"{self.name} is no kind of Kubernetes")

@@ -96,8 +96,11 @@ class FixScreen:
             self._live.note(f"not known: {codes}: {_unread(result.before)}")
 
     def _failed(self, failure: Failure) -> None:
-        ending = f"{failure.made} of {failure.total} changes are made" if failure.made else "nothing was changed"
-        ending += "" if failure.certain else ", and this one may be"
+        made = f"{failure.made} of {failure.total} changes are made"
+        if failure.certain:
+            ending = made if failure.made else "nothing was changed"
+        else:  # The error says what another look has shown.
+            ending = f"{made}, and this one may be" if failure.made else "the change may be made"
         self._live.note_once(f"error: {named(failure)}; {ending}")
         if failure.error.hint:
             self._live.note_once(f"hint: {failure.error.hint}")

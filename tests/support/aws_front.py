@@ -67,7 +67,7 @@ class FakeAws:
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
         # moto's own dispatcher lists its modules on disk at every request.
-        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks")}
+        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks", "sts")}
         self._moto["elasticloadbalancing"] = create_backend_app("elbv2")
         # moto's answers to reads, by checked path: all that is ever written after the seed.
         self._path = "/healthz"

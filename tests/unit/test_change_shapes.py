@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-
-import pytest
 
 from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
 from kubectl_lbdoctor.model.plan import Change

@@ -52,13 +52,13 @@ class FakeWriter:
     def apply(self, change: Change) -> None:
         self._do("apply", change)
 
-    def check_undo(self, change: Change, uid: str = "") -> None:
+    def check_undo(self, change: Change, uid: str) -> None:
         self._do("check", change)
 
-    def rehearse_undo(self, change: Change) -> None:
+    def rehearse_undo(self, change: Change, uid: str) -> None:
         self._do("rehearse", change)
 
-    def undo(self, change: Change) -> None:
+    def undo(self, change: Change, uid: str) -> None:
         self._do("undo", change)
 
 
