@@ -122,8 +122,9 @@ def _annotations(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
     if not all(_is_text(value) for edit in edits for value in (edit.now, edit.then) if value is not None):
         return None
     for key, edit in zip(keys, edits, strict=True):
-        known = key != LEGACY_CLASS and (is_ours(key) if edit.then is None else spec_for(key) is not None)
-        if not (known or _is_meant_for(edit, edits)):
+        spec = spec_for(key)
+        known = is_ours(key) if edit.then is None else spec is not None and ref.kind in spec.locations
+        if key == LEGACY_CLASS or not (known or _is_meant_for(edit, edits)):
             return None
     present = {key: str(edit.now) for key, edit in zip(keys, edits, strict=True) if edit.now is not None}
     made = annotate(

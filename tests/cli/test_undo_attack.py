@@ -60,7 +60,9 @@ def call(operation: str, **params: object) -> Callable[[Raw], object]:
     def change(fix: Raw) -> None:
         fix["steps"] = [
             {
-                **{"fix": "security-group", "code": "LBD501", "state": "applied"},
+                "fix": "security-group",
+                "code": "LBD501",
+                "state": "applied",
                 "object": {"kind": "SecurityGroup", "name": str(params.get("GroupId", "sg-1"))},
                 "call": {"operation": operation, "params": params},
             }
@@ -320,7 +322,9 @@ def called(cloud: Cloud, *operations: str) -> list[str]:
 
 def test_the_rule_is_shown_with_its_command(cloud: Cloud, opened: Path) -> None:
     result = undo(cloud, opened, "--dry-run=client")
-    assert result.status == 0 and "   aws ec2 revoke-security-group-ingress --group-id sg-" in result.stdout, result.text
+    assert result.status == 0 and "   aws ec2 revoke-security-group-ingress --group-id sg-" in result.stdout, (
+        result.text
+    )
 
 
 @pytest.mark.parametrize(
@@ -363,7 +367,9 @@ def test_a_rule_that_was_there_before(cloud: Cloud, opened: Path) -> None:
 def test_what_a_killed_run_has_left_is_removed_later(cloud: Cloud) -> None:
     """An incomplete undo file, an hour old; a fresh one may be another run's."""
     cloud.wrong_port()
-    old, fresh, other = (Path(f".{n}.lbdoctor-part") for n in ("lbdoctor-undo-1.json.0a", "lbdoctor-undo-2.json.0b", "x"))
+    old, fresh, other = (
+        Path(f".{n}.lbdoctor-part") for n in ("lbdoctor-undo-1.json.0a", "lbdoctor-undo-2.json.0b", "x")
+    )
     for path in (old, fresh):
         path.write_text("{")
     other.mkdir()
