@@ -205,5 +205,8 @@ class Executor:
         self._observe(StepFailed(failure))
 
     def _mark(self, index: int, state: StepState, journal: Journal) -> None:
-        self.runs[index] = replace(self.runs[index], state=state)
-        journal(tuple(self.runs))
+        marked = replace(self.runs[index], state=state)
+        if state is not StepState.SENT:
+            self.runs[index] = marked
+        journal((*self.runs[:index], marked, *self.runs[index + 1 :]))
+        self.runs[index] = marked  # What could not be noted down is not sent.

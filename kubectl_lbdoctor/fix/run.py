@@ -74,14 +74,16 @@ class FixRun:
             self._update(outcome=FixOutcome.INTERRUPTED)
             self.observe(Interrupted(self.result))
         except LbdoctorError as error:
-            self._update(outcome=FixOutcome.FAILED if self._begun else FixOutcome.REFUSED, error=error)
+            self._stopped(error=error)
             raise
         except Exception:
-            # A mistake of ours must not keep the way back to itself.
-            self._update(outcome=FixOutcome.FAILED if self._begun else FixOutcome.REFUSED)
-            if self._begun:
-                self.observe(StoppedHalfway(self.result))
+            self._stopped()  # A mistake of ours must not keep the way back to itself.
             raise
+
+    def _stopped(self, **changes: Any) -> None:
+        self._update(outcome=FixOutcome.FAILED if self._begun else FixOutcome.REFUSED, **changes)
+        if self._begun:
+            self.observe(StoppedHalfway(self.result))
 
     @property
     def _begun(self) -> bool:

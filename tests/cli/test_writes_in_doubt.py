@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.fix import private_file
 from tests.cli.test_fix import ING, closed, elsewhere, fix, two_faults, undo_file, writes
 from tests.support.api_http import Stream
 from tests.support.api_requests import Answer, Asked, about, not_found, refusal
@@ -302,9 +303,7 @@ def test_a_target_group_in_doubt(cloud: Cloud, answer: str, made: bool) -> None:
         cloud.aws.check_path("/again")
 
 
-def test_a_dry_run_that_was_none_and_cannot_be_taken_back(
-    cloud: Cloud, closed: Callable[[], list[Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dry_run_that_was_none_and_cannot_be_taken_back(cloud: Cloud, closed: Callable[[], list[Any]]) -> None:
     """An endpoint that does not know DryRun, and then denies: it is not said that nothing was changed."""
     before = repr(closed())
     cloud.aws.ignores_dry_run = True
@@ -321,3 +320,38 @@ def test_a_dry_run_that_was_none_and_cannot_be_taken_back(
     ]
     cloud.aws.client("ec2").revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
     assert repr(closed()) == before
+
+
+def test_an_undo_file_that_can_no_longer_be_written(cloud: Cloud) -> None:
+    """The disk fills up after the write: how to take it back is said all the same, and works."""
+    two_faults(cloud)
+    before = state(cloud)
+    write, times = private_file.write, []
+
+    def full(path: Path, data: bytes, new: bool) -> None:
+        times.append(path)
+        if len(times) > 2:
+            raise OSError(28, "No space left on device")
+        write(path, data, new)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(private_file, "write", full)
+        result = both(cloud)
+    assert result.status == 4 and "No space left" in result.stderr and states() == ["sent", "planned"], result.text
+    assert "take back what was made with: kubectl lbdoctor undo " in result.stderr, result.text
+    assert undone(cloud).status == 0 and state(cloud) == before
+
+
+def test_a_mistake_of_ours_keeps_the_way_back(cloud: Cloud) -> None:
+    two_faults(cloud)
+    before = state(cloud)
+
+    def mistaken(*args: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kubectl_lbdoctor.fix.writers._is_about", mistaken)
+        result = both(cloud)
+    assert result.status == 4 and "bug" in result.stderr and states() == ["sent", "planned"], result.text
+    assert "take back what was made with: kubectl lbdoctor undo " in result.stderr, result.text
+    assert undone(cloud).status == 0 and state(cloud) == before
