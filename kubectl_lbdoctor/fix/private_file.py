@@ -8,7 +8,6 @@ import os
 import platform
 import secrets
 import stat
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +27,6 @@ def write(path: Path, data: bytes, new: bool) -> None:
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        _remove_stale(folder, path.parent)
         if new or not _is_regular(path.name, folder):
             if not _linked(path.parent, path.name, folder, data):
                 _fill(path.name, folder, data)
@@ -41,6 +39,7 @@ def write(path: Path, data: bytes, new: bool) -> None:
             except BaseException:
                 os.unlink(temporary, dir_fd=folder)
                 raise
+        _remove_stale(folder, path)
         with suppress(OSError):  # Not every file system can do it for a directory.
             os.fsync(folder)
     finally:
@@ -128,13 +127,14 @@ def _check_regular(found: os.stat_result) -> None:
 
 
 def _remove_stale(folder: int, path: Path) -> None:
-    """Remove what a killed run of the same user has left of a write."""
+    """Remove what a killed run of the same user has left of a write. path: of the file that was written just now."""
     with suppress(OSError):
-        for name in os.listdir(path):
+        now = os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mtime
+        for name in os.listdir(path.parent):
             if not (name.startswith(".") and name.endswith(PART)):
                 continue
             with suppress(OSError):
                 found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-                stale = time.time() - found.st_mtime > STALE
+                stale = now - found.st_mtime > STALE
                 if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and stale:
                     os.unlink(name, dir_fd=folder)
