@@ -259,8 +259,8 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
     elif fix and kind == "rbac":
         text = permissions.rbac_fix()
     elif fix:
-        from kubectl_lbdoctor.fix.writers import AWS_WRITES
         from kubectl_lbdoctor.model.group_edits import GROUP_WRITES
+        from kubectl_lbdoctor.model.plan import AWS_WRITES
 
         text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()}, GROUP_WRITES)
     else:

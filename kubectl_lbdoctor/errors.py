@@ -62,12 +62,14 @@ class ReadFailed(LbdoctorError):
 
 
 class WriteRefused(LbdoctorError):
-    """The API server did not make a write, and nothing was changed: `http_status` is its answer (409: the object moved
-    on; 422: a `test` operation or a rule of the API does not hold; 404: it is gone)."""
+    """A write was answered with an error: `http_status` is the answer (409: the object moved on; 422: a `test`
+    operation or a rule of the API does not hold; 404: it is gone). by_server: the API server itself said so, and not
+    something between; below 500 the write was then not made."""
 
-    def __init__(self, message: str, http_status: int, hint: str = "") -> None:
+    def __init__(self, message: str, http_status: int, hint: str = "", *, by_server: bool = True) -> None:
         super().__init__(message, hint)
         self.http_status = http_status
+        self.by_server = by_server
 
 
 class Unreachable(ReadFailed):

@@ -175,6 +175,11 @@ def modify(ref: ObjectRef, address: GroupAddress, group: TargetGroup, values: di
         wanted |= dict.fromkeys((PATH, codes_pointer(group)))
     edits = tuple(Edit(pointer, value_of(group, pointer), value) for pointer, value in wanted.items())
     edits = tuple(edit for edit in edits if edit.now != edit.then)
+    return setting(ref, edits, address)
+
+
+def setting(ref: ObjectRef, edits: tuple[Edit, ...], address: GroupAddress) -> Change:
+    """The change of a target group that makes these edits."""
     return Change(
         ref,
         field=", ".join(edit.pointer.rpartition("/")[2] for edit in edits),
@@ -189,8 +194,7 @@ def modify(ref: ObjectRef, address: GroupAddress, group: TargetGroup, values: di
 def attribute(traffic: TrafficPath, group: TargetGroup, key: str, now: str, then: str) -> Change:
     """Set an attribute of a target group that a person made."""
     ref = ObjectRef("TargetGroup", "", target_group_name(group.arn))
-    edits = (Edit(ATTRIBUTES + key, now, then),)
-    return Change(ref, key, now, then, risk=RISK, edits=edits, group=GroupAddress(group.arn, traffic.context.region))
+    return setting(ref, (Edit(ATTRIBUTES + key, now, then),), GroupAddress(group.arn, traffic.context.region))
 
 
 def value_of(group: TargetGroup, pointer: str) -> object:

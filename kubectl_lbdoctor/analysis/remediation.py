@@ -29,6 +29,9 @@ def annotation_edit(annotations: Mapping[str, str], key: str, value: str | None)
 def annotate(target: ObjectRef, annotations: Mapping[str, str], values: Mapping[str, str | None]) -> Change:
     """Set annotations of an object that has `annotations` now, all in one write; None removes one."""
     edits = tuple(annotation_edit(annotations, key, value) for key, value in values.items())
+    if len(edits) == 2 and edits[0].now is edits[1].then is None and edits[0].then == edits[1].now:
+        new, old = values  # The value stays, and gets another key.
+        return Change(target, "annotation key", old, new, edits=edits)
     return Change(
         target,
         field=", ".join(f"annotation {key}" for key in values),

@@ -332,7 +332,6 @@ def _accepts(key: str, value: str) -> bool:
 def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) -> Repair:
     """One write that moves a value to another key."""
     change = annotate(ref, annotations, {new: annotations[old], old: None})
-    change = replace(change, field="annotation key", now=old, then=new)
     return Repair(new, (change,)).with_reason(f"nobody reads {old}", "the setting takes effect")
 
 

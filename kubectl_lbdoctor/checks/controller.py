@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.change_shapes import LEGACY_CLASS
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
@@ -331,9 +332,6 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
-
-
-LEGACY_CLASS = "kubernetes.io/ingress.class"
 
 
 def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:

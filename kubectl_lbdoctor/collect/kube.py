@@ -248,7 +248,8 @@ class KubeReader:
         said = _said(answer)
         if answer.status == 403 and not _by_admission(said):
             self._refused(verb, path, answer)
-        raise WriteRefused(f"could not {permission_of(verb, path)}: {said}", answer.status)
+        by_server = _status_document(answer) is not None
+        raise WriteRefused(f"could not {permission_of(verb, path)}: {said}", answer.status, by_server=by_server)
 
     def exchange(
         self, path: str, headers: Mapping[str, str], timeout: float, max_bytes: int

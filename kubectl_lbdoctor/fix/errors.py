@@ -14,6 +14,10 @@ class MovedOn(LbdoctorError):
     status = ExitStatus.FINDINGS
 
 
+class OutOfSight(MovedOn):
+    """The object is gone or going: what became of a change to it cannot be seen any more."""
+
+
 class Expectation(Enum):
     """Where an expected value comes from: the plan of a fix, or the fix that is to be undone."""
 

@@ -109,9 +109,10 @@ class UndoRefused:
 
 @dataclass(frozen=True, slots=True)
 class UndoStopped:
-    """A step of an undoing failed. left: number of changes that are still in effect."""
+    """A step of an undoing failed. left: number of changes that are still in effect. certain: they surely are."""
 
     left: int
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

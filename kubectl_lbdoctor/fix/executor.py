@@ -14,6 +14,7 @@ from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, ReadFailed
 from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse
 from kubectl_lbdoctor.fix.events import Observe, PhaseBegan, StepFailed, StepMade, StepNotNeeded, StepNotRehearsed
 from kubectl_lbdoctor.fix.owners import gitops_owner
+from kubectl_lbdoctor.fix.second_look import NotKnown
 from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun, StepState
 from kubectl_lbdoctor.fix.writers import Writer
 from kubectl_lbdoctor.model.plan import Refusal, Step
@@ -46,7 +47,8 @@ class Direction(Protocol):
         """Let the server try the step. Raises LbdoctorError, CannotRehearse where no server can."""
 
     def write(self, run: StepRun) -> None:
-        """Make the step. Raises AlreadyThere, or LbdoctorError: ReadFailed alone leaves open whether it was made."""
+        """Make the step. Raises AlreadyThere where it needs nothing, or LbdoctorError: NotKnown, or another ReadFailed
+        that is no AwsApiError, leaves open whether it was made."""
 
 
 class Forward:
@@ -99,11 +101,11 @@ class Backward:
 
     def rehearse(self, run: StepRun) -> None:
         """Try on the server to take the change back."""
-        self._writer.rehearse_undo(run.step.change)
+        self._writer.rehearse_undo(run.step.change, run.uid)
 
     def write(self, run: StepRun) -> None:
         """Take the change back."""
-        self._writer.undo(run.step.change)
+        self._writer.undo(run.step.change, run.uid)
 
 
 class Executor:
@@ -160,7 +162,10 @@ class Executor:
                 self.unrehearsed.append(self.runs[index].step)
                 self._observe(StepNotRehearsed(self.runs[index].step, error.message))
             except LbdoctorError as error:
-                self._fail(Failure(self.runs[index].step, error, Phase.REHEARSAL))
+                certain = not isinstance(error, NotKnown)
+                self._fail(
+                    Failure(self.runs[index].step, error, Phase.REHEARSAL, total=len(self.todo), certain=certain)
+                )
         return not self.failures
 
     def write(self, journal: Journal) -> bool:
@@ -177,7 +182,7 @@ class Executor:
                 if self._direction.settled is not self._direction.done:
                     continue
             except LbdoctorError as error:
-                # A connection that broke may have carried the write; whatever was refused was certainly not made.
+                # What is not known to be unmade stays marked as sent.
                 certain = not isinstance(error, ReadFailed) or isinstance(error, AwsApiError)
                 if certain and self.runs[index] != before:
                     self._mark(index, before.state, journal)
@@ -200,5 +205,8 @@ class Executor:
         self._observe(StepFailed(failure))
 
     def _mark(self, index: int, state: StepState, journal: Journal) -> None:
-        self.runs[index] = replace(self.runs[index], state=state)
-        journal(tuple(self.runs))
+        marked = replace(self.runs[index], state=state)
+        if state is not StepState.SENT:
+            self.runs[index] = marked
+        journal((*self.runs[:index], marked, *self.runs[index + 1 :]))
+        self.runs[index] = marked  # What could not be noted down is not sent.

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ReadFailed
-from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.fix.errors import Expectation, OutOfSight
+from kubectl_lbdoctor.fix.second_look import look_again
 from kubectl_lbdoctor.fix.values import compare
 from kubectl_lbdoctor.model.group_edits import ATTRIBUTES, GROUP_WRITES, calls, is_editable
 from kubectl_lbdoctor.model.plan import Change
@@ -33,31 +34,23 @@ class GroupWriter:
         the change sets, AwsApiError or ReadDenied where it cannot be read."""
         compare(self._described(change), change, expectation)
 
-    def write(self, change: Change) -> None:
+    def write(self, change: Change, expectation: Expectation = Expectation.PLANNED) -> None:
         """Make the change; raises as `check` does, and then nothing was written.
 
-        ReadFailed alone leaves open whether it was made: the answer did not come.
+        NotKnown alone leaves open whether it was made: the answer was none, and another look did not tell.
         """
         assert change.group is not None
-        self.check(change)
+        self.check(change, expectation)
         values = {edit.pointer: edit.then for edit in change.edits if not edit.is_guard}
         if not all(map(is_editable, values)):
             raise CouldNotRun(f"{change.field} of a target group is never changed by kubectl lbdoctor")
-        for operation, params in calls(change.group, values):
+        for number, (operation, params) in enumerate(calls(change.group, values)):
             assert operation in GROUP_WRITES
             try:
                 self._aws.call("elbv2", operation, None, **params)
-            except ReadFailed as error:
-                if isinstance(error, AwsApiError) or not self._was_made(change):
-                    raise
-
-    def _was_made(self, change: Change) -> bool:
-        """Whether the answer was lost on the way, and the write was not."""
-        try:
-            self.check(change)
-        except AlreadyThere:
-            return True
-        return False
+            except LbdoctorError as error:
+                look_again(error, lambda: self.check(change, expectation), half_made=number > 0)
+                return
 
     def _described(self, change: Change) -> Mapping[str, Any]:
         """The group as DescribeTargetGroups gives it, with `Attributes` by key where the change is about some."""
@@ -71,10 +64,10 @@ class GroupWriter:
                 raw["Attributes"] = {entry["Key"]: entry["Value"] for entry in found}
         except AwsApiError as error:
             if error.code in ("TargetGroupNotFound", "TargetGroupNotFoundException"):
-                raise MovedOn(f"{change.object} does not exist any more") from error
+                raise OutOfSight(f"{change.object} does not exist any more") from error
             raise
         if not raw:
-            raise MovedOn(f"{change.object} does not exist any more")
+            raise OutOfSight(f"{change.object} does not exist any more")
         if raw.get("HealthCheckProtocol") not in ("HTTP", "HTTPS"):
             raw = {key: value for key, value in raw.items() if key not in ("HealthCheckPath", "Matcher")}
         return raw

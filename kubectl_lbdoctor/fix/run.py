@@ -74,9 +74,21 @@ class FixRun:
             self._update(outcome=FixOutcome.INTERRUPTED)
             self.observe(Interrupted(self.result))
         except LbdoctorError as error:
-            begun = any(run.state is not StepState.PLANNED for run in self._executor.runs)
-            self._update(outcome=FixOutcome.FAILED if begun else FixOutcome.REFUSED, error=error)
+            self._stopped(error=error)
             raise
+        except Exception:
+            self._stopped()  # A mistake of ours must not keep the way back to itself.
+            raise
+
+    def _stopped(self, **changes: Any) -> None:
+        self._update(outcome=FixOutcome.FAILED if self._begun else FixOutcome.REFUSED, **changes)
+        if self._begun:
+            self.observe(StoppedHalfway(self.result))
+
+    @property
+    def _begun(self) -> bool:
+        """Whether a step was made, or may have been."""
+        return any(run.state is not StepState.PLANNED for run in self._executor.runs)
 
     def _go(self) -> None:
         if not self.result.runs:
@@ -89,7 +101,13 @@ class FixRun:
             self._update(outcome=FixOutcome.REFUSED)
         elif not self.result.runs:
             self._nothing(shown=True)
-        elif self.dry_run == "client":
+        else:
+            undo_file.check(self.context, self.result.runs)
+            self._try()
+
+    def _try(self) -> None:
+        """Rehearse and make what is planned, as far as was asked for."""
+        if self.dry_run == "client":
             self.observe(DryRunEnded())
         elif not self._rehearse():
             return
@@ -122,7 +140,8 @@ class FixRun:
     def _rehearse(self) -> bool:
         accepted = self._executor.rehearse()
         if not accepted:
-            self._update(outcome=FixOutcome.REFUSED)
+            certain = all(failure.certain for failure in self._executor.failures)
+            self._update(outcome=FixOutcome.REFUSED if certain else FixOutcome.FAILED)
         return accepted
 
     def _write(self) -> bool:
@@ -131,7 +150,7 @@ class FixRun:
         affects = self.result.affects
 
         def journal(runs: tuple[StepRun, ...]) -> None:
-            undo_file.save(UndoFile(self.now, self.context, affects, runs), path)
+            undo_file.save(UndoFile(self.now, self.context, affects, runs), path, new=not self.result.undo_file)
             self._update(undo_file=str(path))
 
         journal(tuple(self._executor.runs))

@@ -67,7 +67,7 @@ class UndoRun:
         else:
             self._outcome = UndoOutcome.FAILED
             failure = self._executor.failures[-1]
-            self.observe(UndoStopped(failure.total - failure.made))
+            self.observe(UndoStopped(failure.total - failure.made, failure.certain))
 
     def _journal(self, runs: tuple[StepRun, ...]) -> None:
         self.content = replace(self.content, steps=runs, undone_at=self.now)

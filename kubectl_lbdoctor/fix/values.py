@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
+from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, OutOfSight, ValueChanged
 from kubectl_lbdoctor.model.plan import Change, unescape
 
 
 def compare(raw: Mapping[str, Any], change: Change, expectation: Expectation = Expectation.PLANNED) -> None:
     """Raise MovedOn where the object is not as planned, AlreadyThere where all of it is as wanted."""
     if (raw.get("metadata") or {}).get("deletionTimestamp"):
-        raise MovedOn(f"{change.object} is being deleted")
+        raise OutOfSight(f"{change.object} is being deleted")
     if not change.edits:
         return
     found = [(edit, value_at(raw, edit.pointer)) for edit in change.edits]

@@ -8,17 +8,17 @@ between that look and the write (`test` operations on the values and on the reso
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.analysis.aws_changes import OWN_RULE
-from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, ReadFailed, WriteRefused
-from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn
+from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, LbdoctorError, ReadFailed, WriteRefused
+from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
+from kubectl_lbdoctor.fix.second_look import NotKnown, look_again
 from kubectl_lbdoctor.fix.values import compare, value_at
 from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import ANNOTATIONS, AwsWrite, Change, Edit
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, AWS_WRITES, AwsWrite, Change, Edit, inverse
 
 _CHANGED_KINDS = {
     kind.name: kind
@@ -27,21 +27,16 @@ _CHANGED_KINDS = {
         *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
     )
 }
-_RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_RESTARTED = f"/spec/template{ANNOTATIONS}/kubectl.kubernetes.io~1restartedAt"
 
 _NO_DRY_RUN = "does not support dry run"
 """How the API server refuses a dry run where a webhook has side effects, or may have some
 (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/, "Side effects")."""
 
+_NO_DRY_RUN_AT_ALL = "the endpoint of AWS_ENDPOINT_URL does not know DryRun"
+
 ATTEMPTS = 4
 """Times that a patch is sent where only the object's version has moved on: controllers write status at any time."""
-
-AWS_WRITES = {
-    "AuthorizeSecurityGroupIngress": "RevokeSecurityGroupIngress",
-    "AuthorizeSecurityGroupEgress": "RevokeSecurityGroupEgress",
-    "CreateNetworkAclEntry": "DeleteNetworkAclEntry",
-}
-"""What a fix calls in EC2, and what takes it back. Nothing else is ever called, whatever an undo file says."""
 
 
 class Kube(Protocol):
@@ -107,7 +102,7 @@ class Writer:
     def apply(self, change: Change) -> None:
         """Make the change; raises as `rehearse` does, and then nothing was written by this change.
 
-        ReadFailed alone leaves open whether it was made: the answer did not come.
+        NotKnown alone leaves open whether it was made: the answer was none, and another look did not tell.
         """
         if change.group is not None:
             self._groups.write(change)
@@ -117,30 +112,20 @@ class Writer:
             return
         self._check_aws(change)
         try:
-            self._call(change.aws.service, change.aws.operation, change.aws.params)
-        except AwsApiError as error:
-            if error.code not in ("InvalidPermission.Duplicate", "NetworkAclEntryAlreadyExists"):
-                raise
-            # It was absent a moment ago: the SDK's retry of a call whose answer was lost meets its own rule.
-            try:
-                self._check_aws(change)
-            except AlreadyThere:
-                if OWN_RULE not in str(change.aws.params) and change.aws.operation != "CreateNetworkAclEntry":
-                    raise
+            self._call(change.aws.operation, change.aws.params)
+        except LbdoctorError as error:
+            look_again(error, lambda: self._check_aws(change))
 
-    def check_undo(self, change: Change, uid: str = "") -> None:
+    def check_undo(self, change: Change, uid: str) -> None:
         """Raises MovedOn when what the change has set was changed again since, AlreadyThere when it is back already.
 
-        uid: of the object that was changed; one that was made anew under the same name is another.
+        uid: of the Kubernetes object that was changed; one that was made anew under the same name is another.
         """
         if change.group is not None:
             self._groups.check(inverse(change), Expectation.SET_BY_FIX)
             return
         if change.aws is None:
-            raw = self._object(change.object)
-            if uid and (raw.get("metadata") or {}).get("uid") != uid:
-                raise MovedOn(f"{change.object} was deleted and made anew since")
-            compare(raw, inverse(change), Expectation.SET_BY_FIX)
+            self._same(inverse(change), uid)
             return
         try:
             self._check_aws(change)
@@ -148,24 +133,27 @@ class Writer:
             return
         raise AlreadyThere(f"{change.then} is no longer in {change.object}")
 
-    def rehearse_undo(self, change: Change) -> None:
+    def rehearse_undo(self, change: Change, uid: str) -> None:
         """Let the server try to take the change back; raises as `rehearse` does."""
         if change.group is not None:
             raise CannotRehearse(change.not_rehearsed)
         if change.aws is None:
-            self._patch(inverse(change), dry_run=True)
+            self._patch(inverse(change), dry_run=True, uid=uid)
         else:
-            self._try_call(_undoing(change.aws))
+            self._try_undo(change.aws)
 
-    def undo(self, change: Change) -> None:
-        """Take the change back; raises as `check_undo` does."""
-        self.check_undo(change)
-        if change.aws is not None:
-            self._call(change.aws.service, change.aws.undo_operation, change.aws.undo_params)
-        elif change.group is not None:
-            self._groups.write(inverse(change))
+    def undo(self, change: Change, uid: str) -> None:
+        """Take the change back; raises as `check_undo` and `apply` do."""
+        if change.group is not None:
+            self._groups.write(inverse(change), Expectation.SET_BY_FIX)
+        elif change.aws is None:
+            self._patch(inverse(change), dry_run=False, uid=uid)
         else:
-            self._patch(inverse(change), dry_run=False)
+            self.check_undo(change, uid)
+            try:
+                self._call(change.aws.undo_operation, change.aws.undo_params)
+            except LbdoctorError as error:
+                look_again(error, lambda: self.check_undo(change, uid))
 
     # --- Kubernetes ---
 
@@ -175,40 +163,63 @@ class Writer:
         except ApiMissing:
             raw = None
         if raw is None:
-            raise MovedOn(f"{ref} does not exist any more in namespace {ref.namespace}")
+            raise OutOfSight(f"{ref} does not exist any more in namespace {ref.namespace}")
         return raw
 
-    def _patch(self, change: Change, dry_run: bool) -> None:
-        """Send the change for exactly the version of the object that was compared."""
+    def _same(self, change: Change, uid: str) -> dict[str, Any]:
+        """The object with this uid, compared with what takes a change back. Raises MovedOn and AlreadyThere."""
+        raw = self._object(change.object)
+        if (raw.get("metadata") or {}).get("uid") != uid:
+            raise MovedOn(f"{change.object} was deleted and made anew since")
+        compare(raw, change, Expectation.SET_BY_FIX)
+        return raw
+
+    def _patch(self, change: Change, dry_run: bool, uid: str | None = None) -> None:
+        """Send the change for exactly the version of the object that was compared. uid: of the object whose change is
+        taken back; None for a change that is made."""
         params: dict[str, str | int | bool] = {"fieldManager": "kubectl-lbdoctor"}
         if dry_run:
             params["dryRun"] = "All"
+
+        def look() -> dict[str, Any]:
+            raw = self.check(change) if uid is None else self._same(change, uid)
+            assert raw is not None
+            if change.restart and value_at(raw, _RESTARTED) == self._now:
+                raise AlreadyThere(f"{change.object} is restarted already")
+            return raw
+
         version: object = None
         for attempt in range(1, ATTEMPTS + 1):
-            raw = self.check(change)
-            assert raw is not None
+            try:
+                raw = look()
+            except AlreadyThere:
+                if attempt > 1 and not dry_run:
+                    return  # It was not a moment ago, and it was asked for in between.
+                raise
             former, version = version, raw.get("metadata", {}).get("resourceVersion")
             body = self._operations(raw, change)
             try:
-                self._kube.send("PATCH", path_of(change.object), params, body, "application/json-patch+json")
+                answer = self._kube.send("PATCH", path_of(change.object), params, body, "application/json-patch+json")
+                if not _is_about(answer, raw):
+                    raise ReadFailed(f"could not patch {change.object}: the answer is not this object")
                 return
-            except WriteRefused as error:
-                if dry_run and error.http_status == 400 and _NO_DRY_RUN in error.message:
-                    raise CannotRehearse("an admission webhook does not support dry runs") from error
+            except LbdoctorError as error:
+                if dry_run:
+                    _check_dry_run(error)
                 # 409, or 422 of a test operation: worth another try only while somebody else writes the object.
-                if error.http_status not in (409, 422) or attempt == ATTEMPTS or version == former:
-                    raise
-            except ReadFailed:
-                if dry_run or change.restart or not self._was_made(change):
-                    raise
-                return  # The answer was lost on the way, the write was not.
-
-    def _was_made(self, change: Change) -> bool:
-        try:
-            self.check(change)
-        except AlreadyThere:
-            return True
-        return False
+                moved = isinstance(error, WriteRefused) and error.by_server and error.http_status in (409, 422)
+                again = moved and attempt < ATTEMPTS and version != former
+                if dry_run:
+                    if not again:
+                        raise
+                    continue
+                try:
+                    look_again(error, look)
+                except WriteRefused:
+                    if not again:
+                        raise
+                else:
+                    return  # The answer was lost on the way, the write was not.
 
     def _operations(self, raw: Mapping[str, Any], change: Change) -> list[dict[str, object]]:
         operations: list[dict[str, object]] = []
@@ -223,8 +234,7 @@ class Writer:
 
     def _restart_edit(self, raw: Mapping[str, Any]) -> Edit:
         """What `kubectl rollout restart` writes: a new pod template makes the workload's controller replace pods."""
-        pointer = f"/spec/template{ANNOTATIONS}/{_RESTARTED_AT.replace('/', '~1')}"
-        return Edit(pointer, value_at(raw, pointer), self._now)
+        return Edit(_RESTARTED, value_at(raw, _RESTARTED), self._now)
 
     # --- AWS ---
 
@@ -238,24 +248,39 @@ class Writer:
             raise CouldNotRun("AWS cannot be changed without AWS credentials", "check: aws sts get-caller-identity")
         return self._aws
 
-    def _call(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
-        if service != "ec2" or operation not in {*AWS_WRITES, *AWS_WRITES.values()}:
-            raise CouldNotRun(f"{service}:{operation} is never called by kubectl lbdoctor")
-        self._ec2.call(service, operation, None, **params)
+    def _call(self, operation: str, params: Mapping[str, Any]) -> None:
+        if operation not in {*AWS_WRITES, *AWS_WRITES.values()}:
+            raise CouldNotRun(f"ec2:{operation} is never called by kubectl lbdoctor")
+        self._ec2.call("ec2", operation, None, **params)
 
-    def _try_call(self, write: AwsWrite) -> None:
+    def _is_refused_dry_run(self, operation: str, params: Mapping[str, Any]) -> bool:
+        """Try a call. False where the endpoint has made it all the same; raises what it would be refused with."""
         try:
-            self._call(write.service, write.operation, {**write.params, "DryRun": True})
+            self._call(operation, {**params, "DryRun": True})
         except AwsApiError as error:
             # EC2 answers a dry run that would have worked with this error (EC2 API reference, DryRun).
             if error.code == "DryRunOperation":
-                return
+                return True
             raise
-        self._call(write.service, write.undo_operation, write.undo_params)
-        raise CouldNotRun(
-            f"{write.service}:{write.operation} was made although only a dry run was asked for; it was taken back",
-            "the endpoint of AWS_ENDPOINT_URL does not know DryRun",
-        )
+        return False
+
+    def _try_call(self, write: AwsWrite) -> None:
+        if self._is_refused_dry_run(write.operation, write.params):
+            return
+        made = f"ec2:{write.operation} was made although only a dry run was asked for"
+        try:
+            self._call(write.undo_operation, write.undo_params)
+        except LbdoctorError as error:
+            raise NotKnown(
+                f"{made}, and it cannot be taken back: {error.message}", f"take it back with: {write.undo_command}"
+            ) from error
+        raise CouldNotRun(f"{made}; it was taken back", _NO_DRY_RUN_AT_ALL)
+
+    def _try_undo(self, write: AwsWrite) -> None:
+        if not self._is_refused_dry_run(write.undo_operation, write.undo_params):
+            raise NotKnown(
+                f"ec2:{write.undo_operation} was made although only a dry run was asked for", _NO_DRY_RUN_AT_ALL
+            )
 
     def _check_aws(self, change: Change) -> None:
         assert change.aws is not None
@@ -270,7 +295,7 @@ class Writer:
             groups = self._ec2.call("ec2", "DescribeSecurityGroups", "SecurityGroups", GroupIds=[params["GroupId"]])
         except AwsApiError as error:
             if error.code in ("InvalidGroup.NotFound", "InvalidGroupId.NotFound"):
-                raise MovedOn(f"{change.object} does not exist any more") from error
+                raise OutOfSight(f"{change.object} does not exist any more") from error
             raise
         outbound = change.aws is not None and "Egress" in change.aws.operation
         present = [r for g in groups for r in g.get("IpPermissionsEgress" if outbound else "IpPermissions", ())]
@@ -280,7 +305,7 @@ class Writer:
     def _check_entry(self, change: Change, params: Mapping[str, Any]) -> None:
         acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
         if not acls:
-            raise MovedOn(f"{change.object} does not exist any more")
+            raise OutOfSight(f"{change.object} does not exist any more")
         for entry in acls[0].get("Entries", ()):
             if entry.get("RuleNumber") == params["RuleNumber"] and bool(entry.get("Egress")) == params["Egress"]:
                 keys = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "PortRange")
@@ -296,23 +321,23 @@ def path_of(ref: ObjectRef) -> str:
     """The URL path of an object that a change may be about."""
     if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
+    if not is_label(ref.namespace) or not is_subdomain(ref.name):
+        raise CouldNotRun(f"{ref} in namespace {ref.namespace} is no name of an object")
     return _CHANGED_KINDS[ref.kind].path(ref.namespace, ref.name)
 
 
-def inverse(change: Change) -> Change:
-    """The change that puts back what this one replaced."""
-    edits = tuple(edit.reverse for edit in reversed(change.edits))
-    return replace(change, edits=edits, now=change.then, then=change.now)
+def _check_dry_run(error: LbdoctorError) -> None:
+    """Raise CannotRehearse where a dry run was refused because it is one."""
+    if isinstance(error, WriteRefused) and error.http_status == 400 and _NO_DRY_RUN in error.message:
+        raise CannotRehearse("an admission webhook does not support dry runs") from error
 
 
-def _undoing(write: AwsWrite) -> AwsWrite:
-    return replace(
-        write,
-        operation=write.undo_operation,
-        params=write.undo_params,
-        undo_operation=write.operation,
-        undo_params=write.params,
-    )
+def _is_about(answer: Mapping[str, Any], raw: Mapping[str, Any]) -> bool:
+    """Whether an answer is the object that was written, and not a Status or another document."""
+    wanted, found = raw.get("metadata") or {}, answer.get("metadata")
+    if answer.get("kind") == "Status" or not isinstance(found, Mapping):
+        return False
+    return all(found.get(key) == wanted.get(key) for key in ("name", "uid"))
 
 
 def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> list[dict[str, object]]:

@@ -46,9 +46,13 @@ class GroupAddress:
     region: str = ""
 
 
+WRITTEN_ATTRIBUTES = ("proxy_protocol_v2.enabled",)
+"""The attributes that a fix changes; commands that people are told may name others."""
+
+
 def is_editable(pointer: str) -> bool:
-    """Whether a pointer names something that can be changed of a group in use."""
-    return pointer in FLAGS or (pointer.startswith(ATTRIBUTES) and len(pointer) > len(ATTRIBUTES))
+    """Whether a pointer names something that a fix changes of a group in use."""
+    return pointer in FLAGS or pointer in {ATTRIBUTES + key for key in WRITTEN_ATTRIBUTES}
 
 
 def calls(group: GroupAddress, values: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:

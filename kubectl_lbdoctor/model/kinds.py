@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.model.api_path import api_path
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -53,13 +55,13 @@ class Kind:
     def path(self, namespace: str = "", name: str = "") -> str:
         """The URL path of a collection ("" for the namespace: of all namespaces) or of one object.
 
-        Raises ValueError for a kind of AWS, which has none.
+        Raises ValueError for a kind of AWS, which has none, and UsageError for what is no segment of a path.
         """
         if self.in_aws:
             raise ValueError(f"{self.name} is no kind of Kubernetes")
-        root = f"/apis/{self.group}/{self.versions[0]}" if self.group else f"/api/{self.versions[0]}"
-        middle = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{middle}/{self.plural}" + (f"/{name}" if name else "")
+        root = ("apis", self.group) if self.group else ("api",)
+        middle = ("namespaces", namespace) if namespace else ()
+        return api_path(*root, self.versions[0], *middle, self.plural, *((name,) if name else ()))
 
 
 _NETWORKING = "networking.k8s.io"

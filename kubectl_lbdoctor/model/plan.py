@@ -66,19 +66,40 @@ def unescape(segment: str) -> str:
     return segment.replace("~1", "/").replace("~0", "~")
 
 
+_ENTRY = "CreateNetworkAclEntry"
+_ENTRY_KEY = ("NetworkAclId", "Egress", "RuleNumber")
+
+AWS_WRITES = {
+    "AuthorizeSecurityGroupIngress": "RevokeSecurityGroupIngress",
+    "AuthorizeSecurityGroupEgress": "RevokeSecurityGroupEgress",
+    _ENTRY: "DeleteNetworkAclEntry",
+}
+"""What a fix calls in EC2, and what takes it back. Nothing else is ever called."""
+
+
 @dataclass(frozen=True, slots=True)
 class AwsWrite:
-    """An AWS call that adds something, and the call that takes it away again.
+    """A call that adds something in EC2; the call that takes it away again follows from it.
 
-    service: boto3's name. operation and params: the API's own. command: the same for a person.
+    operation: one of AWS_WRITES. params: the API's own. command: the same for a person; undo_command: the inverse.
     """
 
-    service: str
     operation: str
     params: Mapping[str, object]
-    undo_operation: str
-    undo_params: Mapping[str, object]
     command: str
+    undo_command: str
+
+    @property
+    def undo_operation(self) -> str:
+        """The operation that takes it back."""
+        return AWS_WRITES[self.operation]
+
+    @property
+    def undo_params(self) -> Mapping[str, object]:
+        """The parameters of that: an ACL entry is known by its number, a rule by all that it says."""
+        if self.operation != _ENTRY:
+            return self.params
+        return {key: value for key, value in self.params.items() if key in _ENTRY_KEY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,13 @@ class Change:
         return not self.restart
 
     @property
+    def undo_command(self) -> str:
+        """What takes the change back, as one command line; "" for a restart."""
+        if self.restart:
+            return ""
+        return self.aws.undo_command if self.aws is not None else inverse(self).command
+
+    @property
     def command(self) -> str:
         """The same change as one command line."""
         if self.aws is not None:
@@ -134,6 +162,12 @@ class Change:
             return kubectl("annotate", target, *words, *overwrite, namespace=self.object.namespace)
         patch = json.dumps([operation for edit in self.edits for operation in edit.operations], sort_keys=True)
         return kubectl("patch", target, "--type=json", "-p", patch, namespace=self.object.namespace)
+
+
+def inverse(change: Change) -> Change:
+    """The change that puts back the values which this one has edited."""
+    edits = tuple(edit.reverse for edit in reversed(change.edits))
+    return replace(change, edits=edits, now=change.then, then=change.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,13 @@ def command(remedy: AclRemedy, region: str = "") -> str:
     return shlex.join([*words, *(["--region", region] if region else [])])
 
 
+def undo_command(remedy: AclRemedy, number: int, region: str = "") -> str:
+    """The command line that takes the entry of that number away again."""
+    words = ["aws", "ec2", "delete-network-acl-entry", "--network-acl-id", remedy.acl_id]
+    words += ["--egress" if remedy.egress else "--ingress", "--rule-number", str(number)]
+    return shlex.join([*words, *(["--region", region] if region else [])])
+
+
 def open_ports(verdicts: Sequence[AclVerdict], asked: PortRange) -> tuple[PortRange, ...]:
     """The ports that every one of the ACLs lets through: two partial ACLs may leave nothing in common."""
     ports: tuple[PortRange, ...] = (asked,)

@@ -147,8 +147,8 @@ def group_to_change(groups: Sequence[SecurityGroup]) -> SecurityGroup:
     return tagged[0] if len(tagged) == 1 else groups[0]
 
 
-def command(remedy: GroupRemedy, region: str = "") -> str:
-    """The `aws ec2 authorize-security-group-…` command line that adds the rule."""
+def command(remedy: GroupRemedy, region: str = "", verb: str = "authorize") -> str:
+    """The `aws ec2 authorize-security-group-…` command line that adds the rule; verb: revoke takes it away."""
     if remedy.direction is Direction.INGRESS and ":" not in remedy.peer:
         source = ["--source-group" if _is_group(remedy.peer) else "--cidr", remedy.peer]
         rule = ["--protocol", remedy.protocol, "--port", str(remedy.ports), *source]
@@ -162,7 +162,7 @@ def command(remedy: GroupRemedy, region: str = "") -> str:
             named = f"IpRanges=[{{CidrIp={remedy.peer}}}]"
         ports = f"FromPort={remedy.ports.first},ToPort={remedy.ports.last}"
         rule = ["--ip-permissions", f"IpProtocol={remedy.protocol},{ports},{named}"]
-    words = ["aws", "ec2", f"authorize-security-group-{remedy.direction.value}", "--group-id", remedy.group_id, *rule]
+    words = ["aws", "ec2", f"{verb}-security-group-{remedy.direction.value}", "--group-id", remedy.group_id, *rule]
     return shlex.join([*words, *(["--region", region] if region else [])])
 
 

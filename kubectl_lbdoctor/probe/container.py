@@ -8,10 +8,10 @@ from __future__ import annotations
 import secrets
 import time
 from typing import Any
-from urllib.parse import quote
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import SOCKETS, ProbeAnswer, ProbeRequest, Socket, Transport, inconclusive
 from kubectl_lbdoctor.probe import script, sockets
@@ -30,7 +30,7 @@ def look(
     )
     name = f"lbdoctor-{secrets.token_hex(4)}"
     token = f"LBD{secrets.token_hex(8)}"
-    path = f"/api/v1/namespaces/{quote(namespace)}/pods/{quote(pod)}"
+    path = kinds.POD.path(namespace, pod)
     body = {"spec": {"ephemeralContainers": [_container(name, image, script.script(requests, token, True, True))]}}
     kind = "application/strategic-merge-patch+json"
     try:

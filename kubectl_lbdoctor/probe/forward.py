@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 import time
 from typing import Any, NoReturn
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe.stream import Broken, Late, Refused
 from kubectl_lbdoctor.probe.wire import converse
@@ -169,7 +170,7 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
 
     server = urlsplit(kube.context.server)
     scheme = "wss" if server.scheme == "https" else "ws"
-    path = f"/api/v1/namespaces/{quote(request.namespace)}/pods/{quote(request.pod)}/portforward?ports={request.port}"
+    path = f"{kinds.POD.path(request.namespace, request.pod)}/portforward?ports={request.port}"
     credentials = [
         f"{name}: {value}"
         for name, value in kube.headers(as_text=True).items()

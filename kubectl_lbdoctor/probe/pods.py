@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
-from urllib.parse import quote
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import ProbeAnswer, Transport, inconclusive
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.times import parse_time
@@ -270,7 +270,7 @@ def _announcement(pods: Sequence[_Pod], image: str) -> str:
 
 
 def _path(namespace: str, name: str = "") -> str:
-    return f"/api/v1/namespaces/{quote(namespace)}/pods" + (f"/{quote(name)}" if name else "")
+    return kinds.POD.path(namespace, name)
 
 
 # --- Pure parts ------------------------------------------------------------------------------------------------------

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe.requests import USER_AGENT
 
@@ -45,7 +46,8 @@ def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer
     # A TCP check connects and says nothing. The proxy can only speak HTTP: whatever comes of it, it was connected.
     path = request.path or "/"
     scheme = "https:" if request.protocol == "HTTPS" else ""
-    prefix = f"/api/v1/namespaces/{quote(request.namespace)}/pods/{scheme}{quote(request.pod)}:{request.port}/proxy"
+    pod = kinds.POD.path(request.namespace, f"{scheme}{request.pod}:{request.port}")
+    prefix = f"{pod}/proxy"
     headers = {"User-Agent": USER_AGENT, **({"Host": request.host} if request.host else {})}
     begun = time.monotonic()
     try:

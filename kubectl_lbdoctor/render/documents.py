@@ -268,7 +268,7 @@ def undo_result(result: UndoResult) -> Document:
         "kind": "UndoResult",
         "status": result.outcome.value,
         "undoFile": result.undo_file,
-        "steps": [_step(run) for run in result.runs],
+        "steps": [{**_step(run), "undoCommand": run.step.change.undo_command} for run in result.runs],
         "errors": [without_credentials(failure.error.message) for failure in result.failures],
     }
 

@@ -8,7 +8,7 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.fix import events
 from kubectl_lbdoctor.fix.health import described
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
-from kubectl_lbdoctor.fix.step_run import Failure, Phase
+from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepState
 from kubectl_lbdoctor.fix.verify import Verdict
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.plan import FixPlan
@@ -96,8 +96,11 @@ class FixScreen:
             self._live.note(f"not known: {codes}: {_unread(result.before)}")
 
     def _failed(self, failure: Failure) -> None:
-        ending = f"{failure.made} of {failure.total} changes are made" if failure.made else "nothing was changed"
-        ending += "" if failure.certain else ", and this one may be"
+        made = f"{failure.made} of {failure.total} changes are made"
+        if failure.certain:
+            ending = made if failure.made else "nothing was changed"
+        else:  # The error says what another look has shown.
+            ending = f"{made}, and this one may be" if failure.made else "the change may be made"
         self._live.note_once(f"error: {named(failure)}; {ending}")
         if failure.error.hint:
             self._live.note_once(f"hint: {failure.error.hint}")
@@ -105,8 +108,10 @@ class FixScreen:
     def _interrupted(self, result: FixResult) -> None:
         made = sum(run.may_be_in_effect for run in result.runs)
         if made:
+            sent = any(run.state is StepState.SENT for run in result.runs)
             changes = "1 change is" if made == 1 else f"{made} changes are"
-            self._live.note(f"interrupted; {changes} made. Take back with: {self._undo_command(result)}")
+            made_words = f"{changes} made{', or may be' if sent else ''}"
+            self._live.note(f"interrupted; {made_words}. Take back with: {self._undo_command(result)}")
         else:
             self._live.note("interrupted; nothing was changed")
 

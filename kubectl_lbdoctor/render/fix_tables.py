@@ -99,7 +99,7 @@ def refusal_lines(refusal: Refusal) -> list[str]:
 
 
 def undo_table(steps: Sequence[Step], width: int) -> str:
-    """What `undo` would put back, in the order in which it does."""
+    """What `undo` would put back, in the order in which it does, each row with the command that does the same."""
     columns = [Column("#"), Column("OBJECT"), Column("FIELD", 60), Column("NOW", 70), Column("THEN")]
     rows = [
         [
@@ -111,4 +111,11 @@ def undo_table(steps: Sequence[Step], width: int) -> str:
         ]
         for number, step in enumerate(steps, 1)
     ]
-    return table(columns, rows, width, False) + "\n"
+    header, *shown = table(columns, rows, width, False).splitlines()
+    lines = [header]
+    for row, step in zip(shown, steps, strict=True):
+        lines.append(row)
+        if clean(step.change.field) not in row:
+            lines.append(f"   field {clean(step.change.field)}")
+        lines.append(f"   {clean(step.change.undo_command)}")
+    return "\n".join(lines) + "\n"

@@ -47,10 +47,11 @@ class UndoScreen:
                 self._live.note("nothing was changed")
             case events.StepMade(run):
                 self._made(run)
-            case events.UndoStopped(left):
+            case events.UndoStopped(left, certain):
                 still = "1 change is" if left == 1 else f"{left} changes are"
                 again = kubectl("lbdoctor", "undo", str(self._path))
-                self._live.note(f"{still} still in effect; try again with: {again}")
+                still += " still in effect" if certain else " or may still be in effect"
+                self._live.note(f"{still}; try again with: {again}")
             case events.Undone():
                 self._advise()
 

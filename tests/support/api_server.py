@@ -91,6 +91,8 @@ class FakeKube:
         # Called after a write was made, and just before one is looked at: controllers and other people.
         self.written: Callable[[Asked, Raw], None] = lambda asked, raw: None
         self.before_write: Callable[[Asked], None] = lambda asked: None
+        # What stands between here and the client: it may make a write, or not, and answer as it likes.
+        self.between: Callable[[Asked, Callable[[], Raw]], Any] = lambda asked, make: make()
         # Something is always happening in a cluster: every list finds a newer revision.
         self._revisions = itertools.count(1000)
         for items in self.objects.values():
@@ -101,6 +103,10 @@ class FakeKube:
     def close(self) -> None:
         self._recover.set()
         self._http.close()
+
+    def wait(self) -> None:
+        """Say nothing for a while."""
+        self._recover.wait(SLOW)
 
     def named(self, resource: str, namespace: str = NS, group: str = "") -> list[Raw]:
         """The stored objects of a namespace, to bend them."""
@@ -116,7 +122,7 @@ class FakeKube:
         if asked.verb == "patch" and asked.resource == "pods/ephemeralcontainers":
             return self.attach(asked, body)
         if asked.verb == "patch":
-            return self.patch(asked, body, content_type)
+            return self.between(asked, lambda: self.patch(asked, body, content_type))
         return self.answer(asked)
 
     def answer(self, asked: Asked) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,7 +28,28 @@ _ERRORS = {
     "error": (500, "InternalFailure"),
     "expired": (403, "ExpiredToken"),
     "dry-run": (412, "DryRunOperation"),
+    "duplicate": (400, "InvalidPermission.Duplicate"),
+    "invalid": (400, "InvalidParameterValue"),
 }
+
+
+_PAGES = {
+    "bad gateway": (502, b"<html>bad gateway</html>"),
+    "gateway timeout": (504, b"upstream timed out"),
+    "page": (200, b"<html>please sign in</html>"),
+    "empty": (200, b""),
+    "cut short": (200, b"<AuthorizeSecurityGroupIngressResponse><ret"),
+    "not found": (404, b"404 page not found"),
+}
+
+
+@dataclass
+class Spoiled:
+    """How calls are answered: one of _ERRORS or _PAGES, or "cut". made: moto makes them all the same."""
+
+    answer: str
+    made: bool
+    times: int = 99
 
 
 @dataclass
@@ -63,11 +85,15 @@ class FakeAws:
         self.health: list[Health] = []
         # Called at each request that is answered.
         self.acted: Callable[[str], None] = lambda action: None
+        # By action: what is answered to a call that is no dry run, whether it is made, and how often.
+        self.spoiled: dict[str, Spoiled] = {}
+        # It makes what was only to be tried.
+        self.ignores_dry_run = False
         self._recover = threading.Event()
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
         # moto's own dispatcher lists its modules on disk at every request.
-        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks")}
+        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks", "sts")}
         self._moto["elasticloadbalancing"] = create_backend_app("elbv2")
         # moto's answers to reads, by checked path: all that is ever written after the seed.
         self._path = "/healthz"
@@ -197,7 +223,7 @@ class FakeAws:
     def reset(self) -> None:
         self._recover.set()
         self._recover = threading.Event()
-        self.faults, self.acted = {}, lambda action: None
+        self.faults, self.acted, self.spoiled = {}, lambda action: None, {}
         self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
         self.check_path("/healthz")
         self.asked, self.regions = [], set()
@@ -223,11 +249,21 @@ class FakeAws:
         self.asked.append(f"{service}:{action}")
         self.regions.add(region)
         fault = self.faults.get(action)
+        spoiled = self.spoiled.get(action)
+        if spoiled is not None and spoiled.times and "DryRun=true" not in body.decode():
+            spoiled.times -= 1
+            if spoiled.made:
+                self.acted(action)
+                self._from_moto(environ, region, service, action, body)
+            return self._spoil(action, spoiled, service, environ, start_response)
         if fault == "slow":
             self._recover.wait(SLOW)
         elif fault is not None:
             return self._refuse(action, fault, service, start_response)
         self.acted(action)
+        if self.ignores_dry_run:
+            body = body.replace(b"DryRun=true", b"DryRun=false")
+            environ["CONTENT_LENGTH"] = str(len(body))
         if "DryRun=true" in body.decode() and action.endswith("NetworkAclEntry"):
             return self._refuse(action, "dry-run", service, start_response)  # moto makes the entry all the same
         if action in _POD_IDENTITY:  # moto does not know them.
@@ -241,6 +277,20 @@ class FakeAws:
         status, headers, data = self._from_moto(environ, region, service, action, body)
         start_response(status, headers)
         return [data]
+
+    def _spoil(
+        self, action: str, spoiled: Spoiled, service: str, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """An answer that does not tell what became of the call."""
+        if spoiled.answer == "cut":
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            start_response("200 X", [("Content-Length", "0")])
+            return []
+        if spoiled.answer in _ERRORS:
+            return self._refuse(action, spoiled.answer, service, start_response)
+        status, text = _PAGES[spoiled.answer]
+        start_response(f"{status} X", [("Content-Type", "text/html"), ("Content-Length", str(len(text)))])
+        return [text]
 
     def _from_moto(
         self, environ: dict[str, Any], region: str, service: str, action: str, body: bytes

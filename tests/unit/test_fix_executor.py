@@ -52,13 +52,13 @@ class FakeWriter:
     def apply(self, change: Change) -> None:
         self._do("apply", change)
 
-    def check_undo(self, change: Change, uid: str = "") -> None:
+    def check_undo(self, change: Change, uid: str) -> None:
         self._do("check", change)
 
-    def rehearse_undo(self, change: Change) -> None:
+    def rehearse_undo(self, change: Change, uid: str) -> None:
         self._do("rehearse", change)
 
-    def undo(self, change: Change) -> None:
+    def undo(self, change: Change, uid: str) -> None:
         self._do("undo", change)
 
 
@@ -167,7 +167,23 @@ def test_a_journal_that_cannot_be_kept_stops_before_the_write() -> None:
     assert executor.check()
     with pytest.raises(LbdoctorError, match="disk full"):
         executor.write(full)
-    assert writer.asked == ["check_a"]
+    assert writer.asked == ["check_a"] and executor.runs[0].state is PLANNED
+
+
+def test_a_journal_that_fails_after_the_write() -> None:
+    """The write is made: the run says so, and the journal has said before that it was sent."""
+    kept: list[StepState] = []
+
+    def full(runs: tuple[StepRun, ...]) -> None:
+        if kept:
+            raise LbdoctorError("disk full")
+        kept.append(runs[0].state)
+
+    executor = forward(Heard(), FakeWriter(), step("a"))
+    assert executor.check()
+    with pytest.raises(LbdoctorError, match="disk full"):
+        executor.write(full)
+    assert kept == [SENT] and executor.runs[0].state is APPLIED
 
 
 def test_an_undoing_goes_backwards_over_what_may_be_in_effect() -> None:

@@ -6,6 +6,7 @@ import json
 import tempfile
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def test_a_changed_value_is_carried_with_where_it_was_expected_from() -> None:
     assert (error.object, error.field, error.found, error.expected) == (SERVICE, "/spec/ports/0/targetPort", 8081, 9090)
     assert error.message == "service/web has changed: /spec/ports/0/targetPort is 8081 now, not 9090 as planned"
     with pytest.raises(ValueChanged) as undone:
-        writer(kube).check_undo(to_port(9090, None))
+        writer(kube).check_undo(to_port(9090, None), "u1")
     assert undone.value.expectation is Expectation.SET_BY_FIX
     assert undone.value.message.endswith("is 8081 now, not absent as the fix has set it")
 
@@ -224,7 +225,7 @@ def test_undo_puts_back_exactly(before: Raw, after: Raw) -> None:
         return
     assert kube.raw is not None and kube.raw["spec"] == after
     made.check_undo(change, "u1")
-    made.undo(change)
+    made.undo(change, "u1")
     assert kube.raw["spec"] == before
     with pytest.raises(MovedOn):
         made.check_undo(change, "u2")
@@ -272,17 +273,18 @@ def test_an_entry_there_and_back() -> None:
     assert [e["RuleNumber"] for e in ec2.entries] == [40]
     with pytest.raises(AlreadyThere):
         made.check(entry())
-    made.check_undo(entry())
-    made.undo(entry())
+    made.check_undo(entry(), "u1")
+    made.undo(entry(), "u1")
     assert ec2.entries == []
     with pytest.raises(AlreadyThere):
-        made.check_undo(entry())
+        made.check_undo(entry(), "u1")
 
 
 def test_a_number_that_was_taken_meanwhile() -> None:
     ec2 = Ec2()
     ec2.entries = [{"RuleNumber": 40, "Egress": True, "RuleAction": "deny", "Protocol": "6"}]
-    for action in (writer(Kube(None), ec2).check, writer(Kube(None), ec2).apply, writer(Kube(None), ec2).undo):
+    made = writer(Kube(None), ec2)
+    for action in (made.check, made.apply, lambda change: made.undo(change, "")):
         with pytest.raises(MovedOn, match="taken since"):
             action(entry())
     assert set(ec2.calls) == {"DescribeNetworkAcls"}
@@ -385,26 +387,46 @@ def written(*changes: Change) -> UndoFile:
     steps = tuple(
         StepRun(Step("targetport", "LBD307", change, (INGRESS,)), StepState.APPLIED, "u1") for change in changes
     )
-    return UndoFile("2026-11-24T20:00:00Z", Context(server="https://x"), (INGRESS,), steps)
+    context = Context(server="https://x", region="us-west-2", account="123456789012")
+    return UndoFile("2026-11-24T20:00:00Z", context, (INGRESS,), steps)
+
+
+def to_http(now: object, then: object) -> Change:
+    """As a check changes a targetPort: with a guard for its place."""
+    change = patch(SERVICE, "spec.ports[port=80].targetPort", edit("/spec/ports/0/targetPort", now, then))
+    return replace(change, edits=(edit("/spec/ports/0/port", 80, 80), *change.edits))
 
 
 def test_undo_file_round_trip(tmp_path: Path) -> None:
+    """What is read is what was made, words included; why it was made is not kept."""
     ref = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
-    content = written(to_port(9090, "http"), annotate(INGRESS, {}, {"a": "b"}), entry(), restart(ref).changes[0])
-    undo_file.save(content, tmp_path / "undo.json")
-    assert undo_file.load(tmp_path / "undo.json") == content
+    path = "alb.ingress.kubernetes.io/healthcheck-path"
+    made = (to_http(9090, "http"), annotate(INGRESS, {}, {path: "/x"}), entry(), restart(ref).changes[0])
+    undo_file.save(written(*made), tmp_path / "undo.json")
+    found = undo_file.load(tmp_path / "undo.json")
+    assert replace(found, steps=()) == replace(written(), steps=())
+    for run, change in zip(found.steps, made, strict=True):
+        now = run.step.change.now if change.aws is not None else change.now
+        assert run.step.change == replace(change, now=now) and run.uid == "u1"
+        assert (run.step.fix, run.step.code, run.state) == ("targetport", "LBD307", StepState.APPLIED)
+
+
+def load_of(content: UndoFile) -> UndoFile:
+    """What a file holds of it."""
+    steps = tuple(replace(run, step=replace(run.step, affects=())) for run in content.steps)
+    return replace(content, steps=steps)
 
 
 @given(st.integers(0, 400), st.binary(max_size=3))
 def test_a_damaged_undo_file_is_refused_or_means_the_same(cut: int, junk: bytes) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "undo.json"
-        content = written(to_port(9090, 8080))
+        content = written(to_http(9090, 8080))
         undo_file.save(content, path)
         data = path.read_bytes()
         path.write_bytes(data[:cut] + junk + data[cut + len(junk) :])
         with suppress(CouldNotRun):
-            undo_file.load(path)
+            assert undo_file.load(path) == load_of(content)
 
 
 def test_undo_files_do_not_replace_each_other(tmp_path: Path) -> None:

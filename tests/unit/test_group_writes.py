@@ -21,6 +21,7 @@ from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair, Step
 from kubectl_lbdoctor.model.snapshot import Context
+from tests.support import undo_files
 
 ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/own/0123456789abcdef"
 REF = ObjectRef("TargetGroup", "", "own")
@@ -88,8 +89,8 @@ def test_there_and_back() -> None:
     assert made.check(path()) is None
     made.apply(path())
     assert elb.written == [("ModifyTargetGroup", {"TargetGroupArn": ARN, "HealthCheckPath": "/healthz"})]
-    made.check_undo(path())
-    made.undo(path())
+    made.check_undo(path(), "u1")
+    made.undo(path(), "u1")
     assert elb.raw == before
 
 
@@ -98,7 +99,7 @@ def test_nothing_is_claimed_of_a_rehearsal() -> None:
     with pytest.raises(CannotRehearse, match="no dry run"):
         writer(elb).rehearse(path())
     with pytest.raises(CannotRehearse):
-        writer(elb).rehearse_undo(path())
+        writer(elb).rehearse_undo(path(), "u1")
     assert elb.written == []
 
 
@@ -110,7 +111,7 @@ def test_what_has_moved_on_is_left_alone() -> None:
         with pytest.raises(MovedOn, match="/HealthCheckPath is"):
             attempt(path())
     with pytest.raises(ValueChanged) as undone:
-        writer(elb).check_undo(path())
+        writer(elb).check_undo(path(), "u1")
     assert undone.value.expectation is Expectation.SET_BY_FIX
     elb.raw["HealthCheckPath"] = "/healthz"
     with pytest.raises(AlreadyThere):
@@ -138,7 +139,7 @@ def test_a_tcp_check_has_neither_path_nor_codes_and_gets_them_back() -> None:
     assert elb.written[0][1] == {"TargetGroupArn": ARN, "HealthCheckProtocol": "TCP"}
     with pytest.raises(AlreadyThere):
         writer(elb).check(change)
-    writer(elb).undo(change)
+    writer(elb).undo(change, "u1")
     assert elb.written[1][1] == {
         "TargetGroupArn": ARN,
         "HealthCheckProtocol": "HTTP",
@@ -185,13 +186,25 @@ def test_other_settings_are_never_written() -> None:
 
 def test_an_undo_file_holds_it_and_only_what_a_fix_makes(tmp_path: Path) -> None:
     place = tmp_path / "undo.json"
-    run = StepRun(Step("healthcheck-path", "LBD301", path(), (REF,)), StepState.APPLIED)
-    content = UndoFile("2026-11-24T20:00:00Z", Context("lab", "https://x"), (REF,), (run,))
+    run = StepRun(Step("healthcheck-path", "LBD301", path()), StepState.APPLIED)
+    context = Context("lab", "https://x", region="us-west-2", account="123456789012")
+    content = UndoFile("2026-11-24T20:00:00Z", context, (ObjectRef("Ingress", "shop", "web"),), (run,))
     undo_file.save(content, place)
     assert undo_file.load(place) == content
     text = place.read_text()
-    for bent in (text.replace("/HealthCheckPath", "/TargetType"), text.replace('"name": "own"', '"name": "other"')):
+    for old, new, said in (
+        ("/HealthCheckPath", "/TargetType", "no change that a fix makes"),
+        ("/HealthCheckPath", "/Attributes/deletion_protection.enabled", "no change that a fix makes"),
+        ('"name": "own"', '"name": "other"', "no change that a fix makes"),
+        ('"account": "123456789012"', '"account": "210987654321"', "another account"),
+        ('"account": "123456789012"', '"account": ""', "does not say in which account"),
+        ('"region": "us-west-2"', '"region": "eu-west-1"', ""),
+    ):
+        bent = text.replace(old, new)
         assert bent != text and json.loads(bent)
         place.write_text(bent)
-        with pytest.raises(CouldNotRun, match="no change that a fix makes"):
+        with pytest.raises(CouldNotRun, match="its digest does not fit"):
+            undo_file.load(place)
+        undo_files.edit(place, lambda fix: None)
+        with pytest.raises(CouldNotRun, match=said):
             undo_file.load(place)

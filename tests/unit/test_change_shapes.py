@@ -1,0 +1,38 @@
+"""What fixes write, and nothing else: the repairs of all recorded cases, and changes that no fix makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
+from kubectl_lbdoctor.model.plan import Change
+from tests.support import cases
+
+
+def repairs() -> Iterator[tuple[str, str, Change]]:
+    """Every change that a recorded case offers to make, with the case and the code."""
+    for name in cases.names():
+        for result in cases.result(name).results:
+            for finding in result.findings:
+                ways = (finding.repairs, *(alternative.repairs for alternative in finding.alternatives))
+                for change in (change for way in ways for repair in way for change in repair.changes):
+                    yield name, finding.code, change
+
+
+def test_every_repair_of_a_recorded_case_has_a_declared_shape() -> None:
+    """Its words, too, follow from what it writes: what `undo` shows is made of that alone."""
+    seen = set()
+    for name, code, change in repairs():
+        try:
+            made = made_anew(change)
+        except NoSuchShape as error:
+            raise AssertionError(f"{name} {code} {change}") from error
+        words = (made.field, made.then, *(() if change.aws is not None else (made.now,)))
+        assert words == (change.field, change.then, *(() if change.aws is not None else (change.now,))), (name, code)
+        assert (made.edits, made.restart, made.group) == (change.edits, change.restart, change.group), (name, code)
+        if change.aws is not None and made.aws is not None:
+            assert made.aws.params == change.aws.params and made.aws.undo_params == change.aws.undo_params
+        elif not change.restart:
+            assert made.command == change.command
+        seen.add(change.field.partition(" ")[0].partition("[")[0])
+    assert len(seen) > 5, seen
