@@ -39,6 +39,19 @@ MAX_CONNECTIONS = 16
 ATTEMPTS = 3
 """Times that one request is sent when the server is overloaded (429, 5xx) or drops the connection."""
 
+MAX_IDLE_PAGES = 10
+"""Pages of a list that bring nothing new, one after the other, before it counts as endless."""
+
+BUILT_IN_GROUPS = frozenset(
+    {
+        *("", "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
+        *("apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io"),
+        *("coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io"),
+        *("networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io"),
+    }
+)
+"""API groups that every cluster serves: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/."""
+
 FIRST_WAIT = 0.2
 MAX_WAIT = 5.0
 """Seconds before the second attempt when the server names none, and the longest Retry-After that is waited for."""
@@ -161,7 +174,7 @@ class KubeReader:
         Raises ApiMissing when the cluster has no such API, so that a missing CRD is not taken for a missing object.
         """
         answer = self._request("get", path, params)
-        if answer.status == 404 and not _is_api_missing(answer):
+        if answer.status == 404 and _status_document(answer) and not _is_api_missing(answer):
             return None
         return self._document("get", path, answer)
 
@@ -171,14 +184,17 @@ class KubeReader:
         Items of built-in kinds carry neither `kind` nor `apiVersion`: the API server leaves them out of lists.
         `resourceVersion` in `params` counts for the first page alone. When the snapshot behind the pages expires
         (410), the list goes on with the token that comes with the refusal: from the next object on, as it is by now.
-        Where there is none, the list starts again once, without what was already given. Raises ApiMissing when the
-        cluster has no such API.
+        Where there is none, the list starts again once, without what was already given. Pages that bring nothing new
+        end the list with ReadFailed. Raises ApiMissing when the cluster does not serve a custom resource; what is built
+        into Kubernetes cannot be missing, so that its 404 is ReadFailed.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
         """
         token = renewed = ""
         restarted = False
         given: set[str] = set()
+        tokens: set[str] = set()
+        idle = 0
         while True:
             query: dict[str, str | int | bool] = {"limit": PAGE_SIZE, **(params or {})}
             if token:
@@ -193,8 +209,9 @@ class KubeReader:
                     token = renewed
                     continue
             page = self._document("list", path, answer)
-            metadata = page.get("metadata") or {}
-            paged = bool(token or restarted or metadata.get("continue"))
+            following = self._continue_token(path, page)
+            paged = bool(token or restarted or following)
+            before = len(given)
             for item in self._items(path, page):
                 if paged:
                     identity = _identity(item)
@@ -202,7 +219,14 @@ class KubeReader:
                         continue
                     given.add(identity)
                 yield item
-            token = metadata.get("continue") or ""
+            idle = 0 if len(given) > before else idle + 1
+            if following and idle and (following in tokens or idle >= MAX_IDLE_PAGES):
+                raise ReadFailed(
+                    f"could not {permission_of('list', path)}: the pages of {self.context.server} do not end",
+                    "something between here and the API server answers in its place: check proxies",
+                )
+            tokens.add(following)
+            token = following
             if not token:
                 return
 
@@ -416,11 +440,23 @@ class KubeReader:
             "something between here and the API server answers in its place: check the server address and proxies",
         )
 
-    def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-        """The objects of one page. An empty list may be null, but what has no `items` is no list: raises ReadFailed,
-        so that it is not taken for an empty one."""
+    def _continue_token(self, path: str, page: Mapping[str, Any]) -> str:
+        """Where the next page begins, "" after the last one. Raises ReadFailed where the page does not say it, so that
+        half a list is not taken for a whole one."""
+        metadata = page.get("metadata")
+        token = metadata.get("continue") if isinstance(metadata, dict) else metadata
+        if token is None or (isinstance(token, str) and isinstance(metadata, dict)):
+            return token or ""
+        raise ReadFailed(
+            f"could not {permission_of('list', path)}: {self.context.server} answered with a list whose metadata "
+            "cannot be understood"
+        )
+
+    def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[Any]:
+        """What stands in one page. The items of an empty list may be null, but what has no `items`, or does not call
+        itself a list then, is none: raises ReadFailed, so that it is not taken for an empty one."""
         items = page.get("items", ())
-        if items is None:
+        if items is None and str(page.get("kind")).endswith("List"):
             return []
         if not isinstance(items, list):
             kind = page.get("kind") or "an object without kind"
@@ -433,8 +469,9 @@ class KubeReader:
         """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
         action = permission_of(verb, path)
         said = _said(answer)
-        if answer.status == 404 and (verb == "list" or _is_api_missing(answer)):
-            parsed = ApiPath.parse(path)
+        parsed = ApiPath.parse(path)
+        custom = parsed is not None and parsed.group not in BUILT_IN_GROUPS
+        if answer.status == 404 and _is_api_missing(answer) and (verb != "list" or custom):
             raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
         if answer.status == 403:
             permission, hint = action, f"check with: {self._can_i(verb, path)}"
@@ -444,6 +481,11 @@ class KubeReader:
             elif "system:anonymous" in said:
                 hint = f"{self._as_whom()} sends no credentials: check the user of the context"
             raise ReadDenied(f"may not {action}: {said}", permission, hint)
+        if answer.status == 404:
+            raise ReadFailed(
+                f"could not {action}: {self.context.server} answered 404: {said}",
+                "something answers in place of the API server: check the server address with its path, and proxies",
+            )
         if 300 <= answer.status < 400:
             raise ReadFailed(
                 f"could not {action}: {self.context.server} redirects to {answer.headers.get('Location', 'nowhere')}",
@@ -601,8 +643,11 @@ def _unpacked(response: Any) -> Iterator[bytes]:
         raise _NotUnpacked("its gzip data is incomplete")
 
 
-def _identity(item: Mapping[str, Any]) -> str:
-    metadata = item.get("metadata") or {}
+def _identity(item: Any) -> str:
+    """What tells an object of a list from the others; what is no object stands for itself."""
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if not isinstance(metadata, dict):
+        return repr(item)
     return str(metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata.get('name', '')}")
 
 
@@ -627,10 +672,13 @@ def _is_api_missing(answer: _Answer) -> bool:
     """Whether a 404 means that nothing serves the path, not that the object is absent.
 
     Seen on a 1.34 API server: the plain text "404 page not found" for an unknown group, and for an unknown resource or
-    version of a custom group; a Status with the message below, naming no object, for one of a built-in group.
+    version of a custom group; a Status with the message below, naming no object, for one of a built-in group. Any other
+    page is not the API server's.
     """
     document = _status_document(answer)
-    return document is None or document.get("message") == "the server could not find the requested resource"
+    if document is None:
+        return answer.body.strip() == b"404 page not found"
+    return document.get("message") == "the server could not find the requested resource"
 
 
 def _status_document(answer: _Answer) -> dict[str, Any] | None:
