@@ -259,7 +259,7 @@ def _env(raw: Raw) -> dict[str, str]:
     for entry in objects(raw, "env"):
         name = text(entry, "name")
         if name.startswith(_KEPT_ENV_PREFIX):
-            found[name] = "(set)" if name in _SECRET_ENV or entry.get("valueFrom") else text(entry, "value")
+            found[name] = "(set)" if name in _SECRET_ENV or mapping(entry, "valueFrom") else text(entry, "value")
     return found
 
 
@@ -467,7 +467,7 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
 def _certificate_secret(spec: Raw) -> str:
     """The Secret of the volume "cert", "" without one: the controller's chart and its release's manifests name the
     Secret differently, and the volume alike."""
-    volumes = (volume for volume in objects(spec, "volumes") if volume.get("name") == "cert")
+    volumes = (volume for volume in objects(spec, "volumes") if text(volume, "name") == "cert")
     return next((text(mapping(volume, "secret"), "secretName") for volume in volumes), "")
 
 

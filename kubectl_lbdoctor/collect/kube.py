@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.errors import (
     ApiMissing,
@@ -55,6 +56,9 @@ BUILT_IN_GROUPS = frozenset(
 FIRST_WAIT = 0.2
 MAX_WAIT = 5.0
 """Seconds before the second attempt when the server names none, and the longest Retry-After that is waited for."""
+
+GRACE = 0.5
+"""Seconds after a request's own limit at which an answer that trickles in is waited for no longer."""
 
 _MAX_PIECE = 64 * 1024
 """Bytes of a body that are taken from the connection at once."""
@@ -138,7 +142,8 @@ class KubeReader:
     `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
     (after decompression).
     Besides the errors that its methods name, every read raises CouldNotRun when the server does not accept the
-    credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed.
+    credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed. Reads end
+    at the deadline; writes do not: how long one may take is the request timeout's matter.
     """
 
     def __init__(
@@ -148,6 +153,7 @@ class KubeReader:
         max_connections: int = MAX_CONNECTIONS,
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
+        deadline: Deadline | None = None,
     ) -> None:
         import urllib3
         from kubernetes.client.rest import RESTClientObject
@@ -158,6 +164,7 @@ class KubeReader:
         self._attempts = attempts
         self._sleep = sleep
         self._timeout = context.request_timeout
+        self._deadline = deadline or Deadline()
         self._counting = threading.Lock()
         self._authenticating = threading.Lock()
         if not context.configuration.verify_ssl:
@@ -284,10 +291,12 @@ class KubeReader:
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"get {parsed.full_resource if parsed else path}"] += 1
-        sent = self.headers(as_text=True)
+        what, end = permission_of("get", path), time.monotonic() + timeout
+        sent = self._deadline.bound(what, lambda: self.headers(as_text=True))
         for name, value in headers.items():
             sent[name] = value
-        try:
+
+        def ask() -> tuple[int, Mapping[str, str], bytes]:
             response = self._pool.request(
                 "GET",
                 f"{self.context.server}{path}",
@@ -297,10 +306,13 @@ class KubeReader:
                 redirect=False,
                 preload_content=False,
             )
-            body = _start_of(response, time.monotonic() + timeout, max_bytes)
+            body = _start_of(response, end, max_bytes)
             response.close()
             return response.status, response.headers, body
-        except urllib3.exceptions.ReadTimeoutError as error:
+
+        try:
+            return self._deadline.bound(what, ask, lambda: end + (self._timeout or timeout) + GRACE - time.monotonic())
+        except (urllib3.exceptions.ReadTimeoutError, Late) as error:
             raise TimeoutError(f"no answer within {timeout:g}s") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._not_answered("get", path, error) from error
@@ -333,7 +345,7 @@ class KubeReader:
             wait = _retry_after(answer)
             if wait is None:
                 wait = FIRST_WAIT * 2 ** (attempt - 1)
-            if last or wait > MAX_WAIT:
+            if last or wait > min(MAX_WAIT, self._deadline.left()):
                 raise self._overloaded(verb, path, answer, attempt, wait)
             self._sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -355,11 +367,13 @@ class KubeReader:
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
-        headers = self.headers(as_text=max_bytes is not None)
+        run, what = self._deadline if method == "GET" else Deadline(), permission_of(verb, path)
+        headers = run.bound(what, lambda: self.headers(as_text=max_bytes is not None))
         if payload is not None:
             headers["Content-Type"] = kind
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        try:
+
+        def exchange() -> _Answer:
             response = self._pool.request(
                 method,
                 url,
@@ -374,13 +388,16 @@ class KubeReader:
             with self._counting:
                 self.bytes_read += len(body)
             return _Answer(response.status, response.headers, body, truncated)
+
+        try:
+            return run.bound(what, exchange, None if deadline is None else lambda: deadline + GRACE - time.monotonic())
         except urllib3.exceptions.ProtocolError as error:
             if last:
                 raise ReadFailed(
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except (urllib3.exceptions.HTTPError, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
     def headers(self, as_text: bool = False) -> Any:
@@ -541,7 +558,7 @@ class KubeReader:
                 f"the API server {server} accepted no connection within {limit}",
                 f"is a VPN needed, or does the EKS endpoint's allow-list lack your address? {cluster_info}",
             )
-        if isinstance(error, (exceptions.TimeoutError, _OutOfTime, TimeoutError)):
+        if isinstance(error, (exceptions.TimeoutError, Late, _OutOfTime, TimeoutError)):
             return ReadFailed(f"{action} timed out after {limit}", "allow more with --request-timeout 60s")
         if isinstance(error, _NotUnpacked):
             return ReadFailed(

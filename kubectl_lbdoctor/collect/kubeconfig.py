@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
+from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, KeyFiles, RenewingToken, read_token, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
@@ -79,11 +80,13 @@ def load_kube_context(
     *,
     interactive: bool = False,
     notify: Callable[[str], None] | None = None,
+    deadline: Deadline | None = None,
 ) -> KubeContext:
     """The cluster, user and namespace that kubectl would use for these flags and this environment.
 
     `interactive`: stdin is a terminal, so an exec plugin may ask for something. `notify` gets the lines that an exec
-    plugin writes to stderr as they appear (a device-code login prints its address there).
+    plugin writes to stderr as they appear (a device-code login prints its address there). `deadline`: until when
+    credentials are waited for.
 
     Raises CouldNotRun when there is no usable kubeconfig, context or credential, UsageError for an impossible flag.
     """
@@ -95,7 +98,7 @@ def load_kube_context(
         if _in_cluster_possible(environ):
             return _in_cluster_context(options, environ, timeout)
         raise _nothing_chosen(config, paths, options)
-    return _build(chosen, options, environ, timeout, interactive, notify)
+    return _build(chosen, options, environ, timeout, interactive, notify, deadline or Deadline())
 
 
 # --- Choosing --------------------------------------------------------------------------------------------------------
@@ -224,6 +227,7 @@ def _build(
     timeout: float | None,
     interactive: bool,
     notify: Callable[[str], None] | None,
+    deadline: Deadline,
 ) -> KubeContext:
     cluster_entry = chosen.cluster
     user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
@@ -242,9 +246,10 @@ def _build(
         if ca_file:
             cluster["certificate-authority"] = ca_file
         user, tokens, plugin = _credentials(
-            user_entry, {**cluster_entry.value, **cluster}, files, environ, interactive, notify
+            user_entry, {**cluster_entry.value, **cluster}, files, environ, interactive, notify, deadline
         )
-        configuration = _configure(chosen.user_name, user, cluster, tokens)
+        what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
+        configuration = deadline.bound(what, lambda: _configure(chosen.user_name, user, cluster, tokens))
         _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
     except BaseException:
         shutil.rmtree(files.directory, ignore_errors=True) if files.directory else None
@@ -310,6 +315,7 @@ def _credentials(
     environ: Mapping[str, str],
     interactive: bool,
     notify: Callable[[str], None] | None,
+    deadline: Deadline,
 ) -> tuple[dict[str, Any], RenewingToken | None, str]:
     """The user section that the kubernetes package shall load, a renewing token if there is one, and the plugin's name.
 
@@ -329,7 +335,7 @@ def _credentials(
     if raw.get("token"):
         return {**user, "token": text_of(raw["token"]).strip()}, None, ""
     if "exec" in raw:
-        plugin = ExecPlugin(entry, cluster, environ, interactive, notify)
+        plugin = ExecPlugin(entry, cluster, environ, interactive, notify, deadline)
         process = plugin.start()
         try:
             import_sdk()
