@@ -304,6 +304,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     reads=OWNERSHIP_READS,
     explains=(*undone_by("LBD101"), "LBD102"),
     fix="ingress-class",
+    by_absence=(reads.INGRESS_CLASSES, reads.CONTROLLER),
 )
 def not_owned(frontend: Frontend) -> Iterator[Finding]:
     """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
@@ -399,6 +400,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=undone_by("LBD126"),
+    by_absence=(reads.WEBHOOK_SLICES, reads.CONTROLLER, reads.CONTROLLER_PODS),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an

@@ -65,6 +65,7 @@ def _shown(items: Iterable[str]) -> str:
     reads=_READS,
     explains=("LBD206",),
     distinct_by=("service",),
+    by_absence=(reads.TARGET_HEALTH,),
 )
 def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """Some ready endpoints (with instance targets: eligible nodes) are not targets, while others are. They get no
@@ -119,6 +120,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     "ip=a ready endpoint} of Service {service}",
     reads=_READS,
     distinct_by=("service",),
+    by_absence=(reads.NODES, reads.PODS, reads.ENDPOINT_SLICES),
 )
 def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group holds targets behind which no endpoint of the Service (with instance targets: no eligible node)
@@ -599,6 +601,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     message="Service {service} leads to no pod: {why}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
     explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+    by_absence=(reads.ENDPOINT_SLICES,),
 )
 def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a

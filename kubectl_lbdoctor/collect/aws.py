@@ -23,7 +23,7 @@ CONNECT_TIMEOUT = 3.0
 READ_TIMEOUT = 10.0
 """Seconds. A reachable endpoint accepts in milliseconds; the slowest describe calls answer in a few seconds."""
 
-SILENCE = 5.0
+SILENCE = 4.0
 """Seconds for which a service that has answered nothing yet is waited for, from the first request to it on: its retries
 would only be silent, too."""
 

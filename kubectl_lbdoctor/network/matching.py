@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from kubectl_lbdoctor.model.fact import Fact, Unknown
+
 _ALL_PORTS_LAST = 65535
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 
@@ -92,15 +94,26 @@ def covers_protocol(rule: str, protocol: str) -> bool:
     return name in ("-1", protocol_name(protocol))
 
 
+def _no(text: str, what: str) -> Fact[object]:
+    """What a filter does with text that is no address is not known; it is neither inside of a block nor outside."""
+    return Fact.failed("addresses", f"{text!r} is no {what}")
+
+
 @lru_cache(maxsize=1 << 16)
 def _address(text: str) -> tuple[int, int]:
-    address = ipaddress.ip_address(text)
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise Unknown(_no(text, "address")) from None
     return address.version, int(address)
 
 
 @lru_cache(maxsize=1 << 16)
 def _network(text: str) -> tuple[int, int, int, int]:
-    network = ipaddress.ip_network(text, strict=False)
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise Unknown(_no(text, "block of addresses")) from None
     return network.version, int(network.network_address), int(network.netmask), network.prefixlen
 
 
@@ -136,4 +149,5 @@ def network_for(cidrs: Iterable[str], address: str) -> str:
 
 def is_global(address: str) -> bool:
     """Whether the address is one of the internet's; private, shared (100.64/10) and unique-local ones are not."""
+    _address(address)
     return ipaddress.ip_address(address).is_global
