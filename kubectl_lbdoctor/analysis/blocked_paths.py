@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
-from kubectl_lbdoctor.network.matching import Answer
+from kubectl_lbdoctor.network.matching import Answer, address_in, family
 
 PRESERVE = "preserve_client_ip.enabled"
 
@@ -107,7 +106,7 @@ def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]
         return found
     subnets = {s.id: s for s in traffic.network.subnets.peek() or ()}
     return [
-        path.Endpoint(str(ipaddress.ip_network(cidr)[5]), identifier, groups)
+        path.Endpoint(address_in(cidr), identifier, groups)
         for identifier in balancer.zones.values()
         for cidr in (_one_of_each_family(subnets[identifier].cidrs) if identifier in subnets else ())
     ]
@@ -167,7 +166,7 @@ def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:
             if target.state != "healthy" and port == target.port and not cut and str(port) != target.check_port:
                 break  # The check is not stopped by a filter: what stands on the other port is not why it fails.
             for front in fronts:
-                if ipaddress.ip_address(front.address).version != ipaddress.ip_address(end.address).version:
+                if family(front.address) != family(end.address):
                     continue
                 verdict = path.evaluate(front, end, "tcp", port, everything, codes)
                 reached = reached or verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)

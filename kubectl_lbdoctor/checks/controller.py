@@ -250,6 +250,7 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD205", "LBD206", "LBD217"),
     distinct_by=("backend", "summary"),
+    by_absence=(reads.BINDINGS, reads.EVENTS),
 )
 def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the

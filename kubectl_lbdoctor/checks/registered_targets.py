@@ -65,7 +65,7 @@ def _shown(items: Iterable[str]) -> str:
     reads=_READS,
     explains=("LBD206",),
     distinct_by=("service",),
-    by_absence=(reads.TARGET_HEALTH,),
+    by_absence=(reads.TARGET_HEALTH, reads.PODS),
 )
 def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """Some ready endpoints (with instance targets: eligible nodes) are not targets, while others are. They get no
@@ -358,6 +358,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     "traffic",
     reads=(*_USE_READS, reads.LISTENERS, reads.RULES),
     explains=("LBD208",),
+    by_absence=(reads.LISTENERS, reads.RULES),
 )
 def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no

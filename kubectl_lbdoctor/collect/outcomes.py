@@ -28,6 +28,8 @@ def attempt(source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
         raise
     except LbdoctorError as error:
         return Fact.failed(source, error.message, scope)
+    except AssertionError:
+        raise  # a mistake of the program, and nothing that was answered
     except Exception as error:
         said = str(error) if isinstance(error, NotUnderstood) else f"{type(error).__name__}: {error}"
         return Fact.failed(source, f"the answer could not be understood ({said})", scope)

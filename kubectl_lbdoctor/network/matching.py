@@ -108,12 +108,17 @@ def _address(text: str) -> tuple[int, int]:
     return address.version, int(address)
 
 
-@lru_cache(maxsize=1 << 16)
-def _network(text: str) -> tuple[int, int, int, int]:
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The block that the text names; raises Unknown where it names none."""
     try:
-        network = ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise Unknown(_no(text, "block of addresses")) from None
+
+
+@lru_cache(maxsize=1 << 16)
+def _network(text: str) -> tuple[int, int, int, int]:
+    network = network_of(text)
     return network.version, int(network.network_address), int(network.netmask), network.prefixlen
 
 
@@ -145,6 +150,13 @@ def host_cidr(address: str) -> str:
 def network_for(cidrs: Iterable[str], address: str) -> str:
     """The CIDR to name an address by in a rule: the one of its subnet, or else the address alone."""
     return within(cidrs, address) or host_cidr(address)
+
+
+def address_in(cidr: str) -> str:
+    """An address that something in this subnet may have: AWS keeps the first four for itself
+    (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""
+    network = network_of(cidr)
+    return str(network[min(5, network.num_addresses - 1)])
 
 
 def is_global(address: str) -> bool:

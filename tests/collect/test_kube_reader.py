@@ -311,7 +311,7 @@ def test_a_404_means_absent_for_custom_resources_alone(api: Api, reader: KubeRea
     html = Response(b"<html><h1>Not Found</h1></html>", 404, {"Content-Type": "text/html"})
     for answer in (NO_SUCH_API, html, status(404, "the server could not find the requested resource", "NotFound")):
         api.sequence(answer)
-        with pytest.raises(ReadFailed, match="could not list pods in namespace shop: .* answered 404"):
+        with pytest.raises(ReadFailed, match=r"could not list pods in namespace shop: .* answered 404"):
             uids(reader)
     api.sequence(html)
     with pytest.raises(ReadFailed, match="answered 404"):
