@@ -49,7 +49,11 @@ def nlb(*node_rules: network.Permission, clients: network.Permission = ANYONE, *
         network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(clients,), egress=(ANYONE,)),
         network.SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, (*node_rules, FROM_SELF), (ANYONE,)),
     )
-    world = World(groups=groups, aws={"listeners": LISTENERS}).as_nlb().instance_mode()
+    world = (
+        World(groups=groups, aws={"listeners": LISTENERS, "rules": {"l": Fact.known(reads.LISTENERS, ())}})
+        .as_nlb()
+        .instance_mode()
+    )
     return replace(world, **changes)  # type: ignore[arg-type]
 
 
