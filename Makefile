@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help demo test lint docs e2e e2e-smoke bench clean
+.PHONY: help demo test lint docs fuzz e2e e2e-smoke bench clean
 help:
 	@echo "make demo   diagnose a recorded cluster (no cloud, no cluster)"
 	@echo "make test   linters and all tests that need no lab"
@@ -29,6 +29,11 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@out=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$out"; exit 1; }
+
+# Longer, and with other examples in each run: FUZZ_SEED=... repeats one.
+fuzz: $(STAMP)
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \
+	FUZZ_SEED=$$seed FUZZ_SECONDS=$${FUZZ_SECONDS:-120} $(BIN)/python -m pytest tests/fuzz -n 2
 
 docs: $(STAMP)
 	@$(BIN)/python -m tests.write_docs

@@ -49,7 +49,7 @@ class Commands(Group):
 
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
-_DIAGNOSIS = take("kube", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT)
+_DIAGNOSIS = take("kube", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT)
 
 
 @click.group(
@@ -191,7 +191,7 @@ def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     return command.undo(options, ctx.obj["env"], file)
 
 
-@cli.command("probe", params=take("kube", "aws", "output", "bundle", "probe", result=Result.PROBES))
+@cli.command("probe", params=take("kube", "time", "aws", "output", "bundle", "probe", result=Result.PROBES))
 @click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
 @click.pass_context
 def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
@@ -27,19 +28,23 @@ AWS_ATTEMPTS = 3
 class Connections:
     """Opens the kubeconfig's context. Use it as a context manager: its connections are closed at the end.
 
-    Raises LbdoctorError when the kubeconfig leads to no cluster.
+    deadline: when the reads of the run end, those of credentials included; None sets no end. Raises LbdoctorError when
+    the kubeconfig leads to no cluster.
     """
 
-    def __init__(self, kube: KubeOptions, aws: AwsOptions, env: Environment) -> None:
+    def __init__(self, kube: KubeOptions, aws: AwsOptions, env: Environment, deadline: Deadline | None = None) -> None:
         from kubectl_lbdoctor.collect.kube import KubeReader
         from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
 
         interactive = env.stdin is not None and env.stdin.isatty()
-        self.context = load_kube_context(kube, env.variables, interactive=interactive, notify=env.note)
+        self.deadline = deadline or Deadline()
+        self.context = load_kube_context(
+            kube, env.variables, interactive=interactive, notify=env.note, deadline=self.deadline
+        )
         self._aws_options = aws
         self._variables = env.variables
         self._aws: AwsReader | None = None
-        self.kube = KubeReader(self.context)
+        self.kube = KubeReader(self.context, deadline=self.deadline)
 
     def __enter__(self) -> Connections:
         return self
@@ -67,7 +72,7 @@ class Connections:
     def open_aws(self, node_region: Callable[[], str | None]) -> AwsReader:
         """The AWS client, opened at the first call. node_region: called where no flag and no kubeconfig names one.
 
-        Raises NoCredentials where AWS is not to be asked or cannot be.
+        Raises NoCredentials where AWS is not to be asked or cannot be, ReadFailed where the run ends before.
         """
         from kubectl_lbdoctor.collect.aws import AwsReader
         from kubectl_lbdoctor.collect.aws_session import open_session
@@ -75,9 +80,14 @@ class Connections:
         if self._aws_options.no_aws:
             raise NoCredentials("AWS was not asked: --no-aws")
         if self._aws is None:
-            session = open_session(self._aws_options, self.context.aws, node_region, self._variables)
-            timeout = min(AWS_READ_TIMEOUT, self.context.request_timeout or AWS_READ_TIMEOUT)
-            reader = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS)
-            reader.prepare("elbv2")
-            self._aws = reader
+
+            def opened() -> AwsReader:
+                session = open_session(self._aws_options, self.context.aws, node_region, self._variables)
+                timeout = min(AWS_READ_TIMEOUT, self.context.request_timeout or AWS_READ_TIMEOUT)
+                reader = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS, deadline=self.deadline)
+                reader.prepare("elbv2")
+                return reader
+
+            # The command of a credential_process may hang, and so may a sign-in service.
+            self._aws = self.deadline.bound("the AWS credentials", opened)
         return self._aws

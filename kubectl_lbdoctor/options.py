@@ -54,6 +54,19 @@ class KubeOptions:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class TimeOptions:
+    """How long a diagnosis may take. limit: for all of its reads together, as typed ("10s", "2m", "0" for no end)."""
+
+    heading: ClassVar[str] = "Connection"
+
+    limit: str = flag(
+        "--timeout",
+        metavar="TIME",
+        help="Longest time for the whole diagnosis [30s, 1s more for each further object; 0 = no end].",
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class AwsOptions:
     """How AWS is asked, if at all."""
 
@@ -158,6 +171,7 @@ class Options:
     """Everything that the command line says, by group; a group that a command does not take holds its defaults."""
 
     kube: KubeOptions = KubeOptions()
+    time: TimeOptions = TimeOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
     verdict: VerdictOptions = VerdictOptions()
@@ -169,6 +183,7 @@ class Options:
 
 GROUPS: dict[str, type[Any]] = {
     "kube": KubeOptions,
+    "time": TimeOptions,
     "aws": AwsOptions,
     "output": OutputOptions,
     "verdict": VerdictOptions,

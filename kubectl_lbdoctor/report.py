@@ -160,10 +160,13 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
     known = 0
     denied: dict[tuple[str, str], Denied] = {}
     failed: dict[tuple[str, str], FailedRead] = {}
+    partial: dict[tuple[str, str], FailedRead] = {}
     not_asked: dict[str, str] = {}
     for fact in facts:
         if fact.state is ReadState.KNOWN:
             known += 1
+            if fact.left_out and fact.source not in reads.OPTIONAL:
+                partial.setdefault((fact.source, fact.reason), FailedRead(fact.source, fact.reason))
         elif fact.source in reads.OPTIONAL:
             continue
         elif fact.state is ReadState.DENIED:
@@ -177,7 +180,13 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
             not_asked.setdefault(fact.source, f"{fact.source}: {without_credentials(fact.reason)}")
     if reason and not not_asked:
         not_asked["aws"] = f"AWS: {reason}"
-    return Coverage(known, tuple(denied.values()), tuple(failed.values()), tuple(not_asked.values()))
+    return Coverage(
+        known=known,
+        denied=tuple(denied.values()),
+        failed=tuple(failed.values()),
+        partial=tuple(partial.values()),
+        not_asked=tuple(not_asked.values()),
+    )
 
 
 def _subject(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +16,7 @@ from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
-from kubectl_lbdoctor.network.matching import Answer, family
+from kubectl_lbdoctor.network.matching import Answer, address_in, family
 
 PRESERVE = "preserve_client_ip.enabled"
 
@@ -112,7 +111,7 @@ def sources(traffic: TrafficPath, balancer: LoadBalancer) -> list[path.Endpoint]
         return found
     subnets = {s.id: s for s in traffic.network.subnets.peek() or ()}
     return [
-        path.Endpoint(str(ipaddress.ip_network(cidr)[5]), identifier, groups)
+        path.Endpoint(address_in(cidr), identifier, groups)
         for identifier in balancer.zones.values()
         for cidr in (_one_of_each_family(subnets[identifier].cidrs) if identifier in subnets else ())
     ]

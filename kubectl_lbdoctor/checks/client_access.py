@@ -27,7 +27,7 @@ from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
-from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, protocol_name
+from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, network_of, protocol_name
 from kubectl_lbdoctor.network.matching import family as family_of
 from kubectl_lbdoctor.network.path import BACKEND_TAG
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
@@ -251,7 +251,7 @@ def _denied(acl: NetworkAcl, client: Network, protocol: str, port: int, public: 
     Along the addresses an ACL changes its mind only where an entry's range begins or has just ended: one address of
     each stretch is tried, which is all of them.
     """
-    stretches = [ipaddress.ip_network(e.cidr, strict=False) for e in acl.entries if e.cidr]
+    stretches = [network_of(e.cidr) for e in acl.entries if e.cidr]
     outside = public and not _private(client)
     starts = {int(client[0])} | {int(n[0]) for n in stretches if n.version == client.version}
     starts |= {int(n[-1]) + 1 for n in (*stretches, *_PRIVATE) if n.version == client.version}
@@ -378,7 +378,7 @@ def _admitted(
     ids = {g.id for g in own}
     rules = [rule for group in own for rule in group.ingress if _covers(rule, protocol, port)]
     named = {i for rule in rules for i in rule.groups}
-    cidrs = tuple(ipaddress.ip_network(cidr, strict=False) for rule in rules for cidr in _cidrs(traffic, rule))
+    cidrs = tuple(network_of(cidr) for rule in rules for cidr in _cidrs(traffic, rule))
     return _Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
 
 

@@ -251,6 +251,7 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD205", "LBD206", "LBD217"),
     distinct_by=("backend", "summary"),
+    by_absence=(reads.BINDINGS, reads.EVENTS),
 )
 def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend has no TargetGroupBinding although its Service and port exist, or the controller cannot reconcile the
@@ -306,6 +307,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     reads=OWNERSHIP_READS,
     explains=(*undone_by("LBD101"), "LBD102"),
     fix="ingress-class",
+    by_absence=(reads.INGRESS_CLASSES, reads.CONTROLLER),
 )
 def not_owned(frontend: Frontend) -> Iterator[Finding]:
     """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
@@ -398,6 +400,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=undone_by("LBD126"),
+    by_absence=(reads.WEBHOOK_SLICES, reads.CONTROLLER, reads.CONTROLLER_PODS),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an

@@ -126,6 +126,7 @@ def _confirm(node: Node) -> tuple[str, ...]:
     explains=("LBD517", "LBD518", "LBD607"),
     fix="kube-proxy",
     distinct_by=("state",),
+    by_absence=(reads.KUBE_PROXY_PODS,),
 )
 def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
@@ -168,6 +169,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     reads=(*_READS, *_PATH_READS, reads.TARGET_GROUP_ATTRIBUTES),
     explains=("LBD607",),
     fix="kube-proxy",
+    by_absence=(reads.NETWORK_INTERFACES, reads.SECURITY_GROUPS, reads.NETWORK_ACLS),
 )
 def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
     """Some nodes refuse the NodePort although endpoints are ready, kube-proxy is ready there and other nodes answer:

@@ -67,6 +67,7 @@ def _shown(items: Iterable[str]) -> str:
     reads=_READS,
     explains=("LBD206",),
     distinct_by=("service",),
+    by_absence=(reads.TARGET_HEALTH, reads.PODS),
 )
 def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """Some ready endpoints (with instance targets: eligible nodes) are not targets, while others are. They get no
@@ -121,6 +122,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     "ip=a ready endpoint} of Service {service}",
     reads=_READS,
     distinct_by=("service",),
+    by_absence=(reads.NODES, reads.PODS, reads.ENDPOINT_SLICES),
 )
 def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group holds targets behind which no endpoint of the Service (with instance targets: no eligible node)
@@ -380,6 +382,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     "traffic",
     reads=(*_USE_READS, reads.LISTENERS, reads.RULES),
     explains=("LBD208",),
+    by_absence=(reads.LISTENERS, reads.RULES),
 )
 def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no
@@ -623,6 +626,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     message="Service {service} leads to no pod: {why}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
     explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+    by_absence=(reads.ENDPOINT_SLICES,),
 )
 def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a

@@ -43,7 +43,9 @@ class CheckSpec:
     symptom: folded under any error on the same path, a root cause only when alone.
     scope: what the function takes, and how often it runs. by_design: the targets of its findings are expected to fail:
     they count neither as healthy nor as faulty. refined_by_probe: a probe may name the repair more exactly, so that
-    one is worth its time even where the cause is certain. fix: the name that `--fix` accepts ("" when there is none).
+    one is worth its time even where the cause is certain. by_absence: the reads from whose lists something must be
+    missing for a finding to hold; where a part of such a list could not be understood, nothing is proven.
+    fix: the name that `--fix` accepts ("" when there is none).
     function is None for codes that the program itself reports (LBD0xx).
     """
 
@@ -61,6 +63,7 @@ class CheckSpec:
     fix: str = ""
     function: CheckFunction | None = None
     distinct_by: tuple[str, ...] = ()
+    by_absence: tuple[str, ...] = ()
 
     def render(self, finding: Finding) -> str:
         """The message of a finding; raises KeyError when a parameter of the template is missing."""
@@ -129,6 +132,7 @@ def check(
     refined_by_probe: bool = False,
     fix: str = "",
     distinct_by: tuple[str, ...] = (),
+    by_absence: tuple[str, ...] = (),
     catalogue: Catalogue = CATALOGUE,
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Declare the decorated generator function as the check of `code` (see CheckSpec for the arguments)."""
@@ -150,6 +154,7 @@ def check(
                 fix=fix,
                 function=function,
                 distinct_by=distinct_by,
+                by_absence=by_absence,
             )
         )
         return function

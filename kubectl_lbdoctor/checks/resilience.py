@@ -151,6 +151,7 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.WARNING,
     message="all {count} ready pods of Service {service} are {where}, though {others}",
     reads=(*_READS, reads.PODS, reads.NODES, reads.LOAD_BALANCERS, reads.INGRESSES),
+    by_absence=(reads.PODS,),
 )
 def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     """Several replicas run, but all on one node or in one Availability Zone, while the cluster and the load balancer

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
 from kubectl_lbdoctor.checks.outranking import Subject, outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, Scope
-from kubectl_lbdoctor.model.fact import NotApplicable, ReadState, Unknown
+from kubectl_lbdoctor.model.fact import Gap, NotApplicable, ReadState, Unknown, note_opened, recording
 from kubectl_lbdoctor.model.finding import CheckResult, CheckStatus, Finding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -45,8 +45,24 @@ def run_one(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
     """One result, about the paths with these keys: a needed fact that is not known gives UNKNOWN, a crash gives
     CRASHED, and the run goes on.
 
-    Findings made before a fact turned out to be unknown are kept: what is proven stays proven.
+    Findings made before a fact turned out to be unknown are kept: what is proven stays proven. Where a list that was
+    opened has a gap, the check cannot have passed, and what rests on the absence of something there (`by_absence`) is
+    not proven either.
     """
+    with recording() as opened:
+        result = _result(spec, subject, paths)
+    note_opened(opened)
+    gaps = {entry.source: entry for entry in opened if isinstance(entry, Gap)}
+    if not gaps or result.status in (CheckStatus.UNKNOWN, CheckStatus.CRASHED):
+        return result
+    doubtful = [gaps[read] for read in spec.by_absence if read in gaps]
+    if result.status is CheckStatus.FAIL and not doubtful:
+        return result
+    gap = (doubtful or [gaps[min(gaps)]])[0]
+    return CheckResult(spec.code, paths, CheckStatus.UNKNOWN, reason=f"{gap.source}: {gap.reason}")
+
+
+def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckResult:
     assert spec.function is not None
     found: list[Finding] = []
     try:

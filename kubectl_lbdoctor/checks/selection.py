@@ -326,6 +326,7 @@ def _freshest(traffic: TrafficPath) -> float:
         reads.TARGET_GROUPS,
         reads.TARGET_HEALTH,
     ),
+    by_absence=(reads.TARGET_HEALTH,),
 )
 def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service has ready endpoints (or, with instance targets, the cluster has eligible nodes), but the target group

@@ -26,6 +26,10 @@ reported(
     doc="""
     A read failed, was throttled or timed out after retries. What could be read is diagnosed; what depends on this
     read is unknown. Repeat the command; raise `--request-timeout` when the API is slow.
+
+    "Read in part" names objects that could not be understood, such as a value of another type than the API gives it.
+    They are left out and the others are diagnosed; nothing is called healthy then, and nothing missing that may be
+    among them. Look at the object with `kubectl get KIND NAME -o yaml`.
     """,
 )
 reported(

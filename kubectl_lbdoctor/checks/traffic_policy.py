@@ -136,6 +136,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     "it",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
+    by_absence=(reads.TARGET_HEALTH, reads.ENDPOINT_SLICES),
 )
 def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
@@ -180,6 +181,7 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
     explains=("LBD703",),
     symptom=True,
     distinct_by=("group",),
+    by_absence=(reads.TARGET_HEALTH, reads.NODES),
 )
 def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its

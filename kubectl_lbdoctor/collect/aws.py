@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter
 from typing import Any, overload
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.aws_session import AwsSession, credentials_error, import_sdk
+from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 
 __all__ = ["AwsReader", "import_sdk"]
@@ -20,6 +22,10 @@ __all__ = ["AwsReader", "import_sdk"]
 CONNECT_TIMEOUT = 3.0
 READ_TIMEOUT = 10.0
 """Seconds. A reachable endpoint accepts in milliseconds; the slowest describe calls answer in a few seconds."""
+
+SILENCE = 4.0
+"""Seconds for which a service that has answered nothing yet is waited for, from the first request to it on: its retries
+would only be silent, too."""
 
 MAX_ATTEMPTS = 4
 """Times that one request is sent in all. Adaptive mode also slows the client down when AWS throttles."""
@@ -61,7 +67,8 @@ _CREDENTIAL_ERRORS = {
 class AwsReader:
     """Reads of one account and region; safe to use from many threads.
 
-    `calls` counts requests that were sent, retries included, by "service:Operation".
+    `calls` counts requests that were sent, retries included, by "service:Operation". Calls end at the deadline, and
+    those of a service that has answered nothing at all after SILENCE.
     """
 
     def __init__(
@@ -71,6 +78,7 @@ class AwsReader:
         read_timeout: float = READ_TIMEOUT,
         connect_timeout: float = CONNECT_TIMEOUT,
         max_attempts: int = MAX_ATTEMPTS,
+        deadline: Deadline | None = None,
     ) -> None:
         from botocore.config import Config
 
@@ -78,6 +86,9 @@ class AwsReader:
         self.region = session.region
         self.calls: Counter[str] = Counter()
         self._read_timeout = read_timeout
+        self._deadline = deadline or Deadline()
+        self._asked_at: dict[str, float] = {}
+        self._heard: set[str] = set()
         self._config = Config(
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
@@ -119,13 +130,21 @@ class AwsReader:
         method = xform_name(operation)
         if method not in client.meta.method_to_api_mapping:
             raise ValueError(f"{service} has no operation {operation}")
-        try:
+
+        def ask() -> dict[str, Any]:
             if client.can_paginate(method):
-                answer = client.get_paginator(method).paginate(**params).build_full_result()
-            else:
-                answer = dict(getattr(client, method)(**params))
-                answer.pop("ResponseMetadata", None)
+                pages = client.get_paginator(method).paginate(**params)
+                return dict(pages.build_full_result())
+            answer = dict(getattr(client, method)(**params))
+            answer.pop("ResponseMetadata", None)
+            return answer
+
+        try:
+            answer = self._deadline.bound(f"{service}:{operation}", ask, lambda: self._patience(service))
+        except Late as late:
+            raise self._silent(service, operation) from late
         except ClientError as error:
+            self._heard.add(service)
             raise self._refused(service, operation, error) from error
         except BotoCoreError as error:
             raise self._failed(service, operation, error) from error
@@ -134,9 +153,10 @@ class AwsReader:
         except Exception as error:
             # botocore's parsers raise ResponseParserError, and KeyError, TypeError or AttributeError where an answer is
             # well-formed but of another shape than the API's.
+            self._heard.add(service)
             raise _not_from_aws(service, operation, f"{type(error).__name__}: {error}") from error
         if result_key is None:
-            return answer  # type: ignore[no-any-return]
+            return answer
         value = answer.get(result_key, [])
         if not isinstance(value, list):
             raise TypeError(f"{service}:{operation}: {result_key} is no list")
@@ -161,6 +181,7 @@ class AwsReader:
                 except (BotoCoreError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is no URL
                     raise self._failed(service, "", error) from error
                 client.meta.events.register("before-send", self._count)
+                client.meta.events.register("response-received", self._hear)
                 client.meta.events.register("after-call", _check_root)
                 self._clients[service] = client
             return self._clients[service]
@@ -171,6 +192,29 @@ class AwsReader:
         service = {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
         with self._counting:
             self.calls[f"{service}:{operation}"] += 1
+            self._asked_at.setdefault(service, time.monotonic())
+
+    def _hear(self, event_name: str, response_dict: Any = None, **_ignored: Any) -> None:
+        """botocore's "response-received.<service id>.<Operation>" event, after each request, answered or not."""
+        if response_dict is not None:
+            service_id = event_name.split(".")[1]
+            self._heard.add({"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id))
+
+    def _patience(self, service: str) -> float:
+        """Seconds for which a call is waited for. Where nothing at all has come from AWS, what was asked first decides:
+        the way to all of its services is the same."""
+        if service in self._heard:
+            return float("inf")
+        with self._counting:
+            asked = self._asked_at.get(service) if self._heard else min(self._asked_at.values(), default=None)
+        return float("inf") if asked is None else asked + SILENCE - time.monotonic()
+
+    def _silent(self, service: str, operation: str) -> Unreachable:
+        silent = service if self._heard else "AWS"
+        return Unreachable(
+            f"{service}:{operation} timed out: {silent} has answered nothing for {SILENCE:g}s",
+            "check the network, HTTPS_PROXY and AWS_ENDPOINT_URL" + self._region_note(),
+        )
 
     # --- What went wrong ---
 

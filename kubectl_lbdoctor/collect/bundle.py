@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import bundle_file
 from kubectl_lbdoctor.collect.bundle_content import content
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.codec import CodecError, from_json
+from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.kinds import SUBJECTS
-from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
+from kubectl_lbdoctor.model.snapshot import SCHEMA, ClusterFacts, NamespaceFacts, NetworkFacts, Snapshot
+
+F = TypeVar("F", NamespaceFacts, ClusterFacts, NetworkFacts)
 
 KIND = "lbdoctor-bundle"
 
@@ -61,7 +64,26 @@ def load(path: Path) -> Snapshot:
                 f"the bundle {path} is about a {subject.kind}, which this version {__version__} does not know",
                 f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",
             )
-    return snapshot
+    return _with_cuts(snapshot)
+
+
+def _with_cuts(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with what a run always reads, and a bundle does not hold, as not known: it was cut out of the file,
+    or an older version did not read it."""
+    spaces = {name: _cut(facts) for name, facts in snapshot.namespaces.items()}
+    without = frozenset({"webhook_certificates", "group_ingresses"})  # read only where something asks for them
+    cluster = _cut(snapshot.cluster, without)
+    network = snapshot.network if snapshot.aws.reason else _cut(snapshot.network)
+    return replace(snapshot, namespaces=spaces, cluster=cluster, network=network)
+
+
+def _cut(facts: F, without: frozenset[str] = frozenset()) -> F:
+    missing: dict[str, Any] = {}
+    for part in fields(facts):
+        fact = getattr(facts, part.name)
+        if isinstance(fact, Fact) and fact.state is ReadState.NOT_ASKED and not fact.scope and part.name not in without:
+            missing[part.name] = Fact.not_asked(fact.source, "the bundle does not hold it", "bundle")
+    return replace(facts, **missing) if missing else facts
 
 
 def chosen(snapshot: Snapshot, wanted: tuple[tuple[str, str], ...], namespace: str) -> Snapshot:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.fields import mapping, objects, text, texts
 from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
-from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags
 from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.k8s import EndpointSlice, Pod, TlsCertificate, WebhookConfiguration, Workload
 
 # The chart's label finds it first; a controller that was installed otherwise is found by its image or its arguments.
@@ -54,13 +56,20 @@ class ControllerReader:
         """Controller Deployments of all namespaces: by the chart's label, else by image among all Deployments."""
         read = reads.KUBE[reads.CONTROLLER]
         labelled: Fact[tuple[Workload, ...]] = self._lists.list(read, read.kind)
-        if not labelled.is_known or labelled.peek():
+        if not labelled.is_known or labelled.peek() or labelled.left_out:
             return labelled
         path, convert = read.kind.path(), converter(read.kind, read.keeps_arguments)
         # Only the image is looked at before anything is kept: a large cluster has thousands of Deployments.
-        return attempt(
-            read.name, path, lambda: tuple(convert(raw) for raw in self._lists.raw(path) if runs_controller(raw))
-        )
+        sieve = Sieve(read.kind.plural)
+
+        def own(raw: dict[str, Any]) -> Workload | None:
+            found: Workload | None = convert(raw) if runs_controller(raw) else None
+            return found
+
+        def listed() -> tuple[Workload, ...]:
+            return tuple(found for found in sieve.through(self._lists.raw(path), own) if found is not None)
+
+        return sieve.marked(attempt(read.name, path, listed))
 
     def _pods(self, deployment: Workload) -> Fact[tuple[Pod, ...]]:
         read = reads.KUBE[reads.CONTROLLER_PODS]
@@ -127,11 +136,10 @@ def _listed(value: TlsCertificate | None) -> tuple[TlsCertificate, ...]:
 
 def runs_controller(raw: Mapping[str, Any]) -> bool:
     """Whether a raw Deployment runs the controller: its image, or the two flags that only it has together."""
-    containers = raw.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ())
-    for container in containers:
-        words = [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
-        if CONTROLLER_IMAGE in container.get("image", "") or {"cluster-name", "ingress-class"} <= set(
-            command_line_flags(words)
-        ):
+    template = mapping(mapping(raw, "spec"), "template")
+    for container in objects(mapping(template, "spec"), "containers"):
+        words = [*texts(container, "command"), *texts(container, "args")]
+        flags = set(command_line_flags(words))
+        if CONTROLLER_IMAGE in text(container, "image") or {"cluster-name", "ingress-class"} <= flags:
             return True
     return False

@@ -37,7 +37,7 @@ def _action(raw: Raw) -> aws.Action:
     groups = {
         text(g, "TargetGroupArn"): number(g, "Weight", 1)
         for g in objects(forward, "TargetGroups")
-        if g.get("TargetGroupArn")
+        if text(g, "TargetGroupArn")
     }
     if not groups and raw.get("TargetGroupArn"):
         groups = {text(raw, "TargetGroupArn"): 1}
@@ -136,4 +136,4 @@ def target_health(raw: Raw) -> aws.TargetHealth:
 
 def attributes(raw: Iterable[Raw]) -> dict[str, str]:
     """Attributes of a target group or a load balancer, key to value (API_TargetGroupAttribute): all values are text."""
-    return {text(entry, "Key"): text(entry, "Value") for entry in raw if isinstance(entry, dict)}
+    return {text(entry, "Key"): text(entry, "Value") for entry in raw}

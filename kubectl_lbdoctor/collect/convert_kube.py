@@ -1,6 +1,7 @@
 """From raw Kubernetes JSON to slim records. Pure; tolerates absent fields, because half an object is still evidence.
 
-What is missing becomes "", 0, False or empty, unless a function says otherwise.
+What is missing becomes "", 0, False or empty, unless a function says otherwise. What is of another type than the API's
+raises NotUnderstood (`fields`): such an object is left out and counted, never half read.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.collect.fields import (
     Raw,
     flag,
+    free,
     mapping,
     number,
     objects,
@@ -67,6 +69,19 @@ def conditions(raw: Raw) -> tuple[k8s.Condition, ...]:
     )
 
 
+def selector(raw: Raw, key: str) -> dict[str, object]:
+    """A LabelSelector as it is; {} without one. Half a selector selects other objects than the whole, so that what has
+    another shape is refused.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/label-selector/
+    """
+    found = mapping(raw, key)
+    strings(found, "matchLabels")
+    for requirement in objects(found, "matchExpressions"):
+        text(requirement, "key"), text(requirement, "operator"), texts(requirement, "values")
+    return {name: found[name] for name in ("matchLabels", "matchExpressions") if found.get(name) is not None}
+
+
 def _backend(raw: Raw) -> k8s.IngressBackend:
     """An IngressBackend of networking.k8s.io/v1: a Service's port by name, else by number ("" without either), or
     another resource, written group/kind/name."""
@@ -74,7 +89,7 @@ def _backend(raw: Raw) -> k8s.IngressBackend:
     port = mapping(service, "port")
     return k8s.IngressBackend(
         service=text(service, "name"),
-        port=text(port, "name") or (text(port, "number") if port.get("number") else ""),
+        port=text(port, "name") or (text(port, "number") if number(port, "number") else ""),
         resource="/".join(text(resource, k) for k in ("apiGroup", "kind", "name")) if resource else "",
     )
 
@@ -136,7 +151,7 @@ def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
 
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
     """
-    return k8s.IngressClassParams(meta=meta(raw), spec=mapping(raw, "spec"))
+    return k8s.IngressClassParams(meta=meta(raw), spec=free(raw, "spec"))
 
 
 def service(raw: Raw) -> k8s.Service:
@@ -245,7 +260,8 @@ def _env(raw: Raw) -> dict[str, str]:
     for entry in objects(raw, "env"):
         name = text(entry, "name")
         if name.startswith(_KEPT_ENV_PREFIX):
-            found[name] = text(entry, "value") if name in IDENTITY_VARIABLES and not entry.get("valueFrom") else "(set)"
+            kept = name in IDENTITY_VARIABLES and not mapping(entry, "valueFrom")
+            found[name] = text(entry, "value") if kept else "(set)"
     return found
 
 
@@ -266,7 +282,7 @@ def container(raw: Raw, init: bool = False) -> k8s.Container:
         startup=_probe(mapping(raw, "startupProbe")),
         init=init,
         sidecar=init and text(raw, "restartPolicy") == "Always",
-        pre_stop=bool(mapping(raw, "lifecycle").get("preStop")),
+        pre_stop=bool(mapping(mapping(raw, "lifecycle"), "preStop")),
         env=_env(raw),
     )
 
@@ -359,9 +375,9 @@ def node(raw: Raw) -> k8s.Node:
     return k8s.Node(
         meta=meta(raw),
         provider_id=text(spec, "providerID"),
-        internal_ip=next((text(a, "address") for a in addresses if a.get("type") == "InternalIP"), ""),
+        internal_ip=next((text(a, "address") for a in addresses if text(a, "type") == "InternalIP"), ""),
         addresses=tuple(text(a, "address") for a in addresses),
-        hostname=next((text(a, "address") for a in addresses if a.get("type") == "Hostname"), ""),
+        hostname=next((text(a, "address") for a in addresses if text(a, "type") == "Hostname"), ""),
         unschedulable=flag(spec, "unschedulable"),
         taints=tuple(k8s.Taint(text(t, "key"), text(t, "effect"), text(t, "value")) for t in objects(spec, "taints")),
         conditions=conditions(status),
@@ -377,7 +393,7 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
     """
     spec, status = mapping(raw, "spec"), mapping(raw, "status")
     reference = mapping(spec, "serviceRef")
-    networking = spec.get("networking")
+    networking = free(spec, "networking") if spec.get("networking") is not None else None
     return k8s.TargetGroupBinding(
         meta=meta(raw),
         target_group_arn=text(spec, "targetGroupARN"),
@@ -385,11 +401,11 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
         target_type=text(spec, "targetType"),
         service=text(reference, "name"),
         port=text(reference, "port"),
-        node_selector=mapping(spec, "nodeSelector") if spec.get("nodeSelector") is not None else None,
+        node_selector=selector(spec, "nodeSelector") if spec.get("nodeSelector") is not None else None,
         ip_address_type=text(spec, "ipAddressType"),
         vpc_id=text(spec, "vpcID"),
         multi_cluster=flag(spec, "multiClusterTargetGroup"),
-        networking=tuple(objects(networking, "ingress")) if isinstance(networking, dict) else None,
+        networking=tuple(objects(networking, "ingress")) if networking is not None else None,
         observed_generation=number(status, "observedGeneration"),
         conditions=conditions(status),
     )
@@ -461,7 +477,7 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
 def _certificate_secret(spec: Raw) -> str:
     """The Secret of the volume "cert", "" without one: the controller's chart and its release's manifests name the
     Secret differently, and the volume alike."""
-    volumes = (volume for volume in objects(spec, "volumes") if volume.get("name") == "cert")
+    volumes = (volume for volume in objects(spec, "volumes") if text(volume, "name") == "cert")
     return next((text(mapping(volume, "secret"), "secretName") for volume in volumes), "")
 
 

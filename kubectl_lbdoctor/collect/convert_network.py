@@ -7,9 +7,8 @@ answer required: what is missing becomes "", False or empty, unless a function s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from kubectl_lbdoctor.collect.convert_kube import meta
+from kubectl_lbdoctor.collect.convert_kube import meta, selector
 from kubectl_lbdoctor.collect.fields import (
     Raw,
     flag,
@@ -26,7 +25,7 @@ from kubectl_lbdoctor.model.selectors import LabelSelector
 
 def _tags(raw: Raw) -> dict[str, str]:
     """The tags of a resource; network interfaces alone call them TagSet."""
-    return {text(t, "Key"): text(t, "Value") for t in objects(raw, "Tags") or objects(raw, "TagSet") if t.get("Key")}
+    return {text(t, "Key"): text(t, "Value") for t in objects(raw, "Tags") or objects(raw, "TagSet") if text(t, "Key")}
 
 
 def _named(entries: Iterable[Raw], key: str) -> tuple[str, ...]:
@@ -34,9 +33,10 @@ def _named(entries: Iterable[Raw], key: str) -> tuple[str, ...]:
     return tuple(value for entry in entries if (value := text(entry, key)))
 
 
-def _port(value: Any) -> int | None:
+def _port(raw: Raw, key: str) -> int | None:
     """A port of a rule; None for all ports, where EC2 gives -1 or nothing."""
-    return value if isinstance(value, int) and value >= 0 else None
+    value = optional_number(raw, key)
+    return value if value is not None and value >= 0 else None
 
 
 def permission(raw: Raw) -> network.Permission:
@@ -50,8 +50,8 @@ def permission(raw: Raw) -> network.Permission:
     )
     return network.Permission(
         protocol=text(raw, "IpProtocol", "-1"),
-        from_port=_port(raw.get("FromPort")),
-        to_port=_port(raw.get("ToPort")),
+        from_port=_port(raw, "FromPort"),
+        to_port=_port(raw, "ToPort"),
         cidrs=(*_named(v4, "CidrIp"), *_named(v6, "CidrIpv6")),
         prefix_lists=_named(lists, "PrefixListId"),
         groups=_named((p for p in pairs if not _stale(p)), "GroupId"),
@@ -91,8 +91,8 @@ def network_acl(raw: Raw) -> network.NetworkAcl:
                 allow=text(e, "RuleAction") == "allow",
                 protocol=text(e, "Protocol", "-1"),
                 cidr=text(e, "CidrBlock") or text(e, "Ipv6CidrBlock"),
-                from_port=_port(mapping(e, "PortRange").get("From")),
-                to_port=_port(mapping(e, "PortRange").get("To")),
+                from_port=_port(mapping(e, "PortRange"), "From"),
+                to_port=_port(mapping(e, "PortRange"), "To"),
             )
             for e in objects(raw, "Entries")
             if optional_number(e, "RuleNumber") is not None
@@ -129,7 +129,7 @@ def route_table(raw: Raw) -> network.RouteTable:
             network.VpcRoute(
                 destination=text(r, "DestinationCidrBlock") or text(r, "DestinationIpv6CidrBlock"),
                 prefix_list=text(r, "DestinationPrefixListId"),
-                target=next((text(r, key) for key in _ROUTE_TARGETS if r.get(key)), ""),
+                target=next((text(r, key) for key in _ROUTE_TARGETS if text(r, key)), ""),
                 state=text(r, "State", "active"),
                 propagated=text(r, "Origin") == "EnableVgwRoutePropagation",
             )
@@ -181,7 +181,7 @@ def interface(raw: Raw) -> network.NetworkInterface:
 
 def prefix_list(identifier: str, entries: Iterable[Raw]) -> network.PrefixList:
     """The blocks of a prefix list: GetManagedPrefixListEntries' Entries, which do not name the list."""
-    return network.PrefixList(identifier, _named((e for e in entries if isinstance(e, dict)), "Cidr"))
+    return network.PrefixList(identifier, _named(objects({"Entries": list(entries)}, "Entries"), "Cidr"))
 
 
 def _peer(raw: Raw) -> network.PolicyPeer:
@@ -190,9 +190,9 @@ def _peer(raw: Raw) -> network.PolicyPeer:
     return network.PolicyPeer(
         cidr=text(block, "cidr"),
         excepts=texts(block, "except"),
-        pod_selector=LabelSelector.of(mapping(raw, "podSelector")) if raw.get("podSelector") is not None else None,
+        pod_selector=LabelSelector.of(selector(raw, "podSelector")) if raw.get("podSelector") is not None else None,
         namespace_selector=(
-            LabelSelector.of(mapping(raw, "namespaceSelector")) if raw.get("namespaceSelector") is not None else None
+            LabelSelector.of(selector(raw, "namespaceSelector")) if raw.get("namespaceSelector") is not None else None
         ),
     )
 
@@ -216,7 +216,7 @@ def network_policy(raw: Raw) -> network.NetworkPolicy:
     spec = mapping(raw, "spec")
     return network.NetworkPolicy(
         meta=meta(raw),
-        pod_selector=LabelSelector.of(mapping(spec, "podSelector")),
+        pod_selector=LabelSelector.of(selector(spec, "podSelector")),
         policy_types=texts(spec, "policyTypes"),
         ingress=tuple(_rule(r, "from") for r in objects(spec, "ingress")),
         egress=tuple(_rule(r, "to") for r in objects(spec, "egress")),

@@ -11,7 +11,9 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_aws
+from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
+from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.collect.subjects import balancer_name
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -21,6 +23,7 @@ T = TypeVar("T")
 BATCH = 20
 """Names or ARNs that one call of DescribeTargetGroups, DescribeLoadBalancers or DescribeTags takes."""
 
+_RESOURCE_TAGS = ("service.k8s.aws/resource", "ingress.k8s.aws/resource")
 _GROUP_ABSENT = ("TargetGroupNotFound",)
 _BALANCER_ABSENT = ("LoadBalancerNotFound",)
 # The name is guessed from a DNS name; one that cannot be a load balancer's is refused as invalid.
@@ -55,42 +58,71 @@ class ElbReader:
         found: list[Mapping[str, Any]] = self._reader.call("elbv2", operation, result_key, **params)
         return found
 
-    def _each(
-        self, source: str, batch: list[str], describe: Callable[[list[str]], dict[str, T]], absent: tuple[str, ...]
-    ) -> dict[str, Fact[T | None]]:
-        """Each object of a batch by its key. One that does not exist fails the whole call, so that the batch is then
-        asked one by one."""
+    def _listed(
+        self,
+        source: str,
+        scope: str,
+        name: str,
+        records: Callable[[], list[Mapping[str, Any]] | None],
+        convert: Callable[[Mapping[str, Any]], T],
+        noun: str,
+    ) -> Fact[tuple[T, ...]]:
+        """The records of one answer; what of it is not understood is left out and counted. name: the field that tells
+        which one a record is. records: None where what they belong to does not exist."""
+        sieve = Sieve(noun, under(name))
+        return sieve.marked(self._read(source, scope, lambda: tuple(sieve.through(records() or (), convert))))
 
-        def found(keys: list[str]) -> dict[str, T] | None:
-            return or_absent(lambda: describe(keys), *absent)
+    def _each(
+        self,
+        source: str,
+        batch: list[str],
+        describe: Callable[[list[str]], list[Mapping[str, Any]]],
+        name: str,
+        convert: Callable[[Mapping[str, Any]], T],
+        absent: tuple[str, ...],
+    ) -> dict[str, Fact[T | None]]:
+        """Each object of a batch by its key, which stands in the field `name`. One that does not exist fails the whole
+        call, so that the batch is then asked one by one."""
+
+        def asked(keys: list[str]) -> Fact[dict[str, T] | None]:
+            sieve = Sieve(plural(name.removesuffix("Arn").removesuffix("Name")) + "s", under(name))
+
+            def read() -> dict[str, T] | None:
+                raws = or_absent(lambda: describe(keys), *absent)
+                pairs = None if raws is None else sieve.through(raws, lambda raw: (text(raw, name), convert(raw)))
+                return None if pairs is None else dict(pairs)
+
+            return sieve.marked(self._read(source, keys[0], read))
 
         if not batch:
             return {}
-        together = self._read(source, batch[0], lambda: found(batch))
+        together = asked(batch)
         if together.is_known and together.peek() is None and len(batch) > 1:
-            return {key: self._read(source, key, lambda key=key: (found([key]) or {}).get(key)) for key in batch}  # type: ignore[misc]
+            alone = {key: asked([key]) for key in batch}
+        else:
+            alone = dict.fromkeys(batch, together)
         return {
-            key: replace(together.map(lambda table, key=key: (table or {}).get(key)), scope=key)  # type: ignore[misc]
-            for key in batch
+            key: replace(fact.chosen(key, lambda key=key, fact=fact: (fact.need() or {}).get(key)), scope=key)  # type: ignore[misc]
+            for key, fact in alone.items()
         }
 
     def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
         """At most twenty target groups by ARN."""
 
-        def describe(batch: list[str]) -> dict[str, aws.TargetGroup]:
-            raw = self._call("DescribeTargetGroups", "TargetGroups", TargetGroupArns=batch)
-            return {entry["TargetGroupArn"]: convert_aws.target_group(entry) for entry in raw}
+        def describe(batch: list[str]) -> list[Mapping[str, Any]]:
+            return self._call("DescribeTargetGroups", "TargetGroups", TargetGroupArns=batch)
 
-        return self._each(reads.TARGET_GROUPS, arns, describe, _GROUP_ABSENT)
+        convert = convert_aws.target_group
+        return self._each(reads.TARGET_GROUPS, arns, describe, "TargetGroupArn", convert, _GROUP_ABSENT)
 
     def load_balancers(self, arns: list[str]) -> dict[str, Fact[aws.LoadBalancer | None]]:
         """At most twenty load balancers by ARN."""
 
-        def describe(batch: list[str]) -> dict[str, aws.LoadBalancer]:
-            raw = self._call("DescribeLoadBalancers", "LoadBalancers", LoadBalancerArns=batch)
-            return {entry["LoadBalancerArn"]: convert_aws.load_balancer(entry) for entry in raw}
+        def describe(batch: list[str]) -> list[Mapping[str, Any]]:
+            return self._call("DescribeLoadBalancers", "LoadBalancers", LoadBalancerArns=batch)
 
-        return self._each(reads.LOAD_BALANCERS, arns, describe, _BALANCER_ABSENT)
+        convert = convert_aws.load_balancer
+        return self._each(reads.LOAD_BALANCERS, arns, describe, "LoadBalancerArn", convert, _BALANCER_ABSENT)
 
     def load_balancers_by_host(self, hosts: list[str]) -> dict[str, Fact[aws.LoadBalancer | None]]:
         """At most twenty load balancers by DNS name, as far as its head tells the name.
@@ -99,12 +131,12 @@ class ElbReader:
         what it does not lead to may still be among `all_load_balancers`.
         """
 
-        def describe(names: list[str]) -> dict[str, aws.LoadBalancer]:
-            raw = self._call("DescribeLoadBalancers", "LoadBalancers", Names=names)
-            return {entry["LoadBalancerName"]: convert_aws.load_balancer(entry) for entry in raw}
+        def describe(names: list[str]) -> list[Mapping[str, Any]]:
+            return self._call("DescribeLoadBalancers", "LoadBalancers", Names=names)
 
         names = {host: balancer_name(host) for host in hosts}
-        named = self._each(reads.LOAD_BALANCERS, list(dict.fromkeys(names.values())), describe, _NAME_ABSENT)
+        wanted, convert = list(dict.fromkeys(names.values())), convert_aws.load_balancer
+        named = self._each(reads.LOAD_BALANCERS, wanted, describe, "LoadBalancerName", convert, _NAME_ABSENT)
         return {
             host: replace(named[name].map(lambda lb, host=host: lb if _answers_to(lb, host) else None), scope=host)  # type: ignore[misc]
             for host, name in names.items()
@@ -113,72 +145,80 @@ class ElbReader:
     def all_load_balancers(self) -> Fact[Mapping[str, aws.LoadBalancer]]:
         """Every load balancer of the account and region, by DNS name in lower case."""
 
-        def read() -> Mapping[str, aws.LoadBalancer]:
-            raw = self._call("DescribeLoadBalancers", "LoadBalancers")
-            return {entry.get("DNSName", "").lower(): convert_aws.load_balancer(entry) for entry in raw}
+        def records() -> list[Mapping[str, Any]]:
+            return self._call("DescribeLoadBalancers", "LoadBalancers")
 
-        return self._read(reads.LOAD_BALANCERS, "", read)
+        convert, noun = convert_aws.load_balancer, "load balancers"
+        found = self._listed(reads.LOAD_BALANCERS, "", "LoadBalancerArn", records, convert, noun)
+        return found.map(lambda several: {balancer.dns_name.lower(): balancer for balancer in several})
 
     def resources(self, arns: list[str]) -> Fact[Mapping[str, str]]:
         """The controller's resource tag of each target group that carries one, by ARN; for any number of ARNs."""
 
-        def read() -> Mapping[str, str]:
-            found: dict[str, str] = {}
-            for batch in batches(arns):
-                for entry in self._call("DescribeTags", "TagDescriptions", ResourceArns=batch):
-                    tags = {tag["Key"]: tag.get("Value", "") for tag in entry.get("Tags", ())}
-                    for key in ("ingress.k8s.aws/resource", "service.k8s.aws/resource"):
-                        if key in tags:
-                            found[entry["ResourceArn"]] = tags[key]
-            return found
+        def records() -> list[Mapping[str, Any]]:
+            several = (self._call("DescribeTags", "TagDescriptions", ResourceArns=batch) for batch in batches(arns))
+            return [entry for part in several for entry in part]
 
-        return self._read(reads.TAGS, arns[0] if arns else "", read)
+        def resource(raw: Mapping[str, Any]) -> tuple[str, str]:
+            tags = {text(tag, "Key"): text(tag, "Value") for tag in objects(raw, "Tags")}
+            return text(raw, "ResourceArn"), next((tags[key] for key in _RESOURCE_TAGS if key in tags), "")
+
+        found = self._listed(reads.TAGS, arns[0] if arns else "", "ResourceArn", records, resource, "tag descriptions")
+        return found.map(lambda pairs: {arn: value for arn, value in pairs if value})
 
     def target_health(self, arn: str) -> Fact[tuple[aws.TargetHealth, ...]]:
         """The targets of a group with their health; none where the group does not exist."""
 
         def read() -> tuple[aws.TargetHealth, ...]:
-            raw = self._call("DescribeTargetHealth", "TargetHealthDescriptions", TargetGroupArn=arn)
-            found = [convert_aws.target_health(entry) for entry in raw]
+            raws = or_absent(
+                lambda: self._call("DescribeTargetHealth", "TargetHealthDescriptions", TargetGroupArn=arn),
+                *_GROUP_ABSENT,
+            )
+            found = sieve.through(raws or (), convert_aws.target_health)
             return tuple(sorted(found, key=lambda t: (t.zone, t.id, t.port)))
 
-        return self._read(reads.TARGET_HEALTH, arn, lambda: or_absent(read, *_GROUP_ABSENT) or ())
+        sieve = Sieve("targets", lambda raw: text(mapping(raw, "Target"), "Id"))
+        return sieve.marked(self._read(reads.TARGET_HEALTH, arn, read))
 
     def group_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
         """The attributes of a target group; none where it does not exist."""
 
-        def read() -> Mapping[str, str]:
-            raw = self._call("DescribeTargetGroupAttributes", "Attributes", TargetGroupArn=arn)
-            return convert_aws.attributes(raw)
+        def records() -> list[Mapping[str, Any]] | None:
+            operation = "DescribeTargetGroupAttributes"
+            return or_absent(lambda: self._call(operation, "Attributes", TargetGroupArn=arn), *_GROUP_ABSENT)
 
-        return self._read(reads.TARGET_GROUP_ATTRIBUTES, arn, lambda: or_absent(read, *_GROUP_ABSENT) or {})
+        return self._attributes(reads.TARGET_GROUP_ATTRIBUTES, arn, records)
 
     def balancer_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
         """The attributes of a load balancer; none where it does not exist."""
 
-        def read() -> Mapping[str, str]:
-            raw = self._call("DescribeLoadBalancerAttributes", "Attributes", LoadBalancerArn=arn)
-            return convert_aws.attributes(raw)
+        def records() -> list[Mapping[str, Any]] | None:
+            operation = "DescribeLoadBalancerAttributes"
+            return or_absent(lambda: self._call(operation, "Attributes", LoadBalancerArn=arn), *_BALANCER_ABSENT)
 
-        return self._read(reads.LOAD_BALANCER_ATTRIBUTES, arn, lambda: or_absent(read, *_BALANCER_ABSENT) or {})
+        return self._attributes(reads.LOAD_BALANCER_ATTRIBUTES, arn, records)
+
+    def _attributes(
+        self, source: str, arn: str, records: Callable[[], list[Mapping[str, Any]] | None]
+    ) -> Fact[Mapping[str, str]]:
+        found = self._listed(source, arn, "Key", records, lambda raw: convert_aws.attributes((raw,)), "attributes")
+        return found.map(lambda parts: {key: value for part in parts for key, value in part.items()})
 
     def listeners(self, arn: str) -> Fact[tuple[aws.Listener, ...]]:
         """The listeners of a load balancer."""
 
-        def read() -> tuple[aws.Listener, ...]:
-            raw = self._call("DescribeListeners", "Listeners", LoadBalancerArn=arn)
-            return tuple(convert_aws.listener(entry) for entry in raw)
+        def records() -> list[Mapping[str, Any]]:
+            return self._call("DescribeListeners", "Listeners", LoadBalancerArn=arn)
 
-        return self._read(reads.LISTENERS, arn, read)
+        return self._listed(reads.LISTENERS, arn, "ListenerArn", records, convert_aws.listener, "listeners")
 
     def rules(self, arn: str) -> Fact[tuple[aws.ListenerRule, ...]]:
         """The rules of an Application Load Balancer's listener."""
 
-        def read() -> tuple[aws.ListenerRule, ...]:
-            raw = self._call("DescribeRules", "Rules", ListenerArn=arn)
-            return tuple(convert_aws.rule(entry, arn) for entry in raw)
+        def records() -> list[Mapping[str, Any]]:
+            return self._call("DescribeRules", "Rules", ListenerArn=arn)
 
-        return self._read(reads.RULES, arn, read)
+        return self._listed(reads.RULES, arn, "RuleArn", records, lambda raw: convert_aws.rule(raw, arn), "rules")
 
 
 def _answers_to(balancer: aws.LoadBalancer | None, host: str) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.errors import (
     ApiMissing,
@@ -39,9 +40,25 @@ MAX_CONNECTIONS = 16
 ATTEMPTS = 3
 """Times that one request is sent when the server is overloaded (429, 5xx) or drops the connection."""
 
+MAX_IDLE_PAGES = 10
+"""Pages of a list that bring nothing new, one after the other, before it counts as endless."""
+
+BUILT_IN_GROUPS = frozenset(
+    {
+        *("", "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
+        *("apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io"),
+        *("coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io"),
+        *("networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io"),
+    }
+)
+"""API groups that every cluster serves: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/."""
+
 FIRST_WAIT = 0.2
 MAX_WAIT = 5.0
 """Seconds before the second attempt when the server names none, and the longest Retry-After that is waited for."""
+
+GRACE = 0.5
+"""Seconds after a request's own limit at which an answer that trickles in is waited for no longer."""
 
 _MAX_PIECE = 64 * 1024
 """Bytes of a body that are taken from the connection at once."""
@@ -125,7 +142,8 @@ class KubeReader:
     `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
     (after decompression).
     Besides the errors that its methods name, every read raises CouldNotRun when the server does not accept the
-    credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed.
+    credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed. Reads end
+    at the deadline; writes do not: how long one may take is the request timeout's matter.
     """
 
     def __init__(
@@ -135,6 +153,7 @@ class KubeReader:
         max_connections: int = MAX_CONNECTIONS,
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
+        deadline: Deadline | None = None,
     ) -> None:
         import urllib3
         from kubernetes.client.rest import RESTClientObject
@@ -145,6 +164,7 @@ class KubeReader:
         self._attempts = attempts
         self._sleep = sleep
         self._timeout = context.request_timeout
+        self._deadline = deadline or Deadline()
         self._counting = threading.Lock()
         self._authenticating = threading.Lock()
         if not context.configuration.verify_ssl:
@@ -165,7 +185,7 @@ class KubeReader:
         Raises ApiMissing when the cluster has no such API, so that a missing CRD is not taken for a missing object.
         """
         answer = self._request("get", path, params)
-        if answer.status == 404 and not _is_api_missing(answer):
+        if answer.status == 404 and _status_document(answer) and not _is_api_missing(answer):
             return None
         return self._document("get", path, answer)
 
@@ -175,14 +195,17 @@ class KubeReader:
         Items of built-in kinds carry neither `kind` nor `apiVersion`: the API server leaves them out of lists.
         `resourceVersion` in `params` counts for the first page alone. When the snapshot behind the pages expires
         (410), the list goes on with the token that comes with the refusal: from the next object on, as it is by now.
-        Where there is none, the list starts again once, without what was already given. Raises ApiMissing when the
-        cluster has no such API.
+        Where there is none, the list starts again once, without what was already given. Pages that bring nothing new
+        end the list with ReadFailed. Raises ApiMissing when the cluster does not serve a custom resource; what is built
+        into Kubernetes cannot be missing, so that its 404 is ReadFailed.
 
         https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
         """
         token = renewed = ""
         restarted = False
         given: set[str] = set()
+        tokens: set[str] = set()
+        idle = 0
         while True:
             query: dict[str, str | int | bool] = {"limit": PAGE_SIZE, **(params or {})}
             if token:
@@ -197,8 +220,9 @@ class KubeReader:
                     token = renewed
                     continue
             page = self._document("list", path, answer)
-            metadata = page.get("metadata") or {}
-            paged = bool(token or restarted or metadata.get("continue"))
+            following = self._continue_token(path, page)
+            paged = bool(token or restarted or following)
+            before = len(given)
             for item in self._items(path, page):
                 if paged:
                     identity = _identity(item)
@@ -206,7 +230,14 @@ class KubeReader:
                         continue
                     given.add(identity)
                 yield item
-            token = metadata.get("continue") or ""
+            idle = 0 if len(given) > before else idle + 1
+            if following and idle and (following in tokens or idle >= MAX_IDLE_PAGES):
+                raise ReadFailed(
+                    f"could not {permission_of('list', path)}: the pages of {self.context.server} do not end",
+                    "something between here and the API server answers in its place: check proxies",
+                )
+            tokens.add(following)
+            token = following
             if not token:
                 return
 
@@ -265,10 +296,12 @@ class KubeReader:
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"get {parsed.full_resource if parsed else path}"] += 1
-        sent = self.headers(as_text=True)
+        what, end = permission_of("get", path), time.monotonic() + timeout
+        sent = self._deadline.bound(what, lambda: self.headers(as_text=True))
         for name, value in headers.items():
             sent[name] = value
-        try:
+
+        def ask() -> tuple[int, Mapping[str, str], bytes]:
             response = self._pool.request(
                 "GET",
                 f"{self.context.server}{path}",
@@ -278,10 +311,13 @@ class KubeReader:
                 redirect=False,
                 preload_content=False,
             )
-            body = _start_of(response, time.monotonic() + timeout, max_bytes)
+            body = _start_of(response, end, max_bytes)
             response.close()
             return response.status, response.headers, body
-        except urllib3.exceptions.ReadTimeoutError as error:
+
+        try:
+            return self._deadline.bound(what, ask, lambda: end + (self._timeout or timeout) + GRACE - time.monotonic())
+        except (urllib3.exceptions.ReadTimeoutError, Late) as error:
             raise TimeoutError(f"no answer within {timeout:g}s") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise self._not_answered("get", path, error) from error
@@ -314,7 +350,7 @@ class KubeReader:
             wait = _retry_after(answer)
             if wait is None:
                 wait = FIRST_WAIT * 2 ** (attempt - 1)
-            if last or wait > MAX_WAIT:
+            if last or wait > min(MAX_WAIT, self._deadline.left()):
                 raise self._overloaded(verb, path, answer, attempt, wait)
             self._sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -336,11 +372,13 @@ class KubeReader:
         parsed = ApiPath.parse(path)
         with self._counting:
             self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
-        headers = self.headers(as_text=max_bytes is not None)
+        run, what = self._deadline if method == "GET" else Deadline(), permission_of(verb, path)
+        headers = run.bound(what, lambda: self.headers(as_text=max_bytes is not None))
         if payload is not None:
             headers["Content-Type"] = kind
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        try:
+
+        def exchange() -> _Answer:
             response = self._pool.request(
                 method,
                 url,
@@ -355,13 +393,16 @@ class KubeReader:
             with self._counting:
                 self.bytes_read += len(body)
             return _Answer(response.status, response.headers, body, truncated)
+
+        try:
+            return run.bound(what, exchange, None if deadline is None else lambda: deadline + GRACE - time.monotonic())
         except urllib3.exceptions.ProtocolError as error:
             if last:
                 raise ReadFailed(
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except (urllib3.exceptions.HTTPError, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
     def headers(self, as_text: bool = False) -> Any:
@@ -421,11 +462,23 @@ class KubeReader:
             "something between here and the API server answers in its place: check the server address and proxies",
         )
 
-    def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-        """The objects of one page. An empty list may be null, but what has no `items` is no list: raises ReadFailed,
-        so that it is not taken for an empty one."""
+    def _continue_token(self, path: str, page: Mapping[str, Any]) -> str:
+        """Where the next page begins, "" after the last one. Raises ReadFailed where the page does not say it, so that
+        half a list is not taken for a whole one."""
+        metadata = page.get("metadata")
+        token = metadata.get("continue") if isinstance(metadata, dict) else metadata
+        if token is None or (isinstance(token, str) and isinstance(metadata, dict)):
+            return token or ""
+        raise ReadFailed(
+            f"could not {permission_of('list', path)}: {self.context.server} answered with a list whose metadata "
+            "cannot be understood"
+        )
+
+    def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[Any]:
+        """What stands in one page. The items of an empty list may be null, but what has no `items`, or does not call
+        itself a list then, is none: raises ReadFailed, so that it is not taken for an empty one."""
         items = page.get("items", ())
-        if items is None:
+        if items is None and str(page.get("kind")).endswith("List"):
             return []
         if not isinstance(items, list):
             kind = page.get("kind") or "an object without kind"
@@ -438,8 +491,9 @@ class KubeReader:
         """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
         action = permission_of(verb, path)
         said = _said(answer)
-        if answer.status == 404 and (verb == "list" or _is_api_missing(answer)):
-            parsed = ApiPath.parse(path)
+        parsed = ApiPath.parse(path)
+        custom = parsed is not None and parsed.group not in BUILT_IN_GROUPS
+        if answer.status == 404 and _is_api_missing(answer) and (verb != "list" or custom):
             raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
         if answer.status == 403:
             permission, hint = action, f"check with: {self._can_i(verb, path)}"
@@ -449,6 +503,11 @@ class KubeReader:
             elif "system:anonymous" in said:
                 hint = f"{self._as_whom()} sends no credentials: check the user of the context"
             raise ReadDenied(f"may not {action}: {said}", permission, hint)
+        if answer.status == 404:
+            raise ReadFailed(
+                f"could not {action}: {self.context.server} answered 404: {said}",
+                "something answers in place of the API server: check the server address with its path, and proxies",
+            )
         if 300 <= answer.status < 400:
             raise ReadFailed(
                 f"could not {action}: {self.context.server} redirects to {answer.headers.get('Location', 'nowhere')}",
@@ -504,7 +563,7 @@ class KubeReader:
                 f"the API server {server} accepted no connection within {limit}",
                 f"is a VPN needed, or does the EKS endpoint's allow-list lack your address? {cluster_info}",
             )
-        if isinstance(error, (exceptions.TimeoutError, _OutOfTime, TimeoutError)):
+        if isinstance(error, (exceptions.TimeoutError, Late, _OutOfTime, TimeoutError)):
             return ReadFailed(f"{action} timed out after {limit}", "allow more with --request-timeout 60s")
         if isinstance(error, _NotUnpacked):
             return ReadFailed(
@@ -606,8 +665,11 @@ def _unpacked(response: Any) -> Iterator[bytes]:
         raise _NotUnpacked("its gzip data is incomplete")
 
 
-def _identity(item: Mapping[str, Any]) -> str:
-    metadata = item.get("metadata") or {}
+def _identity(item: Any) -> str:
+    """What tells an object of a list from the others; what is no object stands for itself."""
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if not isinstance(metadata, dict):
+        return repr(item)
     return str(metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata.get('name', '')}")
 
 
@@ -632,10 +694,13 @@ def _is_api_missing(answer: _Answer) -> bool:
     """Whether a 404 means that nothing serves the path, not that the object is absent.
 
     Seen on a 1.34 API server: the plain text "404 page not found" for an unknown group, and for an unknown resource or
-    version of a custom group; a Status with the message below, naming no object, for one of a built-in group.
+    version of a custom group; a Status with the message below, naming no object, for one of a built-in group. Any other
+    page is not the API server's.
     """
     document = _status_document(answer)
-    return document is None or document.get("message") == "the server could not find the requested resource"
+    if document is None:
+        return answer.body.strip() == b"404 page not found"
+    return document.get("message") == "the server could not find the requested resource"
 
 
 def _status_document(answer: _Answer) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor.collect.aws_hints import plugin_flags
+from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.tls import Pem
 from kubectl_lbdoctor.errors import CouldNotRun
@@ -54,6 +55,7 @@ class ExecPlugin:
         environ: Mapping[str, str],
         interactive: bool,
         notify: Callable[[str], None] | None,
+        deadline: Deadline | None = None,
     ) -> None:
         section = user.value["exec"]
         if not isinstance(section, dict) or not section.get("command"):
@@ -85,6 +87,7 @@ class ExecPlugin:
             )
         self._interactive = interactive and mode != "Never"
         self._notify = notify
+        self._deadline = deadline or Deadline()
         info: dict[str, Any] = {"interactive": self._interactive}
         if section.get("provideClusterInfo") is True:
             info["cluster"] = _cluster_info(cluster)
@@ -132,12 +135,21 @@ class ExecPlugin:
                     self._notify(line)
 
     def finish(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
-        """`status` of the plugin's ExecCredential: token, clientCertificateData, clientKeyData, expirationTimestamp."""
+        """`status` of the plugin's ExecCredential: token, clientCertificateData, clientKeyData, expirationTimestamp.
+
+        The time in which it may ask a person something does not count for the run, unless the run's time was chosen.
+        """
+        begun = time.monotonic()
         try:
-            stdout, _ = process.communicate(timeout=None if self._interactive else PLUGIN_TIMEOUT)
+            if self._interactive and not self._deadline.chosen:
+                with self._deadline.suspended():
+                    stdout = self._answer(process)
+            else:
+                stdout = self._answer(process)
         except subprocess.TimeoutExpired as error:
+            seconds = time.monotonic() - begun
             raise CouldNotRun(
-                f"{self.shown} (credentials of kubeconfig user {self._user!r}) gave no answer in {PLUGIN_TIMEOUT:.0f}s",
+                f"{self.shown} (credentials of kubeconfig user {self._user!r}) gave no answer in {seconds:.0f}s",
                 f"try it by hand: {self.shown}",
             ) from error
         finally:
@@ -168,6 +180,16 @@ class ExecPlugin:
         if not status.get("token") and not (status.get("clientCertificateData") and status.get("clientKeyData")):
             raise self._bad_answer("gave neither a token nor a client certificate with its key")
         return status
+
+    def _answer(self, process: subprocess.Popen[bytes]) -> bytes:
+        """What the plugin prints. Raises TimeoutExpired; one that has said something to a person is waited for."""
+        try:
+            return process.communicate(timeout=min(PLUGIN_TIMEOUT, self._deadline.left()))[0]
+        except subprocess.TimeoutExpired:
+            left = self._deadline.left()
+            if not (self._interactive and self._stderr and left):
+                raise
+        return process.communicate(timeout=None if left == float("inf") else left)[0]
 
     def _bad_answer(self, what: str) -> CouldNotRun:
         return CouldNotRun(

@@ -11,10 +11,11 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect.converters import converter
-from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, Unreachable
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.kinds import Kind
 from kubectl_lbdoctor.model.reads import KubeRead, Scope
@@ -25,6 +26,7 @@ MANY_NAMESPACES = 5
 """From so many namespaces on, one list of all namespaces replaces one list for each of them."""
 
 Objects = tuple[Any, ...]
+ByNamespace = Mapping[str, Fact[Objects]]
 
 
 class Kube(Protocol):
@@ -63,34 +65,40 @@ class KubeLists:
         path = kind.path(namespace)
         convert = converter(kind, read.keeps_arguments)
         asked = read.params if params is None else params
-        return attempt(read.name, path, lambda: tuple(convert(raw) for raw in self.raw(path, asked)))
+        sieve = Sieve(kind.plural)
+        return sieve.marked(attempt(read.name, path, lambda: tuple(sieve.through(self.raw(path, asked), convert))))
 
     def one(self, read: KubeRead, kind: Kind, namespace: str, name: str) -> Fact[Any | None]:
         """One object by its name; None where it does not exist."""
         path = kind.path(namespace, name)
         convert = converter(kind, read.keeps_arguments)
-        fact = attempt(read.name, path, lambda: self._kube.get(path))
-        return fact.map(lambda raw: convert(raw) if raw is not None else None)
+
+        def get() -> Any | None:
+            raw = self._kube.get(path)
+            return None if raw is None else convert(raw)
+
+        return attempt(read.name, path, get)
 
     def in_namespace(self, read: KubeRead, kind: Kind, namespace: str) -> Fact[Any]:
         """What a read of `Scope.NAMESPACE` gives: the list of one namespace, or for its Namespace the object itself."""
         return self.list(read, kind, namespace) if kind.namespaced else self.one(read, kind, "", namespace)
 
-    def by_namespace(
-        self, read: KubeRead, kind: Kind, namespaces: frozenset[str]
-    ) -> Fact[Mapping[str, tuple[Any, ...]]]:
-        """The objects of one kind in these namespaces, from one list of all namespaces; others are not converted."""
+    def by_namespace(self, read: KubeRead, kind: Kind, namespaces: frozenset[str]) -> Fact[ByNamespace]:
+        """The objects of one kind in these namespaces, from one list of all namespaces; others are not converted. What
+        does not tell its namespace may be of any of them."""
         convert = converter(kind, read.keeps_arguments)
         path = kind.path()
 
-        def split() -> Mapping[str, tuple[Any, ...]]:
+        def split() -> ByNamespace:
             found: dict[str, list[Any]] = {namespace: [] for namespace in namespaces}
+            sieves = {namespace: Sieve(kind.plural) for namespace in namespaces}
             for raw in self.raw(path, read.params):
-                metadata = raw.get("metadata") or {}
-                home = metadata.get("namespace" if kind.namespaced else "name")
-                if home in found:
-                    found[home].append(convert(raw))
-            return {namespace: tuple(objects) for namespace, objects in found.items()}
+                home = _home(raw, kind)
+                for namespace in namespaces if home is None else {home} & namespaces:
+                    found[namespace] += sieves[namespace].through((raw,), convert)
+            paths = {name: kind.path(name) if kind.namespaced else kind.path(name=name) for name in namespaces}
+            known = {name: Fact.known(read.name, tuple(objects), paths[name]) for name, objects in found.items()}
+            return {name: sieves[name].marked(fact) for name, fact in known.items()}
 
         return attempt(read.name, path, split)
 
@@ -107,6 +115,13 @@ class KubeLists:
                 return listed
             found += [single.need()] if single.need() is not None else []
         return Fact.known(listed.source, tuple(found), listed.scope)
+
+
+def _home(raw: Any, kind: Kind) -> str | None:
+    """The namespace that a raw object of a list is in, or is; None where it cannot be told."""
+    metadata = raw.get("metadata") if isinstance(raw, dict) else None
+    home = metadata.get("namespace" if kind.namespaced else "name") if isinstance(metadata, dict) else None
+    return home if isinstance(home, str) else None
 
 
 Futures = dict[str, Future[Any]]
@@ -128,7 +143,7 @@ def start_namespaces(
     """Begin the reads of every namespace of the subjects. By namespace, then by field of NamespaceFacts."""
     namespaces = tuple(dict.fromkeys(subject.namespace for subject in subjects))
     chosen = [read for read in reads.KUBE.values() if read.name in asked and read.scope is Scope.NAMESPACE]
-    everywhere: dict[tuple[str, str], Future[Fact[Mapping[str, Objects]]]] = {}
+    everywhere: dict[tuple[str, str], Future[Fact[ByNamespace]]] = {}
     if len(namespaces) >= MANY_NAMESPACES:
         # Begun before everything that waits for them: so the pool is never full of tasks that only wait.
         everywhere = {
@@ -156,7 +171,11 @@ def start_namespaces(
 
 
 def _part(
-    lists: KubeLists, read: KubeRead, kind: Kind, namespace: str, everywhere: Future[Fact[Mapping[str, Objects]]] | None
+    lists: KubeLists,
+    read: KubeRead,
+    kind: Kind,
+    namespace: str,
+    everywhere: Future[Fact[ByNamespace]] | None,
 ) -> Fact[Any]:
     """One namespace's part of the list of all namespaces; where that could not be had, the namespace's own list.
 
@@ -166,9 +185,7 @@ def _part(
     if whole is None or not whole.is_known:
         return lists.in_namespace(read, kind, namespace)
     objects = whole.need()[namespace]
-    if not kind.namespaced:
-        return Fact.known(read.name, objects[0] if objects else None, kind.path(name=namespace))
-    return Fact.known(read.name, objects, kind.path(namespace))
+    return objects if kind.namespaced else objects.chosen(namespace, lambda: next(iter(objects.need()), None))
 
 
 def _joined(source: str, parts: Iterable[Future[Fact[Objects]]]) -> Fact[Objects]:

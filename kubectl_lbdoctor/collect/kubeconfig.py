@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
+from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.tls import Pem, Tls
@@ -78,11 +79,13 @@ def load_kube_context(
     *,
     interactive: bool = False,
     notify: Callable[[str], None] | None = None,
+    deadline: Deadline | None = None,
 ) -> KubeContext:
     """The cluster, user and namespace that kubectl would use for these flags and this environment.
 
     `interactive`: stdin is a terminal, so an exec plugin may ask for something. `notify` gets the lines that an exec
-    plugin writes to stderr as they appear (a device-code login prints its address there).
+    plugin writes to stderr as they appear (a device-code login prints its address there). `deadline`: until when
+    credentials are waited for.
 
     Raises CouldNotRun when there is no usable kubeconfig, context or credential, UsageError for an impossible flag.
     """
@@ -94,7 +97,7 @@ def load_kube_context(
         if _in_cluster_possible(environ):
             return _in_cluster_context(options, environ, timeout)
         raise _nothing_chosen(config, paths, options)
-    return _build(chosen, options, environ, timeout, interactive, notify)
+    return _build(chosen, options, environ, timeout, interactive, notify, deadline or Deadline())
 
 
 # --- Choosing --------------------------------------------------------------------------------------------------------
@@ -223,6 +226,7 @@ def _build(
     timeout: float | None,
     interactive: bool,
     notify: Callable[[str], None] | None,
+    deadline: Deadline,
 ) -> KubeContext:
     cluster_entry = chosen.cluster
     user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
@@ -243,8 +247,9 @@ def _build(
         cluster["certificate-authority"] = authority.path
     user = _User({})
     if secure:
-        user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify)
-    configuration = _configure(chosen.user_name, user, server)
+        user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify, deadline)
+    what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
+    configuration = deadline.bound(what, lambda: _configure(chosen.user_name, user, server))
     if login:  # goes before a token of the user, as in kubectl: Go's client sets it first
         configuration.api_key = {}
         configuration.refresh_api_key_hook = None
@@ -350,6 +355,7 @@ def _credentials(
     environ: Mapping[str, str],
     interactive: bool,
     notify: Callable[[str], None] | None,
+    deadline: Deadline,
 ) -> _User:
     """The credentials of a kubeconfig user, for a server with TLS.
 
@@ -365,7 +371,7 @@ def _credentials(
     if token:
         return _User({"token": token}, None, "", certificate, key)
     if "exec" in raw:
-        plugin = ExecPlugin(entry, cluster, environ, interactive, notify)
+        plugin = ExecPlugin(entry, cluster, environ, interactive, notify, deadline)
         process = plugin.start()
         try:
             import_sdk()

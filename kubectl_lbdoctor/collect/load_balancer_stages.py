@@ -83,7 +83,7 @@ class LoadBalancerStages:
         if missing:
             everything = self._elb.all_load_balancers()
             for host in missing:
-                found = everything.map(lambda balancers, host=host: balancers.get(host.lower()))  # type: ignore[misc]
+                found = everything.chosen(None, lambda host=host: everything.need().get(host.lower()))  # type: ignore[misc]
                 table[host] = replace(found, scope=host)
         known = {lb.arn for fact in table.values() if (lb := fact.peek()) is not None}
         groups = [group for fact in self._groups.values() if (group := fact.peek()) is not None]

@@ -7,18 +7,28 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_network
-from kubectl_lbdoctor.collect.outcomes import attempt, joined
+from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.network import NetworkInterface, SecurityGroup, control_plane_description
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NetworkFacts
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 R = TypeVar("R")
+
+_IDENTITY = {
+    "NetworkInterfaces": "NetworkInterfaceId",
+    "SecurityGroups": "GroupId",
+    "Subnets": "SubnetId",
+    "NetworkAcls": "NetworkAclId",
+    "RouteTables": "RouteTableId",
+}
+"""What names a record, by the list that it stands in."""
 
 # EC2 takes at most 200 values in one filter (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Filter.html).
 FILTER_BATCH = 200
@@ -41,15 +51,16 @@ class NetworkReader:
         self, source: str, operation: str, key: str, name: str, values: Iterable[str], convert: Callable[[Any], R]
     ) -> Fact[tuple[R, ...]]:
         wanted = sorted(set(values))
+        sieve = Sieve(plural(key), under(_IDENTITY[key]))
 
         def read() -> tuple[R, ...]:
             found: list[R] = []
             for start in range(0, len(wanted), FILTER_BATCH):
                 filters = [{"Name": name, "Values": wanted[start : start + FILTER_BATCH]}]
-                found += (convert(raw) for raw in self._reader.call("ec2", operation, key, Filters=filters))
+                found += sieve.through(self._reader.call("ec2", operation, key, Filters=filters), convert)
             return tuple(found)
 
-        return attempt(source, name, read)
+        return sieve.marked(attempt(source, name, read))
 
     def start_interfaces(
         self, instances: Iterable[str], addresses: Iterable[str], descriptions: Iterable[str] = ()

@@ -1,11 +1,12 @@
-"""What becomes of a read: every documented way of ending is a fact, and several reads are put together by one rule."""
+"""What becomes of a read: every way of ending is a fact."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError, NoCredentials, ReadDenied
 from kubectl_lbdoctor.model.fact import Fact
 
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 def attempt(source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
-    """Run one read and turn every documented way of failing into a fact.
+    """Run one read and turn every way of failing into a fact: an answer that cannot be understood is a failed read.
 
     Raises CouldNotRun, which ends the run: then there is nothing to diagnose.
     """
@@ -27,16 +28,11 @@ def attempt(source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
         raise
     except LbdoctorError as error:
         return Fact.failed(source, error.message, scope)
-
-
-def joined(source: str, parts: Iterable[Fact[tuple[T, ...]]], scope: str = "") -> Fact[tuple[T, ...]]:
-    """Several lists as one; the first that is not known makes the whole unknown, and says why."""
-    found: list[T] = []
-    for part in parts:
-        if not part.is_known:
-            return part
-        found += part.need()
-    return Fact.known(source, tuple(found), scope)
+    except AssertionError:
+        raise  # a mistake of the program, and nothing that was answered
+    except Exception as error:
+        said = str(error) if isinstance(error, NotUnderstood) else f"{type(error).__name__}: {error}"
+        return Fact.failed(source, f"the answer could not be understood ({said})", scope)
 
 
 def or_absent(read: Callable[[], T], *codes: str) -> T | None:

@@ -13,9 +13,11 @@ from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.collect import convert_kube
-from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.collect.sieve import Sieve
+from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
@@ -29,15 +31,23 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
-    """Objects of all namespaces; where that is denied, those of the current one."""
+def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> Fact[tuple[R, ...]]:
+    """Objects of all namespaces; where that is denied, those of the current one. Raises what the read raises."""
+    sieve, found = Sieve(kind.plural), tuple[R, ...]()
     try:
         try:
-            return tuple(convert(raw) for raw in kube.list(kind.path()))
+            found = tuple(sieve.through(kube.list(kind.path()), convert))
         except ReadDenied:
-            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
+            found = tuple(sieve.through(kube.list(kind.path(namespace)), convert))
     except ApiMissing:
-        return ()
+        pass
+    return sieve.marked(Fact.by_definition(found))
+
+
+def _none_found(what: str, hint: str, *lists: Fact[Any]) -> CouldNotRun:
+    """The error for what no object names; an object that could not be understood may do so."""
+    reasons = "; ".join(fact.reason for fact in lists if fact.left_out)
+    return CouldNotRun(f"{what}, as far as they are understood: {reasons}" if reasons else what, hint)
 
 
 def subjects_of(kube: Lists, requested: Iterable[tuple[str, str]], namespace: str) -> tuple[ObjectRef, ...]:
@@ -66,16 +76,17 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
     name = target_group_name(wanted)
     found = [
         b
-        for b in bindings
+        for b in bindings.need()
         if b.target_group_arn == wanted
         or (not wanted.startswith("arn:") and target_group_name(b.target_group_arn) == name)
     ]
     if not found:
-        raise CouldNotRun(
+        raise _none_found(
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
+            bindings,
         )
-    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress).need()
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -83,14 +94,20 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, and bindings that no Ingress or
     Service made (the controller labels its own with their stack).
 
-    A kind that may not be listed raises ReadDenied: half a namespace must not pass for the whole.
+    A kind that may not be listed raises ReadDenied, and an object that cannot be understood ReadFailed: half a
+    namespace must not pass for the whole.
     """
 
     def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
+        sieve = Sieve(kind.plural)
         try:
-            return tuple(convert(raw) for raw in kube.list(kind.path(namespace)))
+            objects = tuple(sieve.through(kube.list(kind.path(namespace)), convert))
         except ApiMissing:
             return ()
+        found = sieve.marked(Fact.by_definition(objects))
+        if found.left_out:
+            raise ReadFailed(f"what is in namespace {namespace} is not known: {found.reason}", "name the objects")
+        return objects
 
     ingresses = listed(INGRESS, convert_kube.ingress)
     services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
@@ -134,9 +151,11 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     Raises CouldNotRun when none of the cluster does.
     """
     found: list[ObjectRef] = []
+    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
+    services = _everywhere(kube, SERVICE, namespace, convert_kube.service)
     fronts: list[tuple[str, Ingress | Service]] = [
-        *((INGRESS.name, i) for i in _everywhere(kube, INGRESS, namespace, convert_kube.ingress)),
-        *((SERVICE.name, s) for s in _everywhere(kube, SERVICE, namespace, convert_kube.service)),
+        *((INGRESS.name, i) for i in ingresses.need()),
+        *((SERVICE.name, s) for s in services.need()),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:
@@ -144,9 +163,10 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
             if address.lower() == wanted.lower() or ("." not in wanted and balancer_name(address) == name):
                 found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
     if not found:
-        raise CouldNotRun(
+        raise _none_found(
             f'no Ingress or Service of this cluster publishes load balancer "{wanted}"',
             "list the addresses: kubectl get ingress,service -A",
+            *(ingresses, services),
         )
     return tuple(dict.fromkeys(found))
 

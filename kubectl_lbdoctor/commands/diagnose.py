@@ -6,6 +6,7 @@ from kubectl_lbdoctor.commands.examination import (
     Examination,
     Requested,
     check_save,
+    deadline_of,
     examine,
     from_bundle,
     save_bundle,
@@ -28,7 +29,7 @@ def diagnose(options: Options, env: Environment, requested: Requested) -> ExitSt
     if options.bundle.load:
         snapshot = from_bundle(options, requested)
     else:
-        with Connections(options.kube, options.aws, env) as connections:
+        with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
             snapshot = examination.snapshot(examination.subjects(requested))
     report = examine(snapshot)

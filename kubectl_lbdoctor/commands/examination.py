@@ -11,6 +11,8 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect import bundle, bundle_file
 from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
+from kubectl_lbdoctor.collect.deadline import DEFAULT, Deadline
+from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.collect.subjects import Lists, namespace_subjects, subjects_of
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -71,6 +73,7 @@ class Examination:
             ),
             taken_at=self.env.now(),
         )
+        self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress
         open_aws = cast(OpenAws, self.connections.open_aws)
         snapshot = Collector(self.connections.kube, open_aws, progress).collect(plan)
@@ -90,6 +93,7 @@ class Examination:
             flags=self.options.probe,
             user=variables.get("USER") or variables.get("USERNAME") or "unknown",
             now=self.env.now(),
+            deadline=self.connections.deadline,
             note=lambda text: note(self.env, text),
             progress=self.env.progress,
         )
@@ -97,6 +101,14 @@ class Examination:
     def snapshot(self, subjects: tuple[ObjectRef, ...], quiet: bool = False) -> Snapshot:
         """The facts about these objects, with what probes add to them."""
         return self.probes().settle(self.collect(subjects, quiet=quiet))
+
+
+def deadline_of(options: Options) -> Deadline:
+    """When the reads of a diagnosis end, from now on. Raises UsageError for a --timeout that is no time."""
+    given = options.time.limit
+    if not given:
+        return Deadline(DEFAULT)
+    return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
 def examine(snapshot: Snapshot) -> Report:

@@ -9,7 +9,15 @@ from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
-from kubectl_lbdoctor.commands.examination import Examination, Requested, check_save, examine, from_bundle, save_bundle
+from kubectl_lbdoctor.commands.examination import (
+    Examination,
+    Requested,
+    check_save,
+    deadline_of,
+    examine,
+    from_bundle,
+    save_bundle,
+)
 from kubectl_lbdoctor.commands.fix_verification import Verification
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -41,9 +49,10 @@ def fix(options: Options, env: Environment, requested: Requested) -> ExitStatus:
     check_save(options)
     if options.bundle.load:
         return _plan_of_bundle(options, env, requested, requests, screen)
-    with Connections(options.kube, options.aws, env) as connections:
+    with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
         examination = Examination(connections, options, env)
         snapshot = _snapshot(examination, requested)
+        connections.deadline.lift()  # Nothing that is written is cut off, and --wait has its own time.
         report = examine(snapshot)
         plan = planner.plan(report.diagnoses, requests, report.subjects)
         run = FixRun(

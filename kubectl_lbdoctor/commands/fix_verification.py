@@ -54,4 +54,5 @@ class Verification:
         return self._judge.verdict(report), report, seconds
 
     def _diagnose(self) -> Report:
-        return examine(self.examination.snapshot(self.subjects, quiet=True))
+        with self.examination.connections.deadline.again():
+            return examine(self.examination.snapshot(self.subjects, quiet=True))

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubectl_lbdoctor.commands.examination import Examination, Requested, check_save, from_bundle, save_bundle, show
+from kubectl_lbdoctor.commands.examination import (
+    Examination,
+    Requested,
+    check_save,
+    deadline_of,
+    from_bundle,
+    save_bundle,
+    show,
+)
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
@@ -43,7 +51,7 @@ def probe(options: Options, env: Environment, requested: Requested) -> ExitStatu
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:
             raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
     else:
-        with Connections(options.kube, options.aws, env) as connections:
+        with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
             snapshot = examination.collect(examination.subjects(requested), READS)
             policy = examination.probes()

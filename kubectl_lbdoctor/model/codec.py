@@ -14,6 +14,8 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
+from kubectl_lbdoctor.model.fact import Fact, ReadState
+
 
 class CodecError(ValueError):
     """The JSON does not have the shape of the type; the message names the place."""
@@ -92,6 +94,8 @@ def _dataclass_from_json(cls: Any, args: tuple[Any, ...], data: Any, where: str)
         if field.name in data:
             hint = _substitute(hints[field.name], parameters)
             values[field.name] = from_json(hint, data[field.name], f"{where}.{field.name}")
+    if cls is Fact and args and data.get("state") == ReadState.KNOWN.value and data.get("value") is None:
+        _check_none(args[0], where)
     unknown = set(data) - set(values)
     if unknown:
         raise CodecError(f"{where}: unknown field {sorted(unknown)[0]!r}")
@@ -99,6 +103,12 @@ def _dataclass_from_json(cls: Any, args: tuple[Any, ...], data: Any, where: str)
         return cls(**values)
     except TypeError as error:
         raise CodecError(f"{where}: {error}") from error
+
+
+def _check_none(kind: Any, where: str) -> None:
+    """Raise CodecError for a known fact without a value, where nothing but a value can be known."""
+    if type(None) not in typing.get_args(kind) and kind not in (None, type(None), Any, object):
+        raise CodecError(f"{where}: it is known, but has no value")
 
 
 def _substitute(hint: Any, parameters: dict[Any, Any]) -> Any:

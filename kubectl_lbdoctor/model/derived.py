@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from kubectl_lbdoctor.model.fact import NotApplicable, Unknown, note_opened, recording
+from kubectl_lbdoctor.model.fact import Gap, NotApplicable, Unknown, note_opened, recording
 
 
 class Memo:
@@ -53,7 +53,7 @@ class _Outcome:
 
     value: Any
     error: Unknown | NotApplicable | None
-    opened: frozenset[str]
+    opened: frozenset[str | Gap]
 
 
 F = TypeVar("F", bound=Callable[..., Any])

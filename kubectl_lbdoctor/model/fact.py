@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar, cast
 
@@ -39,13 +39,22 @@ class NotApplicable(Exception):
     of the check is SKIPPED, with the message as its reason."""
 
 
-_opened: ContextVar[set[str] | None] = ContextVar("opened", default=None)
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A list was opened of which a part could not be understood: what is not in it may exist all the same."""
+
+    source: str
+    reason: str
+
+
+_opened: ContextVar[set[str | Gap] | None] = ContextVar("opened", default=None)
 
 
 @contextmanager
-def recording() -> Iterator[set[str]]:
-    """Collect the sources of all facts that are opened inside the block (to compare with what a check declares)."""
-    opened: set[str] = set()
+def recording() -> Iterator[set[str | Gap]]:
+    """Collect the sources of all facts that are opened inside the block (to compare with what a check declares), and
+    the gaps in them."""
+    opened: set[str | Gap] = set()
     token = _opened.set(opened)
     try:
         yield opened
@@ -53,8 +62,8 @@ def recording() -> Iterator[set[str]]:
         _opened.reset(token)
 
 
-def note_opened(sources: Iterable[str]) -> None:
-    """Count these sources as opened where a recording runs: for what follows from facts that were opened before."""
+def note_opened(sources: Iterable[str | Gap]) -> None:
+    """Count these sources and gaps as opened where a recording runs: for what follows from facts opened before."""
     opened = _opened.get()
     if opened is not None:
         opened.update(sources)
@@ -68,6 +77,8 @@ class Fact(Generic[T]):
     value: what was read, only meaningful when KNOWN. None means that the object does not exist.
     reason: why it is not known, in one sentence. permission: what to add when DENIED.
     scope: what was asked for (namespace, name or ARN).
+    left_out: names of the items of a KNOWN list that could not be understood ("" for one whose name cannot be told
+    either); `reason` then says so. What such a list does not hold may exist.
     """
 
     source: str
@@ -76,6 +87,7 @@ class Fact(Generic[T]):
     reason: str = ""
     permission: str = ""
     scope: str = ""
+    left_out: tuple[str, ...] = ()
 
     @classmethod
     def known(cls, source: str, value: T, scope: str = "") -> Fact[T]:
@@ -119,17 +131,48 @@ class Fact(Generic[T]):
         return self.value if self.state is ReadState.KNOWN else None
 
     def _note_opened(self) -> None:
-        if self.source:
+        if self.left_out:
+            note_opened((self.source, Gap(self.source, self.reason)))
+        elif self.source:
             note_opened((self.source,))
 
     def map(self, function: Callable[[T], U]) -> Fact[U]:
         """The same read with its value transformed; what is unknown stays unknown."""
         if self.state is not ReadState.KNOWN:
             return cast("Fact[U]", self)
-        return Fact(self.source, self.state, function(cast(T, self.value)), scope=self.scope)
+        value = function(cast(T, self.value))
+        return Fact(self.source, self.state, value, self.reason, scope=self.scope, left_out=self.left_out)
+
+    def chosen(self, name: str | None, find: Callable[[], U | None]) -> Fact[U | None]:
+        """What `find` finds in this list; None from it says that there is no such thing. Where it may be among what was
+        left out, the fact is FAILED. name: of what is looked for; None where it is not known by its name."""
+        if self.state is not ReadState.KNOWN:
+            return cast("Fact[U | None]", self)
+        value = find()
+        if value is None and self.left_out and (name is None or {"", name} & {*self.left_out}):
+            return Fact.failed(self.source, self.reason, self.scope)
+        return Fact.known(self.source, value, self.scope)
 
     def then(self, function: Callable[[T], Fact[U]]) -> Fact[U]:
-        """A further read that depends on this one; unknown here is unknown there."""
+        """A further read that depends on this one; unknown here is unknown there, and a gap here is a gap there."""
         if self.state is not ReadState.KNOWN:
             return cast("Fact[U]", self)
-        return function(cast(T, self.value))
+        found = function(cast(T, self.value))
+        if not self.left_out or not found.is_known:
+            return found
+        reason = "; ".join(filter(None, (self.reason, found.reason)))
+        return replace(found, left_out=(*self.left_out, *found.left_out), reason=reason)
+
+
+def joined(source: str, parts: Iterable[Fact[tuple[T, ...]]], scope: str = "") -> Fact[tuple[T, ...]]:
+    """Several lists as one; the first that is not known makes the whole unknown, and says why."""
+    found: list[T] = []
+    left_out: list[str] = []
+    reasons: list[str] = []
+    for part in parts:
+        if not part.is_known:
+            return part
+        found += part.need()
+        left_out += part.left_out
+        reasons += [part.reason] if part.left_out else []
+    return replace(Fact.known(source, tuple(found), scope), left_out=tuple(left_out), reason="; ".join(reasons))

@@ -208,13 +208,17 @@ class FailedRead:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was read and what was not; what is not known here is never shown as absent or healthy."""
+    """What was read and what was not; what is not known here is never shown as absent or healthy.
+
+    partial: lists that were read, but for items that could not be understood.
+    """
 
     known: int = 0
     denied: tuple[Denied, ...] = ()
     failed: tuple[FailedRead, ...] = ()
+    partial: tuple[FailedRead, ...] = ()
     not_asked: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
-        return not (self.denied or self.failed or self.not_asked)
+        return not (self.denied or self.failed or self.partial or self.not_asked)

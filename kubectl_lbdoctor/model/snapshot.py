@@ -177,5 +177,5 @@ def facts_within(value: Any) -> Iterator[Fact[Any]]:
 
 
 def lookup(table: Mapping[str, Fact[T]], key: str, source: str) -> Fact[T]:
-    """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent."""
-    return table.get(key) or Fact.not_asked(source, f"{key or 'nothing'} was not read")
+    """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent. What has a key was needed."""
+    return table.get(key) or Fact.not_asked(source, f"{key or 'nothing'} was not read", key)

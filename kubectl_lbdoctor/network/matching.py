@@ -94,27 +94,32 @@ def covers_protocol(rule: str, protocol: str) -> bool:
     return name in ("-1", protocol_name(protocol))
 
 
+def _no(text: str, what: str) -> Fact[object]:
+    """What a filter does with text that is no address is not known; it is neither inside of a block nor outside."""
+    return Fact.failed("addresses", f"{text!r} is no {what}")
+
+
 @lru_cache(maxsize=1 << 16)
 def _address(text: str) -> tuple[int, int]:
     try:
         address = ipaddress.ip_address(text)
-    except ValueError as error:
-        raise _not_an_address(text) from error
+    except ValueError:
+        raise Unknown(_no(text, "address")) from None
     return address.version, int(address)
+
+
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The block that the text names; raises Unknown where it names none."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise Unknown(_no(text, "block of addresses")) from None
 
 
 @lru_cache(maxsize=1 << 16)
 def _network(text: str) -> tuple[int, int, int, int]:
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise _not_an_address(text) from error
+    network = network_of(text)
     return network.version, int(network.network_address), int(network.netmask), network.prefixlen
-
-
-def _not_an_address(text: str) -> Unknown:
-    """What a text without sense leaves open: nothing can be said of a packet to it."""
-    return Unknown(Fact.failed("address", f"{text[:80]!r} is no address"))
 
 
 def family(address: str) -> int:
@@ -147,9 +152,14 @@ def network_for(cidrs: Iterable[str], address: str) -> str:
     return within(cidrs, address) or host_cidr(address)
 
 
+def address_in(cidr: str) -> str:
+    """An address that something in this subnet may have: AWS keeps the first four for itself
+    (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html)."""
+    network = network_of(cidr)
+    return str(network[min(5, network.num_addresses - 1)])
+
+
 def is_global(address: str) -> bool:
     """Whether the address is one of the internet's; private, shared (100.64/10) and unique-local ones are not."""
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError as error:
-        raise _not_an_address(address) from error
+    _address(address)
+    return ipaddress.ip_address(address).is_global

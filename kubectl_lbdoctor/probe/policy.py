@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import ProbeFacts, ProbeRequest
@@ -20,13 +21,15 @@ class ProbePolicy:
     """Sends health checks as the flags ask for it.
 
     user, now (RFC 3339): who makes debug pods, and when. note and progress take lines for the person who waits, the
-    second one passing ones.
+    second one passing ones. deadline: when what nobody asked for ends; debug pods have their own time, because they
+    have to be removed.
     """
 
     kube: KubeReader
     flags: ProbeFlags
     user: str
     now: str
+    deadline: Deadline
     note: Note
     progress: Note
 
@@ -48,13 +51,17 @@ class ProbePolicy:
 
     def send(self, requests: Sequence[ProbeRequest], options: ProbeOptions) -> ProbeFacts:
         """Send the requests. Where debug pods may not be and targets are pods, the API server asks them instead."""
-        facts = runner.send(self.kube, requests, options, self.note, self.progress)
+        with self.deadline.suspended():
+            facts = runner.send(self.kube, requests, options, self.note, self.progress)
         if options.mode != "pod" or options.inside or facts.answers.is_known or not any(r.pod for r in requests):
             return facts
         self.note(f"no debug pod: {facts.answers.reason}")
         self.note("asking through the API server instead: pod proxy and port-forward")
-        other = runner.send_through_api_server(self.kube, requests, runner.ASKED_BUDGET, self.progress)
+        other = runner.send_through_api_server(self.kube, requests, self._at_most(runner.ASKED_BUDGET), self.progress)
         return other if other.answers.is_known else facts
+
+    def _at_most(self, budget: float) -> float:
+        return min(budget, self.deadline.left())
 
     def settle(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the answers to the health checks that separate what its facts leave open."""
@@ -70,6 +77,6 @@ class ProbePolicy:
                 return self.send(requests, options)
             # What the first answers leave open is asked of pods, and needs no second debug pod.
             budget = rounds.budget(requests) if options.mode == "auto" else runner.ASKED_BUDGET
-            return runner.send_through_api_server(self.kube, requests, budget, self.progress)
+            return runner.send_through_api_server(self.kube, requests, self._at_most(budget), self.progress)
 
         return rounds.ask(snapshot, send)

@@ -166,6 +166,7 @@ def _unread(report: Report) -> str:
     """What could not be read, in a few words."""
     coverage = report.coverage
     reasons = [f"{d.read} denied" for d in coverage.denied] + [f"{f.read} failed" for f in coverage.failed]
+    reasons += [f"{p.read} read in part" for p in coverage.partial]
     reasons += coverage.not_asked
     reasons = reasons or [f"{u.code} {'crashed: ' if u.crashed else ''}{u.reason}" for u in report.unknown]
     return "; ".join(reasons[:3]) or "something that is needed was not read"

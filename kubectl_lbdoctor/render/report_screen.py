@@ -291,6 +291,8 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
         yield clean(f"LBD001 not read: {denied.read} denied; add permission: {denied.permission}")
     for failed in coverage.failed:
         yield clean(f"LBD002 not read: {failed.read}: {failed.error}")
+    for part in coverage.partial:
+        yield clean(f"LBD002 read in part: {part.read}: {part.error}")
     for missing in coverage.not_asked if view.wide else coverage.not_asked[:1]:
         yield clean(f"LBD004 not asked: {missing}")
     for check in report.unknown:

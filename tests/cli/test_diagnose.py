@@ -94,6 +94,7 @@ CONTRACT = {
         "known": NUMBER,
         "denied": ({"read": TEXT, "permission": TEXT},),
         "failed": ({"read": TEXT, "error": TEXT},),
+        "partial": ({"read": TEXT, "error": TEXT},),
         "notAsked": (TEXT,),
     },
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
+from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.model import aws, k8s, network
 
 META = {
@@ -357,8 +358,10 @@ def damaged(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 if len(place) == 1 and place[0] in ("Attributes", "Entries"):
                     continue  # our own wrapping of a list
                 del holder[place[-1]]
-            elif how == "null":
+            elif how == "null" and isinstance(holder, dict):
                 holder[place[-1]] = None
+            elif how == "null":
+                continue  # no API sends a null inside a list
             elif isinstance(holder[place[-1]], (dict, list)):
                 holder[place[-1]] = type(holder[place[-1]])()
             else:
@@ -376,6 +379,33 @@ def test_what_is_missing_is_no_error(name: str) -> None:
         except Exception as error:
             failed.append(f"{what}: {type(error).__name__}: {error}")
     assert failed == []
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_what_is_of_another_type_is_refused_or_not_read(name: str) -> None:
+    """No value of another type becomes an empty one, which would say that something is absent: it is refused, or is in
+    a field that nobody reads."""
+    convert, document = FULL[name]
+    untouched = convert(copy.deepcopy(document))
+    for place in places(document):
+        for odd in (None, 1.5, True, [], {}, [None], "odd", 5):
+            copied = copy.deepcopy(document)
+            holder: Any = copied
+            for key in place[:-1]:
+                holder = holder[key]
+            before = holder[place[-1]]
+            if type(before) is type(odd) or (odd is None and isinstance(holder, dict)):
+                continue
+            if {type(before), type(odd)} == {int, str} or name == "ingress_class_params" or "networking" in place:
+                continue  # an IntOrString; what is kept as it is
+            if place in (("Attributes",), ("Entries",)):
+                continue  # our own wrapping of a list
+            holder[place[-1]] = odd
+            try:
+                found = convert(copied)
+            except (NotUnderstood, AttributeError, TypeError):
+                continue
+            assert found == untouched, f"{place}: {odd!r} was read as something else"
 
 
 def test_a_probe_keeps_its_host_and_the_names_of_its_other_headers() -> None:

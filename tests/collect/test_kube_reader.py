@@ -246,13 +246,9 @@ def test_get_and_list_on_kmock(emulator: Any, context_for: Callable[..., KubeCon
     reader = KubeReader(context_for(emulator["url"]))
     assert [pod["metadata"]["name"] for pod in reader.list(PODS)] == ["a", "b"]
     assert reader.get(f"{PODS}/b") == {"metadata": {"name": "b", "namespace": "shop"}}
-    assert reader.get(f"{PODS}/c") is None
     assert (reader.get("/version") or {})["major"] == "1"
-    with pytest.raises(ApiMissing, match=r"targetgroupbindings\.elbv2\.k8s\.aws"):
-        list(reader.list(TGBS))
-    assert reader.calls == {
-        "list pods": 1, "get pods": 2, "get /version": 1, "list targetgroupbindings.elbv2.k8s.aws": 1
-    }  # fmt: skip
+    assert reader.get(f"{PODS}/c") is None
+    assert reader.calls == {"list pods": 1, "get pods": 2, "get /version": 1}
     reader.close()
 
 
@@ -306,8 +302,51 @@ def test_pages_are_read_when_they_are_needed(api: Api, reader: KubeReader) -> No
 
 
 def test_null_items_are_an_empty_list(api: Api, reader: KubeReader) -> None:
-    api.sequence(as_json({"metadata": {}, "items": None}))
+    api.sequence(as_json({"kind": "PodList", "metadata": {}, "items": None}))
     assert uids(reader) == []
+    api.sequence(as_json({"items": None}))
+    with pytest.raises(ReadFailed, match="an object without kind instead of a list"):
+        uids(reader)
+
+
+def test_a_404_means_absent_for_custom_resources_alone(api: Api, reader: KubeReader) -> None:
+    """Behind a gateway with a wrong path everything is a 404: no list is empty by that, and no object absent."""
+    html = Response(b"<html><h1>Not Found</h1></html>", 404, {"Content-Type": "text/html"})
+    for answer in (NO_SUCH_API, html, status(404, "the server could not find the requested resource", "NotFound")):
+        api.sequence(answer)
+        with pytest.raises(ReadFailed, match=r"could not list pods in namespace shop: .* answered 404"):
+            uids(reader)
+    api.sequence(html)
+    with pytest.raises(ReadFailed, match="answered 404"):
+        list(reader.list(TGBS))
+    with pytest.raises(ReadFailed, match="answered 404"):
+        reader.get(f"{PODS}/a")
+
+
+@pytest.mark.parametrize("metadata", [[], "x", 5, {"continue": 5}, {"continue": ["t"]}])
+def test_a_list_that_does_not_say_whether_it_goes_on_is_none(api: Api, reader: KubeReader, metadata: Any) -> None:
+    api.sequence(as_json({"metadata": metadata, "items": []}))
+    with pytest.raises(ReadFailed, match="metadata cannot be understood"):
+        uids(reader)
+
+
+def test_odd_items_are_given_as_they_are(api: Api, reader: KubeReader) -> None:
+    odd = [None, 1, [], {"metadata": []}, {"metadata": {"uid": "a"}}]
+    api.sequence(as_json({"metadata": {"continue": "t"}, "items": odd}), page("b"))
+    assert list(reader.list(PODS)) == [*odd, {"metadata": {"uid": "b"}}]
+
+
+def test_pages_that_bring_nothing_new_end_the_list(api: Api, reader: KubeReader) -> None:
+    api.sequence(page(token="again"))
+    with pytest.raises(ReadFailed, match="do not end"):
+        uids(reader)
+    assert reader.calls["list pods"] == 2
+    api.sequence(page("a", token="t1"), page("b", token="t2"), page("a", "b", token="t1"))
+    with pytest.raises(ReadFailed, match="do not end"):
+        uids(reader)
+    api.sequence(*(page("a", token=f"t{number}") for number in range(50)))
+    with pytest.raises(ReadFailed, match="do not end"):
+        uids(reader)
 
 
 def test_what_is_no_list_is_not_an_empty_one(api: Api, reader: KubeReader) -> None:
@@ -323,7 +362,8 @@ def test_what_is_no_list_is_not_an_empty_one(api: Api, reader: KubeReader) -> No
 
 
 def test_empty_page_with_a_token_is_not_the_last(api: Api, reader: KubeReader) -> None:
-    empty = as_json({"metadata": {"continue": "t2", "remainingItemCount": 0}, "items": None})
+    metadata = {"continue": "t2", "remainingItemCount": 0}
+    empty = as_json({"kind": "PodList", "metadata": metadata, "items": None})
     api.sequence(page("a", token="t1"), empty, page("b"))
     assert uids(reader) == ["a", "b"]
 

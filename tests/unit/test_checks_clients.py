@@ -32,6 +32,7 @@ from tests.support.world import (
 )
 
 NODE_PORTS = (30000, 32767)
+RULES = {"l": Fact.known(reads.LISTENERS, ())}
 LISTENERS = {
     NLB_ARN: Fact.known(
         reads.LISTENERS, (aws.Listener("l", NLB_ARN, "TCP", 80, (aws.Action("forward", {GROUP_ARN: 1}),)),)
@@ -49,7 +50,7 @@ def nlb(*node_rules: network.Permission, clients: network.Permission = ANYONE, *
         network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(clients,), egress=(ANYONE,)),
         network.SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, (*node_rules, FROM_SELF), (ANYONE,)),
     )
-    world = World(groups=groups, aws={"listeners": LISTENERS}).as_nlb().instance_mode()
+    world = World(groups=groups, aws={"listeners": LISTENERS, "rules": RULES}).as_nlb().instance_mode()
     return replace(world, **changes)  # type: ignore[arg-type]
 
 

@@ -97,4 +97,4 @@ class Frontend(ABC):
         return ()
 
     def _no_binding(self) -> Fact[TargetGroupBinding | None]:
-        return self.facts.bindings.map(lambda _: None)
+        return self.facts.bindings.chosen(None, lambda: None)

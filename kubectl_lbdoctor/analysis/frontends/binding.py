@@ -21,8 +21,8 @@ class BindingFrontend(Frontend):
 
     @property
     def manifest(self) -> Fact[TargetGroupBinding | None]:
-        return self.facts.bindings.map(
-            lambda _: index.bindings_by_name(self.snapshot, self.ref.namespace).get(self.ref.name)
+        return self.facts.bindings.chosen(
+            self.ref.name, lambda: index.bindings_by_name(self.snapshot, self.ref.namespace).get(self.ref.name)
         )
 
     @property

@@ -26,8 +26,8 @@ class IngressFrontend(Frontend):
 
     @property
     def manifest(self) -> Fact[Ingress | None]:
-        return self.facts.ingresses.map(
-            lambda _: index.ingresses_by_name(self.snapshot, self.ref.namespace).get(self.ref.name)
+        return self.facts.ingresses.chosen(
+            self.ref.name, lambda: index.ingresses_by_name(self.snapshot, self.ref.namespace).get(self.ref.name)
         )
 
     @property
@@ -70,7 +70,7 @@ class IngressFrontend(Frontend):
             return
         backends = backends_of(ingress)
         for backend in backends:
-            yield self._path(backend, self.facts.bindings.map(lambda _, b=backend: self._binding(b)))  # type: ignore[misc]
+            yield self._path(backend, self.facts.bindings.chosen(None, lambda b=backend: self._binding(b)))  # type: ignore[misc]
         if not backends:
             yield self._path(None, self._no_binding())
 

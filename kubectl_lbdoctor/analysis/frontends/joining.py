@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from kubectl_lbdoctor.analysis.desired_targets import foreign_targets, gate_health
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import Snapshot, lookup
@@ -88,7 +88,8 @@ def service_of(snapshot: Snapshot, namespace: str, backend: Backend | None) -> F
     if backend is None or not backend.service:
         return Fact.known(reads.SERVICES, None)
     name = backend.service
-    return snapshot.facts_of(namespace).services.map(lambda _: index.services_by_name(snapshot, namespace).get(name))
+    listed = snapshot.facts_of(namespace).services
+    return listed.chosen(name, lambda: index.services_by_name(snapshot, namespace).get(name))
 
 
 def group_of_binding(
@@ -134,13 +135,7 @@ def listeners(snapshot: Snapshot, balancer: LoadBalancer | None) -> Fact[tuple[L
 
 
 def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...]) -> Fact[tuple[ListenerRule, ...]]:
-    found: list[ListenerRule] = []
-    for listener in listeners:
-        fact = lookup(snapshot.aws.rules, listener.arn, reads.RULES)
-        if not fact.is_known:
-            return fact
-        found += fact.peek() or ()
-    return Fact.known(reads.RULES, tuple(found))
+    return joined(reads.RULES, (lookup(snapshot.aws.rules, listener.arn, reads.RULES) for listener in listeners))
 
 
 def load_balancer(

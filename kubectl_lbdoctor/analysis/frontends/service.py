@@ -123,4 +123,6 @@ class ServiceFrontend(Frontend):
                 for action in listener.actions:
                     if str(listener.port) == backend.port and action.target_groups:
                         return lookup(aws.target_groups, next(iter(action.target_groups)), reads.TARGET_GROUPS)
+            if found.left_out:
+                return Fact.failed(found.source, found.reason, found.scope)
         return Fact.known(reads.LISTENERS, None)
