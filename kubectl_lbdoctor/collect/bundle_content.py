@@ -39,8 +39,11 @@ FLAGS = (
     "cluster-name",
     "default-load-balancer-scheme",
     "default-target-type",
+    "feature-gates",
     "hostname-override",
     "ingress-class",
+    "leader-election-id",
+    "leader-election-namespace",
     "load-balancer-class",
     "watch-namespace",
 )
@@ -150,7 +153,8 @@ def _command_line(value: list[str], redact: Redactor) -> list[str]:
     return out
 
 
-_SWITCH = ("", "true", "false")
+# What Go's flags take for a boolean: https://pkg.go.dev/strconv#ParseBool
+_SWITCH = ("", "1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False")
 
 
 def _set(value: Any, redact: Redactor) -> Any:
