@@ -286,4 +286,6 @@ def test_kubectl_asks_as(row: Row, setting: Setting) -> None:
         capture_output=True,
         timeout=30,
     )
-    assert (setting.server.asked, ended.returncode != 0) == (expected(row), row.asked is None), ended.stderr.decode()
+    # Some builds of kubectl ask for the server's version first: it is the credentials that count, not how often.
+    asked = list(dict.fromkeys(setting.server.asked))
+    assert (asked, ended.returncode != 0) == (expected(row), row.asked is None), ended.stderr.decode()
