@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.tls import Tls
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     CouldNotRun,
@@ -136,6 +137,22 @@ class _NotUnpacked(Exception):
     """A compressed body that cannot be unpacked; its text says what is wrong with the body."""
 
 
+def _with_own_context(pool: Any, tls: Tls) -> Any:
+    """A class of connection pools whose connections have an SSLContext each.
+
+    urllib3 sets the protocols (ALPN) of a context that it is given for each new connection, and OpenSSL does not let
+    that happen while another thread begins a connection with the same context: the server then sees a broken greeting
+    ("decode error"). https://docs.openssl.org/3.0/man7/openssl-threads/
+    """
+
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]
+        def connect(self) -> None:
+            self.ssl_context = tls.context()
+            super().connect()
+
+    return type("Pool", (pool,), {"ConnectionCls": Connection})
+
+
 class KubeReader:
     """Reads of one cluster; safe to use from many threads.
 
@@ -173,7 +190,9 @@ class KubeReader:
         if context.server.startswith("https:"):
             for name in ("ca_certs", "cert_file", "key_file"):
                 self._pool.connection_pool_kw.pop(name, None)
-            self._pool.connection_pool_kw["ssl_context"] = context.tls.context()
+            context.tls.context()  # What is no certificate is said now, not by each connection.
+            classes = self._pool.pool_classes_by_scheme
+            self._pool.pool_classes_by_scheme = {**classes, "https": _with_own_context(classes["https"], context.tls)}
 
     def close(self) -> None:
         """Close all connections."""

@@ -460,7 +460,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "service-annotation-overrules",
         lambda: examples.alb_ip(service={"annotations": {f"{ALB}healthcheck-path": "/old-health"}}),
-        ["LBD301"],
+        ["LBD301", "LBD112"],
         unhealthy(MISMATCH, count=2),
         object="Service/web",
         report=LBC + "1283",
@@ -636,7 +636,7 @@ SCENARIOS: list[Scenario] = [
     Scenario(
         "pods-without-a-port-share-the-label",
         _scheduler_shares_the_label,
-        ["LBD307"],
+        ["LBD221"],
         both(unhealthy(REFUSED, "any", 1), settled(3)),
         says=["scheduler"],
         report=GITHUB + "storageos/helm-chart/pull/31",
