@@ -221,7 +221,10 @@ def _left_out(
     local = service.external_traffic_policy == "Local"
     serving = {e.node for e in traffic.ready_endpoints()} if left else set()
     grouped: dict[tuple[NodeExclusion, str], list[Node]] = defaultdict(list)
+    workers = any(_is_worker(nodes[name]) for name in left)
     for name, exclusion in left.items():
+        if workers and not _is_worker(nodes[name]):
+            continue  # It could never be a target: the workers are what is missing.
         unreachable = local and name in serving
         if taken and _is_expected(traffic, nodes[name], exclusion, unreachable):
             continue

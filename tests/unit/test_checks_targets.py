@@ -261,6 +261,12 @@ def test_cluster_without_any_possible_node_says_so() -> None:
     assert finding.params["why"] == "Fargate node"
 
 
+def test_where_workers_are_left_out_too_fargate_nodes_are_not_the_cause() -> None:
+    world = replace(INSTANCE, nodes=(FARGATE, EXCLUDED), health=())
+    found = [(d.finding.code, d.finding.object.name, d.severity) for d in world.report().diagnoses]
+    assert found == [("LBD207", EXCLUDED.meta.name, Severity.ERROR)]
+
+
 def test_selector_matters_where_local_policy_makes_the_pod_unreachable() -> None:
     world = replace(HEALTHY["nodes chosen by a selector"]).with_service(external_traffic_policy="Local").as_nlb()
     world = world.with_group(target_type="instance", port=30080).with_service(external_traffic_policy="Local")
