@@ -32,6 +32,17 @@ def all_targets_healthy(traffic: TrafficPath) -> Evidence | None:
 
 
 @derived
+def served_from_elsewhere(traffic: TrafficPath) -> Evidence | None:
+    """Evidence that another cluster's targets serve the group that it shares with this one, which may be drained; None
+    where none does, or where it is not known."""
+    targets = traffic.target_health.peek() or ()
+    healthy = [t for t in targets if t.state == "healthy" and t.key in traffic.foreign]
+    if not healthy:
+        return None
+    return Evidence(Source.TARGET_HEALTH, f"{len(healthy)} healthy targets of another cluster serve the shared group")
+
+
+@derived
 def accepted_and_healthy(traffic: TrafficPath) -> Evidence | None:
     """Evidence that every target takes traffic, where the controller complains of nothing either: what it would have
     refused it has taken. None where it complains, or where its events or its log could not be read."""

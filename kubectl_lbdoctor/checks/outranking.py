@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import idle
-from kubectl_lbdoctor.analysis.serving import accepted_and_healthy, all_targets_healthy
+from kubectl_lbdoctor.analysis.serving import accepted_and_healthy, all_targets_healthy, served_from_elsewhere
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.model.fact import recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
@@ -45,6 +45,10 @@ STATIC_SUSPICIONS: Mapping[str, Suspicion] = {
     "LBD213": Suspicion(all_targets_healthy, None),
     "LBD220": Suspicion(all_targets_healthy, None),
     "LBD221": Suspicion(all_targets_healthy, Severity.INFO),
+    # No pods here: one of the clusters that share a group may be drained.
+    "LBD201": Suspicion(served_from_elsewhere, Severity.INFO),
+    "LBD202": Suspicion(served_from_elsewhere, Severity.INFO),
+    "LBD406": Suspicion(served_from_elsewhere, Severity.INFO),
 }
 """The codes that are static suspicion. Health counts only where it holds on every path that the finding is about."""
 
