@@ -30,6 +30,7 @@ from kubectl_lbdoctor.errors import (
     Unreachable,
     WriteRefused,
 )
+from kubectl_lbdoctor.model.shell import shell
 
 PAGE_SIZE = 500
 """Objects per list request, kubectl's own --chunk-size."""
@@ -586,16 +587,16 @@ class KubeReader:
         return f"context {self.context.name!r}" if self.context.name else f"user {self.context.user!r}"
 
     def _context_flag(self) -> str:
-        return f" --context {self.context.name}" if self.context.name else ""
+        return f" {shell('--context', self.context.name)}" if self.context.name else ""
 
     def _can_i(self, verb: str, path: str) -> str:
         parsed = ApiPath.parse(path)
         if parsed is None:
-            return f"kubectl auth can-i {verb} {path}{self._context_flag()}"
-        scope = f"-n {parsed.namespace}" if parsed.namespace else "-A"
+            return f"{shell('kubectl', 'auth', 'can-i', verb, path)}{self._context_flag()}"
+        scope = shell("-n", parsed.namespace) if parsed.namespace else "-A"
         resource, _, sub = parsed.full_resource.partition("/")
-        subresource = f" --subresource {sub}" if sub else ""
-        return f"kubectl auth can-i {verb} {resource}{subresource} {scope}{self._context_flag()}"
+        subresource = f" {shell('--subresource', sub)}" if sub else ""
+        return f"{shell('kubectl', 'auth', 'can-i', verb, resource)}{subresource} {scope}{self._context_flag()}"
 
 
 def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple[bytes, bool]:
