@@ -523,7 +523,11 @@ class KubeReader:
                 f"the token comes from: {self.context.plugin}; is that identity mapped in the cluster "
                 f"(EKS access entry or aws-auth)? {hint}"
             )
-        elif not self.context.configuration.api_key and not self.context.tls.certificate:
+        elif not (
+            self.context.configuration.api_key
+            or self.context.tls.certificate
+            or any(name == "Authorization" for name, _ in self.context.headers)
+        ):
             hint = f"{self._as_whom()} sends no credentials: check the user of the context; {hint}"
         return CouldNotRun(
             f"the API server {self.context.server} does not accept the credentials of {self._as_whom()} "
