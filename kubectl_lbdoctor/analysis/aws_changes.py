@@ -117,11 +117,8 @@ def change_by(operation: str, params: Mapping[str, Any], region: str) -> Change 
 
 def _rule_by(operation: str, params: Mapping[str, Any], region: str) -> Change | None:
     (rule,) = params["IpPermissions"]
-    key, of = next(
-        (key, of)
-        for key, of in (("UserIdGroupPairs", "GroupId"), ("Ipv6Ranges", "CidrIpv6"), ("IpRanges", "CidrIp"))
-        if key in rule
-    )
+    keys = (("UserIdGroupPairs", "GroupId"), ("Ipv6Ranges", "CidrIpv6"), ("IpRanges", "CidrIp"))
+    ((key, of),) = [(key, of) for key, of in keys if key in rule]
     (source,) = rule[key]
     peer = source[of]
     if key == "UserIdGroupPairs":
@@ -142,6 +139,7 @@ def _entry_by(params: Mapping[str, Any], region: str) -> Change | None:
     number, ports = params["RuleNumber"], _ports(params["PortRange"]["From"], params["PortRange"]["To"])
     good = str(ipaddress.ip_network(cidr, strict=False).with_prefixlen) == cidr
     good = good and _ACL_ID.fullmatch(params["NetworkAclId"]) is not None and params["Protocol"] in ("6", "17")
+    good = good and type(params["Egress"]) is bool
     # Entry numbers of people's own are 1 to 32766:
     # https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNetworkAclEntry.html
     if not good or ports is None or type(number) is not int or not 1 <= number <= 32766:

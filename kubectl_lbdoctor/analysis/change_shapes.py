@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_by
 from kubectl_lbdoctor.analysis.group_settings import setting
-from kubectl_lbdoctor.analysis.remediation import annotate, patch, restart
+from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, SERVICE_PREFIX, is_ours, same_name, spec_for
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
@@ -183,7 +183,7 @@ def _ingress_class(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
         legacy = edits[0]
         if legacy.annotation != LEGACY_CLASS or legacy.then is not None or not _is_text(legacy.now):
             return None
-        now = legacy.now
+        now = class_now(str(legacy.now), str(now or ""))
     return replace(patch(ref, "spec.ingressClassName", *edits), now=str(now or "<none>"), then=str(then))
 
 

@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model.shell import kubectl, shell
 __all__ = [
     "annotate",
     "annotation_edit",
+    "class_now",
     "describe_target_group",
     "describe_target_health",
     "edit",
@@ -50,6 +51,13 @@ def patch(target: ObjectRef, field: str, *edits: Edit) -> Change:
         then=", ".join(_shown(e.then) for e in edits),
         edits=edits,
     )
+
+
+def class_now(legacy: str, spec: str) -> str:
+    """The class of an Ingress in words: the annotation's, which wins, and spec.ingressClassName where it differs."""
+    if legacy and spec not in ("", legacy):
+        return f"{legacy} (annotation), {spec}"
+    return legacy or spec or "<none>"
 
 
 def edit(pointer: str, now: object, then: object) -> Edit:

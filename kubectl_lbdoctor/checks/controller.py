@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, s
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.remediation import annotation_edit, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import annotation_edit, class_now, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
@@ -341,7 +341,8 @@ def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
     edits = [edit("/spec/ingressClassName", ingress.spec_class_name or None, name)]
     if LEGACY_CLASS in ingress.meta.annotations:
         edits.insert(0, annotation_edit(ingress.meta.annotations, LEGACY_CLASS, None))
-    change = replace(patch(ref, "spec.ingressClassName", *edits), now=ingress.class_name or "<none>", then=name)
+    now = class_now(ingress.meta.annotations.get(LEGACY_CLASS, ""), ingress.spec_class_name)
+    change = replace(patch(ref, "spec.ingressClassName", *edits), now=now, then=name)
     why = f"IngressClass {name} belongs to the AWS Load Balancer Controller"
     return Repair(name, (change,)).with_reason(why, "makes a load balancer; another controller lets go of the Ingress")
 

@@ -152,7 +152,7 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
                 params={"group": traffic.group, "member": member, "summary": entry.decoded.summary},
                 evidence=(entry.evidence,),
                 confirm=(kubectl("describe", "ingress", name, namespace=namespace),),
-                advice=f"diagnose the member itself: kubectl lbdoctor ingress {name} -n {namespace}",
+                advice=f"diagnose the member itself: {kubectl('lbdoctor', 'ingress', name, namespace=namespace)}",
             )
 
 

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_
 from kubectl_lbdoctor.analysis.controller_reach import still_served
 from kubectl_lbdoctor.analysis.desired_state import READS as DESIRED_READS
 from kubectl_lbdoctor.analysis.node_targets import Exclusion, instance_nodes, is_outside_ec2
-from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.remediation import kubectl, shell
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
@@ -77,7 +77,7 @@ def name_of_another_cluster(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if mismatch.sure else Confidence.LIKELY,
         confirm=(kubectl("get", "deployment", workload.meta.name, "-o", "yaml", namespace=workload.meta.namespace),),
         by_hand=(kubectl("edit", "deployment", workload.meta.name, namespace=workload.meta.namespace),),
-        advice=f"start it with --cluster-name={mismatch.name} (chart value clusterName)",
+        advice=f"start it with {shell(f'--cluster-name={mismatch.name}')} (chart value clusterName)",
     )
 
 

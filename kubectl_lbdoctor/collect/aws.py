@@ -16,6 +16,7 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.aws_session import AwsSession, credentials_error, import_sdk
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.model.shell import shell
 
 __all__ = ["AwsReader", "import_sdk"]
 
@@ -275,7 +276,7 @@ class AwsReader:
         return ReadFailed(f"{what} failed: {kind}: {text}")
 
     def _profile_option(self) -> str:
-        return f" --profile {self.session.profile}" if self.session.profile else ""
+        return f" {shell('--profile', self.session.profile)}" if self.session.profile else ""
 
     def _profile_note(self) -> str:
         if self.session.profile:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
+from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import AwsOptions
 
 if TYPE_CHECKING:
@@ -141,14 +142,14 @@ def _unknown_profile(profile: str, source: str, known: list[str]) -> NoCredentia
     names = ", ".join(sorted(known)[:PROFILES_SHOWN])
     return NoCredentials(
         f"the AWS profile {profile!r} (from {source}) does not exist on this machine; known: {names or 'none'}",
-        f"pass --profile NAME, or create it with: aws configure --profile {profile}",
+        f"pass --profile NAME, or create it with: {shell('aws', 'configure', '--profile', profile)}",
     )
 
 
 def credentials_error(error: Exception, profile: str = "") -> NoCredentials:
     """Our error for a botocore exception about finding or renewing credentials, with what to do about it."""
     kind = type(error).__name__
-    option = f" --profile {profile}" if profile else ""
+    option = f" {shell('--profile', profile)}" if profile else ""
     text = " ".join(str(error).split())
     if "SSO" in kind or "sso" in text.lower() or kind in ("TokenRetrievalError", "NoAuthTokenError"):
         return NoCredentials(

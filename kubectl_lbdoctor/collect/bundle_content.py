@@ -21,6 +21,7 @@ from kubectl_lbdoctor.model.codec import is_default, to_json
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
 SET = "(set)"
+NO_JSON = "{(set, and no JSON)"
 
 OWNER_TOOLS = ("argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/", "meta.helm.sh/")
 """Prefixes of annotations by which tools mark what they own (`fix.owners`); Terraform marks its own by field managers
@@ -115,8 +116,9 @@ def _without_texts(text: str, redact: Redactor) -> str:
     query strings (a CDN's shared secret stands there), bodies and queries of answers."""
     try:
         document = json.loads(text)
-    except ValueError:
-        return text
+    except (ValueError, RecursionError):
+        # What is no JSON cannot be taken apart, and a check only has to see that it is none.
+        return text if "{" not in text and "[" not in text else NO_JSON
     hidden = _hidden(document, redact)
     return text if hidden == document else json.dumps(hidden)
 
@@ -127,7 +129,7 @@ def _hidden(value: Any, redact: Redactor, place: str = "") -> Any:
     if isinstance(value, dict):
         return {key: _hidden(item, redact, f"{place}.{key}".lower()) for key, item in value.items()}
     secret = isinstance(value, str) and (
-        (("httpheaderconfig" in place or "querystringconfig" in place) and place.endswith((".values", ".value")))
+        (("httpheaderconfig" in place or "querystringconfig" in place) and place.endswith(("values", ".value")))
         or place.endswith((".messagebody", ".query"))
     )
     return redact.secret(value) if secret else value
@@ -145,6 +147,8 @@ def _command_line(value: list[str], redact: Redactor) -> list[str]:
         if word.startswith("-") and word.lstrip("-"):
             name, equals, text = word.partition("=")
             known = name.lstrip("-") in FLAGS
+            if not (known or equals or word.startswith("--")) and len(name) > 2:
+                name, equals, text = name[:2], "=", SET  # -pPASSWORD
             out.append(redact(word) if known or not equals else f"{redact(name)}={text if text in _SWITCH else SET}")
             pending = "" if equals else name.lstrip("-")
         else:

@@ -63,18 +63,19 @@ def read(path: Path) -> bytes:
     """The content, unpacked where it is gzip. Raises CouldNotRun for what cannot be read, is cut off or unpacks to more
     than MAX_UNPACKED."""
     try:
-        data = path.read_bytes()
-        if data[:2] != b"\x1f\x8b":
-            return data
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            unpacked = file.read(MAX_UNPACKED + 1)
+        with path.open("rb") as source:  # A device may have no end.
+            data = source.read(MAX_UNPACKED + 1)
+        unpacked = data
+        if data[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                unpacked = file.read(MAX_UNPACKED + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CouldNotRun(f"the bundle {path} is cut off or damaged: {error}", "save it again with --save") from error
     except OSError as error:
         raise CouldNotRun(f"cannot read the bundle {path}: {error.strerror or error}") from error
     if len(unpacked) > MAX_UNPACKED:
         raise CouldNotRun(
-            f"the bundle {path} unpacks to more than {MAX_UNPACKED >> 20} MiB", "no --save makes such a file"
+            f"the bundle {path} has or unpacks to more than {MAX_UNPACKED >> 20} MiB", "no --save makes such a file"
         )
     return unpacked
 

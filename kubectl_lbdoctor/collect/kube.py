@@ -31,6 +31,7 @@ from kubectl_lbdoctor.errors import (
     Unreachable,
     WriteRefused,
 )
+from kubectl_lbdoctor.model.shell import shell
 
 PAGE_SIZE = 500
 """Objects per list request, kubectl's own --chunk-size."""
@@ -541,7 +542,11 @@ class KubeReader:
                 f"the token comes from: {self.context.plugin}; is that identity mapped in the cluster "
                 f"(EKS access entry or aws-auth)? {hint}"
             )
-        elif not self.context.configuration.api_key and not self.context.tls.certificate:
+        elif not (
+            self.context.configuration.api_key
+            or self.context.tls.certificate
+            or any(name == "Authorization" for name, _ in self.context.headers)
+        ):
             hint = f"{self._as_whom()} sends no credentials: check the user of the context; {hint}"
         return CouldNotRun(
             f"the API server {self.context.server} does not accept the credentials of {self._as_whom()} "
@@ -605,16 +610,16 @@ class KubeReader:
         return f"context {self.context.name!r}" if self.context.name else f"user {self.context.user!r}"
 
     def _context_flag(self) -> str:
-        return f" --context {self.context.name}" if self.context.name else ""
+        return f" {shell('--context', self.context.name)}" if self.context.name else ""
 
     def _can_i(self, verb: str, path: str) -> str:
         parsed = ApiPath.parse(path)
         if parsed is None:
-            return f"kubectl auth can-i {verb} {path}{self._context_flag()}"
-        scope = f"-n {parsed.namespace}" if parsed.namespace else "-A"
+            return f"{shell('kubectl', 'auth', 'can-i', verb, path)}{self._context_flag()}"
+        scope = shell("-n", parsed.namespace) if parsed.namespace else "-A"
         resource, _, sub = parsed.full_resource.partition("/")
-        subresource = f" --subresource {sub}" if sub else ""
-        return f"kubectl auth can-i {verb} {resource}{subresource} {scope}{self._context_flag()}"
+        subresource = f" {shell('--subresource', sub)}" if sub else ""
+        return f"{shell('kubectl', 'auth', 'can-i', verb, resource)}{subresource} {scope}{self._context_flag()}"
 
 
 def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple[bytes, bool]:

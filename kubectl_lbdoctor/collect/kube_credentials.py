@@ -27,6 +27,7 @@ from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.tls import Pem
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.times import parse_time
 
 PLUGIN_TIMEOUT = 60.0
@@ -173,7 +174,7 @@ class ExecPlugin:
             version = answer["apiVersion"]
             if not isinstance(status, dict):
                 raise TypeError("status is not an object")
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._bad_answer("printed no ExecCredential with a status") from error
         if version != self._api_version:
             raise self._bad_answer(f"answered with apiVersion {version}, the kubeconfig expects {self._api_version}")
@@ -200,7 +201,7 @@ class ExecPlugin:
     def _failure_hint(self, line: str) -> str:
         lowered = line.lower()
         profile = plugin_flags(self._command, self._args).get("profile") or self._environ.get("AWS_PROFILE", "")
-        option = f" --profile {profile}" if profile else ""
+        option = f" {shell('--profile', profile)}" if profile else ""
         if "sso" in lowered:
             return f"sign in with: aws sso login{option}"
         if "credentials" in lowered or "expired" in lowered:
@@ -296,8 +297,8 @@ def _masked(words: list[str]) -> str:
     hide = False
     for word in words:
         name, equals, _ = word.partition("=")
-        secret = name.startswith("-") and re.search(r"secret|password", name, re.IGNORECASE) is not None
-        shown.append("***" if hide else f"{name}=***" if secret and equals else shlex.quote(word))
+        secret = name.startswith("-") and re.search(r"secret|password|token|api-?key", name, re.IGNORECASE) is not None
+        shown.append("***" if hide else f"{shlex.quote(name)}=***" if secret and equals else shlex.quote(word))
         hide = secret and not equals
     return " ".join(shown)
 

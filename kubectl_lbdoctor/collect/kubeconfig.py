@@ -250,6 +250,8 @@ def _build(
         user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify, deadline)
     what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
     configuration = deadline.bound(what, lambda: _configure(chosen.user_name, user, server))
+    if secure and not login:
+        login = _basic(user_entry.value)
     if login:  # goes before a token of the user, as in kubectl: Go's client sets it first
         configuration.api_key = {}
         configuration.refresh_api_key_hook = None
@@ -307,8 +309,19 @@ def without_login(address: str) -> tuple[str, str]:
     if not separator:
         return address, ""
     name, _, password = login.partition(":")
-    coded = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
-    return urlunsplit(parts._replace(netloc=host)), f"Basic {coded}"
+    return urlunsplit(parts._replace(netloc=host)), _coded(unquote(name), unquote(password))
+
+
+def _basic(user: Mapping[str, Any]) -> str:
+    """The Authorization header of a user with a name, whose password may be empty; "" where a token goes before it."""
+    name = text_of(user.get("username"))
+    if not name or user.get("token") or user.get("tokenFile"):
+        return ""
+    return _coded(name, text_of(user.get("password")))
+
+
+def _coded(name: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
 
 
 def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple[str, str], ...]:
@@ -319,6 +332,13 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
     name = options.as_user or text_of(user.get("as"))
     groups = list(options.as_groups) or texts_of(user.get("as-groups"))
     extra = user.get("as-user-extra")
+    lists = [user.get("as-groups"), *(extra.values() if isinstance(extra, dict) else ())]
+    if not isinstance(extra, (dict, type(None))) or not all(isinstance(given, (list, type(None))) for given in lists):
+        # What cannot be read must not be left out: the user would ask with other rights than kubectl.
+        raise CouldNotRun(
+            "the kubeconfig user has as-groups or as-user-extra of another form than kubectl reads",
+            "as-groups is a list, as-user-extra a map of lists",
+        )
     if not name:
         if options.as_groups:
             raise UsageError("--as-group needs --as", "add --as USER")
@@ -359,8 +379,8 @@ def _credentials(
 ) -> _User:
     """The credentials of a kubeconfig user, for a server with TLS.
 
-    Order as in client-go: client certificates always, then tokenFile over token, then exec; basic auth and the old
-    auth-providers (oidc) are left to the package.
+    Order as in client-go: client certificates always, then tokenFile over token, then exec where there is neither a
+    certificate nor a user name (`_basic`); the old auth-providers (oidc) are left to the package.
     """
     raw = entry.value
     certificate, key = pem_of(entry, "client-certificate"), pem_of(entry, "client-key")
@@ -370,7 +390,7 @@ def _credentials(
         return _User({"token": tokens.current()}, tokens, "", certificate, key)
     if token:
         return _User({"token": token}, None, "", certificate, key)
-    if "exec" in raw:
+    if "exec" in raw and not (certificate or raw.get("username")):
         plugin = ExecPlugin(entry, cluster, environ, interactive, notify, deadline)
         process = plugin.start()
         try:
@@ -395,9 +415,7 @@ def _credentials(
         tokens = RenewingToken(renew, (given, token_expiry(status)))
         return _User({"token": given}, tokens, plugin.shown, certificate, key)
     section: dict[str, Any] = {
-        name: raw[name] if name == "auth-provider" else text_of(raw[name])
-        for name in ("username", "password", "auth-provider")
-        if name in raw
+        name: raw[name] for name in ("auth-provider",) if name in raw and not raw.get("username")
     }
     return _User(section, None, "", certificate, key)
 

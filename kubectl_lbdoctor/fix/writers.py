@@ -114,7 +114,7 @@ class Writer:
         try:
             self._call(change.aws.operation, change.aws.params)
         except LbdoctorError as error:
-            look_again(error, lambda: self._check_aws(change))
+            look_again(error, lambda: self._check_aws(change, own=True))
 
     def check_undo(self, change: Change, uid: str) -> None:
         """Raises MovedOn when what the change has set was changed again since, AlreadyThere when it is back already.
@@ -128,7 +128,7 @@ class Writer:
             self._same(inverse(change), uid)
             return
         try:
-            self._check_aws(change)
+            self._check_aws(change, own=True)
         except AlreadyThere:
             return
         raise AlreadyThere(f"{change.then} is no longer in {change.object}")
@@ -282,15 +282,16 @@ class Writer:
                 f"ec2:{write.undo_operation} was made although only a dry run was asked for", _NO_DRY_RUN_AT_ALL
             )
 
-    def _check_aws(self, change: Change) -> None:
+    def _check_aws(self, change: Change, own: bool = False) -> None:
+        """Raises AlreadyThere and MovedOn. own: what is there counts only where a fix can have made it."""
         assert change.aws is not None
         params = change.aws.params
         if change.aws.operation == "CreateNetworkAclEntry":
             self._check_entry(change, params)
         else:
-            self._check_rule(change, params)
+            self._check_rule(change, params, own)
 
-    def _check_rule(self, change: Change, params: Mapping[str, Any]) -> None:
+    def _check_rule(self, change: Change, params: Mapping[str, Any], own: bool) -> None:
         try:
             groups = self._ec2.call("ec2", "DescribeSecurityGroups", "SecurityGroups", GroupIds=[params["GroupId"]])
         except AwsApiError as error:
@@ -299,8 +300,16 @@ class Writer:
             raise
         outbound = change.aws is not None and "Egress" in change.aws.operation
         present = [r for g in groups for r in g.get("IpPermissionsEgress" if outbound else "IpPermissions", ())]
-        if all(any(_rule_holds(rule, wanted) for rule in present) for wanted in params["IpPermissions"]):
-            raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
+        if not all(any(_rule_holds(rule, wanted) for rule in present) for wanted in params["IpPermissions"]):
+            return
+        # EC2 revokes a rule whatever its description is, and people describe theirs in other words than a fix does.
+        if own and not all(any(_rule_holds(rule, w, own) for rule in present) for w in params["IpPermissions"]):
+            raise MovedOn(
+                f"the rule {change.then} of {change.object} has another description than a fix gives: it is somebody's "
+                "own",
+                "take it away by hand if it is not needed",
+            )
+        raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
 
     def _check_entry(self, change: Change, params: Mapping[str, Any]) -> None:
         acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
@@ -354,12 +363,14 @@ def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> l
     return found
 
 
-def _rule_holds(rule: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether an EC2 permission contains exactly this rule (protocol, ports and the one source)."""
+def _rule_holds(rule: Mapping[str, Any], wanted: Mapping[str, Any], described: bool = False) -> bool:
+    """Whether an EC2 permission contains exactly this rule (protocol, ports and the one source). described: with the
+    same description, too."""
     if any(rule.get(key) != wanted.get(key) for key in ("IpProtocol", "FromPort", "ToPort")):
         return False
     for kind, key in (("UserIdGroupPairs", "GroupId"), ("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
-        there = {entry.get(key) for entry in rule.get(kind, ())}
-        if any(entry.get(key) not in there for entry in wanted.get(kind, ())):
+        keys = (key, "Description") if described else (key,)
+        there = {tuple(entry.get(k) for k in keys) for entry in rule.get(kind, ())}
+        if any(tuple(entry.get(k) for k in keys) not in there for entry in wanted.get(kind, ())):
             return False
     return True

@@ -19,31 +19,51 @@ HIDDEN = "***"
 _WORDS = (
     r"passw(?:or)?d|passphrase|passwd|pwd|secrets?|tokens?|(?:api|access|account|private|secret|signing|encryption|"
     r"shared|auth|master|license|subscription)[_-]?key(?:[_-]?id)?|credentials?|signature|connection[_-]?string|"
-    r"session[_-]?id|authorization|(?<![A-Za-z])(?:auth|sig)"
+    r"session[_-]?id|authorization|passcode|(?<![A-Za-z])(?:auth|sig|pass|pw|otp|session)"
 )
 _STRONG = (
     r"passw(?:or)?d|passphrase|passwd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|refresh[_-]?token|"
     r"(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie"
 )
-_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\\"[^\"\\]*\\\"|[^\s\"'&;,<>)\]}|\\]+)"
+# A comma belongs to the value where no further key stands behind it.
+_VALUE = (
+    r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\\"[^\"\\]*\\\"|\[[^\]]{0,512}\]|\{[^}]{0,512}\}|"
+    r"(?:[^\s\"'&;,<>)\]}|\\]|,(?![\w.-]{0,64}[=:])(?=[^\s\"'])(?!\\))+)"
+)
 
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+)
 _JWT = re.compile(r"\beyJ[\w-]{6,4096}\.[\w-]{4,}(?:\.[\w-]*)*")
 _SCHEME = re.compile(
     r"\b(Bearer|Basic|AWS4-HMAC-SHA256|Negotiate)([ \t]+|%20)"
     r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]?(?:=|%3D)[ ]?)({_VALUE})", re.IGNORECASE)
+_PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})", re.IGNORECASE)
 _QUOTED = re.compile(rf"((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
-_COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+_COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:(?!=)\s{{0,8}})({_VALUE})", re.IGNORECASE)
+# What XML says: <password>X</password>.
+_ELEMENT = re.compile(rf"(<[\w:.-]{{0,64}}(?:{_STRONG}|secret|token)>)([^<]{{1,4096}})(?=<)", re.IGNORECASE)
+_COOKIE = re.compile(r"((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)", re.IGNORECASE)
+# Words behind which prose goes on: only a text of capitals, small letters and digits is no prose and no name.
+_MIXED = r"(?-i:(?=[^\sA-Z]{0,64}[A-Z])(?=[^\sa-z]{0,64}[a-z])(?=[^\s\d]{0,64}\d))"
+_PROSE = re.compile(
+    r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|(?:api|encryption|secret)[ _-]key|"
+    r"authorization:\s{1,4}[A-Za-z]{1,16}|authorization)(?:[ ]is)?(?::\s{0,4}|[ ]{1,4}))"
+    rf"(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
+    re.IGNORECASE,
+)
 # Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
 _FLAG = re.compile(
     rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})", re.IGNORECASE
 )
 _CLIENT = re.compile(
-    rf"(\b(?:redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
+    rf"(\b(?:sshpass|redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
 )
+_USER_FLAG = re.compile(r"(\s(?:-u|--user)[ =]?[\w.@+-]{1,64}:)(?!\d+(?!\S))([^\s\"']+)")
+_ORACLE = re.compile(r"(?<=jdbc:oracle:)(\w{1,16}:[^\s/:@]{1,64})/([^\s@\"']{1,64})@")
+_WEBHOOK = re.compile(r"((?:hooks\.slack\.com/(?:services|workflows)|/api/webhooks)/)([\w/-]+)")
 # A login before a host: scheme://user:password@host, and user:password@tcp(host:3306) without a scheme. The password
 # may hold slashes and further signs; "@" of an image's digest is none.
 _LOGIN = re.compile(r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])")
@@ -52,7 +72,8 @@ _LOGIN_NAME_ONLY = re.compile(r"(?<=//)([A-Za-z0-9_~.-]{16,})@(?=[\w\[.-])")
 _RUN = re.compile(r"(?<![\w+/=-])[\w+/-]{32,}={0,2}(?![\w+/-])")
 _PREFIXED = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|hv[sb]\.[\w-]{16,}|"
-    r"sk_(?:live|test)_\w{10,}|AIza[\w-]{30,}|npm_\w{30,}|dop_v1_\w{30,})"
+    r"[sr]k_(?:live|test)_\w{10,}|sk-(?:proj|ant|svcacct|admin)-[\w-]{12,}|sk-[A-Za-z0-9]{32,}|SG\.[\w-]{16,}\.[\w-]{16,}|"
+    r"ya29\.[\w-]{16,}|dckr_pat_[\w-]{16,}|pypi-[\w-]{16,}|glsa_\w{16,}|shp(?:at|ss|ca)_\w{16,}|whsec_\w{16,}|AIza[\w-]{30,}|npm_\w{30,}|dop_v1_\w{30,})"
 )
 
 
@@ -71,15 +92,23 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _LOGIN.sub(rf"\1:{HIDDEN}@", text)
         text = _BARE_LOGIN.sub(rf"\1:{HIDDEN}@", text)
         text = _LOGIN_NAME_ONLY.sub(f"{HIDDEN}@", text)
+        text = _ORACLE.sub(rf"\1/{HIDDEN}@", text)
     text = _JWT.sub(HIDDEN, text)
     text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
+    if "<" in text:
+        text = _ELEMENT.sub(_hide_value, text)
+    if "/" in text:
+        text = _WEBHOOK.sub(_hide_value, text)
     if "=" in text or "%3" in text:
         text = _PAIR.sub(_hide_pair, text)
     if ":" in text:
+        text = _COOKIE.sub(_hide_value, text)
         text = _QUOTED.sub(_hide_value, text)
         text = _COLON.sub(_hide_value, text)
     if "-" in text:
         text = _CLIENT.sub(_hide_value, _FLAG.sub(_hide_value, text))
+        text = _USER_FLAG.sub(_hide_value, text)
+    text = _PROSE.sub(_hide_value, text)
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
     return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
 

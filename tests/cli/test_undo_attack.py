@@ -157,6 +157,12 @@ FORGED: dict[str, Callable[[Raw], object]] = {
         )(f),
         f["context"].pop("account"),
     ),
+    "a rule of a prefix list": call(
+        "AuthorizeSecurityGroupIngress",
+        GroupId="sg-1",
+        IpPermissions=[{**RULE, "PrefixListIds": [{"PrefixListId": "pl-1"}]}],
+    ),
+    "rules that are text": call("AuthorizeSecurityGroupIngress", GroupId="sg-1", IpPermissions="x"),
     "an entry that is no entry": call("CreateNetworkAclEntry", NetworkAclId="acl-1", RuleNumber=True),
 }
 

@@ -646,8 +646,15 @@ def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeCont
     )
     assert caught.value.hint == "check with: kubectl auth whoami --context dev"
     with pytest.raises(CouldNotRun) as caught:
+        KubeReader(replace(context, name="dev;touch ran")).get(f"{PODS}/a")
+    assert caught.value.hint == "check with: kubectl auth whoami --context 'dev;touch ran'"
+    with pytest.raises(CouldNotRun) as caught:
         KubeReader(context_for(api.url, user={})).get(f"{PODS}/a")
     assert "context 'dev' sends no credentials" in caught.value.hint
+    named = context_for(api.url, user={"username": "me", "password": "pw"})
+    with pytest.raises(CouldNotRun) as caught:
+        KubeReader(replace(named, headers=(("Authorization", "Basic bWU6cHc="),))).get(f"{PODS}/a")
+    assert "sends no credentials" not in caught.value.hint
     import dataclasses
 
     with pytest.raises(CouldNotRun) as caught:

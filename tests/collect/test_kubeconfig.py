@@ -382,7 +382,7 @@ def test_insecure_server_name_and_basic_auth(write: Write) -> None:
     )
     assert context.configuration.verify_ssl is False
     assert context.tls.server_name == "api" and not context.tls.verify
-    assert token(context) == "Basic " + base64.b64encode(b"me:pw").decode()
+    assert dict(context.headers)["Authorization"] == "Basic " + base64.b64encode(b"me:pw").decode()
     assert load(write(simple()), KubeOptions(insecure_skip_tls_verify=True)).configuration.verify_ssl is False
 
 
@@ -549,6 +549,8 @@ def test_credentials_hint_names_the_profile(write: Write) -> None:
         "exec": plugin(sys.executable, "-c", "import sys;sys.exit('Unable to locate credentials')", "--profile", "p1")
     }
     assert fails(write(simple(user))).hint.endswith("aws sts get-caller-identity --profile p1")
+    user["exec"]["args"][-1] = "p;touch"
+    assert fails(write(simple(user))).hint.endswith("aws sts get-caller-identity --profile 'p;touch'")
 
 
 @pytest.mark.parametrize(
@@ -556,6 +558,7 @@ def test_credentials_hint_names_the_profile(write: Write) -> None:
     [
         ("nonsense", "printed no ExecCredential"),
         ("[]", "printed no ExecCredential"),
+        ("[" * 100_000, "printed no ExecCredential"),
         (json.dumps({**ANSWER, "apiVersion": "client.authentication.k8s.io/v1"}), "the kubeconfig expects"),
         (json.dumps({**ANSWER, "status": {"clientCertificateData": "x"}}), "neither a token nor a client certificate"),
     ],

@@ -78,6 +78,28 @@ ROWS = (
         plugin({"clientCertificateData": ME.certificate.decode(), "clientKeyData": ME.key.decode()}),
     ),
     Row("certificate", {"certificate": "me"}, {"client-certificate-data": CERTIFICATE, "client-key-data": KEY}),
+    Row(
+        "plugin beside a certificate",
+        {"certificate": "me"},
+        {**plugin({"token": "other"}), "client-certificate-data": CERTIFICATE, "client-key-data": KEY},
+    ),
+    Row(
+        "plugin beside basic auth",
+        {"Authorization": BASIC},
+        {**plugin({"token": "other"}), "username": "alice", "password": "pw"},
+    ),
+    Row(
+        "a user name without a password",
+        {"Authorization": "Basic " + base64.b64encode(b"alice:").decode()},
+        {"username": "alice"},
+    ),
+    Row(
+        "basic auth beyond ASCII",
+        {"Authorization": "Basic " + base64.b64encode("älice:pß".encode()).decode()},
+        {"username": "älice", "password": "pß"},
+    ),
+    Row("as-groups that are no list", None, {"token": "s3cret", "as": "bob", "as-groups": "view"}),
+    Row("as-user-extra of texts", None, {"token": "s3cret", "as": "bob", "as-user-extra": {"scopes": "view"}}),
     Row("certificate of files", {"certificate": "me"}, {"client-certificate": "me.crt", "client-key": "me.key"}),
     Row(
         "certificate and token",

@@ -78,3 +78,9 @@ def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path, monkeypatch:
     path.write_bytes(gzip.compress(bytes((1 << 20) + 1)))
     with pytest.raises(CouldNotRun, match="unpacks to more than 1 MiB"):
         bundle_file.read(path)
+
+
+def test_a_device_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_file, "MAX_UNPACKED", 1 << 20)
+    with pytest.raises(CouldNotRun, match="unpacks to more than 1 MiB"):
+        bundle_file.read(Path("/dev/zero"))

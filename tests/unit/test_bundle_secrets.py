@@ -26,7 +26,7 @@ from kubectl_lbdoctor.collect.bundle_content import RULES, content, kept
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.identity import Role
-from kubectl_lbdoctor.model.k8s import TlsCertificate
+from kubectl_lbdoctor.model.k8s import Container, Ingress, Meta, Service, TlsCertificate
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from tests.support import cases, schemas, tls_api
 
@@ -358,3 +358,35 @@ def test_without_secrets_nothing_changes_but_ids(name: str, tmp_path: Path) -> N
     again = bundle.load(tmp_path / "one.json")
     bundle.save(again, tmp_path / "two.json")
     assert to_json(bundle.load(tmp_path / "two.json")) == to_json(again)
+
+
+CONDITION = '{"field":"http-header","httpHeaderConfig":{"httpHeaderName":"X-Origin-Verify",'
+
+
+@pytest.mark.parametrize("kind", [Ingress, Service])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[{CONDITION}"values":["planted"]}}}},]',
+        f'[{CONDITION}"values":["planted"',
+        f'[{CONDITION}"regexValues":["planted"]}}}}]',
+        "[" * 100_000 + "planted",
+    ],
+    ids=["comma", "cut off", "expressions", "brackets"],
+)
+def test_conditions_keep_no_value_of_a_header(kind: Any, text: str) -> None:
+    """Neither where the JSON is damaged nor under a name that came later; that it is damaged is kept."""
+    meta = Meta("web", "shop", annotations={"alb.ingress.kubernetes.io/conditions.web": text})
+    (shown,) = kept(kind(meta), Redactor())["meta"]["annotations"].values()
+    assert "planted" not in shown
+    if "regex" in text:
+        assert json.loads(shown)
+    else:
+        with pytest.raises(ValueError):
+            json.loads(shown)
+
+
+def test_a_short_flag_keeps_no_value_that_is_joined_to_it() -> None:
+    container = Container("c", command=("run", "-pplanted", "-v=2"), args=("-a", "planted", "-cluster-name=x"))
+    written = kept(container, Redactor())
+    assert written["command"][1:] == ["-p=(set)", "-v=(set)"] and written["args"] == ["-a", "(set)", "-cluster-name=x"]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
-from kubectl_lbdoctor.model.plan import Change
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.plan import AwsWrite, Change, Edit
 from tests.support import cases
 
 
@@ -36,3 +39,20 @@ def test_every_repair_of_a_recorded_case_has_a_declared_shape() -> None:
             assert made.command == change.command
         seen.add(change.field.partition(" ")[0].partition("[")[0])
     assert len(seen) > 5, seen
+
+
+def test_the_words_of_a_class_name_all_that_is_put_back() -> None:
+    """An undo file may say that the field named a third class beside the annotation."""
+    ref = ObjectRef("Ingress", "shop", "web")
+    legacy = Edit("/metadata/annotations/kubernetes.io~1ingress.class", "nginx", None)
+    made = made_anew(Change(ref, "", "", "", edits=(legacy, Edit("/spec/ingressClassName", "other", "alb"))))
+    assert made.now == "nginx (annotation), other"
+
+
+@pytest.mark.parametrize("egress", ["false", 0, None])
+def test_an_entry_whose_direction_is_no_boolean(egress: object) -> None:
+    entry = {"NetworkAclId": "acl-1", "Egress": egress, "RuleNumber": 100, "CidrBlock": "10.0.0.0/8", "Protocol": "6"}
+    entry |= {"RuleAction": "allow", "PortRange": {"From": 1024, "To": 65535}}
+    call = AwsWrite("CreateNetworkAclEntry", entry, "", "")
+    with pytest.raises(NoSuchShape):
+        made_anew(Change(ObjectRef("NetworkAcl", "", "acl-1"), "", "", "", aws=call))

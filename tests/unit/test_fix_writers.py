@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch, restart
-from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, ReadFailed, WriteRefused
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, ExitStatus, LbdoctorError, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix import undo_file
 from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
 from kubectl_lbdoctor.fix.follow import Follower, Reconciliations
@@ -30,6 +30,7 @@ from kubectl_lbdoctor.model.plan import Change, Step, escape
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.network.acls import AclRemedy
 from kubectl_lbdoctor.network.matching import PortRange
+from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
 from tests.support.api_requests import Answer
 from tests.support.json_patch import operate
 
@@ -295,6 +296,56 @@ def test_an_endpoint_that_knows_no_dry_run() -> None:
     with pytest.raises(CouldNotRun, match="taken back"):
         writer(Kube(None), ec2).rehearse(entry())
     assert ec2.entries == []
+
+
+class Rules:
+    """The inbound rules of one security group, as EC2 keeps them: a rule is revoked whatever its description is."""
+
+    def __init__(self, *described: str) -> None:
+        sources = [{"CidrIp": "10.0.1.0/24", "Description": text} for text in described]
+        self.rules = [{"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080, "IpRanges": sources}]
+        self.answer: LbdoctorError | None = None
+        self.calls: list[str] = []
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        if operation == "DescribeSecurityGroups":
+            return [{"IpPermissions": self.rules}]
+        self.calls.append(operation)
+        if self.answer is not None:
+            self.rules = Rules("office").rules  # somebody was faster
+            raise self.answer
+        self.rules = []
+        return {}
+
+
+def rule() -> Change:
+    remedy = GroupRemedy("sg-1", Direction.INGRESS, "tcp", PortRange(8080, 8080), "10.0.1.0/24")
+    found = change_of(remedy, "us-west-2")
+    assert found is not None
+    return found
+
+
+def test_the_same_rule_of_somebody_else_is_not_revoked() -> None:
+    """An undo file from other hands may name any rule: only one with the description that a fix gives is its own."""
+    for described in ("office", ""):
+        ec2 = Rules(described)
+        made = writer(Kube(None), ec2)
+        for action in (made.check_undo, made.undo):
+            with pytest.raises(MovedOn, match="another description"):
+                action(rule(), "")
+        assert ec2.calls == []
+    own = Rules("office", "added by kubectl lbdoctor")
+    writer(Kube(None), own).undo(rule(), "")
+    assert own.calls == ["RevokeSecurityGroupIngress"]
+
+
+@pytest.mark.parametrize("code", ["InvalidPermission.Duplicate", "Other"])
+def test_a_rule_that_somebody_else_made_meanwhile_is_not_the_fixs_own(code: str) -> None:
+    ec2 = Rules()
+    ec2.rules = []
+    ec2.answer = AwsApiError("refused", code)
+    with pytest.raises(MovedOn, match="another description"):
+        writer(Kube(None), ec2).apply(rule())
 
 
 def test_without_aws() -> None:
