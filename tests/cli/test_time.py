@@ -145,6 +145,7 @@ def test_a_credential_plugin_that_hangs_ends_the_run(cloud: Cloud, tmp_path: Pat
     plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["600"]}
     document = json.loads(cloud.kubeconfig.read_text())
     document["users"][0]["user"] = {"exec": {**plugin, "interactiveMode": "IfAvailable"}}
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:9"  # no plugin is asked for a server without TLS
     cloud.kubeconfig.write_text(json.dumps(document))
     status, _, said = diagnose(cloud, "--timeout", "2s", most=2)
     assert status == 4 and "sleep 600 (credentials of kubeconfig user 'dev') gave no answer in " in said

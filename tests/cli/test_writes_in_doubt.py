@@ -68,6 +68,10 @@ REFUSED: dict[str, Callable[[Cloud, Asked], Any]] = {
 ANSWERS = {**OPEN, **REFUSED}
 
 
+PATIENCE = "2s"
+"""Long enough for a busy machine; only what is silent is waited for."""
+
+
 def spoil(cloud: Cloud, resource: str, answer: str, made: bool) -> None:
     """The first true write of this resource is answered so."""
     met: list[Asked] = []
@@ -105,11 +109,11 @@ def states() -> list[str]:
 
 
 def both(cloud: Cloud) -> Result:
-    return fix(cloud, "targetport,annotation-key", *ING, "--yes", "--wait", "0", "--request-timeout", "1s")
+    return fix(cloud, "targetport,annotation-key", *ING, "--yes", "--wait", "0", "--request-timeout", PATIENCE)
 
 
 def undone(cloud: Cloud) -> Result:
-    return run("undo", str(undo_file()), "--yes", "--request-timeout", "1s", env=cloud.env)
+    return run("undo", str(undo_file()), "--yes", "--request-timeout", PATIENCE, env=cloud.env)
 
 
 @pytest.mark.parametrize("resource", ["services", "ingresses"])
