@@ -797,9 +797,9 @@ SCENARIOS += [
     Scenario(
         "two-workloads",
         _two_workloads,
-        ["LBD301"],
+        ["LBD221"],
         unhealthy(MISMATCH, "any"),
-        object="Deployment/other",
+        object="Service/web",
     ),
     Scenario(
         "success-not-expected",
