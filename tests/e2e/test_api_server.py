@@ -9,10 +9,9 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 import urllib3
-from kubernetes.client.rest import RESTClientObject
 
 from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import KubeOptions, load_kube_context
+from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context
 from tests.lab.api import Lab
 from tests.support.api_server import FakeKube
 
@@ -50,6 +49,11 @@ REQUESTS: list[tuple[str, dict[str, str], str]] = [
     ("/apis/foo/v1/foos", {}, ""),
     ("/apis/elbv2.k8s.aws/v1beta1/foos", {}, ""),
 ]
+
+
+def pool_of(context: KubeContext) -> urllib3.PoolManager:
+    """Connections to the lab's API server without the plugin's own reader."""
+    return urllib3.PoolManager(ssl_context=context.tls.context())
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_the_stand_in_answers_as_the_real_one(
     if accept:
         headers["Accept"] = accept
     url = path + (f"?{urlencode(query)}" if query else "")
-    real = RESTClientObject(context.configuration).pool_manager.request("GET", context.server + url, headers=headers)
+    real = pool_of(context).request("GET", context.server + url, headers=headers)
     played = urllib3.PoolManager().request("GET", fake.url + url, headers=headers)
     assert seen(played) == seen(real)
 
@@ -110,7 +114,7 @@ def test_the_stand_in_answers_as_the_real_one(
 def test_large_answers_are_packed_alike(lab: Lab, fake: FakeKube, path: str, packed: bool, chunked: bool) -> None:
     context = load_kube_context(KubeOptions(), lab.environment())
     headers = KubeReader(context).headers()
-    real = RESTClientObject(context.configuration).pool_manager.request("GET", context.server + path, headers=headers)
+    real = pool_of(context).request("GET", context.server + path, headers=headers)
     filler = {"metadata": {"name": "x", "annotations": {"x": "y" * (len(real.data) - 300)}}}
     fake.objects["networking.k8s.io", "ingressclasses"] = [filler]
     played = urllib3.PoolManager().request("GET", fake.url + CLASSES, headers=headers)
