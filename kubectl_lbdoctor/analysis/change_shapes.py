@@ -14,7 +14,14 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis.aws_changes import change_by
 from kubectl_lbdoctor.analysis.group_settings import setting
 from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, SERVICE_PREFIX, is_ours, same_name, spec_for
+from kubectl_lbdoctor.knowledge.annotations import (
+    ALB_PREFIX,
+    CLASS_ANNOTATION,
+    SERVICE_PREFIX,
+    is_ours,
+    same_name,
+    spec_for,
+)
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -29,9 +36,6 @@ from kubectl_lbdoctor.model.group_edits import (
 )
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit
-
-LEGACY_CLASS = "kubernetes.io/ingress.class"
-"""The annotation that says an Ingress's class before spec.ingressClassName does."""
 
 _CHOICES: dict[str, tuple[tuple[object, object], ...]] = {
     "/spec/externalTrafficPolicy": (("Local", "Cluster"),),
@@ -124,7 +128,7 @@ def _annotations(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
     for key, edit in zip(keys, edits, strict=True):
         spec = spec_for(key)
         known = is_ours(key) if edit.then is None else spec is not None and ref.kind in spec.locations
-        if key == LEGACY_CLASS or not (known or _is_meant_for(edit, edits)):
+        if key == CLASS_ANNOTATION or not (known or _is_meant_for(edit, edits)):
             return None
     present = {key: str(edit.now) for key, edit in zip(keys, edits, strict=True) if edit.now is not None}
     made = annotate(
@@ -181,7 +185,7 @@ def _ingress_class(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
         return None
     if len(edits) == 2:
         legacy = edits[0]
-        if legacy.annotation != LEGACY_CLASS or legacy.then is not None or not _is_text(legacy.now):
+        if legacy.annotation != CLASS_ANNOTATION or legacy.then is not None or not _is_text(legacy.now):
             return None
         now = class_now(str(legacy.now), str(now or ""))
     return replace(patch(ref, "spec.ingressClassName", *edits), now=str(now or "<none>"), then=str(then))

@@ -17,9 +17,9 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, Source
 from kubectl_lbdoctor.model.k8s import Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
 
 READS = (reads.CONTROLLER, reads.NODES, reads.NETWORK_INTERFACES, reads.SECURITY_GROUPS, reads.SUBNETS)
-CLUSTER_TAG = "kubernetes.io/cluster/"
 # What eksctl puts on its nodes, and EKS on the security group that it makes for a cluster.
 _NODE_LABEL = "alpha.eksctl.io/cluster-name"
 _GROUP_TAG = "aws:eks:cluster-name"

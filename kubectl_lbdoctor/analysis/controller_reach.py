@@ -14,8 +14,9 @@ from typing import Any
 
 from kubectl_lbdoctor.analysis.desired_state import declaration_of, desired_target_type
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
-from kubectl_lbdoctor.analysis.ownership import CLASS_ANNOTATION, SERVICE_CLASS
-from kubectl_lbdoctor.analysis.registration import _registration
+from kubectl_lbdoctor.analysis.ownership import SERVICE_CLASS
+from kubectl_lbdoctor.analysis.registration import registration
+from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
 from kubectl_lbdoctor.knowledge.controller_identity import controller_flags, gate_is_on, plain_flag
 from kubectl_lbdoctor.knowledge.standing import SUCCESS
 from kubectl_lbdoctor.model import index
@@ -118,5 +119,5 @@ def still_served(traffic: TrafficPath) -> bool:
     """Whether what was made before still does all its work: targets are there, all of them pass, none is missing."""
     with suppress(Unknown, NotApplicable):
         targets = [t for t in traffic.targets() if t.state != "draining"]
-        return bool(targets) and all(t.state == "healthy" for t in targets) and not _registration(traffic).late
+        return bool(targets) and all(t.state == "healthy" for t in targets) and not registration(traffic).late
     return False

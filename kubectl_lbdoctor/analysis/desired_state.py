@@ -72,10 +72,10 @@ def declaration_of(traffic: TrafficPath) -> Declaration | None:
         ingress = traffic.ingress.need()
         return _alb(traffic, ingress, owner_of_ingress(traffic)) if ingress is not None else None
     binding = traffic.binding.need()
-    if binding is not None and _stack(binding, "ingress"):
+    if binding is not None and binding.stack == "ingress":
         found = _ingress_of(traffic, binding)
         return _alb(traffic, found, Ownership("controller", "made by it")) if found is not None else None
-    if binding is not None and not _stack(binding, "service"):
+    if binding is not None and binding.stack != "service":
         return None  # Made by a user, whose target group has settings of its own.
     owner = owner_of_service(traffic)
     service = traffic.service.need()
@@ -86,10 +86,6 @@ def _alb(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> Declaratio
     if not owner.is_ours:
         return None
     return Declaration("alb", owner, ingress, traffic.service.need(), class_parameters(traffic, owner.class_name))
-
-
-def _stack(binding: TargetGroupBinding, kind: str) -> bool:
-    return any(label.startswith(f"{kind}.k8s.aws/stack") for label in binding.meta.labels)
 
 
 def _ingress_of(traffic: TrafficPath, binding: TargetGroupBinding) -> Ingress | None:

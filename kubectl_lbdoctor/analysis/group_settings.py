@@ -16,13 +16,9 @@ from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.group_edits import ATTRIBUTES, GRPC_CODES, HTTP_CODES, PATH, PROTOCOL, GroupAddress
-from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-
-_OWN_STACKS = ("ingress.k8s.aws/", "service.k8s.aws/")
-_GATEWAY_STACKS = ("gateway.k8s.aws.alb/", "gateway.k8s.aws.nlb/")
 
 _POINTERS = {
     "healthcheck-path": PATH,
@@ -68,30 +64,25 @@ class Maker(Enum):
 def maker_of(traffic: TrafficPath) -> Maker:
     """Who decides about the path's target group; ANNOTATIONS, too, where bindings could not be read.
 
-    The controller labels the bindings that it makes by the stack that they belong to, see
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
-    A person's binding has no such label, and an action annotation may name a group that has no binding.
+    A person's binding belongs to no stack, and an action annotation may name a group that has no binding.
     """
     group = traffic.target_group.peek()
     found = [b for b in traffic.namespace_facts.bindings.peek() or () if group and b.target_group_arn == group.arn]
     own = traffic.binding.peek()
     found += [own] if own is not None else []
-    if any(_labelled(binding, _OWN_STACKS) for binding in found):
+    stacks = {binding.stack for binding in found}
+    if stacks & {"ingress", "service"}:
         return Maker.ANNOTATIONS
-    if any(_labelled(binding, _GATEWAY_STACKS) for binding in found):
+    if "gateway" in stacks:
         return Maker.GATEWAY
     named = group is not None and traffic.backend is not None and traffic.backend.target_group_arn == group.arn
-    bound = own is not None and not any("/stack" in label for label in own.meta.labels)
+    bound = own is not None and not own.is_generated
     return Maker.OUTSIDE if group is not None and (named or bound) else Maker.ANNOTATIONS
 
 
 def annotated(traffic: TrafficPath) -> bool:
     """Whether annotations decide about the path's target group and its load balancer."""
     return maker_of(traffic) is Maker.ANNOTATIONS
-
-
-def _labelled(binding: TargetGroupBinding, prefixes: tuple[str, ...]) -> bool:
-    return any(label.startswith(prefixes) for label in binding.meta.labels)
 
 
 def group_setting(traffic: TrafficPath, name: str) -> SettingSource | None:

@@ -72,7 +72,7 @@ def other_colours(traffic: TrafficPath, binding: TargetGroupBinding) -> tuple[Ta
     """Bindings that people made beside this one of theirs, for another colour of the same application: the selectors
     of both Services have the same labels, and differ in some of the values but not in all."""
     facts = traffic.snapshot.facts_of(traffic.namespace)
-    if made_by_controller(binding) or not (facts.bindings.is_known and facts.services.is_known):
+    if binding.is_generated or not (facts.bindings.is_known and facts.services.is_known):
         return ()
     services = index.services_by_name(traffic.snapshot, traffic.namespace)
     mine = services.get(binding.service)
@@ -80,7 +80,7 @@ def other_colours(traffic: TrafficPath, binding: TargetGroupBinding) -> tuple[Ta
         other
         for other in facts.bindings.peek() or ()
         if other.meta.name != binding.meta.name
-        and not made_by_controller(other)
+        and not other.is_generated
         and mine is not None
         and (service := services.get(other.service)) is not None
         and _are_colours(mine.selector, service.selector)
@@ -90,12 +90,3 @@ def other_colours(traffic: TrafficPath, binding: TargetGroupBinding) -> tuple[Ta
 def _are_colours(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     same = sum(1 for key, value in one.items() if other.get(key) == value)
     return one.keys() == other.keys() and 0 < same < len(one)
-
-
-def made_by_controller(binding: TargetGroupBinding) -> bool:
-    """Whether the controller made the binding for an Ingress, a Service or a Gateway: its stack labels say so."""
-    return any(domain.endswith(".k8s.aws") and name.startswith("stack") for domain, _, name in _parts(binding))
-
-
-def _parts(binding: TargetGroupBinding) -> tuple[tuple[str, str, str], ...]:
-    return tuple(label.partition("/") for label in binding.meta.labels)

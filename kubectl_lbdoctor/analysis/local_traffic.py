@@ -8,7 +8,7 @@ from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
-def _local_instance_service(traffic: TrafficPath) -> Service:
+def local_instance_service(traffic: TrafficPath) -> Service:
     service = traffic.service.need()
     if service is None or traffic.target_group.need() is None:
         raise NotApplicable("no target group for a Service")

@@ -9,6 +9,9 @@ from kubectl_lbdoctor.model.k8s import Node, Taint
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
+COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
+"""The label by which EKS tells Fargate, hybrid and Auto Mode nodes from others."""
+
 # Labels that keep a node from being an instance target: docs/facts.md, "Which targets the controller registers".
 EXCLUDE_LABELS = (
     "node-role.kubernetes.io/master",
@@ -58,7 +61,7 @@ def is_outside_ec2(node: Node) -> bool:
     """
     labels = node.meta.labels
     return (
-        labels.get("eks.amazonaws.com/compute-type") in ("fargate", "hybrid")
+        labels.get(COMPUTE_TYPE) in ("fargate", "hybrid")
         or node.provider_id.startswith("eks-hybrid:")
         or labels.get("type") == "virtual-kubelet"
         or any(taint.key == "virtual-kubelet.io/provider" for taint in node.taints)
@@ -104,7 +107,7 @@ def _exclusion(node: Node, selector: LabelSelector) -> NodeExclusion | None:
     excluded = next((label for label in EXCLUDE_LABELS if label in labels), "")
     if excluded:
         return NodeExclusion(Exclusion.EXCLUDE_LABEL, excluded)
-    if labels.get("eks.amazonaws.com/compute-type") == "fargate":
+    if labels.get(COMPUTE_TYPE) == "fargate":
         return NodeExclusion(Exclusion.FARGATE)
     taint = next((t for t in node.taints if _goes_away(t)), None)
     if taint is not None:

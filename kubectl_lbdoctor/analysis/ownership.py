@@ -10,7 +10,7 @@ import difflib
 from dataclasses import dataclass
 from typing import Literal
 
-from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
+from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import controller_flags as controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
@@ -26,7 +26,6 @@ READS = (reads.INGRESSES, reads.SERVICES, reads.INGRESS_CLASSES, reads.CONTROLLE
 CONTROLLER_CLASS = "ingress.k8s.aws/alb"
 AUTO_MODE_CLASS = "eks.amazonaws.com/alb"
 OUR_CONTROLLERS = (CONTROLLER_CLASS, AUTO_MODE_CLASS)
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 SERVICE_CLASS = "service.k8s.aws/nlb"
 AUTO_MODE_SERVICE_CLASS = "eks.amazonaws.com/nlb"

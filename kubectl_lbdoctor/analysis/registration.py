@@ -71,7 +71,7 @@ def zone_of(traffic: TrafficPath, target: TargetHealth) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Registration:
+class Registration:
     """Both sides of the comparison. Keys are "id:port"; values say what stands there.
 
     late: wanted for so long that it must be registered. stale: registered, wanted by nothing, and not just left.
@@ -97,7 +97,7 @@ def _bound(traffic: TrafficPath) -> TargetGroupBinding:
 
 
 @derived
-def _registration(traffic: TrafficPath) -> _Registration:
+def registration(traffic: TrafficPath) -> Registration:
     _bound(traffic)
     group_arn(traffic)
     if traffic.target_type not in ("ip", "instance"):
@@ -108,7 +108,7 @@ def _registration(traffic: TrafficPath) -> _Registration:
     return _of_instances(traffic, health) if traffic.target_type == "instance" else _of_endpoints(traffic, health)
 
 
-def _of_instances(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Registration:
+def _of_instances(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> Registration:
     port = traffic.service_port.need()
     if port is None or not port.node_port:
         raise NotApplicable("the Service port has no node port (see LBD204)")
@@ -119,7 +119,7 @@ def _of_instances(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Re
     moving = {key for key in concerned if key in instances and _node_moves(traffic, instances[key])}
     registered = tuple(t for t in health if is_registered(t))
     present = {t.key for t in registered}
-    return _Registration(
+    return Registration(
         wanted=wanted,
         late={k: what for k, what in wanted.items() if k not in present and k.split(":")[0] not in moving},
         stale=tuple(t for t in registered if t.key not in wanted and t.state != "initial" and t.id not in moving),
@@ -133,7 +133,7 @@ def _node_moves(traffic: TrafficPath, node: Node) -> bool:
     return any(traffic.age(time) < REGISTRATION_SECONDS for time in times)
 
 
-def _of_endpoints(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Registration:
+def _of_endpoints(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> Registration:
     endpoints = desired_endpoints(traffic)
     pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
     by_address = index.pods_by_address(traffic.snapshot, traffic.namespace)
@@ -144,7 +144,7 @@ def _of_endpoints(traffic: TrafficPath, health: tuple[TargetHealth, ...]) -> _Re
     moving = {t.id for t in registered if any(_pod_moves(traffic, pod) for pod in by_address.get(t.id, ()))}
     # While pods of this Service come and go, one that is gone may not have been deregistered yet.
     rolling = any(_pod_moves(traffic, pod) for pod in traffic.matching_pods())
-    return _Registration(
+    return Registration(
         wanted=wanted,
         late={
             e.key: wanted[e.key]
@@ -182,4 +182,4 @@ def stale_targets(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     shared = index.bindings_by_group(traffic.snapshot, traffic.namespace)[binding.target_group_arn]
     if len(shared) > 1:
         raise NotApplicable("several TargetGroupBindings fill this target group (see LBD114)")
-    return _registration(traffic).stale
+    return registration(traffic).stale

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
+from kubectl_lbdoctor.model.k8s import Ingress
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, Repair, escape
 from kubectl_lbdoctor.model.shell import kubectl, shell
@@ -12,6 +15,7 @@ __all__ = [
     "annotate",
     "annotation_edit",
     "class_now",
+    "class_repair",
     "describe_target_group",
     "describe_target_health",
     "edit",
@@ -58,6 +62,19 @@ def class_now(legacy: str, spec: str) -> str:
     if legacy and spec not in ("", legacy):
         return f"{legacy} (annotation), {spec}"
     return legacy or spec or "<none>"
+
+
+def class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
+    """Give an Ingress to the class of this name, which is the AWS Load Balancer Controller's. The annotation would win
+    over the field, so it goes where it is set."""
+    annotations = ingress.meta.annotations
+    edits = [edit("/spec/ingressClassName", ingress.spec_class_name or None, name)]
+    if CLASS_ANNOTATION in annotations:
+        edits.insert(0, annotation_edit(annotations, CLASS_ANNOTATION, None))
+    now = class_now(annotations.get(CLASS_ANNOTATION, ""), ingress.spec_class_name)
+    change = replace(patch(ref, "spec.ingressClassName", *edits), now=now, then=name)
+    why = f"IngressClass {name} belongs to the AWS Load Balancer Controller"
+    return Repair(name, (change,)).with_reason(why, "makes a load balancer; another controller lets go of the Ingress")
 
 
 def edit(pointer: str, now: object, then: object) -> Edit:

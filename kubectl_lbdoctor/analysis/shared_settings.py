@@ -13,27 +13,28 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Finding
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.plan import Alternative, Change, Edit, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_HARMLESS = ("timeout", "interval", "threshold")
+_PATIENCE = ("timeout", "interval", "threshold")
 """Settings that give a check more time or patience: no healthy target fails by them."""
 
 _TCP = "tcp"
 """A check by TCP passes wherever one by HTTP does."""
 
 
-def healthy_neighbours(traffic: TrafficPath, setting: str) -> tuple[TrafficPath, ...]:
-    """Other paths whose health check reads this setting ("healthcheck-path") from the same place, and whose targets are
-    all healthy."""
-    source = setting_source(traffic, setting)
-    if not source.settable:
-        return ()
+def healthy_neighbours(paths: Iterable[TrafficPath], setting: str) -> tuple[TrafficPath, ...]:
+    """Other paths, with other target groups, whose health check reads this setting ("healthcheck-path") from the same
+    place as these paths, and whose targets are all healthy."""
+    own = tuple(paths)
+    sources = {source.ref for path in own if (source := setting_source(path, setting)).settable}
+    groups = {_group_of(path) for path in own}
     return tuple(
         other
-        for other in _readers(traffic.snapshot).get(source.ref, ())
-        if _is_another_group(traffic, other) and _is_healthy(other) and _reads(other, setting, source.ref)
+        for ref in sorted(sources)
+        for other in _readers(own[0].snapshot).get(ref, ())
+        if _group_of(other) not in groups and _is_healthy(other) and setting_source(other, setting).ref == ref
     )
 
 
@@ -41,10 +42,19 @@ def with_care(finding: Finding, paths: Iterable[TrafficPath]) -> Finding:
     """The finding of these paths; its repairs say which healthy target groups they hold for, too, and are then no
     matter of course."""
     own = tuple(paths)
-    repairs = tuple(_said(repair, own) for repair in finding.repairs)
-    if repairs == finding.repairs:
-        return finding
-    return replace(finding, repairs=repairs, fix_automatic=False)
+    cautious = replace(
+        finding,
+        repairs=tuple(_said(repair, own) for repair in finding.repairs),
+        repair_template=_said(finding.repair_template, own) if finding.repair_template is not None else None,
+        alternatives=tuple(_cautious(way, own) for way in finding.alternatives),
+    )
+    return cautious if cautious.repairs == finding.repairs else replace(cautious, fix_automatic=False)
+
+
+def _cautious(way: Alternative, own: tuple[TrafficPath, ...]) -> Alternative:
+    repairs = tuple(_said(repair, own) for repair in way.repairs)
+    template = _said(way.template, own) if way.template is not None else None
+    return replace(way, repairs=repairs, template=template, automatic=way.automatic and repairs == way.repairs)
 
 
 def _said(repair: Repair, own: tuple[TrafficPath, ...]) -> Repair:
@@ -52,20 +62,21 @@ def _said(repair: Repair, own: tuple[TrafficPath, ...]) -> Repair:
 
 
 def _warned(change: Change, own: tuple[TrafficPath, ...]) -> Change:
-    touched: dict[str, str] = {}
-    for edit in change.edits:
-        setting = _setting(edit.annotation)
-        if not setting or edit.is_guard or any(word in setting for word in _HARMLESS) or edit.then == _TCP:
-            continue
-        for traffic in own:
-            for other in healthy_neighbours(traffic, setting):
-                if other.key not in {path.key for path in own}:
-                    touched[other.key] = f"port {other.backend.port} of {other.service_ref}" if other.backend else ""
+    touched = {
+        f"port {other.backend.port} of {other.service_ref}"
+        for edit in change.edits
+        if (setting := _setting(edit.annotation)) and not _is_harmless(edit, setting)
+        for other in healthy_neighbours(own, setting)
+        if other.backend is not None
+    }
     if not touched:
         return change
-    names = ", ".join(sorted(filter(None, touched.values()))[:3])
-    risk = f"it holds for {names}, too, whose targets are healthy now"
+    risk = f"it holds for {', '.join(sorted(touched)[:3])}, too, whose targets are healthy now"
     return replace(change, risk=f"{change.risk}; {risk}" if change.risk else risk)
+
+
+def _is_harmless(edit: Edit, setting: str) -> bool:
+    return edit.is_guard or edit.then == _TCP or any(word in setting for word in _PATIENCE)
 
 
 def _setting(key: str) -> str:
@@ -87,15 +98,11 @@ def _readers(snapshot: Snapshot) -> dict[ObjectRef, tuple[TrafficPath, ...]]:
     return {ref: tuple(paths) for ref, paths in found.items()}
 
 
-def _is_another_group(traffic: TrafficPath, other: TrafficPath) -> bool:
-    one, two = traffic.target_group.peek(), other.target_group.peek()
-    return one is not None and two is not None and one.arn != two.arn
+def _group_of(traffic: TrafficPath) -> str:
+    group = traffic.target_group.peek()
+    return group.arn if group is not None else ""
 
 
 def _is_healthy(traffic: TrafficPath) -> bool:
     targets = traffic.target_health.peek() or ()
     return bool(targets) and all(target.state == "healthy" for target in targets)
-
-
-def _reads(traffic: TrafficPath, setting: str, ref: ObjectRef) -> bool:
-    return setting_source(traffic, setting).ref == ref

@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import RouteTable, Subnet
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.routes import table_of
+from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
 
 READS = (
     reads.INGRESS_CLASSES,
@@ -31,7 +32,6 @@ READS = (
     reads.ROUTE_TABLES,
 )
 FREE_ADDRESSES = 8
-_CLUSTER = "kubernetes.io/cluster/"
 _SHOWN = 8
 
 
@@ -63,7 +63,7 @@ def judge(subnets: Iterable[Subnet], tables: tuple[RouteTable, ...] | None, sche
             kind = "no route to an internet gateway" if scheme == "internet-facing" else "public by its route table"
             against.append(f"no tag {role}, and {kind}")
         by_role = len(against)
-        others = sorted(k[len(_CLUSTER) :] for k in subnet.tags if k.startswith(_CLUSTER))
+        others = sorted(k[len(CLUSTER_TAG) :] for k in subnet.tags if k.startswith(CLUSTER_TAG))
         if others and cluster and cluster not in others:
             against.append(f"tagged for cluster {', '.join(others)}, not for {cluster}")
         if subnet.free_addresses is not None and subnet.free_addresses < FREE_ADDRESSES:

@@ -6,13 +6,12 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.change_shapes import LEGACY_CLASS
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.remediation import annotation_edit, class_now, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
@@ -324,7 +323,7 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
     repairs: tuple[Repair, ...] = ()
     ours = [c.meta.name for c in frontend.snapshot.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
     if isinstance(manifest, Ingress):
-        repairs = tuple(_class_repair(ref, manifest, name) for name in ours)
+        repairs = tuple(class_repair(ref, manifest, name) for name in ours)
     yield Finding(
         "LBD101",
         ref,
@@ -334,17 +333,6 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )
-
-
-def _class_repair(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
-    """Give the Ingress to this class. The legacy annotation wins over the field, so it goes where it is set."""
-    edits = [edit("/spec/ingressClassName", ingress.spec_class_name or None, name)]
-    if LEGACY_CLASS in ingress.meta.annotations:
-        edits.insert(0, annotation_edit(ingress.meta.annotations, LEGACY_CLASS, None))
-    now = class_now(ingress.meta.annotations.get(LEGACY_CLASS, ""), ingress.spec_class_name)
-    change = replace(patch(ref, "spec.ingressClassName", *edits), now=now, then=name)
-    why = f"IngressClass {name} belongs to the AWS Load Balancer Controller"
-    return Repair(name, (change,)).with_reason(why, "makes a load balancer; another controller lets go of the Ingress")
 
 
 @check(

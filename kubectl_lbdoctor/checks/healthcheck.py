@@ -674,7 +674,7 @@ def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> t
     """Check by this protocol; an Application Load Balancer has to send its traffic by it, too. None where no fix can
     change both."""
     owner = setting_source(traffic, "healthcheck-protocol")
-    if not traffic.is_alb and (neighbours := healthy_neighbours(traffic, "healthcheck-protocol")):
+    if not traffic.is_alb and (neighbours := healthy_neighbours((traffic,), "healthcheck-protocol")):
         port = neighbours[0].backend.port if neighbours[0].backend is not None else ""
         suits = (
             f"the annotation holds for all ports of the Service, and port {port} speaks {group.health_check.protocol}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
@@ -135,8 +135,13 @@ def _version_served(
         return _Served(spoken, answered=True)
     probed = [p for p in ready(traffic.matching_pods()) if p.port == port]
     # A check port of its own is not the port that appProtocol is about.
-    own = traffic.target_type == "ip" and failing[0].check_port not in ("", str(failing[0].port))
+    own = traffic.target_type == "ip" and _has_check_port(failing)
     return _served(probed, None if own else service_port)
+
+
+def _has_check_port(failing: list[TargetHealth]) -> bool:
+    """Whether the check asks a port of its own."""
+    return failing[0].check_port not in ("", str(failing[0].port))
 
 
 def _wrong_version(
@@ -148,19 +153,13 @@ def _wrong_version(
     told: tuple[ProbeAnswer, ...],
     served: _Served,
 ) -> Finding:
-    serves, is_alb = served.version, traffic.is_alb
-    if is_alb and failing[0].check_port not in ("", str(failing[0].port)):
-        return _check_port_of_another_version(traffic, group, failing, speaks, port, told, served)
+    """What goes with every repair: who speaks what, and what shows it."""
     mismatch = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
-    certain = served.answered or (is_alb and bool(served.probed) and (not mismatch or serves == "GRPC"))
-    secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
-    owner = setting_source(traffic, "backend-protocol-version" if is_alb else "healthcheck-protocol")
-    replaced = "a target group of this version replaces the present one" if is_alb else ""
-    why = f"the application speaks {_SAID[serves]}"
-    return Finding(
+    certain = served.answered or (traffic.is_alb and bool(served.probed) and (not mismatch or served.version == "GRPC"))
+    finding = Finding(
         "LBD306",
-        owner.ref,
-        params={"speaks": _SAID[speaks], "serves": _SAID[serves], "port": str(port)},
+        traffic.service_ref,
+        params={"speaks": _SAID[speaks], "serves": _SAID[served.version], "port": str(port)},
         evidence=(
             _health_evidence(traffic, failing),
             _check_evidence(group),
@@ -169,48 +168,58 @@ def _wrong_version(
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=_keys(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=owner.offer(serves if is_alb else "tcp", why, replaced),
-        fix_automatic=certain and (serves != "GRPC" or secure or not is_alb),
-        fix="" if is_alb else "healthcheck-protocol",
-        advice=owner.instruction
-        if not owner.settable
-        else "GRPC needs an HTTPS listener, and success-codes that are gRPC codes"
-        if serves == "GRPC" and is_alb
-        else "",
-        rules_out="filters on the way: the connection was answered" if is_alb else "",
+        rules_out="filters on the way: the connection was answered" if traffic.is_alb else "",
+    )
+    if not traffic.is_alb:
+        return _checked_by_tcp(traffic, finding, served)
+    return (
+        _other_check_port(traffic, finding, speaks)
+        if _has_check_port(failing)
+        else _served_as(traffic, finding, served)
     )
 
 
-def _check_port_of_another_version(
-    traffic: TrafficPath,
-    group: TargetGroup,
-    failing: list[TargetHealth],
-    speaks: str,
-    port: int,
-    told: tuple[ProbeAnswer, ...],
-    served: _Served,
-) -> Finding:
+def _served_as(traffic: TrafficPath, finding: Finding, served: _Served) -> Finding:
+    """An Application Load Balancer checks and serves by one version: that of the application."""
+    owner = setting_source(traffic, "backend-protocol-version")
+    secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
+    grpc = served.version == "GRPC"
+    why = f"the application speaks {_SAID[served.version]}"
+    return replace(
+        finding,
+        object=owner.ref,
+        repairs=owner.offer(served.version, why, "a target group of this version replaces the present one"),
+        fix_automatic=finding.confidence is Confidence.CERTAIN and (secure or not grpc),
+        advice=owner.instruction
+        or ("GRPC needs an HTTPS listener, and success-codes that are gRPC codes" if grpc else ""),
+    )
+
+
+def _other_check_port(traffic: TrafficPath, finding: Finding, speaks: str) -> Finding:
     """The check asks a port of its own. The protocol version is that of the traffic, too: to change it for the check's
     sake would break what the traffic port serves."""
     owner = setting_source(traffic, "healthcheck-port")
     why = f"the target group speaks {_SAID[speaks]} to the traffic port, and the check may ask that"
-    return Finding(
-        "LBD306",
-        owner.ref,
-        params={"speaks": _SAID[speaks], "serves": _SAID[served.version], "port": str(port)},
-        evidence=(
-            _health_evidence(traffic, failing),
-            _check_evidence(group),
-            *_version_evidence(traffic, told, served),
-        ),
-        confidence=Confidence.CERTAIN if served.answered or served.probed else Confidence.LIKELY,
-        targets=_keys(failing),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
+    return replace(
+        finding,
+        object=owner.ref,
         repairs=owner.offer("traffic-port", why, "the path must answer there, too"),
         fix="healthcheck-port",
-        advice=f"let port {port} speak {_SAID[speaks]}, or check the traffic port by a path that it serves; "
-        "backend-protocol-version is that of the traffic, too",
-        rules_out="filters on the way: the connection was answered",
+        advice=f"let port {finding.params['port']} speak {_SAID[speaks]}, or check the traffic port by a path that it "
+        "serves; backend-protocol-version is that of the traffic, too",
+    )
+
+
+def _checked_by_tcp(traffic: TrafficPath, finding: Finding, served: _Served) -> Finding:
+    """A Network Load Balancer checks by HTTP/1.1 or by TCP, whatever it carries."""
+    owner = setting_source(traffic, "healthcheck-protocol")
+    return replace(
+        finding,
+        object=owner.ref,
+        repairs=owner.offer("tcp", f"the application speaks {_SAID[served.version]}"),
+        fix_automatic=finding.confidence is Confidence.CERTAIN,
+        fix="healthcheck-protocol",
+        advice=owner.instruction,
     )
 
 

@@ -20,11 +20,11 @@ from kubectl_lbdoctor.analysis.node_targets import (
     is_outside_ec2,
 )
 from kubectl_lbdoctor.analysis.registration import (
-    _registration,
     group_arn,
     group_ref,
     health_told_by_gates,
     is_registered,
+    registration,
     stale_targets,
     zone_of,
 )
@@ -81,7 +81,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
     of the controller reconciles all bindings again.
     """
-    state = _registration(traffic)
+    state = registration(traffic)
     if not state.late:
         return
     ref = group_ref(traffic)

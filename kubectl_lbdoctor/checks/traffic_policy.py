@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
-from kubectl_lbdoctor.analysis.local_traffic import _local_instance_service, without_local_endpoint
+from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.registry import check
@@ -61,7 +61,7 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
     Nothing needs repair. Cluster policy or `ip` targets make every target healthy, at the price of another hop or of
     the node ports.
     """
-    service = _local_instance_service(traffic)
+    service = local_instance_service(traffic)
     if traffic.is_alb:
         raise NotApplicable("see LBD602")
     failing, with_pod = without_local_endpoint(traffic)
@@ -93,7 +93,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances.
     Repair: externalTrafficPolicy Cluster, or `target-type: ip`.
     """
-    service = _local_instance_service(traffic)
+    service = local_instance_service(traffic)
     if not traffic.is_alb:
         raise NotApplicable("see LBD601")
     failing, with_pod = without_local_endpoint(traffic)

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.analysis.controller_reach import (
 )
 from kubectl_lbdoctor.analysis.desired_state import READS as DESIRED_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
+from kubectl_lbdoctor.analysis.node_targets import COMPUTE_TYPE
 from kubectl_lbdoctor.analysis.ownership import (
     AUTO_MODE_CLASS,
     CONTROLLER_CLASS,
@@ -23,7 +24,7 @@ from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     controller_flags,
 )
-from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl, shell
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -32,7 +33,8 @@ from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Event, Ingress, Service, Workload
 from kubectl_lbdoctor.model.plan import Repair
-from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
@@ -47,7 +49,6 @@ _READS = (
 # Where the chart puts the controller, and what it calls it.
 _BY_CHART = ObjectRef("Deployment", "kube-system", "aws-load-balancer-controller")
 _SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
-_AUTO_LABEL = "eks.amazonaws.com/compute-type"
 _SERVICE_WEBHOOK = "mservice.elbv2.k8s.aws"
 
 
@@ -242,16 +243,17 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
         raise NotApplicable("not a class of EKS Auto Mode")
     manifest = frontend.manifest.need()
     frontend.facts.events.need()
-    if _age(frontend, manifest.meta.created) < TAKING_SECONDS or not is_untouched(frontend, manifest):
+    age = seconds_between(manifest.meta.created, frontend.snapshot.taken_at)
+    if age < TAKING_SECONDS or not is_untouched(frontend, manifest):
         return
     cluster = frontend.snapshot.cluster
-    if any(node.meta.labels.get(_AUTO_LABEL) == "auto" for node in cluster.nodes.need()):
+    if any(node.meta.labels.get(COMPUTE_TYPE) == "auto" for node in cluster.nodes.need()):
         return
     ref = frontend.ref
     repairs: tuple[Repair, ...] = ()
     ours = [c.meta.name for c in cluster.ingress_classes.peek() or () if c.controller == CONTROLLER_CLASS]
     if isinstance(manifest, Ingress) and cluster.controllers.peek():
-        repairs = tuple(_to_class(ref, manifest, name) for name in ours)
+        repairs = tuple(class_repair(ref, manifest, name) for name in ours)
     yield Finding(
         "LBD132",
         ref,
@@ -259,12 +261,12 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
         evidence=(
             *owner.evidence,
             Evidence(str(ref), "no address, no finalizer and no event of a controller"),
-            Evidence(Source.NODES, f"none of {len(cluster.nodes.need())} has label {_AUTO_LABEL}=auto"),
+            Evidence(Source.NODES, f"none of {len(cluster.nodes.need())} has label {COMPUTE_TYPE}=auto"),
         ),
         confidence=Confidence.LIKELY,
         confirm=(
-            "aws eks describe-cluster --name NAME --query cluster.kubernetesNetworkConfig.elasticLoadBalancing",
-            kubectl("get", "nodes", "-L", _AUTO_LABEL),
+            *_describe_cluster(frontend.snapshot.context),
+            kubectl("get", "nodes", "-L", COMPUTE_TYPE),
         ),
         repairs=repairs,
         fix_automatic=len(repairs) == 1,
@@ -274,15 +276,13 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
     )
 
 
-def _to_class(ref: ObjectRef, ingress: Ingress, name: str) -> Repair:
-    change = patch(ref, "spec.ingressClassName", edit("/spec/ingressClassName", ingress.spec_class_name or None, name))
-    why = f"IngressClass {name} belongs to the AWS Load Balancer Controller, which runs here"
-    return Repair(name, (change,)).with_reason(why, "makes a load balancer")
-
-
-def _age(frontend: Frontend, since: str) -> float:
-    start, now = parse_time(since), parse_time(frontend.snapshot.taken_at)
-    return (now - start).total_seconds() if start is not None and now is not None else float("inf")
+def _describe_cluster(context: Context) -> tuple[str, ...]:
+    """What tells whether Auto Mode's load balancing is on; nothing where the cluster's name in EKS is not known."""
+    if not context.cluster:
+        return ()
+    region = ("--region", context.region) if context.region else ()
+    query = ("--query", "cluster.kubernetesNetworkConfig.elasticLoadBalancing")
+    return (shell("aws", "eks", "describe-cluster", "--name", context.cluster, *query, *region),)
 
 
 @check(
@@ -312,7 +312,7 @@ def made_before_the_webhook(frontend: Frontend) -> Iterator[Finding]:
     if frontend.reconciler().owner != "cloud-provider" or frontend.addresses:
         return
     waited = TAKING_SECONDS if is_untouched(frontend, manifest) else PUBLISHING_SECONDS
-    if _age(frontend, manifest.meta.created) < waited:
+    if seconds_between(manifest.meta.created, frontend.snapshot.taken_at) < waited:
         return
     cluster = frontend.snapshot.cluster
     webhooks = [w for w in cluster.webhooks.need() if w.name == _SERVICE_WEBHOOK]

@@ -190,7 +190,7 @@ class AwsReader:
     def _count(self, event_name: str, **_ignored: Any) -> None:
         """botocore's "before-send.<service id>.<Operation>" event, once for each request."""
         service_id, _, operation = event_name.removeprefix("before-send.").rpartition(".")
-        service = {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
+        service = _boto_name(service_id)
         with self._counting:
             self.calls[f"{service}:{operation}"] += 1
             self._asked_at.setdefault(service, time.monotonic())
@@ -199,7 +199,7 @@ class AwsReader:
         """botocore's "response-received.<service id>.<Operation>" event, after each request, answered or not."""
         if response_dict is not None:
             service_id = event_name.split(".")[1]
-            self._heard.add({"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id))
+            self._heard.add(_boto_name(service_id))
 
     def _patience(self, service: str) -> float:
         """Seconds for which a call is waited for. Where nothing at all has come from AWS, what was asked first decides:
@@ -290,6 +290,11 @@ class AwsReader:
         return int((error.response.get("ResponseMetadata") or {}).get("RetryAttempts", 0)) + 1
 
 
+def _boto_name(service_id: str) -> str:
+    """boto3's name of a service, by the id that botocore's events carry."""
+    return {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
+
+
 def _check_root(http_response: Any, model: Any, **_ignored: Any) -> None:
     """botocore's "after-call" event. Its EC2 parser makes an empty list of any XML, a proxy's page included; the answer
     of an XML protocol has the root element <OperationResponse>.
@@ -301,8 +306,7 @@ def _check_root(http_response: Any, model: Any, **_ignored: Any) -> None:
         return
     if f"<{model.name}Response".encode() not in http_response.content[:_START]:
         kind = http_response.headers.get("content-type") or "no content type"
-        name = {"elastic-load-balancing-v2": "elbv2"}.get(service.service_id.hyphenize(), service.service_name)
-        raise _not_from_aws(name, model.name, f"it says {kind}")
+        raise _not_from_aws(_boto_name(service.service_id.hyphenize()), model.name, f"it says {kind}")
 
 
 _START = 500

@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from kubectl_lbdoctor.collect.redact import Redactor
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, SERVICE_PREFIX, is_ours, same_name
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX, is_ours, same_name
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
 from kubectl_lbdoctor.model import aws, identity, k8s, network, probe
 from kubectl_lbdoctor.model.codec import is_default, to_json
@@ -28,7 +28,7 @@ OWNER_TOOLS = ("argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.tool
 and labels, which are no annotations."""
 
 OTHER_ANNOTATIONS = (
-    "kubernetes.io/ingress.class",
+    CLASS_ANNOTATION,
     "ingressclass.kubernetes.io/is-default-class",
     "eks.amazonaws.com/role-arn",
 )

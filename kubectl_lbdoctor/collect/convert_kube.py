@@ -22,6 +22,7 @@ from kubectl_lbdoctor.collect.fields import (
     text,
     texts,
 )
+from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.times import parse_time
@@ -125,7 +126,7 @@ def ingress(raw: Raw) -> k8s.Ingress:
         meta=parsed,
         # The legacy annotation wins over the field:
         # https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/group_loader.go
-        class_name=parsed.annotations.get("kubernetes.io/ingress.class", "") or text(spec, "ingressClassName"),
+        class_name=parsed.annotations.get(CLASS_ANNOTATION, "") or text(spec, "ingressClassName"),
         spec_class_name=text(spec, "ingressClassName"),
         default_backend=_backend(default) if default else None,
         paths=tuple(paths),

@@ -25,8 +25,8 @@ from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
 from kubectl_lbdoctor.collect.tls import Pem, Tls
-from kubectl_lbdoctor.collect.usable import check_cluster, check_user
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
 from kubectl_lbdoctor.options import KubeOptions
 

@@ -3,9 +3,7 @@ device, no pipe, and nothing that a link leads to."""
 
 from __future__ import annotations
 
-import getpass
 import os
-import platform
 import secrets
 import stat
 from contextlib import suppress
@@ -97,19 +95,6 @@ def read(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"it has more than {limit >> 20} MiB")
     return data
-
-
-def host() -> str:
-    """The name of this machine."""
-    return platform.node() or "localhost"
-
-
-def user() -> str:
-    """Who runs this; "" where nobody knows."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # A user id without a name, as containers have it.
-        return ""
 
 
 def _is_regular(name: str, folder: int) -> bool:

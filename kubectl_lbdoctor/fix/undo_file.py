@@ -8,8 +8,10 @@ same, and a file that does not fit is refused whole.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
+import platform
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,7 +220,11 @@ def written_elsewhere(content: UndoFile, path: Path) -> str:
 
 
 def _here(path: Path) -> Origin:
-    return Origin(private_file.host(), private_file.user(), str(path.absolute()))
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # A user id without a name, as containers have it.
+        user = ""
+    return Origin(platform.node() or "localhost", user, str(path.absolute()))
 
 
 def _kept(run: StepRun) -> _Kept:

@@ -18,6 +18,8 @@ from typing import Any, Literal, get_args
 import yaml
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+"""The annotation that says an Ingress's class; it wins over spec.ingressClassName."""
 SERVICE_PREFIX = "service.beta.kubernetes.io/"
 NLB_STEM = "aws-load-balancer-"
 NLB_PREFIX = SERVICE_PREFIX + NLB_STEM

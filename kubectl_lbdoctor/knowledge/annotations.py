@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     ALB_PREFIX,
+    CLASS_ANNOTATION,
     NLB_PREFIX,
     NLB_STEM,
     SERVICE_PREFIX,
@@ -59,6 +60,7 @@ from kubectl_lbdoctor.knowledge.annotation_values import (
 
 __all__ = [
     "ALB_PREFIX",
+    "CLASS_ANNOTATION",
     "NLB_PREFIX",
     "NLB_STEM",
     "SERVICE_PREFIX",

@@ -5,6 +5,7 @@ Times are RFC 3339 strings as the API server sends them ("" when absent). Names 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -356,6 +357,24 @@ class TargetGroupBinding:
     networking: tuple[Mapping[str, object], ...] | None = None
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def stack(self) -> str:
+        """What the AWS Load Balancer Controller made it for: "ingress", "service" or "gateway"; "" where it did not."""
+        made = self._generated()
+        return made[1] if made is not None and made[2].startswith("k8s.aws") else ""
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether a controller made it, that of EKS Auto Mode included, and no person."""
+        return self._generated() is not None
+
+    def _generated(self) -> re.Match[str] | None:
+        return next((found for label in self.meta.labels if (found := _STACK_LABEL.match(label))), None)
+
+
+# https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
+_STACK_LABEL = re.compile(r"(ingress|service|gateway)\.(k8s\.aws(?:\.[an]lb)?|eks\.amazonaws\.com)/stack")
 
 
 @dataclass(frozen=True, slots=True)

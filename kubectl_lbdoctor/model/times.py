@@ -25,6 +25,12 @@ def parse_time(text: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
 
 
+def seconds_between(since: str, until: str) -> float:
+    """Seconds from one time to the other, as texts; infinite where one of them is none."""
+    start, end = parse_time(since), parse_time(until)
+    return (end - start).total_seconds() if start is not None and end is not None else float("inf")
+
+
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of two machines may differ before what they write is put in order by it. Nodes, control plane and
 the reader's machine keep time by NTP and agree far better; a container's start and an object's creation are told in

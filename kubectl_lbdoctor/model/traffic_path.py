@@ -25,7 +25,7 @@ from kubectl_lbdoctor.model.k8s import (
 )
 from kubectl_lbdoctor.model.probe import ProbeFacts
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
-from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.model.times import seconds_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,4 @@ class TrafficPath:
 
     def age(self, since: str) -> float:
         """Seconds from `since` (RFC 3339) until the facts were read; infinite when the time is not known."""
-        start, end = parse_time(since), parse_time(self.now)
-        if start is None or end is None:
-            return float("inf")
-        return (end - start).total_seconds()
+        return seconds_between(since, self.now)

@@ -26,7 +26,8 @@ from kubectl_lbdoctor.network.matching import (
     within,
 )
 
-_CLUSTER_TAG = "kubernetes.io/cluster/"
+CLUSTER_TAG = "kubernetes.io/cluster/"
+"""How the key of the tag begins that says which cluster a subnet or a security group belongs to; its name follows."""
 
 
 class Direction(str, Enum):
@@ -143,7 +144,7 @@ def rules_counted(
 def group_to_change(groups: Sequence[SecurityGroup]) -> SecurityGroup:
     """Where a rule is best added: the one group with the cluster's tag, which is the only one that the controller
     edits (AWS Load Balancer Controller, networking_manager), or else the first."""
-    tagged = [g for g in groups if any(key.startswith(_CLUSTER_TAG) for key in g.tags)]
+    tagged = [g for g in groups if any(key.startswith(CLUSTER_TAG) for key in g.tags)]
     return tagged[0] if len(tagged) == 1 else groups[0]
 
 

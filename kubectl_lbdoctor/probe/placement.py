@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from kubectl_lbdoctor.analysis.node_targets import COMPUTE_TYPE
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import ProbeRequest
@@ -98,4 +99,4 @@ def _senders(request: ProbeRequest, usable: Sequence[str], listed: bool, pods: _
 def _takes_pods(node: Node) -> bool:
     """Whether a node takes pods of ours: Fargate's hold one pod each, Windows cannot run the image."""
     labels = node.meta.labels
-    return labels.get("eks.amazonaws.com/compute-type") != "fargate" and labels.get("kubernetes.io/os") != "windows"
+    return labels.get(COMPUTE_TYPE) != "fargate" and labels.get("kubernetes.io/os") != "windows"

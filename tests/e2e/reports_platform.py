@@ -377,7 +377,7 @@ _NETWORK = [
     ),
     # Without `networking` in the binding targets are registered, and are not healthy.
     Scenario(
-        "binding-without-networking",
+        "binding-by-hand-without-networking",
         _application,
         ["LBD501"],
         unhealthy(TIMEOUT),

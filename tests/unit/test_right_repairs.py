@@ -13,6 +13,13 @@ from tests.support import cases
         ("LBD303-slash-at-the-end", ["/api/ping/", "/"]),
         ("LBD303-login-page", ["200-399"]),
         ("LBD301-grpc-answers-ok", ["0"]),
+        # The annotation holds for all ports of the Service: HTTPS would turn the one that speaks HTTP unhealthy.
+        ("LBD305-one-annotation-for-two-ports", ["tcp"]),
+        ("LBD305-probe-nlb-tls", ["HTTPS"]),
+        ("LBD301-one-annotation-for-two-ports", ["/ready"]),
+        # The protocol version is that of the traffic port, too, which speaks what is configured.
+        ("LBD306-status-port-of-another-version", ["traffic-port"]),
+        ("LBD306-protocol-version-http2", ["HTTP1"]),
     ],
 )
 def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
@@ -22,7 +29,13 @@ def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("case", "automatic"),
-    [("LBD303-slash-at-the-end", True), ("LBD303-login-page", False), ("LBD301-grpc-answers-ok", True)],
+    [
+        ("LBD303-slash-at-the-end", True),
+        ("LBD303-login-page", False),
+        ("LBD301-grpc-answers-ok", True),
+        ("LBD301-one-annotation-for-two-ports", False),
+        ("LBD306-status-port-of-another-version", False),
+    ],
 )
 def test_whether_the_evidence_determines_it(case: str, automatic: bool) -> None:
     assert cases.result(case).report.diagnoses[0].finding.fix_automatic is automatic
@@ -31,3 +44,14 @@ def test_whether_the_evidence_determines_it(case: str, automatic: bool) -> None:
 def test_an_annotation_wins_over_a_field_only_where_there_is_one() -> None:
     diagnosis = cases.result("LBD101-class-annotation-alone").report.diagnoses[0]
     assert "ingress-alb" in diagnosis.message and "wins over" not in diagnosis.message
+
+
+def test_a_repair_says_which_healthy_target_groups_it_holds_for_too() -> None:
+    finding = cases.result("LBD301-one-annotation-for-two-ports").report.diagnoses[0].finding
+    said = "it holds for port 80 of service/web, too, whose targets are healthy now"
+    template = finding.repair_template
+    ways = (finding.repairs[0], *([template] if template is not None else []))
+    assert all(said in repair.changes[0].risk for repair in ways)
+    assert not any(way.automatic for way in finding.alternatives if way.repairs)
+    alone = cases.result("LBD303-slash-at-the-end").report.diagnoses[0].finding
+    assert "it holds for" not in alone.repairs[0].changes[0].risk
