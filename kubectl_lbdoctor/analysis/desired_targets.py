@@ -155,8 +155,9 @@ def gate_health(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
 
 
 def foreign_targets(traffic: TrafficPath) -> frozenset[str]:
-    """Keys of the targets of a shared target group that another cluster registered: no pod and no node of this one has
-    their address. Empty unless the binding says that several clusters share the group, and where it cannot be told.
+    """Keys of the targets of a shared target group that somebody else registered, mostly another cluster: no pod and no
+    endpoint of the Service and no node has their address. The controller leaves those alone. Empty unless the binding
+    says that the group is shared, and where it cannot be told.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/targetgroupbinding/
     (multi-cluster target group).
@@ -164,10 +165,19 @@ def foreign_targets(traffic: TrafficPath) -> frozenset[str]:
     binding, targets = traffic.binding.peek(), traffic.target_health.peek()
     if binding is None or not binding.multi_cluster or not targets:
         return frozenset()
-    pods, nodes = traffic.namespace_facts.pods.peek(), traffic.cluster.nodes.peek()
+    nodes, pods = traffic.cluster.nodes.peek(), _pods_of_the_service(traffic)
     if nodes is None or (pods is None and binding.target_type != "instance"):
         return frozenset()
     own = {node.instance_id for node in nodes}
     own |= {address for node in nodes for address in (node.internal_ip, *node.addresses)}
     own |= {address for pod in pods or () for address in (pod.ip, *pod.ips)}
+    if traffic.slices.is_known and traffic.service_port.is_known:
+        own |= {endpoint.address for endpoint in traffic.endpoints()}
     return frozenset(target.key for target in targets if target.id not in own)
+
+
+def _pods_of_the_service(traffic: TrafficPath) -> tuple[Pod, ...] | None:
+    try:
+        return traffic.matching_pods()
+    except Unknown:
+        return None

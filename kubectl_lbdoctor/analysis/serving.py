@@ -33,13 +33,13 @@ def all_targets_healthy(traffic: TrafficPath) -> Evidence | None:
 
 @derived
 def served_from_elsewhere(traffic: TrafficPath) -> Evidence | None:
-    """Evidence that another cluster's targets serve the group that it shares with this one, which may be drained; None
-    where none does, or where it is not known."""
+    """Evidence that the targets of somebody else, mostly another cluster, serve the shared group: this one may be
+    drained; None where none does, or where it is not known."""
     targets = traffic.target_health.peek() or ()
     healthy = [t for t in targets if t.state == "healthy" and t.key in traffic.foreign]
     if not healthy:
         return None
-    return Evidence(Source.TARGET_HEALTH, f"{len(healthy)} healthy targets of another cluster serve the shared group")
+    return Evidence(Source.TARGET_HEALTH, f"healthy targets in the shared group that others registered: {len(healthy)}")
 
 
 @derived
