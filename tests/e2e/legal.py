@@ -435,7 +435,8 @@ SET_UPS += [
         examples.alb_ip,
         around=alone.acl_denies_other_ports,
     ),
-    # That this cluster has no targets may be worth a word; no client notices.
+    # That this cluster has no targets may be worth a word, and that the other one serves from a single zone, too; no
+    # client notices.
     SetUp(
         "drained-cluster-of-two",
         GUIDE + "guide/use_cases/multi_cluster/",
@@ -448,7 +449,7 @@ SET_UPS += [
         lambda lab, ns: None,
         subject="tgb/web",
         setup=alone.drained_cluster,
-        notes=["LBD406"],
+        notes=["LBD406", "LBD603"],
         warns=["LBD406"],
     ),
 ]
