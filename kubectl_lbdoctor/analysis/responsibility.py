@@ -64,6 +64,8 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD132": Step.START,
     "LBD133": Step.START,
     "LBD134": Step.START,
+    "LBD140": Step.START,
+    "LBD141": Step.START,
     "LBD103": Step.BUILD,
     "LBD111": Step.BUILD,
     "LBD204": Step.BUILD,

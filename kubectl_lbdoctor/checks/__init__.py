@@ -6,6 +6,7 @@ from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import gates as gates
+from kubectl_lbdoctor.checks import gateways as gateways
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
-from kubectl_lbdoctor.analysis.frontends import Frontend, ownership
+from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
@@ -18,6 +20,7 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
+from kubectl_lbdoctor.model.gateway_api import Route
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -30,6 +33,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
+def _backend_owner(traffic: TrafficPath) -> tuple[ObjectRef, str]:
+    """The object that names the path's backend, an Ingress or a route, and the backend's Service."""
+    if traffic.backend is not None and traffic.backend.route is not None and traffic.backend.service:
+        return traffic.backend.route, traffic.backend.service
+    ingress, service = _ingress_backend(traffic)
+    return ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), service
+
+
 def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     ingress = traffic.ingress.need()
     if ingress is None or traffic.backend is None or not traffic.backend.service:
@@ -39,22 +50,27 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
 
 @check(
     "LBD106",
-    title="every backend Service of the Ingress exists",
+    title="every backend Service exists",
     severity=Severity.ERROR,
-    message='Ingress {ingress} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
-    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+    message='{kind} {name} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
+    reads=(
+        *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+        *GATEWAY_READS,
+    ),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
     distinct_by=("service",),
 )
 def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
-    """An Ingress backend names a Service that is not there.
+    """A backend of an Ingress or of a Gateway's route names a Service that is not there.
 
-    The controller still reports "Successfully reconciled": it answers these paths with a fixed 503 ("Backend service
-    does not exist") and makes no target group for them (default of `--tolerate-non-existent-backend-service`).
+    Of an Ingress the controller still reports "Successfully reconciled": it answers these paths with a fixed 503
+    ("Backend service does not exist") and makes no target group for them (default of
+    `--tolerate-non-existent-backend-service`). Of a route it says BackendNotFound (condition ResolvedRefs), answers
+    with a fixed error, and behind a Network Load Balancer makes no listener.
 
-    Confirm by hand: `kubectl get service NAME`. Repair: create the Service, or correct the name in the Ingress.
+    Confirm by hand: `kubectl get service NAME`. Repair: create the Service, or correct the name in Ingress or route.
     """
-    ingress, service = _ingress_backend(traffic)
+    owner, service = _backend_owner(traffic)
     if traffic.backend is not None and traffic.backend.port == "use-annotation":
         raise NotApplicable("an action without annotation, see LBD108")
     if traffic.service.need() is not None:
@@ -73,42 +89,46 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
                 )
     yield Finding(
         "LBD106",
-        ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name),
+        owner,
         params={
-            "ingress": ingress.meta.name,
+            "kind": owner.kind,
+            "name": owner.name,
             "service": service,
             "paths": traffic.backend.paths if traffic.backend else (),
             "nearest": close,
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
-        by_hand=(kubectl("edit", "ingress", ingress.meta.name, namespace=traffic.namespace),),
+        by_hand=(kubectl("edit", str(owner), namespace=owner.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
-        else f"create Service {service} in namespace {traffic.namespace}: an Ingress leads to its own namespace only",
+        else f"create Service {service} in namespace {traffic.namespace}"
+        + (": an Ingress leads to its own namespace only" if owner.kind == "Ingress" else ""),
     )
 
 
 @check(
     "LBD107",
-    title="every backend port of the Ingress is a port of its Service",
+    title="every backend port is a port of its Service",
     severity=Severity.ERROR,
-    message='Ingress {ingress} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
+    message='{kind} {name} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
     "{ports:?no port}",
-    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
+    reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, *GATEWAY_READS),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
     distinct_by=("service", "port"),
 )
 def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
-    """An Ingress backend names a port that the Service does not have; often it is the container's port instead.
+    """A backend of an Ingress or of a Gateway's route names a port that the Service does not have; often it is the
+    container's port instead.
 
-    The controller cannot build its model then (event FailedBuildModel, "unable to find port P on service NS/NAME"),
-    for every member of the same IngressGroup.
+    For an Ingress the controller cannot build its model then (event FailedBuildModel, "unable to find port P on service
+    NS/NAME"), for every member of the same IngressGroup. Of a route it says BackendNotFound and goes on without it.
 
-    Confirm by hand: `kubectl get service NAME`. Repair: name the Service's own port in the Ingress.
+    Confirm by hand: `kubectl get service NAME`. Repair: name the Service's own port in Ingress or route.
     """
-    ingress, service_name = _ingress_backend(traffic)
+    owner, service_name = _backend_owner(traffic)
+    route = route_of(traffic.snapshot, owner).need() if owner.kind != "Ingress" else None
     service = traffic.service.need()
     if service is None or traffic.service_port.need() is not None or traffic.backend is None:
         return
@@ -120,18 +140,18 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     if not traffic.backend.action:
         candidates = [wanted] if wanted else [str(p.port) for p in service.ports]
         repairs = tuple(
-            Repair(number, (_port_patch(ingress, service_name, port, number),)).with_reason(
-                f"Service {service_name} has port {number}, not {port}"
-            )
+            Repair(number, (change,)).with_reason(f"Service {service_name} has port {number}, not {port}")
             for number in candidates
+            if (change := _port_change(traffic, route, service_name, port, number)) is not None
         )
     listed = tuple(f"{p.port}{f' ({p.name})' if p.name else ''} -> {p.target}" for p in service.ports)
     ports = ", ".join(listed) or "no port"
     yield Finding(
         "LBD107",
-        ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name),
+        owner,
         params={
-            "ingress": ingress.meta.name,
+            "kind": owner.kind,
+            "name": owner.name,
             "service": service_name,
             "port": port,
             "paths": traffic.backend.paths,
@@ -151,6 +171,23 @@ def _port_meant(service: Service, port: str) -> str:
     if len(by_target) == 1:
         return str(by_target[0].port)
     return str(service.ports[0].port) if len(service.ports) == 1 else ""
+
+
+def _port_change(traffic: TrafficPath, route: Route | None, service: str, port: str, wanted: str) -> Change | None:
+    """Corrects the port of a backend in the Ingress or in the route; None where it names none."""
+    if route is None:
+        ingress, _ = _ingress_backend(traffic)
+        return _port_patch(ingress, service, port, wanted)
+    edits = []
+    for rule in route.rules:
+        for index, backend in enumerate(rule.backends):
+            home = backend.namespace or route.meta.namespace
+            if (home, backend.name, str(backend.port or "")) == (traffic.namespace, service, port):
+                here = f"/spec/rules/{rule.index}/backendRefs/{index}"
+                edits += [edit(f"{here}/name", service, service), edit(f"{here}/port", backend.port, int(wanted))]
+    if not port or not edits:
+        return None
+    return replace(patch(route.ref, f"backend {service}: port", *edits), now=port, then=wanted)
 
 
 def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Change:
@@ -247,7 +284,7 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="[TargetGroupBinding {binding} is not reconciled: {summary}]"
     "[{object} has no TargetGroupBinding for backend {backend}]",
-    reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
+    reads=(*REPORT_READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, *GATEWAY_READS),
     explains=("LBD205", "LBD206", "LBD217"),
     distinct_by=("backend", "summary"),
     by_absence=(reads.BINDINGS, reads.EVENTS),
@@ -267,20 +304,18 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
             yield Finding("LBD109", entry.ref, params=params, evidence=(entry.evidence,))
     if traffic.subject.kind == "TargetGroupBinding" or traffic.binding.need() is not None:
         return
-    ingress, service = traffic.ingress.need(), traffic.service.need()
-    if service is None or traffic.service_port.need() is None or traffic.backend is None:
+    front, service = frontend_of(traffic).manifest.need(), traffic.service.need()
+    if front is None or service is None or traffic.service_port.need() is None or traffic.backend is None:
         return
-    front = ingress or service
-    if ingress is None and service.type != "LoadBalancer":
+    if traffic.subject.kind == "Service" and service.type != "LoadBalancer":
         return
     if ownership(traffic).owner != "controller" or traffic.age(front.meta.created) < 60:
         return
     where = f"{traffic.backend.service}:{traffic.backend.port}"
-    front_name = f"{'Ingress' if ingress else 'Service'} {front.meta.name}"
     yield Finding(
         "LBD109",
-        ObjectRef(traffic.subject.kind, traffic.namespace, front.meta.name),
-        params={"object": front_name, "backend": where, "summary": ""},
+        traffic.subject,
+        params={"object": f"{traffic.subject.kind} {traffic.subject.name}", "backend": where, "summary": ""},
         evidence=(
             Evidence(
                 f"targetgroupbindings in {traffic.namespace}",
@@ -297,23 +332,27 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
+_CLASSES = {kinds.INGRESS.name: ("ingressclass",), kinds.GATEWAY.name: ("gatewayclass",)}
+
+
 @check(
     "LBD101",
     title="an AWS Load Balancer Controller class owns the object",
     severity=Severity.ERROR,
     message="no AWS load balancer controller owns {object}: {why}",
     scope=Scope.FRONTEND,
-    reads=OWNERSHIP_READS,
+    reads=(*OWNERSHIP_READS, *GATEWAY_READS),
     explains=(*undone_by("LBD101"), "LBD102"),
     fix="ingress-class",
-    by_absence=(reads.INGRESS_CLASSES, reads.CONTROLLER),
+    by_absence=(reads.INGRESS_CLASSES, reads.CONTROLLER, reads.GATEWAY_CLASSES, reads.GATEWAYS),
 )
 def not_owned(frontend: Frontend) -> Iterator[Finding]:
     """The object's class does not lead to the AWS Load Balancer Controller (or to EKS Auto Mode), so nobody makes a
     load balancer for it, and no event says so.
 
-    Confirm by hand: `kubectl get ingressclass` and the object's class. Repair: set `ingressClassName: alb`, or for a
-    Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is created).
+    Confirm by hand: `kubectl get ingressclass` (of a Gateway: `kubectl get gatewayclass`) and the object's class.
+    Repair: set `ingressClassName: alb`, for a Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is
+    created), for a Gateway a class whose controllerName is `gateway.k8s.aws/alb` or `gateway.k8s.aws/nlb`.
     """
     frontend.require_class()
     owner = frontend.reconciler()
@@ -329,7 +368,7 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         ref,
         params={"object": f"{ref.kind} {ref.name}", "why": owner.why},
         evidence=tuple(owner.evidence),
-        confirm=(kubectl("get", "ingressclass"),) if ref.kind == kinds.INGRESS.name else (),
+        confirm=tuple(kubectl("get", name) for name in _CLASSES.get(ref.kind, ())),
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
     )

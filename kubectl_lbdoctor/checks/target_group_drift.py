@@ -19,6 +19,8 @@ from kubectl_lbdoctor.analysis.desired_state import (
 )
 from kubectl_lbdoctor.analysis.drift import drift_blame, restored
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
@@ -54,7 +56,7 @@ def _front(traffic: TrafficPath) -> Declaration:
     title="instance targets have a node port",
     severity=Severity.ERROR,
     message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *GATEWAY_READS),
     explains=undone_by("LBD204"),
     fix="target-type",
     distinct_by=("port",),
@@ -68,19 +70,21 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
 
     Confirm by hand: `kubectl get service NAME`. Repair: target type `ip`, or a Service of type NodePort.
     """
-    front = _front(traffic)
-    service, port = front.service, traffic.service_port.need()
+    service, port = traffic.service.need(), traffic.service_port.need()
+    of_gateway = traffic.backend is not None and traffic.backend.route is not None
+    front = None if of_gateway else _front(traffic)
     if service is None or port is None or service.type == "ExternalName" or port.node_port:
         return
-    wanted = desired_target_type(traffic, front)
+    wanted = desired_target_type(traffic, front) if front is not None else target_type_of_gateway(traffic)
     if wanted.value != "instance" or (not wanted.key and traffic.target_type == "ip"):
         return  # A binding that is there says better than a default what is asked for.
     ref = traffic.service_ref
     repairs = [_with_node_ports(ref, service)]
-    free = "targetType" not in front.parameters and front.owner.owner != "cloud-provider"
+    setting = "nlb-target-type" if front is not None and front.kind == "nlb" else "target-type"
+    owner = setting_source(traffic, setting)
+    decided = front is not None and ("targetType" in front.parameters or front.owner.owner == "cloud-provider")
+    free = owner.settable and not decided
     if free:
-        setting = "target-type" if front.kind == "alb" else "nlb-target-type"
-        owner = setting_source(traffic, setting)
         risk = "the target group is replaced by one of pods; they must be reachable in the VPC"
         repairs.insert(0, owner.repair("ip", f"Service {service.meta.name} has no node port", risk))
     allocation = "" if service.allocate_node_ports else ", allocateLoadBalancerNodePorts false"
@@ -95,7 +99,7 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=ref.namespace),),
         repairs=tuple(repairs),
         fix_automatic=free,
-        advice="one of the two" if len(repairs) > 1 else "",
+        advice="one of the two" if len(repairs) > 1 else owner.instruction,
     )
 
 

@@ -21,6 +21,7 @@ from kubectl_lbdoctor.collect.event_hints import (
     no_subnet_suits,
     webhook_is_unreachable,
 )
+from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
@@ -78,16 +79,19 @@ class Collector:
 
     def _collect(self, pool: Executor, plan: ReadPlan) -> Snapshot:
         self._progress("reading the cluster")
-        spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects)
         cluster = start_cluster(self._lists, pool, plan.reads)
         controller = pool.submit(ControllerReader(self._kube, self._lists).read, plan.reads)
-        aws, reason = self._aws(plan, cluster, spaces)
         snapshot = Snapshot(
             taken_at=plan.taken_at,
             context=plan.context,
             subjects=plan.subjects,
-            namespaces={name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()},
+            gateway_api=read_gateway_api(self._lists, pool, plan.reads, plan.subjects),
         )
+        also = backend_namespaces(snapshot)
+        spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
+        aws, reason = self._aws(plan, cluster, spaces)
+        found = {name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()}
+        snapshot = replace(snapshot, namespaces=found)
         require_subjects(self._lists, snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.

@@ -65,6 +65,7 @@ def conditions(raw: Raw) -> tuple[k8s.Condition, ...]:
             text(c, "reason"),
             text(c, "message"),
             text(c, "lastTransitionTime"),
+            number(c, "observedGeneration"),
         )
         for c in objects(raw, "conditions")
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kubectl_lbdoctor.collect import convert_kube, convert_network
+from kubectl_lbdoctor.collect import convert_gateway, convert_kube, convert_network
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
 
@@ -26,7 +26,15 @@ CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
     kinds.EVENT: convert_kube.event,
     kinds.SERVICE_ACCOUNT: convert_kube.service_account,
     kinds.SECRET: convert_kube.tls_certificate,
-    # Items of a list do not carry their kind, and a Workload must know it.
+    kinds.GATEWAY: convert_gateway.gateway,
+    kinds.GATEWAY_CLASS: convert_gateway.gateway_class,
+    kinds.LISTENER_SET: convert_gateway.listener_set,
+    kinds.REFERENCE_GRANT: convert_gateway.reference_grant,
+    # Items of a list do not carry their kind, and a Route, settings and a Workload must know it.
+    **{kind: partial(convert_gateway.route, kind=kind.name) for kind in kinds.ROUTES},
+    kinds.LOAD_BALANCER_CONFIGURATION: partial(convert_gateway.settings, kind=kinds.LOAD_BALANCER_CONFIGURATION.name),
+    kinds.TARGET_GROUP_CONFIGURATION: partial(convert_gateway.settings, kind=kinds.TARGET_GROUP_CONFIGURATION.name),
+    kinds.LISTENER_RULE_CONFIGURATION: partial(convert_gateway.settings, kind=kinds.LISTENER_RULE_CONFIGURATION.name),
     kinds.DEPLOYMENT: partial(convert_kube.workload, kind=kinds.DEPLOYMENT.name),
     kinds.STATEFUL_SET: partial(convert_kube.workload, kind=kinds.STATEFUL_SET.name),
     kinds.DAEMON_SET: partial(convert_kube.workload, kind=kinds.DAEMON_SET.name),

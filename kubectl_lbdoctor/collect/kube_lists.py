@@ -58,6 +58,20 @@ class KubeLists:
         except Unreachable as error:
             raise CouldNotRun(error.message, error.hint) from error
 
+    def of_kind(
+        self, kind: Kind, namespace: str = "", params: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """All objects of a kind, in the newest version of its API that the cluster serves; none where it serves no such
+        kind. Raises what `raw` raises."""
+        for version in kind.versions:
+            try:
+                yield from self._kube.list(kind.path(namespace, version=version), dict(params) if params else None)
+                return
+            except ApiMissing:
+                continue
+            except Unreachable as error:
+                raise CouldNotRun(error.message, error.hint) from error
+
     def list(
         self, read: KubeRead, kind: Kind, namespace: str = "", params: Mapping[str, str] | None = None
     ) -> Fact[Objects]:
@@ -66,7 +80,11 @@ class KubeLists:
         convert = converter(kind, read.keeps_arguments)
         asked = read.params if params is None else params
         sieve = Sieve(kind.plural)
-        return sieve.marked(attempt(read.name, path, lambda: tuple(sieve.through(self.raw(path, asked), convert))))
+
+        def found() -> Objects:
+            return tuple(sieve.through(self.of_kind(kind, namespace, asked), convert))
+
+        return sieve.marked(attempt(read.name, path, found))
 
     def one(self, read: KubeRead, kind: Kind, namespace: str, name: str) -> Fact[Any | None]:
         """One object by its name; None where it does not exist."""
@@ -92,7 +110,7 @@ class KubeLists:
         def split() -> ByNamespace:
             found: dict[str, list[Any]] = {namespace: [] for namespace in namespaces}
             sieves = {namespace: Sieve(kind.plural) for namespace in namespaces}
-            for raw in self.raw(path, read.params):
+            for raw in self.of_kind(kind, params=read.params):
                 home = _home(raw, kind)
                 for namespace in namespaces if home is None else {home} & namespaces:
                     found[namespace] += sieves[namespace].through((raw,), convert)
@@ -138,10 +156,15 @@ def start_cluster(lists: KubeLists, pool: Executor, asked: frozenset[str]) -> Fu
 
 
 def start_namespaces(
-    lists: KubeLists, pool: Executor, asked: frozenset[str], subjects: Sequence[ObjectRef]
+    lists: KubeLists,
+    pool: Executor,
+    asked: frozenset[str],
+    subjects: Sequence[ObjectRef],
+    also: Iterable[str] = (),
 ) -> dict[str, Futures]:
-    """Begin the reads of every namespace of the subjects. By namespace, then by field of NamespaceFacts."""
-    namespaces = tuple(dict.fromkeys(subject.namespace for subject in subjects))
+    """Begin the reads of every namespace of the subjects, and of those that their routes lead to (`also`). By
+    namespace, then by field of NamespaceFacts."""
+    namespaces = tuple(dict.fromkeys((*(subject.namespace for subject in subjects), *also)))
     chosen = [read for read in reads.KUBE.values() if read.name in asked and read.scope is Scope.NAMESPACE]
     everywhere: dict[tuple[str, str], Future[Fact[ByNamespace]]] = {}
     if len(namespaces) >= MANY_NAMESPACES:

@@ -18,9 +18,13 @@ def require_subjects(lists: KubeLists, snapshot: Snapshot) -> None:
     """Raises CouldNotRun when a subject certainly does not exist; one that could not be read is not missing."""
     for subject in snapshot.subjects:
         facts = snapshot.namespaces[subject.namespace]
-        listed: Fact[tuple[Any, ...]] = getattr(facts, reads.read_of_subjects(subject.kind).kept_in)
-        objects = listed.peek()
-        if objects is None or any(entry.meta.name == subject.name for entry in objects):
+        read = reads.read_of_subjects(subject.kind)
+        of_gateway = read.scope is reads.Scope.GATEWAY
+        listed: Fact[tuple[Any, ...]] = getattr(snapshot.gateway_api if of_gateway else facts, read.kept_in)
+        if (found := listed.peek()) is None:
+            continue
+        objects = [entry for entry in found if _is_like(entry, subject)] if of_gateway else found
+        if any(entry.meta.name == subject.name for entry in objects):
             continue
         if {"", subject.name} & {*listed.left_out}:
             continue  # It is there, or may be, and could not be understood.
@@ -30,6 +34,11 @@ def require_subjects(lists: KubeLists, snapshot: Snapshot) -> None:
                 f'namespace "{subject.namespace}" does not exist', "list them with: kubectl get namespaces"
             )
         raise _not_found(subject, names)
+
+
+def _is_like(entry: Any, subject: ObjectRef) -> bool:
+    """Whether an object of a list of several kinds and all namespaces is of the subject's."""
+    return entry.meta.namespace == subject.namespace and getattr(entry, "kind", subject.kind) == subject.kind
 
 
 def _not_found(subject: ObjectRef, names: list[str]) -> CouldNotRun:

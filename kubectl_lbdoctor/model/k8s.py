@@ -40,11 +40,14 @@ class Meta:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
+    """`observed_generation`: of which generation of the object it speaks; 0 where it does not say."""
+
     type: str
     status: str
     reason: str = ""
     message: str = ""
     since: str = ""
+    observed_generation: int = 0
 
 
 def condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:

@@ -52,8 +52,9 @@ class Kind:
         versioned = tuple(f"{word}.{version}.{self.group}" for word in words for version in self.versions)
         return (*plain, *grouped, *versioned)
 
-    def path(self, namespace: str = "", name: str = "") -> str:
-        """The URL path of a collection ("" for the namespace: of all namespaces) or of one object.
+    def path(self, namespace: str = "", name: str = "", version: str = "") -> str:
+        """The URL path of a collection ("" for the namespace: of all namespaces) or of one object, in this version of
+        the API ("" for the first).
 
         Raises ValueError for a kind of AWS, which has none, and UsageError for what is no segment of a path.
         """
@@ -61,12 +62,14 @@ class Kind:
             raise ValueError(f"{self.name} is no kind of Kubernetes")
         root = ("apis", self.group) if self.group else ("api",)
         middle = ("namespaces", namespace) if namespace else ()
-        return api_path(*root, self.versions[0], *middle, self.plural, *((name,) if name else ()))
+        return api_path(*root, version or self.versions[0], *middle, self.plural, *((name,) if name else ()))
 
 
 _NETWORKING = "networking.k8s.io"
 _LBC = "elbv2.k8s.aws"
 _ADMISSION = "admissionregistration.k8s.io"
+_GATEWAY_API = "gateway.networking.k8s.io"
+_GATEWAY_SETTINGS = "gateway.k8s.aws"
 
 INGRESS = Kind("Ingress", "ingresses", _NETWORKING, short_names=("ing",), is_subject=True)
 SERVICE = Kind("Service", "services", short_names=("svc",), is_subject=True)
@@ -74,9 +77,35 @@ SERVICE = Kind("Service", "services", short_names=("svc",), is_subject=True)
 TARGET_GROUP_BINDING = Kind(
     *("TargetGroupBinding", "targetgroupbindings", _LBC, ("v1beta1", "v1alpha1")), short_names=("tgb",), is_subject=True
 )
+# Gateway API has raised its kinds to v1 one after the other; a cluster serves what its CRDs are of
+# (https://gateway-api.sigs.k8s.io/guides/getting-started/introduction/, release notes of v1.0 to v1.6).
+GATEWAY = Kind("Gateway", "gateways", _GATEWAY_API, ("v1", "v1beta1"), short_names=("gtw",), is_subject=True)
+HTTP_ROUTE = Kind("HTTPRoute", "httproutes", _GATEWAY_API, ("v1", "v1beta1"), is_subject=True)
+GRPC_ROUTE = Kind("GRPCRoute", "grpcroutes", _GATEWAY_API, ("v1", "v1alpha2"), is_subject=True)
+TLS_ROUTE = Kind("TLSRoute", "tlsroutes", _GATEWAY_API, ("v1", "v1alpha3", "v1alpha2"), is_subject=True)
+TCP_ROUTE = Kind("TCPRoute", "tcproutes", _GATEWAY_API, ("v1", "v1alpha2"), is_subject=True)
+UDP_ROUTE = Kind("UDPRoute", "udproutes", _GATEWAY_API, ("v1", "v1alpha2"), is_subject=True)
+ROUTES = (HTTP_ROUTE, GRPC_ROUTE, TLS_ROUTE, TCP_ROUTE, UDP_ROUTE)
+"""The kinds of routes that may be attached to a Gateway."""
+
 TARGET_GROUP = Kind("TargetGroup", "targetgroups", short_names=("tg",), namespaced=False, in_aws=True)
 LOAD_BALANCER = Kind("LoadBalancer", "loadbalancers", short_names=("lb",), namespaced=False, in_aws=True)
 
+GATEWAY_CLASS = Kind(
+    "GatewayClass", "gatewayclasses", _GATEWAY_API, ("v1", "v1beta1"), short_names=("gc",), namespaced=False
+)
+LISTENER_SET = Kind("ListenerSet", "listenersets", _GATEWAY_API, short_names=("lset",))
+REFERENCE_GRANT = Kind("ReferenceGrant", "referencegrants", _GATEWAY_API, ("v1", "v1beta1"), short_names=("refgrant",))
+# v1 since release 3.5 of the controller, which serves v1beta1 as well (its config/crd/gateway).
+LOAD_BALANCER_CONFIGURATION = Kind(
+    "LoadBalancerConfiguration", "loadbalancerconfigurations", _GATEWAY_SETTINGS, ("v1", "v1beta1")
+)
+TARGET_GROUP_CONFIGURATION = Kind(
+    "TargetGroupConfiguration", "targetgroupconfigurations", _GATEWAY_SETTINGS, ("v1", "v1beta1")
+)
+LISTENER_RULE_CONFIGURATION = Kind(
+    "ListenerRuleConfiguration", "listenerruleconfigurations", _GATEWAY_SETTINGS, ("v1", "v1beta1")
+)
 INGRESS_CLASS = Kind("IngressClass", "ingressclasses", _NETWORKING, namespaced=False)
 INGRESS_CLASS_PARAMS = Kind("IngressClassParams", "ingressclassparams", _LBC, ("v1beta1",), namespaced=False)
 NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", _NETWORKING, short_names=("netpol",))
@@ -99,7 +128,9 @@ VALIDATING_WEBHOOK_CONFIGURATION = Kind(
 )
 
 _ALL = (
-    *(INGRESS, SERVICE, TARGET_GROUP_BINDING, TARGET_GROUP, LOAD_BALANCER),
+    *(INGRESS, SERVICE, GATEWAY, *ROUTES, TARGET_GROUP_BINDING, TARGET_GROUP, LOAD_BALANCER),
+    *(GATEWAY_CLASS, LISTENER_SET, REFERENCE_GRANT),
+    *(LOAD_BALANCER_CONFIGURATION, TARGET_GROUP_CONFIGURATION, LISTENER_RULE_CONFIGURATION),
     *(INGRESS_CLASS, INGRESS_CLASS_PARAMS, NETWORK_POLICY, ENDPOINT_SLICE),
     *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET),
     *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET),

@@ -37,6 +37,14 @@ NETWORK_POLICIES = "networking.k8s.io/networkpolicies"
 WEBHOOK_SECRET = "core/secrets (webhook certificate)"
 KUBE_PROXY = "apps/daemonsets (kube-proxy)"
 KUBE_PROXY_PODS = "core/pods (kube-proxy)"
+GATEWAYS = "gateway.networking.k8s.io/gateways"
+GATEWAY_CLASSES = "gateway.networking.k8s.io/gatewayclasses"
+ROUTES = "gateway.networking.k8s.io/routes"
+LISTENER_SETS = "gateway.networking.k8s.io/listenersets"
+REFERENCE_GRANTS = "gateway.networking.k8s.io/referencegrants"
+LOAD_BALANCER_CONFIGURATIONS = "gateway.k8s.aws/loadbalancerconfigurations"
+TARGET_GROUP_CONFIGURATIONS = "gateway.k8s.aws/targetgroupconfigurations"
+LISTENER_RULE_CONFIGURATIONS = "gateway.k8s.aws/listenerruleconfigurations"
 
 LOAD_BALANCERS = "elbv2:DescribeLoadBalancers"
 LISTENERS = "elbv2:DescribeListeners"
@@ -91,6 +99,7 @@ class Scope(Enum):
 
     NAMESPACE = "each namespace of the subjects"
     CLUSTER = "the whole cluster"
+    GATEWAY = "the whole cluster, where a subject is a Gateway or a route"
     KUBE_SYSTEM = "namespace kube-system"
     CONTROLLER = "where the controllers run; each step needs the one before"
     SHARED_BALANCER = "the whole cluster, where a subject shares its load balancer with other objects"
@@ -102,7 +111,8 @@ class KubeRead:
     """One read of Kubernetes: what is asked for, where its answer is kept, and the RBAC rule that allows it.
 
     name: the constant above that checks declare. kinds: what is read; several are read alike and kept together.
-    kept_in: the field of `NamespaceFacts` (Scope.NAMESPACE) or `ClusterFacts` that holds the answer.
+    kept_in: the field of `NamespaceFacts` (Scope.NAMESPACE), `GatewayFacts` (Scope.GATEWAY) or `ClusterFacts` that
+    holds the answer.
     params: query parameters of the list. subresource: "log" for what is read beneath an object.
     verbs: what RBAC must allow. object_names: the rule is about these objects alone.
     keeps_arguments: the command lines of containers are kept; those of applications may hold secrets.
@@ -183,6 +193,20 @@ _KUBE_READS = (
     KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
     # The rules of all bindings that share a security group are written in one call, which one bad source spoils.
     KubeRead(ALL_BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.COMPLAINT, "all_bindings"),
+    KubeRead(GATEWAYS, (kinds.GATEWAY,), Scope.GATEWAY, "gateways", verbs=("get", "list")),
+    KubeRead(GATEWAY_CLASSES, (kinds.GATEWAY_CLASS,), Scope.GATEWAY, "classes"),
+    KubeRead(ROUTES, kinds.ROUTES, Scope.GATEWAY, "routes", verbs=("get", "list")),
+    KubeRead(LISTENER_SETS, (kinds.LISTENER_SET,), Scope.GATEWAY, "listener_sets"),
+    KubeRead(REFERENCE_GRANTS, (kinds.REFERENCE_GRANT,), Scope.GATEWAY, "grants"),
+    KubeRead(
+        *(LOAD_BALANCER_CONFIGURATIONS, (kinds.LOAD_BALANCER_CONFIGURATION,), Scope.GATEWAY, "balancer_configurations")
+    ),
+    KubeRead(
+        *(TARGET_GROUP_CONFIGURATIONS, (kinds.TARGET_GROUP_CONFIGURATION,), Scope.GATEWAY, "group_configurations")
+    ),
+    KubeRead(
+        *(LISTENER_RULE_CONFIGURATIONS, (kinds.LISTENER_RULE_CONFIGURATION,), Scope.GATEWAY, "rule_configurations")
+    ),
 )
 
 KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}
@@ -190,9 +214,11 @@ KUBE: dict[str, KubeRead] = {read.name: read for read in _KUBE_READS}
 
 
 _OF_SUBJECTS = {
-    read.kind.name: read
+    kind.name: read
     for read in KUBE.values()
-    if read.scope is Scope.NAMESPACE and any(kind.is_subject for kind in read.kinds)
+    if read.scope in (Scope.NAMESPACE, Scope.GATEWAY)
+    for kind in read.kinds
+    if kind.is_subject
 }
 
 SUBJECTS = frozenset(read.name for read in _OF_SUBJECTS.values())

@@ -14,6 +14,14 @@ from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, Tar
 from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.gateway_api import (
+    Gateway,
+    GatewayClass,
+    GatewaySettings,
+    ListenerSet,
+    ReferenceGrant,
+    Route,
+)
 from kubectl_lbdoctor.model.identity import IdentityFacts
 from kubectl_lbdoctor.model.k8s import (
     EndpointSlice,
@@ -109,6 +117,25 @@ class ClusterFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewayFacts:
+    """What was read of Gateway API and of the controller's settings for it, in all namespaces; only where a subject is
+    a Gateway or a route.
+
+    routes: of all kinds. A list of all namespaces that is denied holds what is in the subjects' own, and says that the
+    rest was left out.
+    """
+
+    gateways: Fact[tuple[Gateway, ...]] = _not_asked(reads.GATEWAYS)
+    classes: Fact[tuple[GatewayClass, ...]] = _not_asked(reads.GATEWAY_CLASSES)
+    routes: Fact[tuple[Route, ...]] = _not_asked(reads.ROUTES)
+    listener_sets: Fact[tuple[ListenerSet, ...]] = _not_asked(reads.LISTENER_SETS)
+    grants: Fact[tuple[ReferenceGrant, ...]] = _not_asked(reads.REFERENCE_GRANTS)
+    balancer_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LOAD_BALANCER_CONFIGURATIONS)
+    group_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.TARGET_GROUP_CONFIGURATIONS)
+    rule_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LISTENER_RULE_CONFIGURATIONS)
+
+
+@dataclass(frozen=True, slots=True)
 class AwsFacts:
     """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
 
@@ -150,6 +177,7 @@ class Snapshot:
     subjects: tuple[ObjectRef, ...] = ()
     namespaces: Mapping[str, NamespaceFacts] = field(default_factory=dict)
     cluster: ClusterFacts = field(default_factory=ClusterFacts)
+    gateway_api: GatewayFacts = field(default_factory=GatewayFacts)
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)

@@ -34,7 +34,8 @@ class Backend:
 
     paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
     that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
-    target group instead of a Service.
+    target group instead of a Service; group_name: so may a route, by its name. route: the route of a Gateway that leads
+    here.
     """
 
     service: str = ""
@@ -42,6 +43,8 @@ class Backend:
     paths: tuple[str, ...] = ()
     action: str = ""
     target_group_arn: str = ""
+    group_name: str = ""
+    route: ObjectRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,11 @@ class TrafficPath:
         front = f"{self.subject.kind}/{self.subject.namespace}/{self.subject.name}"
         if self.backend is None:
             return front
-        return f"{front}->{self.backend.service or self.backend.target_group_arn}:{self.backend.port}"
+        to = self.backend.service or self.backend.target_group_arn or self.backend.group_name
+        if self.backend.route is not None:
+            route = self.backend.route
+            return f"{front}->{self.namespace}/{to}:{self.backend.port} by {route.kind}/{route.namespace}/{route.name}"
+        return f"{front}->{to}:{self.backend.port}"
 
     @property
     def service_ref(self) -> ObjectRef:

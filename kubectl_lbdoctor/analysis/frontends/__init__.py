@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.binding import BindingFrontend
+from kubectl_lbdoctor.analysis.frontends.gateway import GatewayFrontend, RouteFrontend
 from kubectl_lbdoctor.analysis.frontends.ingress import IngressFrontend
 from kubectl_lbdoctor.analysis.frontends.service import ServiceFrontend
 from kubectl_lbdoctor.analysis.ownership import Ownership
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -19,6 +21,8 @@ FRONTENDS: dict[str, type[Frontend]] = {
     "Ingress": IngressFrontend,
     "Service": ServiceFrontend,
     "TargetGroupBinding": BindingFrontend,
+    "Gateway": GatewayFrontend,
+    **{kind.name: RouteFrontend for kind in kinds.ROUTES},
 }
 """What each kind of subject is, by kind."""
 

@@ -1,0 +1,337 @@
+"""Where the settings of a target group that is made for a Gateway are read from, and how they are changed there. Pure.
+
+A TargetGroupConfiguration names the Service that it is for, in its namespace; what it says for a route wins over its
+default, and what it says at all over the one that the Gateway's LoadBalancerConfiguration names. Blocks are taken
+whole: a `healthCheckConfig` replaces the other one with all its fields.
+
+Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/tg_config_constructor.go
+and pkg/gateway/routeutils/backend.go there (which of several holds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from kubectl_lbdoctor.analysis.check_settings import SettingSource
+from kubectl_lbdoctor.analysis.desired_state import DesiredTargetType
+from kubectl_lbdoctor.analysis.gateways import class_of, gateways_of_route, route_of
+from kubectl_lbdoctor.analysis.group_settings import FixedSetting
+from kubectl_lbdoctor.analysis.ownership import controller_flags
+from kubectl_lbdoctor.analysis.remediation import patch
+from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.gateway_api import Gateway, GatewaySettings, Reference, Route
+from kubectl_lbdoctor.model.plan import Change, Edit, Repair
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+READS = (
+    *(reads.GATEWAYS, reads.GATEWAY_CLASSES, reads.ROUTES, reads.LISTENER_SETS, reads.REFERENCE_GRANTS),
+    *(reads.LOAD_BALANCER_CONFIGURATIONS, reads.TARGET_GROUP_CONFIGURATIONS),
+)
+"""What a path of a Gateway rests on; of other paths nothing of it is read."""
+
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "healthcheck-path": ("healthCheckConfig", "healthCheckPath"),
+    "healthcheck-port": ("healthCheckConfig", "healthCheckPort"),
+    "healthcheck-protocol": ("healthCheckConfig", "healthCheckProtocol"),
+    "healthcheck-interval": ("healthCheckConfig", "healthCheckInterval"),
+    "healthcheck-timeout": ("healthCheckConfig", "healthCheckTimeout"),
+    "healthy-threshold-count": ("healthCheckConfig", "healthyThresholdCount"),
+    "unhealthy-threshold-count": ("healthCheckConfig", "unhealthyThresholdCount"),
+    "success-codes": ("healthCheckConfig", "matcher", "httpCode"),
+    "backend-protocol": ("protocol",),
+    "backend-protocol-version": ("protocolVersion",),
+    "target-type": ("targetType",),
+}
+"""Where a setting stands below `defaultConfiguration` or a route's `targetGroupProps`, by the name of the annotation
+that an Ingress has for it."""
+
+_NUMBERS = frozenset({"healthCheckInterval", "healthCheckTimeout", "healthyThresholdCount", "unhealthyThresholdCount"})
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """A block of target group settings: the object that it stands in, and where there."""
+
+    settings: GatewaySettings
+    pointer: str
+    values: Mapping[str, object]
+    guard: Edit | None = None
+
+
+@derived
+def configuration_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[GatewaySettings | None]:
+    """The TargetGroupConfiguration that names a Service; of several, the one that the controller finds first, which is
+    that of the first name. None where there is none."""
+    listed = snapshot.gateway_api.group_configurations
+
+    def first() -> GatewaySettings | None:
+        mine = (s for s in listed.need() if s.meta.namespace == namespace and _targets(s, service))
+        return min(mine, key=lambda s: s.meta.name, default=None)
+
+    return listed.chosen(None, first)
+
+
+def _targets(settings: GatewaySettings, service: str) -> bool:
+    reference = settings.spec.get("targetReference")
+    if not isinstance(reference, Mapping):
+        return False
+    return reference.get("name") == service and reference.get("kind", "Service") == "Service"
+
+
+def configurations_of_gateway(snapshot: Snapshot, gateway: Gateway) -> tuple[GatewaySettings, ...]:
+    """The LoadBalancerConfigurations that hold for a Gateway, the one that wins first: that of its class, unless that
+    says `mergingMode: prefer-gateway`."""
+    found = class_of(snapshot, gateway).peek()
+    of_class = _configuration(snapshot, found.parameters, "") if found is not None and found.parameters else None
+    own = _configuration(snapshot, gateway.parameters, gateway.meta.namespace) if gateway.parameters else None
+    present = tuple(settings for settings in (of_class, own) if settings is not None)
+    if of_class is not None and of_class.spec.get("mergingMode") == "prefer-gateway":
+        return tuple(reversed(present))
+    return present
+
+
+def _configuration(snapshot: Snapshot, reference: Reference, home: str) -> GatewaySettings | None:
+    namespace = reference.namespace or home
+    listed = snapshot.gateway_api.balancer_configurations.peek() or ()
+    return next((s for s in listed if (s.meta.namespace, s.meta.name) == (namespace, reference.name)), None)
+
+
+def _default_of_gateway(snapshot: Snapshot, gateway: Gateway) -> GatewaySettings | None:
+    """The TargetGroupConfiguration that the Gateway's LoadBalancerConfiguration names for all of its target groups."""
+    for settings in configurations_of_gateway(snapshot, gateway):
+        named = settings.spec.get("defaultTargetGroupConfiguration")
+        name = named.get("name") if isinstance(named, Mapping) else None
+        for other in snapshot.gateway_api.group_configurations.peek() or ():
+            if (other.meta.namespace, other.meta.name) == (settings.meta.namespace, name):
+                return other
+    return None
+
+
+def blocks(snapshot: Snapshot, settings: GatewaySettings, route: Route | None) -> tuple[Properties, ...]:
+    """The blocks of a TargetGroupConfiguration that hold for a route, the one that wins first."""
+    found: list[tuple[int, Properties]] = []
+    listed = settings.spec.get("routeConfigurations")
+    for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ()):
+        if not isinstance(entry, Mapping):
+            continue
+        identifier = _mapping(entry, "routeIdentifier")
+        rank = _rank(identifier, route) if route is not None else 0
+        if rank:
+            here = f"/spec/routeConfigurations/{index}"
+            guard = Edit(f"{here}/routeIdentifier", dict(identifier), dict(identifier))
+            values = _mapping(entry, "targetGroupProps")
+            found.append((rank, Properties(settings, f"{here}/targetGroupProps", values, guard)))
+    best = max(found, key=lambda pair: pair[0], default=None)
+    default = Properties(settings, "/spec/defaultConfiguration", _mapping(settings.spec, "defaultConfiguration"))
+    return ((best[1],) if best is not None else ()) + (default,)
+
+
+def _rank(identifier: Mapping[str, object], route: Route) -> int:
+    """How closely a route identifier fits: kind, namespace and name; kind and namespace; kind. 0: not at all."""
+    kind, namespace, name = (str(identifier.get(key) or "") for key in ("kind", "namespace", "name"))
+    if kind != route.kind:
+        return 0
+    if name:
+        return 3 if (namespace, name) == (route.meta.namespace, route.meta.name) else 0
+    if namespace:
+        return 2 if namespace == route.meta.namespace else 0
+    return 1
+
+
+@derived
+def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
+    """All blocks that hold for the path's target group, the one that wins first.
+
+    Raises `Unknown` where TargetGroupConfigurations could not be read.
+    """
+    snapshot, backend = traffic.snapshot, traffic.backend
+    if backend is None or not backend.service:
+        return ()
+    route = route_of(snapshot, backend.route).peek() if backend.route is not None else None
+    found = configuration_of_service(snapshot, traffic.namespace, backend.service).need()
+    several = blocks(snapshot, found, route) if found is not None else ()
+    for gateway in gateways_of_route(snapshot, route) if route is not None else ():
+        default = _default_of_gateway(snapshot, gateway)
+        if default is not None:
+            several = (*several, *blocks(snapshot, default, route))
+            break
+    return several
+
+
+def value_of(traffic: TrafficPath, name: str) -> object:
+    """What the configurations say of a setting ("healthcheck-path", "target-type"…); None where none says anything.
+
+    Raises `Unknown` like `properties_of`.
+    """
+    first, *rest = _FIELDS[name]
+    for block in properties_of(traffic):
+        if first in block.values:
+            found = block.values[first]
+            for key in rest:
+                found = found.get(key) if isinstance(found, Mapping) else None
+            return found
+    return None
+
+
+def target_type_of_gateway(traffic: TrafficPath) -> DesiredTargetType:
+    """The type of targets that a Gateway's backend is to have, and who says so. Without a word it is `instance`, unless
+    the controller's flag says otherwise.
+
+    Raises `Unknown` where configurations or controllers could not be read.
+    """
+    for block in properties_of(traffic):
+        if "targetType" in block.values:
+            said = f"targetType of {block.settings.ref}"
+            return DesiredTargetType(str(block.values["targetType"]), said, block.settings.ref, "targetType")
+    for workload in traffic.cluster.controllers.need():
+        flag = controller_flags(workload).get("default-target-type")
+        if flag:
+            return DesiredTargetType(flag, f"the controller's flag --default-target-type={flag}")
+    return DesiredTargetType("instance", "the controller's default for Gateways")
+
+
+def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
+    """Where a setting of the path's health check is changed: in the block that it is read from, else in the default of
+    the Service's TargetGroupConfiguration."""
+    name = name.removesuffix("-seconds")
+    field = _FIELDS.get(name)
+    ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, traffic.namespace, traffic.service_ref.name)
+    listed = traffic.snapshot.gateway_api.group_configurations
+    if field is None:
+        return FixedSetting(traffic.service_ref, name, said="a Gateway's target groups have no such setting")
+    if not listed.is_known:
+        said = (
+            f"set {'.'.join(field)} in the TargetGroupConfiguration of {traffic.service_ref}, which could not be read"
+        )
+        return FixedSetting(ref, ".".join(field), said=said)
+    if name == "success-codes" and (group := traffic.target_group.peek()) and group.protocol_version == "GRPC":
+        field = (*field[:-1], "grpcCode")
+    found = properties_of(traffic)
+    own = [block for block in found if _targets(block.settings, traffic.service_ref.name)]
+    if not own:
+        return FixedSetting(ref, ".".join(field), said=_to_be_made(traffic, field))
+    block = next((b for b in own if field[0] in b.values), own[-1])
+    inherited = next((b.values[field[0]] for b in found if field[0] in b.values), None)
+    return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
+
+
+def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
+    return (
+        f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
+        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: nothing sets it now, "
+        "and a change in AWS would be taken back"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySetting(SettingSource):
+    """A setting in a TargetGroupConfiguration. field: its place in the block; inherited: the value of the field's first
+    part that holds now, wherever it is read from."""
+
+    block: Properties | None = None
+    field: tuple[str, ...] = ()
+    inherited: object = None
+
+    @property
+    def present(self) -> bool:
+        return bool(self.value)
+
+    @property
+    def value(self) -> str:
+        found: object = self.inherited
+        for key in self.field[1:]:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return "" if found is None else str(found)
+
+    def how(self, value: str) -> str:
+        return f"set {self.label} of {self.ref} to {value}"
+
+    def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
+        change = self.change(value)
+        written = [edit for edit in change.edits if not edit.is_guard]
+        # Only a value that is written by itself can be another one: a whole block holds more.
+        alone = len(written) == 1 and not isinstance(written[0].then, Mapping)
+        return Repair(value, (change,), accepts_any_value=alone).with_reason(why, risk)
+
+    @property
+    def template(self) -> Repair | None:
+        found = self.repair("")
+        return found if found.accepts_any_value else None
+
+    def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
+        assert self.block is not None
+        wanted = {
+            source.field: _typed(source.field, value) for source, value in values if isinstance(source, GatewaySetting)
+        }
+        edits = tuple(edit for edit in _edits(self.block, wanted, self.inherited))
+        guards = (self.block.guard,) if self.block.guard is not None else ()
+        shown = ", ".join(".".join(field) for field in wanted)
+        change = patch(self.ref, f"{self.block.pointer[1:].replace('/', '.')}.{shown}", *guards, *edits)
+        then = ", ".join(str(value) for value in wanted.values())
+        return replace(change, now=self.value or "<none>", then=then)
+
+
+def _typed(field: tuple[str, ...], value: str) -> object:
+    return int(value) if field[-1] in _NUMBERS and value.isdigit() else value
+
+
+def _edits(block: Properties, wanted: Mapping[tuple[str, ...], object], inherited: object) -> Iterator[Edit]:
+    """The edits that give a block these values: a value where its surroundings exist, else what surrounds it.
+
+    Where the block has no such part, what holds now by inheritance is copied with it, because a part replaces the
+    inherited one as a whole.
+    """
+    for field, value in wanted.items():
+        present: object = block.values
+        pointer = block.pointer
+        if not block.values and not _has(block.settings.spec, block.pointer):
+            yield Edit(block.pointer, None, _with({}, field, value, inherited))
+            continue
+        for depth, key in enumerate(field):
+            inside = present.get(key) if isinstance(present, Mapping) else None
+            pointer = f"{pointer}/{key}"
+            if depth == len(field) - 1:
+                yield Edit(pointer, inside, value)
+            elif inside is None:
+                base = inherited if depth == 0 and isinstance(inherited, Mapping) else {}
+                yield Edit(pointer, None, _nested(dict(base), field[depth + 1 :], value))
+                break
+            present = inside
+
+
+def _has(spec: Mapping[str, object], pointer: str) -> bool:
+    found: object = spec
+    for key in pointer.split("/")[2:]:
+        if isinstance(found, Mapping):
+            found = found.get(key)
+        elif isinstance(found, (list, tuple)) and key.isdigit() and int(key) < len(found):
+            found = found[int(key)]
+        else:
+            return False
+    return found is not None
+
+
+def _with(values: dict[str, object], field: tuple[str, ...], value: object, inherited: object) -> dict[str, object]:
+    if len(field) > 1 and isinstance(inherited, Mapping):
+        values[field[0]] = dict(inherited)
+    return _nested(values, field, value)
+
+
+def _nested(values: dict[str, object], field: tuple[str, ...], value: object) -> dict[str, object]:
+    first, *rest = field
+    inner = values.get(first)
+    if rest:
+        values[first] = _nested(dict(inner) if isinstance(inner, Mapping) else {}, tuple(rest), value)
+    else:
+        values[first] = value
+    return values
+
+
+def _mapping(raw: Mapping[str, object], key: str) -> Mapping[str, object]:
+    found = raw.get(key)
+    return found if isinstance(found, Mapping) else {}

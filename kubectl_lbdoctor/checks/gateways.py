@@ -1,0 +1,415 @@
+"""LBD14x: Gateways and their routes: class, listeners, attachment and references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.controller_complaints import READS as CONTROLLER_READS
+from kubectl_lbdoctor.analysis.frontends import Frontend
+from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
+from kubectl_lbdoctor.analysis.gateway_settings import READS
+from kubectl_lbdoctor.analysis.gateways import (
+    Attachment,
+    Refusal,
+    attached_routes,
+    attachments,
+    backends,
+    class_of,
+    gateway_of,
+    granted,
+    parent_ref,
+    route_kinds,
+    sections,
+)
+from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.controller import nearest
+from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.gateway_api import Gateway, Route
+from kubectl_lbdoctor.model.k8s import Condition, condition
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.times import seconds_between
+
+SETTLING_SECONDS = 60
+"""A new object is taken over within seconds; below this age nothing is late."""
+
+_GATES = {"gateway.k8s.aws/alb": "ALBGatewayAPI", "gateway.k8s.aws/nlb": "NLBGatewayAPI"}
+
+
+def _of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
+    if not isinstance(frontend, GatewayApiFrontend):
+        raise NotApplicable("no Gateway and no route")
+    frontend.manifest.need()
+    return frontend
+
+
+def _said(what: str, found: Condition) -> Evidence:
+    return Evidence(what, f"{found.type} {found.status}, {found.reason}: {found.message[:300]}")
+
+
+def _gateway_ref(gateway: Gateway) -> ObjectRef:
+    return ObjectRef(kinds.GATEWAY.name, gateway.meta.namespace, gateway.meta.name)
+
+
+@check(
+    "LBD140",
+    title="the GatewayClass is accepted",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="GatewayClass {name} is not accepted, so nothing is made of its Gateways: {reason}[ ({parameters})]",
+    reads=READS,
+    explains=undone_by("LBD140"),
+    distinct_by=("name",),
+)
+def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
+    """The controller does not accept the class: `parametersRef` names a LoadBalancerConfiguration that does not exist,
+    or no namespace for it. It then makes nothing of the Gateways of this class, and says so at each of them.
+
+    Confirm by hand: `kubectl describe gatewayclass NAME`. Repair: make the LoadBalancerConfiguration, or correct or
+    remove `parametersRef`.
+    """
+    for gateway in _of_gateway_api(frontend).gateways:
+        found = class_of(frontend.snapshot, gateway).need()
+        accepted = condition(found.conditions, "Accepted") if found is not None else None
+        if found is None or found.controller not in _GATES or accepted is None or accepted.status != "False":
+            continue
+        ref, named = ObjectRef(kinds.GATEWAY_CLASS.name, "", found.meta.name), found.parameters
+        yield Finding(
+            "LBD140",
+            ref,
+            params={
+                "name": found.meta.name,
+                "reason": accepted.message or accepted.reason,
+                "parameters": f"parametersRef {named.kind} {named.namespace}/{named.name}" if named is not None else "",
+            },
+            evidence=(_said(str(ref), accepted), Evidence(str(_gateway_ref(gateway)), f"class {found.meta.name}")),
+            confirm=(kubectl("get", str(ref), "-o", "yaml"),),
+            by_hand=(kubectl("edit", str(ref)),),
+            advice="make the LoadBalancerConfiguration that parametersRef names (with its namespace), or correct it",
+        )
+
+
+@check(
+    "LBD141",
+    title="the controller's part for Gateways is at work",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="the controller has not looked at Gateway {name} of its class: its part for Gateways ({gate}) does not run",
+    reads=(*READS, *CONTROLLER_READS, reads.EVENTS, reads.CONTROLLER_LOGS),
+    explains=undone_by("LBD141"),
+)
+def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
+    """The Gateway's class is the controller's, and a minute later nobody has written a condition or an event. The
+    controller leaves Gateways alone where its feature gate is off (before release 3.1 by default), or where it started
+    without the CRDs that it needs; that stands in its log alone. CRDs that are installed later need a restart of it.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/main/pkg/gateway/crddetect
+
+    Confirm by hand: the controller's log has "Disabling ALBGatewayAPI" or "Disabling NLBGatewayAPI". Repair: install
+    the CRDs of Gateway API and of the controller, and restart it; for an older release, its feature gates.
+    """
+    for gateway in _of_gateway_api(frontend).gateways:
+        found = class_of(frontend.snapshot, gateway).need()
+        gate = _GATES.get(found.controller, "") if found is not None else ""
+        if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
+            continue
+        spoken = [c for c in gateway.conditions if c.reason not in ("Pending", "")]
+        ref = _gateway_ref(gateway)
+        controllers = frontend.snapshot.cluster.controllers.need()
+        events = frontend.snapshot.facts_of(gateway.meta.namespace).events.need()
+        if spoken or not controllers or gateway.meta.finalizers:
+            continue
+        if any((e.kind, e.name) == (ref.kind, ref.name) for e in events):
+            continue
+        lines = [
+            line
+            for log in frontend.snapshot.cluster.controller_logs.values()
+            for line in (log.peek() or "").splitlines()
+            if f"Disabling {gate}" in line
+        ]
+        workload = controllers[0]
+        yield Finding(
+            "LBD141",
+            ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
+            params={"name": gateway.meta.name, "gate": gate},
+            evidence=(
+                Evidence(str(ref), "no condition, no finalizer and no event of the controller"),
+                *(Evidence("controller log", line[:300]) for line in lines[-1:]),
+            ),
+            confirm=(
+                kubectl(
+                    "get", "crd", "gateways.gateway.networking.k8s.io", "targetgroupconfigurations.gateway.k8s.aws"
+                ),
+            ),
+            by_hand=(
+                kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
+            ),
+            advice="install the CRDs of Gateway API and of the controller that its release needs first; before "
+            f"release 3.1 start it with --feature-gates={gate}=true",
+        )
+
+
+@check(
+    "LBD142",
+    title="every listener is valid",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="listener {listener} of Gateway {name} is not valid: {reason}",
+    reads=READS,
+    explains=("LBD209", "LBD143"),
+    distinct_by=("listener",),
+)
+def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
+    """The controller refuses a listener: another one has its port with another protocol or the same host name, its
+    protocol is none that the load balancer has, or it allows kinds of routes that do not exist.
+
+    Confirm by hand: `kubectl get gateway NAME -o yaml`, status.listeners. Repair: the listener.
+    """
+    for gateway in _of_gateway_api(frontend).gateways:
+        for status in gateway.listener_status:
+            for found in status.conditions:
+                wrong = found.status == ("True" if found.type == "Conflicted" else "False")
+                if not wrong or found.type not in ("Conflicted", "Accepted", "ResolvedRefs"):
+                    continue
+                if found.observed_generation and found.observed_generation < gateway.meta.generation:
+                    continue
+                ref = _gateway_ref(gateway)
+                listener = next((entry for entry in gateway.listeners if entry.name == status.name), None)
+                where = f"{listener.protocol} {listener.port} {listener.hostname}".strip() if listener else ""
+                yield Finding(
+                    "LBD142",
+                    ref,
+                    params={
+                        "listener": status.name,
+                        "name": gateway.meta.name,
+                        "reason": found.message or found.reason,
+                    },
+                    evidence=(
+                        _said(f"{ref}, listener {status.name}", found),
+                        Evidence(str(ref), f"{status.name}: {where}"),
+                    ),
+                    confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+                    by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
+                    advice="give the listener a port, protocol and host name of its own that the load balancer has",
+                )
+                break
+
+
+@check(
+    "LBD143",
+    title="every route is attached to its Gateway",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="{kind} {name} is not attached to {parent}: {fault:missing=it does not exist|section=it has no listener "
+    "{section}|namespace=its listeners take routes of {allowed} only|kind=its listeners take {allowed} only|"
+    "hostname=no host name in common ({allowed})}",
+    reads=(*READS, reads.NAMESPACES),
+    explains=("LBD209",),
+    fix="allowed-routes",
+    distinct_by=("kind", "name", "parent", "section"),
+    by_absence=(reads.GATEWAYS,),
+)
+def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
+    """A route names a Gateway as its parent, and no listener there takes it: the Gateway does not exist, has no
+    listener of this name or port, takes routes of its own namespace only (the default), or of other kinds, or for other hosts.
+    Nothing is made for the route; an Application Load Balancer answers its requests with 404.
+
+    Confirm by hand: `kubectl get ROUTE NAME -o yaml`, status.parents; the listener's attachedRoutes is 0. Repair: for
+    another namespace allowedRoutes of the listener, else the route's parentRefs or hostnames.
+    """
+    found = _of_gateway_api(frontend)
+    for route in attached_routes(frontend.snapshot, found.ref):
+        for parent in route.parents:
+            ref = parent_ref(route, parent)
+            if found.ref != route.ref or ref.kind != "Gateway":
+                continue
+            if gateway_of(frontend.snapshot, ref.namespace, ref.name).need() is None:
+                yield _no_parent(frontend, route, ref)
+        for gateway in found.gateways:
+            for attachment in attachments(frontend.snapshot, route, gateway):
+                if attachment.refusal is not None:
+                    yield _not_attached(frontend, route, gateway, attachment, attachment.refusal)
+
+
+def _no_parent(frontend: Frontend, route: Route, parent: ObjectRef) -> Finding:
+    gateways = frontend.snapshot.gateway_api.gateways.need()
+    names = [f"{g.meta.namespace}/{g.meta.name}" for g in gateways]
+    close = nearest(f"{parent.namespace}/{parent.name}", names)
+    return Finding(
+        "LBD143",
+        route.ref,
+        params=_params(route, f"Gateway {parent.namespace}/{parent.name}", "missing"),
+        evidence=(Evidence("gateways", ", ".join(names[:8]) or "none"),),
+        confirm=(kubectl("get", "gateways.gateway.networking.k8s.io", "-A"),),
+        by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+        advice=f"name {close} in parentRefs"
+        if close
+        else f"make the Gateway {parent.name}, or name another in parentRefs",
+    )
+
+
+def _params(route: Route, parent: str, fault: str, section: str = "", allowed: str = "") -> dict[str, Param]:
+    return {
+        "kind": route.kind,
+        "name": f"{route.meta.namespace}/{route.meta.name}",
+        "parent": parent,
+        "fault": fault,
+        "section": section,
+        "allowed": allowed,
+    }
+
+
+def _resource(route: Route) -> str:
+    return f"{route.kind.lower()}/{route.meta.name}"
+
+
+def _not_attached(
+    frontend: Frontend, route: Route, gateway: Gateway, attachment: Attachment, refusal: Refusal
+) -> Finding:
+    ref, parent = _gateway_ref(gateway), f"Gateway {gateway.meta.namespace}/{gateway.meta.name}"
+    section = attachment.refused[0][0] if attachment.refused else None
+    where = section.listener if section is not None else None
+    names = ", ".join(f"{s.listener.name} ({s.listener.port})" for s in sections(frontend.snapshot, gateway)) or "none"
+    status = [
+        _said(f"{route.ref} at {ref}", found)
+        for entry in route.status
+        if parent_ref(route, entry.parent) == ref
+        for found in entry.conditions
+        if found.type == "Accepted" and found.status == "False"
+    ]
+    wanted = attachment.parent.section or (str(attachment.parent.port) if attachment.parent.port else "")
+    edits_gateway = refusal is Refusal.NAMESPACE and section is not None and section.owner.kind == "Gateway"
+    params, advice = _params(route, parent, "section", wanted), f"name one of its listeners: {names}"
+    if refusal is Refusal.NAMESPACE and where is not None:
+        params = _params(route, parent, "namespace", wanted, _allowed_namespaces(gateway, where.allowed.namespaces))
+        advice = "allow the route's namespace in allowedRoutes of the listener, or move the route"
+    elif refusal is Refusal.KIND and where is not None:
+        params = _params(route, parent, "kind", wanted, ", ".join(route_kinds(where)) or "no known kind")
+        advice = (
+            f"a {where.protocol} listener takes {', '.join(route_kinds(where))}: use one of them, or another listener"
+        )
+    elif refusal is Refusal.HOSTNAME and where is not None:
+        hosts = ", ".join(route.hostnames)
+        params = _params(route, parent, "hostname", wanted, f"listener {where.hostname}, route {hosts}")
+        advice = "give route and listener a host name in common"
+    return Finding(
+        "LBD143",
+        ref if edits_gateway else route.ref,
+        params=params,
+        evidence=(*status, Evidence(str(ref), f"listeners: {names}")),
+        confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
+        repairs=_allow(gateway, where.name, route) if edits_gateway and where is not None else (),
+        by_hand=() if edits_gateway else (kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+        advice=advice,
+    )
+
+
+def _allowed_namespaces(gateway: Gateway, allowed: str) -> str:
+    words = {"Same": f"namespace {gateway.meta.namespace}", "Selector": "namespaces that their selector matches"}
+    return words.get(allowed, "no namespace")
+
+
+def _allow(gateway: Gateway, listener: str, route: Route) -> tuple[Repair, ...]:
+    """Let the listener take routes of all namespaces, or of the route's alone (by the label that names a namespace)."""
+    index, found = next((i, entry) for i, entry in enumerate(gateway.listeners) if entry.name == listener)
+    if found.allowed.namespaces != "Same":
+        return ()
+    ref, here = _gateway_ref(gateway), f"/spec/listeners/{index}"
+    guard = edit(f"{here}/name", listener, listener)
+    risk = "routes of every namespace may then take requests of this listener"
+    change = patch(
+        ref,
+        f"spec.listeners[{listener}].allowedRoutes",
+        guard,
+        edit(f"{here}/allowedRoutes/namespaces/from", "Same", "All"),
+    )
+    return (Repair("All", (change,)).with_reason(f"{route.kind} {route.meta.name} is in {route.meta.namespace}", risk),)
+
+
+@check(
+    "LBD144",
+    title="every reference to another namespace is granted",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="{kind} {name} leads to {target} in namespace {namespace}, which grants it no reference",
+    reads=READS,
+    explains=("LBD109", "LBD209"),
+    distinct_by=("kind", "name", "target", "namespace"),
+    by_absence=(reads.REFERENCE_GRANTS,),
+)
+def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
+    """A route leads to a Service of another namespace, and no ReferenceGrant there allows it. The controller then
+    treats the backend as if it did not exist (ResolvedRefs False, RefNotPermitted).
+
+    Source: https://gateway-api.sigs.k8s.io/api-types/referencegrant/
+
+    Confirm by hand: `kubectl get referencegrants -n NAMESPACE -o yaml`. Repair: a ReferenceGrant in the Service's
+    namespace, made by whoever owns it.
+    """
+    for route in attached_routes(frontend.snapshot, _of_gateway_api(frontend).ref):
+        for _, backend in backends(route):
+            if granted(frontend.snapshot, route, backend) is not False:
+                if granted(frontend.snapshot, route, backend) is None:
+                    frontend.snapshot.gateway_api.grants.need()
+                continue
+            listed = [g for g in frontend.snapshot.gateway_api.grants.need() if g.meta.namespace == backend.namespace]
+            grants = ", ".join(g.meta.name for g in listed) or "none"
+            yield Finding(
+                "LBD144",
+                route.ref,
+                params={
+                    "kind": route.kind,
+                    "name": f"{route.meta.namespace}/{route.meta.name}",
+                    "target": f"{backend.kind} {backend.name}",
+                    "namespace": backend.namespace,
+                },
+                evidence=(Evidence(f"referencegrants in {backend.namespace}", grants),),
+                confirm=(kubectl("get", "referencegrants", "-o", "yaml", namespace=backend.namespace),),
+                advice=f"make a ReferenceGrant in namespace {backend.namespace}: from {route.kind} of namespace "
+                f"{route.meta.namespace} to {backend.kind} {backend.name}",
+            )
+
+
+@check(
+    "LBD145",
+    title="every backend of a route is of a kind that the controller knows",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=a Service "
+    "needs a port}",
+    reads=READS,
+    explains=("LBD109", "LBD209"),
+    distinct_by=("kind", "name", "target"),
+)
+def backend_kind_unknown(frontend: Frontend) -> Iterator[Finding]:
+    """A route names a backend that is no Service, no target group and no Gateway, or a Service without a port. The
+    controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
+
+    Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef.
+    """
+    for route in attached_routes(frontend.snapshot, _of_gateway_api(frontend).ref):
+        for _, backend in backends(route):
+            known = backend.kind in ("Service", "TargetGroupName", "Gateway")
+            if known and (backend.kind != "Service" or backend.port):
+                continue
+            yield Finding(
+                "LBD145",
+                route.ref,
+                params={
+                    "kind": route.kind,
+                    "name": f"{route.meta.namespace}/{route.meta.name}",
+                    "target": f"{backend.kind} {backend.name}",
+                    "fault": "port" if known else "kind",
+                },
+                evidence=(
+                    Evidence(str(route.ref), f"backendRef {backend.group or 'core'}/{backend.kind} {backend.name}"),
+                ),
+                confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
+                by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+                advice="name a port of the Service" if known else "name a Service and its port",
+            )

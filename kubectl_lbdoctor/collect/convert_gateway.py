@@ -1,0 +1,190 @@
+"""From raw Gateway API JSON to slim records. Pure; what is absent gets the default of the API's specification.
+
+Source: https://gateway-api.sigs.k8s.io/reference/spec/
+"""
+
+from __future__ import annotations
+
+from kubectl_lbdoctor.collect.convert_kube import conditions, meta, selector
+from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, optional_flag, text, texts
+from kubectl_lbdoctor.model import gateway_api as api
+
+
+def gateway_class(raw: Raw) -> api.GatewayClass:
+    """A GatewayClass with what it is configured by."""
+    spec = mapping(raw, "spec")
+    return api.GatewayClass(
+        meta=meta(raw),
+        controller=text(spec, "controllerName"),
+        parameters=_optional_reference(spec, "parametersRef"),
+        conditions=conditions(mapping(raw, "status")),
+    )
+
+
+def gateway(raw: Raw) -> api.Gateway:
+    """A Gateway with its listeners and what the controller says of them."""
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    return api.Gateway(
+        meta=meta(raw),
+        class_name=text(spec, "gatewayClassName"),
+        listeners=_listeners(spec),
+        parameters=_optional_reference(mapping(spec, "infrastructure"), "parametersRef"),
+        allowed_sets=_allowed(mapping(spec, "allowedListeners"), "None"),
+        addresses=tuple(value for entry in objects(status, "addresses") if (value := text(entry, "value"))),
+        conditions=conditions(status),
+        listener_status=_listener_status(status),
+    )
+
+
+def listener_set(raw: Raw) -> api.ListenerSet:
+    """A ListenerSet: listeners that it adds to a Gateway."""
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    return api.ListenerSet(
+        meta=meta(raw),
+        parent=_reference(mapping(spec, "parentRef"), kind="Gateway", group=api.GROUP),
+        listeners=_listeners(spec),
+        conditions=conditions(status),
+        listener_status=_listener_status(status),
+    )
+
+
+def route(raw: Raw, *, kind: str) -> api.Route:
+    """A route of this kind."""
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    return api.Route(
+        kind=kind,
+        meta=meta(raw),
+        parents=tuple(_parent(entry) for entry in objects(spec, "parentRefs")),
+        hostnames=texts(spec, "hostnames"),
+        rules=tuple(_rule(index, rule) for index, rule in enumerate(objects(spec, "rules"))),
+        status=tuple(
+            api.ParentStatus(_parent(mapping(entry, "parentRef")), text(entry, "controllerName"), conditions(entry))
+            for entry in objects(status, "parents")
+        ),
+    )
+
+
+def reference_grant(raw: Raw) -> api.ReferenceGrant:
+    """A ReferenceGrant: who may refer from other namespaces to what is in its own."""
+    spec = mapping(raw, "spec")
+    return api.ReferenceGrant(
+        meta=meta(raw),
+        sources=tuple(_reference(entry) for entry in objects(spec, "from")),
+        targets=tuple(_reference(entry) for entry in objects(spec, "to")),
+    )
+
+
+def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
+    """A configuration of group gateway.k8s.aws of this kind."""
+    status = mapping(raw, "status")
+    return api.GatewaySettings(
+        kind=kind,
+        meta=meta(raw),
+        spec=free(raw, "spec"),
+        accepted=optional_flag(status, "accepted"),
+        message=text(status, "message"),
+    )
+
+
+def _reference(raw: Raw, kind: str = "", group: str = "") -> api.Reference:
+    return api.Reference(
+        kind=text(raw, "kind", kind),
+        name=text(raw, "name"),
+        namespace=text(raw, "namespace"),
+        group=text(raw, "group", group),
+    )
+
+
+def _optional_reference(raw: Raw, key: str) -> api.Reference | None:
+    found = mapping(raw, key)
+    return _reference(found) if found else None
+
+
+def _allowed(raw: Raw, default: str) -> api.AllowedRoutes:
+    namespaces = mapping(raw, "namespaces")
+    return api.AllowedRoutes(
+        namespaces=text(namespaces, "from", default),
+        selector=selector(namespaces, "selector"),
+        kinds=tuple(text(entry, "kind") for entry in objects(raw, "kinds")),
+    )
+
+
+def _listeners(spec: Raw) -> tuple[api.GatewayListener, ...]:
+    return tuple(
+        api.GatewayListener(
+            name=text(entry, "name"),
+            port=number(entry, "port"),
+            protocol=text(entry, "protocol"),
+            hostname=text(entry, "hostname"),
+            allowed=_allowed(mapping(entry, "allowedRoutes"), "Same"),
+            tls_mode=text(tls, "mode", "Terminate") if (tls := mapping(entry, "tls")) else "",
+            certificates=tuple(_reference(ref, kind="Secret") for ref in objects(tls, "certificateRefs")),
+        )
+        for entry in objects(spec, "listeners")
+    )
+
+
+def _listener_status(status: Raw) -> tuple[api.ListenerStatus, ...]:
+    return tuple(
+        api.ListenerStatus(text(entry, "name"), number(entry, "attachedRoutes"), conditions(entry))
+        for entry in objects(status, "listeners")
+    )
+
+
+def _parent(raw: Raw) -> api.ParentReference:
+    return api.ParentReference(
+        name=text(raw, "name"),
+        namespace=text(raw, "namespace"),
+        kind=text(raw, "kind", "Gateway"),
+        group=text(raw, "group", api.GROUP),
+        section=text(raw, "sectionName"),
+        port=number(raw, "port"),
+    )
+
+
+def _backend(raw: Raw) -> api.BackendReference:
+    return api.BackendReference(
+        name=text(raw, "name"),
+        namespace=text(raw, "namespace"),
+        kind=text(raw, "kind", "Service"),
+        group=text(raw, "group"),
+        port=number(raw, "port"),
+        weight=number(raw, "weight", 1),
+    )
+
+
+def _rule(index: int, raw: Raw) -> api.RouteRule:
+    filters = objects(raw, "filters")
+    return api.RouteRule(
+        index=index,
+        matches=tuple(_match(entry) for entry in objects(raw, "matches")),
+        backends=tuple(_backend(entry) for entry in objects(raw, "backendRefs")),
+        redirects=any(text(entry, "type") == "RequestRedirect" for entry in filters),
+        settings=tuple(
+            _reference(mapping(entry, "extensionRef")) for entry in filters if text(entry, "type") == "ExtensionRef"
+        ),
+    )
+
+
+def _match(raw: Raw) -> str:
+    """A match of an HTTPRoute or a GRPCRoute in words: method and path, then the headers and parameters it asks for.
+
+    A path match without a value is "/", and without a type a prefix.
+    """
+    path, method = mapping(raw, "path"), raw.get("method")
+    words = []
+    if isinstance(method, str):
+        words.append(method)
+    elif method is not None:
+        called = mapping(raw, "method")
+        words.append("/".join(part for part in (text(called, "service"), text(called, "method")) if part))
+    if path:
+        kind = {"PathPrefix": "*", "Exact": ""}.get(text(path, "type", "PathPrefix"), " (regular expression)")
+        words.append(text(path, "value", "/").rstrip("*") + kind)
+    words += [f"{what} {text(entry, 'name')}" for what, entry in _named(raw)]
+    return " ".join(word for word in words if word)
+
+
+def _named(raw: Raw) -> list[tuple[str, Raw]]:
+    headers = [("header", entry) for entry in objects(raw, "headers")]
+    return headers + [("parameter", entry) for entry in objects(raw, "queryParams")]

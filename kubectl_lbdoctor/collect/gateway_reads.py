@@ -1,0 +1,74 @@
+"""Reads of Gateway API, where a run is about a Gateway or a route.
+
+They come before the others, because routes say in which namespaces the backends are. Each list is of all namespaces: a
+route may be attached from anywhere, and refer to anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Any
+
+from kubectl_lbdoctor.analysis.gateways import attached_routes
+from kubectl_lbdoctor.collect.kube_lists import KubeLists, Objects
+from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.fact import Fact, joined
+from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.reads import KubeRead, Scope
+from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
+
+_SUBJECTS = frozenset(kind.name for kind in (kinds.GATEWAY, *kinds.ROUTES))
+
+
+def read_gateway_api(
+    lists: KubeLists, pool: Executor, asked: frozenset[str], subjects: Iterable[ObjectRef]
+) -> GatewayFacts:
+    """All of Gateway API that the run asks for; nothing is read where no subject is a Gateway or a route."""
+    own = [subject for subject in subjects if subject.kind in _SUBJECTS]
+    if not own:
+        return GatewayFacts()
+    namespaces = tuple(dict.fromkeys(subject.namespace for subject in own))
+    chosen = [read for read in reads.KUBE.values() if read.scope is Scope.GATEWAY and read.name in asked]
+    found = {read.kept_in: pool.submit(_everywhere, lists, read, namespaces, own) for read in chosen}
+    return GatewayFacts(**{name: future.result() for name, future in found.items()})
+
+
+def backend_namespaces(snapshot: Snapshot) -> tuple[str, ...]:
+    """The namespaces of the Services that the routes of the subjects lead to, besides the subjects' own."""
+    found = [
+        backend.namespace or route.meta.namespace
+        for subject in snapshot.subjects
+        if subject.kind in _SUBJECTS
+        for route in attached_routes(snapshot, subject)
+        for rule in route.rules
+        for backend in rule.backends
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _everywhere(
+    lists: KubeLists, read: KubeRead, namespaces: tuple[str, ...], subjects: list[ObjectRef]
+) -> Fact[Objects]:
+    return joined(read.name, [_of_kind(lists, read, kind, namespaces, subjects) for kind in read.kinds])
+
+
+def _of_kind(
+    lists: KubeLists, read: KubeRead, kind: kinds.Kind, namespaces: tuple[str, ...], subjects: list[ObjectRef]
+) -> Fact[Any]:
+    """The objects of one kind in all namespaces. Where that is denied, those of the subjects' namespaces, else the
+    subjects alone, with the rest left out."""
+    whole = lists.list(read, kind)
+    if whole.is_known or not whole.permission or not kind.namespaced:
+        return whole
+    parts = [lists.list(read, kind, namespace) for namespace in namespaces]
+    near = joined(read.name, parts)
+    if not near.is_known:
+        named = [subject for subject in subjects if subject.kind == kind.name]
+        single = [lists.one(read, kind, subject.namespace, subject.name) for subject in named]
+        if not single or not all(fact.is_known for fact in single):
+            return whole
+        near = Fact.known(read.name, tuple(fact.need() for fact in single if fact.need() is not None))
+    reason = "; ".join(filter(None, (f"only in namespace {', '.join(namespaces)}: {whole.reason}", near.reason)))
+    return replace(near, left_out=(*near.left_out, ""), reason=reason)

@@ -1,0 +1,189 @@
+"""Slim records of Gateway API objects, and of the controller's own settings for them.
+
+Fields keep the names and the meaning of https://gateway-api.sigs.k8s.io/reference/spec/; what a field defaults to when
+it is absent is filled in here, so that nobody else has to know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubectl_lbdoctor.model.k8s import Condition, Meta
+from kubectl_lbdoctor.model.objects import ObjectRef
+
+GROUP = "gateway.networking.k8s.io"
+SETTINGS_GROUP = "gateway.k8s.aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference to an object, as it is written. namespace: "" where the field is absent."""
+
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayClass:
+    """controller: who reconciles its Gateways ("gateway.k8s.aws/alb"). parameters: the LoadBalancerConfiguration that
+    holds for all of them."""
+
+    meta: Meta
+    controller: str = ""
+    parameters: Reference | None = None
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedRoutes:
+    """Which routes a listener lets attach. namespaces: "Same", "All", "Selector" or "None"; selector: a LabelSelector
+    as read. kinds: () where the listener's protocol decides."""
+
+    namespaces: str = "Same"
+    selector: Mapping[str, object] = field(default_factory=dict)
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayListener:
+    """hostname: "" matches every host. certificates: what certificateRefs name."""
+
+    name: str
+    port: int = 0
+    protocol: str = ""
+    hostname: str = ""
+    allowed: AllowedRoutes = field(default_factory=AllowedRoutes)
+    tls_mode: str = ""
+    certificates: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerStatus:
+    """What the controller says of a listener. attached_routes: how many routes it has accepted there."""
+
+    name: str
+    attached_routes: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
+    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes."""
+
+    meta: Meta
+    class_name: str = ""
+    listeners: tuple[GatewayListener, ...] = ()
+    parameters: Reference | None = None
+    allowed_sets: AllowedRoutes = field(default_factory=lambda: AllowedRoutes("None"))
+    addresses: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    listener_status: tuple[ListenerStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSet:
+    """More listeners for a Gateway, `parent`."""
+
+    meta: Meta
+    parent: Reference = field(default_factory=Reference)
+    listeners: tuple[GatewayListener, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    listener_status: tuple[ListenerStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParentReference:
+    """What a route wants to be attached to: a Gateway (or a ListenerSet), all its listeners or one of them, by
+    `section` (a listener's name) or `port` (0 for any). namespace: "" for the route's own."""
+
+    name: str
+    namespace: str = ""
+    kind: str = "Gateway"
+    group: str = GROUP
+    section: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ParentStatus:
+    """What one controller says of a route at one parent."""
+
+    parent: ParentReference
+    controller: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BackendReference:
+    """Where a rule sends requests. kind: "Service", or the controller's "TargetGroupName" and "Gateway". namespace: ""
+    for the route's own. weight: its part of the requests of its rule, 0 for none."""
+
+    name: str
+    namespace: str = ""
+    kind: str = "Service"
+    group: str = ""
+    port: int = 0
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One rule; `index` says where it stands in spec.rules. matches: each in words ("/api", "GET /api exact"), () for
+    every request. redirects: it answers by itself and needs no backend. settings: its ListenerRuleConfigurations."""
+
+    index: int
+    matches: tuple[str, ...] = ()
+    backends: tuple[BackendReference, ...] = ()
+    redirects: bool = False
+    settings: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An HTTPRoute, GRPCRoute, TLSRoute, TCPRoute or UDPRoute. hostnames: () for every host of its listeners."""
+
+    kind: str
+    meta: Meta
+    parents: tuple[ParentReference, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    rules: tuple[RouteRule, ...] = ()
+    status: tuple[ParentStatus, ...] = ()
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The route by kind, namespace and name."""
+        return ObjectRef(self.kind, self.meta.namespace, self.meta.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceGrant:
+    """Which objects of other namespaces (`sources`: kind and namespace) may refer to which objects of this one
+    (`targets`: kind and name, "" for every one of the kind)."""
+
+    meta: Meta
+    sources: tuple[Reference, ...] = ()
+    targets: tuple[Reference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """A LoadBalancerConfiguration, TargetGroupConfiguration or ListenerRuleConfiguration (gateway.k8s.aws). spec: as
+    read. accepted: what a ListenerRuleConfiguration's status says; None where it says nothing, and for the others.
+
+    Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
+    """
+
+    kind: str
+    meta: Meta
+    spec: Mapping[str, object] = field(default_factory=dict)
+    accepted: bool | None = None
+    message: str = ""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object by kind, namespace and name."""
+        return ObjectRef(self.kind, self.meta.namespace, self.meta.name)
