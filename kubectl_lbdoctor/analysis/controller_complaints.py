@@ -203,6 +203,7 @@ def _objects(traffic: TrafficPath) -> list[_Object]:
     frontend = frontend_of(traffic)
     manifest, service, binding = frontend.manifest.peek(), traffic.service.peek(), traffic.binding.peek()
     found = {frontend.ref: _Object(frontend.ref, manifest.meta if manifest is not None else None)}
+    found |= {ref: _Object(ref, meta) for ref, meta in frontend.reconciled if ref != frontend.ref}
     for kind, entry in ((kinds.SERVICE, service), (kinds.TARGET_GROUP_BINDING, binding)):
         if entry is not None:
             ref = ObjectRef(kind.name, entry.meta.namespace or traffic.namespace, entry.meta.name)

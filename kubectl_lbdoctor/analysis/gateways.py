@@ -32,6 +32,8 @@ from kubectl_lbdoctor.model.snapshot import Snapshot
 ALB_CONTROLLER = "gateway.k8s.aws/alb"
 NLB_CONTROLLER = "gateway.k8s.aws/nlb"
 AUTO_MODE_CONTROLLERS = ("eks.amazonaws.com/gateway-alb", "eks.amazonaws.com/gateway-nlb")
+OUR_CONTROLLERS = (ALB_CONTROLLER, NLB_CONTROLLER, *AUTO_MODE_CONTROLLERS)
+"""Who makes load balancers of Gateways in AWS, as a class names them."""
 
 _BY_PROTOCOL: Mapping[str, tuple[str, ...]] = {
     "HTTP": ("HTTPRoute", "GRPCRoute"),

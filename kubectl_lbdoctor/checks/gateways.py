@@ -116,13 +116,12 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
         gate = _GATES.get(found.controller, "") if found is not None else ""
         if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
             continue
-        spoken = [c for c in gateway.conditions if c.reason not in ("Pending", "")]
+        if gateway.meta.finalizers or any(c.reason not in ("Pending", "") for c in gateway.conditions):
+            continue
         ref = _gateway_ref(gateway)
         controllers = frontend.snapshot.cluster.controllers.need()
         events = frontend.snapshot.facts_of(gateway.meta.namespace).events.need()
-        if spoken or not controllers or gateway.meta.finalizers:
-            continue
-        if any((e.kind, e.name) == (ref.kind, ref.name) for e in events):
+        if not controllers or any((e.kind, e.name) == (ref.kind, ref.name) for e in events):
             continue
         lines = [
             line
@@ -214,8 +213,8 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
 )
 def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
     """A route names a Gateway as its parent, and no listener there takes it: the Gateway does not exist, has no
-    listener of this name or port, takes routes of its own namespace only (the default), or of other kinds, or for other hosts.
-    Nothing is made for the route; an Application Load Balancer answers its requests with 404.
+    listener of this name or port, takes routes of its own namespace only (the default), of other kinds or for other
+    hosts. Nothing is made for the route; an Application Load Balancer answers its requests with 404.
 
     Confirm by hand: `kubectl get ROUTE NAME -o yaml`, status.parents; the listener's attachedRoutes is 0. Repair: for
     another namespace allowedRoutes of the listener, else the route's parentRefs or hostnames.

@@ -11,16 +11,27 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from kubectl_lbdoctor.analysis.gateways import OUR_CONTROLLERS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
-from kubectl_lbdoctor.collect import convert_kube
+from kubectl_lbdoctor.collect import convert_gateway, convert_kube
 from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
+from kubectl_lbdoctor.model.kinds import (
+    GATEWAY,
+    GATEWAY_CLASS,
+    INGRESS,
+    LOAD_BALANCER,
+    SERVICE,
+    TARGET_GROUP,
+    TARGET_GROUP_BINDING,
+    Kind,
+)
 
 R = TypeVar("R")
 
@@ -91,8 +102,8 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
 
 def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
-    """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, and bindings that no Ingress or
-    Service made (the controller labels its own with their stack).
+    """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, Gateways of an AWS controller,
+    and bindings that a person made (the controller labels its own with their stack).
 
     A kind that may not be listed raises ReadDenied, and an object that cannot be understood ReadFailed: half a
     namespace must not pass for the whole.
@@ -116,23 +127,48 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
         for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
         if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
+    gateways = listed(GATEWAY, convert_gateway.gateway)
     return (
         *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
         *(ObjectRef(SERVICE.name, namespace, s.meta.name) for s in services),
+        *(ObjectRef(GATEWAY.name, namespace, g.meta.name) for g in _of_aws(kube, gateways)),
         *(ObjectRef(TARGET_GROUP_BINDING.name, namespace, b.meta.name) for b in bindings),
     )
 
 
+_STACKS = (
+    ("ingress.k8s.aws", INGRESS.name),
+    ("service.k8s.aws", SERVICE.name),
+    ("gateway.k8s.aws.alb", GATEWAY.name),
+    ("gateway.k8s.aws.nlb", GATEWAY.name),
+)
+"""Whose stack a binding belongs to, by the prefix of its labels (pkg/deploy/tracking in the controller)."""
+
 _STACK_LABELS = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
+
+
+def _of_aws(kube: Lists, gateways: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
+    """Those whose class is an AWS controller's: other controllers have Gateways, too. All of them where classes may not
+    be listed."""
+    if not gateways:
+        return ()
+    try:
+        classes = tuple(
+            Sieve(GATEWAY_CLASS.plural).through(kube.list(GATEWAY_CLASS.path()), convert_gateway.gateway_class)
+        )
+    except (ReadDenied, ReadFailed):
+        return gateways
+    ours = {found.meta.name for found in classes if found.controller in OUR_CONTROLLERS}
+    return tuple(gateway for gateway in gateways if gateway.class_name in ours)
 
 
 def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
     """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
     labels = binding.meta.labels
-    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
-        name = labels.get(f"{stack}.k8s.aws/stack-name")
+    for stack, kind in _STACKS:
+        name = labels.get(f"{stack}/stack-name")
         if name:
-            return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
+            return (ObjectRef(kind, labels.get(f"{stack}/stack-namespace", binding.meta.namespace), name),)
     if "ingress.k8s.aws/stack" in labels:
         members = tuple(
             ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
@@ -146,16 +182,18 @@ def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[
 
 
 def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
-    """The Ingresses and Services that publish a load balancer given by ARN, name or DNS name.
+    """The Ingresses, Services and Gateways that publish a load balancer given by ARN, name or DNS name.
 
     Raises CouldNotRun when none of the cluster does.
     """
     found: list[ObjectRef] = []
     ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
     services = _everywhere(kube, SERVICE, namespace, convert_kube.service)
-    fronts: list[tuple[str, Ingress | Service]] = [
+    gateways = _everywhere(kube, GATEWAY, namespace, convert_gateway.gateway)
+    fronts: list[tuple[str, Ingress | Service | Gateway]] = [
         *((INGRESS.name, i) for i in ingresses.need()),
         *((SERVICE.name, s) for s in services.need()),
+        *((GATEWAY.name, g) for g in gateways.need()),
     ]
     name = balancer_name(wanted)
     for kind, front in fronts:
@@ -164,9 +202,9 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
                 found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
     if not found:
         raise _none_found(
-            f'no Ingress or Service of this cluster publishes load balancer "{wanted}"',
-            "list the addresses: kubectl get ingress,service -A",
-            *(ingresses, services),
+            f'no Ingress, Service or Gateway of this cluster publishes load balancer "{wanted}"',
+            "list the addresses: kubectl get ingress,service,gateway -A",
+            *(ingresses, services, gateways),
         )
     return tuple(dict.fromkeys(found))
 

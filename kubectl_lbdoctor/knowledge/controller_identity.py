@@ -24,7 +24,7 @@ IDENTITY_VARIABLES = (
 )
 """What EKS sets in pods that get an IAM role (https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html,
 …/pod-id-how-it-works.html): the environment variables whose values are read. None of them is a secret."""
-RECONCILED = ("Ingress", "Service", "TargetGroupBinding")
+RECONCILED = ("Ingress", "Service", "TargetGroupBinding", "Gateway")
 TROUBLE = ("LBD120", "LBD121")
 
 

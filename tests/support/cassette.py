@@ -28,6 +28,7 @@ Object = dict[str, Any]
 _PLURALS = {
     "Ingress": "ingresses",
     "IngressClass": "ingressclasses",
+    "GatewayClass": "gatewayclasses",
     "IngressClassParams": "ingressclassparams",
     "NetworkPolicy": "networkpolicies",
 }
@@ -160,9 +161,17 @@ class ReplayKube:
     def _in(self, collection: str) -> Iterator[Object]:
         if collection.rpartition("/")[0] in self._world.missing_apis:
             raise ApiMissing(f"the cluster does not serve {collection}")
+        if self._in_another_version(collection):
+            raise ApiMissing(f"the cluster serves {collection} in another version")
         if collection not in self._world.collections:
             raise NotRecorded(f"world {self._world.name} has no {collection}: record it again")
         yield from (item for item in self._world.objects if collection_of(item) == collection)
+
+    def _in_another_version(self, collection: str) -> bool:
+        """Whether the world knows the resource, served or not, in another version of its API alone."""
+        group, resource = collection.split("/")[0], collection.rpartition("/")[2]
+        same = [known for known in self._world.collections if known.split("/")[0] == group]
+        return collection not in same and any(known.rpartition("/")[2] == resource for known in same)
 
     def _parsed(self, path: str) -> tuple[str, str, str]:
         """The collection, namespace and name that a URL path asks for."""

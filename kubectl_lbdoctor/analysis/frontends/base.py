@@ -13,7 +13,7 @@ from kubectl_lbdoctor.analysis.ownership import Ownership
 from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.k8s import TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import Meta, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
@@ -48,6 +48,11 @@ class Frontend(ABC):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The DNS names or addresses that its status publishes; none where it could not be read."""
+        return ()
+
+    @property
+    def reconciled(self) -> tuple[tuple[ObjectRef, Meta], ...]:
+        """Other objects that the controller reconciles for it, and speaks of: the Gateways of a route."""
         return ()
 
     @property

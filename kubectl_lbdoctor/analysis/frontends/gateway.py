@@ -36,7 +36,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, Route
-from kubectl_lbdoctor.model.k8s import TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import Meta, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
@@ -64,6 +64,10 @@ class GatewayApiFrontend(Frontend):
     @property
     def addresses(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(address for gateway in self.gateways for address in gateway.addresses))
+
+    @property
+    def reconciled(self) -> tuple[tuple[ObjectRef, Meta], ...]:
+        return tuple((ObjectRef("Gateway", g.meta.namespace, g.meta.name), g.meta) for g in self.gateways)
 
     @derived
     def reconciler(self) -> Ownership:
