@@ -153,6 +153,8 @@ def start(archives: list[Path]) -> None:
         cluster.wait_node(node)
     say("both nodes are Ready")
     cluster.wait_kube_proxy()
+    # Before the controller, which looks for them when it starts.
+    cluster.install_gateway_api()
     # Not earlier: a controller that cannot reach the API server's service address yet exits once, and that shows.
     controller.install(cluster.aws_state()["vpc_id"])
     say("the controller is installed")

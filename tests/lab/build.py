@@ -162,15 +162,29 @@ def build_kubernetes() -> None:
         _go("kubernetes", ["build", "-v", "-trimpath", f"-ldflags={stamp}", "-o", f"{directory}/", "tool"], cwd=source)
 
 
+def controller_module() -> str:
+    """The module of the release that the lab runs. Raises Missing for one that it cannot run."""
+    found = topology.CONTROLLERS.get(topology.CONTROLLER_VERSION)
+    if found is None:
+        raise Missing(f"LBC={topology.CONTROLLER_VERSION}: the lab runs {' or '.join(topology.CONTROLLERS)}")
+    return found
+
+
+def gateway_api_definitions() -> list[Path]:
+    """The CustomResourceDefinitions of Gateway API, as files."""
+    folder = Path(_download(topology.GATEWAY_API_MODULE)["Dir"]) / "config" / "crd" / "experimental"
+    return [folder / f"gateway.networking.k8s.io_{kind}.yaml" for kind in topology.GATEWAY_API_KINDS]
+
+
 def build_controller() -> None:
     stamp = f"-s -w -X sigs.k8s.io/aws-load-balancer-controller/pkg/version.GitVersion={CONTROLLER_TAG}"
     with _fresh(binary_dir(f"{CONTROLLER_PROGRAM}-{CONTROLLER_TAG}")) as directory:
-        arguments = ["install", "-v", "-trimpath", f"-ldflags={stamp}", topology.CONTROLLER_MODULE]
+        arguments = ["install", "-v", "-trimpath", f"-ldflags={stamp}", controller_module()]
         _go("controller", arguments, env={"GOBIN": str(directory)})
 
 
 def copy_chart() -> None:
-    chart = Path(_download(topology.CONTROLLER_MODULE)["Dir"]) / "helm" / CONTROLLER_PROGRAM
+    chart = Path(_download(controller_module())["Dir"]) / "helm" / CONTROLLER_PROGRAM
     with _fresh(controller_chart()) as directory:
         shutil.copytree(chart, directory, dirs_exist_ok=True)
         # The module cache is read-only, and copies of its directories inherit that.

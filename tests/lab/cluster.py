@@ -246,6 +246,12 @@ def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> st
     return done.stdout
 
 
+def install_gateway_api() -> None:
+    """The CustomResourceDefinitions of Gateway API; those of the controller come with its chart."""
+    files = [word for path in build.gateway_api_definitions() for word in ("-f", str(path))]
+    kubectl("apply", "--server-side", *files)
+
+
 # --- nodes and what runs on each -------------------------------------------------------------------------------------
 
 

@@ -10,9 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES_VERSION = "1.34.4"
-CONTROLLER_VERSION = "2.17.1"
-# Its module path has no /v2, so versions >= 2 cannot be resolved by tag: this is the commit of tag v2.17.1.
-CONTROLLER_MODULE = "sigs.k8s.io/aws-load-balancer-controller@v0.0.0-20260109171550-3b9bdb1e3fb2"
+# The controller's module path has no /v2, so releases >= 2 cannot be resolved by tag: these are the commits of the tags.
+_CONTROLLER = "sigs.k8s.io/aws-load-balancer-controller@v0.0.0-"
+CONTROLLERS = {
+    "2.17.1": f"{_CONTROLLER}20260109171550-3b9bdb1e3fb2",
+    "3.3.0": f"{_CONTROLLER}20260505182222-46816a2070db",
+}
+"""The releases of the controller that the lab can run, each with its module."""
+CONTROLLER_VERSION = os.environ.get("LBC", "3.3.0")
+GATEWAY_API_MODULE = "sigs.k8s.io/gateway-api@v1.5.0"
+GATEWAY_API_KINDS = (
+    *("gatewayclasses", "gateways", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"),
+    *("listenersets", "referencegrants"),
+)
+"""What is installed of Gateway API, from its experimental channel: releases of the controller differ in what they need."""
 HELM_MODULE = "helm.sh/helm/v3/cmd/helm@v3.19.0"
 
 CLUSTER_NAME = "lbdlab"
