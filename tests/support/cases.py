@@ -82,6 +82,7 @@ def _expected(entry: dict[str, Any], namespace: str) -> dict[str, Any]:
     kind, space, name = cassette.parse_object(entry["object"], namespace)
     if kind in (
         "Node",
+        "GatewayClass",
         "TargetGroup",
         "LoadBalancer",
         "SecurityGroup",

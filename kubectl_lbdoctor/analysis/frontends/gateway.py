@@ -114,8 +114,8 @@ class GatewayApiFrontend(Frontend):
             seen: dict[tuple[str, str, str, int], list[str]] = {}
             refs: dict[tuple[str, str, str, int], BackendReference] = {}
             for rule, backend in backends(route):
-                if granted(self.snapshot, route, backend) is False:
-                    continue
+                if backend.kind not in ("Service", _GROUP_BACKEND) or granted(self.snapshot, route, backend) is False:
+                    continue  # No target group is made for it.
                 key = (backend.kind, backend.namespace or route.meta.namespace, backend.name, backend.port)
                 refs.setdefault(key, backend)
                 seen.setdefault(key, []).extend(requests_of(route, rule))
@@ -154,7 +154,7 @@ class GatewayApiFrontend(Frontend):
             self.ref,
             ingress=Fact.by_definition(None),
             is_alb=gateway is not None and self._is_alb(gateway),
-            addresses=gateway.addresses if gateway is not None else None,
+            addresses=gateway.addresses if gateway is not None else self._no_address(),
             published_in=reads.GATEWAYS,
         )
         if backend is not None and backend.group_name:
@@ -162,6 +162,10 @@ class GatewayApiFrontend(Frontend):
         else:
             group = group_of_binding(self.snapshot, binding)
         return join(self.snapshot, front, backend, binding, group, namespace)
+
+    def _no_address(self) -> tuple[str, ...] | None:
+        """What is published where no Gateway takes it: nothing; None where that is not known."""
+        return () if self.manifest.is_known and self.snapshot.gateway_api.gateways.is_known else None
 
     def _named_group(self, front: FrontendFacts, backend: Backend) -> Fact[TargetGroup | None]:
         for arn in self.snapshot.aws.target_groups:
