@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_by
+from kubectl_lbdoctor.analysis.gateway_settings import changed_configuration, written
 from kubectl_lbdoctor.analysis.group_settings import setting
 from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -55,6 +56,10 @@ _BACKEND = re.compile(
     r"(/spec/rules/(?:0|[1-9]\d{0,3})/http/paths/(?:0|[1-9]\d{0,3})/backend/service|/spec/defaultBackend/service)"
     r"/(name|port)"
 )
+
+_BACKEND_REF = re.compile(r"(/spec/rules/(?:0|[1-9]\d{0,3})/backendRefs/(?:0|[1-9]\d{0,3}))/(name|port)")
+_LISTENER = re.compile(r"(/spec/listeners/(?:0|[1-9]\d{0,3}))/name")
+_FROM = ("Same", "All")
 
 _GROUP_VALUES: dict[str, re.Pattern[str] | range] = {
     PROTOCOL: re.compile("HTTP|HTTPS|TCP"),
@@ -208,8 +213,46 @@ def _backend_port(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
     return replace(patch(ref, f"backend {service}: port", *edits), now=str(now), then=str(then))
 
 
+def _route_port(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """The port by which a route names one Service, wherever it does, with guards for the places."""
+    if ref.kind not in {kind.name for kind in kinds.ROUTES} or not edits or len(edits) % 2:
+        return None
+    service, ports = edits[0].now, (edits[1].now, edits[1].then)
+    if not _is_name(service) or not all(_is_port(port) for port in ports):
+        return None
+    for guard, edit in zip(edits[::2], edits[1::2], strict=True):
+        named, port = _BACKEND_REF.fullmatch(guard.pointer), _BACKEND_REF.fullmatch(edit.pointer)
+        if named is None or port is None or (named[1], named[2], port[2]) != (port[1], "name", "port"):
+            return None
+        if not guard.is_guard or guard.now != service or (edit.now, edit.then) != ports:
+            return None
+    return replace(patch(ref, f"backend {service}: port", *edits), now=str(ports[0]), then=str(ports[1]))
+
+
+def _allowed_routes(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """From which namespaces a listener of a Gateway takes routes, with a guard for its place in the list."""
+    if ref.kind != kinds.GATEWAY.name or len(edits) != 2:
+        return None
+    guard, edit = edits
+    where = _LISTENER.fullmatch(guard.pointer)
+    if where is None or not guard.is_guard or not _is_name(guard.now):
+        return None
+    wanted = f"{where[1]}/allowedRoutes/namespaces/from"
+    if edit.pointer != wanted or edit.now not in _FROM or edit.then not in _FROM:
+        return None
+    return written(ref, edits)
+
+
+def _group_configuration(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """Settings of a TargetGroupConfiguration: of its default, or of one route, with a guard for which one."""
+    if ref.kind != kinds.TARGET_GROUP_CONFIGURATION.name or not edits:
+        return None
+    return changed_configuration(ref, edits)
+
+
 _SHAPES: tuple[Callable[[ObjectRef, Sequence[Edit]], Change | None], ...] = (
     *(_annotations, _service_field, _target_port, _ingress_class, _backend_port),
+    *(_route_port, _allowed_routes, _group_configuration),
 )
 
 

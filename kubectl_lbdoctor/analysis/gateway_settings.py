@@ -10,7 +10,8 @@ and pkg/gateway/routeutils/backend.go there (which of several holds).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
@@ -43,6 +44,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "healthy-threshold-count": ("healthCheckConfig", "healthyThresholdCount"),
     "unhealthy-threshold-count": ("healthCheckConfig", "unhealthyThresholdCount"),
     "success-codes": ("healthCheckConfig", "matcher", "httpCode"),
+    "grpc-codes": ("healthCheckConfig", "matcher", "grpcCode"),
     "backend-protocol": ("protocol",),
     "backend-protocol-version": ("protocolVersion",),
     "target-type": ("targetType",),
@@ -210,7 +212,7 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
         )
         return FixedSetting(ref, ".".join(field), said=said)
     if name == "success-codes" and (group := traffic.target_group.peek()) and group.protocol_version == "GRPC":
-        field = (*field[:-1], "grpcCode")
+        field = _FIELDS["grpc-codes"]
     found = properties_of(traffic)
     own = [block for block in found if _targets(block.settings, traffic.service_ref.name)]
     if not own:
@@ -223,8 +225,8 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
 def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
     return (
         f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
-        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: nothing sets it now, "
-        "and a change in AWS would be taken back"
+        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for this "
+        "Service, and a change in AWS would be taken back"
     )
 
 
@@ -270,10 +272,65 @@ class GatewaySetting(SettingSource):
         }
         edits = tuple(edit for edit in _edits(self.block, wanted, self.inherited))
         guards = (self.block.guard,) if self.block.guard is not None else ()
-        shown = ", ".join(".".join(field) for field in wanted)
-        change = patch(self.ref, f"{self.block.pointer[1:].replace('/', '.')}.{shown}", *guards, *edits)
-        then = ", ".join(str(value) for value in wanted.values())
-        return replace(change, now=self.value or "<none>", then=then)
+        return written(self.ref, (*guards, *edits))
+
+
+def written(ref: ObjectRef, edits: Sequence[Edit]) -> Change:
+    """The change of a Gateway API object or its settings that makes these edits, in words that follow from them."""
+    made = [edit for edit in edits if not edit.is_guard]
+    words = patch(ref, ", ".join(edit.pointer[1:].replace("/", ".") for edit in made), *made)
+    return replace(words, edits=tuple(edits))
+
+
+def changed_configuration(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """The change of a TargetGroupConfiguration that makes these edits; None where no fix makes such."""
+    made = [edit for edit in edits if not edit.is_guard]
+    guards = [edit.pointer for edit in edits if edit.is_guard]
+    for edit in made:
+        where = _BLOCK.fullmatch(edit.pointer)
+        if where is None or not all(_fits(where[3] or "", value) for value in (edit.now, edit.then)):
+            return None
+        if where[2] and guards != [f"/spec/routeConfigurations/{where[2]}/routeIdentifier"]:
+            return None
+    return written(ref, edits) if made and len(guards) <= 1 else None
+
+
+_BLOCK = re.compile(
+    r"/spec/(defaultConfiguration|routeConfigurations/(0|[1-9]\d{0,3})/targetGroupProps)"
+    r"(?:/([A-Za-z]+(?:/[A-Za-z]+){0,2}))?"
+)
+_CODES = re.compile(r"[0-9,-]{1,64}")
+_VALUES: Mapping[str, re.Pattern[str] | range] = {
+    "healthCheckConfig/healthCheckPath": re.compile(r"[!-~]{1,1024}"),
+    "healthCheckConfig/healthCheckPort": re.compile(r"traffic-port|[A-Za-z0-9-]{1,15}"),
+    "healthCheckConfig/healthCheckProtocol": re.compile("HTTP|HTTPS|TCP"),
+    "healthCheckConfig/healthCheckInterval": range(1, 301),
+    "healthCheckConfig/healthCheckTimeout": range(1, 121),
+    "healthCheckConfig/healthyThresholdCount": range(1, 11),
+    "healthCheckConfig/unhealthyThresholdCount": range(1, 11),
+    "healthCheckConfig/matcher/httpCode": _CODES,
+    "healthCheckConfig/matcher/grpcCode": _CODES,
+    "protocol": re.compile("HTTP|HTTPS|TCP|TLS|UDP|TCP_UDP"),
+    "protocolVersion": re.compile("HTTP1|HTTP2|GRPC"),
+    "targetType": re.compile("ip|instance"),
+}
+"""What the settings that fixes write may be, by their place in a block.
+
+Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/targetgroupconfig/
+"""
+
+
+def _fits(place: str, value: object) -> bool:
+    """Whether a value, or a part of a block with all its values, may stand at this place; None is an absent one."""
+    if value is None:
+        return True
+    if isinstance(value, Mapping):
+        inside = f"{place}/" if place else ""
+        return bool(value) and all(isinstance(key, str) and _fits(inside + key, inner) for key, inner in value.items())
+    allowed = _VALUES.get(place)
+    if isinstance(allowed, range):
+        return type(value) is int and value in allowed
+    return allowed is not None and isinstance(value, str) and allowed.fullmatch(value) is not None
 
 
 def _typed(field: tuple[str, ...], value: str) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.controller_complaints import READS as CONTROLLER_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
-from kubectl_lbdoctor.analysis.gateway_settings import READS
+from kubectl_lbdoctor.analysis.gateway_settings import READS, written
 from kubectl_lbdoctor.analysis.gateways import (
     Attachment,
     Refusal,
@@ -21,7 +21,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     route_kinds,
     sections,
 )
-from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import edit, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.registry import Scope, check
@@ -319,12 +319,7 @@ def _allow(gateway: Gateway, listener: str, route: Route) -> tuple[Repair, ...]:
     ref, here = _gateway_ref(gateway), f"/spec/listeners/{index}"
     guard = edit(f"{here}/name", listener, listener)
     risk = "routes of every namespace may then take requests of this listener"
-    change = patch(
-        ref,
-        f"spec.listeners[{listener}].allowedRoutes",
-        guard,
-        edit(f"{here}/allowedRoutes/namespaces/from", "Same", "All"),
-    )
+    change = written(ref, (guard, edit(f"{here}/allowedRoutes/namespaces/from", "Same", "All")))
     return (Repair("All", (change,)).with_reason(f"{route.kind} {route.meta.name} is in {route.meta.namespace}", risk),)
 
 

@@ -18,7 +18,8 @@ from kubectl_lbdoctor.analysis.desired_state import (
     desired_target_type,
 )
 from kubectl_lbdoctor.analysis.drift import drift_blame, restored
-from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.frontends import frontend_of, ownership, setting_source
+from kubectl_lbdoctor.analysis.gateway_intent import health_check_of_gateway
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
@@ -116,8 +117,9 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
     "LBD311",
     title="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
-    message="target group {group} is not checked as its annotations ask: {differences}",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS),
+    message="target group {group} is not checked as its {asker:gateway=TargetGroupConfiguration asks|*=annotations ask}"
+    ": {differences}",
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
     symptom=True,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),
     fix="drift",
@@ -137,36 +139,46 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     wanted; a restart of the controller applies what is annotated, too.
     """
     group = traffic.target_group.need()
-    front = _front(traffic)
     if group is None:
         raise NotApplicable("no target group")
-    item = front.ingress or front.service
+    of_gateway = traffic.backend is not None and traffic.backend.route is not None
+    front = None if of_gateway else _front(traffic)
+    item = frontend_of(traffic).manifest.need() if front is None else front.ingress or front.service
     if item is None or traffic.age(item.meta.created) < RECONCILE_SECONDS:
         return
-    wanted = desired_health_check(traffic, front)
+    wanted = health_check_of_gateway(traffic) if front is None else desired_health_check(traffic, front)
     if wanted.errors:
         return  # The controller refuses the annotation: LBD111.
     real = group.health_check
-    found = [d for d in differences(wanted, real) if front.owner.owner != "auto-mode" or d[1].source != "default"]
-    if not found or (front.owner.owner == "cloud-provider" and real.port == "10256"):
+    owner = ownership(traffic).owner if front is None else front.owner.owner
+    found = [d for d in differences(wanted, real) if owner != "auto-mode" or d[1].source != "default"]
+    if not found or (owner == "cloud-provider" and real.port == "10256"):
         return  # The cloud provider's shared check of kube-proxy is configured outside the cluster.
     texts = [f"{name} is {now}, asked for is {setting.value} ({_source(setting)})" for name, setting, now in found]
     deployments = traffic.cluster.controllers.peek() or ()
     commands = tuple(
         kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
     )
+    verb = "set" if of_gateway else "annotate"
     blame = drift_blame(traffic, group, {name for name, _, _ in found}, wanted)
     finding = Finding(
         "LBD311",
         ObjectRef("TargetGroup", "", group.name),
-        params={"group": group.name, "differences": "; ".join(texts)},
+        params={
+            "group": group.name,
+            "differences": "; ".join(texts),
+            "asker": "gateway" if of_gateway else "annotations",
+        },
         evidence=(
             Evidence(Source.TARGET_GROUP, ", ".join(f"{name} {now}" for name, _, now in found)),
-            Evidence(Source.ANNOTATIONS, ", ".join(f"{name} {setting.value}" for name, setting, _ in found)),
+            Evidence(
+                _ASKED if of_gateway else Source.ANNOTATIONS,
+                ", ".join(f"{name} {setting.value}" for name, setting, _ in found),
+            ),
         ),
         confirm=(describe_target_group(group.arn, traffic.context.region),),
-        by_hand=commands if front.owner.owner == "controller" else (),
-        advice="annotate what is meant; a restart of the controller makes it apply the annotations again",
+        by_hand=commands if owner == "controller" else (),
+        advice=f"{verb} what is meant; a restart of the controller makes it apply what is asked for again",
         severity=Severity.WARNING,
     )
     if blame is None:
@@ -180,11 +192,14 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         repairs=(restored(traffic, group, wanted, [(name, setting.value) for name, setting, _ in found]),),
         fix_automatic=True,
         alternatives=blame.alternatives,
-        advice="the annotations are right and were not applied: give the target group what they ask for, as the "
-        "controller would at its next reconciliation; where the change in AWS is the one that is meant, annotate it",
+        advice="what is asked for is right and was not applied: give it to the target group, as the controller would "
+        f"at its next reconciliation; where the change in AWS is meant, {verb} it",
         severity=None,
         is_cause=True,
     )
+
+
+_ASKED = "target group configuration"
 
 
 def _source(setting: Setting[Any]) -> str:

@@ -25,9 +25,12 @@ _CHANGED_KINDS = {
     for kind in (
         *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
         *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
+        *(kinds.GATEWAY, *kinds.ROUTES, kinds.TARGET_GROUP_CONFIGURATION),
     )
 }
 _RESTARTED = f"/spec/template{ANNOTATIONS}/kubectl.kubernetes.io~1restartedAt"
+
+_JSON_PATCH = "application/json-patch+json"
 
 _NO_DRY_RUN = "does not support dry run"
 """How the API server refuses a dry run where a webhook has side effects, or may have some
@@ -79,7 +82,7 @@ class Writer:
         if change.group is not None:
             self._groups.check(change)
             return None
-        raw = self._object(change.object)
+        _, raw = self._object(change.object)
         if change.restart and (raw.get("spec") or {}).get("paused"):
             raise MovedOn(f"{change.object} is paused, so it cannot be restarted", "kubectl rollout resume")
         compare(raw, change)
@@ -157,18 +160,26 @@ class Writer:
 
     # --- Kubernetes ---
 
-    def _object(self, ref: ObjectRef) -> dict[str, Any]:
-        try:
-            raw = self._kube.get(path_of(ref))
-        except ApiMissing:
-            raw = None
-        if raw is None:
-            raise OutOfSight(f"{ref} does not exist any more in namespace {ref.namespace}")
-        return raw
+    def _object(self, ref: ObjectRef) -> tuple[str, dict[str, Any]]:
+        """The path and the object, in the newest version of its API that the cluster serves."""
+        for path in paths_of(ref):
+            try:
+                raw = self._kube.get(path)
+            except ApiMissing:
+                continue
+            if raw is not None:
+                return path, raw
+            break
+        raise OutOfSight(f"{ref} does not exist any more in namespace {ref.namespace}")
+
+    def _served(self, ref: ObjectRef) -> str:
+        """The path of an object that exists: kinds with one version need no look."""
+        paths = paths_of(ref)
+        return paths[0] if len(paths) == 1 else self._object(ref)[0]
 
     def _same(self, change: Change, uid: str) -> dict[str, Any]:
         """The object with this uid, compared with what takes a change back. Raises MovedOn and AlreadyThere."""
-        raw = self._object(change.object)
+        _, raw = self._object(change.object)
         if (raw.get("metadata") or {}).get("uid") != uid:
             raise MovedOn(f"{change.object} was deleted and made anew since")
         compare(raw, change, Expectation.SET_BY_FIX)
@@ -199,7 +210,7 @@ class Writer:
             former, version = version, raw.get("metadata", {}).get("resourceVersion")
             body = self._operations(raw, change)
             try:
-                answer = self._kube.send("PATCH", path_of(change.object), params, body, "application/json-patch+json")
+                answer = self._kube.send("PATCH", self._served(change.object), params, body, _JSON_PATCH)
                 if not _is_about(answer, raw):
                     raise ReadFailed(f"could not patch {change.object}: the answer is not this object")
                 return
@@ -326,13 +337,14 @@ class Writer:
                 )
 
 
-def path_of(ref: ObjectRef) -> str:
-    """The URL path of an object that a change may be about."""
+def paths_of(ref: ObjectRef) -> tuple[str, ...]:
+    """The URL paths of an object that a change may be about, one for each version of its API, the newest first."""
     if ref.kind not in _CHANGED_KINDS:
         raise CouldNotRun(f"a {ref.kind} is never changed by kubectl lbdoctor")
     if not is_label(ref.namespace) or not is_subdomain(ref.name):
         raise CouldNotRun(f"{ref} in namespace {ref.namespace} is no name of an object")
-    return _CHANGED_KINDS[ref.kind].path(ref.namespace, ref.name)
+    kind = _CHANGED_KINDS[ref.kind]
+    return tuple(kind.path(ref.namespace, ref.name, version) for version in kind.versions)
 
 
 def _check_dry_run(error: LbdoctorError) -> None:

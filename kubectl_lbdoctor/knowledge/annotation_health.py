@@ -23,7 +23,7 @@ from kubectl_lbdoctor.knowledge.annotation_values import TRAFFIC_PORT, ValueProb
 
 T = TypeVar("T")
 Owner = Literal["controller", "cloud-provider", "auto-mode", "unknown"]
-Source = Literal["default", "Ingress annotation", "Service annotation"]
+Source = Literal["default", "Ingress annotation", "Service annotation", "TargetGroupConfiguration"]
 LoadBalancerKind = Literal["alb", "nlb", "frontend-nlb"]
 TargetType = Literal["instance", "ip"]
 NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})

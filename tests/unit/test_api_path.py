@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
-from kubectl_lbdoctor.fix.writers import path_of
+from kubectl_lbdoctor.fix.writers import paths_of
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.api_path import api_path, is_label, is_subdomain
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -49,4 +49,4 @@ def test_names(text: str, label: bool, subdomain: bool) -> None:
 @pytest.mark.parametrize(("namespace", "name"), [("shop", "web/x"), ("shop", ".."), ("", "web"), ("a.b", "web")])
 def test_writes_take_names_of_objects_only(namespace: str, name: str) -> None:
     with pytest.raises(CouldNotRun):
-        path_of(ObjectRef("Service", namespace, name))
+        paths_of(ObjectRef("Service", namespace, name))
