@@ -71,8 +71,10 @@ def rbac_probe() -> str:
 
 
 # What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
+_OF_GATEWAYS = (kinds.GATEWAY, *kinds.ROUTES, kinds.TARGET_GROUP_CONFIGURATION)
 _FIX_RULES = tuple(
-    (kind.group, (kind.plural,), ("get", "patch")) for kind in (kinds.SERVICE, kinds.INGRESS, kinds.DAEMON_SET)
+    (kind.group, (kind.plural,), ("get", "patch"))
+    for kind in (kinds.SERVICE, kinds.INGRESS, kinds.DAEMON_SET, *_OF_GATEWAYS)
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_lbdoctor.fix.writers import path_of
+from kubectl_lbdoctor.fix.writers import paths_of
 from tests.support import cases, undo_files
 from tests.support.api_requests import Asked
 from tests.support.cloud import Cloud
@@ -669,5 +669,5 @@ def test_the_policy_allows_every_repair_of_the_recorded_faults() -> None:
             for finding in result.findings:
                 repairs = (*finding.repairs, *((finding.repair_template,) if finding.repair_template else ()))
                 found |= {c.object for repair in repairs for c in repair.changes if not c.in_aws}
-    assert {path_of(ref).split("/")[-2] for ref in found} <= allowed
+    assert {paths_of(ref)[0].split("/")[-2] for ref in found} <= allowed
     assert {"Ingress", "Service"} <= {ref.kind for ref in found}
