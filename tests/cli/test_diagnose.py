@@ -96,6 +96,7 @@ CONTRACT = {
         "failed": ({"read": TEXT, "error": TEXT},),
         "partial": ({"read": TEXT, "error": TEXT},),
         "notAsked": (TEXT,),
+        "optional": ({"read": TEXT, "permission": TEXT, "reason": TEXT},),
     },
 }
 

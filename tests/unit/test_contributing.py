@@ -1,4 +1,4 @@
-"""The walk-through of CONTRIBUTING.md works: its case fails without the check of docs/architecture.md, passes with it."""
+"""The walk-through of CONTRIBUTING.md works: its case fails without the check of docs/architecture.md alone."""
 
 from __future__ import annotations
 
