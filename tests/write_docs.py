@@ -8,7 +8,7 @@ from pathlib import Path
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.render.explain import markdown
 from kubectl_lbdoctor.render.permissions import rbac
-from tests.docs import permissions
+from tests.docs import permissions, screen
 
 ROOT = Path(__file__).parent.parent
 CHECKS = ROOT / "docs" / "checks.md"
@@ -16,6 +16,7 @@ CHECKS = ROOT / "docs" / "checks.md"
 DOCUMENTS: dict[Path, Callable[[], str]] = {
     CHECKS: lambda: markdown(CATALOGUE),
     ROOT / "docs" / "permissions.md": permissions.page,
+    ROOT / "docs" / "demo" / "screen.svg": screen.svg,
     ROOT / "examples" / "cronjob" / "role.yaml": lambda: rbac(permissions.declared()),
 }
 """The text of each document."""
