@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.render.explain import markdown
 from kubectl_lbdoctor.render.permissions import rbac
-from tests.docs import permissions, screen
+from tests.docs import checks, permissions, report, screen
 
 ROOT = Path(__file__).parent.parent
 CHECKS = ROOT / "docs" / "checks.md"
 
 DOCUMENTS: dict[Path, Callable[[], str]] = {
-    CHECKS: lambda: markdown(CATALOGUE),
+    CHECKS: checks.page,
     ROOT / "docs" / "permissions.md": permissions.page,
+    ROOT / "docs" / "report.md": report.page,
     ROOT / "docs" / "demo" / "screen.svg": screen.svg,
     ROOT / "examples" / "cronjob" / "role.yaml": lambda: rbac(permissions.declared()),
 }

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Severity
 from kubectl_lbdoctor.model.probe import Outcome, Transport
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.render.formats import render
+from tests.docs import report
 from tests.support import cases
 from tests.support.json_schemas import kinds, schemas, violations
 
@@ -28,18 +29,19 @@ def document(result: Any) -> Any:
 def test_the_schemas_are_schemas() -> None:
     for schema in schemas().values():
         Draft202012Validator.check_schema(schema)
+    assert set(kinds().values()) == set(report.FILES)
     assert set(kinds()) == {"Report", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
 
 
 @pytest.mark.parametrize("name", cases.names())
 def test_documents_of_a_recorded_case(name: str) -> None:
-    report = cases.result(name).report
-    assert violations(document(report)) == []
-    made = plan(report.diagnoses, [FixRequest("all")])
+    found = cases.result(name).report
+    assert violations(document(found)) == []
+    made = plan(found.diagnoses, [FixRequest("all")])
     runs = tuple(StepRun(step) for step in made.steps)
-    planned = FixResult(("all",), report, runs, made.refusals)
+    planned = FixResult(("all",), found, runs, made.refusals)
     assert violations(document(planned)) == []
-    done = FixResult(("all",), report, runs, made.refusals, FixOutcome.UNHEALTHY, "undo.json", 4.2, report, ("LBD301",))
+    done = FixResult(("all",), found, runs, made.refusals, FixOutcome.UNHEALTHY, "undo.json", 4.2, found, ("LBD301",))
     assert document(done)["kind"] == "FixResult" and violations(document(done)) == []
     assert violations(document(UndoResult("undo.json", runs, UndoOutcome.UNDONE))) == []
 
