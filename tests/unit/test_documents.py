@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.probe import next_probes, rounds
 from tests.docs import screen
 from tests.support.program import run
 
@@ -97,6 +98,13 @@ def test_printed_commands_are_understood(path: Path, tmp_path: Path, monkeypatch
 def test_a_wrong_command_is_noticed() -> None:
     for wrong in ("ingres web", "ing/web --no-such-flag", "undo x.json --probe pod", "ing/web -o xml"):
         assert run(*shlex.split(wrong)).status == ExitStatus.USAGE
+
+
+def test_security_says_how_much_is_sent() -> None:
+    text = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
+    bounds = (next_probes.ROUNDS, rounds.MAX_REQUESTS, next_probes.MAX_REQUESTS)
+    assert "{} rounds of {} requests, {} of them about one target group".format(*bounds) in text
+    assert next_probes.MAX_PODS == 3 and "usually to three of a target group" in text
 
 
 # --- The picture ------------------------------------------------------------------------------------------------------
