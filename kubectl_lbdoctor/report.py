@@ -159,6 +159,7 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
     """Facts by their outcome. reason: why AWS was not asked at all, "" when it was."""
     known = 0
     denied: dict[tuple[str, str], Denied] = {}
+    optional: dict[tuple[str, str], Denied] = {}
     failed: dict[tuple[str, str], FailedRead] = {}
     partial: dict[tuple[str, str], FailedRead] = {}
     not_asked: dict[str, str] = {}
@@ -167,12 +168,12 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
             known += 1
             if fact.left_out and fact.source not in reads.OPTIONAL:
                 partial.setdefault((fact.source, fact.reason), FailedRead(fact.source, fact.reason))
-        elif fact.source in reads.OPTIONAL:
-            continue
         elif fact.state is ReadState.DENIED:
-            denied.setdefault(
+            (optional if fact.source in reads.OPTIONAL else denied).setdefault(
                 (fact.source, fact.permission), Denied(fact.source, fact.permission, without_credentials(fact.reason))
             )
+        elif fact.source in reads.OPTIONAL:
+            continue
         elif fact.state is ReadState.FAILED:
             failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, without_credentials(fact.reason)))
         elif fact.scope:
@@ -186,6 +187,7 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
         failed=tuple(failed.values()),
         partial=tuple(partial.values()),
         not_asked=tuple(not_asked.values()),
+        optional=tuple(optional.values()),
     )
 
 

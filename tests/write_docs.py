@@ -1,19 +1,31 @@
-"""Writes docs/checks.md from the declared checks: `python -m tests.write_docs` (make docs)."""
+"""Writes all documents that are made from declarations and recordings: `python -m tests.write_docs` (make docs)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.render.explain import markdown
+from kubectl_lbdoctor.render.permissions import rbac
+from tests.docs import checks, permissions, report, screen
 
-CHECKS = Path(__file__).parent.parent / "docs" / "checks.md"
+ROOT = Path(__file__).parent.parent
+CHECKS = ROOT / "docs" / "checks.md"
+
+DOCUMENTS: dict[Path, Callable[[], str]] = {
+    CHECKS: checks.page,
+    ROOT / "docs" / "permissions.md": permissions.page,
+    ROOT / "docs" / "report.md": report.page,
+    ROOT / "docs" / "demo" / "screen.svg": screen.svg,
+    ROOT / "examples" / "cronjob" / "role.yaml": lambda: rbac(permissions.declared()),
+}
+"""The text of each document."""
 
 
 def main() -> None:
-    CHECKS.parent.mkdir(exist_ok=True)
-    CHECKS.write_text(markdown(CATALOGUE), encoding="utf-8")
-    print(f"written: {CHECKS}")
+    for path, text in DOCUMENTS.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(), encoding="utf-8")
+        print(f"written: {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", "kube-proxy")
+KUBE_PROXY = ObjectRef("DaemonSet", "kube-system", reads.KUBE_PROXY_NAME)
 RESTART = restart(
     KUBE_PROXY,
     "kube-proxy writes a node's rules anew when it starts",

@@ -41,8 +41,10 @@ def diagnose(options: Options, env: Environment, requested: Requested) -> ExitSt
 
 
 def _tell_unknown(report: Report, env: Environment) -> None:
-    """Why checks could not be answered, with the trace of those that crashed."""
+    """Why checks could not be answered, with the trace of those that crashed, and what else was denied."""
     from kubectl_lbdoctor.render.text import clean
 
     for check in report.unknown:
         env.note(clean(f"{check.code} unknown: {check.reason}") + (f"\n{check.trace}" if check.trace else ""))
+    for denied in report.coverage.optional:
+        env.note(clean(f"not read, and not needed: {denied.read}: add permission: {denied.permission}"))

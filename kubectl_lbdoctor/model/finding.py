@@ -210,7 +210,8 @@ class FailedRead:
 class Coverage:
     """What was read and what was not; what is not known here is never shown as absent or healthy.
 
-    partial: lists that were read, but for items that could not be understood.
+    partial: lists that were read, but for items that could not be understood. optional: what is denied and may be
+    (`reads.OPTIONAL`): it would sharpen a diagnosis, and takes nothing from one.
     """
 
     known: int = 0
@@ -218,6 +219,7 @@ class Coverage:
     failed: tuple[FailedRead, ...] = ()
     partial: tuple[FailedRead, ...] = ()
     not_asked: tuple[str, ...] = ()
+    optional: tuple[Denied, ...] = ()
 
     @property
     def complete(self) -> bool:

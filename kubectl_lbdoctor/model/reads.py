@@ -90,6 +90,9 @@ AWS = frozenset(
 )
 """Every read of AWS. Its name is boto3's name of the service and the API's name of the operation."""
 
+KUBE_PROXY_NAME = "kube-proxy"
+"""The name of kube-proxy's DaemonSet in kube-system, as EKS installs it."""
+
 CONTROLLER_SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
 """The label that the controller's chart and its manifests set."""
 
@@ -153,9 +156,10 @@ _WORKLOADS = (kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.REPL
 _WEBHOOK_CONFIGURATIONS = (kinds.MUTATING_WEBHOOK_CONFIGURATION, kinds.VALIDATING_WEBHOOK_CONFIGURATION)
 
 _KUBE_READS = (
-    KubeRead(INGRESSES, (kinds.INGRESS,), Scope.NAMESPACE, "ingresses", verbs=("get", "list")),
-    KubeRead(SERVICES, (kinds.SERVICE,), Scope.NAMESPACE, "services", verbs=("get", "list")),
-    KubeRead(BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.NAMESPACE, "bindings", verbs=("get", "list")),
+    # Where only the list of these three is denied, the objects are read by their names: `get` is enough for half of it.
+    KubeRead(INGRESSES, (kinds.INGRESS,), Scope.NAMESPACE, "ingresses"),
+    KubeRead(SERVICES, (kinds.SERVICE,), Scope.NAMESPACE, "services"),
+    KubeRead(BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.NAMESPACE, "bindings"),
     KubeRead(ENDPOINT_SLICES, (kinds.ENDPOINT_SLICE,), Scope.NAMESPACE, "slices"),
     KubeRead(PODS, (kinds.POD,), Scope.NAMESPACE, "pods"),
     KubeRead(EVENTS, (kinds.EVENT,), Scope.NAMESPACE, "events"),

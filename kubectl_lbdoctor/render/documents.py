@@ -64,6 +64,9 @@ def report(report: Report) -> Document:
             "failed": [{"read": f.read, "error": f.error} for f in report.coverage.failed],
             "partial": [{"read": f.read, "error": f.error} for f in report.coverage.partial],
             "notAsked": list(report.coverage.not_asked),
+            "optional": [
+                {"read": d.read, "permission": d.permission, "reason": d.reason} for d in report.coverage.optional
+            ],
         },
     }
 

@@ -20,6 +20,7 @@ from tests.support.api_requests import Answer, Asked, about, no_such_path, not_f
 from tests.support.faults import SLOW, KubeFault
 from tests.support.json_patch import operate
 from tests.support.pods import Pods
+from tests.support.roles import Role
 from tests.support.shop import LONG_AGO, NS
 
 Raw = dict[str, Any]
@@ -74,7 +75,7 @@ class FakeKube:
         self._recover.set()
         self._recover = threading.Event()
         self.objects: dict[tuple[str, str], list[Raw]] = deepcopy(objects)
-        self.faults: list[KubeFault] = []
+        self.faults: list[KubeFault | Role] = []
         self.missing_groups: set[str] = set()
         self.pages = api_lists.Pages()
         self.asked: list[Asked] = []
@@ -248,7 +249,7 @@ class FakeKube:
                 self.hit[fault.kind] += 1
                 self._fail(fault, asked)
 
-    def _fail(self, fault: KubeFault, asked: Asked) -> None:
+    def _fail(self, fault: KubeFault | Role, asked: Asked) -> None:
         if fault.kind == "unauthorized":
             raise refusal(401, "Unauthorized", "Unauthorized")
         if fault.kind == "error":

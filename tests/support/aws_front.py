@@ -20,6 +20,7 @@ from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import create_backend_app
 
 from tests.support.faults import SLOW
+from tests.support.roles import Call
 from tests.support.shop import NS, REGION, Raw
 
 _ERRORS = {
@@ -89,6 +90,8 @@ class FakeAws:
         self.spoiled: dict[str, Spoiled] = {}
         # It makes what was only to be tried.
         self.ignores_dry_run = False
+        # Whether the caller's policies allow a call.
+        self.allows: Callable[[Call], bool] = lambda call: True
         self._recover = threading.Event()
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
@@ -224,6 +227,7 @@ class FakeAws:
         self._recover.set()
         self._recover = threading.Event()
         self.faults, self.acted, self.spoiled = {}, lambda action: None, {}
+        self.allows = lambda call: True
         self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
         self.check_path("/healthz")
         self.asked, self.regions = [], set()
@@ -241,13 +245,16 @@ class FakeAws:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        action = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+        form = parse_qs(body.decode("utf-8", "replace"))
+        action = form.get("Action", [""])[0]
         scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
         region, service = scope.groups() if scope else ("", "")
         if service == "eks":
             action = _eks_action(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         self.asked.append(f"{service}:{action}")
         self.regions.add(region)
+        if not self.allows(Call(f"{service}:{action}", form, environ["PATH_INFO"])):
+            return self._refuse(action, "denied", service, start_response)
         fault = self.faults.get(action)
         spoiled = self.spoiled.get(action)
         if spoiled is not None and spoiled.times and "DryRun=true" not in body.decode():

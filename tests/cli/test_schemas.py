@@ -1,0 +1,46 @@
+"""What the program prints with -o json fits the schemas of docs/schema: each kind of document, from a whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cloud import Cloud
+from tests.support.json_schemas import violations
+from tests.support.program import Result, run
+
+
+def fits(result: Result, kind: str) -> None:
+    assert result.json["kind"] == kind and violations(result.json) == []
+
+
+def test_reports(cloud: Cloud) -> None:
+    fits(run("ing/web", "-o", "json", env=cloud.env), "Report")
+    fits(run("ing/web", "--no-aws", "-o", "json", env=cloud.env), "Report")
+    cloud.crash_loop()
+    fits(run("svc/web", "ing/web", "-o", "json", env=cloud.env), "Report")
+
+
+def test_probes(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    fits(run("probe", "ing/web", "--probe", "proxy", "-o", "json", env=cloud.env), "ProbeReport")
+    fits(run("probe", "ing/web", "--probe-target", "pod", "-o", "json", env=cloud.env), "ProbeReport")
+
+
+def test_fix_and_undo(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    file = str(tmp_path / "undo.json")
+    wanted = ("--fix", "targetport", "ing/web", "-o", "json")
+    fits(run(*wanted, "--dry-run=client", env=cloud.env), "FixPlan")
+    fits(run(*wanted, "--dry-run=server", env=cloud.env), "FixPlan")
+    fits(run(*wanted, "--yes", "--undo-file", file, env=cloud.env), "FixResult")
+    fits(run(*wanted, "--yes", env=cloud.env), "FixResult")
+    fits(run("undo", file, "--dry-run=client", "-o", "json", env=cloud.env), "UndoResult")
+    fits(run("undo", file, "--yes", "-o", "json", env=cloud.env), "UndoResult")
+
+
+@pytest.mark.parametrize("args", [("--from", "none.json"), ("ing/web",), ("ing/web", "--nonsense")])
+def test_errors(args: tuple[str, ...]) -> None:
+    pytest.importorskip("kubectl_lbdoctor.render.error_documents")
+    fits(run(*args, "-o", "json"), "Error")

@@ -1,0 +1,191 @@
+"""On the lab: the program runs with exactly what `policy` prints, as a ServiceAccount, and names each single permission
+that is taken away."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab import examples, faults, topology
+from tests.lab.api import Lab, Result
+from tests.support.roles import Permission, Policy, Role
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ACCOUNT = "lbdoctor"
+
+# Asked where something is wrong, or in many namespaces: tests/cli/test_policy.py has worlds for them.
+SELDOM = {
+    ("", "namespaces", "list"),
+    ("", "secrets", "get"),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "list"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations", "list"),
+}
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def account(lab: Lab, space: str, tmp_path: Path) -> Iterator[Run]:
+    """Runs the program as a ServiceAccount of the namespace, which has the printed role and no other right."""
+    role = lab.lbdoctor("policy", "rbac").stdout.replace("name: lbdoctor-read", f"name: {space}-read")
+    lab.kubectl("create", "serviceaccount", ACCOUNT, "-n", space)
+    made = (f"clusterrole/{space}-read", f"clusterrolebinding/{space}-read")
+    try:
+        lab.kubectl("create", "-f", "-", stdin=role)
+        bound = (f"--clusterrole={space}-read", f"--serviceaccount={space}:{ACCOUNT}")
+        lab.kubectl("create", "clusterrolebinding", f"{space}-read", *bound)
+        kubeconfig = json.loads(lab.kubectl("config", "view", "--minify", "--flatten", "--raw", "-o", "json"))
+        token = lab.kubectl("create", "token", ACCOUNT, "-n", space).strip()
+        kubeconfig["users"] = [{"name": user["name"], "user": {"token": token}} for user in kubeconfig["users"]]
+        file = tmp_path / "kubeconfig"
+        file.write_text(json.dumps(kubeconfig))
+        yield lambda *args, **more: lab.lbdoctor(*args, "-n", space, env={"KUBECONFIG": str(file)}, **more)
+    finally:
+        lab.kubectl("delete", *made, "--ignore-not-found")
+
+
+@pytest.fixture
+def policy(lab: Lab) -> Iterator[Policy]:
+    """The printed policy; AWS refuses the doctor everything else."""
+    printed = Policy.of(lab.lbdoctor("policy", "iam").stdout)
+    doctor = topology.DOCTOR_ACCESS_KEY
+    # The first entry that fits decides: no delay to speak of is the lab's way to let a call through.
+    with (
+        faults.aws_denied(lab, "*", access_key=doctor),
+        faults.aws_denied(lab, *sorted(printed.actions), access_key=doctor, effect="delay", seconds=0.001),
+    ):
+        yield printed
+
+
+def healthy(lab: Lab, space: str) -> None:
+    lab.apply(examples.alb_ip(), space)
+    lab.wait_targets(space, "healthy", count=2)
+
+
+def missing(result: Result) -> set[str]:
+    """The permissions that a report lacks, those that it may lack included."""
+    coverage = result.json["coverage"]
+    return {entry["permission"] for entry in coverage["denied"] + coverage["optional"]}
+
+
+def until(attempt: Callable[[], Result], good: Callable[[Result], bool], seconds: float = 15) -> Result:
+    """The API server learns of a changed role a moment later."""
+    end = time.monotonic() + seconds
+    while not good(result := attempt()) and time.monotonic() < end:
+        time.sleep(0.3)
+    return result
+
+
+def test_the_printed_permissions_are_enough(lab: Lab, space: str, account: Run, policy: Policy) -> None:
+    healthy(lab, space)
+    lab.calls(reset=True)
+    result = until(lambda: account("ing/web", "-o", "json"), lambda r: r.status == 0)
+    assert result.status == 0 and missing(result) == set(), str(result)
+    assert result.json["coverage"]["failed"] == []
+    assert set(lab.calls()[topology.DOCTOR_ACCESS_KEY]) <= policy.actions
+
+
+def test_each_missing_permission_in_kubernetes_is_named(lab: Lab, space: str, account: Run) -> None:
+    healthy(lab, space)
+    role = json.loads(lab.kubectl("get", "clusterrole", f"{space}-read", "-o", "json"))
+    whole = Role.of(yaml.safe_dump({"rules": role["rules"]}))
+    wrong = {}
+    for permission in sorted(whole.permissions):
+        lab.kubectl("replace", "-f", "-", stdin=json.dumps(role | {"rules": rules(whole.without(permission))}))
+        full = f"{permission.resource}.{permission.group}" if permission.group else permission.resource
+        name = f"{permission.verb} {full}"
+        if permission[:3] in SELDOM:
+            result = account("ing/web", "-o", "json")
+            good = result.status == 0 and {said[: len(name)] for said in missing(result)} <= {name}
+        else:
+            result = until(
+                lambda: account("ing/web", "-o", "json"),
+                lambda r, name=name: {" ".join(said.split()[:2]) for said in missing(r)} == {name},  # type: ignore[misc]
+            )
+            good = result.status == 3 and {" ".join(said.split()[:2]) for said in missing(result)} == {name}
+        if not good:
+            wrong[name] = str(result)
+    assert wrong == {}
+
+
+def rules(role: Role) -> list[dict[str, Any]]:
+    """The rules of a role, one for each permission."""
+    return [
+        {"apiGroups": [p.group], "resources": [p.resource], "verbs": [p.verb]}
+        | ({"resourceNames": [p.name]} if p.name else {})
+        for p in sorted(role.permissions)
+    ]
+
+
+def test_each_missing_permission_in_aws_is_named(lab: Lab, space: str, account: Run, policy: Policy) -> None:
+    healthy(lab, space)
+    lab.calls(reset=True)
+    assert until(lambda: account("ing/web"), lambda r: r.status == 0).status == 0
+    asked = set(lab.calls()[topology.DOCTOR_ACCESS_KEY])
+    assert "elasticloadbalancing:DescribeTargetHealth" in asked
+    wrong = {}
+    for action in sorted(asked):
+        with faults.aws_denied(lab, action, access_key=topology.DOCTOR_ACCESS_KEY):
+            result = account("ing/web", "-o", "json")
+            screen = account("ing/web")
+        if result.status != 3 or missing(result) != {action} or f"add permission: {action}" not in screen.stdout:
+            wrong[action] = str(result)
+    assert wrong == {}
+
+
+def test_a_fix_needs_the_printed_role_and_no_more(lab: Lab, space: str, account: Run, tmp_path: Path) -> None:
+    healthy(lab, space)
+    port = "/spec/ports/0/targetPort"
+    lab.patch("service", "web", space, [{"op": "replace", "path": port, "value": 9090}])
+    until(lambda: account("ing/web", "-o", "json"), lambda r: "LBD307" in r.stdout, seconds=60)
+    undo = str(tmp_path / "undo.json")
+    fix = ("--fix", "targetport", "ing/web", "--yes", "--undo-file", undo)
+    denied = account(*fix, timeout=200)
+    assert denied.status == 4 and "services" in denied.stderr, str(denied)
+    role = lab.lbdoctor("policy", "rbac", "--fix").stdout.replace("name: lbdoctor-fix", f"name: {space}-fix")
+    lab.kubectl("create", "-f", "-", stdin=role)
+    try:
+        who = (f"--clusterrole={space}-fix", f"--serviceaccount={space}:{ACCOUNT}")
+        lab.kubectl("create", "rolebinding", "fix", "-n", space, *who)
+        done = until(lambda: account(*fix, timeout=200), lambda r: r.status == 0)
+        assert done.status == 0 and "verified" in done.stdout, str(done)
+        back = account("undo", undo, "--yes", timeout=200)
+        assert back.status == 0, str(back)
+        assert lab.get("service", "web", space)["spec"]["ports"][0]["targetPort"] == 9090
+    finally:
+        lab.kubectl("delete", f"clusterrole/{space}-fix", "--ignore-not-found")
+
+
+def test_the_manifests_of_the_cronjob_are_taken(lab: Lab) -> None:
+    """By the API server, in a namespace that enforces the restricted Pod Security Standard."""
+    text = (EXAMPLES / "cronjob" / "cronjob.yaml").read_text()
+    documents = [doc for doc in yaml.safe_load_all(text) if doc]
+    labels = next(doc for doc in documents if doc["kind"] == "Namespace")["metadata"]["labels"]
+    with lab.namespace(labels=labels) as space:
+        dry_run = ("create", "--dry-run=server", "--validate=strict", "-f", "-")
+        lab.kubectl(*dry_run, stdin=(EXAMPLES / "cronjob" / "role.yaml").read_text())
+        for document in documents:
+            if document["metadata"].get("namespace") == ACCOUNT:
+                document["metadata"]["namespace"] = space
+            lab.kubectl(*dry_run, stdin=json.dumps(document))
+        lab.kubectl("create", "serviceaccount", ACCOUNT, "-n", space)
+        template = next(doc for doc in documents if doc["kind"] == "CronJob")["spec"]["jobTemplate"]["spec"]["template"]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "job", "namespace": space},
+            "spec": template["spec"],
+        }
+        lab.kubectl(*dry_run, stdin=json.dumps(pod))
+
+
+def test_the_permissions_are_those_of_the_record() -> None:
+    """A guard for the list of what is seldom asked: all of it is in the printed role."""
+    printed = Role.of((EXAMPLES / "cronjob" / "role.yaml").read_text()).permissions
+    assert {Permission(*seldom) for seldom in SELDOM} <= {permission._replace(name="") for permission in printed}
