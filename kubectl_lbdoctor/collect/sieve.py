@@ -33,6 +33,12 @@ def under(key: str) -> Callable[[Mapping[str, Any]], str]:
     return name
 
 
+def target_id(raw: Mapping[str, Any]) -> str:
+    """The identity of a TargetHealthDescription: its target's address or instance."""
+    target = raw.get("Target")
+    return under("Id")(target) if isinstance(target, dict) else ""
+
+
 def plural(key: str) -> str:
     """The noun of a list of AWS's, by its name: "TargetGroups" holds target groups."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).lower()

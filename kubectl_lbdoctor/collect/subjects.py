@@ -8,11 +8,11 @@ the load balancer's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
-from kubectl_lbdoctor.collect import convert_kube
+from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -22,8 +22,6 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import INGRESS, LOAD_BALANCER, SERVICE, TARGET_GROUP, TARGET_GROUP_BINDING, Kind
 
-R = TypeVar("R")
-
 
 class Lists(Protocol):
     """What is needed of `collect.kube.KubeReader`."""
@@ -31,9 +29,9 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> Fact[tuple[R, ...]]:
+def _everywhere(kube: Lists, kind: Kind, namespace: str) -> Fact[tuple[Any, ...]]:
     """Objects of all namespaces; where that is denied, those of the current one. Raises what the read raises."""
-    sieve, found = Sieve(kind.plural), tuple[R, ...]()
+    sieve, convert, found = Sieve(kind.plural), converter(kind), tuple[Any, ...]()
     try:
         try:
             found = tuple(sieve.through(kube.list(kind.path()), convert))
@@ -72,7 +70,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
     Raises CouldNotRun when no binding of the cluster names it.
     """
-    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace)
     name = target_group_name(wanted)
     found = [
         b
@@ -86,7 +84,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
             bindings,
         )
-    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress).need()
+    ingresses = _everywhere(kube, INGRESS, namespace).need()
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -98,8 +96,8 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     namespace must not pass for the whole.
     """
 
-    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
-        sieve = Sieve(kind.plural)
+    def listed(kind: Kind) -> tuple[Any, ...]:
+        sieve, convert = Sieve(kind.plural), converter(kind)
         try:
             objects = tuple(sieve.through(kube.list(kind.path(namespace)), convert))
         except ApiMissing:
@@ -109,12 +107,10 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
             raise ReadFailed(f"what is in namespace {namespace} is not known: {found.reason}", "name the objects")
         return objects
 
-    ingresses = listed(INGRESS, convert_kube.ingress)
-    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
+    ingresses = listed(INGRESS)
+    services = [s for s in listed(SERVICE) if s.type == "LoadBalancer"]
     bindings = [
-        b
-        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
-        if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
+        b for b in listed(TARGET_GROUP_BINDING) if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
     return (
         *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
@@ -151,8 +147,8 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     Raises CouldNotRun when none of the cluster does.
     """
     found: list[ObjectRef] = []
-    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
-    services = _everywhere(kube, SERVICE, namespace, convert_kube.service)
+    ingresses = _everywhere(kube, INGRESS, namespace)
+    services = _everywhere(kube, SERVICE, namespace)
     fronts: list[tuple[str, Ingress | Service]] = [
         *((INGRESS.name, i) for i in ingresses.need()),
         *((SERVICE.name, s) for s in services.need()),
