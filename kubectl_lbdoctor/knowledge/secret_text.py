@@ -183,12 +183,12 @@ def is_random(run: str) -> bool:
     """Whether this run of letters, digits and signs is a secret in base64, and no name: capitals, small letters and
     digits change often. (Names of AWS and of Kubernetes, written by people, change at the starts of words.)
 
-    Words of one case are ids: the issuers of EKS end in 32 hexadecimal digits in capitals, and CloudFormation's names
+    Long words of one case are ids: the issuers of EKS end in 32 hexadecimal digits in capitals, and CloudFormation's names
     in twelve capitals and digits (https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
     """
-    words = [word for word in _WORD_ENDS.split(run) if word.lower() != word and word.upper() != word]
+    words = [word for word in _WORD_ENDS.split(run) if len(word) < 8 or word not in (word.lower(), word.upper())]
     kinds = [_kind(sign) for word in words for sign in word]
-    if len(kinds) < 20 or len(run) < 24:
+    if len(kinds) < 20 or not {"upper", "lower"} <= set(kinds):
         return False
     changes = sum(1 for one, other in pairwise(kinds) if one != other) / len(kinds)
     if "digit" not in kinds:
