@@ -183,8 +183,8 @@ def is_random(run: str) -> bool:
     """Whether this run of letters, digits and signs is a secret in base64, and no name: capitals, small letters and
     digits change often. (Names of AWS and of Kubernetes, written by people, change at the starts of words.)
 
-    Long words of one case are ids: the issuers of EKS end in 32 hexadecimal digits in capitals, and CloudFormation's names
-    in twelve capitals and digits (https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
+    Long words of one case are ids: the issuers of EKS end in 32 hexadecimal digits in capitals, and the names of
+    CloudFormation in twelve capitals and digits (https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
     """
     words = [word for word in _WORD_ENDS.split(run) if len(word) < 8 or word not in (word.lower(), word.upper())]
     kinds = [_kind(sign) for word in words for sign in word]
