@@ -565,7 +565,28 @@ class Bindings:
         self.asked += 1
         if "events" in path:
             return [{"metadata": {"name": "web.1", "resourceVersion": self.version}}]
-        return [{"metadata": {}, "spec": {"targetGroupARN": a, "serviceRef": {"name": "web"}}} for a in self.arns]
+        reference = {"name": "web", "port": 80}
+        return [{"metadata": {"name": "b"}, "spec": {"targetGroupARN": a, "serviceRef": reference}} for a in self.arns]
+
+
+class Odd(Bindings):
+    """What no API server and no AWS sends, after a change was made."""
+
+    def list(self, path: str, params: Any = None) -> Any:
+        return [None, 5, {"metadata": None}, {"metadata": {"name": "b"}, "spec": []}]
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        return [None]
+
+
+def test_an_odd_answer_does_not_end_the_following() -> None:
+    """The change is made: a crash now would leave its person without a word."""
+    odd = Odd()
+    with pytest.raises(ReadFailed, match="targets could not be understood"):
+        Follower(odd, odd, frozenset({("shop", "web")}), frozenset({arn("old")})).look()
+    watched = Reconciliations(odd, ["shop"])
+    watched.mark()
+    assert watched.known and not watched.seen()
 
 
 def arn(name: str) -> str:
