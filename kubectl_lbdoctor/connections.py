@@ -5,17 +5,19 @@ The SDKs are imported here, when a cluster is really asked.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kubectl_lbdoctor.collect.deadline import Deadline
+from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 
 if TYPE_CHECKING:
     from kubectl_lbdoctor.collect.aws import AwsReader
+    from kubectl_lbdoctor.collect.aws_session import AwsSession
 
 AWS_READ_TIMEOUT = 5.0
 """Seconds that one AWS call may take: a diagnosis is about a second of work, and an endpoint that does not answer must
@@ -75,19 +77,29 @@ class Connections:
         Raises NoCredentials where AWS is not to be asked or cannot be, ReadFailed where the run ends before.
         """
         from kubectl_lbdoctor.collect.aws import AwsReader
-        from kubectl_lbdoctor.collect.aws_session import open_session
+        from kubectl_lbdoctor.collect.aws_session import import_sdk, open_session
 
         if self._aws_options.no_aws:
             raise NoCredentials("AWS was not asked: --no-aws")
         if self._aws is None:
-
-            def opened() -> AwsReader:
-                session = open_session(self._aws_options, self.context.aws, node_region, self._variables)
-                timeout = min(AWS_READ_TIMEOUT, self.context.request_timeout or AWS_READ_TIMEOUT)
-                reader = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS, deadline=self.deadline)
-                reader.prepare("elbv2")
-                return reader
-
-            # The command of a credential_process may hang, and so may a sign-in service.
-            self._aws = self.deadline.bound("the AWS credentials", opened)
+            import_sdk()  # the work of this machine, which is not waited for as somebody else's answer is
+            session = self._credentials(
+                lambda: open_session(self._aws_options, self.context.aws, node_region, self._variables)
+            )
+            timeout = min(AWS_READ_TIMEOUT, self.context.request_timeout or AWS_READ_TIMEOUT)
+            self._aws = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS, deadline=self.deadline)
+            self._aws.prepare("elbv2")
         return self._aws
+
+    def _credentials(self, opened: Callable[[], AwsSession]) -> AwsSession:
+        """The session. The command of a credential_process may hang, and so may a sign-in service: they have the whole
+        time of the run only where a person has chosen that."""
+        from kubectl_lbdoctor.collect.aws_session import NO_CREDENTIALS_CAME, PATIENCE
+
+        if self.deadline.chosen:
+            return self.deadline.bound("the AWS credentials", opened)
+        end = time.monotonic() + PATIENCE
+        try:
+            return self.deadline.bound("the AWS credentials", opened, lambda: end - time.monotonic())
+        except Late as late:
+            raise NoCredentials(*NO_CREDENTIALS_CAME) from late

@@ -225,8 +225,8 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
 def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
     return (
         f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
-        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for this "
-        "Service, and a change in AWS would be taken back"
+        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for "
+        "this Service, and a change in AWS would be taken back"
     )
 
 

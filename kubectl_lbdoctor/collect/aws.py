@@ -13,7 +13,13 @@ from collections import Counter
 from typing import Any, overload
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.collect.aws_session import AwsSession, credentials_error, import_sdk
+from kubectl_lbdoctor.collect.aws_session import (
+    NO_CREDENTIALS_CAME,
+    PATIENCE,
+    AwsSession,
+    credentials_error,
+    import_sdk,
+)
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model.shell import shell
@@ -69,7 +75,8 @@ class AwsReader:
     """Reads of one account and region; safe to use from many threads.
 
     `calls` counts requests that were sent, retries included, by "service:Operation". Calls end at the deadline, and
-    those of a service that has answered nothing at all after SILENCE.
+    those of a service that has answered nothing at all after SILENCE. Where no request could be sent yet, for want of
+    credentials (a role is asked for at the first call), they end after `aws_session.PATIENCE`.
     """
 
     def __init__(
@@ -88,6 +95,7 @@ class AwsReader:
         self.calls: Counter[str] = Counter()
         self._read_timeout = read_timeout
         self._deadline = deadline or Deadline()
+        self._begun_at = float("inf")
         self._asked_at: dict[str, float] = {}
         self._heard: set[str] = set()
         self._config = Config(
@@ -140,6 +148,8 @@ class AwsReader:
             answer.pop("ResponseMetadata", None)
             return answer
 
+        with self._counting:
+            self._begun_at = min(self._begun_at, time.monotonic())
         try:
             answer = self._deadline.bound(f"{service}:{operation}", ask, lambda: self._patience(service))
         except Late as late:
@@ -208,9 +218,14 @@ class AwsReader:
             return float("inf")
         with self._counting:
             asked = self._asked_at.get(service) if self._heard else min(self._asked_at.values(), default=None)
+            sent = bool(self._asked_at)
+        if not sent and not self._deadline.chosen:
+            return self._begun_at + PATIENCE - time.monotonic()
         return float("inf") if asked is None else asked + SILENCE - time.monotonic()
 
-    def _silent(self, service: str, operation: str) -> Unreachable:
+    def _silent(self, service: str, operation: str) -> LbdoctorError:
+        if not self._asked_at:
+            return NoCredentials(*NO_CREDENTIALS_CAME)
         silent = service if self._heard else "AWS"
         return Unreachable(
             f"{service}:{operation} timed out: {silent} has answered nothing for {SILENCE:g}s",

@@ -22,6 +22,17 @@ PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
 
 
+PATIENCE = 5.0
+"""Seconds for which credentials are waited for, where nobody has chosen the time of the run: of a command of
+credential_process, of the metadata service, of a sign-in service and of STS (roles), which botocore itself would wait
+for for minutes."""
+
+NO_CREDENTIALS_CAME = (
+    f"the AWS credentials did not come within {PATIENCE:g}s: the command, sign-in service or STS behind them is silent",
+    "check with: aws sts get-caller-identity; allow more time: --timeout 2m",
+)
+
+
 @dataclass(frozen=True)
 class AwsSession:
     """A boto3 session whose credentials were found (not yet used), with the origin of what it uses.

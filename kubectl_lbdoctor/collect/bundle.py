@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import bundle_file
 from kubectl_lbdoctor.collect.bundle_content import content
+from kubectl_lbdoctor.collect.fields import NotUnderstood
+from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.codec import CodecError, from_json
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.kinds import SUBJECTS
@@ -64,7 +67,24 @@ def load(path: Path) -> Snapshot:
                 f"the bundle {path} is about a {subject.kind}, which this version {__version__} does not know",
                 f"it was made by version {document.get('tool', '?')}: upgrade kubectl lbdoctor",
             )
+    try:
+        _check_names(snapshot)
+    except NotUnderstood as error:
+        raise CouldNotRun(
+            f"the bundle {path} is refused: {error}", "no cluster and no AWS account has such a name: it was edited"
+        ) from error
     return _with_cuts(snapshot)
+
+
+def _check_names(snapshot: Snapshot) -> None:
+    """Raise NotUnderstood for a name that no API has, and that no command for people may be made of."""
+    for subject in snapshot.subjects:
+        if not is_label(subject.namespace) or not is_subdomain(subject.name):
+            raise NotUnderstood(f"subjects: {str(subject)[:64]!r} is no name")
+    for namespace in snapshot.namespaces:
+        if not is_label(namespace):
+            raise NotUnderstood(f"namespaces: {namespace[:64]!r} is no name")
+    check_names(snapshot)
 
 
 def _with_cuts(snapshot: Snapshot) -> Snapshot:

@@ -9,6 +9,7 @@ from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.fields import mapping, objects, text, texts
 from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
 from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags
 from kubectl_lbdoctor.knowledge.controller_logs import significant
@@ -63,6 +64,7 @@ class ControllerReader:
         sieve = Sieve(read.kind.plural)
 
         def own(raw: dict[str, Any]) -> Workload | None:
+            require_whole(read.kind, raw)  # Half a Deployment does not show that it is none of the controller.
             found: Workload | None = convert(raw) if runs_controller(raw) else None
             return found
 

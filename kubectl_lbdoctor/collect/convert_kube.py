@@ -10,6 +10,7 @@ import base64
 from dataclasses import replace
 
 from kubectl_lbdoctor.collect.fields import (
+    NotUnderstood,
     Raw,
     flag,
     free,
@@ -489,10 +490,15 @@ def tls_certificate(raw: Raw) -> k8s.TlsCertificate:
 
 
 def _decoded(raw: Raw, key: str) -> str:
-    """A base64 field as text; what cannot be decoded stays as it is, for a check to find."""
+    """A base64 field as text ("" without one). Bytes that are no text stay as they are, for a check to find; the API
+    server itself makes the base64, so that what is none raises NotUnderstood."""
     coded = text(raw, key)
     try:
-        return base64.b64decode(coded, validate=True).decode("ascii")
+        content = base64.b64decode(coded, validate=True)
+    except ValueError as error:
+        raise NotUnderstood(f"{key}: base64 was expected") from error
+    try:
+        return content.decode("ascii")
     except ValueError:
         return coded
 

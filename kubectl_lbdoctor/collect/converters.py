@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from kubectl_lbdoctor.collect import convert_gateway, convert_kube, convert_network
+from kubectl_lbdoctor.collect.served import whole
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
 
 Converter = Callable[[dict[str, Any]], Any]
 
-CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
+_CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
     kinds.INGRESS: convert_kube.ingress,
     kinds.SERVICE: convert_kube.service,
     kinds.TARGET_GROUP_BINDING: convert_kube.target_group_binding,
@@ -43,7 +44,10 @@ CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
     kinds.MUTATING_WEBHOOK_CONFIGURATION: convert_kube.webhooks,
     kinds.VALIDATING_WEBHOOK_CONFIGURATION: convert_kube.webhooks,
 }
-"""The converter of each kind. Every kind of the cluster in `model.kinds` has one."""
+
+CONVERTERS: Mapping[Kind, Callable[..., Any]] = {kind: whole(kind, convert) for kind, convert in _CONVERTERS.items()}
+"""The converter of each kind. Every kind of the cluster in `model.kinds` has one. All raise `fields.NotUnderstood` for
+an object that lacks what the API server gives with all of its kind."""
 
 
 def converter(kind: Kind, keeps_arguments: bool = False) -> Converter:

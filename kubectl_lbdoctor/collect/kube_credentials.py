@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kubectl_lbdoctor.collect import given_file
 from kubectl_lbdoctor.collect.aws_hints import plugin_flags
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
@@ -35,6 +36,9 @@ PLUGIN_TIMEOUT = 60.0
 
 RENEW_BEFORE = 60.0
 """Seconds before its stated expiry at which a token is renewed (EKS tokens live for 14 minutes)."""
+
+MAX_TOKEN = 1 << 18
+"""Characters; servers refuse headers that are longer than some ten thousand."""
 
 TOKEN_FILE_PERIOD = 60.0
 """Seconds for which a `tokenFile` is believed; client-go reads it again every minute because kubelet rotates it."""
@@ -241,8 +245,8 @@ def pem_of(entry: Entry, key: str) -> Pem:
         return Pem()
     absolute = entry.path.parent / text_of(path)
     try:
-        with absolute.open("rb"):
-            return Pem(str(absolute))
+        given_file.check_regular(absolute)
+        return Pem(str(absolute))
     except OSError as error:
         raise CouldNotRun(
             f"the {key} file {absolute} of kubeconfig entry {entry.name!r} cannot be read: {error.strerror}",
@@ -269,11 +273,14 @@ def file_token(path: str, user: str, token: str) -> RenewingToken:
 
 def read_token(path: str, user: str) -> tuple[str, float | None]:
     try:
-        token = Path(path).read_text(encoding="utf-8").strip()
+        token = given_file.read(Path(path)).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise CouldNotRun(f"the tokenFile {path} of kubeconfig user {user!r} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
+        raise CouldNotRun(f"the tokenFile {path} of kubeconfig user {user!r} cannot be read: {why}") from error
     if not token:
         raise CouldNotRun(f"the tokenFile {path} of kubeconfig user {user!r} is empty")
+    if len(token) > MAX_TOKEN or not token.isprintable():
+        raise CouldNotRun(f"the tokenFile {path} of kubeconfig user {user!r} holds no token")
     return token, time.time() + TOKEN_FILE_PERIOD
 
 
@@ -312,7 +319,7 @@ def _cluster_info(cluster: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "certificate-authority-data" not in info and cluster.get("certificate-authority"):
         try:
-            content = Path(text_of(cluster["certificate-authority"])).read_bytes()
+            content = given_file.read(Path(text_of(cluster["certificate-authority"])))
         except OSError:
             content = b""
         info["certificate-authority-data"] = base64.b64encode(content).decode()

@@ -11,8 +11,10 @@ from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.fields import NotUnderstood
+from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.collect.outcomes import attempt
-from kubectl_lbdoctor.collect.sieve import Sieve
+from kubectl_lbdoctor.collect.sieve import Sieve, object_name
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, Unreachable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -93,7 +95,13 @@ class KubeLists:
 
         def get() -> Any | None:
             raw = self._kube.get(path)
-            return None if raw is None else convert(raw)
+            if raw is None:
+                return None
+            if object_name(raw) != name:
+                raise NotUnderstood("it is about another object than the one that was asked for")
+            record = convert(raw)
+            check_names(record)
+            return record
 
         return attempt(read.name, path, get)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from kubectl_lbdoctor.collect import given_file
 from kubectl_lbdoctor.errors import CouldNotRun
 
 
@@ -68,7 +69,7 @@ def merge(paths: Iterable[Path], must_exist: bool = False) -> Kubeconfig:
 
 def _read(path: Path, must_exist: bool) -> dict[str, Any] | None:
     try:
-        content = path.read_text(encoding="utf-8")
+        content = given_file.read(path).decode("utf-8")
     except FileNotFoundError:
         if must_exist:
             raise CouldNotRun(f"the kubeconfig {path} does not exist", "check --kubeconfig") from None

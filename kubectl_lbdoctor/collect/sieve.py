@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model.fact import Fact
 
@@ -33,6 +34,12 @@ def under(key: str) -> Callable[[Mapping[str, Any]], str]:
     return name
 
 
+def target_id(raw: Mapping[str, Any]) -> str:
+    """The identity of a TargetHealthDescription: its target's address or instance."""
+    target = raw.get("Target")
+    return under("Id")(target) if isinstance(target, dict) else ""
+
+
 def plural(key: str) -> str:
     """The noun of a list of AWS's, by its name: "TargetGroups" holds target groups."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key).lower()
@@ -41,7 +48,8 @@ def plural(key: str) -> str:
 class Sieve:
     """Converts raw items one by one, and remembers those that it could not convert.
 
-    noun: what they are, in the plural ("pods"). An item that has no name is none of its API either, and is left out.
+    noun: what they are, in the plural ("pods"). An item that has no name, or carries one that no API has (`names`), is
+    none of its API either, and is left out.
     """
 
     def __init__(self, noun: str, name: Callable[[Mapping[str, Any]], str] = object_name) -> None:
@@ -63,6 +71,7 @@ class Sieve:
                 if not name:
                     raise ValueError("it has no name")
                 record = convert(raw)
+                check_names(record)
             except LbdoctorError:
                 raise
             except Exception as error:

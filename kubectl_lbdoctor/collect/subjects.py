@@ -8,12 +8,12 @@ the load balancer's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 from kubectl_lbdoctor.analysis.gateways import OUR_CONTROLLERS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
-from kubectl_lbdoctor.collect import convert_gateway, convert_kube
+from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.sieve import Sieve
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -33,8 +33,6 @@ from kubectl_lbdoctor.model.kinds import (
     Kind,
 )
 
-R = TypeVar("R")
-
 
 class Lists(Protocol):
     """What is needed of `collect.kube.KubeReader`."""
@@ -42,9 +40,9 @@ class Lists(Protocol):
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
-def _everywhere(kube: Lists, kind: Kind, namespace: str, convert: Callable[[dict[str, Any]], R]) -> Fact[tuple[R, ...]]:
+def _everywhere(kube: Lists, kind: Kind, namespace: str) -> Fact[tuple[Any, ...]]:
     """Objects of all namespaces; where that is denied, those of the current one. Raises what the read raises."""
-    sieve, found = Sieve(kind.plural), tuple[R, ...]()
+    sieve, convert, found = Sieve(kind.plural), converter(kind), tuple[Any, ...]()
     try:
         try:
             found = tuple(sieve.through(kube.list(kind.path()), convert))
@@ -83,7 +81,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
 
     Raises CouldNotRun when no binding of the cluster names it.
     """
-    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace, convert_kube.target_group_binding)
+    bindings = _everywhere(kube, TARGET_GROUP_BINDING, namespace)
     name = target_group_name(wanted)
     found = [
         b
@@ -97,7 +95,7 @@ def target_group(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, .
             "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
             bindings,
         )
-    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress).need()
+    ingresses = _everywhere(kube, INGRESS, namespace).need()
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
@@ -109,8 +107,8 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
     namespace must not pass for the whole.
     """
 
-    def listed(kind: Kind, convert: Callable[[dict[str, Any]], R]) -> tuple[R, ...]:
-        sieve = Sieve(kind.plural)
+    def listed(kind: Kind) -> tuple[Any, ...]:
+        sieve, convert = Sieve(kind.plural), converter(kind)
         try:
             objects = tuple(sieve.through(kube.list(kind.path(namespace)), convert))
         except ApiMissing:
@@ -120,14 +118,12 @@ def namespace_subjects(kube: Lists, namespace: str) -> tuple[ObjectRef, ...]:
             raise ReadFailed(f"what is in namespace {namespace} is not known: {found.reason}", "name the objects")
         return objects
 
-    ingresses = listed(INGRESS, convert_kube.ingress)
-    services = [s for s in listed(SERVICE, convert_kube.service) if s.type == "LoadBalancer"]
+    ingresses = listed(INGRESS)
+    services = [s for s in listed(SERVICE) if s.type == "LoadBalancer"]
     bindings = [
-        b
-        for b in listed(TARGET_GROUP_BINDING, convert_kube.target_group_binding)
-        if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
+        b for b in listed(TARGET_GROUP_BINDING) if not any(key.startswith(_STACK_LABELS) for key in b.meta.labels)
     ]
-    gateways = listed(GATEWAY, convert_gateway.gateway)
+    gateways = listed(GATEWAY)
     return (
         *(ObjectRef(INGRESS.name, namespace, i.meta.name) for i in ingresses),
         *(ObjectRef(SERVICE.name, namespace, s.meta.name) for s in services),
@@ -153,9 +149,7 @@ def _of_aws(kube: Lists, gateways: tuple[Gateway, ...]) -> tuple[Gateway, ...]:
     if not gateways:
         return ()
     try:
-        classes = tuple(
-            Sieve(GATEWAY_CLASS.plural).through(kube.list(GATEWAY_CLASS.path()), convert_gateway.gateway_class)
-        )
+        classes = tuple(Sieve(GATEWAY_CLASS.plural).through(kube.list(GATEWAY_CLASS.path()), converter(GATEWAY_CLASS)))
     except (ReadDenied, ReadFailed):
         return gateways
     ours = {found.meta.name for found in classes if found.controller in OUR_CONTROLLERS}
@@ -187,9 +181,9 @@ def load_balancer(kube: Lists, wanted: str, namespace: str) -> tuple[ObjectRef, 
     Raises CouldNotRun when none of the cluster does.
     """
     found: list[ObjectRef] = []
-    ingresses = _everywhere(kube, INGRESS, namespace, convert_kube.ingress)
-    services = _everywhere(kube, SERVICE, namespace, convert_kube.service)
-    gateways = _everywhere(kube, GATEWAY, namespace, convert_gateway.gateway)
+    ingresses = _everywhere(kube, INGRESS, namespace)
+    services = _everywhere(kube, SERVICE, namespace)
+    gateways = _everywhere(kube, GATEWAY, namespace)
     fronts: list[tuple[str, Ingress | Service | Gateway]] = [
         *((INGRESS.name, i) for i in ingresses.need()),
         *((SERVICE.name, s) for s in services.need()),

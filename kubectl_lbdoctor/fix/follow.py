@@ -6,16 +6,20 @@ What it sees only says when it is worth asking again; whether an object is healt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.collect import convert_aws, convert_kube
-from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError
+from kubectl_lbdoctor.collect import convert_aws
+from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.fields import mapping, text
+from kubectl_lbdoctor.collect.sieve import Sieve, object_name, target_id
+from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, ReadFailed
 from kubectl_lbdoctor.fix.events import Observe, StillWaiting, TargetsChanged
 from kubectl_lbdoctor.fix.health import Health
 from kubectl_lbdoctor.fix.verify import Judge
 from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.plan import Step
 from kubectl_lbdoctor.model.report import Report, SubjectView
 
@@ -82,17 +86,20 @@ class Follower:
                     raise
                 self._round = 0  # It was replaced: look at the bindings in the next round.
                 continue
-            targets = map(convert_aws.target_health, found)
-            states[arn] = {target.key: target.state for target in targets}
+            sieve = Sieve("targets", target_id)
+            targets = sieve.marked(Fact.by_definition(tuple(sieve.through(found, convert_aws.target_health))))
+            if targets.left_out:
+                raise ReadFailed(f"the health of {arn} is not known: {targets.reason}")
+            states[arn] = {target.key: target.state for target in targets.need()}
         return Health(states)
 
     def _bound(self) -> frozenset[str]:
         """The target groups that the Services' bindings name now; empty where they cannot be read."""
-        found = set()
+        kind, found = kinds.TARGET_GROUP_BINDING, set()
         try:
             for namespace in {namespace for namespace, _ in self._services}:
-                for raw in self._kube.list(kinds.TARGET_GROUP_BINDING.path(namespace)):
-                    binding = convert_kube.target_group_binding(raw)
+                raws = self._kube.list(kind.path(namespace))
+                for binding in Sieve(kind.plural).through(raws, converter(kind)):
                     known = (namespace, binding.service) in self._services
                     if known and binding.target_group_arn and not binding.meta.deleted:
                         found.add(binding.target_group_arn)
@@ -130,14 +137,20 @@ class Reconciliations:
     def _events(self) -> frozenset[tuple[str, str]] | None:
         try:
             return frozenset(
-                (str(raw["metadata"].get("name")), str(raw["metadata"].get("resourceVersion")))
+                event
                 for namespace in self._namespaces
-                for raw in self._kube.list(
-                    kinds.EVENT.path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}
+                for event in Sieve(kinds.EVENT.plural).through(
+                    self._kube.list(kinds.EVENT.path(namespace), {"fieldSelector": "reason=SuccessfullyReconciled"}),
+                    _version,
                 )
             )
         except LbdoctorError:
             return None
+
+
+def _version(raw: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of a raw object, and which version of it this is."""
+    return object_name(raw), text(mapping(raw, "metadata"), "resourceVersion")
 
 
 def follower_of(kube: Lists, aws: Aws | None, subjects: Iterable[SubjectView]) -> Follower | None:

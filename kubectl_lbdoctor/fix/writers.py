@@ -298,7 +298,7 @@ class Writer:
         assert change.aws is not None
         params = change.aws.params
         if change.aws.operation == "CreateNetworkAclEntry":
-            self._check_entry(change, params)
+            self._check_entry(change, params, own)
         else:
             self._check_rule(change, params, own)
 
@@ -322,19 +322,27 @@ class Writer:
             )
         raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
 
-    def _check_entry(self, change: Change, params: Mapping[str, Any]) -> None:
+    def _check_entry(self, change: Change, params: Mapping[str, Any], own: bool) -> None:
         acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
         if not acls:
             raise OutOfSight(f"{change.object} does not exist any more")
+        number = params["RuleNumber"]
         for entry in acls[0].get("Entries", ()):
-            if entry.get("RuleNumber") == params["RuleNumber"] and bool(entry.get("Egress")) == params["Egress"]:
-                keys = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "PortRange")
-                if all(entry.get(key) == params.get(key) for key in keys):
-                    raise AlreadyThere(f"{change.object} has the entry already: {change.then}")
+            if entry.get("RuleNumber") != number or bool(entry.get("Egress")) != params["Egress"]:
+                continue
+            if _is_entry(entry, params):
+                raise AlreadyThere(f"{change.object} has the entry already: {change.then}")
+            # EC2 deletes an entry by its number alone, whatever it says.
+            if own:
                 raise MovedOn(
-                    f"entry number {params['RuleNumber']} of {change.object} was taken since the plan was made",
-                    "run the command again to see what is right now",
+                    f"entry {number} of {change.object} is not the one that the fix made ({change.then}): it was "
+                    "changed, or is somebody's own",
+                    "take it away by hand if it is not needed",
                 )
+            raise MovedOn(
+                f"entry number {number} of {change.object} was taken since the plan was made",
+                "run the command again to see what is right now",
+            )
 
 
 def paths_of(ref: ObjectRef) -> tuple[str, ...]:
@@ -375,13 +383,23 @@ def _missing_maps(raw: object, edit: Edit, before: list[dict[str, object]]) -> l
     return found
 
 
+def _is_entry(entry: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    """Whether an entry of a network ACL is the one that this call makes: all of its fields, and no others."""
+    wanted = {key: value for key, value in params.items() if key != "NetworkAclId"}
+    return {key: value for key, value in entry.items() if value is not None} == wanted
+
+
+_ANOTHER_VPC = ("VpcPeeringConnectionId", "PeeringStatus")
+"""Fields of the groups of other VPCs (EC2's UserIdGroupPair); a fix admits groups of the same VPC alone."""
+
+
 def _rule_holds(rule: Mapping[str, Any], wanted: Mapping[str, Any], described: bool = False) -> bool:
     """Whether an EC2 permission contains exactly this rule (protocol, ports and the one source). described: with the
-    same description, too."""
+    same description, too, and nothing beside it."""
     if any(rule.get(key) != wanted.get(key) for key in ("IpProtocol", "FromPort", "ToPort")):
         return False
     for kind, key in (("UserIdGroupPairs", "GroupId"), ("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
-        keys = (key, "Description") if described else (key,)
+        keys = (key, "Description", *_ANOTHER_VPC) if described else (key,)
         there = {tuple(entry.get(k) for k in keys) for entry in rule.get(kind, ())}
         if any(tuple(entry.get(k) for k in keys) not in there for entry in wanted.get(kind, ())):
             return False

@@ -19,8 +19,10 @@ HIDDEN = "***"
 _WORDS = (
     r"passw(?:or)?d|passphrase|passwd|pwd|secrets?|tokens?|(?:api|access|account|private|secret|signing|encryption|"
     r"shared|auth|master|license|subscription)[_-]?key(?:[_-]?id)?|credentials?|signature|connection[_-]?string|"
-    r"session[_-]?id|authorization|passcode|(?<![A-Za-z])(?:auth|sig|pass|pw|otp|session)"
+    r"session[_-]?id|authorization|passcode|hmac|(?<![A-Za-z])(?:auth|sig|pass|pw|otp|session|salt|pepper)"
 )
+# What stands behind such a word in a name: SECRET_KEY_BASE, hmac_sha256, password2.
+_TAIL = r"(?:[_-]?(?:base|sha[_-]?\d{1,3}|md5|value|plain|raw|b64|base64|old|new|\d{1,3}))?"
 _STRONG = (
     r"passw(?:or)?d|passphrase|passwd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|refresh[_-]?token|"
     r"(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie"
@@ -32,7 +34,9 @@ _VALUE = (
 )
 
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+    r"-{4,5}[ ]?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?[ ]?-{4,5}.*?"
+    r"(?:-{4,5}[ ]?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?[ ]?-{4,5}|\Z)",
+    re.DOTALL,
 )
 _JWT = re.compile(r"\beyJ[\w-]{6,4096}\.[\w-]{4,}(?:\.[\w-]*)*")
 _SCHEME = re.compile(
@@ -40,18 +44,43 @@ _SCHEME = re.compile(
     r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})", re.IGNORECASE)
-_QUOTED = re.compile(rf"((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
-_COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:(?!=)\s{{0,8}})({_VALUE})", re.IGNORECASE)
+_PAIR = re.compile(rf"((?:{_WORDS}){_TAIL})([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})", re.IGNORECASE)
+_QUOTED = re.compile(rf"((?:{_WORDS}){_TAIL}\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+# In YAML, the value may be the first of a list or stand in a block below.
+_BELOW = r"(?:[|>][+-]?\s{1,64}|-[ \t]{1,4})?"
+_COLON = re.compile(rf"((?:{_STRONG}){_TAIL}\s{{0,8}}:(?!=)\s{{0,8}}{_BELOW})({_VALUE})", re.IGNORECASE)
+# A line that is nothing but a name and a value.
+_LINE = re.compile(
+    r"^([ \t-]{0,64}[\w.-]{0,64}(?:pass|hmac|salt|pepper|otp|"
+    r"(?:api|account|private|secret|signing|encryption|shared|auth|master)[_-]?key)"
+    rf"{_TAIL}[ ]{{0,4}}:[ ]{{1,8}}{_BELOW})(?!\s)({_VALUE})(?=[ \t]*\r?$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+# A line that ends in such a word, and one below that is a single word.
+_NEXT_LINE = re.compile(
+    r"(\b(?:passw(?:or)?d|passwd|passphrase|passcode|secret[_ -]?key)[ \t]{0,4}[:=]?[ \t]{0,4}\r?\n[ \t]{0,64})"
+    r"([^\s:=]{4,256})(?=[ \t]*(?:\r?\n|\Z))",
+    re.IGNORECASE,
+)
+# password 'X', IDENTIFIED BY 'X'.
+_SAID = re.compile(
+    r"(\b(?:passw(?:or)?d|passwd|passphrase|passcode|identified by)[ ](?:is[ ])?)"
+    r"(\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')",
+    re.IGNORECASE,
+)
 # What XML says: <password>X</password>.
 _ELEMENT = re.compile(rf"(<[\w:.-]{{0,64}}(?:{_STRONG}|secret|token)>)([^<]{{1,4096}})(?=<)", re.IGNORECASE)
 _COOKIE = re.compile(r"((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)", re.IGNORECASE)
 # Words behind which prose goes on: only a text of capitals, small letters and digits is no prose and no name.
 _MIXED = r"(?-i:(?=[^\sA-Z]{0,64}[A-Z])(?=[^\sa-z]{0,64}[a-z])(?=[^\s\d]{0,64}\d))"
+_NAMED_MIXED = re.compile(
+    rf"((?:(?<![\w-])|(?<=_))(?:key|code|iv|seed|nonce|pin|sid|state)[ ]?=[ ]?[\"']?)({_MIXED}[^\s\"'&;,]{{8,}})",
+    re.IGNORECASE,
+)
 _PROSE = re.compile(
-    r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|(?:api|encryption|secret)[ _-]key|"
-    r"authorization:\s{1,4}[A-Za-z]{1,16}|authorization)(?:[ ]is)?(?::\s{0,4}|[ ]{1,4}))"
-    rf"(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
+    r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|credentials?|(?-i:\bPASS|\bAUTH)|"
+    r"(?:api|encryption|secret)[ _-]key|authorization:\s{1,4}[A-Za-z]{1,16}|authorization)"
+    rf"(?:[ ]is)?(?::\s{{0,4}}|[ ]{{1,4}})[\"']?)(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
     re.IGNORECASE,
 )
 # Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
@@ -61,17 +90,29 @@ _FLAG = re.compile(
 _CLIENT = re.compile(
     rf"(\b(?:sshpass|redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
 )
+# -p means a port or a path for most programs: with a login before it, or where it is followed by what is no name and no
+# number, it is a password.
+_LOGIN_FLAG = re.compile(
+    rf"(\s(?:login\b|-u[ =]?\S|--user(?:name)?[ =]\S)[^;|&\n]{{0,120}}?\s-p[ =]?)"
+    rf"(?!\d+(?:[\s:/]|\Z)|/|[\s-])({_VALUE})"
+)
+_MIXED_FLAG = re.compile(rf"((?<!\S)-p[ =]?)(?![\"'])({_MIXED}[^\s\"',;/:]{{6,}})")
+_SMB = re.compile(r"((?<!\S)-U[ =]?[\w.\\/+-]{1,64}%)([^\s\"']+)")
 _USER_FLAG = re.compile(r"(\s(?:-u|--user)[ =]?[\w.@+-]{1,64}:)(?!\d+(?!\S))([^\s\"']+)")
 _ORACLE = re.compile(r"(?<=jdbc:oracle:)(\w{1,16}:[^\s/:@]{1,64})/([^\s@\"']{1,64})@")
+# Oracle's short form: user/password@host:port.
+_EASY_CONNECT = re.compile(r"(?<![\w/.:@-])(\w{1,32}/)([^\s/:@\"']{3,64})(?=@(?!sha\d)[\w.-]{1,253}:\d{2,5}\b)")
 _WEBHOOK = re.compile(r"((?:hooks\.slack\.com/(?:services|workflows)|/api/webhooks)/)([\w/-]+)")
 # A login before a host: scheme://user:password@host, and user:password@tcp(host:3306) without a scheme. The password
 # may hold slashes and further signs; "@" of an image's digest is none.
 _LOGIN = re.compile(r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])")
 _BARE_LOGIN = re.compile(r"(?<![\w/@.:-])([A-Za-z_][\w.-]*):(?!\*\*\*@)([^\s/:@\"'(),]{3,})@(?!sha\d+:)(?=[\w\[(])")
 _LOGIN_NAME_ONLY = re.compile(r"(?<=//)([A-Za-z0-9_~.-]{16,})@(?=[\w\[.-])")
-_RUN = re.compile(r"(?<![\w+/=-])[\w+/-]{32,}={0,2}(?![\w+/-])")
+_RUN = re.compile(r"(?<![\w+/-])[\w+/-]{32,}={0,2}(?![\w+/-])")
 _PREFIXED = re.compile(
-    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|hv[sb]\.[\w-]{16,}|"
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl(?:pat|rt|dt|soat|ptt|cbt|ft)-[\w-]{16,}|"
+    r"(?:xoxe\.)?xox[abcdeoprs]-[\w-]{10,}|xapp-\d-[\w-]{16,}|ATATT3[\w=-]{16,}|tskey-[a-z]{2,16}-[\w-]{12,}|"
+    r"AGE-SECRET-KEY-1[A-Z0-9]{20,}|dp\.[a-z]{2,5}\.(?:[\w-]{1,40}\.)?[A-Za-z0-9]{20,}|hf_[A-Za-z]{30,}|lin_api_\w{30,}|hv[sb]\.[\w-]{16,}|"
     r"[sr]k_(?:live|test)_\w{10,}|sk-(?:proj|ant|svcacct|admin)-[\w-]{12,}|sk-[A-Za-z0-9]{32,}|SG\.[\w-]{16,}\.[\w-]{16,}|"
     r"ya29\.[\w-]{16,}|dckr_pat_[\w-]{16,}|pypi-[\w-]{16,}|glsa_\w{16,}|shp(?:at|ss|ca)_\w{16,}|whsec_\w{16,}|AIza[\w-]{30,}|npm_\w{30,}|dop_v1_\w{30,})"
 )
@@ -93,6 +134,7 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _BARE_LOGIN.sub(rf"\1:{HIDDEN}@", text)
         text = _LOGIN_NAME_ONLY.sub(f"{HIDDEN}@", text)
         text = _ORACLE.sub(rf"\1/{HIDDEN}@", text)
+        text = _EASY_CONNECT.sub(_hide_value, text)
     text = _JWT.sub(HIDDEN, text)
     text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
     if "<" in text:
@@ -101,12 +143,20 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _WEBHOOK.sub(_hide_value, text)
     if "=" in text or "%3" in text:
         text = _PAIR.sub(_hide_pair, text)
+        text = _NAMED_MIXED.sub(_hide_value, text)
     if ":" in text:
         text = _COOKIE.sub(_hide_value, text)
         text = _QUOTED.sub(_hide_value, text)
         text = _COLON.sub(_hide_value, text)
+        text = _LINE.sub(_hide_value, text)
+    if "\n" in text:
+        text = _NEXT_LINE.sub(_hide_value, text)
+    if "'" in text or '"' in text:
+        text = _SAID.sub(_hide_value, text)
     if "-" in text:
         text = _CLIENT.sub(_hide_value, _FLAG.sub(_hide_value, text))
+        text = _MIXED_FLAG.sub(_hide_value, _LOGIN_FLAG.sub(_hide_value, text))
+        text = _SMB.sub(_hide_value, text)
         text = _USER_FLAG.sub(_hide_value, text)
     text = _PROSE.sub(_hide_value, text)
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
@@ -131,12 +181,27 @@ def _in_quotes(value: str) -> str:
 
 def is_random(run: str) -> bool:
     """Whether this run of letters, digits and signs is a secret in base64, and no name: capitals, small letters and
-    digits change often. (Names of AWS and of Kubernetes, written by people, change at the starts of words.)"""
-    kinds = [_kind(sign) for sign in run if sign not in "/-_+="]
-    if len(kinds) < 24 or not {"upper", "lower", "digit"} <= set(kinds):
+    digits change often. (Names of AWS and of Kubernetes, written by people, change at the starts of words.)
+
+    Long words of one case are ids: the issuers of EKS end in 32 hexadecimal digits in capitals, and the names of
+    CloudFormation in twelve capitals and digits (https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html).
+    """
+    words = [word for word in _WORD_ENDS.split(run) if len(word) < 8 or word not in (word.lower(), word.upper())]
+    kinds = [_kind(sign) for word in words for sign in word]
+    if len(kinds) < 20 or not {"upper", "lower"} <= set(kinds):
         return False
-    changes = sum(1 for one, other in pairwise(kinds) if one != other)
-    return changes / len(kinds) >= 0.3
+    changes = sum(1 for one, other in pairwise(kinds) if one != other) / len(kinds)
+    if "digit" not in kinds:
+        return len(run) == _AWS_SECRET and changes >= 0.4
+    return changes >= 0.3
+
+
+_AWS_SECRET = 40
+"""Characters of a secret access key of AWS; one in some hundreds has no digit
+(https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html)."""
+
+
+_WORD_ENDS = re.compile(r"[/_=+-]")
 
 
 def _kind(sign: str) -> str:

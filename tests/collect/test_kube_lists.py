@@ -41,7 +41,8 @@ class Kube:
         if path.endswith("/pods"):
             for namespace in self.namespaces:
                 if path in ("/api/v1/pods", f"/api/v1/namespaces/{namespace}/pods"):
-                    yield {"metadata": {"name": "web", "namespace": namespace}}
+                    spec, status = {"containers": [{"name": "app"}]}, {"phase": "Running"}
+                    yield {"metadata": {"name": "web", "namespace": namespace}, "spec": spec, "status": status}
 
     def get(self, path: str, params: Any = None) -> dict[str, Any] | None:
         with self._counting:

@@ -3,6 +3,7 @@ of the kubernetes package and the shapes of botocore."""
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from collections.abc import Callable
@@ -37,6 +38,8 @@ def _kubernetes(kind: str, place: str, plant: Plant, depth: int) -> Any:
         if place.endswith(".annotations"):
             return annotations(place, plant)
         return {"tls.crt": "LS0=", "app": _kubernetes(inner, f"{place}{{}}", plant, depth + 1)}
+    if place.endswith(".caBundle"):
+        return base64.b64encode(plant(place).encode()).decode()
     if kind in ("str", "object"):
         return plant(place)
     if kind in ("int", "float", "bool"):

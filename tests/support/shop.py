@@ -179,11 +179,18 @@ def _controller() -> dict[tuple[str, str], list[Raw]]:
         ("apps", "deployments"): [workload(name, "kube-system", 2, CONTROLLER_LABELS, spec)],
         ("", "pods"): raw_pods,
         ("", "serviceaccounts"): [{"metadata": account}],
-        ("", "secrets"): [{"metadata": meta("aws-load-balancer-tls", "kube-system"), "data": tls}],
+        ("", "secrets"): [
+            {"metadata": meta("aws-load-balancer-tls", "kube-system"), "type": "kubernetes.io/tls", "data": tls}
+        ],
         ("", "services"): [
             {
                 "metadata": meta("aws-load-balancer-webhook-service", "kube-system"),
-                "spec": {"type": "ClusterIP", "selector": CONTROLLER_LABELS, "ports": [{"port": 443}]},
+                "spec": {
+                    "type": "ClusterIP",
+                    "selector": CONTROLLER_LABELS,
+                    "ports": [{"port": 443, "protocol": "TCP", "targetPort": 9443}],
+                },
+                "status": {"loadBalancer": {}},
             }
         ],
         ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): [webhook],
@@ -242,6 +249,7 @@ def healthy_objects(group_arn: str, host: str, instances: tuple[str, str]) -> di
                     "selector": labels,
                     "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}],
                 },
+                "status": {"loadBalancer": {}},
             }
         ],
         ("", "pods"): [

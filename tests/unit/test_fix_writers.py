@@ -285,10 +285,51 @@ def test_a_number_that_was_taken_meanwhile() -> None:
     ec2 = Ec2()
     ec2.entries = [{"RuleNumber": 40, "Egress": True, "RuleAction": "deny", "Protocol": "6"}]
     made = writer(Kube(None), ec2)
-    for action in (made.check, made.apply, lambda change: made.undo(change, "")):
+    for action in (made.check, made.apply):
         with pytest.raises(MovedOn, match="taken since"):
             action(entry())
+    for action in (lambda change: made.check_undo(change, ""), lambda change: made.undo(change, "")):
+        with pytest.raises(MovedOn, match="not the one that the fix made"):
+            action(entry())
     assert set(ec2.calls) == {"DescribeNetworkAcls"}
+
+
+OTHER_FIELDS: tuple[Raw, ...] = (
+    {"RuleAction": "deny"},
+    {"Protocol": "17"},
+    {"Protocol": "-1"},
+    {"CidrBlock": "10.0.1.0/25"},
+    {"CidrBlock": None, "Ipv6CidrBlock": "fd00::/64"},
+    {"Ipv6CidrBlock": "fd00::/64"},
+    {"PortRange": {"From": 1024, "To": 65534}},
+    {"PortRange": None},
+    {"IcmpTypeCode": {"Code": -1, "Type": -1}},
+    {"SomethingNew": "x"},
+)
+"""What may be otherwise in an entry of the same number and direction."""
+
+
+@pytest.mark.parametrize("other", OTHER_FIELDS, ids=str)
+def test_only_the_entry_that_was_made_is_deleted(other: Raw) -> None:
+    """EC2 deletes an entry by its number, whatever it says: every field is compared before."""
+    ec2 = Ec2()
+    made = writer(Kube(None), ec2)
+    made.apply(entry())
+    ec2.entries[0].update(other)
+    for action in (made.check_undo, made.undo):
+        with pytest.raises(MovedOn, match="not the one that the fix made"):
+            action(entry(), "")
+    assert len(ec2.entries) == 1 and "DeleteNetworkAclEntry" not in ec2.calls
+
+
+def test_an_entry_of_the_other_direction_is_not_looked_at() -> None:
+    ec2 = Ec2()
+    made = writer(Kube(None), ec2)
+    made.apply(entry())
+    ec2.entries[0]["Egress"] = False
+    with pytest.raises(AlreadyThere, match="no longer"):
+        made.undo(entry(), "")
+    assert len(ec2.entries) == 1
 
 
 def test_an_endpoint_that_knows_no_dry_run() -> None:
@@ -318,8 +359,8 @@ class Rules:
         return {}
 
 
-def rule() -> Change:
-    remedy = GroupRemedy("sg-1", Direction.INGRESS, "tcp", PortRange(8080, 8080), "10.0.1.0/24")
+def rule(peer: str = "10.0.1.0/24") -> Change:
+    remedy = GroupRemedy("sg-1", Direction.INGRESS, "tcp", PortRange(8080, 8080), peer)
     found = change_of(remedy, "us-west-2")
     assert found is not None
     return found
@@ -334,6 +375,14 @@ def test_the_same_rule_of_somebody_else_is_not_revoked() -> None:
             with pytest.raises(MovedOn, match="another description"):
                 action(rule(), "")
         assert ec2.calls == []
+    peered = Rules("added by kubectl lbdoctor")
+    peered.rules[0]["IpRanges"] = []
+    peered.rules[0]["UserIdGroupPairs"] = [
+        {"GroupId": "sg-2", "Description": "added by kubectl lbdoctor", "VpcPeeringConnectionId": "pcx-1"}
+    ]
+    with pytest.raises(MovedOn, match="another description"):
+        writer(Kube(None), peered).undo(rule("sg-2"), "")
+    assert peered.calls == []
     own = Rules("office", "added by kubectl lbdoctor")
     writer(Kube(None), own).undo(rule(), "")
     assert own.calls == ["RevokeSecurityGroupIngress"]
@@ -516,7 +565,28 @@ class Bindings:
         self.asked += 1
         if "events" in path:
             return [{"metadata": {"name": "web.1", "resourceVersion": self.version}}]
-        return [{"metadata": {}, "spec": {"targetGroupARN": a, "serviceRef": {"name": "web"}}} for a in self.arns]
+        reference = {"name": "web", "port": 80}
+        return [{"metadata": {"name": "b"}, "spec": {"targetGroupARN": a, "serviceRef": reference}} for a in self.arns]
+
+
+class Odd(Bindings):
+    """What no API server and no AWS sends, after a change was made."""
+
+    def list(self, path: str, params: Any = None) -> Any:
+        return [None, 5, {"metadata": None}, {"metadata": {"name": "b"}, "spec": []}]
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        return [None]
+
+
+def test_an_odd_answer_does_not_end_the_following() -> None:
+    """The change is made: a crash now would leave its person without a word."""
+    odd = Odd()
+    with pytest.raises(ReadFailed, match="targets could not be understood"):
+        Follower(odd, odd, frozenset({("shop", "web")}), frozenset({arn("old")})).look()
+    watched = Reconciliations(odd, ["shop"])
+    watched.mark()
+    assert watched.known and not watched.seen()
 
 
 def arn(name: str) -> str:

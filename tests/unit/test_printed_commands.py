@@ -6,7 +6,9 @@ other. All commands then run in a real shell, in which programs that are called 
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -15,8 +17,14 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.collect import bundle, convert_aws, convert_network
+from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.sieve import Sieve, target_id, under
+from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.codec import from_json, to_json
-from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
 from tests.support import cases, product
 
 PAYLOADS = ("$(touch ran)", "';touch ran;'", "`touch ran`\n#")
@@ -91,3 +99,65 @@ def test_no_command_runs_a_value(name: str, folder: Path) -> None:
         hostile |= commands(product.judge(from_json(Snapshot, changed))) - plain
     run_in_shell(folder, hostile)
     assert not (folder / "ran").exists(), "\n".join(sorted(line for line in hostile if "touch ran" in line))
+
+
+OPTION = "--kubeconfig=other"
+
+
+@pytest.mark.parametrize("name", cases.names()[::6])
+def test_no_value_of_a_bundle_becomes_an_option(name: str, tmp_path: Path) -> None:
+    """Quotes do not help against a name that begins as an option does: the bundle is refused, or the value stands
+    behind an equals sign."""
+    run = cases.result(name)
+    plain = commands(run)
+    document = to_json(run.snapshot)
+    shown = sorted({text for text in strings(document) if len(text) > 2 and any(text in line for line in plain)})
+    for text in shown:
+        place = tmp_path / "bundle.json"
+        snapshot = replaced(document, text, OPTION)
+        place.write_text(
+            json.dumps({"kind": bundle.KIND, "schema": SCHEMA, "tool": "test", "snapshot": snapshot}), "utf-8"
+        )
+        try:
+            loaded = bundle.load(place)
+        except CouldNotRun:
+            continue
+        for command in commands(product.judge(loaded)):
+            words = shlex.split(command)
+            assert not any(word.startswith("--kubeconfig") for word in words), f"{text}: {command}"
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (("metadata", "name"), OPTION),
+        (("metadata", "name"), "../../nodes/x"),
+        (("metadata", "name"), "Web"),
+        (("metadata", "namespace"), "-A"),
+        (("spec", "nodeName"), "-o"),
+        (("spec", "serviceAccountName"), OPTION),
+        (("metadata", "ownerReferences"), [{"kind": "ReplicaSet", "name": OPTION, "controller": True}]),
+        (("metadata", "labels"), {"-l": "x"}),
+    ],
+)
+def test_an_object_with_such_a_name_is_left_out(where: tuple[str, str], name: Any) -> None:
+    pod: dict[str, Any] = {
+        "metadata": {"name": "web-1", "namespace": "shop"},
+        "spec": {"containers": [{"name": "app", "image": "-x"}]},
+        "status": {"phase": "Running", "message": "--odd"},
+    }
+    sieve = Sieve("pods")
+    assert len(list(sieve.through([pod], converter(kinds.POD)))) == 1
+    pod[where[0]][where[1]] = name
+    assert list(sieve.through([pod], converter(kinds.POD))) == []
+    assert "is no name" in sieve.marked(Fact.known("core/pods", ())).reason
+
+
+def test_ids_of_aws_are_no_options() -> None:
+    sieve = Sieve("targets", target_id)
+    targets = [{"Target": {"Id": text}, "TargetHealth": {"State": "healthy"}} for text in ("10.0.1.2", "--profile=x")]
+    assert [target.id for target in sieve.through(targets, convert_aws.target_health)] == ["10.0.1.2"]
+    rule = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "-all"}]}
+    group = {"GroupId": "sg-1", "GroupName": "-any name", "IpPermissions": [rule]}
+    assert len(list(Sieve("groups", under("GroupId")).through([group], convert_network.security_group))) == 1
+    assert not list(Sieve("groups", under("GroupId")).through([{"GroupId": "--x"}], convert_network.security_group))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
+import string
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
@@ -42,6 +46,37 @@ from kubectl_lbdoctor.knowledge.secret_text import without_credentials
         ("https://hooks.slack.com/services/T02/B0/aB1", "https://hooks.slack.com/services/***"),
         ("key sk-proj-abcDEF123ghiJKL is revoked", "key *** is revoked"),
         ("-----BEGIN PGP PRIVATE KEY BLOCK-----\nx1", "***"),
+        (
+            "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nx1\n---- END SSH2 ENCRYPTED PRIVATE KEY ----\nafter",
+            "***\nafter",
+        ),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\\nx1\\n-----END OPENSSH PRIVATE KEY----- after", "*** after"),
+        ("HMAC=x1 salt=x2 pepper=x3", "HMAC=*** salt=*** pepper=***"),
+        ("hmac_sha256=x1", "hmac_sha256=***"),
+        ("SECRET_KEY_BASE=x1", "SECRET_KEY_BASE=***"),
+        ("password2=x1 token_old=x2", "password2=*** token_old=***"),
+        ("user: app\n  pass: x1\nhost: db", "user: app\n  pass: ***\nhost: db"),
+        ("DB_PASS: x1", "DB_PASS: ***"),
+        ("salt: x1", "salt: ***"),
+        ("signingKey: x1", "signingKey: ***"),
+        ("password: |\n    x1\nuser: a", "password: |\n    ***\nuser: a"),
+        ("passwords:\nclientSecret:\n- x1", "passwords:\nclientSecret:\n- ***"),
+        ("enter the password\nx1y2\nthen", "enter the password\n***\nthen"),
+        ("Password =\nx1y2", "Password =\n***"),
+        ("password 'x1' is wrong", "password '***' is wrong"),
+        ('wrong password "a b"', 'wrong password "***"'),
+        ("CREATE USER a IDENTIFIED BY 'x1'", "CREATE USER a IDENTIFIED BY '***'"),
+        ("secret 'Hunter2xQ9' rejected", "secret '***' rejected"),
+        ("credential: Hunter2xQ9", "credential: ***"),
+        ("AUTH Hunter2xQ9", "AUTH ***"),
+        ("docker login -u app -p x1 reg.example", "docker login -u app -p *** reg.example"),
+        ("check -u root -px1", "check -u root -p***"),
+        ("tool -p Hunter2xQ9", "tool -p ***"),
+        ("smbclient -U app%x1 //h/s", "smbclient -U app%*** //h/s"),
+        ("connect scott/tiger9@db:1521/x", "connect scott/***@db:1521/x"),
+        ("Server=db;User Id=sa;Pwd=x1;", "Server=db;User Id=sa;Pwd=***;"),
+        ("GET /hook?key=Hunter2xQ9&a=b", "GET /hook?key=***&a=b"),
+        ("xapp-1-A0123456789-0123456789 glrt-abcdefghij0123456789", "*** ***"),
     ],
 )
 def test_credentials_are_hidden(text: str, shown: str) -> None:
@@ -69,6 +104,14 @@ def test_credentials_are_hidden(text: str, shown: str) -> None:
         "failed to get token: Unauthorized",
         'secrets "web-tls-2" is forbidden: User "system:serviceaccount:kube-system:x" cannot get resource "secrets"',
         "exec psql -p 5432 --secret-name db",
+        "docker run -p 8080:80 -u app x",
+        "ssh -u root -p 2222 host",
+        "mkdir -p /var/Run1/app",
+        "iptables -p tcp --dport 80",
+        "key=app.kubernetes.io/name code=404 state=running",
+        "two lines end in password\nand prose goes on",
+        "arn:aws:iam::000000000001:oidc-provider/oidc.eks.us-west-2.amazonaws.com/id/7A7DEDFAAF9624BF5A1CB2FC88AD7BC0",
+        "StackSet-AWSControlTowerBP-BASELINE-CONFIG-0fb77124-Role-BF2WO42HQEJ7",
         "mutual TLS: x509: certificate signed by unknown authority",
         "spec.rules[0].http: Required value: must be at least one path",
     ],
@@ -77,8 +120,127 @@ def test_what_is_no_credential_stays(text: str) -> None:
     assert without_credentials(text) == text
 
 
+WORDS = (
+    "web",
+    "api",
+    "shop",
+    "token",
+    "secret",
+    "auth",
+    "session",
+    "login",
+    "vault",
+    "keycloak",
+    "passthrough",
+    "keys",
+)
+SEPARATORS = ("{}", "x {} y", "key: {}", "a/{}", '"{}"', "{},", "https://host.example/path/{}/x", "({})", "={}")
+
+
+def hexadecimal(length: int) -> st.SearchStrategy[str]:
+    return st.text("0123456789abcdef", min_size=length, max_size=length)
+
+
+def capitals(length: int) -> st.SearchStrategy[str]:
+    return st.text(string.ascii_uppercase + string.digits, min_size=length, max_size=length)
+
+
+names = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3).map("-".join)
+uids = st.tuples(*map(hexadecimal, (8, 4, 4, 4, 12))).map("-".join)
+pod_ends = st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=5)
+diagnostics = st.one_of(
+    st.builds(
+        "arn:aws:elasticloadbalancing:us-west-2:1:targetgroup/k8s-shop-{}-{}/{}".format,
+        names,
+        hexadecimal(10),
+        hexadecimal(16),
+    ),
+    st.builds("arn:aws:elasticloadbalancing:r:1:listener-rule/app/{}/{}/{}/{}".format, names, *[hexadecimal(16)] * 3),
+    st.builds("{}-{}-{}".format, names, hexadecimal(10), pod_ends),
+    st.builds("registry.example/{}@sha256:{}".format, names, hexadecimal(64)),
+    st.builds("registry.example/{}:{}".format, names, hexadecimal(40)),
+    st.builds("containerd://{}".format, hexadecimal(64)),
+    st.builds("k8s-shop-{}-{}.us-west-2.elb.amazonaws.com".format, names, hexadecimal(10)),
+    st.builds("ip-10-0-{}-{}.us-west-2.compute.internal".format, st.integers(0, 255), st.integers(0, 255)),
+    st.builds("oidc.eks.us-west-2.amazonaws.com/id/{}:aud".format, hexadecimal(32).map(str.upper)),
+    st.builds("arn:aws:iam::1:role/eksctl-prod-addon-iamserviceaccount-kube-system-Role1-{}".format, capitals(13)),
+    st.builds("assumed-role/AWSReservedSSO_AdministratorAccess_{}/{}".format, hexadecimal(16), names),
+    st.builds("RequestID: {}".format, uids),
+    st.builds("vpc-{} subnet-{} sg-{} eni-{}".format, *[hexadecimal(17)] * 4),
+    st.builds('secret "{}" not found'.format, names),
+    st.builds("token of {} is invalid: {}".format, names, uids),
+    st.builds("psql -p {} -h {}".format, st.integers(1, 65535), names),
+    st.builds("app.kubernetes.io/name={}".format, names),
+    st.builds("key={}".format, names),
+)
+
+
+@given(st.lists(diagnostics, min_size=1, max_size=3).map("; ".join))
+def test_what_diagnoses_are_made_of_stays(text: str) -> None:
+    assert without_credentials(text) == text
+
+
+def shape(prefix: str, alphabet: str, length: int) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=length, max_size=length).map(lambda made: prefix + made)
+
+
+WORD_SIGNS = string.ascii_letters + string.digits
+shapes = st.one_of(
+    *(
+        shape(prefix, WORD_SIGNS, 36)
+        for prefix in ("ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "npm_", "sk_live_")
+    ),
+    *(
+        shape(prefix, WORD_SIGNS, 24)
+        for prefix in ("xoxb-1234567890-", "xoxp-", "xapp-1-", "hvs.", "SG.abcdefghijklmnop.")
+    ),
+)
+
+
+@given(shapes, st.sampled_from(SEPARATORS))
+def test_tokens_of_known_shapes_are_hidden(secret: str, around: str) -> None:
+    assert secret not in without_credentials(around.format(secret))
+
+
+def test_secret_access_keys_of_aws_are_hidden() -> None:
+    """40 characters of base64 without a name before them; nearly all, for one that looks like a name is none."""
+    chance = random.Random(1)
+    keys = ["".join(chance.choices(WORD_SIGNS + "+/", k=40)) for _ in range(500)]
+    for around in SEPARATORS:
+        assert sum(key in without_credentials(around.format(key)) for key in keys) <= 1, around
+
+
+secret_values = st.text(WORD_SIGNS + "!#$%*+-.~", min_size=6, max_size=30).filter(
+    lambda value: value[0].isalpha() and value.lower() not in ("string", "required")
+)
+ANNOUNCED = (
+    *("password={}", "PGPASSWORD={} psql", "salt={}", "HMAC={}", "client_secret={};", "&api_key={}&", "?token={}"),
+    *(
+        '{{"password":"{}"}}',
+        '{{"db_password" : "{}"}}',
+        '{{\\"token\\":\\"{}\\"}}',
+        "password: {}",
+        "  passphrase: '{}'",
+    ),
+    *("password:\n  {}", "password: |\n  {}", "--password {}", "--token={}", "redis-cli -a {} ping", "//u:{}@host:1/x"),
+    *(
+        "user=u password={} sslmode=x",
+        "Pwd={};",
+        "curl -u admin:{} x",
+        "docker login -u a -p {} x",
+        "<password>{}</password>",
+    ),
+)
+
+
+@given(secret_values, st.sampled_from(ANNOUNCED))
+def test_what_is_announced_as_a_secret_is_hidden(secret: str, form: str) -> None:
+    shown = without_credentials(form.format(secret))
+    assert secret not in shown, shown
+
+
 HOSTILE = """1 a %a //a: eyJ- a? a123456789012 password password:_ a= @a. a: "a :: 1-1- 0123_ Bearer_ A1b token=' a.b@
-1.1.1.1 ?= mysql_ --token_ secret\\" -----BEGIN_A_PRIVATE_KEY-----"""
+1.1.1.1 ?= mysql_ --token_ secret\\" -p_ _-u_a_-p password:_| a/b@ _-U_a%b pass:_ key= -----BEGIN_A_PRIVATE_KEY-----"""
 
 
 @pytest.mark.parametrize("piece", [word.replace("_", " ") for word in HOSTILE.split()])
