@@ -26,8 +26,8 @@ from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
 from kubectl_lbdoctor.collect.network_reads import NetworkReader, places, webhook_places
 from kubectl_lbdoctor.collect.outcomes import results
-from kubectl_lbdoctor.collect.required_subjects import require_subjects
-from kubectl_lbdoctor.errors import NoCredentials, ReadFailed
+from kubectl_lbdoctor.collect.required_subjects import missing_subjects
+from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -53,9 +53,17 @@ class ReadPlan:
 
 
 class Collector:
-    """One run's reads. `kube` and `open_aws` are the only ways out; `progress` gets a line per stage."""
+    """One run's reads. `kube` and `open_aws` are the only ways out; `progress` gets a line per stage. on_missing: is
+    told of each subject that does not exist, and the others are read; without it the run ends at the first."""
 
-    def __init__(self, kube: Kube, open_aws: OpenAws, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        open_aws: OpenAws,
+        progress: Callable[[str], None] = lambda _: None,
+        on_missing: Callable[[CouldNotRun], None] | None = None,
+    ) -> None:
+        self._on_missing = on_missing
         self._kube = kube
         self._lists = KubeLists(kube)
         self._open_aws = open_aws
@@ -65,7 +73,7 @@ class Collector:
         """Read everything that the plan needs.
 
         Raises CouldNotRun when there is nothing to diagnose: the API server does not answer or refuses the
-        credentials, or a subject does not exist (then with similar names).
+        credentials, or no subject exists (then with similar names).
         """
         own = {reads.read_of_subjects(subject.kind).name for subject in plan.subjects}
         plan = replace(plan, reads=plan.reads | own)
@@ -88,7 +96,7 @@ class Collector:
             subjects=plan.subjects,
             namespaces={name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()},
         )
-        require_subjects(self._lists, snapshot)
+        snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
         cluster_facts = ClusterFacts(**results(cluster))
@@ -105,6 +113,20 @@ class Collector:
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
         snapshot = replace(snapshot, cluster=_with_own_logs(snapshot))
         return replace(snapshot, context=_completed(snapshot))
+
+    def _of_those_that_exist(self, snapshot: Snapshot) -> Snapshot:
+        missing = missing_subjects(self._lists, snapshot)
+        if not missing:
+            return snapshot
+        *others, last = missing.values()
+        if self._on_missing is None:
+            raise (*others, last)[0]
+        for error in others:
+            self._on_missing(error)
+        if len(missing) == len(snapshot.subjects):
+            raise last
+        self._on_missing(last)
+        return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in missing))
 
     def _start_group(self, pool: Executor, plan: ReadPlan, snapshot: Snapshot) -> Futures:
         """Ingresses of all namespaces, only where a subject shares its load balancer with others."""

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.collect import convert_aws
 from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
 from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
-from kubectl_lbdoctor.collect.subjects import balancer_name
+from kubectl_lbdoctor.collect.traced_balancers import balancer_name
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
 

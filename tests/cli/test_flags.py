@@ -21,7 +21,8 @@ BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
-DIAGNOSIS = {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
+OBJECTS = {"--selector", "--field-selector"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -35,7 +36,7 @@ def long_flags(command: str) -> set[str]:
         ("targetgroup", DIAGNOSIS),
         ("objects", DIAGNOSIS),
         ("undo", {*CONNECTION, *AWS, *OUTPUT, *CHANGE}),
-        ("probe", {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
+        ("probe", {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
         ("checks", OUTPUT),
         ("explain", {"--verbose"}),
         ("policy", {"--verbose", "--probe", "--fix"}),
