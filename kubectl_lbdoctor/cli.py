@@ -19,7 +19,7 @@ from kubectl_lbdoctor.model.asked import Asked
 from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
-from kubectl_lbdoctor.words import names_objects, parse, selected
+from kubectl_lbdoctor.words import names_objects, parse, selected, without_files
 
 PROGRAM = "kubectl lbdoctor"
 
@@ -73,12 +73,14 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     kubectl lbdoctor deploy/web
     kubectl lbdoctor https://shop.example.com/api
     kubectl get ing -o name | kubectl lbdoctor -
+    kubectl lbdoctor -f web.yaml
     """
     ctx.obj["flags"] = flags
     if ctx.invoked_subcommand is not None:
         return None
     options = options_of(ctx, {})
-    if options.bundle.load or options.fix.names or options.objects.labels or options.objects.fields:
+    named = options.objects.files or options.objects.labels or options.objects.fields
+    if options.bundle.load or options.fix.names or named:
         return _diagnose(ctx, [], options)
     raise click.exceptions.NoArgsIsHelpError(ctx)
 
@@ -157,7 +159,14 @@ def _check_probe_flags(options: Options) -> None:
 
 def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tuple[Asked, ...]:
     """What the words and selectors ask about. Raises UsageError for words that name nothing."""
-    return selected(parse(words, ctx.obj["env"].stdin), options.objects.labels, options.objects.fields)
+    objects = options.objects
+    question = parse(words, ctx.obj["env"].stdin)
+    without_files(question, objects.files, objects.labels, objects.fields)
+    if objects.files and options.bundle.load:
+        raise UsageError("-f is compared with a cluster, and --from reads none", "leave one of them out")
+    if not objects.files and (objects.recursive or objects.before_apply):
+        raise UsageError(f"{'-R' if objects.recursive else '--before-apply'} goes with -f FILE")
+    return selected(question, objects.labels, objects.fields)
 
 
 # --- The other commands -----------------------------------------------------------------------------------------------
@@ -188,7 +197,7 @@ def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitS
     if options.probe.mode == "off":
         raise UsageError("--probe off leaves nothing to do for the probe command")
     question = _question(ctx, names, options)
-    if not question and not options.bundle.load:
+    if not question and not options.bundle.load and not options.objects.files:
         raise UsageError("which object? A name is missing", f"{PROGRAM} probe ing/NAME")
     return command.probe(options, ctx.obj["env"], question)
 

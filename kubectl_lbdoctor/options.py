@@ -55,10 +55,23 @@ class KubeOptions:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ObjectOptions:
-    """What is looked at, besides what is named: kubectl's selectors. labels, fields: as typed."""
+    """What is looked at, besides what is named: manifests and kubectl's selectors. files: as typed, "-" for standard
+    input. labels, fields: as typed. before_apply: the manifests are looked at, not what is live."""
 
     heading: ClassVar[str] = "Objects"
 
+    files: tuple[str, ...] = flag(
+        *("-f", "--filename"),
+        metavar="FILE",
+        help="What manifests name: a file, a directory, or - for standard input.",
+        default=(),
+    )
+    recursive: bool = flag("-R", "--recursive", help="With -f: directories below as well.", default=False)
+    before_apply: bool = flag(
+        "--before-apply",
+        help="With -f: what would be wrong once it is applied [where nothing of it exists].",
+        default=False,
+    )
     labels: str = flag("-l", "--selector", metavar="QUERY", help="Only objects with these labels (app=web).")
     fields: str = flag("--field-selector", metavar="QUERY", help="Only objects with these fields (metadata.name=web).")
 

@@ -200,6 +200,12 @@ def _site(word: str) -> Site:
     return Site(host, unquote(parts.path), word)
 
 
+def without_files(question: tuple[Asked, ...], files: Sequence[str], labels: str, fields: str) -> None:
+    """Raise UsageError where objects are named beside -f, as kubectl does."""
+    if files and (question or labels or fields):
+        raise UsageError("-f names the objects: no other word and no selector goes with it", f"{PROGRAM} -f FILE")
+
+
 def selected(question: tuple[Asked, ...], labels: str, fields: str) -> tuple[Asked, ...]:
     """The question with the selectors of -l and --field-selector; without any word they are about all of a namespace.
 

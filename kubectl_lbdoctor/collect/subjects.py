@@ -14,8 +14,8 @@ from typing import Any
 from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect import sites, traced_balancers, traced_workloads
 from kubectl_lbdoctor.collect.inventory import Inventory
-from kubectl_lbdoctor.errors import CouldNotRun, ReadFailed
-from kubectl_lbdoctor.model.asked import AllOf, Asked, AwsName, Named, Question, Site
+from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.model.asked import AllOf, Asked, AwsName, LeadingTo, Named, Question, Site
 from kubectl_lbdoctor.model.kinds import (
     LOAD_BALANCER,
     SERVICE,
@@ -33,12 +33,12 @@ class Found:
     """What a question leads to. Whether objects that were named themselves exist is not looked at.
 
     swept: subjects that nobody named; those of other controllers are no part of what was asked. missing: what was named
-    and leads to nothing. notes: what leads where, for people. routes: the paths that clients asked about.
+    and leads to nothing, or cannot be looked up. notes: what leads where, for people. routes: the paths that clients asked about.
     """
 
     subjects: dict[ObjectRef, None] = field(default_factory=dict)
     swept: set[ObjectRef] = field(default_factory=set)
-    missing: list[CouldNotRun] = field(default_factory=list)
+    missing: list[LbdoctorError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
 
@@ -55,13 +55,17 @@ class Finder:
         self._only = namespace if chosen else ""
 
     def find(self, question: Question) -> Found:
-        """Everything that the question leads to. Raises what a read raises."""
-        found = Found()
+        """Everything that the question leads to. Raises Unreachable where nobody answers."""
+        found, unled = Found(), list[LbdoctorError]()
         for asked in question:
             try:
                 self._add(found, asked)
-            except CouldNotRun as error:
-                found.missing.append(error)
+            except Unreachable:
+                raise
+            except (CouldNotRun, ReadDenied, ReadFailed) as error:
+                (unled if isinstance(asked, LeadingTo) else found.missing).append(error)
+        if not found.subjects and not found.missing:
+            found.missing += unled
         return found
 
     def _add(self, found: Found, asked: Asked) -> None:
@@ -76,6 +80,10 @@ class Finder:
             found.routes += site.routes
         elif isinstance(asked, AwsName):
             found.add(traced_balancers.either(self._inventory, asked.name, self._namespace))
+        elif isinstance(asked, LeadingTo):
+            found.add(
+                traced_workloads.trace(self._inventory, asked.kind, asked.namespace, asked.name, self._only).subjects
+            )
         elif asked.kind is None:
             found.add(self._of_any_kind(asked))
         elif asked.kind.is_subject:

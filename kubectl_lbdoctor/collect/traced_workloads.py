@@ -34,13 +34,13 @@ class Traced:
 
 
 def trace(inventory: Inventory, kind: Kind, namespace: str, name: str, only: str) -> Traced:
-    """What leads to an object of one of `kinds.LEADS_TO_SUBJECTS`. only: the namespace that pods of a node are looked
-    for in, "" for all.
+    """What leads to a Service or an object of one of `kinds.LEADS_TO_SUBJECTS`. only: the namespace that pods of a node
+    are looked for in, "" for all.
 
     Raises CouldNotRun for an object that does not exist, and where nothing leads to it, saying what is missing between.
     """
-    if kind is ENDPOINTS:
-        return _through(inventory, f"endpoints/{name}", namespace, [name])
+    if kind in (ENDPOINTS, SERVICE):
+        return _through(inventory, f"{kind.singular}/{name}", namespace, [name])
     record = _one(inventory, kind, namespace, name)
     if kind is NODE:
         return _of_node(inventory, record.meta.name, only or "")

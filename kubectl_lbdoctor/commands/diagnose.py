@@ -35,7 +35,8 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
         with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
             snapshot, found = examination.examined(question)
-            snapshot = examination.probes().settle(snapshot)
+            if not snapshot.laid:
+                snapshot = examination.probes().settle(snapshot)
             missing = examination.missing
     report = asked_first(examine(snapshot), found.routes)
     show(report, options, env)

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.collect.subjects import Finder, Found
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError
 from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -29,6 +29,8 @@ from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
 
 if TYPE_CHECKING:
+    from kubectl_lbdoctor.collect.kube_lists import Kube
+    from kubectl_lbdoctor.collect.overlay import AppliedKube
     from kubectl_lbdoctor.probe.policy import ProbePolicy
 
 
@@ -44,17 +46,18 @@ class Examination:
     options: Options
     env: Environment
     strict: bool = False
-    _missing: list[CouldNotRun] = field(default_factory=list)
+    _missing: list[LbdoctorError] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
         """How many of the objects that were named do not exist or lead to nothing."""
         return len(self._missing)
 
-    def find(self, question: Question) -> Found:
-        """The subjects that are asked about. Raises CouldNotRun where there is none, or (strict) one is missing."""
+    def find(self, question: Question, kube: Kube | None = None) -> Found:
+        """The subjects that are asked about. Raises what was said last of them where there is none, or (strict) one is
+        missing."""
         namespace = self.connections.namespace
-        inventory = ClusterInventory(self.connections.kube)
+        inventory = ClusterInventory(kube or self.connections.kube)
         found = Finder(inventory, namespace, bool(self.options.kube.namespace)).find(question)
         if found.missing and (self.strict or not found.subjects):
             *others, last = found.missing
@@ -66,16 +69,40 @@ class Examination:
         tell_notes(found, self.env)
         return found
 
-    def _tell_missing(self, error: CouldNotRun) -> None:
+    def _tell_missing(self, error: LbdoctorError) -> None:
         self._missing.append(error)
         note(self.env, f"error: {error.message}")
         if error.hint:
             note(self.env, f"hint: {error.hint}")
 
     def examined(self, question: Question, reads: frozenset[str] | None = None) -> tuple[Snapshot, Found]:
-        """The facts about what was asked, without objects of other controllers that nobody named."""
+        """The facts about what was asked, without objects of other controllers that nobody named; about what manifests
+        name, as it is or would be. Raises CouldNotRun where there is nothing."""
+        if self.options.objects.files:
+            return self._of_files(reads)
         found = self.find(question)
         return self._own(self.collect(tuple(found.subjects), reads), found), found
+
+    def _of_files(self, reads: frozenset[str] | None) -> tuple[Snapshot, Found]:
+        from kubectl_lbdoctor.collect.overlay import AppliedKube
+        from kubectl_lbdoctor.commands import files
+
+        kube, namespace = self.connections.kube, self.connections.namespace
+        named = files.read(self.options.objects, self.env, kube, namespace, bool(self.options.kube.namespace))
+        if named.planned and (self.strict or reads is not None):
+            raise CouldNotRun("nothing of the manifests is live, so there is nothing to repair or to probe")
+        for text in named.notes:
+            note(self.env, text)
+        for error in named.missing:
+            if self.strict:
+                raise error
+            self._tell_missing(error)
+        if not named.planned:
+            found = self.find(named.question)
+            return self.collect(tuple(found.subjects), reads), found
+        laid = AppliedKube(kube, named.manifests, named.live, self.env.now())
+        found = self.find(named.question, laid)
+        return replace(self.collect(tuple(found.subjects), kube=laid), laid=named.laid), found
 
     def _own(self, snapshot: Snapshot, found: Found) -> Snapshot:
         """Without swept objects of other controllers: who asks about a namespace does not mean those."""
@@ -97,11 +124,16 @@ class Examination:
         return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))
 
     def collect(
-        self, subjects: tuple[ObjectRef, ...], reads: frozenset[str] | None = None, quiet: bool = False
+        self,
+        subjects: tuple[ObjectRef, ...],
+        reads: frozenset[str] | None = None,
+        quiet: bool = False,
+        kube: AppliedKube | None = None,
     ) -> Snapshot:
         """Everything that a diagnosis of these objects needs, or only the given reads.
 
-        quiet: says nothing of its progress. Raises CouldNotRun when there is no cluster or no such object.
+        quiet: says nothing of its progress. kube: in place of the cluster, with manifests laid over it. Raises
+        CouldNotRun when there is no cluster or no such object.
         """
         context = self.connections.context
         plan = ReadPlan(
@@ -119,7 +151,7 @@ class Examination:
         progress = (lambda _: None) if quiet else self.env.progress
         open_aws = cast(OpenAws, self.connections.open_aws)
         on_missing = None if self.strict or quiet else self._tell_missing
-        snapshot = Collector(self.connections.kube, open_aws, progress, on_missing).collect(plan)
+        snapshot = Collector(kube or self.connections.kube, open_aws, progress, on_missing).collect(plan)
         if self.options.output.verbose and not quiet:
             calls = self.connections.calls
             listed = ", ".join(f"{n} {name}" for name, n in sorted(calls.items()))
@@ -157,6 +189,11 @@ def deadline_of(options: Options) -> Deadline:
 def examine(snapshot: Snapshot) -> Report:
     """All checks on one snapshot. Pure."""
     paths = traffic_paths(snapshot)
+    if snapshot.laid:
+        from kubectl_lbdoctor.before_apply import decided_by_objects, of_manifests
+
+        catalogue = decided_by_objects(CATALOGUE)
+        return of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue), snapshot)
     return build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
 
 

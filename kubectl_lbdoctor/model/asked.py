@@ -49,6 +49,15 @@ class AwsName:
 
 
 @dataclass(frozen=True, slots=True)
+class LeadingTo:
+    """Whatever leads to a Service or workload; that nothing does is no fault while anything else is found."""
+
+    kind: Kind
+    name: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One object of a file, as it stands there. place: where it was read ("web.yaml", "standard input")."""
 
@@ -57,6 +66,6 @@ class Manifest:
     place: str
 
 
-Asked = Named | AllOf | Site | AwsName
+Asked = Named | AllOf | Site | AwsName | LeadingTo
 Question = Sequence[Asked]
 """Everything that a run is asked about, in the order in which it was named."""

@@ -21,7 +21,7 @@ BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
-OBJECTS = {"--selector", "--field-selector"}
+OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
 DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
 
 
