@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
+from kubectl_lbdoctor.collect.overlay import TEMPLATE_POD
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
 from kubectl_lbdoctor.model.plan import Change
 from kubectl_lbdoctor.model.report import Report
@@ -63,12 +64,19 @@ def _of_manifest(diagnosis: Diagnosis, places: Mapping[ObjectRef, str]) -> Diagn
     )
 
 
+_ABSENT = ("", "<none>")
+
+
 def _edit(change: Change, places: Mapping[ObjectRef, str]) -> str:
-    where = places.get(change.object, "the cluster")
-    was = f" instead of {change.now}" if change.now else ""
-    return f"in {where}, {change.object}: {change.field} {change.then or 'removed'}{was}"
+    where = f"{places.get(change.object, 'the cluster')}, {change.object}:"
+    if change.then in _ABSENT:
+        return f"in {where} remove {change.field}"
+    if change.now in _ABSENT:
+        return f"in {where} set {change.field} to {change.then}"
+    return f"in {where} change {change.field} from {change.now} to {change.then}"
 
 
 def _names(command: str, refs: set[ObjectRef]) -> bool:
     words = command.split()
-    return any(str(ref) in words or f"{ref.kind.lower()} {ref.name}" in command for ref in refs)
+    by_kind = any(str(ref) in words or f"{ref.kind.lower()} {ref.name}" in command for ref in refs)
+    return by_kind or TEMPLATE_POD in command

@@ -44,12 +44,14 @@ OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What a run is about: the objects, and the reads that the selected checks declare."""
+    """What a run is about: the objects, and the reads that the selected checks declare. unmade: nothing is made of them
+    yet, so that all of the nodes' VPC may be chosen for it."""
 
     subjects: tuple[ObjectRef, ...]
     reads: frozenset[str]
     context: Context
     taken_at: str
+    unmade: bool = False
 
 
 class Collector:
@@ -174,13 +176,18 @@ def _load_balancers_and_network(
         return stages.read(snapshot), NetworkFacts()
     network = NetworkReader(aws, pool)
     warnings = decoded_warnings(snapshot)
-    interfaces = network.start_interfaces(*places(traffic_paths(snapshot)))
+    ids, addresses = places(traffic_paths(snapshot))
+    if plan.unmade:
+        # Nothing leads to the VPC but its nodes; one tells it, and three survive one that is just being replaced.
+        ids += [node.instance_id for node in snapshot.cluster.nodes.peek() or () if node.instance_id not in ids][:3]
+    interfaces = network.start_interfaces(ids, addresses)
     if webhook_is_unreachable(warnings):
         nodes = snapshot.cluster.nodes.peek() or ()
         interfaces += network.start_interfaces(*webhook_places(ClusterFacts(**controller.result()), nodes))
     facts = stages.read(snapshot)
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
-    return facts, network.finish(interfaces, list(balancers.values()), no_subnet_suits(warnings))
+    whole_vpc = plan.unmade or no_subnet_suits(warnings)
+    return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
 
 
 def _with_own_logs(snapshot: Snapshot) -> ClusterFacts:

@@ -20,6 +20,9 @@ from kubectl_lbdoctor.model.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SE
 Raw = dict[str, Any]
 Params = Mapping[str, str | int | bool]
 
+TEMPLATE_POD = "-…"
+"""How the names of pods end that stand for those of a workload; no pod can be named so."""
+
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KEYS = ("name", "port", "containerPort", "host", "path")
 """What tells the items of a list apart, the first that all of them have."""
@@ -154,12 +157,12 @@ def _is_selected(raw: Raw, params: Params) -> bool:
 
 
 def _template_pod(kind: Kind, workload: Raw) -> Raw:
-    """The pod that stands for those of a workload; its name says so, and no pod can have it."""
+    """The pod that stands for those of a workload."""
     metadata, template = workload["metadata"], (workload.get("spec") or {}).get("template") or {}
     made = template.get("metadata") or {}
     return {
         "metadata": {
-            "name": f"{metadata['name']}-…",
+            "name": f"{metadata['name']}{TEMPLATE_POD}",
             "namespace": metadata.get("namespace", ""),
             "labels": made.get("labels") or {},
             "annotations": made.get("annotations") or {},

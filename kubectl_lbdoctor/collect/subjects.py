@@ -33,7 +33,8 @@ class Found:
     """What a question leads to. Whether objects that were named themselves exist is not looked at.
 
     swept: subjects that nobody named; those of other controllers are no part of what was asked. missing: what was named
-    and leads to nothing, or cannot be looked up. notes: what leads where, for people. routes: the paths that clients asked about.
+    and leads to nothing, or cannot be looked up. notes: what leads where, for people. routes: the paths that clients
+    asked about.
     """
 
     subjects: dict[ObjectRef, None] = field(default_factory=dict)

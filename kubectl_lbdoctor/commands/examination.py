@@ -146,6 +146,7 @@ class Examination:
                 cluster=context.aws.cluster_name or context.cluster,
             ),
             taken_at=self.env.now(),
+            unmade=kube is not None,
         )
         self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress

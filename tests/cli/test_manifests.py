@@ -176,11 +176,39 @@ def test_what_would_be_wrong(cloud: Cloud, tmp_path: Path, objects: list[Raw], c
     path = written(tmp_path / "api.yaml", *objects)
     result = ask(cloud, "-f", path)
     assert code in result.codes, result.text
-    assert (result.json["applied"] is False and result.status == ExitStatus.FINDINGS) or code == "LBD110"
+    expected = ExitStatus.HEALTHY if code == "LBD110" else ExitStatus.FINDINGS  # a warning
+    assert (result.status, result.json["applied"]) == (expected, False)
     found = next(d for d in result.json["diagnoses"] if d["code"] == code)
     assert words in found["message"]
     shown = run("-f", path, env=cloud.env).stdout
     assert "kubectl annotate" not in shown and "kubectl patch" not in shown and "--fix" not in shown, shown
+
+
+def test_members_of_a_group_must_agree(cloud: Cloud, tmp_path: Path) -> None:
+    group = {"group_name": "front", "load_balancer_attributes": "idle_timeout.timeout_seconds=30"}
+    cloud.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"].update(
+        {f"{ALB}group.name": "front", f"{ALB}load-balancer-attributes": "deletion_protection.enabled=true"}
+    )
+    fitting = application(group_order="1", **{**group, "scheme": "internet-facing"})
+    for raw in (fitting, application(**group, scheme="internal")):
+        raw[2]["metadata"]["annotations"][f"{ALB}group.name"] = "front"
+        del raw[2]["metadata"]["annotations"][f"{ALB}group-name"]
+        scheme = raw[2]["metadata"]["annotations"][f"{ALB}scheme"]
+        result = ask(cloud, "-f", written(tmp_path / "api.yaml", *raw))
+        assert ("LBD103" in result.codes) is (scheme == "internal"), result.text
+    message = next(d["message"] for d in result.json["diagnoses"] if d["code"] == "LBD103")
+    assert "scheme is internal here and internet-facing at ingress/web of namespace shop" in message
+    assert "IngressGroup front" in message
+
+
+def test_no_subnet_suits(cloud: Cloud, tmp_path: Path) -> None:
+    path = written(tmp_path / "api.yaml", *application(scheme="internal"))
+    result = ask(cloud, "-f", path)
+    assert result.codes == ["LBD511"], result.text
+    found = result.json["diagnoses"][0]
+    assert "suit scheme internal" in found["message"] and "zones are needed" in found["message"]
+    named = written(tmp_path / "named.yaml", *application(subnets="subnet-0123456789abcdef0"))
+    assert "no subnet subnet-0123456789abcdef0" in ask(cloud, "-f", named).json["diagnoses"][0]["message"]
 
 
 def test_a_repair_is_one_of_the_file(cloud: Cloud, tmp_path: Path) -> None:
