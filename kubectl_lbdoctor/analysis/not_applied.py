@@ -46,9 +46,7 @@ def group_conflicts(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _conflict(traffic: TrafficPath, spec: AnnotationSpec, members: list[Ingress]) -> Iterator[Finding]:
-    said = {
-        member.meta.key: member.meta.annotations[spec.key] for member in members if spec.key in member.meta.annotations
-    }
+    said = {m.meta.key: m.meta.annotations[spec.key] for m in members if spec.key in m.meta.annotations}
     own = said.get(f"{traffic.subject.namespace}/{traffic.subject.name}")
     others = {key: value for key, value in said.items() if own is not None and _parts(value) != _parts(own)}
     if own is None or not others:
@@ -86,7 +84,7 @@ def subnets_lacking(traffic: TrafficPath) -> Iterator[Finding]:
     """
     scheme = wanted_scheme(traffic)
     front = frontend_of(traffic)
-    if not is_laid(traffic) or front.addresses or not scheme or traffic.subject.kind == "TargetGroupBinding":
+    if not is_laid(traffic) or _has_balancer(traffic) or not scheme or traffic.subject.kind == "TargetGroupBinding":
         return
     if traffic.subject.kind == "Service" and front.reconciler().owner != "controller":
         return
@@ -117,6 +115,14 @@ def subnets_lacking(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
+def _has_balancer(traffic: TrafficPath) -> bool:
+    """Whether the load balancer is there already: the object's own, or that of its group."""
+    if frontend_of(traffic).addresses:
+        return True
+    members = (traffic.cluster.group_ingresses.peek() or ()) if traffic.group else ()
+    return any(m.addresses and ingress_group(m, traffic.snapshot) == traffic.group for m in members)
+
+
 def _named(traffic: TrafficPath) -> frozenset[str]:
     ingress, service = traffic.ingress.peek(), traffic.service.peek()
     if traffic.subject.kind == "Ingress":
@@ -131,8 +137,6 @@ def _missing(traffic: TrafficPath, named: frozenset[str], subnets: list[Subnet])
             "LBD511",
             ObjectRef(traffic.subject.kind, traffic.subject.namespace, traffic.subject.name),
             params={"summary": f"the VPC of the nodes has no subnet {', '.join(missing)}"},
-            evidence=(
-                Evidence(reads.SUBNETS, f"{len(subnets)} subnets: {', '.join(sorted(s.id for s in subnets)[:8])}"),
-            ),
+            evidence=(Evidence(reads.SUBNETS, ", ".join(sorted(s.id for s in subnets)[:8])),),
             advice="name subnets of this VPC by their id or Name tag",
         )

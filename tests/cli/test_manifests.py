@@ -184,36 +184,46 @@ def test_what_would_be_wrong(cloud: Cloud, tmp_path: Path, objects: list[Raw], c
     assert "kubectl annotate" not in shown and "kubectl patch" not in shown and "--fix" not in shown, shown
 
 
-def test_members_of_a_group_must_agree(cloud: Cloud, tmp_path: Path) -> None:
-    group = {"group_name": "front", "load_balancer_attributes": "idle_timeout.timeout_seconds=30"}
-    cloud.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"].update(
-        {f"{ALB}group.name": "front", f"{ALB}load-balancer-attributes": "deletion_protection.enabled=true"}
+@pytest.mark.parametrize(
+    ("annotations", "words"),
+    [
+        ({"scheme": "internet-facing", "load_balancer_attributes": "idle_timeout.timeout_seconds=30"}, ""),
+        ({"scheme": "internal"}, "scheme is internal here and internet-facing at ingress/web of namespace shop"),
+        ({"load_balancer_attributes": "deletion_protection.enabled=false"}, "load-balancer-attributes is"),
+    ],
+)
+def test_members_of_a_group_must_agree(cloud: Cloud, tmp_path: Path, annotations: dict[str, str], words: str) -> None:
+    own = {"group.name": "front", "scheme": "internet-facing"}
+    own["load-balancer-attributes"] = "deletion_protection.enabled=true"
+    web = cloud.kube.named("ingresses", group="networking.k8s.io")[0]["metadata"]["annotations"]
+    web.update({f"{ALB}{key}": value for key, value in own.items()})
+    objects = application(**annotations)
+    objects[2]["metadata"]["annotations"][f"{ALB}group.name"] = "front"
+    result = ask(cloud, "-f", written(tmp_path / "api.yaml", *objects))
+    assert result.codes == (["LBD103"] if words else []), result.text
+    if words:
+        message = result.json["diagnoses"][0]["message"]
+        assert words in message and "IngressGroup front" in message
+
+
+def test_subnets_for_a_new_load_balancer(cloud: Cloud, tmp_path: Path) -> None:
+    """The subnets have no tags, and their route table leads to no internet gateway."""
+    internal, public = (
+        ask(cloud, "-f", written(tmp_path / "api.yaml", *application(scheme=scheme)))
+        for scheme in ("internal", "internet-facing")
     )
-    fitting = application(group_order="1", **{**group, "scheme": "internet-facing"})
-    for raw in (fitting, application(**group, scheme="internal")):
-        raw[2]["metadata"]["annotations"][f"{ALB}group.name"] = "front"
-        del raw[2]["metadata"]["annotations"][f"{ALB}group-name"]
-        scheme = raw[2]["metadata"]["annotations"][f"{ALB}scheme"]
-        result = ask(cloud, "-f", written(tmp_path / "api.yaml", *raw))
-        assert ("LBD103" in result.codes) is (scheme == "internal"), result.text
-    message = next(d["message"] for d in result.json["diagnoses"] if d["code"] == "LBD103")
-    assert "scheme is internal here and internet-facing at ingress/web of namespace shop" in message
-    assert "IngressGroup front" in message
-
-
-def test_no_subnet_suits(cloud: Cloud, tmp_path: Path) -> None:
-    path = written(tmp_path / "api.yaml", *application(scheme="internal"))
-    result = ask(cloud, "-f", path)
-    assert result.codes == ["LBD511"], result.text
-    found = result.json["diagnoses"][0]
-    assert "suit scheme internal" in found["message"] and "zones are needed" in found["message"]
+    assert (internal.codes, public.codes) == ([], ["LBD511"]), public.text
+    message = public.json["diagnoses"][0]["message"]
+    assert "0 of 2 subnets suit scheme internet-facing, in 0 zones; 2 zones are needed" in message
     named = written(tmp_path / "named.yaml", *application(subnets="subnet-0123456789abcdef0"))
     assert "no subnet subnet-0123456789abcdef0" in ask(cloud, "-f", named).json["diagnoses"][0]["message"]
 
 
 def test_a_repair_is_one_of_the_file(cloud: Cloud, tmp_path: Path) -> None:
     path = written(tmp_path / "api.yaml", *application(scheme="internet_facing"))
-    assert f"in {path}, ingress/api: " in run("-f", path, env=cloud.env).stdout
+    shown = run("-f", path, env=cloud.env).stdout
+    field = "annotation alb.ingress.kubernetes.io/scheme"
+    assert f"in {path}, ingress/api: change {field} from internet_facing to internet-facing" in shown
 
 
 def test_a_class_that_does_not_exist(cloud: Cloud, tmp_path: Path) -> None:
