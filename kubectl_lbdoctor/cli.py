@@ -1,11 +1,12 @@
 """The command line: words and flags to a command with its Options, and nothing else.
 
 Flags may stand before or after the subcommand (`-n shop ing web`, `ing web -n shop`), as with kubectl; the later one
-wins. `KIND/NAME` works as well as `KIND NAME`, with kubectl's short and plural kinds.
+wins. What the words that name objects mean stands in `words`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,16 +14,16 @@ import click
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
-from kubectl_lbdoctor.flags import FORMAT, VERBOSE, Group, options_of, take
+from kubectl_lbdoctor.flags import FORMAT, REFUSED, VERBOSE, Group, options_of, take
+from kubectl_lbdoctor.model.asked import Asked
 from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
+from kubectl_lbdoctor.words import names_objects, parse, selected, without_files
 
 PROGRAM = "kubectl lbdoctor"
 
 KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
-# What these kinds name is found in AWS by ARN, name or DNS name, and leads to the objects in the cluster.
-_AWS_KINDS = tuple(kind.name for kind in COMMAND_LINE if kind.in_aws)
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 
@@ -38,7 +39,7 @@ class Commands(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the words mean, and the words that are left for it."""
-        if args and "/" in args[0] and not args[0].startswith("-"):
+        if args and args[0].lower() not in _KIND_OF and args[0] not in self.commands and names_objects(args[0]):
             return "objects", self.commands["objects"], args
         return super().resolve_command(ctx, args)
 
@@ -49,7 +50,9 @@ class Commands(Group):
 
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
-_DIAGNOSIS = take("kube", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT)
+_DIAGNOSIS = take(
+    "kube", "objects", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT
+)
 
 
 @click.group(
@@ -66,12 +69,18 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     \b
     kubectl lbdoctor ingress web -n shop
     kubectl lbdoctor ing/web svc/api
+    kubectl lbdoctor ing,svc -n shop
+    kubectl lbdoctor deploy/web
+    kubectl lbdoctor https://shop.example.com/api
+    kubectl get ing -o name | kubectl lbdoctor -
+    kubectl lbdoctor -f web.yaml
     """
     ctx.obj["flags"] = flags
     if ctx.invoked_subcommand is not None:
         return None
     options = options_of(ctx, {})
-    if options.bundle.load or options.fix.names:
+    named = options.objects.files or options.objects.labels or options.objects.fields
+    if options.bundle.load or options.fix.names or named:
         return _diagnose(ctx, [], options)
     raise click.exceptions.NoArgsIsHelpError(ctx)
 
@@ -82,17 +91,15 @@ def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
         LOAD_BALANCER.name: "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
     }.get(
         kind,
-        f"Diagnose one or more {kind}{'es' if kind.endswith('s') else 's'} by name (also: {', '.join(aliases[1:3])}).",
+        f"Diagnose {kind}{'es' if kind.endswith('s') else 's'} by name, or all of a namespace "
+        f"(also: {', '.join(aliases[1:3])}).",
     )
 
     @cli.command(aliases[0], params=list(_DIAGNOSIS), help=text, short_help=text)
-    @click.argument("names", nargs=-1, metavar="NAME...")
+    @click.argument("names", nargs=-1, metavar="[NAME...]")
     @click.pass_context
     def command(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
-        options = options_of(ctx, values)
-        if not names and not options.bundle.load:
-            raise UsageError(f"which {kind}? A name is missing", f"{PROGRAM} {aliases[0]} NAME")
-        return _diagnose(ctx, [_parse(name, kind) for name in names], options)
+        return _diagnose(ctx, (aliases[0], *names), options_of(ctx, values))
 
 
 for _kind, _aliases in KINDS.items():
@@ -103,14 +110,14 @@ for _kind, _aliases in KINDS.items():
 @click.argument("names", nargs=-1, metavar="[KIND/NAME...]")
 @click.pass_context
 def objects(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
-    """Diagnose objects given as KIND/NAME."""
-    return _diagnose(ctx, [_parse(name, "") for name in names], options_of(ctx, values))
+    """Diagnose what is named by KIND/NAME, a list of kinds, a site, an ARN, or words on standard input (-)."""
+    return _diagnose(ctx, names, options_of(ctx, values))
 
 
-def _diagnose(ctx: click.Context, requested: list[tuple[str, str]], options: Options) -> ExitStatus:
-    """Diagnose the objects, or repair them where --fix is given."""
+def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> ExitStatus:
+    """Diagnose the objects that the words name, or repair them where --fix is given."""
     _check_probe_flags(options)
-    objects = tuple(dict.fromkeys(requested))
+    objects = _question(ctx, words, options)
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 
@@ -150,30 +157,16 @@ def _check_probe_flags(options: Options) -> None:
         raise UsageError("with --from nothing is sent: the recorded answers are used")
 
 
-def _parse(text: str, kind: str) -> tuple[str, str]:
-    """(kind, name) of "web" or "ing/web"; raises UsageError for an unknown kind."""
-    if text.startswith("arn:") or (kind in _AWS_KINDS and _KIND_OF.get(text.partition("/")[0].lower()) != kind):
-        from kubectl_lbdoctor.model.arn import parse
-
-        arn = parse(text)
-        by_arn = ""
-        if arn is not None:
-            by_arn = TARGET_GROUP.name if arn.target_group else LOAD_BALANCER.name if arn.load_balancer else ""
-        if text.startswith("arn:") and not by_arn:
-            raise UsageError(f'"{text}" is neither a target group nor a load balancer')
-        return by_arn or kind, text
-    prefix, slash, name = text.partition("/")
-    if not slash:
-        if not kind:
-            raise UsageError(f'"{text}" names no kind', "write KIND/NAME, for example ing/web")
-        return kind, text
-    found = _KIND_OF.get(prefix.lower())
-    if found is None or not name:
-        known = ", ".join(aliases[0] for aliases in KINDS.values())
-        raise UsageError(f'"{text}" is not KIND/NAME with a known kind', f"known kinds: {known}")
-    if kind and found != kind:
-        raise UsageError(f'"{text}" is a {found}, but the command is about {kind}', f"{PROGRAM} {text}")
-    return found, name
+def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tuple[Asked, ...]:
+    """What the words and selectors ask about. Raises UsageError for words that name nothing."""
+    objects = options.objects
+    question = parse(words, ctx.obj["env"].stdin)
+    without_files(question, objects.files, objects.labels, objects.fields)
+    if objects.files and options.bundle.load:
+        raise UsageError("-f is compared with a cluster, and --from reads none", "leave one of them out")
+    if not objects.files and (objects.recursive or objects.before_apply):
+        raise UsageError(f"{'-R' if objects.recursive else '--before-apply'} goes with -f FILE")
+    return selected(question, objects.labels, objects.fields)
 
 
 # --- The other commands -----------------------------------------------------------------------------------------------
@@ -191,7 +184,7 @@ def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     return command.undo(options, ctx.obj["env"], file)
 
 
-@cli.command("probe", params=take("kube", "time", "aws", "output", "bundle", "probe", result=Result.PROBES))
+@cli.command("probe", params=take("kube", "objects", "time", "aws", "output", "bundle", "probe", result=Result.PROBES))
 @click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
 @click.pass_context
 def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
@@ -203,11 +196,10 @@ def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitS
     _check_format(options, Result.PROBES)
     if options.probe.mode == "off":
         raise UsageError("--probe off leaves nothing to do for the probe command")
-    kind = _KIND_OF.get(names[0].lower(), "") if names else ""
-    named = names[1:] if kind else names
-    if not named and not options.bundle.load:
+    question = _question(ctx, names, options)
+    if not question and not options.bundle.load and not options.objects.files:
         raise UsageError("which object? A name is missing", f"{PROGRAM} probe ing/NAME")
-    return command.probe(options, ctx.obj["env"], tuple(dict.fromkeys(_parse(name, kind) for name in named)))
+    return command.probe(options, ctx.obj["env"], question)
 
 
 @cli.command("explain", params=take(VERBOSE))
@@ -297,6 +289,11 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return ExitStatus.USAGE
     except click.UsageError as error:
         env.progress("")
+        if isinstance(error, click.NoSuchOption) and error.option_name in REFUSED:
+            reason, hint = REFUSED[error.option_name]
+            env.note(f"error: {error.option_name} is not taken: {reason}")
+            env.note(f"hint: {hint}")
+            return ExitStatus.USAGE
         env.note(f"error: {error.format_message()}")
         if error.ctx is not None:
             env.note(f"hint: see {error.ctx.command_path} --help")

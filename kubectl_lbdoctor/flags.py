@@ -6,6 +6,7 @@ places.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +18,17 @@ from kubectl_lbdoctor.render.formats import Result, formats_of
 
 FORMAT, VERBOSE = "output.format", "output.verbose"
 """Two flags by their names in `take`: GROUP.FIELD."""
+
+_ONE_NAMESPACE = (
+    "a diagnosis is about one namespace at a time",
+    "choose it with -n; in which is one: kubectl get ing -A",
+)
+_NO_KUSTOMIZE = ("kubectl builds kustomizations", "kubectl kustomize DIR | kubectl lbdoctor -f -")
+REFUSED: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("-A", "--all-namespaces"), _ONE_NAMESPACE),
+    **dict.fromkeys(("-k", "--kustomize"), _NO_KUSTOMIZE),
+}
+"""Flags of `kubectl get` that no command takes, each with the reason and what to do instead."""
 
 
 class _Option(click.Option):

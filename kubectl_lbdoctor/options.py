@@ -54,6 +54,29 @@ class KubeOptions:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class ObjectOptions:
+    """What is looked at, besides what is named: manifests and kubectl's selectors. files: as typed, "-" for standard
+    input. labels, fields: as typed. before_apply: the manifests are looked at, not what is live."""
+
+    heading: ClassVar[str] = "Objects"
+
+    files: tuple[str, ...] = flag(
+        *("-f", "--filename"),
+        metavar="FILE",
+        help="What manifests name: a file, a directory, or - for standard input.",
+        default=(),
+    )
+    recursive: bool = flag("-R", "--recursive", help="With -f: directories below as well.", default=False)
+    before_apply: bool = flag(
+        "--before-apply",
+        help="With -f: what would be wrong once it is applied [where nothing of it exists].",
+        default=False,
+    )
+    labels: str = flag("-l", "--selector", metavar="QUERY", help="Only objects with these labels (app=web).")
+    fields: str = flag("--field-selector", metavar="QUERY", help="Only objects with these fields (metadata.name=web).")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TimeOptions:
     """How long a diagnosis may take. limit: for all of its reads together, as typed ("10s", "2m", "0" for no end)."""
 
@@ -171,6 +194,7 @@ class Options:
     """Everything that the command line says, by group; a group that a command does not take holds its defaults."""
 
     kube: KubeOptions = KubeOptions()
+    objects: ObjectOptions = ObjectOptions()
     time: TimeOptions = TimeOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
@@ -183,6 +207,7 @@ class Options:
 
 GROUPS: dict[str, type[Any]] = {
     "kube": KubeOptions,
+    "objects": ObjectOptions,
     "time": TimeOptions,
     "aws": AwsOptions,
     "output": OutputOptions,

@@ -76,6 +76,7 @@ def build(
         checks=_counts(results),
         coverage=_coverage(snapshot.facts(), snapshot.aws.reason),
         unknown=_unknown(results, catalogue),
+        applied=not snapshot.laid,
     )
 
 
@@ -209,6 +210,15 @@ def _subject(
             groups.setdefault(view.arn, view)
         elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
+    if snapshot.laid:
+        # Nothing is made from it yet: what is found in it is all there is to say.
+        return SubjectView(
+            ref=ref,
+            status=_status([], mine, [], incomplete),
+            class_name=frontend(snapshot, ref).class_name,
+            load_balancer=balancers[0] if balancers else None,
+            load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
+        )
     # A load balancer that answers by itself is healthy when it is there.
     complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis import subnet_choice, webhook_path
+from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
@@ -94,7 +94,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     title="the controller can build its model of the object",
     severity=Severity.ERROR,
     message="the controller cannot build the load balancer's model: {summary}",
-    reads=READS,
+    reads=(*READS, *not_applied.READS),
     explains=undone_by("LBD103"),
     distinct_by=("summary",),
 )
@@ -102,10 +102,12 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
 
     Nothing of the object is reconciled until it is corrected; what existed before stays as it was. The message is the
-    controller's own, decoded.
+    controller's own, decoded. Of a manifest that is not applied (`-f`), it is what members of its IngressGroup do not
+    agree on.
 
     Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: what the message names.
     """
+    yield from not_applied.group_conflicts(traffic)
     yield from _generic(traffic, "LBD103")
 
 
@@ -508,19 +510,19 @@ def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     title="subnets for the load balancer can be found",
     severity=Severity.ERROR,
     message="no suitable subnets for the load balancer: {summary}",
-    reads=(*READS, *subnet_choice.READS),
+    reads=(*READS, *subnet_choice.READS, reads.SERVICES),
     explains=undone_by("LBD511"),
     distinct_by=("summary",),
 )
 def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
     tagged for another cluster, have too few free addresses, or lie in one zone. Each subnet of the VPC is listed with
-    what speaks against it.
+    what speaks against it. Of a manifest that is not applied (`-f`), the same is asked of the nodes' VPC.
 
     Confirm by hand: `aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC` (Tags, AvailableIpAddressCount).
     Repair: tag one subnet per zone, or name them in the `subnets` annotation.
     """
-    for finding in reported(traffic, "LBD511"):
+    for finding in (*not_applied.subnets_lacking(traffic), *reported(traffic, "LBD511")):
         yield subnet_choice.with_subnets(traffic, finding)
 
 

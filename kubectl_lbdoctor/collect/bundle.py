@@ -104,20 +104,3 @@ def _cut(facts: F, without: frozenset[str] = frozenset()) -> F:
         if isinstance(fact, Fact) and fact.state is ReadState.NOT_ASKED and not fact.scope and part.name not in without:
             missing[part.name] = Fact.not_asked(fact.source, "the bundle does not hold it", "bundle")
     return replace(facts, **missing) if missing else facts
-
-
-def chosen(snapshot: Snapshot, wanted: tuple[tuple[str, str], ...], namespace: str) -> Snapshot:
-    """The bundle about the objects that were asked for; all of its subjects when none were.
-
-    Raises CouldNotRun for one that it does not hold.
-    """
-    if not wanted:
-        return snapshot
-    subjects = []
-    for kind, name in wanted:
-        found = [s for s in snapshot.subjects if s.kind == kind and s.name == name and namespace in ("", s.namespace)]
-        if not found:
-            held = ", ".join(f"{s} -n {s.namespace}" for s in snapshot.subjects) or "nothing"
-            raise CouldNotRun(f'{kind} "{name}" is not in the bundle', f"it holds: {held}")
-        subjects += found
-    return replace(snapshot, subjects=tuple(dict.fromkeys(subjects)))

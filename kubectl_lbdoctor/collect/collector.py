@@ -27,8 +27,8 @@ from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
 from kubectl_lbdoctor.collect.network_reads import NetworkReader, places, webhook_places
 from kubectl_lbdoctor.collect.outcomes import results
-from kubectl_lbdoctor.collect.required_subjects import require_subjects
-from kubectl_lbdoctor.errors import NoCredentials, ReadFailed
+from kubectl_lbdoctor.collect.required_subjects import missing_subjects
+from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -45,18 +45,28 @@ OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What a run is about: the objects, and the reads that the selected checks declare."""
+    """What a run is about: the objects, and the reads that the selected checks declare. unmade: nothing is made of them
+    yet, so that all of the nodes' VPC may be chosen for it."""
 
     subjects: tuple[ObjectRef, ...]
     reads: frozenset[str]
     context: Context
     taken_at: str
+    unmade: bool = False
 
 
 class Collector:
-    """One run's reads. `kube` and `open_aws` are the only ways out; `progress` gets a line per stage."""
+    """One run's reads. `kube` and `open_aws` are the only ways out; `progress` gets a line per stage. on_missing: is
+    told of each subject that does not exist, and the others are read; without it the run ends at the first."""
 
-    def __init__(self, kube: Kube, open_aws: OpenAws, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        open_aws: OpenAws,
+        progress: Callable[[str], None] = lambda _: None,
+        on_missing: Callable[[CouldNotRun], None] | None = None,
+    ) -> None:
+        self._on_missing = on_missing
         self._kube = kube
         self._lists = KubeLists(kube)
         self._open_aws = open_aws
@@ -66,7 +76,7 @@ class Collector:
         """Read everything that the plan needs.
 
         Raises CouldNotRun when there is nothing to diagnose: the API server does not answer or refuses the
-        credentials, or a subject does not exist (then with similar names).
+        credentials, or no subject exists (then with similar names).
         """
         own = {reads.read_of_subjects(subject.kind).name for subject in plan.subjects}
         plan = replace(plan, reads=plan.reads | own)
@@ -92,7 +102,7 @@ class Collector:
         aws, reason = self._aws(plan, cluster, spaces)
         found = {name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()}
         snapshot = replace(snapshot, namespaces=found)
-        require_subjects(self._lists, snapshot)
+        snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
         cluster_facts = ClusterFacts(**results(cluster))
@@ -109,6 +119,20 @@ class Collector:
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
         snapshot = replace(snapshot, cluster=_with_own_logs(snapshot))
         return replace(snapshot, context=_completed(snapshot))
+
+    def _of_those_that_exist(self, snapshot: Snapshot) -> Snapshot:
+        missing = missing_subjects(self._lists, snapshot)
+        if not missing:
+            return snapshot
+        *others, last = missing.values()
+        if self._on_missing is None:
+            raise (*others, last)[0]
+        for error in others:
+            self._on_missing(error)
+        if len(missing) == len(snapshot.subjects):
+            raise last
+        self._on_missing(last)
+        return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in missing))
 
     def _start_group(self, pool: Executor, plan: ReadPlan, snapshot: Snapshot) -> Futures:
         """Ingresses of all namespaces, only where a subject shares its load balancer with others."""
@@ -156,13 +180,18 @@ def _load_balancers_and_network(
         return stages.read(snapshot), NetworkFacts()
     network = NetworkReader(aws, pool)
     warnings = decoded_warnings(snapshot)
-    interfaces = network.start_interfaces(*places(traffic_paths(snapshot)))
+    ids, addresses = places(traffic_paths(snapshot))
+    if plan.unmade:
+        # Nothing leads to the VPC but its nodes; one tells it, and three survive one that is just being replaced.
+        ids += [node.instance_id for node in snapshot.cluster.nodes.peek() or () if node.instance_id not in ids][:3]
+    interfaces = network.start_interfaces(ids, addresses)
     if webhook_is_unreachable(warnings):
         nodes = snapshot.cluster.nodes.peek() or ()
         interfaces += network.start_interfaces(*webhook_places(ClusterFacts(**controller.result()), nodes))
     facts = stages.read(snapshot)
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
-    return facts, network.finish(interfaces, list(balancers.values()), no_subnet_suits(warnings))
+    whole_vpc = plan.unmade or no_subnet_suits(warnings)
+    return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
 
 
 def _with_own_logs(snapshot: Snapshot) -> ClusterFacts:

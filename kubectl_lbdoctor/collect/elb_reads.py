@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect import convert_aws
-from kubectl_lbdoctor.collect.fields import objects, text
+from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
-from kubectl_lbdoctor.collect.sieve import Sieve, plural, target_id, under
-from kubectl_lbdoctor.collect.subjects import balancer_name
+from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
+from kubectl_lbdoctor.collect.traced_balancers import balancer_name
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
 
@@ -177,7 +177,7 @@ class ElbReader:
             found = sieve.through(raws or (), convert_aws.target_health)
             return tuple(sorted(found, key=lambda t: (t.zone, t.id, t.port)))
 
-        sieve = Sieve("targets", target_id)
+        sieve = Sieve("targets", lambda raw: text(mapping(raw, "Target"), "Id"))
         return sieve.marked(self._read(reads.TARGET_HEALTH, arn, read))
 
     def group_attributes(self, arn: str) -> Fact[Mapping[str, str]]:

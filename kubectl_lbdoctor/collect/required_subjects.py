@@ -1,51 +1,71 @@
-"""A run about an object that does not exist ends, with the names that it may have been meant to have."""
+"""Objects that were named and do not exist are told, with the names that they may have been meant to have."""
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 from kubectl_lbdoctor.collect.kube_lists import KubeLists
+from kubectl_lbdoctor.collect.not_found import not_found
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.kinds import KINDS
+from kubectl_lbdoctor.model.kinds import KINDS, SUBJECTS
+from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
 
 
-def require_subjects(lists: KubeLists, snapshot: Snapshot) -> None:
-    """Raises CouldNotRun when a subject certainly does not exist; one that could not be read is not missing."""
-    for subject in snapshot.subjects:
-        facts = snapshot.namespaces[subject.namespace]
-        read = reads.read_of_subjects(subject.kind)
-        of_gateway = read.scope is reads.Scope.GATEWAY
-        listed: Fact[tuple[Any, ...]] = getattr(snapshot.gateway_api if of_gateway else facts, read.kept_in)
-        if (found := listed.peek()) is None:
-            continue
-        objects = [entry for entry in found if _is_like(entry, subject)] if of_gateway else found
-        if any(entry.meta.name == subject.name for entry in objects):
-            continue
-        if {"", subject.name} & {*listed.left_out}:
-            continue  # It is there, or may be, and could not be understood.
-        names = [entry.meta.name for entry in objects]
-        if not names and _lacks_namespace(lists, facts, subject.namespace):
-            raise CouldNotRun(
-                f'namespace "{subject.namespace}" does not exist', "list them with: kubectl get namespaces"
-            )
-        raise _not_found(subject, names)
+def missing_subjects(lists: KubeLists, snapshot: Snapshot) -> dict[ObjectRef, CouldNotRun]:
+    """The subjects that certainly do not exist, each with what there is to say; one that could not be read is not
+    missing."""
+    return {ref: _why(lists, snapshot, ref) for ref in snapshot.subjects if _is_missing(snapshot, ref)}
 
 
-def _is_like(entry: Any, subject: ObjectRef) -> bool:
-    """Whether an object of a list of several kinds and all namespaces is of the subject's."""
-    return entry.meta.namespace == subject.namespace and getattr(entry, "kind", subject.kind) == subject.kind
+def _listed(snapshot: Snapshot, namespace: str, kind: str) -> Fact[tuple[Any, ...]]:
+    """The objects of this kind in the namespace. Those of Gateway API are read of all namespaces, routes of all kinds
+    together."""
+    read = reads.read_of_subjects(kind)
+    if read.scope is not reads.Scope.GATEWAY:
+        found: Fact[tuple[Any, ...]] = getattr(snapshot.namespaces[namespace], read.kept_in)
+        return found
+    everywhere: Fact[tuple[Any, ...]] = getattr(snapshot.gateway_api, read.kept_in)
+    return everywhere.map(
+        lambda entries: tuple(
+            entry for entry in entries if entry.meta.namespace == namespace and getattr(entry, "kind", kind) == kind
+        )
+    )
 
 
-def _not_found(subject: ObjectRef, names: list[str]) -> CouldNotRun:
-    close = difflib.get_close_matches(subject.name, names, n=3, cutoff=0.4) or names[:5]
-    everywhere = f"look in all namespaces: kubectl get {KINDS[subject.kind].singular} -A"
-    hint = f"there is: {', '.join(close)}" if names else everywhere
-    return CouldNotRun(f'{subject.kind} "{subject.name}" not found in namespace "{subject.namespace}"', hint)
+def _is_missing(snapshot: Snapshot, subject: ObjectRef) -> bool:
+    listed = _listed(snapshot, subject.namespace, subject.kind)
+    objects = listed.peek()
+    if objects is None or any(entry.meta.name == subject.name for entry in objects):
+        return False
+    # What could not be understood is there, or may be.
+    return not {"", subject.name} & {*listed.left_out}
+
+
+def _why(lists: KubeLists, snapshot: Snapshot, subject: ObjectRef) -> CouldNotRun:
+    facts = snapshot.namespaces[subject.namespace]
+    names = [entry.meta.name for entry in _listed(snapshot, subject.namespace, subject.kind).peek() or ()]
+    if not names and _lacks_namespace(lists, facts, subject.namespace):
+        return CouldNotRun(f'namespace "{subject.namespace}" does not exist', "list them with: kubectl get namespaces")
+    others = [
+        f"{kind.singular}/{subject.name}"
+        for kind in SUBJECTS
+        if kind.name != subject.kind
+        and any(
+            entry.meta.name == subject.name for entry in _listed(snapshot, subject.namespace, kind.name).peek() or ()
+        )
+    ]
+    return not_found(subject, names, _namespaces_of(lists, subject), others)
+
+
+def _namespaces_of(lists: KubeLists, wanted: ObjectRef) -> list[str]:
+    """The namespaces with an object of this kind and name: one list, which the API server filters; none where it may
+    not be made."""
+    read, kind = reads.read_of_subjects(wanted.kind), KINDS[wanted.kind]
+    found = lists.list(read, kind, params={"fieldSelector": f"metadata.name={wanted.name}"}).peek() or ()
+    return [entry.meta.namespace for entry in found]
 
 
 def _lacks_namespace(lists: KubeLists, facts: NamespaceFacts, name: str) -> bool:

@@ -59,7 +59,7 @@ _ALWAYS: Mapping[Kind, tuple[str, ...]] = {
     kinds.GATEWAY: ("spec: gatewayClassName", "spec: listeners", *_LISTENERS),
     kinds.LISTENER_SET: ("spec: parentRef", "spec: listeners", *_LISTENERS),
     kinds.REFERENCE_GRANT: ("spec: from", "spec: to"),
-    **{kind: ("*: spec?", "spec.parentRefs[]: name") for kind in kinds.ROUTES},
+    **dict.fromkeys(kinds.ROUTES, ("*: spec?", "spec.parentRefs[]: name")),
     # https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     kinds.LOAD_BALANCER_CONFIGURATION: (),
     kinds.TARGET_GROUP_CONFIGURATION: (),

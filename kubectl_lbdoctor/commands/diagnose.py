@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kubectl_lbdoctor.commands.examination import (
     Examination,
-    Requested,
     check_save,
     deadline_of,
     examine,
@@ -15,29 +14,37 @@ from kubectl_lbdoctor.commands.examination import (
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.report_order import asked_first
 
 
-def diagnose(options: Options, env: Environment, requested: Requested) -> ExitStatus:
-    """Diagnose the objects and print the report.
+def diagnose(options: Options, env: Environment, question: Question) -> ExitStatus:
+    """Diagnose what is asked about and print the report.
 
-    Raises LbdoctorError when there is nothing to diagnose; what is merely unknown is part of the report.
+    Raises LbdoctorError when there is nothing to diagnose; what is merely unknown is part of the report. Where some of
+    several objects do not exist the others are diagnosed, and the status is that of findings, else COULD_NOT_RUN.
     """
     check_save(options)
+    missing = 0
     if options.bundle.load:
-        snapshot = from_bundle(options, requested)
+        snapshot, found = from_bundle(options, env, question)
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
-            snapshot = examination.snapshot(examination.subjects(requested))
-    report = examine(snapshot)
+            snapshot, found = examination.examined(question)
+            if not snapshot.laid:
+                snapshot = examination.probes().settle(snapshot)
+            missing = examination.missing
+    report = asked_first(examine(snapshot), found.routes)
     show(report, options, env)
     save_bundle(snapshot, options, env)
     if options.output.verbose:
         _tell_unknown(report, env)
-    return report.exit_status(Severity(options.verdict.fail_on))
+    status = report.exit_status(Severity(options.verdict.fail_on))
+    return ExitStatus.COULD_NOT_RUN if missing and status is not ExitStatus.FINDINGS else status
 
 
 def _tell_unknown(report: Report, env: Environment) -> None:

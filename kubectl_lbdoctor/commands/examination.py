@@ -2,64 +2,138 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect import bundle, bundle_file
+from kubectl_lbdoctor.collect import bundle, bundle_file, bundle_subjects
 from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
 from kubectl_lbdoctor.collect.deadline import DEFAULT, Deadline
+from kubectl_lbdoctor.collect.inventory import ClusterInventory
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
-from kubectl_lbdoctor.collect.subjects import Lists, namespace_subjects, subjects_of
+from kubectl_lbdoctor.collect.subjects import Finder, Found
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.model.asked import Question
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
 
 if TYPE_CHECKING:
+    from kubectl_lbdoctor.collect.kube_lists import Kube
+    from kubectl_lbdoctor.collect.overlay import AppliedKube
     from kubectl_lbdoctor.probe.policy import ProbePolicy
-
-Requested = tuple[tuple[str, str], ...]
-"""The objects of the command line, as (kind, name)."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """Reads one cluster, again and again over the same connections."""
+    """Reads one cluster, again and again over the same connections.
+
+    strict: the run ends where one of several objects is missing; else it is told on stderr, the others are examined,
+    and `missing` counts it.
+    """
 
     connections: Connections
     options: Options
     env: Environment
+    strict: bool = False
+    _missing: list[LbdoctorError] = field(default_factory=list)
 
-    def subjects(self, requested: Requested) -> tuple[ObjectRef, ...]:
-        """The objects that are asked for. Raises CouldNotRun for one that leads to nothing in the cluster."""
-        return subjects_of(cast(Lists, self.connections.kube), requested, self.connections.namespace)
+    @property
+    def missing(self) -> int:
+        """How many of the objects that were named do not exist or lead to nothing."""
+        return len(self._missing)
 
-    def all_subjects(self) -> tuple[ObjectRef, ...]:
-        """Everything in the namespace that leads to targets. Raises CouldNotRun where there is nothing."""
+    def find(self, question: Question, kube: Kube | None = None) -> Found:
+        """The subjects that are asked about. Raises what was said last of them where there is none, or (strict) one is
+        missing."""
         namespace = self.connections.namespace
-        found = namespace_subjects(cast(Lists, self.connections.kube), namespace)
-        if not found:
-            raise CouldNotRun(
-                f"namespace {namespace} has no Ingress, no Service of type LoadBalancer and no binding",
-                "choose another with -n",
-            )
+        inventory = ClusterInventory(kube or self.connections.kube)
+        found = Finder(inventory, namespace, bool(self.options.kube.namespace)).find(question)
+        if found.missing and (self.strict or not found.subjects):
+            *others, last = found.missing
+            for error in others:
+                self._tell_missing(error)
+            raise last
+        for error in found.missing:
+            self._tell_missing(error)
+        tell_notes(found, self.env)
         return found
 
+    def _tell_missing(self, error: LbdoctorError) -> None:
+        self._missing.append(error)
+        note(self.env, f"error: {error.message}")
+        if error.hint:
+            note(self.env, f"hint: {error.hint}")
+
+    def examined(self, question: Question, reads: frozenset[str] | None = None) -> tuple[Snapshot, Found]:
+        """The facts about what was asked, without objects of other controllers that nobody named; about what manifests
+        name, as it is or would be. Raises CouldNotRun where there is nothing."""
+        if self.options.objects.files:
+            return self._of_files(reads)
+        found = self.find(question)
+        return self._own(self.collect(tuple(found.subjects), reads), found), found
+
+    def _of_files(self, reads: frozenset[str] | None) -> tuple[Snapshot, Found]:
+        from kubectl_lbdoctor.collect.overlay import AppliedKube
+        from kubectl_lbdoctor.commands import files
+
+        kube, namespace = self.connections.kube, self.connections.namespace
+        named = files.read(self.options.objects, self.env, kube, namespace, bool(self.options.kube.namespace))
+        if named.planned and (self.strict or reads is not None):
+            raise CouldNotRun("nothing of the manifests is live, so there is nothing to repair or to probe")
+        for text in named.notes:
+            note(self.env, text)
+        for error in named.missing:
+            if self.strict:
+                raise error
+            self._tell_missing(error)
+        if not named.planned:
+            found = self.find(named.question)
+            return self.collect(tuple(found.subjects), reads), found
+        laid = AppliedKube(kube, named.manifests, named.live, self.env.now())
+        found = self.find(named.question, laid)
+        return replace(self.collect(tuple(found.subjects), kube=laid), laid=named.laid), found
+
+    def _own(self, snapshot: Snapshot, found: Found) -> Snapshot:
+        """Without swept objects of other controllers: who asks about a namespace does not mean those."""
+        foreign = {
+            traffic.subject
+            for traffic in traffic_paths(snapshot)
+            if traffic.subject in found.swept and _foreign(traffic)
+        }
+        if not foreign:
+            return snapshot
+        if foreign >= {*snapshot.subjects}:
+            names = ", ".join(sorted(map(str, foreign)))
+            raise CouldNotRun(
+                f"no object here is the AWS Load Balancer Controller's: {names} {'is' if len(foreign) == 1 else 'are'} "
+                "of other controllers",
+                "name an object to see why",
+            )
+        note(self.env, f"left out, because of another controller: {', '.join(sorted(map(str, foreign)))}")
+        return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))
+
     def collect(
-        self, subjects: tuple[ObjectRef, ...], reads: frozenset[str] | None = None, quiet: bool = False
+        self,
+        subjects: tuple[ObjectRef, ...],
+        reads: frozenset[str] | None = None,
+        quiet: bool = False,
+        kube: AppliedKube | None = None,
     ) -> Snapshot:
         """Everything that a diagnosis of these objects needs, or only the given reads.
 
-        quiet: says nothing of its progress. Raises CouldNotRun when there is no cluster or no such object.
+        quiet: says nothing of its progress. kube: in place of the cluster, with manifests laid over it. Raises
+        CouldNotRun when there is no cluster or no such object.
         """
         context = self.connections.context
         plan = ReadPlan(
@@ -72,11 +146,13 @@ class Examination:
                 cluster=context.aws.cluster_name or context.cluster,
             ),
             taken_at=self.env.now(),
+            unmade=kube is not None,
         )
         self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress
         open_aws = cast(OpenAws, self.connections.open_aws)
-        snapshot = Collector(self.connections.kube, open_aws, progress).collect(plan)
+        on_missing = None if self.strict or quiet else self._tell_missing
+        snapshot = Collector(kube or self.connections.kube, open_aws, progress, on_missing).collect(plan)
         if self.options.output.verbose and not quiet:
             calls = self.connections.calls
             listed = ", ".join(f"{n} {name}" for name, n in sorted(calls.items()))
@@ -114,15 +190,35 @@ def deadline_of(options: Options) -> Deadline:
 def examine(snapshot: Snapshot) -> Report:
     """All checks on one snapshot. Pure."""
     paths = traffic_paths(snapshot)
+    if snapshot.laid:
+        from kubectl_lbdoctor.before_apply import decided_by_objects, of_manifests
+
+        catalogue = decided_by_objects(CATALOGUE)
+        return of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue), snapshot)
     return build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
 
 
-def from_bundle(options: Options, requested: Requested) -> Snapshot:
-    """The snapshot of --from about the objects that are asked for; all of it when none are.
+def _foreign(traffic: TrafficPath) -> bool:
+    try:
+        return ownership(traffic).owner == "other"
+    except Unknown:
+        return False
+
+
+def from_bundle(options: Options, env: Environment, question: Question) -> tuple[Snapshot, Found]:
+    """The snapshot of --from about what is asked, and how that was found; all of it when nothing is.
 
     Raises CouldNotRun for a file that is no bundle, or that does not hold one of the objects.
     """
-    return bundle.chosen(bundle.load(Path(options.bundle.load)), requested, options.kube.namespace)
+    snapshot, found = bundle_subjects.chosen(bundle.load(Path(options.bundle.load)), question, options.kube.namespace)
+    tell_notes(found, env)
+    return snapshot, found
+
+
+def tell_notes(found: Found, env: Environment) -> None:
+    """What led where, on stderr."""
+    for text in found.notes:
+        note(env, text)
 
 
 def check_save(options: Options) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
-from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
 from kubectl_lbdoctor.commands.examination import (
     Examination,
-    Requested,
     check_save,
     deadline_of,
     examine,
@@ -28,7 +26,7 @@ from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
 from kubectl_lbdoctor.fix.run import FixRun
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.writers import Aws, Writer
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.asked import AllOf, Question
 from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.plan import FixPlan
 from kubectl_lbdoctor.model.report import Report
@@ -37,21 +35,21 @@ from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.fix_screen import FixScreen
 
 
-def fix(options: Options, env: Environment, requested: Requested) -> ExitStatus:
-    """Repair what --fix names, on the given objects or, without any, in the whole namespace.
+def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
+    """Repair what --fix names, on what is asked about or, without a word, in the whole namespace.
 
-    Raises UsageError for an unknown name or when nobody can confirm, CouldNotRun when there is nothing to diagnose;
-    nothing is changed then.
+    Raises UsageError for an unknown name or when nobody can confirm, CouldNotRun when there is nothing to diagnose or
+    one of several objects does not exist; nothing is changed then.
     """
     requests = planner.parse(options.fix.names, CATALOGUE)
     wait = parse_duration(options.fix.wait, "--wait", "0 does not wait") if options.fix.wait else None
     screen = FixScreen(env, options.output.format, options.kube.context)
     check_save(options)
     if options.bundle.load:
-        return _plan_of_bundle(options, env, requested, requests, screen)
+        return _plan_of_bundle(options, env, question, requests, screen)
     with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
-        examination = Examination(connections, options, env)
-        snapshot = _snapshot(examination, requested)
+        examination = Examination(connections, options, env, strict=True)
+        snapshot = _snapshot(examination, question)
         connections.deadline.lift()  # Nothing that is written is cut off, and --wait has its own time.
         report = examine(snapshot)
         plan = planner.plan(report.diagnoses, requests, report.subjects)
@@ -79,13 +77,11 @@ def _result(options: Options, report: Report, plan: FixPlan) -> FixResult:
     return FixResult(options.fix.names, report, tuple(map(StepRun, plan.steps)), plan.refusals)
 
 
-def _snapshot(examination: Examination, requested: Requested) -> Snapshot:
-    """The facts about the objects, or about all of the namespace that are no other controller's."""
+def _snapshot(examination: Examination, question: Question) -> Snapshot:
+    """The facts about what is asked, or about all of the namespace that are no other controller's."""
     options, env = examination.options, examination.env
-    if requested:
-        snapshot = examination.collect(examination.subjects(requested))
-    else:
-        snapshot = _without_foreign(examination.collect(examination.all_subjects()))
+    snapshot, found = examination.examined(question or (AllOf(),))
+    if found.swept:
         number = len(snapshot.subjects)
         namespace = examination.connections.namespace
         env.note(f"looked at {number} object{'' if number == 1 else 's'} of namespace {namespace}")
@@ -94,27 +90,15 @@ def _snapshot(examination: Examination, requested: Requested) -> Snapshot:
     return snapshot
 
 
-def _without_foreign(snapshot: Snapshot) -> Snapshot:
-    """Without the objects of other controllers: who repairs a namespace does not mean those."""
-    foreign = set()
-    for traffic in traffic_paths(snapshot):
-        try:
-            if ownership(traffic).owner == "other":
-                foreign.add(traffic.subject)
-        except Unknown:
-            continue
-    return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))
-
-
 def _plan_of_bundle(
     options: Options,
     env: Environment,
-    requested: Requested,
+    question: Question,
     requests: tuple[planner.FixRequest, ...],
     screen: FixScreen,
 ) -> ExitStatus:
     """With --from nothing can be changed: the plan is all there is."""
-    snapshot = from_bundle(options, requested)
+    snapshot, _ = from_bundle(options, env, question)
     report = examine(snapshot)
     result = _result(options, report, planner.plan(report.diagnoses, requests, report.subjects))
     runs = tuple(

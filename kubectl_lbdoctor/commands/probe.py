@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.commands.examination import (
     Examination,
-    Requested,
     check_save,
     deadline_of,
     from_bundle,
@@ -17,6 +16,7 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.fact import ReadState
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe.report import probe_report, requests_of
@@ -40,24 +40,26 @@ READS = frozenset(
 """What the requests are made from."""
 
 
-def probe(options: Options, env: Environment, requested: Requested) -> ExitStatus:
+def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
     """Send the health check to every target of the objects and print the answers.
 
     Raises CouldNotRun where nothing can be asked, UsageError for a node that does not exist.
     """
     check_save(options)
+    missing = 0
     if options.bundle.load:
-        snapshot = from_bundle(options, requested)
+        snapshot, _ = from_bundle(options, env, question)
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:
             raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
-            snapshot = examination.collect(examination.subjects(requested), READS)
+            snapshot, _ = examination.examined(question, READS)
+            missing = examination.missing
             policy = examination.probes()
             how = policy.options(snapshot.cluster.nodes.peek() or (), default="pod")
             snapshot = replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))
     report = probe_report(snapshot)
     show(report, options, env)
     save_bundle(snapshot, options, env)
-    return report.exit_status
+    return ExitStatus.COULD_NOT_RUN if missing and report.exit_status is not ExitStatus.FINDINGS else report.exit_status

@@ -43,11 +43,12 @@ class Kind:
     @property
     def aliases(self) -> tuple[str, ...]:
         """Every spelling of the kind on kubectl's command line, in lower case: singular, short names, plural, then
-        KIND.GROUP and KIND.VERSION.GROUP (https://kubernetes.io/docs/reference/kubectl/generated/kubectl_get/)."""
+        KIND.GROUP and KIND.VERSION.GROUP (https://kubernetes.io/docs/reference/kubectl/generated/kubectl_get/), where
+        KIND may be short as well (kubectl, pkg/cmd/util, shortcut expander: `ing.networking.k8s.io`)."""
         plain = (self.singular, *self.short_names, self.plural)
         if self.in_aws:
             return plain
-        words = (self.plural, self.singular)
+        words = (self.plural, self.singular, *self.short_names)
         grouped = tuple(f"{word}.{self.group}" for word in words) if self.group else ()
         versioned = tuple(f"{word}.{version}.{self.group}" for word in words for version in self.versions)
         return (*plain, *grouped, *versioned)
@@ -113,6 +114,7 @@ ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io")
 POD = Kind("Pod", "pods", short_names=("po",))
 NODE = Kind("Node", "nodes", short_names=("no",), namespaced=False)
 NAMESPACE = Kind("Namespace", "namespaces", short_names=("ns",), namespaced=False)
+ENDPOINTS = Kind("Endpoints", "endpoints", short_names=("ep",))
 EVENT = Kind("Event", "events", short_names=("ev",))
 SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts", short_names=("sa",))
 SECRET = Kind("Secret", "secrets")
@@ -145,3 +147,8 @@ SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
 
 COMMAND_LINE: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject or kind.in_aws)
 """The kinds that may be named on the command line, in the order in which they are listed there."""
+
+LEADS_TO_SUBJECTS: tuple[Kind, ...] = (
+    *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, POD, NODE, ENDPOINT_SLICE, ENDPOINTS, NAMESPACE),
+)
+"""Kinds that may be named on the command line as well: what a load balancer leads to, traced back to its subjects."""

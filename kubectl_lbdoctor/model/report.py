@@ -102,6 +102,9 @@ class UnknownCheck:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """applied: False where it is about manifests that are not; "healthy" then says that nothing that objects decide is
+    wrong with them."""
+
     status: Status
     generated_at: str
     context: Context
@@ -110,6 +113,7 @@ class Report:
     checks: CheckCounts
     coverage: Coverage
     unknown: tuple[UnknownCheck, ...] = ()
+    applied: bool = True
 
     def exit_status(self, fail_on: Severity = Severity.ERROR) -> ExitStatus:
         """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health."""

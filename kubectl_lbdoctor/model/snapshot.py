@@ -169,8 +169,18 @@ class NetworkFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LaidObject:
+    """An object of a manifest that was laid over the facts as if it were applied. place: the file it is from."""
+
+    ref: ObjectRef
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against."""
+    """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against. laid: objects that
+    are not, or not so, in the cluster: the facts are those that would be, and only what objects alone decide is known.
+    """
 
     taken_at: str = ""
     context: Context = field(default_factory=Context)
@@ -181,6 +191,7 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    laid: tuple[LaidObject, ...] = ()
     memo: Memo = memo_field()
 
     def facts_of(self, namespace: str) -> NamespaceFacts:

@@ -42,6 +42,7 @@ def report(report: Report) -> Document:
         "apiVersion": API_VERSION,
         "kind": "Report",
         "status": report.status.value,
+        "applied": report.applied,
         "generatedAt": report.generated_at,
         "context": _context(report.context),
         "subjects": [_subject(subject) for subject in report.subjects],

@@ -264,6 +264,10 @@ def _line(label: str, text: str) -> str:
 def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
     """The last lines: how much was checked, and everything that is not known, with what to add."""
     counts = report.checks
+    if not report.applied:
+        yield _before_apply(report, paint)
+        yield from _not_known(report, view)
+        return
     healthy = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state == "healthy")
     total = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state != "draining")
     if report.status is Status.HEALTHY:
@@ -286,6 +290,22 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
         seen = all(g.known for s in report.subjects for g in s.target_groups)
         targets = f"{healthy} of {total} targets healthy" if seen else "target health was not read"
         yield f"{paint(colour, state)}: {targets}, {ran} checks{unknown}{crashed}"
+    yield from _not_known(report, view)
+
+
+def _before_apply(report: Report, paint: Paint) -> str:
+    """The last line about manifests: what their objects decide, and no word of targets that are not there."""
+    checks = report.checks.passed + report.checks.failed + report.checks.unknown + report.checks.crashed
+    if report.status is Status.HEALTHY:
+        return paint("green", "not applied") + f": nothing is wrong with it, as far as {checks} checks can tell before"
+    if report.status is Status.UNKNOWN:
+        return (
+            paint("yellow", "not applied") + f": nothing is proven to be wrong with it, {checks} checks, some unknown"
+        )
+    return paint("red", "not applied") + f": it would not work, {report.checks.failed} of {checks} checks failed"
+
+
+def _not_known(report: Report, view: View) -> Iterator[str]:
     coverage = report.coverage
     for denied in coverage.denied:
         yield clean(f"LBD001 not read: {denied.read} denied; add permission: {denied.permission}")

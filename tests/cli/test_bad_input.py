@@ -445,11 +445,16 @@ def test_absence_is_certain_when_the_object_may_be_read(cloud: Cloud) -> None:
 
 def test_unknown_object_names_similar_ones(cloud: Cloud) -> None:
     result = run("ing", "wep", env=cloud.env)
-    refused(result, ExitStatus.COULD_NOT_RUN, 'Ingress "wep" not found in namespace "shop"', "hint: there is: web")
+    refused(
+        result,
+        ExitStatus.COULD_NOT_RUN,
+        'Ingress "wep" not found in namespace "shop"',
+        "hint: did you mean ingress/web?",
+    )
 
 
 def test_unknown_object_of_several(cloud: Cloud) -> None:
-    refused(run("ing/web", "svc/wep", env=cloud.env), ExitStatus.COULD_NOT_RUN, 'Service "wep" not found', "web")
+    refused(run("ing/wbe", "svc/wep", env=cloud.env), ExitStatus.COULD_NOT_RUN, 'Service "wep" not found', '"wbe" not')
 
 
 def test_unknown_object_in_a_namespace_without_any(cloud: Cloud) -> None:
@@ -664,12 +669,12 @@ def test_a_bundle_without_a_name(good: Path) -> None:
     [
         (("ing", "web", "--nonsense"), "--nonsense"),
         (("--nonsense",), "--nonsense"),
-        (("pod", "web"), "pod"),
-        (("pod/web",), "pod/web"),
+        (("configmap", "web"), "configmap is not diagnosed"),
+        (("configmap/web",), "configmap is not diagnosed"),
         (("ing/",), "ing/"),
         (("/web",), "/web"),
         (("ing", "svc/web"), "svc/web"),
-        (("ing",), "which Ingress"),
+        (("tg",), "which TargetGroup"),
         (("ing/web", "web"), "web"),
         (("ing", "web", "-o", "xml"), "xml"),
         (("ing", "web", "--fail-on", "never"), "never"),

@@ -21,7 +21,8 @@ BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
-DIAGNOSIS = {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
+OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -35,7 +36,7 @@ def long_flags(command: str) -> set[str]:
         ("targetgroup", DIAGNOSIS),
         ("objects", DIAGNOSIS),
         ("undo", {*CONNECTION, *AWS, *OUTPUT, *CHANGE}),
-        ("probe", {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
+        ("probe", {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
         ("checks", OUTPUT),
         ("explain", {"--verbose"}),
         ("policy", {"--verbose", "--probe", "--fix"}),
@@ -113,6 +114,16 @@ def test_help_has_headings() -> None:
     def headings(*args: str) -> list[str]:
         return [line[:-1] for line in run(*args, "--help").stdout.splitlines() if line.endswith(":") and line[0] != " "]
 
-    assert headings() == ["Commands", "Connection", "AWS", "Output", "Bundles", "Probes", "Changes", "Options"]
+    assert headings() == [
+        "Commands",
+        "Connection",
+        "Objects",
+        "AWS",
+        "Output",
+        "Bundles",
+        "Probes",
+        "Changes",
+        "Options",
+    ]
     assert headings("undo") == ["Connection", "AWS", "Output", "Changes", "Options"]
     assert headings("version") == ["Output", "Options"]

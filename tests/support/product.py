@@ -11,13 +11,16 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
+from kubectl_lbdoctor.collect.inventory import ClusterInventory
 from kubectl_lbdoctor.collect.kube import permission_of
-from kubectl_lbdoctor.collect.subjects import subjects_of
+from kubectl_lbdoctor.collect.subjects import Finder
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, NoCredentials, ReadDenied, ReadFailed
+from kubectl_lbdoctor.model.asked import Named
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
+from kubectl_lbdoctor.model.kinds import KINDS
 from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, ProbeRequest, Transport
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
@@ -78,7 +81,9 @@ def resolved(kube: Any, wanted: list[tuple[str, str, str]]) -> list[tuple[str, s
     """The objects behind (kind, namespace, name): target groups and load balancers are traced to theirs."""
     found: list[tuple[str, str, str]] = []
     for kind, namespace, name in wanted:
-        found += [(ref.kind, ref.namespace, ref.name) for ref in subjects_of(kube, [(kind, name)], namespace)]
+        led = Finder(ClusterInventory(kube), namespace).find([Named(KINDS[kind], name)])
+        assert not led.missing, led.missing
+        found += [(ref.kind, ref.namespace, ref.name) for ref in led.subjects]
     return found
 
 

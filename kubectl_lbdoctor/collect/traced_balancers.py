@@ -1,0 +1,122 @@
+"""From what an alarm names, a target group or a load balancer, to the objects that it was made for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.led_by import gateway_of_binding
+from kubectl_lbdoctor.collect.inventory import Inventory
+from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.gateway_api import Gateway
+from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, SERVICE, TARGET_GROUP_BINDING
+from kubectl_lbdoctor.model.objects import ObjectRef
+
+
+def _none_found(what: str, hint: str, *lists: Fact[Any]) -> CouldNotRun:
+    """The error for what no object names; an object that could not be understood may do so."""
+    reasons = "; ".join(fact.reason for fact in lists if fact.left_out)
+    return CouldNotRun(f"{what}, as far as they are understood: {reasons}" if reasons else what, hint)
+
+
+def either(inventory: Inventory, name: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The frontends of a target group or else a load balancer with this name. Raises CouldNotRun where neither is."""
+    for find in (target_group, load_balancer):
+        try:
+            return find(inventory, name, namespace)
+        except CouldNotRun:
+            continue
+    raise CouldNotRun(
+        f'no target group and no load balancer of this cluster is named "{name}"',
+        "list them: kubectl get targetgroupbindings,ingresses,services -A -o wide",
+    )
+
+
+def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The frontends of a target group given by ARN or name: the Ingress or Service that it was made for, else the
+    TargetGroupBinding itself.
+
+    Raises CouldNotRun when no binding of the cluster names it.
+    """
+    bindings: Fact[tuple[TargetGroupBinding, ...]] = inventory.everywhere(TARGET_GROUP_BINDING, namespace)
+    name = target_group_name(wanted)
+    found = [
+        b
+        for b in bindings.need()
+        if b.target_group_arn == wanted
+        or (not wanted.startswith("arn:") and target_group_name(b.target_group_arn) == name)
+    ]
+    if not found:
+        raise _none_found(
+            f'no TargetGroupBinding of this cluster names target group "{wanted}"',
+            "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
+            bindings,
+        )
+    ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
+    return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
+
+
+def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
+    """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
+    labels = binding.meta.labels
+    if (gateway := gateway_of_binding(binding)) is not None:
+        return (gateway,)
+    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
+        name = labels.get(f"{stack}.k8s.aws/stack-name")
+        if name:
+            return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
+    if "ingress.k8s.aws/stack" in labels:
+        members = tuple(
+            ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
+            for i in ingresses
+            if i.meta.namespace == binding.meta.namespace
+            and any(b.service == binding.service and b.port == binding.port for b in backends_of(i))
+        )
+        if members:
+            return members
+    return (ObjectRef(TARGET_GROUP_BINDING.name, binding.meta.namespace, binding.meta.name),)
+
+
+def load_balancer(inventory: Inventory, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The Ingresses, Services and Gateways that publish a load balancer given by ARN, name or DNS name.
+
+    Raises CouldNotRun when none of the cluster does.
+    """
+    found: list[ObjectRef] = []
+    ingresses: Fact[tuple[Ingress, ...]] = inventory.everywhere(INGRESS, namespace)
+    services: Fact[tuple[Service, ...]] = inventory.everywhere(SERVICE, namespace)
+    gateways: Fact[tuple[Gateway, ...]] = inventory.everywhere(GATEWAY, namespace)
+    fronts: list[tuple[str, Ingress | Service | Gateway]] = [
+        *((INGRESS.name, i) for i in ingresses.need()),
+        *((SERVICE.name, s) for s in services.need()),
+        *((GATEWAY.name, g) for g in gateways.need()),
+    ]
+    name = balancer_name(wanted)
+    for kind, front in fronts:
+        for address in front.addresses:
+            if address.lower() == wanted.lower() or ("." not in wanted and balancer_name(address) == name):
+                found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
+    if not found:
+        raise _none_found(
+            f'no Ingress, Service or Gateway of this cluster publishes load balancer "{wanted}"',
+            "list the addresses: kubectl get ingress,service,gateway -A",
+            *(ingresses, services, gateways),
+        )
+    return tuple(dict.fromkeys(found))
+
+
+def balancer_name(text: str) -> str:
+    """The name in an ARN ("…:loadbalancer/app/NAME/ID") or in a DNS name ("internal-NAME-HASH.…"), or the text."""
+    arn = parse_arn(text)
+    if arn is not None and arn.load_balancer:
+        return arn.load_balancer
+    if ".elb." not in text.lower():
+        return text
+    head = re.sub(r"^(internal-|dualstack\.)+", "", text.split(".elb.", 1)[0].split(".", 1)[0])
+    return head.rsplit("-", 1)[0]
