@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubectl_lbdoctor.commands import wait_healthy
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     Requested,
@@ -15,8 +16,7 @@ from kubectl_lbdoctor.commands.examination import (
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
-from kubectl_lbdoctor.model.finding import Severity
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
 from kubectl_lbdoctor.options import Options
 
 
@@ -26,18 +26,26 @@ def diagnose(options: Options, env: Environment, requested: Requested) -> ExitSt
     Raises LbdoctorError when there is nothing to diagnose; what is merely unknown is part of the report.
     """
     check_save(options)
+    limit = wait_healthy.seconds(options.verdict.wait_healthy) if options.verdict.wait_healthy else None
+    calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot = from_bundle(options, requested)
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
-            snapshot = examination.snapshot(examination.subjects(requested))
+            subjects = examination.subjects(requested)
+            if limit is not None:
+                snapshot = wait_healthy.Waiting(examination, limit, FailOn(options.verdict.fail_on)).snapshot(subjects)
+            else:
+                snapshot = examination.snapshot(subjects)
+            calls = connections.calls
     report = examine(snapshot)
-    show(report, options, env)
+    status = report.exit_status(FailOn(options.verdict.fail_on))
+    show(report, options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     if options.output.verbose:
         _tell_unknown(report, env)
-    return report.exit_status(Severity(options.verdict.fail_on))
+    return status
 
 
 def _tell_unknown(report: Report, env: Environment) -> None:

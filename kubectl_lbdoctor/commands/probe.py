@@ -46,6 +46,7 @@ def probe(options: Options, env: Environment, requested: Requested) -> ExitStatu
     Raises CouldNotRun where nothing can be asked, UsageError for a node that does not exist.
     """
     check_save(options)
+    calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot = from_bundle(options, requested)
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:
@@ -57,7 +58,8 @@ def probe(options: Options, env: Environment, requested: Requested) -> ExitStatu
             policy = examination.probes()
             how = policy.options(snapshot.cluster.nodes.peek() or (), default="pod")
             snapshot = replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))
+            calls = connections.calls
     report = probe_report(snapshot)
-    show(report, options, env)
+    show(report, options, env, env.run(report.exit_status, calls))
     save_bundle(snapshot, options, env)
     return report.exit_status

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.api_path import api_path
+from kubectl_lbdoctor.model.objects import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,16 @@ _ALL = (
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 """All kinds by their name."""
+
+
+def resource_name(ref: ObjectRef) -> str:
+    """An object as kubectl's `-o name` prints it, which kubectl and this program take back:
+    "ingress.networking.k8s.io/web", "service/web". What is no object of Kubernetes has no group: "securitygroup/sg-1".
+    """
+    kind = KINDS.get(ref.kind)
+    group = f".{kind.group}" if kind is not None and kind.group else ""
+    return f"{ref.kind.lower()}{group}/{ref.name}"
+
 
 SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
 """The kinds that a diagnosis can be about."""
