@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor import HOME_PAGE, __version__
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.fix.result import FixResult, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun
@@ -113,6 +113,11 @@ def ref(name: ObjectRef) -> dict[str, str]:
     return {"kind": name.kind, "namespace": name.namespace, "name": name.name}
 
 
+def docs_url(code: str) -> str:
+    """The page of a code: docs/checks.md has a heading for each one."""
+    return f"{HOME_PAGE}/blob/main/docs/checks.md#{code.lower()}"
+
+
 def _context(context: Context) -> dict[str, str]:
     return {
         "kubeContext": context.kube_context,
@@ -211,6 +216,7 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "hypotheses": [{"code": h.code, "text": h.text, "settle": h.settle} for h in finding.hypotheses],
         "confirm": list(finding.confirm),
         "fix": fix,
+        "docsUrl": docs_url(finding.code),
     }
 
 
@@ -374,6 +380,7 @@ def _check(spec: CheckSpec) -> Document:
         "reads": sorted(spec.reads),
         "explains": list(spec.explains),
         "fix": spec.fix,
+        "docsUrl": docs_url(spec.code),
     }
 
 

@@ -93,6 +93,15 @@ def test_the_fix_of_a_diagnosis_is_the_line_of_the_screen(cloud: Cloud) -> None:
     assert fix["otherCommands"] == []
 
 
+def test_the_page_of_a_code_is_in_the_docs(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    url = diagnose(cloud, "ing/web", "-o", "json").json["diagnoses"][0]["docsUrl"]
+    place, _, anchor = url.partition("/blob/main/")[2].partition("#")
+    headings = (Path(__file__).parents[2] / place).read_text(encoding="utf-8").splitlines()
+    assert anchor == "lbd301" and f"## {anchor.upper()}" in headings
+    assert run("checks", "LBD301", "-o", "json").json["checks"][0]["docsUrl"] == url
+
+
 def test_names_are_those_of_kubectl(cloud: Cloud) -> None:
     cloud.wrong_path()
     named = diagnose(cloud, "ing/web", "-o", "name").stdout
@@ -212,8 +221,9 @@ def test_colour(cloud: Cloud, args: tuple[str, ...], env: dict[str, str], termin
 
 
 def test_columns_count_on_a_terminal_only() -> None:
-    from kubectl_lbdoctor.env import Environment
     import io
+
+    from kubectl_lbdoctor.env import Environment
 
     assert Environment(stdout=io.StringIO(), variables={"COLUMNS": "40"}).width == 0
     assert Environment(stdout=Terminal(), variables={"COLUMNS": "40"}).width == 40
