@@ -57,9 +57,14 @@ def _meant(word: str, commands: list[str]) -> str:
     return meant or f"see {PROGRAM} --help; objects are named KIND NAME or KIND/NAME"
 
 
-def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+def _print_version(ctx: click.Context) -> None:
+    """Without any import: people and scripts ask for it often."""
+    ctx.obj["env"].out(f"{PROGRAM} {__version__}\n")
+
+
+def _version_flag(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value:
-        ctx.obj["env"].out(f"{PROGRAM} {__version__}\n")
+        _print_version(ctx)
         ctx.exit()
 
 
@@ -77,7 +82,7 @@ _DIAGNOSIS = take("kube", "time", "aws", "output", "verdict", "bundle", "probe",
             is_flag=True,
             is_eager=True,
             expose_value=False,
-            callback=_print_version,
+            callback=_version_flag,
             help="Print the version and exit.",
         ),
     ],
@@ -319,12 +324,15 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
 @click.pass_context
 def version(ctx: click.Context, /, client: bool, **values: Any) -> ExitStatus:
     """Print the version."""
-    from kubectl_lbdoctor.commands.examination import show
     from kubectl_lbdoctor.model.version import Version
+    from kubectl_lbdoctor.render.formats import View, render
 
     options, env = options_of(ctx, values), ctx.obj["env"]
     _check_format(options, Result.VERSION)
-    show(Version(__version__), options, env, env.run(ExitStatus.HEALTHY))
+    if options.output.format == "table":
+        _print_version(ctx)
+    else:
+        env.out(render(Version(__version__), options.output.format, View(run=env.run(ExitStatus.HEALTHY))))
     return ExitStatus.HEALTHY
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.examples import EXAMPLES
 from kubectl_lbdoctor.options import GROUPS, Flag, Options
 from kubectl_lbdoctor.render.formats import FORMATS, Result, format_of, formats_of
 from kubectl_lbdoctor.suggestions import likely, question
@@ -176,6 +175,8 @@ class _Sections:
             formatter.write_text(f'Use "{_program(ctx)} options" for the flags of the connection and of AWS.')
 
     def _format_examples(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from kubectl_lbdoctor.examples import EXAMPLES
+
         examples = EXAMPLES.get((ctx.command.name or "") if ctx.parent is not None else "", ())
         if examples:
             with formatter.section("Examples"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 _LEAST_ALIKE = 0.8
@@ -13,6 +12,8 @@ _LEAST_LETTERS = 3
 
 def likely(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """The known words that are written nearly alike, or begin with this one; the most alike first."""
+    import difflib  # Only mistakes need it.
+
     bare = _bare(word)
     by_bare = {_bare(name): name for name in known if _bare(name)}
     near = difflib.get_close_matches(bare, by_bare, n=3, cutoff=_LEAST_ALIKE)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
-from kubectl_lbdoctor.commands.examination import show
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, UsageError
 from kubectl_lbdoctor.knowledge import health_reasons
 from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.render.topics import Explanation, FixTopic, ReasonTopic, Topic
 from kubectl_lbdoctor.suggestions import likely, question
 
@@ -26,7 +26,7 @@ def explain(options: Options, env: Environment, words: Sequence[str]) -> ExitSta
     Raises UsageError for a word that is none of these.
     """
     topics = tuple(dict.fromkeys(topic for word in words for topic in _topics(word)))
-    show(Explanation(topics), options, env, env.run(ExitStatus.HEALTHY))
+    _print(Explanation(topics), options, env)
     return ExitStatus.HEALTHY
 
 
@@ -65,8 +65,13 @@ def checks(options: Options, env: Environment, prefixes: Sequence[str], fixable:
             chosen.specs[spec.code] = spec
     if not chosen.specs:
         raise UsageError(f"no fix is known for {', '.join(prefixes)}", "leave out --fixable")
-    show(chosen, options, env, env.run(ExitStatus.HEALTHY))
+    _print(chosen, options, env)
     return ExitStatus.HEALTHY
+
+
+def _print(result: object, options: Options, env: Environment) -> None:
+    view = View(env.width, headers=not options.output.no_headers, run=env.run(ExitStatus.HEALTHY))
+    env.out(render(result, options.output.format, view))
 
 
 def _beginning(prefixes: Sequence[str]) -> Iterator[CheckSpec]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Reason(str, Enum):
@@ -19,8 +19,7 @@ class Reason(str, Enum):
     BUG = "Bug"
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """message: what was tried and what went wrong. hint: what to do next, "" for nothing."""
 
     reason: Reason

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from kubectl_lbdoctor.errors import ExitStatus
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """exit_status: what the program ends with, None where that is not decided. milliseconds: from the start of the
     program to the result. calls: requests that were sent to the cluster and to AWS, by their names; none for a bundle.
     """
 
     exit_status: ExitStatus | None = None
     milliseconds: int | None = None
-    calls: Mapping[str, int] = field(default_factory=dict)
+    calls: Mapping[str, int] = MappingProxyType({})
 
 
 NOT_TOLD = Run()

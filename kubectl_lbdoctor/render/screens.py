@@ -7,7 +7,6 @@ from typing import Any
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.model.report import Report
-from kubectl_lbdoctor.model.version import Version
 from kubectl_lbdoctor.probe.report import ProbeReport
 from kubectl_lbdoctor.render import explain, probe_screen, report_screen, topics
 from kubectl_lbdoctor.render.formats import View
@@ -18,7 +17,6 @@ _SCREENS: dict[type, Callable[[Any, View], str]] = {
     ProbeReport: probe_screen.render,
     Catalogue: explain.catalogue,
     Explanation: topics.render,
-    Version: lambda version, view: f"kubectl lbdoctor {version.number}\n",
 }
 
 

@@ -154,11 +154,11 @@ def test_a_bug_and_an_interruption_are_documents_too(monkeypatch: pytest.MonkeyP
     def stops(*args: object) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kubectl_lbdoctor.commands.explain.show", fails)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.explain.render", fails)
     bug = run("explain", "LBD301", "-o", "json")
     assert (bug.status, bug.json["reason"]) == (ExitStatus.COULD_NOT_RUN, "Bug")
     assert "RuntimeError: oh" in bug.json["message"]
-    monkeypatch.setattr("kubectl_lbdoctor.commands.explain.show", stops)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.explain.render", stops)
     ended = run("explain", "LBD301", "-o", "json")
     assert (ended.status, ended.json["reason"], ended.json["exitCode"]) == (130, "Interrupted", 130)
 
