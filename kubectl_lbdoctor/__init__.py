@@ -1,3 +1,4 @@
 """kubectl lbdoctor: why the targets of an AWS load balancer on EKS are unhealthy."""
 
 __version__ = "0.1.0"
+HOME_PAGE = "https://github.com/kubectl-lbdoctor/kubectl-lbdoctor"

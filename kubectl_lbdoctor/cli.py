@@ -14,11 +14,13 @@ import click
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
-from kubectl_lbdoctor.flags import FORMAT, REFUSED, VERBOSE, Group, options_of, take
+from kubectl_lbdoctor.flags import FORMAT, HEADERS, REFUSED, VERBOSE, Group, common_flags, options_of, path_of, take
 from kubectl_lbdoctor.model.asked import Asked
+from kubectl_lbdoctor.model.failed import Failed, Reason
 from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import Options
-from kubectl_lbdoctor.render.formats import Result, formats_of
+from kubectl_lbdoctor.render.formats import Result, format_of, formats_of
+from kubectl_lbdoctor.suggestions import likely, question
 from kubectl_lbdoctor.words import names_objects, parse, selected, without_files
 
 PROGRAM = "kubectl lbdoctor"
@@ -41,11 +43,30 @@ class Commands(Group):
         """The command that the words mean, and the words that are left for it."""
         if args and args[0].lower() not in _KIND_OF and args[0] not in self.commands and names_objects(args[0]):
             return "objects", self.commands["objects"], args
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UsageError(f'there is no command "{args[0]}"', _meant(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands that the help shows, in the order in which they are declared."""
         return [name for name in self.commands if not self.commands[name].hidden]
+
+
+def _meant(word: str, commands: list[str]) -> str:
+    """What to do about a command that does not exist."""
+    meant = question(f"{PROGRAM} {name}" for name in likely(word, commands))
+    return meant or f"see {PROGRAM} --help; objects are named KIND NAME or KIND/NAME"
+
+
+def _print_version(ctx: click.Context) -> None:
+    """Without any import: people and scripts ask for it often."""
+    ctx.obj["env"].out(f"{PROGRAM} {__version__}\n")
+
+
+def _version_flag(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        _print_version(ctx)
+        ctx.exit()
 
 
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
@@ -57,24 +78,24 @@ _DIAGNOSIS = take(
 
 @click.group(
     cls=Commands,
-    params=list(_DIAGNOSIS),
+    params=[
+        *_DIAGNOSIS,
+        click.Option(
+            ["-V", "--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version_flag,
+            help="Print the version and exit.",
+        ),
+    ],
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit status: 0 healthy, 1 findings, 2 usage, 3 unknown, 4 could not run, 130 interrupted.",
 )
 @click.pass_context
 def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
-    """Why are the targets of my AWS load balancer on EKS unhealthy, and what do I change?
-
-    \b
-    kubectl lbdoctor ingress web -n shop
-    kubectl lbdoctor ing/web svc/api
-    kubectl lbdoctor ing,svc -n shop
-    kubectl lbdoctor deploy/web
-    kubectl lbdoctor https://shop.example.com/api
-    kubectl get ing -o name | kubectl lbdoctor -
-    kubectl lbdoctor -f web.yaml
-    """
+    """Why are the targets of my AWS load balancer on EKS unhealthy, and what do I change?"""
     ctx.obj["flags"] = flags
     if ctx.invoked_subcommand is not None:
         return None
@@ -86,16 +107,16 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
 
 
 def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
+    short = {
+        TARGET_GROUP.name: "Diagnose what a target group belongs to (tg).",
+        LOAD_BALANCER.name: "Diagnose what a load balancer belongs to (lb).",
+    }.get(kind, f"Diagnose {kind}{'es' if kind.endswith('s') else 's'} ({aliases[1]}).")
     text = {
-        TARGET_GROUP.name: "Diagnose what a target group belongs to, by ARN or name (also: tg).",
-        LOAD_BALANCER.name: "Diagnose what a load balancer belongs to, by ARN, name or DNS name (also: lb).",
-    }.get(
-        kind,
-        f"Diagnose {kind}{'es' if kind.endswith('s') else 's'} by name, or all of a namespace "
-        f"(also: {', '.join(aliases[1:3])}).",
-    )
+        TARGET_GROUP.name: "Diagnose what a target group belongs to, by its ARN or name (also: tg).",
+        LOAD_BALANCER.name: "Diagnose what a load balancer belongs to, by its ARN, name or DNS name (also: lb).",
+    }.get(kind, f"{short.rpartition(' ')[0]} by name, or all of a namespace (also: {', '.join(aliases[1:3])}).")
 
-    @cli.command(aliases[0], params=list(_DIAGNOSIS), help=text, short_help=text)
+    @cli.command(aliases[0], params=list(_DIAGNOSIS), help=text, short_help=short)
     @click.argument("names", nargs=-1, metavar="[NAME...]")
     @click.pass_context
     def command(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
@@ -118,6 +139,9 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     """Diagnose the objects that the words name, or repair them where --fix is given."""
     _check_probe_flags(options)
     objects = _question(ctx, words, options)
+    if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
+        other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
+        raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 
@@ -133,15 +157,18 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
         raise UsageError(f"{' and '.join(useless)} {'goes' if len(useless) == 1 else 'go'} with --fix NAME")
     from kubectl_lbdoctor.commands.diagnose import diagnose
 
+    _check_format(options, Result.REPORT)
     return diagnose(options, ctx.obj["env"], objects)
 
 
 def _check_format(options: Options, result: Result) -> None:
-    """Raise UsageError for a format, given before the command, that cannot show what the command prints."""
-    formats = formats_of(result)
-    if options.output.format not in formats:
+    """Raise UsageError for a format, given before the command, that cannot show what the command prints, and for a
+    template that cannot be read; CouldNotRun where there is nothing to read it."""
+    output, formats = options.output.format, formats_of(result)
+    if output.partition("=")[0] not in formats:
         known = f"{', '.join(formats[:-1])} or {formats[-1]}"
-        raise UsageError(f"-o {options.output.format} is not an output of {result.value}", f"use {known}")
+        raise UsageError(f"-o {output.partition('=')[0]} is not an output of {result.value}", f"use {known}")
+    format_of(output).check(output)
 
 
 def _check_probe_flags(options: Options) -> None:
@@ -172,7 +199,11 @@ def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tup
 # --- The other commands -----------------------------------------------------------------------------------------------
 
 
-@cli.command("undo", params=take("kube", "aws", "output", "change", result=Result.UNDO))
+@cli.command(
+    "undo",
+    params=take("kube", "aws", FORMAT, VERBOSE, HEADERS, "change", result=Result.UNDO),
+    short_help="Take back what a fix has changed.",
+)
 @click.argument("file")
 @click.pass_context
 def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
@@ -184,7 +215,11 @@ def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     return command.undo(options, ctx.obj["env"], file)
 
 
-@cli.command("probe", params=take("kube", "objects", "time", "aws", "output", "bundle", "probe", result=Result.PROBES))
+@cli.command(
+    "probe",
+    params=take("kube", "objects", "time", "aws", "output", "bundle", "probe", result=Result.PROBES),
+    short_help="Send the health check to each target, from a debug pod.",
+)
 @click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
 @click.pass_context
 def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
@@ -202,35 +237,43 @@ def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitS
     return command.probe(options, ctx.obj["env"], question)
 
 
-@cli.command("explain", params=take(VERBOSE))
-@click.argument("code")
+@cli.command(
+    "explain",
+    params=take(FORMAT, VERBOSE, result=Result.EXPLANATION),
+    short_help="Explain a code, a reason of AWS, or a fix.",
+)
+@click.argument("topics", nargs=-1, metavar="CODE|REASON|FIX...")
 @click.pass_context
-def explain(ctx: click.Context, /, code: str, **values: Any) -> ExitStatus:
-    """Explain a check: what it means, how to confirm it by hand, how to repair it."""
-    from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.render.explain import page
+def explain(ctx: click.Context, /, topics: tuple[str, ...], **values: Any) -> ExitStatus:
+    """Explain codes, reasons that AWS gives for a target, and fixes: what each one means, how to confirm it by hand,
+    how to repair it."""
+    from kubectl_lbdoctor.commands import explain as command
 
-    spec = CATALOGUE.get(code.upper())
-    if spec is None:
-        raise UsageError(f'there is no check "{code}"', f"list them with: {PROGRAM} checks")
-    ctx.obj["env"].out(page(spec))
-    return ExitStatus.HEALTHY
+    options = options_of(ctx, values)
+    _check_format(options, Result.EXPLANATION)
+    if not topics:
+        raise UsageError("explain what? A CODE, a REASON of AWS or a FIX is missing", f"{PROGRAM} explain LBD301")
+    return command.explain(options, ctx.obj["env"], topics)
 
 
-@cli.command("checks", params=take(FORMAT, VERBOSE, result=Result.CHECKS))
+@cli.command(
+    "checks",
+    params=take(FORMAT, VERBOSE, HEADERS, result=Result.CHECKS),
+    short_help="List the checks with their codes and fixes.",
+)
+@click.argument("codes", nargs=-1, metavar="[CODE...]")
+@click.option("--fixable", is_flag=True, help="Only those that --fix can repair.")
 @click.pass_context
-def checks(ctx: click.Context, /, **values: Any) -> ExitStatus:
-    """List all checks with their stable codes."""
-    from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.render.formats import View, render
+def checks(ctx: click.Context, /, codes: tuple[str, ...], fixable: bool, **values: Any) -> ExitStatus:
+    """List the checks with their stable codes; all of them, or those whose codes begin so (LBD3)."""
+    from kubectl_lbdoctor.commands import explain as command
 
-    options, env = options_of(ctx, values), ctx.obj["env"]
+    options = options_of(ctx, values)
     _check_format(options, Result.CHECKS)
-    env.out(render(CATALOGUE, options.output.format, View(env.width)))
-    return ExitStatus.HEALTHY
+    return command.checks(options, ctx.obj["env"], codes, fixable)
 
 
-@cli.command("policy", params=take(VERBOSE))
+@cli.command("policy", params=take(VERBOSE), short_help="Print the permissions that it reads or writes with.")
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
 @click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")
 @click.option("--fix", is_flag=True, help="What --fix and undo write, instead of the reads.")
@@ -262,11 +305,42 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
     return ExitStatus.HEALTHY
 
 
-@cli.command("version", params=take(VERBOSE))
+@cli.command("version", params=take(FORMAT, VERBOSE, result=Result.VERSION), short_help="Print the version.")
+@click.option("--client", is_flag=True, help="As with kubectl: no server is asked, which is so in any case.")
 @click.pass_context
-def version(ctx: click.Context, /, **values: Any) -> ExitStatus:
+def version(ctx: click.Context, /, client: bool, **values: Any) -> ExitStatus:
     """Print the version."""
-    ctx.obj["env"].out(f"{PROGRAM} {__version__}\n")
+    from kubectl_lbdoctor.model.version import Version
+    from kubectl_lbdoctor.render.formats import View, render
+
+    options, env = options_of(ctx, values), ctx.obj["env"]
+    _check_format(options, Result.VERSION)
+    if options.output.format == "table":
+        _print_version(ctx)
+    else:
+        env.out(render(Version(__version__), options.output.format, View(run=env.run(ExitStatus.HEALTHY))))
+    return ExitStatus.HEALTHY
+
+
+@cli.command("options", short_help="List the flags of the connection and of AWS.")
+@click.pass_context
+def options(ctx: click.Context, /) -> ExitStatus:
+    """List the flags of the connection and of AWS, which nearly every command takes."""
+    ctx.obj["env"].out(common_flags(ctx))
+    return ExitStatus.HEALTHY
+
+
+@cli.command("help", short_help="Print the help of a command.")
+@click.argument("command", nargs=-1, metavar="[COMMAND]")
+@click.pass_context
+def help_page(ctx: click.Context, /, command: tuple[str, ...]) -> ExitStatus:
+    """Print the help of a command, or of the program."""
+    parent = ctx.find_root()
+    page = cli if not command else cli.get_command(parent, command[0])
+    if page is None:
+        raise UsageError(f'there is no command "{command[0]}"', _meant(command[0], cli.list_commands(parent)))
+    context = parent if page is cli else click.Context(page, parent=parent, info_name=command[0])
+    ctx.obj["env"].out(page.get_help(context) + "\n")
     return ExitStatus.HEALTHY
 
 
@@ -286,6 +360,8 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         env.note(error.format_message())
+        failed = Failed(Reason.USAGE, "no command and no object is named", f"see {PROGRAM} --help")
+        _tell(env, args, failed, ExitStatus.USAGE)
         return ExitStatus.USAGE
     except click.UsageError as error:
         env.progress("")
@@ -295,16 +371,21 @@ def main(args: list[str], env: Environment) -> ExitStatus:
             env.note(f"hint: {hint}")
             return ExitStatus.USAGE
         env.note(f"error: {error.format_message()}")
-        if error.ctx is not None:
-            env.note(f"hint: see {error.ctx.command_path} --help")
+        hint = f"see {path_of(error.ctx)} --help" if error.ctx is not None else ""
+        if hint:
+            env.note(f"hint: {hint}")
+        _tell(env, args, Failed(Reason.USAGE, error.format_message(), hint), ExitStatus.USAGE)
         return ExitStatus.USAGE
     except (KeyboardInterrupt, click.Abort):
         env.progress("")
         env.note("interrupted")
+        _tell(env, args, Failed(Reason.INTERRUPTED, "interrupted"), ExitStatus.INTERRUPTED)
         return ExitStatus.INTERRUPTED
     except LbdoctorError as error:
         env.progress("")
         _report(error, env, args)
+        reason = Reason.USAGE if error.status is ExitStatus.USAGE else Reason.COULD_NOT_RUN
+        _tell(env, args, Failed(reason, error.message, error.hint), error.status)
         return error.status
     except Exception as error:
         env.progress("")
@@ -313,7 +394,19 @@ def main(args: list[str], env: Environment) -> ExitStatus:
             _trace(error, env)
         else:
             env.note("hint: repeat with --verbose for the trace, and report it with a bundle (--save FILE)")
+        failed = Failed(
+            Reason.BUG, f"this is a bug of {PROGRAM}: {type(error).__name__}: {error}", "report it with --save"
+        )
+        _tell(env, args, failed, ExitStatus.COULD_NOT_RUN)
         return ExitStatus.COULD_NOT_RUN
+
+
+def _tell(env: Environment, args: list[str], failed: Failed, status: ExitStatus) -> None:
+    """Print the document of an error where documents are asked for, unless a result was printed before."""
+    from kubectl_lbdoctor.render.error_documents import error_document
+
+    if not env.has_output:
+        env.out(error_document(args, failed, env.run(status)))
 
 
 def _verbose(args: list[str]) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TextIO
 
-from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.errors import ExitStatus, UsageError
+from kubectl_lbdoctor.model.run import Run
 
 _USUAL_WIDTH = 120
 """Columns of a terminal that does not say how wide it is."""
@@ -37,6 +38,17 @@ class Environment:
     fixed_now: str = ""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    colour_choice: str = "auto"
+    """What --color says: auto, always or never."""
+    has_output: bool = field(default=False, init=False)
+    """Whether anything was written to stdout."""
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def run(self, status: ExitStatus, calls: Mapping[str, int] | None = None) -> Run:
+        """How the run went until now. status: what it ends with. calls: requests that it has sent, by their names."""
+        return Run(status, round((self.clock() - self._began) * 1000), calls or {})
 
     @property
     def is_terminal(self) -> bool:
@@ -45,13 +57,13 @@ class Environment:
 
     @property
     def width(self) -> int:
-        """Columns for the result; COLUMNS overrides the terminal's."""
+        """Columns for the result; COLUMNS overrides the terminal's, and counts for nothing where there is none."""
         if self.fixed_width is not None:
             return self.fixed_width
-        if self.variables.get("COLUMNS", "").isdigit():
-            return int(self.variables["COLUMNS"])
         if not self.is_terminal:
             return 0
+        if self.variables.get("COLUMNS", "").isdigit():
+            return int(self.variables["COLUMNS"])
         try:
             return os.get_terminal_size(self.stdout.fileno()).columns or _USUAL_WIDTH
         except OSError:
@@ -59,8 +71,16 @@ class Environment:
 
     @property
     def colour(self) -> bool:
-        """Colour only on a terminal that can show it, and never with NO_COLOR (no-color.org: any non-empty value)."""
-        return self.is_terminal and not self.variables.get("NO_COLOR") and self.variables.get("TERM") != "dumb"
+        """Whether the screen is coloured: --color decides, then NO_COLOR (no-color.org: any non-empty value), then
+        FORCE_COLOR (force-color.org) and CLICOLOR_FORCE (bixense.com/clicolors), each but for "0", then the terminal.
+        """
+        if self.colour_choice != "auto":
+            return self.colour_choice == "always"
+        if self.variables.get("NO_COLOR"):
+            return False
+        if any(self.variables.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+            return True
+        return self.is_terminal and self.variables.get("TERM") != "dumb"
 
     def now(self) -> str:
         """The current time, RFC 3339 in UTC with seconds."""
@@ -68,6 +88,7 @@ class Environment:
 
     def out(self, text: str) -> None:
         """The result alone goes to stdout. When nobody reads on (`| head`), the exit status still tells it."""
+        self.has_output = self.has_output or bool(text)
         with suppress(BrokenPipeError):
             self.stdout.write(text)
 

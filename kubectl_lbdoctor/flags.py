@@ -1,23 +1,58 @@
 """The flags of `options` in click's terms: which command takes which, their help under headings, and what they say.
 
 A flag may stand before the subcommand or after it; one that the subcommand does not take is refused by name in both
-places.
+places. As with kubectl, the help of a command shows the flags that are its own, and `options` those of the connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.options import GROUPS, Flag, Options
-from kubectl_lbdoctor.render.formats import Result, formats_of
+from kubectl_lbdoctor.render.formats import FORMATS, Result, format_of, formats_of
+from kubectl_lbdoctor.suggestions import likely, question
 
-FORMAT, VERBOSE = "output.format", "output.verbose"
-"""Two flags by their names in `take`: GROUP.FIELD."""
+FORMAT, HEADERS, VERBOSE = "output.format", "output.no_headers", "output.verbose"
+"""Flags by their names in `take`: GROUP.FIELD."""
+
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[str]
+else:  # Generic for type checkers only: click 8.2 knows no parameter of it.
+    _ParamType = click.ParamType
+
+_COMMON = ("Connection", "AWS")
+"""Headings of the flags that nearly every command takes: they have a page of their own."""
+
+
+_HYPHEN = "\u2011"
+"""Stands for "-" while lines are broken, so that no flag and no format is torn at one."""
+
+
+class Output(_ParamType):
+    """What may stand behind -o. choices: the names of the formats."""
+
+    name = "format"
+
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        self.choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value as it is. Raises UsageError for what is no format of this command."""
+        output = str(value)
+        format_of(output)
+        if output.partition("=")[0] not in self.choices:
+            raise UsageError(
+                f"-o {output.partition('=')[0]} is not an output of {ctx.info_name if ctx is not None else 'it'}",
+                f"use {', '.join(self.choices)}",
+            )
+        return output
+
 
 _ONE_NAMESPACE = (
     "a diagnosis is about one namespace at a time",
@@ -74,8 +109,12 @@ def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
         if name not in names and name.partition(".")[0] not in names:
             continue
         if name == FORMAT:
-            offered = field.metadata["flag"]._replace(choices=formats_of(result) if result is not None else ())
-            taken.append(_option(name, offered, "", record.heading))
+            offered = formats_of(result) if result is not None else ()
+            written = (f"{name}={FORMATS[name].argument}" if FORMATS[name].argument else name for name in offered)
+            flag = field.metadata["flag"]
+            made = _option(name, flag._replace(help=flag.help.format(", ".join(written))), "", record.heading)
+            made.type = Output(offered)
+            taken.append(made)
         else:
             taken.append(_SHARED[name])
     return taken
@@ -88,7 +127,9 @@ def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
     for group, record in GROUPS.items():
         parameters = {field.name: f"{group}_{field.name}" for field in fields(record)}
         groups[group] = record(**{field: given[name] for field, name in parameters.items() if name in given})
-    return Options(**groups)
+    options = Options(**groups)
+    ctx.obj["env"].colour_choice = options.output.colour
+    return options
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -96,18 +137,73 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Sections:
-    """Help with the flags under their headings."""
+    """Help with examples and with the flags under their headings, and guesses at flags that do not exist."""
+
+    headings: Collection[str] | None = None
+    """The headings that the help shows, None for all but the common ones."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with guesses that are near."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
+        except click.NoSuchOption as error:
+            name = error.option_name
+            known = [n for p in self.get_params(ctx) for n in p.opts if n.startswith("--")]  # type: ignore[attr-defined]
+            message = f"No such option: {name}. {question(likely(name, known))}".rstrip()
+            raise click.NoSuchOption(name, message, ctx=ctx) from None
+
+    def get_help(self, ctx: click.Context) -> str:
+        """The whole help."""
+        return super().get_help(ctx).replace(_HYPHEN, "-")  # type: ignore[misc,no-any-return]
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the line of usage, without the name of a command that nobody types."""
+        formatter.write_usage(path_of(ctx), " ".join(self.collect_usage_pieces(ctx)))  # type: ignore[attr-defined]
+
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write nothing: what the arguments are stands in the line of usage, and the examples show it."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the flags of each heading, in the order of the groups; then what has none (--help)."""
+        """Write the examples, then the flags of each heading in the order of the groups, then --help."""
+        self._format_examples(ctx, formatter)
+        self._format_flags(ctx, formatter)
+
+    def _format_flags(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
+        common = False
         for param in self.get_params(ctx):  # type: ignore[attr-defined]
-            record = param.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(param, "heading", "Options"), []).append(record)
+            heading = getattr(param, "heading", "Options")
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+            if record is None:
+                continue
+            if heading in self.headings if self.headings is not None else heading not in _COMMON:
+                sections.setdefault(heading, []).append((record[0], record[1].replace("-", _HYPHEN)))
+            common = common or heading in _COMMON
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
+        if common and self.headings is None:
+            formatter.write_paragraph()
+            formatter.write_text(f'Use "{_program(ctx)} options" for the flags of the connection and of AWS.')
+
+    def _format_examples(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from kubectl_lbdoctor.examples import EXAMPLES
+
+        examples = EXAMPLES.get((ctx.command.name or "") if ctx.parent is not None else "", ())
+        if examples:
+            with formatter.section("Examples"):
+                for what, line in examples:
+                    comment = f"  # {what}\n" if what else ""
+                    formatter.write(f"{comment}  {line}\n")
+
+
+def path_of(ctx: click.Context) -> str:
+    """What is typed up to the command of this context: a hidden one is not typed."""
+    return path_of(ctx.parent) if ctx.parent is not None and ctx.command.hidden else ctx.command_path
+
+
+def _program(ctx: click.Context) -> str:
+    return ctx.find_root().info_name or ""
 
 
 class Command(_Sections, click.Command):
@@ -133,15 +229,34 @@ class Command(_Sections, click.Command):
         return rest
 
     def _refusal(self, ctx: click.Context, names: list[str]) -> UsageError:
-        return UsageError(f"{ctx.info_name} takes no {' and no '.join(names)}", f"see {ctx.command_path} --help")
+        hidden = ctx.command.hidden
+        who = "a diagnosis" if hidden else ctx.info_name
+        return UsageError(f"{who} takes no {' and no '.join(names)}", f"see {path_of(ctx)} --help")
 
 
 class Group(_Sections, click.Group):
-    """Commands below the flags, and flags of its own that hold for all of them."""
+    """Commands, and the flags of all of them, which may stand before a command too. Its help shows none of these."""
 
     command_class = Command
+    headings = ("Options",)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands first: there are more flags than fit a screen."""
+        """Write the examples and the commands, and where the flags are."""
+        self._format_examples(ctx, formatter)
         self.format_commands(ctx, formatter)
-        super().format_options(ctx, formatter)
+        self._format_flags(ctx, formatter)
+        program = _program(ctx)
+        formatter.write_paragraph()
+        formatter.write_text(f'Use "{program} COMMAND --help" for the flags and examples of a command.')
+        formatter.write_text(f'Use "{program} options" for the flags of the connection and of AWS.')
+
+
+def common_flags(ctx: click.Context) -> str:
+    """The page of the flags that nearly every command takes."""
+    formatter = ctx.make_formatter()
+    formatter.write_text("These flags may be given to every command that asks the cluster or AWS.")
+    for heading in _COMMON:
+        flags = [param for name, param in _SHARED.items() if param.heading == heading]
+        with formatter.section(heading):
+            formatter.write_dl([record for flag in flags if (record := flag.get_help_record(ctx)) is not None])
+    return formatter.getvalue()

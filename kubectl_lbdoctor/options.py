@@ -102,25 +102,38 @@ class AwsOptions:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OutputOptions:
-    """What is printed. format: the name of a renderer (`render.FORMATS`); which of them a command offers is its own."""
+    """What is printed. format: the name of a renderer (`render.FORMATS`), for some with "=" and an argument; which of
+    them a command offers is its own. colour: auto leaves it to the terminal and the environment."""
 
     heading: ClassVar[str] = "Output"
 
-    format: str = flag("-o", "--output", help="Format.", default="table")
+    format: str = flag("-o", "--output", metavar="FORMAT", help="One of: {}.", default="table")
+    no_headers: bool = flag("--no-headers", help="Print tables without their line of titles.", default=False)
     verbose: bool = flag("-v", "--verbose", help="Say more on stderr: calls, unknown checks, traces.", default=False)
+    colour: str = flag(
+        "--color",
+        choices=("auto", "always", "never"),
+        help="Colour the screen [auto: on a terminal; NO_COLOR and FORCE_COLOR count].",
+        default="auto",
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VerdictOptions:
-    """When findings fail the run. fail_on: the least severity that does."""
+    """When findings fail the run. fail_on: a word of `model.report.FailOn`. wait_healthy: as typed, "" for no wait."""
 
-    heading: ClassVar[str] = "Output"
+    heading: ClassVar[str] = "Verdict"
 
     fail_on: str = flag(
         "--fail-on",
-        choices=("error", "warning", "info"),
-        help="Exit with 1 from this severity on [error].",
+        choices=("error", "degraded", "warning", "info"),
+        help="Exit with 1 from this severity on; degraded: where any object is not healthy [error].",
         default="error",
+    )
+    wait_healthy: str = flag(
+        "--wait-healthy",
+        metavar="TIME",
+        help="Diagnose again until the exit status is 0, for this long at most (90s, 5m).",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kubectl_lbdoctor.commands import wait_healthy
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     check_save,
@@ -15,8 +16,7 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.asked import Question
-from kubectl_lbdoctor.model.finding import Severity
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.report_order import asked_first
 
@@ -29,22 +29,29 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     """
     check_save(options)
     missing = 0
+    limit = wait_healthy.seconds(options.verdict.wait_healthy) if options.verdict.wait_healthy else None
+    calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot, found = from_bundle(options, env, question)
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
             examination = Examination(connections, options, env)
             snapshot, found = examination.examined(question)
-            if not snapshot.laid:
+            if limit is not None and not snapshot.laid:
+                waiting = wait_healthy.Waiting(examination, limit, FailOn(options.verdict.fail_on))
+                snapshot = waiting.snapshot(snapshot.subjects)
+            elif not snapshot.laid:
                 snapshot = examination.probes().settle(snapshot)
-            missing = examination.missing
+            missing, calls = examination.missing, connections.calls
     report = asked_first(examine(snapshot), found.routes)
-    show(report, options, env)
+    status = report.exit_status(FailOn(options.verdict.fail_on))
+    if missing and status is not ExitStatus.FINDINGS:
+        status = ExitStatus.COULD_NOT_RUN
+    show(report, options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     if options.output.verbose:
         _tell_unknown(report, env)
-    status = report.exit_status(Severity(options.verdict.fail_on))
-    return ExitStatus.COULD_NOT_RUN if missing and status is not ExitStatus.FINDINGS else status
+    return status
 
 
 def _tell_unknown(report: Report, env: Environment) -> None:

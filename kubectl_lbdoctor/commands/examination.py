@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.options import Options
@@ -234,10 +235,11 @@ def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
         env.note(f"bundle saved: {options.bundle.save}")
 
 
-def show(result: object, options: Options, env: Environment) -> None:
-    """Print a result in the format of -o."""
+def show(result: object, options: Options, env: Environment, run: Run) -> None:
+    """Print a result in the format of -o. run: how it was come by."""
     env.progress("")
-    env.out(render(result, options.output.format, View(env.width, False, env.colour)))
+    view = View(env.width, False, env.colour, not options.output.no_headers, run=run)
+    env.out(render(result, options.output.format, view))
 
 
 def note(env: Environment, text: str) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
+from kubectl_lbdoctor.commands.ending import to_the_end
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     check_save,
@@ -27,9 +28,8 @@ from kubectl_lbdoctor.fix.run import FixRun
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.writers import Aws, Writer
 from kubectl_lbdoctor.model.asked import AllOf, Question
-from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.plan import FixPlan
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.fix_screen import FixScreen
@@ -43,7 +43,7 @@ def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
     """
     requests = planner.parse(options.fix.names, CATALOGUE)
     wait = parse_duration(options.fix.wait, "--wait", "0 does not wait") if options.fix.wait else None
-    screen = FixScreen(env, options.output.format, options.kube.context)
+    screen = FixScreen(env, options.output, options.kube.context)
     check_save(options)
     if options.bundle.load:
         return _plan_of_bundle(options, env, question, requests, screen)
@@ -64,13 +64,13 @@ def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
             verifier=Verification(examination, snapshot.subjects, report, wait, screen),
             observe=screen,
         )
-        try:
-            run.go()
-        finally:
-            screen.show(run.result)
+
+        def show(status: ExitStatus) -> None:
+            screen.show(run.result, env.run(status, connections.calls))
             if options.output.verbose:
                 env.note(f"{sum(connections.calls.values())} calls in all")
-        return run.result.exit_status(Severity(options.verdict.fail_on))
+
+        return to_the_end(run.go, lambda: run.result.exit_status(FailOn(options.verdict.fail_on)), show)
 
 
 def _result(options: Options, report: Report, plan: FixPlan) -> FixResult:
@@ -109,5 +109,6 @@ def _plan_of_bundle(
     result = replace(result, runs=runs, outcome=outcome, from_bundle=True)
     screen.plan(result)
     env.note("nothing was changed: a bundle is diagnosed, not a cluster")
-    screen.show(result)
-    return result.exit_status(Severity(options.verdict.fail_on))
+    status = result.exit_status(FailOn(options.verdict.fail_on))
+    screen.show(result, env.run(status))
+    return status

@@ -10,9 +10,8 @@ from kubectl_lbdoctor.fix.events import Observe
 from kubectl_lbdoctor.fix.follow import WITHOUT_AWS, Aws, Lists, Reconciliations, Wait, follower_of, longest_wait
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.fix.verify import Judge, Verdict, targets_healthy
-from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Verification:
         """Where the health of the targets alone would not show that a change has arrived, note what the controller has
         said until now."""
         connections, options = self.examination.connections, self.examination.options
-        fail_on = Severity(options.verdict.fail_on)
+        fail_on = FailOn(options.verdict.fail_on).severity
         self._judge = Judge(result.steps, self.before, fail_on, with_aws=connections.aws is not None)
         self._watched: Reconciliations | None = None
         edits = any(step.change.edits and step.change.group is None for step in result.steps)

@@ -47,6 +47,7 @@ def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
     """
     check_save(options)
     missing = 0
+    calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot, _ = from_bundle(options, env, question)
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:
@@ -59,7 +60,11 @@ def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
             policy = examination.probes()
             how = policy.options(snapshot.cluster.nodes.peek() or (), default="pod")
             snapshot = replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))
+            calls = connections.calls
     report = probe_report(snapshot)
-    show(report, options, env)
+    status = report.exit_status
+    if missing and status is not ExitStatus.FINDINGS:
+        status = ExitStatus.COULD_NOT_RUN
+    show(report, options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
-    return ExitStatus.COULD_NOT_RUN if missing and report.exit_status is not ExitStatus.FINDINGS else report.exit_status
+    return status

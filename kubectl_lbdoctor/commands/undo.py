@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kubectl_lbdoctor.commands.dialogue import Dialogue
+from kubectl_lbdoctor.commands.ending import to_the_end
 from kubectl_lbdoctor.commands.examination import note
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -31,7 +32,7 @@ def undo(options: Options, env: Environment, name: str) -> ExitStatus:
     """
     path = Path(os.path.realpath(name)) if os.path.islink(name) else Path(name)
     content = undo_file.load(path)
-    screen = UndoScreen(env, options.output.format, content.subjects, path)
+    screen = UndoScreen(env, options.output, content.subjects, path)
     with Connections(options.kube, options.aws, env) as connections:
         _same_cluster(connections, content)
         if any(run.step.change.in_aws and run.may_be_in_effect for run in content.steps):
@@ -49,11 +50,11 @@ def undo(options: Options, env: Environment, name: str) -> ExitStatus:
             confirm=lambda number: Dialogue(env, options.change.yes).confirm_undo(number, where),
             observe=screen,
         )
-        try:
-            run.go()
-        finally:
-            screen.show(run.result)
-        return run.result.exit_status
+
+        def show(status: ExitStatus) -> None:
+            screen.show(run.result, env.run(status, connections.calls))
+
+        return to_the_end(run.go, lambda: run.result.exit_status, show)
 
 
 def _same_cluster(connections: Connections, content: UndoFile) -> None:

@@ -7,10 +7,10 @@ from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError
 from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun
-from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
+from kubectl_lbdoctor.model.snapshot import Context
 
 
 class FixOutcome(str, Enum):
@@ -84,7 +84,7 @@ class FixResult:
         """Whether something that was asked for is not planned because a person has to choose or to act."""
         return any(refusal.choices or refusal.by_hand for refusal in self.refusals)
 
-    def exit_status(self, fail_on: Severity) -> ExitStatus:
+    def exit_status(self, fail_on: FailOn) -> ExitStatus:
         """The exit status; what waits for a choice keeps a run from being a success."""
         outcome = self.outcome
         if outcome is FixOutcome.NOTHING:
@@ -107,12 +107,15 @@ class FixResult:
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix."""
+    """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix. context: where the fix
+    was made. generated_at: when it was undone, RFC 3339."""
 
     undo_file: str
     runs: tuple[StepRun, ...]
     outcome: UndoOutcome = UndoOutcome.NOTHING
     failures: tuple[Failure, ...] = ()
+    context: Context = Context()
+    generated_at: str = ""
 
     @property
     def exit_status(self) -> ExitStatus:

@@ -38,7 +38,14 @@ class UndoRun:
     @property
     def result(self) -> UndoResult:
         """How far it has come."""
-        return UndoResult(str(self.path), tuple(self._executor.runs), self._outcome, tuple(self._executor.failures))
+        return UndoResult(
+            str(self.path),
+            tuple(self._executor.runs),
+            self._outcome,
+            tuple(self._executor.failures),
+            self.content.context,
+            self.now,
+        )
 
     def go(self) -> None:
         """Run it to its end, the last change first. Raises LbdoctorError when nobody can confirm."""

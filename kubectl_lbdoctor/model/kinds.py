@@ -8,8 +8,12 @@ the RBAC printer its groups and resources. How an object of a kind is converted 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.model.api_path import api_path
+
+if TYPE_CHECKING:
+    from kubectl_lbdoctor.model.objects import ObjectRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,16 @@ _ALL = (
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 """All kinds by their name."""
+
+
+def resource_name(ref: ObjectRef) -> str:
+    """An object as kubectl's `-o name` prints it, which kubectl and this program take back:
+    "ingress.networking.k8s.io/web", "service/web". What is no object of Kubernetes has no group: "securitygroup/sg-1".
+    """
+    kind = KINDS.get(ref.kind)
+    group = f".{kind.group}" if kind is not None and kind.group else ""
+    return f"{ref.kind.lower()}{group}/{ref.name}"
+
 
 SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
 """The kinds that a diagnosis can be about."""

@@ -25,6 +25,28 @@ class Status(str, Enum):
         return ("unhealthy", "degraded", "unknown", "healthy").index(self.value)
 
 
+class FailOn(str, Enum):
+    """From where on a run ends with FINDINGS, the most patient first; each one takes in those before it.
+
+    ERROR: a finding that is an error. DEGRADED: an object that is not healthy though no finding is an error. WARNING
+    and INFO: a finding of that severity.
+    """
+
+    ERROR = "error"
+    DEGRADED = "degraded"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def severity(self) -> Severity:
+        """The least severity of a finding that fails a run."""
+        return Severity.ERROR if self is FailOn.DEGRADED else Severity(self.value)
+
+    def fails(self, status: Status) -> bool:
+        """Whether the state of an object fails a run, whatever was found."""
+        return self is not FailOn.ERROR and status in (Status.UNHEALTHY, Status.DEGRADED)
+
+
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """One target with what it is in the cluster. `ready`: ready containers of the pod as kubectl shows them ("1/1")."""
@@ -115,9 +137,10 @@ class Report:
     unknown: tuple[UnknownCheck, ...] = ()
     applied: bool = True
 
-    def exit_status(self, fail_on: Severity = Severity.ERROR) -> ExitStatus:
+    def exit_status(self, fail_on: FailOn = FailOn.ERROR) -> ExitStatus:
         """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health."""
-        if any(d.severity.order <= fail_on.order for d in self.diagnoses):
+        found = any(d.severity.order <= fail_on.severity.order for d in self.diagnoses)
+        if found or any(fail_on.fails(subject.status) for subject in self.subjects):
             return ExitStatus.FINDINGS
         if self.unknown or not self.coverage.complete or self.status is Status.UNKNOWN:
             return ExitStatus.UNKNOWN

@@ -12,7 +12,8 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Socket, Transport, inconclusive
-from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.requests import (
     REFUSED,
@@ -54,6 +55,14 @@ class ProbeReport:
     generated_at: str = ""
     sockets: Mapping[str, Fact[tuple[Socket, ...]]] = field(default_factory=dict)
     state: ReadState = ReadState.KNOWN
+    context: Context = Context()
+
+    @property
+    def status(self) -> Status:
+        """What the answers say of the targets."""
+        if self.failed:
+            return Status.DEGRADED if self.passed else Status.UNHEALTHY
+        return Status.UNKNOWN if self.unknown or not self.passed else Status.HEALTHY
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -99,6 +108,7 @@ def probe_report(snapshot: Snapshot) -> ProbeReport:
         snapshot.taken_at,
         snapshot.probes.sockets,
         snapshot.probes.answers.state,
+        snapshot.context,
     )
 
 

@@ -1,49 +1,89 @@
 """Every result as plain data, once: the versioned contract `lbdoctor/v1`, whatever it is then written as.
 
-Additions are free; a field that is renamed or removed is a new version.
+All documents begin alike: what they are, the version of the tool, what the program ends with, one sentence, and how the
+run went. Additions are free; a field that is renamed or removed is a new version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from kubectl_lbdoctor.checks.registry import Catalogue
+from kubectl_lbdoctor import HOME_PAGE, __version__
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.fix.result import FixResult, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.verify import about
+from kubectl_lbdoctor.knowledge.further_reading import sources
+from kubectl_lbdoctor.knowledge.health_reasons import SOURCES
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
+from kubectl_lbdoctor.model.kinds import resource_name
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView
+from kubectl_lbdoctor.model.run import NOT_TOLD, Run
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.version import Version
 from kubectl_lbdoctor.probe.report import ProbeReport, ProbeRow
+from kubectl_lbdoctor.render import summaries
+from kubectl_lbdoctor.render.report_screen import fix_commands
+from kubectl_lbdoctor.render.topics import Explanation, ReasonTopic, Topic, name_of
 
 API_VERSION = "lbdoctor/v1"
 
 Document = dict[str, Any]
 
 
-def document(result: Any) -> Document | list[Document]:
-    """A result as plain dictionaries and lists."""
-    make, _ = _DOCUMENTS[type(result)]
-    made: Document | list[Document] = make(result)
-    return made
+def document(result: Any, run: Run = NOT_TOLD) -> Document:
+    """A result as plain dictionaries and lists. run: how it was come by."""
+    return _DOCUMENTS[type(result)].make(result, run)
+
+
+def rows(result: Any, run: Run = NOT_TOLD) -> list[Document]:
+    """What is a row of its own in a table: the items of a list, else the document."""
+    made, listed = document(result, run), _DOCUMENTS[type(result)].items
+    return [{"apiVersion": API_VERSION, "kind": made["kind"], **item} for item in made[listed]] if listed else [made]
 
 
 def names(result: Any) -> Iterable[str]:
     """The names that -o name prints of a result; one may come twice."""
-    _, named = _DOCUMENTS[type(result)]
-    return named(result)
+    return _DOCUMENTS[type(result)].names(result)
 
 
-def report(report: Report) -> Document:
-    """A diagnosis."""
+def _head(kind: str, summary: str, run: Run) -> Document:
+    """What all documents begin with. exitCode: null where the run has not ended with this result."""
     return {
         "apiVersion": API_VERSION,
-        "kind": "Report",
+        "kind": kind,
+        "toolVersion": __version__,
+        "exitCode": None if run.exit_status is None else int(run.exit_status),
+        "summary": without_credentials(summary),
+    }
+
+
+def _course(run: Run) -> Document:
+    """How a run went that asked a cluster, AWS or a bundle. durationMs: null where it was not measured."""
+    return {"durationMs": run.milliseconds, "calls": dict(sorted(run.calls.items()))}
+
+
+def failure(failed: Failed, run: Run) -> Document:
+    """Why there is no result."""
+    return {
+        **_head("Error", failed.message, run),
+        "reason": failed.reason.value,
+        "message": without_credentials(failed.message),
+        "hint": without_credentials(failed.hint),
+    }
+
+
+def report(report: Report, run: Run) -> Document:
+    """A diagnosis."""
+    return {
+        **_head("Report", summaries.of_report(report), run),
         "status": report.status.value,
         "applied": report.applied,
         "generatedAt": report.generated_at,
+        **_course(run),
         "context": _context(report.context),
         "subjects": [_subject(subject) for subject in report.subjects],
         "diagnoses": [_diagnosis(diagnosis) for diagnosis in report.diagnoses],
@@ -75,6 +115,11 @@ def report(report: Report) -> Document:
 def ref(name: ObjectRef) -> dict[str, str]:
     """An object's name."""
     return {"kind": name.kind, "namespace": name.namespace, "name": name.name}
+
+
+def docs_url(code: str) -> str:
+    """The page of a code: docs/checks.md has a heading for each one."""
+    return f"{HOME_PAGE}/blob/main/docs/checks.md#{code.lower()}"
 
 
 def _context(context: Context) -> dict[str, str]:
@@ -149,8 +194,11 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
     finding = diagnosis.finding
     fix = None
     if diagnosis.fix or finding.commands or finding.advice:
+        lines = list(fix_commands(diagnosis))
         fix = {
             "name": diagnosis.fix,
+            "command": lines[0] if lines else "",
+            "otherCommands": lines[1:],
             "commands": list(finding.commands),
             "automatic": finding.fix_automatic,
             "advice": finding.advice,
@@ -172,15 +220,18 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "hypotheses": [{"code": h.code, "text": h.text, "settle": h.settle} for h in finding.hypotheses],
         "confirm": list(finding.confirm),
         "fix": fix,
+        "docsUrl": docs_url(finding.code),
     }
 
 
-def probe_report(report: ProbeReport) -> Document:
+def probe_report(report: ProbeReport, run: Run) -> Document:
     """The answers of the probe command."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": "ProbeReport",
+        **_head("ProbeReport", summaries.of_probes(report), run),
+        "status": report.status.value,
         "generatedAt": report.generated_at,
+        **_course(run),
+        "context": _context(report.context),
         "targets": {"passed": report.passed, "failed": report.failed, "unknown": report.unknown},
         "probes": [_probe(row) for row in report.rows],
         "notAsked": [{"target": left.target, "reason": left.reason} for left in report.unasked],
@@ -233,22 +284,22 @@ def _probe(row: ProbeRow) -> dict[str, Any]:
     }
 
 
-def fix_result(result: FixResult) -> Document:
+def fix_result(result: FixResult, run: Run) -> Document:
     """A fix: what was planned, what became of it, and what the diagnoses before and after it say."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": "FixPlan" if result.is_plan else "FixResult",
+        **_head("FixPlan" if result.is_plan else "FixResult", summaries.of_fix(result), run),
         "status": result.outcome.value,
         "generatedAt": result.before.generated_at,
+        **_course(run),
         "context": _context(result.before.context),
         "wanted": list(result.requested),
         "lookedAt": [ref(subject.ref) for subject in result.before.subjects],
         "steps": [
             {
-                **_step(run),
-                "ownedBy": {"tool": run.owner.tool, "where": run.owner.where} if run.owner is not None else None,
+                **_step(made),
+                "ownedBy": {"tool": made.owner.tool, "where": made.owner.where} if made.owner is not None else None,
             }
-            for run in result.runs
+            for made in result.runs
         ],
         "refused": [
             {"fix": r.fix, "reason": r.reason, "choices": list(r.choices), "commands": list(r.by_hand)}
@@ -266,14 +317,16 @@ def fix_result(result: FixResult) -> Document:
     }
 
 
-def undo_result(result: UndoResult) -> Document:
+def undo_result(result: UndoResult, run: Run) -> Document:
     """An undoing, with all steps of the undo file."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": "UndoResult",
+        **_head("UndoResult", summaries.of_undo(result), run),
         "status": result.outcome.value,
+        "generatedAt": result.generated_at,
+        **_course(run),
+        "context": _context(result.context),
         "undoFile": result.undo_file,
-        "steps": [{**_step(run), "undoCommand": run.step.change.undo_command} for run in result.runs],
+        "steps": [{**_step(made), "undoCommand": made.step.change.undo_command} for made in result.runs],
         "errors": [without_credentials(failure.error.message) for failure in result.failures],
     }
 
@@ -314,26 +367,88 @@ def _step(run: StepRun) -> Document:
     }
 
 
-def catalogue(checks: Catalogue) -> list[Document]:
-    """All checks with their stable codes."""
-    return [
-        {
-            "code": spec.code,
-            "severity": spec.severity.value,
-            "title": spec.title,
-            "reads": sorted(spec.reads),
-            "explains": list(spec.explains),
-            "fix": spec.fix,
+def catalogue(checks: Catalogue, run: Run) -> Document:
+    """Checks with their stable codes."""
+    return {
+        **_head("CheckList", f"{len(list(checks))} checks", run),
+        "checks": [_check(spec) for spec in checks],
+    }
+
+
+def _check(spec: CheckSpec) -> Document:
+    """A check, as the list and `explain` show it."""
+    return {
+        "code": spec.code,
+        "severity": spec.severity.value,
+        "title": spec.title,
+        "reads": sorted(spec.reads),
+        "explains": list(spec.explains),
+        "fix": spec.fix,
+        "docsUrl": docs_url(spec.code),
+    }
+
+
+def explanation(explanation: Explanation, run: Run) -> Document:
+    """What codes, reasons and fixes mean, with the codes that belong to them."""
+    named = ", ".join(map(name_of, explanation.topics))
+    return {
+        **_head("Explanation", f"what {named} {'means' if len(explanation.topics) == 1 else 'mean'}", run),
+        "topics": [_topic(topic) for topic in explanation.topics],
+    }
+
+
+def _topic(topic: Topic) -> Document:
+    if isinstance(topic, CheckSpec):
+        text = {**_check(topic), "explanation": topic.doc, "sources": list(sources(topic.code, topic.doc))}
+        return {"topic": "check", "name": topic.code, **text}
+    if isinstance(topic, ReasonTopic):
+        reason = topic.reason
+        return {
+            "topic": "reason",
+            "name": reason.name,
+            "targetState": reason.state,
+            "explanation": reason.meaning,
+            "rulesOut": reason.rules_out,
+            "next": reason.next_step,
+            "causes": [{"code": spec.code, "title": spec.title} for spec in topic.causes],
+            "sources": list(SOURCES),
         }
-        for spec in checks
-    ]
+    return {
+        "topic": "fix",
+        "name": topic.name,
+        "explanation": topic.changes,
+        "repairs": [{"code": spec.code, "title": spec.title} for spec in topic.repairs],
+    }
 
 
-_DOCUMENTS: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Iterable[str]]]] = {
-    Report: (report, lambda result: (str(diagnosis.finding.object) for diagnosis in result.diagnoses)),
-    ProbeReport: (probe_report, lambda result: ()),
-    FixResult: (fix_result, lambda result: (str(run.step.change.object) for run in result.runs)),
-    UndoResult: (undo_result, lambda result: (str(run.step.change.object) for run in result.runs)),
-    Catalogue: (catalogue, lambda result: (spec.code for spec in result)),
+def version(version: Version, run: Run) -> Document:
+    """What this program is."""
+    return {
+        **_head("Version", f"kubectl lbdoctor {version.number}", run),
+        "pythonVersion": version.python,
+        "platform": version.platform,
+    }
+
+
+class _Kind(NamedTuple):
+    """How a result is written. names: what -o name prints of it. items: the field that holds the rows of a list."""
+
+    make: Callable[[Any, Run], Document]
+    names: Callable[[Any], Iterable[str]] = lambda result: ()
+    items: str = ""
+
+
+def _changed(result: FixResult | UndoResult) -> Iterable[str]:
+    return (resource_name(run.step.change.object) for run in result.runs)
+
+
+_DOCUMENTS: dict[type, _Kind] = {
+    Report: _Kind(report, lambda result: (resource_name(diagnosis.finding.object) for diagnosis in result.diagnoses)),
+    ProbeReport: _Kind(probe_report),
+    FixResult: _Kind(fix_result, _changed),
+    UndoResult: _Kind(undo_result, _changed),
+    Catalogue: _Kind(catalogue, lambda result: (spec.code for spec in result), "checks"),
+    Explanation: _Kind(explanation, items="topics"),
+    Version: _Kind(version),
+    Failed: _Kind(failure),
 }
-"""How each result is written, and what -o name prints of it."""

@@ -1,26 +1,17 @@
-"""Pages about checks: one code's explanation, the list of codes, and docs/checks.md."""
+"""The list of codes, and docs/checks.md."""
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, table
 
 
-def page(spec: CheckSpec) -> str:
-    """What a code means, how to confirm it by hand and how to repair it."""
-    lines = [f"{spec.code} ({spec.severity.value}): {spec.title}", "", spec.doc]
-    if spec.reads:
-        lines += ["", "Reads: " + ", ".join(sorted(spec.reads))]
-    if spec.explains:
-        lines += ["Explains: " + ", ".join(spec.explains)]
-    return "\n".join(lines) + "\n"
-
-
 def catalogue(specs: Catalogue, view: View) -> str:
     """The table of all codes."""
-    rows = [[spec.code, spec.severity.value, spec.title] for spec in specs]
-    return table([Column("CODE"), Column("SEVERITY", 50), Column("PASSES WHEN")], rows, view.width, False) + "\n"
+    rows = [[spec.code, spec.severity.value, spec.fix, spec.title] for spec in specs]
+    columns = [Column("CODE"), Column("SEVERITY", 50), Column("FIX", 60), Column("PASSES WHEN")]
+    return table(columns, rows, view.width, False, view.headers) + "\n"
 
 
 def markdown(specs: Catalogue) -> str:

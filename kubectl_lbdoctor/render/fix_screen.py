@@ -13,7 +13,9 @@ from kubectl_lbdoctor.fix.verify import Verdict
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.plan import FixPlan
 from kubectl_lbdoctor.model.report import Report, SubjectView
+from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.options import OutputOptions
 from kubectl_lbdoctor.render.fix_tables import plan_table, refusal_lines
 from kubectl_lbdoctor.render.live import Live
 from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehearsed
@@ -24,19 +26,19 @@ _PROGRESS = {Phase.CHECK: "reading what is to be changed", Phase.REHEARSAL: "reh
 class FixScreen:
     """Shows the events of a fix. context: of --context, "" without it; the commands that it prints name it."""
 
-    def __init__(self, env: Environment, format: str, context: str) -> None:
-        self._live = Live(env, format)
+    def __init__(self, env: Environment, output: OutputOptions, context: str) -> None:
+        self._live = Live(env, output)
         self._context = context
 
-    def show(self, result: FixResult) -> None:
+    def show(self, result: FixResult, run: Run) -> None:
         """The document at the end, in the formats that are one."""
-        self._live.document(result)
+        self._live.document(result, run)
 
     def plan(self, result: FixResult) -> None:
         """The table of changes, and what is not planned."""
         notes = {number: _owner_note(result, number) for number, run in enumerate(result.runs) if run.owner is not None}
         plan = FixPlan(result.steps, result.refusals)
-        self._live.block(plan_table(plan, notes, self._live.width, self._live.colour))
+        self._live.block(plan_table(plan, notes, self._live.width, self._live.colour, self._live.headers))
 
     def __call__(self, event: events.Event) -> None:
         """Show one event; those that say nothing here are passed over."""

@@ -13,7 +13,7 @@ _LONGEST = 60
 _LONGEST_FIELD = 40
 
 
-def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False) -> str:
+def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False, headers: bool = True) -> str:
     """The plan, ending with a line break. owners: by the index of a step, who else writes the object.
 
     Each row is followed by its command. What a person confirms is said in full: where a column has no room, below.
@@ -22,7 +22,7 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
     lines: list[str] = []
     if plan.steps:
         header, *rows = _table(plan.steps, width).splitlines()
-        lines.append(header)
+        lines += [header] if headers else []
         for number, (row, step) in enumerate(zip(rows, plan.steps, strict=True)):
             change = step.change
             lines.append(row)
@@ -98,7 +98,7 @@ def refusal_lines(refusal: Refusal) -> list[str]:
     return lines
 
 
-def undo_table(steps: Sequence[Step], width: int) -> str:
+def undo_table(steps: Sequence[Step], width: int, headers: bool = True) -> str:
     """What `undo` would put back, in the order in which it does, each row with the command that does the same."""
     columns = [Column("#"), Column("OBJECT"), Column("FIELD", 60), Column("NOW", 70), Column("THEN")]
     rows = [
@@ -112,7 +112,7 @@ def undo_table(steps: Sequence[Step], width: int) -> str:
         for number, step in enumerate(steps, 1)
     ]
     header, *shown = table(columns, rows, width, False).splitlines()
-    lines = [header]
+    lines = [header] if headers else []
     for row, step in zip(shown, steps, strict=True):
         lines.append(row)
         if clean(step.change.field) not in row:

@@ -1,6 +1,7 @@
 """The formats of `-o`. A new one is a function here, or in a module of its own, and one line in the table.
 
-Everything that a format needs is imported when it is used: `--help` only wants the names.
+A format may take an argument behind a "=", as kubectl's templates do: `-o jsonpath={.status}`. Everything that a format
+needs is imported when it is used: `--help` only wants the names.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
+
+from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.model.run import NOT_TOLD, Run
 
 
 class Result(Enum):
@@ -18,25 +22,37 @@ class Result(Enum):
     FIX = "--fix"
     UNDO = "undo"
     CHECKS = "the list of checks"
+    EXPLANATION = "explain"
+    VERSION = "version"
 
 
 class View(NamedTuple):
-    """How to print for people. width: columns of the terminal, 0 for no limit. wide: all columns. colour: ANSI."""
+    """How to print for people, and what a document says of its run. width: columns of the terminal, 0 for no limit.
+    wide: all columns. colour: ANSI. headers: tables begin with a line of titles. output: what stands behind -o, as
+    typed. run: how the run went."""
 
     width: int = 0
     wide: bool = False
     colour: bool = False
+    headers: bool = True
+    output: str = ""
+    run: Run = NOT_TOLD
 
 
 class Format(NamedTuple):
-    """One format. render: the whole text of a result, ending with a line break. for_people: what happens is shown on
-    stdout as it happens; with any other format it goes to stderr, and the document comes at the end. results: what it
-    can show."""
+    """One format. render: the whole text of a result. for_people: what happens is shown on stdout as it happens; with
+    any other format it goes to stderr, and the document comes at the end. results: what it can show. argument: what
+    stands behind its name and a "=" ("TEMPLATE"), "" for nothing. check: takes what stands behind -o and raises
+    UsageError where it cannot be used, before any work is done; CouldNotRun where this machine cannot make the format.
+    tells_errors: an error is a document on stdout, too."""
 
     render: Callable[[Any, View], str]
     results: frozenset[Result] = frozenset(Result)
     for_people: bool = False
     wide: bool = False
+    argument: str = ""
+    check: Callable[[str], None] = lambda output: None
+    tells_errors: bool = False
 
 
 def as_table(result: Any, view: View) -> str:
@@ -52,7 +68,7 @@ def as_json(result: Any, view: View) -> str:
 
     from kubectl_lbdoctor.render.documents import document
 
-    return json.dumps(document(result), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(document(result, view.run), indent=2, ensure_ascii=True) + "\n"
 
 
 def as_yaml(result: Any, view: View) -> str:
@@ -61,7 +77,7 @@ def as_yaml(result: Any, view: View) -> str:
 
     from kubectl_lbdoctor.render.documents import document
 
-    text: str = yaml.safe_dump(document(result), sort_keys=False, allow_unicode=False, width=120)
+    text: str = yaml.safe_dump(document(result, view.run), sort_keys=False, allow_unicode=False, width=120)
     return text
 
 
@@ -73,12 +89,56 @@ def as_names(result: Any, view: View) -> str:
     return "".join(f"{clean(name)}\n" for name in dict.fromkeys(names(result)))
 
 
+def as_kubectl_does(result: Any, view: View) -> str:
+    """A template of kubectl's."""
+    from kubectl_lbdoctor.render.documents import document
+    from kubectl_lbdoctor.render.kubectl_printer import printed
+
+    return printed(document(result, view.run), view.output)
+
+
+def _check_template(output: str) -> None:
+    from kubectl_lbdoctor.render.kubectl_printer import check
+
+    check(output)
+
+
+def as_custom_columns(result: Any, view: View) -> str:
+    """A row for the document, or for each item of a list."""
+    from kubectl_lbdoctor.render.custom_columns import rendered
+    from kubectl_lbdoctor.render.documents import rows
+
+    return rendered(rows(result, view.run), view.output, view.headers)
+
+
+def _check_columns(output: str) -> None:
+    from kubectl_lbdoctor.render.custom_columns import check
+
+    check(output)
+
+
+def _template(argument: str) -> Format:
+    return Format(as_kubectl_does, argument=argument, check=_check_template)
+
+
+_NAMED = frozenset({Result.REPORT, Result.FIX, Result.UNDO, Result.CHECKS})
+_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.PROBES, Result.FIX, Result.UNDO})
+
 FORMATS = {
     "table": Format(as_table, for_people=True),
-    "wide": Format(as_table, frozenset(Result) - {Result.CHECKS}, for_people=True, wide=True),
-    "json": Format(as_json),
-    "yaml": Format(as_yaml),
-    "name": Format(as_names, frozenset(Result) - {Result.PROBES}),
+    "wide": Format(as_table, _WITH_WIDE_TABLES, for_people=True, wide=True),
+    "json": Format(as_json, tells_errors=True),
+    "yaml": Format(as_yaml, tells_errors=True),
+    "name": Format(as_names, _NAMED),
+    "jsonpath": _template("TEMPLATE"),
+    "jsonpath-as-json": _template("TEMPLATE"),
+    "jsonpath-file": _template("FILE"),
+    "custom-columns": Format(as_custom_columns, argument="SPEC", check=_check_columns),
+    "custom-columns-file": Format(as_custom_columns, argument="FILE", check=_check_columns),
+    "go-template": _template("TEMPLATE"),
+    "go-template-file": _template("FILE"),
+    "template": _template("TEMPLATE"),
+    "templatefile": _template("FILE"),
 }
 
 
@@ -87,7 +147,26 @@ def formats_of(result: Result) -> tuple[str, ...]:
     return tuple(name for name, format in FORMATS.items() if result in format.results)
 
 
-def render(result: Any, format: str, view: View = View()) -> str:  # noqa: B008
-    """The text of a result in a format of the table."""
-    wide = FORMATS[format].wide
-    return FORMATS[format].render(result, View(0 if wide else view.width, wide, view.colour))
+def format_of(output: str) -> Format:
+    """The format of what stands behind -o. Raises UsageError for one that does not exist, or an argument too many or
+    too few; the sentences are kubectl's."""
+    name, equals, argument = output.partition("=")
+    found = FORMATS.get(name)
+    if found is None or (equals and not found.argument):
+        raise UsageError(
+            f'unable to match a printer suitable for the output format "{output}", allowed formats are: '
+            + ",".join(FORMATS)
+        )
+    if found.argument and not argument:
+        missing = ("custom-columns", "custom columns") if name.startswith("custom") else ("template", "template")
+        raise UsageError(
+            f"{missing[0]} format specified but no {missing[1]} given", f"write -o {name}={found.argument}"
+        )
+    return found
+
+
+def render(result: Any, output: str, view: View = View()) -> str:  # noqa: B008
+    """The text of a result. output: what stands behind -o."""
+    format = format_of(output)
+    width = 0 if format.wide else view.width
+    return format.render(result, view._replace(width=width, wide=format.wide, output=output))

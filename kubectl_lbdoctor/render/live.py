@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.render.formats import FORMATS, View, render
+from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.model.run import Run
+from kubectl_lbdoctor.options import OutputOptions
+from kubectl_lbdoctor.render.formats import View, format_of, render
 from kubectl_lbdoctor.render.text import clean
 
 
 class Live:
     """The way out of a run's events in one format."""
 
-    def __init__(self, env: Environment, format: str) -> None:
+    def __init__(self, env: Environment, output: OutputOptions) -> None:
+        format = format_of(output.format)
         self._env = env
-        self._format = format
-        self._for_people = FORMATS[format].for_people
+        self._format = output.format
+        self._for_people = format.for_people
         self._said: set[str] = set()
-        self.width = 0 if FORMATS[format].wide else env.width
+        self.width = 0 if format.wide else env.width
         """Columns of the terminal, 0 for no limit."""
+        self.headers = not output.no_headers
+        """Whether tables begin with a line of titles."""
 
     @property
     def colour(self) -> bool:
@@ -49,11 +55,18 @@ class Live:
         """A passing note that the next line overwrites."""
         self._env.progress(clean(text))
 
-    def document(self, result: Any) -> None:
-        """The result as a document; nothing in a format for people, who have seen it happen."""
-        if not self._for_people:
-            self._env.progress("")
-            self._env.out(render(result, self._format, View()))
+    def document(self, result: Any, run: Run) -> None:
+        """The result as a document; nothing in a format for people, who have seen it happen.
+
+        What was changed decides how the program ends: a template that does not fit the document is told, not raised.
+        """
+        if self._for_people:
+            return
+        self._env.progress("")
+        try:
+            self._env.out(render(result, self._format, View(headers=self.headers, run=run)))
+        except LbdoctorError as error:
+            self.note(f"error: {error.message}")
 
     def _text(self, text: str) -> None:
         self._env.progress("")

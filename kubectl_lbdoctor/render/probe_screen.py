@@ -100,7 +100,7 @@ def _table(report: ProbeReport, view: View) -> str:
         ]
         for row in report.rows
     ]
-    return table(columns, rows, view.width, wide)
+    return table(columns, rows, view.width, wide, view.headers)
 
 
 def _said(row: ProbeRow) -> str:

@@ -74,7 +74,7 @@ def _subject(subject: SubjectView, view: View) -> str:
         zones if view.wide else _short_zones(zones),
         balancer.dns_name if balancer else "",
     ]
-    return table(columns, [row], view.width, view.wide)
+    return table(columns, [row], view.width, view.wide, view.headers)
 
 
 def _short_zones(zones: str) -> str:
@@ -127,7 +127,7 @@ def _target_groups(subject: SubjectView, view: View) -> str:
                 group.arn,
             ]
         )
-    return table(columns, rows, view.width, view.wide)
+    return table(columns, rows, view.width, view.wide, view.headers)
 
 
 def count_healthy(group: TargetGroupView) -> str:
@@ -170,7 +170,7 @@ def _targets(subject: SubjectView, view: View) -> str:
         Column("DESCRIPTION", wide=True),
     ]
     cut = rows if view.wide else rows[:MAX_TARGETS]
-    text = table(columns, cut, view.width, view.wide)
+    text = table(columns, cut, view.width, view.wide, view.headers)
     more = len(rows) - len(cut)
     return text + (f"\n… {more} more targets ({_states(rows[MAX_TARGETS:])}), see -o wide" if more else "")
 
@@ -221,7 +221,7 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
     if finding.advice:
         yield _line("repair", finding.advice)
     label = "fix"
-    for command in _fix_commands(diagnosis):
+    for command in fix_commands(diagnosis):
         yield _line(label, command)
         label = "or"
     for label, command in _by_hand(finding):
@@ -243,7 +243,7 @@ def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
         label = "or" if way or label != "by hand" else label
 
 
-def _fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
+def fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
     """The commands that make the repair: one for each value where the evidence leaves a choice."""
     finding = diagnosis.finding
     if not diagnosis.fix or not diagnosis.affects or not (finding.repairs or finding.repair_template):

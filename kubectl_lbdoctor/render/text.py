@@ -39,14 +39,17 @@ class Column:
     wide: bool = False
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, wide: bool) -> str:
-    """A kubectl-like plain table. Columns are dropped, never wrapped, until it fits `width` (0 = unlimited)."""
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, wide: bool, headers: bool = True
+) -> str:
+    """A kubectl-like plain table. Columns are dropped, never wrapped, until it fits `width` (0 = unlimited). headers:
+    whether it begins with the titles."""
     shown = [i for i, column in enumerate(columns) if wide or not column.wide]
     body = [[clean(cell) for cell in row] for row in rows]
     while True:
         text = tables.tabulate(
             [[row[i] for i in shown] for row in body],
-            headers=[columns[i].title for i in shown],
+            headers=[columns[i].title for i in shown] if headers else (),
             tablefmt="plain",
             disable_numparse=True,
         )

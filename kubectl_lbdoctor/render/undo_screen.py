@@ -10,7 +10,9 @@ from kubectl_lbdoctor.fix.result import UndoResult
 from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.options import OutputOptions
 from kubectl_lbdoctor.render.fix_tables import undo_table
 from kubectl_lbdoctor.render.live import Live
 from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehearsed
@@ -19,14 +21,14 @@ from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehears
 class UndoScreen:
     """Shows the events of an undoing. subjects: the objects that the fix was for. path: of the undo file."""
 
-    def __init__(self, env: Environment, format: str, subjects: tuple[ObjectRef, ...], path: Path) -> None:
-        self._live = Live(env, format)
+    def __init__(self, env: Environment, output: OutputOptions, subjects: tuple[ObjectRef, ...], path: Path) -> None:
+        self._live = Live(env, output)
         self._subjects = subjects
         self._path = path
 
-    def show(self, result: UndoResult) -> None:
+    def show(self, result: UndoResult, run: Run) -> None:
         """The document at the end, in the formats that are one."""
-        self._live.document(result)
+        self._live.document(result, run)
 
     def __call__(self, event: events.Event) -> None:
         """Show one event; those that say nothing here are passed over."""
@@ -64,7 +66,7 @@ class UndoScreen:
 
     def _planned(self, steps: tuple[Step, ...], undone_at: str) -> None:
         if steps:
-            self._live.block(undo_table(steps, self._live.width))
+            self._live.block(undo_table(steps, self._live.width, self._live.headers))
         else:
             used = f"it was undone {undone_at}" if undone_at else "no change is in effect"
             self._live.note(f"nothing is left to take back: {used}")
