@@ -14,6 +14,7 @@ from typing import Any
 
 from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.kube_lists import Kube
+from kubectl_lbdoctor.collect.served import AsWritten
 from kubectl_lbdoctor.model.asked import Manifest
 from kubectl_lbdoctor.model.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind
 
@@ -107,7 +108,7 @@ class AppliedKube:
     def _lay(self, kind: Kind, raw: Raw) -> None:
         namespace = raw["metadata"].get("namespace", "") if kind.namespaced else ""
         for path in {kind.path(), kind.path(namespace)}:
-            self._laid.setdefault(path, []).append(raw)
+            self._laid.setdefault(path, []).append(AsWritten(raw))
 
     def list(self, path: str, params: Params | None = None) -> Iterator[Raw]:
         laid = self._laid.get(path, [])
