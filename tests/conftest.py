@@ -23,6 +23,8 @@ def patient() -> Iterator[None]:
     servers on a busy machine take seconds for their first answer."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kubectl_lbdoctor.collect.aws.SILENCE", 60.0)
+        patch.setattr("kubectl_lbdoctor.collect.aws.PATIENCE", 60.0)
+        patch.setattr("kubectl_lbdoctor.collect.aws_session.PATIENCE", 60.0)
         patch.setattr("kubectl_lbdoctor.collect.deadline.DEFAULT", 300.0)
         patch.setattr("kubectl_lbdoctor.commands.examination.DEFAULT", 300.0)
         yield
