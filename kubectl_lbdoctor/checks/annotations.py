@@ -68,7 +68,8 @@ USE_ANNOTATION = "use-annotation"
 
 @check(
     "LBD108",
-    title="every use-annotation backend has its action",
+    title="a use-annotation backend has no action",
+    passes="every use-annotation backend has its action",
     severity=Severity.ERROR,
     message='Ingress {ingress} leads {paths} to action "{action}"[ by the port name "{port}"; it must be '
     '"use-annotation"]'
@@ -146,7 +147,8 @@ def _all_backends(ingress: Ingress) -> list[IngressBackend]:
 
 @check(
     "LBD110",
-    title="every annotation under the controller's prefixes is known",
+    title="an annotation is misspelt, so the controller ignores it",
+    passes="every annotation under the controller's prefixes is known",
     severity=Severity.WARNING,
     message="annotation {key} of {object} is unknown: {reason}[; meant is {meant}][; similar is {nearest}]",
     reads=_READS,
@@ -172,7 +174,8 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD111",
-    title="every annotation has a valid value",
+    title="an annotation has a value that the controller refuses",
+    passes="every annotation has a valid value",
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
@@ -195,7 +198,8 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD310",
-    title="interval, timeout and thresholds are accepted together",
+    title="interval, timeout and thresholds do not fit together",
+    passes="interval, timeout and thresholds are accepted together",
     severity=Severity.ERROR,
     message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
     reads=_READS,
@@ -218,7 +222,8 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD112",
-    title="every annotation has an effect where it stands",
+    title="an annotation has no effect where it stands",
+    passes="every annotation has an effect where it stands",
     severity=Severity.WARNING,
     message="annotation {key} of {object} has no effect: {reason}",
     reads=_READS,

@@ -83,7 +83,8 @@ class _Admitted:
 
 @check(
     "LBD504",
-    title="the load balancer's security group and subnets admit clients",
+    title="the load balancer's security group or subnets admit no client",
+    passes="the load balancer's security group and subnets admit clients",
     severity=Severity.WARNING,
     message="[no rule of the load balancer's security groups ({groups}) admits anyone]"
     "[network ACL {acl} of the load balancer's subnets {subnets} "
@@ -168,7 +169,8 @@ def _balancers_acls(
 
 @check(
     "LBD515",
-    title="targets admit clients whose addresses are preserved",
+    title="targets do not admit clients whose addresses are preserved",
+    passes="targets admit clients whose addresses are preserved",
     severity=Severity.ERROR,
     message="targets see the clients' own addresses, and [their security groups ({groups}) do]"
     "[network ACL {acl} of their subnets does] not {direction:egress=let out the replies to|ingress=admit} "
@@ -476,7 +478,8 @@ def _texts(group: SecurityGroup) -> str:
 
 @check(
     "LBD604",
-    title="pods do not use a load balancer that would send them back to their own node",
+    title="pods use a load balancer that may send them back to their own node",
+    passes="pods do not use a load balancer that would send them back to their own node",
     severity=Severity.WARNING,
     message="pods reach load balancer {balancer} by Service {alias}, and those on a node that it picks as target time "
     "out",

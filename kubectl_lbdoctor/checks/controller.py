@@ -39,7 +39,8 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
 
 @check(
     "LBD106",
-    title="every backend Service of the Ingress exists",
+    title="the Ingress routes to a Service that does not exist",
+    passes="every backend Service of the Ingress exists",
     severity=Severity.ERROR,
     message='Ingress {ingress} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
@@ -91,7 +92,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD107",
-    title="every backend port of the Ingress is a port of its Service",
+    title="the Ingress routes to a port that its Service does not have",
+    passes="every backend port of the Ingress is a port of its Service",
     severity=Severity.ERROR,
     message='Ingress {ingress} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
     "{ports:?no port}",
@@ -199,7 +201,8 @@ def _pod_state(pod: Pod) -> str:
 
 @check(
     "LBD102",
-    title="the controller has a ready replica",
+    title="the controller has no ready replica",
+    passes="the controller has a ready replica",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="the AWS Load Balancer Controller {name} has no ready replica: {why}",
@@ -243,7 +246,8 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
 
 @check(
     "LBD109",
-    title="every backend has a reconciled TargetGroupBinding",
+    title="a backend has no reconciled TargetGroupBinding",
+    passes="every backend has a reconciled TargetGroupBinding",
     severity=Severity.ERROR,
     message="[TargetGroupBinding {binding} is not reconciled: {summary}]"
     "[{object} has no TargetGroupBinding for backend {backend}]",
@@ -299,7 +303,8 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD101",
-    title="an AWS Load Balancer Controller class owns the object",
+    title="no AWS Load Balancer Controller class owns the object",
+    passes="an AWS Load Balancer Controller class owns the object",
     severity=Severity.ERROR,
     message="no AWS load balancer controller owns {object}: {why}",
     scope=Scope.FRONTEND,
@@ -337,7 +342,8 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD115",
-    title="the TargetGroupBinding's Service and port exist",
+    title="the TargetGroupBinding's Service or port does not exist",
+    passes="the TargetGroupBinding's Service and port exist",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} refers to [port {port} of ]Service {service}, which "
     '{fault:missing=does not exist|*=has {ports:?none}}[ (similar: "{nearest}")]',
@@ -383,7 +389,8 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD126",
-    title="the webhook's Service has a ready endpoint",
+    title="the webhook's Service has no ready endpoint",
+    passes="the webhook's Service has a ready endpoint",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
@@ -422,7 +429,8 @@ _LEASE = "aws-load-balancer-controller-leader"
 
 @check(
     "LBD127",
-    title="one controller owns the cluster's objects",
+    title="two controllers own the same objects",
+    passes="one controller owns the cluster's objects",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
     message="{count} controllers with the same class and cluster work against each other: {names}",

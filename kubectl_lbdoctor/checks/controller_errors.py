@@ -91,7 +91,8 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
 
 @check(
     "LBD103",
-    title="the controller can build its model of the object",
+    title="the controller cannot build its model of the object",
+    passes="the controller can build its model of the object",
     severity=Severity.ERROR,
     message="the controller cannot build the load balancer's model: {summary}",
     reads=READS,
@@ -111,7 +112,8 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD104",
-    title="the controller can deploy its model to AWS",
+    title="the controller cannot deploy its model to AWS",
+    passes="the controller can deploy its model to AWS",
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
     reads=READS,
@@ -128,7 +130,8 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD105",
-    title="no other member blocks the IngressGroup",
+    title="another member blocks the IngressGroup",
+    passes="no other member blocks the IngressGroup",
     severity=Severity.ERROR,
     message="IngressGroup {group} is blocked by its member {member}: {summary}",
     reads=READS,
@@ -179,7 +182,8 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
 
 @check(
     "LBD122",
-    title="the controller knows its VPC and region",
+    title="the controller does not know its VPC or region",
+    passes="the controller knows its VPC and region",
     severity=Severity.ERROR,
     message="the controller cannot find its VPC or region: {summary}",
     reads=(*READS, reads.NODES, reads.NETWORK_INTERFACES),
@@ -227,7 +231,8 @@ def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD123",
-    title="the controller reaches the AWS APIs",
+    title="the controller cannot reach an AWS API",
+    passes="the controller reaches the AWS APIs",
     severity=Severity.ERROR,
     message="the controller cannot reach an AWS API: {summary}",
     reads=READS,
@@ -245,7 +250,8 @@ def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD113",
-    title="the bound target group exists",
+    title="the bound target group does not exist",
+    passes="the bound target group exists",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} points to target group {group}, which does not exist",
     reads=(*READS, "elbv2:DescribeTargetGroups"),
@@ -284,7 +290,8 @@ def known_complaints(traffic: TrafficPath) -> list[Complaint]:
 
 @check(
     "LBD114",
-    title="one TargetGroupBinding per target group",
+    title="several TargetGroupBindings share one target group",
+    passes="one TargetGroupBinding per target group",
     severity=Severity.ERROR,
     message="target group {group} is bound by several TargetGroupBindings: {bindings}",
     reads=READS,
@@ -318,7 +325,8 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD116",
-    title="the object is not stuck deleting",
+    title="the object is stuck deleting",
+    passes="the object is not stuck deleting",
     severity=Severity.WARNING,
     message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}[: {why}]",
     reads=READS,
@@ -361,7 +369,8 @@ def _unprotect(kind: str) -> str:
 
 @check(
     "LBD124",
-    title="the API server reaches the controller's webhook",
+    title="the API server cannot reach the controller's webhook",
+    passes="the API server reaches the controller's webhook",
     severity=Severity.ERROR,
     message="the API server cannot reach the controller's webhook: {summary}",
     reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
@@ -384,7 +393,8 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD216",
-    title="no quota stops registration",
+    title="an AWS quota stops the controller",
+    passes="no quota stops registration",
     severity=Severity.ERROR,
     message="an AWS quota stops the controller: {summary}",
     reads=READS,
@@ -401,7 +411,8 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD219",
-    title="every instance can be a target of the group",
+    title="AWS does not accept a target",
+    passes="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="AWS does not take a target: {summary}",
     reads=(*READS, reads.NODES),
@@ -436,7 +447,8 @@ def _kept_out(node: ObjectRef) -> str:
 
 @check(
     "LBD505",
-    title="each target interface has one tagged security group",
+    title="a target interface has no or several tagged security groups",
+    passes="each target interface has one tagged security group",
     severity=Severity.ERROR,
     message="the controller cannot choose the security group of a target: {summary}",
     reads=READS,
@@ -456,7 +468,8 @@ def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD506",
-    title="security groups have room for rules",
+    title="a security group has no room for another rule",
+    passes="security groups have room for rules",
     severity=Severity.ERROR,
     message="a security group is full: {summary}",
     reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
@@ -488,7 +501,8 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
 
 @check(
     "LBD510",
-    title="the subnets of an internet-facing load balancer are public",
+    title="the subnets of an internet-facing load balancer are not public",
+    passes="the subnets of an internet-facing load balancer are public",
     severity=Severity.ERROR,
     message="the load balancer's subnets have no internet gateway: {summary}",
     reads=READS,
@@ -505,7 +519,8 @@ def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD511",
-    title="subnets for the load balancer can be found",
+    title="no suitable subnets for the load balancer are found",
+    passes="subnets for the load balancer can be found",
     severity=Severity.ERROR,
     message="no suitable subnets for the load balancer: {summary}",
     reads=(*READS, *subnet_choice.READS),
@@ -526,7 +541,8 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD512",
-    title="subnets have free addresses",
+    title="a subnet has too few free addresses",
+    passes="subnets have free addresses",
     severity=Severity.ERROR,
     message="a subnet has too few free addresses: {summary}",
     reads=(*READS, *subnet_choice.READS),
@@ -544,7 +560,8 @@ def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD128",
-    title="the controller's version has no known fault that matches",
+    title="the controller has a known fault",
+    passes="the controller's version has no known fault that matches",
     severity=Severity.WARNING,
     message="a known fault of this controller version matches: {summary}",
     reads=READS,

@@ -34,7 +34,8 @@ def _heard(traffic: TrafficPath) -> Iterator[Complaint]:
 
 @check(
     "LBD134",
-    title="the controller knows the cluster by its name",
+    title="the controller runs under another cluster's name",
+    passes="the controller knows the cluster by its name",
     severity=Severity.ERROR,
     message="{controller} was started for cluster {told}, but this is cluster {name}: {what} are another cluster's to "
     "it",
@@ -92,7 +93,8 @@ def _finds_others(complaint: Complaint) -> bool:
 
 @check(
     "LBD135",
-    title="no other object stops the controller's work on this one",
+    title="another object stops the controller's work on this one",
+    passes="no other object stops the controller's work on this one",
     severity=Severity.ERROR,
     message="{culprit} stops the controller's work on {victims:,3}: {why}",
     reads=(

@@ -30,7 +30,8 @@ _READS = (reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads
 
 @check(
     "LBD214",
-    title="no pod waits for a target-health readiness gate that nobody opens",
+    title="pods wait for a target-health readiness gate that nothing opens",
+    passes="no pod waits for a target-health readiness gate that nobody opens",
     severity=Severity.ERROR,
     message="{pods:pod} of Service {service} wait for a readiness gate that stays closed: {why}",
     reads=_READS,
@@ -154,7 +155,8 @@ def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
 
 @check(
     "LBD215",
-    title="readiness gates are injected where the namespace asks for them",
+    title="pods have no readiness gate though the namespace asks for it",
+    passes="readiness gates are injected where the namespace asks for them",
     severity=Severity.WARNING,
     message="{pods} of {total:pod} of Service {service} have no readiness gate for TargetGroupBinding {binding}, "
     "which the namespace's label asks for[: {off}]",

@@ -454,7 +454,8 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
 
 @check(
     "LBD301",
-    title="the health-check path answers with a success code",
+    title="the health-check path is answered with an unexpected code",
+    passes="the health-check path answers with a success code",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
@@ -479,7 +480,8 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
 
 @check(
     "LBD302",
-    title="the answer does not depend on who asks",
+    title="the check path is refused to the load balancer, but not to others",
+    passes="the answer does not depend on who asks",
     severity=Severity.ERROR,
     message='path "{path}" is answered with {codes} to the load balancer[\'s Host header, but not to Host {host}]'
     "[, but with a success to {client}]",
@@ -528,7 +530,8 @@ def _depends_on_the_asker(traffic: TrafficPath, answer: _Answer) -> Finding:
 
 @check(
     "LBD303",
-    title="the health check is not redirected",
+    title="the health check is answered with a redirect",
+    passes="the health check is not redirected",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" is answered with a redirect[ to {to}] ({codes}), expected {matcher}' + _BETTER,
@@ -563,7 +566,8 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD304",
-    title="the health-check path needs no authentication",
+    title="the health-check path demands authentication",
+    passes="the health-check path needs no authentication",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message='health check path "{path}" demands authentication ({codes})' + _BETTER,
@@ -583,7 +587,8 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD317",
-    title="the application does not answer the health check with a server error",
+    title="the application answers the health check with a server error",
+    passes="the application does not answer the health check with a server error",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message='the application answers the health check path "{path}" with {codes}' + _BETTER,
@@ -603,7 +608,8 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD305",
-    title="the check speaks the protocol of the port",
+    title="the check speaks another protocol than the port",
+    passes="the check speaks the protocol of the port",
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=(*_ANSWER_READS, reads.LISTENERS),
@@ -712,7 +718,8 @@ _LISTEN = (
 
 @check(
     "LBD307",
-    title="the Service's targetPort is a port that the pods listen on",
+    title="the Service's targetPort is a port that the pods do not listen on",
+    passes="the Service's targetPort is a port that the pods listen on",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message="Service {service} sends port {port} to targetPort {target}, but the pods " + _LISTEN,
@@ -871,7 +878,8 @@ def _listed(numbers: Iterable[int]) -> tuple[str, ...]:
 
 @check(
     "LBD308",
-    title="the process listens on the pod's address",
+    title="the process listens on the loopback only",
+    passes="the process listens on the pod's address",
     severity=Severity.ERROR,
     message="port {port} of the pods answers on the loopback {family:any=only|IPv6=or by IPv4 only}: the process does "
     "not listen on the pod's address",

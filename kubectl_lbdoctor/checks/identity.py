@@ -44,7 +44,8 @@ NAMED = 6
 
 @check(
     "LBD120",
-    title="AWS permits the controller everything it needs",
+    title="AWS denies the controller an action",
+    passes="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
     message="AWS denies the controller {action:?a call}[ (role {role})]",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
@@ -195,7 +196,8 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
 
 @check(
     "LBD121",
-    title="the controller has an AWS identity of its own",
+    title="the controller has no usable AWS credentials",
+    passes="the controller has an AWS identity of its own",
     severity=Severity.ERROR,
     message="the controller has no usable AWS identity: {summary}",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),

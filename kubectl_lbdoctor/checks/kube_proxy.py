@@ -118,7 +118,8 @@ def _confirm(node: Node) -> tuple[str, ...]:
 
 @check(
     "LBD516",
-    title="kube-proxy runs on every node that is a target",
+    title="kube-proxy does not run on a node that is a target",
+    passes="kube-proxy runs on every node that is a target",
     severity=Severity.ERROR,
     message="kube-proxy {state:not ready=is not ready|missing=does not run} on node {nodes}, so its NodePort leads to "
     "no pod",
@@ -163,7 +164,8 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD517",
-    title="the NodePort answers on every node",
+    title="the NodePort does not answer on some nodes",
+    passes="the NodePort answers on every node",
     severity=Severity.ERROR,
     message="the NodePort does not answer on node {nodes}, while others do: kube-proxy's rules are stale there",
     reads=(*_READS, *_PATH_READS, reads.TARGET_GROUP_ATTRIBUTES),
@@ -222,7 +224,8 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD518",
-    title="kube-proxy knows its node by the node's name",
+    title="kube-proxy takes its node for another one",
+    passes="kube-proxy knows its node by the node's name",
     severity=Severity.ERROR,
     message="kube-proxy counts no local pod on node {nodes}, which runs one: it takes itself for {other}",
     reads=_READS,
@@ -269,7 +272,8 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
 
 reported(
     "LBD519",
-    title="reverse-path filtering lets the NodePort's replies pass",
+    title="strict reverse-path filtering drops the NodePort's replies",
+    passes="reverse-path filtering lets the NodePort's replies pass",
     severity=Severity.WARNING,
     message="strict reverse-path filtering may drop NodePort replies on {nodes}",
     doc="""
@@ -287,7 +291,8 @@ reported(
 
 reported(
     "LBD520",
-    title="no packet filter on the node drops the load balancer's packets",
+    title="a packet filter on the node drops the load balancer's packets",
+    passes="no packet filter on the node drops the load balancer's packets",
     severity=Severity.WARNING,
     message="a packet filter on {nodes} may drop the load balancer's packets",
     doc="""

@@ -33,7 +33,8 @@ class _Harm:
 
 @check(
     "LBD221",
-    title="the Service's selector takes in the pods of one application",
+    title="the Service's selector takes in pods of another application",
+    passes="the Service's selector takes in the pods of one application",
     severity=Severity.ERROR,
     message="the selector of Service {service} ({selector}) takes in pods of {guest} beside those of {host}"
     "{harm:targets=, and they are the targets that fail|nodes=, which do not serve port {port}"

@@ -51,7 +51,8 @@ def _describe(balancer: LoadBalancer, traffic: TrafficPath) -> str:
 
 @check(
     "LBD222",
-    title="a Network Load Balancer has the security groups that are asked for",
+    title="a Network Load Balancer lacks the security groups that are asked for",
+    passes="a Network Load Balancer has the security groups that are asked for",
     severity=Severity.WARNING,
     message="load balancer {balancer} has no security group, so those that Service {service} asks for ({groups:,3}) "
     "are not used: {why}",
@@ -106,7 +107,8 @@ def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD223",
-    title="settings that can only be set at creation are those of the load balancer",
+    title="a setting was given too late: it takes effect at creation only",
+    passes="settings that can only be set at creation are those of the load balancer",
     severity=Severity.WARNING,
     message="load balancer {balancer} keeps {setting} {is}; {asked}, which {object} asks for, takes effect only when "
     "it is created",
@@ -193,7 +195,8 @@ def _ignored(
 
 @check(
     "LBD224",
-    title="every protocol of a Service port has a listener",
+    title="a protocol of a Service port has no listener",
+    passes="every protocol of a Service port has a listener",
     severity=Severity.ERROR,
     message="port {port} of Service {service} is {wanted:&}, and the load balancer's listener serves {served} only: "
     "{missing} clients get no answer",

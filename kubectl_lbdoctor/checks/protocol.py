@@ -84,7 +84,8 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
 
 @check(
     "LBD306",
-    title="the check speaks the protocol version of the application",
+    title="the check speaks another protocol version than the application",
+    passes="the check speaks the protocol version of the application",
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
     reads=_READS,
@@ -329,7 +330,8 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
 
 @check(
     "LBD309",
-    title="the application answers within the check's timeout",
+    title="the application answers later than the check's timeout",
+    passes="the application answers within the check's timeout",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
@@ -501,7 +503,8 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
 
 @check(
     "LBD313",
-    title="something answers on the health-check port",
+    title="nothing answers on the health-check port",
+    passes="something answers on the health-check port",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
@@ -661,7 +664,8 @@ def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
 
 @check(
     "LBD314",
-    title="the check port understands proxy protocol",
+    title="the check port does not understand proxy protocol",
+    passes="the check port understands proxy protocol",
     severity=Severity.ERROR,
     message="proxy protocol v2 is on, so checks carry its header, and "
     "{server:kube-proxy=kube-proxy's health server|traffic port=port {port}"
@@ -785,7 +789,8 @@ def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: Setti
 
 @check(
     "LBD315",
-    title="a UDP target group has a TCP check port that answers",
+    title="a UDP target group is checked on a TCP port that does not answer",
+    passes="a UDP target group has a TCP check port that answers",
     severity=Severity.ERROR,
     message="target group {group} is {protocol}, and its {check} check asks port {port}, {why}",
     reads=_READS,
@@ -868,7 +873,8 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
 
 @check(
     "LBD316",
-    title="the check and the application have a TLS version in common",
+    title="the check and the application have no TLS version in common",
+    passes="the check and the application have a TLS version in common",
     severity=Severity.ERROR,
     message="port {port} takes TLS 1.3 only, and the HTTPS check of a Network Load Balancer offers TLS 1.2 at most",
     reads=_READS,

@@ -224,7 +224,8 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
 
 @check(
     "LBD501",
-    title="a security group of the target admits the load balancer",
+    title="no security group of the target admits the load balancer",
+    passes="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
     message="no security group of the targets ({owner}) admits the load balancer: " + _RULE + " is missing",
     reads=_READS,
@@ -276,7 +277,8 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
 
 @check(
     "LBD502",
-    title="nodes admit each other",
+    title="nodes do not admit each other",
+    passes="nodes admit each other",
     severity=Severity.ERROR,
     message="nodes do not admit each other: {owner} lacks " + _RULE + ", so a NodePort reaches no pod on another node",
     reads=_READS,
@@ -315,7 +317,8 @@ def _with_node_groups(traffic: TrafficPath, finding: Finding) -> Finding:
 
 @check(
     "LBD503",
-    title="the load balancer's security group lets its checks out",
+    title="the load balancer's security group lets no check out",
+    passes="the load balancer's security group lets its checks out",
     severity=Severity.ERROR,
     message="the load balancer's security groups ({owner}) have no outbound rule for its targets: " + _RULE + " is "
     "missing",
@@ -334,7 +337,8 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD514",
-    title="the pod's own security group admits the load balancer",
+    title="the pod's own security group does not admit the load balancer",
+    passes="the pod's own security group admits the load balancer",
     severity=Severity.ERROR,
     message="the pods' own security groups ({owner}) do not admit the load balancer: " + _RULE + " is missing",
     reads=_READS,
@@ -353,7 +357,8 @@ def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD507",
-    title="network ACLs let the load balancer's requests pass",
+    title="a network ACL denies the load balancer's requests",
+    passes="network ACLs let the load balancer's requests pass",
     severity=Severity.ERROR,
     message="network ACL {owner} denies the load balancer's checks " + _ENTRY,
     reads=_READS,
@@ -372,7 +377,8 @@ def acl_denies_request(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD508",
-    title="network ACLs let the replies return",
+    title="a network ACL denies the replies to the load balancer",
+    passes="network ACLs let the replies return",
     severity=Severity.ERROR,
     message="network ACL {owner} denies the replies to the load balancer: " + _ENTRY,
     reads=_READS,
@@ -391,7 +397,8 @@ def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD509",
-    title="load balancer and targets have routes to each other",
+    title="load balancer and targets have no route to each other",
+    passes="load balancer and targets have routes to each other",
     severity=Severity.ERROR,
     message="route table {owner} leads nowhere between load balancer and targets: no usable route for {way}",
     reads=_READS,
@@ -411,7 +418,8 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD513",
-    title="NetworkPolicies admit the load balancer",
+    title="a NetworkPolicy does not admit the load balancer",
+    passes="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
     message="NetworkPolicy {policy} selects the pods and does not admit {who} on port {port}[ (except {excluded})]",
     reads=(*_READS, reads.NETWORK_POLICIES),

@@ -60,7 +60,8 @@ def _shown(items: Iterable[str]) -> str:
 
 @check(
     "LBD205",
-    title="every ready endpoint is registered as a target",
+    title="a ready endpoint is not registered as a target",
+    passes="every ready endpoint is registered as a target",
     severity=Severity.ERROR,
     message="{missing} of {wanted:{target_type:instance=eligible node|ip=ready endpoint}} of Service {service} "
     "{missing:=is|are} not registered in target group {group}",
@@ -116,7 +117,8 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD206",
-    title="every registered target is still an endpoint or an eligible node",
+    title="a registered target is no endpoint or eligible node any more",
+    passes="every registered target is still an endpoint or an eligible node",
     severity=Severity.WARNING,
     message="target group {group} still holds {count:target} without {target_type:instance=an eligible node|"
     "ip=a ready endpoint} of Service {service}",
@@ -177,7 +179,8 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
 
 @check(
     "LBD207",
-    title="no worker node is left out as an instance target",
+    title="a worker node is left out as an instance target",
+    passes="no worker node is left out as an instance target",
     severity=Severity.WARNING,
     message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,6}) are} left out as instance {nodes:=target|targets}: "
     "{why}[; {effect}]",
@@ -321,7 +324,8 @@ _USE_READS = (*_READS, reads.LOAD_BALANCERS, reads.INGRESSES)
 
 @check(
     "LBD208",
-    title="every target is in an Availability Zone of the load balancer",
+    title="a target is in an Availability Zone that the load balancer does not have",
+    passes="every target is in an Availability Zone of the load balancer",
     severity=Severity.ERROR,
     message="{count:target} of target group {group} {count:=is|are} in {zone}, which load balancer {balancer} does not "
     "have ({zones})",
@@ -379,7 +383,8 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD209",
-    title="a listener or rule forwards to the target group",
+    title="no listener or rule forwards to the target group",
+    passes="a listener or rule forwards to the target group",
     severity=Severity.ERROR,
     message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
     "traffic",
@@ -433,7 +438,8 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD210",
-    title="the EC2 instances of all targets run",
+    title="the EC2 instance of a target does not run",
+    passes="the EC2 instances of all targets run",
     severity=Severity.ERROR,
     message="the EC2 instance {instance}[ (node {node})] is not running, so it cannot be a target",
     reads=_READS,
@@ -492,7 +498,8 @@ def _comparable(traffic: TrafficPath) -> bool:
 
 @check(
     "LBD211",
-    title="no target has the address of a load balancer",
+    title="a target has the address of a load balancer",
+    passes="no target has the address of a load balancer",
     severity=Severity.ERROR,
     message="target {target} cannot be used: a load balancer has its address",
     reads=_READS,
@@ -536,7 +543,8 @@ def _ip_service(traffic: TrafficPath) -> str:
 
 @check(
     "LBD212",
-    title="every endpoint of ip targets is a pod",
+    title="an endpoint of ip targets is no pod",
+    passes="every endpoint of ip targets is a pod",
     severity=Severity.ERROR,
     message="{count:endpoint} of Service {service} {count:=refers|refer} to no Pod, so the controller does not "
     "register "
@@ -577,7 +585,8 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD213",
-    title="binding and endpoints have the same address family",
+    title="binding and endpoints have different address families",
+    passes="binding and endpoints have the same address family",
     severity=Severity.ERROR,
     message="the binding takes {family} targets, but the endpoints of Service {service} are {found:&}",
     reads=(
@@ -624,7 +633,8 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD220",
-    title="the backend Service can have pods",
+    title="the backend Service can have no pods",
+    passes="the backend Service can have pods",
     severity=Severity.ERROR,
     message="Service {service} leads to no pod: {why}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES),

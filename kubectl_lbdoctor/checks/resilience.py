@@ -43,7 +43,8 @@ def _stops_early(pod: Pod) -> bool:
 
 @check(
     "LBD701",
-    title="pods that stop outlive their deregistration",
+    title="pods stop before their deregistration has taken effect",
+    passes="pods that stop outlive their deregistration",
     severity=Severity.WARNING,
     message="pods of {owner} are killed after {grace} s{hook:none= and have no preStop hook|*=}, before their "
     "deregistration has propagated",
@@ -94,7 +95,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD702",
-    title="a rollout leaves a healthy target",
+    title="a rollout leaves no healthy target",
+    passes="a rollout leaves a healthy target",
     severity=Severity.WARNING,
     message="{owner} has one replica{gate:none= and no readiness gate|*=}: during this rollout no target of group "
     "{group} takes traffic",
@@ -147,7 +149,8 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD703",
-    title="ready pods are spread over nodes and zones",
+    title="all ready pods are on one node or in one zone",
+    passes="ready pods are spread over nodes and zones",
     severity=Severity.WARNING,
     message="all {count} ready pods of Service {service} are {where}, though {others}",
     reads=(*_READS, reads.PODS, reads.NODES, reads.LOAD_BALANCERS, reads.INGRESSES),
@@ -203,7 +206,8 @@ def _takes_pods(node: Node) -> bool:
 
 @check(
     "LBD704",
-    title="no unready pod is published",
+    title="the Service publishes pods that are not ready",
+    passes="no unready pod is published",
     severity=Severity.WARNING,
     message="Service {service} publishes {pods} of {total:pod} that are not ready (publishNotReadyAddresses)",
     reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),

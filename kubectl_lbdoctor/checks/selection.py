@@ -75,7 +75,8 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
 
 @check(
     "LBD201",
-    title="the Service's selector matches pods",
+    title="the Service's selector matches no pod",
+    passes="the Service's selector matches pods",
     severity=Severity.ERROR,
     message="the selector of Service {service} ({selector}) matches no pod[; the pods of {nearest} have "
     "{nearest_labels}]",
@@ -179,7 +180,8 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
 
 @check(
     "LBD202",
-    title="at least one matching pod is ready",
+    title="no matching pod is ready",
+    passes="at least one matching pod is ready",
     severity=Severity.ERROR,
     message="{count:pod} match Service {service} and none is ready",
     reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
@@ -217,7 +219,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD203",
-    title="a named targetPort is declared by every matching pod",
+    title="matching pods do not declare the named targetPort",
+    passes="a named targetPort is declared by every matching pod",
     severity=Severity.ERROR,
     message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod does|{without} of '
     "{pods} pods do} not declare (they declare {declared:?no port})",
@@ -313,7 +316,8 @@ def _freshest(traffic: TrafficPath) -> float:
 
 @check(
     "LBD217",
-    title="ready endpoints are registered as targets",
+    title="the target group is empty though endpoints are ready",
+    passes="ready endpoints are registered as targets",
     severity=Severity.ERROR,
     message="target group {group} is empty though {expected:{target_type:instance=node|*=ready endpoint}} should be "
     "registered",
@@ -375,7 +379,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD218",
-    title="no target waits for its first checks",
+    title="targets wait for registration or their first checks",
+    passes="no target waits for its first checks",
     severity=Severity.INFO,
     message="{count} of {total} targets of target group {group} wait for registration or their first checks (at most "
     "{seconds} s)",

@@ -51,7 +51,8 @@ def _front(traffic: TrafficPath) -> Declaration:
 
 @check(
     "LBD204",
-    title="instance targets have a node port",
+    title="instance targets have no node port",
+    passes="instance targets have a node port",
     severity=Severity.ERROR,
     message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
@@ -110,7 +111,8 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
 
 @check(
     "LBD311",
-    title="the target group's check is the one that is asked for",
+    title="the target group's check differs from the one that is asked for",
+    passes="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
     message="target group {group} is not checked as its annotations ask: {differences}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS),
@@ -212,7 +214,8 @@ def _codes(text: str) -> set[str]:
 
 @check(
     "LBD312",
-    title="backends that share a check path all answer it",
+    title="backends share a check path that not all of them answer",
+    passes="backends that share a check path all answer it",
     severity=Severity.WARNING,
     message='check path "{path}" of Ingress {ingress} is answered by {good:=Service|Services} {good}, but not by '
     "{bad:=Service|Services} {bad}",
@@ -292,7 +295,8 @@ def _services(names: set[str]) -> str:
 
 @check(
     "LBD318",
-    title="failing targets are checked on the path of their readiness probe",
+    title="failing targets are checked on another path than their readiness probe's",
+    passes="failing targets are checked on the path of their readiness probe",
     severity=Severity.INFO,
     message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"[ on port {port}]',
     reads=(

@@ -45,7 +45,8 @@ def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[
 
 @check(
     "LBD601",
-    title="no node is left out by externalTrafficPolicy Local",
+    title="externalTrafficPolicy Local leaves nodes without traffic by design",
+    passes="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
     by_design=True,
     message="externalTrafficPolicy Local keeps {count:node} without a ready pod of Service {service} unhealthy by "
@@ -77,7 +78,8 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD602",
-    title="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
+    title="externalTrafficPolicy Local behind an Application Load Balancer with instance targets",
+    passes="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
     severity=Severity.ERROR,
     message="externalTrafficPolicy Local of Service {service} drops the checks on {count:node} without a ready pod",
     reads=(*_READS, reads.INGRESSES),
@@ -130,7 +132,8 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD607",
-    title="the load balancer does not fail open",
+    title="no target is healthy, so the load balancer sends traffic to all of them (fail open)",
+    passes="the load balancer does not fail open",
     severity=Severity.WARNING,
     message="all {count} targets of target group {group} are unhealthy, so the load balancer fails open and may hide "
     "it",
@@ -171,7 +174,8 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
 
 @check(
     "LBD603",
-    title="every zone of the load balancer has a healthy target, or traffic may cross zones",
+    title="a zone of the load balancer has no healthy target, and cross-zone balancing is off",
+    passes="every zone of the load balancer has a healthy target, or traffic may cross zones",
     severity=Severity.WARNING,
     message="cross-zone balancing is off, and load balancer {balancer} has no healthy target of {group} in {zones}",
     reads=(
@@ -273,7 +277,8 @@ def with_attribute(annotation: str, key: str, value: str) -> str:
 
 @check(
     "LBD605",
-    title="the health check does not use a healthCheckNodePort that is gone",
+    title="the health check asks a healthCheckNodePort that is gone",
+    passes="the health check does not use a healthCheckNodePort that is gone",
     severity=Severity.ERROR,
     message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
     reads=(*_READS, reads.INGRESSES, reads.PODS),
@@ -350,7 +355,8 @@ def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set
 
 @check(
     "LBD606",
-    title="no zonal shift is active",
+    title="a zonal shift keeps traffic away from targets",
+    passes="no zonal shift is active",
     severity=Severity.INFO,
     message="a zonal shift keeps traffic away from {zones}: {count:target} of target group {group} get none",
     reads=(*_READS, reads.PODS, reads.INGRESSES),

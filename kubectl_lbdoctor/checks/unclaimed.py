@@ -66,7 +66,8 @@ def _edit_flags(workload: Workload) -> str:
 
 @check(
     "LBD129",
-    title="an AWS Load Balancer Controller is installed",
+    title="no AWS Load Balancer Controller is installed",
+    passes="an AWS Load Balancer Controller is installed",
     severity=Severity.ERROR,
     message="no AWS Load Balancer Controller is installed, so nobody reconciles {objects:,3}",
     reads=(*_READS, reads.WEBHOOKS, reads.WEBHOOK_SLICES),
@@ -126,7 +127,8 @@ def _meant_for_controller(traffic: TrafficPath, manifest: object, owner: Ownersh
 
 @check(
     "LBD130",
-    title="the controller's part for this object is switched on",
+    title="the controller's part for this object is switched off",
+    passes="the controller's part for this object is switched on",
     severity=Severity.ERROR,
     message="{controller} runs with {flag}: it leaves {part} alone, and with them {objects:,3}",
     reads=_READS,
@@ -175,7 +177,8 @@ def part_switched_off(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD131",
-    title="the controller watches the object's namespace",
+    title="the controller does not watch the object's namespace",
+    passes="the controller watches the object's namespace",
     severity=Severity.ERROR,
     message="{controller} watches namespace {watched} only, so nobody reconciles {objects:,3}",
     reads=_READS,
@@ -218,7 +221,8 @@ def namespace_not_watched(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD132",
-    title="EKS Auto Mode runs where an object has its class",
+    title="an object has the class of EKS Auto Mode, which does not run here",
+    passes="EKS Auto Mode runs where an object has its class",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="{object} has the class of EKS Auto Mode ({name}), which does not seem to run in this cluster: nothing was "
@@ -287,7 +291,8 @@ def _describe_cluster(context: Context) -> tuple[str, ...]:
 
 @check(
     "LBD133",
-    title="a Service without a class gets its load balancer",
+    title="a Service has no class, so the controller leaves it alone",
+    passes="a Service without a class gets its load balancer",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="Service {service} has no loadBalancerClass, which the controller's webhook gives to new Services only: "

@@ -27,7 +27,8 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 @check(
     "LBD125",
-    title="the webhook's certificate fits",
+    title="the API server does not trust the controller's webhook",
+    passes="the webhook's certificate fits",
     severity=Severity.ERROR,
     message="the certificate of the controller's webhook is not accepted: {summary}",
     reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),

@@ -108,7 +108,8 @@ _ADVICE = {
 
 @check(
     "LBD401",
-    title="pods are scheduled and their volumes mounted",
+    title="pods cannot be scheduled, or their volumes not mounted",
+    passes="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
     message="[{pods} of {total} pods][pods of {workload}] cannot start: {why}",
     reads=_READS,
@@ -137,7 +138,8 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD402",
-    title="container images can be pulled",
+    title="a container image cannot be pulled",
+    passes="container images can be pulled",
     severity=Severity.ERROR,
     message='{pods} of {total} pods cannot pull the image "{image}" of container {container} ({reason})',
     reads=_READS,
@@ -155,7 +157,8 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD403",
-    title="containers keep running",
+    title="a container crashes in a loop",
+    passes="containers keep running",
     severity=Severity.ERROR,
     message="container {container} of {pods} of {total} pods crashes in a loop ({how})",
     reads=_READS,
@@ -173,7 +176,8 @@ def container_crashes(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD404",
-    title="readiness probes pass",
+    title="readiness probes fail",
+    passes="readiness probes pass",
     severity=Severity.ERROR,
     message="the {kind} probe ({probe}) of container {container} fails in {pods} of {total} pods: {answer}",
     reads=_READS,
@@ -193,7 +197,8 @@ def readiness_probe_fails(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD405",
-    title="no container was killed for its memory",
+    title="a container was killed for its memory",
+    passes="no container was killed for its memory",
     severity=Severity.WARNING,
     message="container {container} of {pods} of {total} pods was OOM-killed within the last hour",
     reads=_READS,
@@ -211,7 +216,8 @@ def container_killed_for_memory(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD407",
-    title="no container restarts again and again",
+    title="a container restarts again and again",
+    passes="no container restarts again and again",
     severity=Severity.WARNING,
     message="container {container} of {pods} of {total} pods has restarted three times or more within the last hour "
     "({how})",
@@ -229,7 +235,8 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD409",
-    title="the pods' nodes are ready",
+    title="the node of a pod is not ready",
+    passes="the pods' nodes are ready",
     severity=Severity.ERROR,
     message="node {node}, which runs {pods} of {total} pods, is not ready (Ready={ready})",
     reads=_READS,
@@ -247,7 +254,8 @@ def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD410",
-    title="containers can be started",
+    title="a container cannot be started",
+    passes="containers can be started",
     severity=Severity.ERROR,
     message="container {container} of {pods} of {total} pods cannot be started ({reason})",
     reads=_READS,
@@ -265,7 +273,8 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD406",
-    title="the workload asks for pods",
+    title="the workload is scaled to zero",
+    passes="the workload asks for pods",
     severity=Severity.ERROR,
     message="{workload} is scaled to zero, so Service {service} has no pods",
     reads=(reads.SERVICES, reads.PODS, reads.WORKLOADS),
@@ -298,7 +307,8 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD408",
-    title="no rollout is in progress",
+    title="a rollout is in progress",
+    passes="no rollout is in progress",
     severity=Severity.INFO,
     message="{pods} of {total} pods are still starting",
     reads=_READS,
