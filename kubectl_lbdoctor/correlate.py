@@ -289,6 +289,8 @@ def _proven_instead(certain: Finding, likely: Finding) -> bool:
 
 def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath], catalogue: Catalogue) -> Diagnosis:
     affected = sorted({paths[key].subject for key in entry.paths if key in paths})
+    if not (entry.finding.commands or entry.finding.repair_template or entry.finding.advice):
+        entry.finding = replace(entry.finding, advice=entry.spec.repair)
     return Diagnosis(
         rank=rank,
         finding=entry.finding,

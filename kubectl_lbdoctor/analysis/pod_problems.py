@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
+from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
@@ -64,7 +66,7 @@ INIT_SECONDS = 300
 STARTING = "LBD408"
 
 
-NO_ANSWER = "no event says how (events expire after an hour)"
+NO_ANSWER = "no event says how"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,10 +287,26 @@ def _span(seconds: float) -> str:
     return f"{whole} s" if whole < 120 else f"{whole // 60} min"
 
 
+_STATUS = re.compile(r"HTTP probe failed with statuscode: (\d+)")
+_SAID = {
+    "connection refused": "connection refused",
+    "no route to host": "no route to host",
+    "connection reset by peer": "connection reset",
+    "context deadline exceeded": "no answer in time",
+    "Client.Timeout exceeded": "no answer in time",
+    "i/o timeout": "no answer in time",
+}
+"""What the kubelet's probes say, by the part that tells (pkg/probe of Kubernetes and Go's net package)."""
+
+
 def _shorten(answer: str, pod_ip: str) -> str:
     """A probe's answer without what differs from pod to pod, so that equal failures of several pods are one finding."""
-    text = answer.replace(pod_ip, "POD") if pod_ip else answer
-    return text.strip()[:160]
+    text = (answer.replace(pod_ip, "POD") if pod_ip else answer).strip()
+    status = _STATUS.fullmatch(text)
+    if status is not None:
+        return f"answered {status[1]}"
+    said = next((words for part, words in _SAID.items() if part in text), "")
+    return said or shortened(text, 80)
 
 
 def _newest(events: Iterable[Event], kinds: frozenset[str], containing: str = "") -> Event | None:

@@ -59,11 +59,7 @@ _ANSWER_READS = (
 # One annotation decides the path: another path that is asked, or that answers, is another repair.
 _ASKED = ("path", "better")
 # What answers instead, at the end of a message: paths, or the pods of another workload.
-_BETTER = (
-    '[; port {elsewhere} serves "{there}" ({names})]'
-    '[; {better:"&"} {better:=succeeds|succeed}][ ({witness})]'
-    "[; the pods of {passing} pass it, those of {failing} do not]"
-)
+_BETTER = '[; port {elsewhere} serves "{there}"][; {better:"&"} {better:=succeeds|succeed}][; only {failing} fails it]'
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
 
@@ -458,7 +454,7 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
     passes="the health-check path answers with a success code",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
+    message='check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
     distinct_by=_ASKED,
@@ -483,8 +479,8 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
     title="the check path is refused to the load balancer, but not to others",
     passes="the answer does not depend on who asks",
     severity=Severity.ERROR,
-    message='path "{path}" is answered with {codes} to the load balancer[\'s Host header, but not to Host {host}]'
-    "[, but with a success to {client}]",
+    message='path "{path}" is answered with {codes} to the load balancer[, but not to Host {host}][, '
+    "with a success to {client}]",
     reads=_ANSWER_READS,
     distinct_by=("path", "host"),
 )
@@ -534,7 +530,7 @@ def _depends_on_the_asker(traffic: TrafficPath, answer: _Answer) -> Finding:
     passes="the health check is not redirected",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with a redirect[ to {to}] ({codes}), expected {matcher}' + _BETTER,
+    message='check path "{path}" is redirected[ to {to}] ({codes}), expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="success-codes",
     distinct_by=_ASKED,
@@ -570,7 +566,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the health-check path needs no authentication",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" demands authentication ({codes})' + _BETTER,
+    message='check path "{path}" demands authentication ({codes})' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
     distinct_by=_ASKED,
@@ -591,15 +587,15 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the application does not answer the health check with a server error",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='the application answers the health check path "{path}" with {codes}' + _BETTER,
+    message='the application answers check path "{path}" with {codes}' + _BETTER,
     reads=_ANSWER_READS,
     distinct_by=_ASKED,
 )
 def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     """The application itself fails on the check path (5xx): a dependency is down, or the handler is broken.
 
-    Confirm by hand: `curl -i http://POD_IP:PORT/PATH` and the application's own log. Repair: the application, or check
-    a path that does not depend on what is down.
+    Confirm by hand: `curl -i http://POD_IP:PORT/PATH` and the application's own log. Repair: mend the application
+    (`kubectl logs`), or check a path that does not depend on what is down.
     """
     answer = _answers(traffic, "server")
     if answer is not None and answer.asker == NOBODY:
@@ -625,6 +621,8 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     backend-protocol unless both are annotated.
 
     Confirm by hand: `curl -v http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
+
+    Repair: let the check speak the port's protocol (annotation healthcheck-protocol).
     """
     group = traffic.target_group.need()
     if group is None:
@@ -710,9 +708,8 @@ def _path(group: TargetGroup) -> str:
 
 
 _LISTEN = (
-    "{seen:declared=declare {declared}|probed=answer their readiness probe on {probed}"
-    "|both=declare {declared} and answer their readiness probe on {probed}"
-    "|open=listen on {open}|*=do not listen there, nor on any other port that was tried}"
+    "{seen:declared=declare {declared}|probed=answer on {probed}|both=declare {declared} and answer on {probed}"
+    "|open=listen on {open}|*=do not listen there}"
 )
 
 
@@ -881,8 +878,8 @@ def _listed(numbers: Iterable[int]) -> tuple[str, ...]:
     title="the process listens on the loopback only",
     passes="the process listens on the pod's address",
     severity=Severity.ERROR,
-    message="port {port} of the pods answers on the loopback {family:any=only|IPv6=or by IPv4 only}: the process does "
-    "not listen on the pod's address",
+    message="port {port} answers on the loopback of the pods {family:any=only|IPv6=or by IPv4 only}, "
+    "not on their address",
     reads=_ANSWER_READS,
     explains=("LBD307", "LBD313"),
     distinct_by=("port",),

@@ -133,8 +133,9 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
     is refused.
 
-    Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: what keeps the pod from
-    the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+    Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: correct what keeps the
+    pod from the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n
+    kube-system`.
     """
     for state, wanted in (("missing", False), ("not ready", True)):
         hit: list[tuple[TargetHealth, Node]] = []
@@ -180,6 +181,8 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+
+    Repair: restart kube-proxy: `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
     """
     failing = _failing(traffic, FAILED_HEALTH_CHECKS)
     service = traffic.service.need()
@@ -227,7 +230,7 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
     title="kube-proxy takes its node for another one",
     passes="kube-proxy knows its node by the node's name",
     severity=Severity.ERROR,
-    message="kube-proxy counts no local pod on node {nodes}, which runs one: it takes itself for {other}",
+    message="kube-proxy on {nodes} runs under a wrong node name ({other}), so it finds no local pod",
     reads=_READS,
     explains=("LBD517", "LBD602", "LBD607"),
 )

@@ -99,7 +99,7 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
 
     A probe, the readiness probe of the same port, or the port's appProtocol says what the application speaks.
 
-    Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: the
+    Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: set the
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
     """
     group = _group(traffic)
@@ -334,7 +334,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
     passes="the application answers within the check's timeout",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
+    message='path "{path}" is answered after the timeout of {timeout} s: {why}',
     reads=(*_READS, reads.EVENTS),
     fix="healthcheck-timeout",
     distinct_by=("path",),
@@ -344,8 +344,8 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     or the kubelet itself has seen that path time out. A filter on the way looks the same to the load balancer, so this
     is likely, and certain where a probe has measured it.
 
-    Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: a cheaper check path, or a longer
-    timeout, which must stay below the interval.
+    Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: check a path that answers at once,
+    or wait longer; the timeout must stay below the interval.
     """
     group = _group(traffic)
     asked = group.health_check
@@ -406,7 +406,7 @@ def _known_to_the_kubelet(
         return None
     if patient:
         longest = max(p.probe.timeout for p in patient)
-        why = f"the readiness probe, which waits up to {longest} s, succeeds"
+        why = f"the readiness probe waits {longest} s and succeeds"
         return _Slow(targets, True, longest, why, _probe_evidence(patient))
     why = "the kubelet's probe of the same path times out, too"
     pod, words = next(iter(late.items()))
@@ -507,7 +507,7 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
     passes="something answers on the health-check port",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
+    message="the health check asks port {port}, {why}; traffic port {traffic} is served",
     reads=_READS,
     fix="healthcheck-port",
     distinct_by=("port",),
@@ -518,8 +518,8 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     With `ip` targets it must be a port of the pods. With `instance` targets it is a port of the node: a node port of
     the Service, a host port, or a port of a pod in the host's network; a container's port means nothing there.
 
-    Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: `healthcheck-port: traffic-port`, or the node port
-    that leads to the wanted container port.
+    Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: set healthcheck-port to traffic-port, or to the
+    node port that leads to the wanted container port.
     """
     group, service = _group(traffic), traffic.service.need()
     if group.protocol in _DATAGRAMS or service is None:
@@ -602,7 +602,7 @@ def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         targets,
         targets[0].check_port,
         str(targets[0].port),
-        "where nothing listens" if tried else "which no container of the pods declares or answers",
+        "where nothing listens" if tried else "which no container declares or answers",
         (f"declare or answer {', '.join(map(str, sorted(declared)))}",) if declared else (),
         certain,
     )
@@ -628,7 +628,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         containers |= set(pod.declared_ports()) | {p.port for p in ready((pod,))}
     shown = (", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports),)
     if number in containers:
-        why = "a container's port, on which no node listens"
+        why = "a container's port, where no node listens"
         return _DeadPort(
             failing, str(number), str(port.node_port), why, shown, True, node_port_for(traffic, service, number)
         )
@@ -792,7 +792,7 @@ def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: Setti
     title="a UDP target group is checked on a TCP port that does not answer",
     passes="a UDP target group has a TCP check port that answers",
     severity=Severity.ERROR,
-    message="target group {group} is {protocol}, and its {check} check asks port {port}, {why}",
+    message="the {check} check of {protocol} target group {group} asks port {port}, {why}",
     reads=_READS,
     explains=("LBD307",),
     distinct_by=("port",),
@@ -858,10 +858,10 @@ def _unserved_by_tcp(
     silent = [pod for pod in pods if pod_evidence.nothing_listens(traffic, pod, number)]
     if silent:
         found = pod_evidence.open_ports(traffic, silent, besides=number)
-        return "on which nothing listens by TCP", True, [str(n) for n in found or probed if n != number]
+        return "where nothing listens by TCP", True, [str(n) for n in found or probed if n != number]
     if number in probed or number in declared:
         return None
-    return "on which no container declares or answers TCP", False, [str(n) for n in probed or declared]
+    return "where no container serves TCP", False, [str(n) for n in probed or declared]
 
 
 def _declared(pods: list[Pod], protocol: str) -> list[int]:
@@ -890,6 +890,8 @@ def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
     accept TLS 1.2, too, or check by TCP.
+
+    Repair: let the application accept TLS 1.2, too, or check by TCP.
     """
     group = _group(traffic)
     if traffic.is_alb or group.health_check.protocol != "HTTPS":

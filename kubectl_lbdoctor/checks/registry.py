@@ -22,6 +22,7 @@ Cause = tuple[str, ObjectRef, tuple[Param, ...]]
 """A code, an object and the values that tell its causes apart."""
 
 _CODE = re.compile(r"LBD[0-9]{3}")
+_REPAIR = re.compile(r"\bRepair: (.+?)(?:\n\n|\Z)", re.S)
 
 
 class Scope(str, Enum):
@@ -66,6 +67,12 @@ class CheckSpec:
     function: CheckFunction | None = None
     distinct_by: tuple[str, ...] = ()
     by_absence: tuple[str, ...] = ()
+
+    @property
+    def repair(self) -> str:
+        """What to do, in a sentence of the docstring ("Repair: …"); "" where it says none."""
+        found = _REPAIR.search(self.doc)
+        return " ".join(found[1].replace("`", "").split()).rstrip(".") if found else ""
 
     def render(self, finding: Finding) -> str:
         """The message of a finding; raises KeyError when a parameter of the template is missing."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from kubectl_lbdoctor.analysis.controller_objects import controller_log
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
@@ -192,6 +193,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
     What keeps each pod from being ready is found by LBD401 to LBD410; this code stands alone only when none of them
     fits. Confirm by hand: `kubectl get pods -l SELECTOR` and `kubectl describe pod NAME`.
+
+    Repair: correct what the states of the pods name.
     """
     service = _service(traffic)
     pods = traffic.matching_pods()
@@ -222,8 +225,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     title="matching pods do not declare the named targetPort",
     passes="a named targetPort is declared by every matching pod",
     severity=Severity.ERROR,
-    message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod does|{without} of '
-    "{pods} pods do} not declare (they declare {declared:?no port})",
+    message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod '
+    "does|{without} of {pods} pods do} not declare",
     reads=(reads.SERVICES, reads.PODS),
     explains=("LBD202", "LBD205", "LBD217"),
     fix="targetport",
@@ -322,6 +325,7 @@ def _freshest(traffic: TrafficPath) -> float:
     message="target group {group} is empty though {expected:{target_type:instance=node|*=ready endpoint}} should be "
     "registered",
     reads=(
+        reads.CONTROLLER,
         reads.SERVICES,
         reads.PODS,
         reads.NODES,
@@ -340,9 +344,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not
     notice such drift until the binding changes or its sync period (10 h) ends.
 
-    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
-    `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
-    of the controller reconciles all bindings again.
+    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
+    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names;
+    `kubectl rollout restart` of the controller reconciles all bindings again.
     """
     group = traffic.target_group.need()
     if group is None or traffic.targets():
@@ -372,8 +376,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.EXPECTED, ", ".join(expected[:6])),
             *extra,
         ),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
-        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+        confirm=(describe_target_health(group.arn, traffic.context.region), *controller_log(traffic.cluster)),
+        advice="correct what keeps the controller from registering, which its log names",
     )
 
 
@@ -382,8 +386,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     title="targets wait for registration or their first checks",
     passes="no target waits for its first checks",
     severity=Severity.INFO,
-    message="{count} of {total} targets of target group {group} wait for registration or their first checks (at most "
-    "{seconds} s)",
+    message="{count} of {total:target} of {group} {count:=waits|wait} for registration or first "
+    "checks (at most {seconds} s)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
@@ -391,6 +395,8 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
 
     A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
     take minutes more to register one.
+
+    Repair: wait; this is over after registration and the first checks.
     """
     group = traffic.target_group.need()
     if group is None:

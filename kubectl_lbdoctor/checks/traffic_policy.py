@@ -92,8 +92,8 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
 
     An Application Load Balancer carries the client address in X-Forwarded-For, so Local gains nothing there.
 
-    Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances.
-    Repair: externalTrafficPolicy Cluster, or `target-type: ip`.
+    Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances. Repair: use
+    externalTrafficPolicy Cluster, or `target-type: ip`.
     """
     service = local_instance_service(traffic)
     if not traffic.is_alb:
@@ -126,7 +126,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
         targets=tuple(t.key for t in failing),
         repairs=tuple(repairs),
         fix_automatic=True,
-        advice="one of the two",
+        advice="use externalTrafficPolicy Cluster, or let the pods themselves be the targets (target type ip)",
     )
 
 
@@ -135,8 +135,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     title="no target is healthy, so the load balancer sends traffic to all of them (fail open)",
     passes="the load balancer does not fail open",
     severity=Severity.WARNING,
-    message="all {count} targets of target group {group} are unhealthy, so the load balancer fails open and may hide "
-    "it",
+    message="no target of {group} is healthy ({count}), so the load balancer sends traffic to all of them (fail open)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
     by_absence=(reads.TARGET_HEALTH, reads.ENDPOINT_SLICES),
@@ -145,7 +144,7 @@ def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
     although every check fails. It stops working when the first target turns healthy or the pods move on.
 
-    Confirm by hand: `aws elbv2 describe-target-health`. Repair: the cause of the failing checks.
+    Confirm by hand: `aws elbv2 describe-target-health`. Repair: mend the cause of the failing checks.
     """
     group = traffic.target_group.need()
     targets = [t for t in traffic.targets() if t.state != "draining"]
@@ -177,7 +176,7 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
     title="a zone of the load balancer has no healthy target, and cross-zone balancing is off",
     passes="every zone of the load balancer has a healthy target, or traffic may cross zones",
     severity=Severity.WARNING,
-    message="cross-zone balancing is off, and load balancer {balancer} has no healthy target of {group} in {zones}",
+    message="no target of {group} in {zones} is healthy, and cross-zone balancing is off",
     reads=(
         *_READS,
         *(reads.PODS, reads.INGRESSES, reads.TARGET_GROUP_ATTRIBUTES, reads.LOAD_BALANCER_ATTRIBUTES),
@@ -358,7 +357,7 @@ def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set
     title="a zonal shift keeps traffic away from targets",
     passes="no zonal shift is active",
     severity=Severity.INFO,
-    message="a zonal shift keeps traffic away from {zones}: {count:target} of target group {group} get none",
+    message="a zonal shift keeps traffic away from {zones}: {count:target} of {group} {count:=gets|get} none",
     reads=(*_READS, reads.PODS, reads.INGRESSES),
     distinct_by=("group",),
 )
@@ -366,7 +365,8 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
     """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
     are checked as before and get no traffic, whatever their health is.
 
-    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: nothing, or cancel the shift.
+    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: wait for its end, or cancel
+    the shift.
     """
     group = traffic.target_group.need()
     if group is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import HealthCheck
-from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
@@ -17,7 +17,7 @@ from kubectl_lbdoctor.render.verdict import verdicts
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
 _SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}
-_WIDEST_SOURCE = 30
+_WIDEST_SOURCE = 36
 _INDENT = 12
 _NARROW = 60
 _FEW_GROUPS = 2
@@ -213,7 +213,8 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
     if finding.rules_out:
         yield _text("rules out", finding.rules_out, view)
     label = "explains"
-    for effect in diagnosis.effects:
+    told = {entry.text[:6] for entry in finding.evidence if entry.source == Source.EFFECT}
+    for effect in (effect for effect in diagnosis.effects if effect.code not in told):
         yield _text(label, f"{effect.title} ({effect.code})", view)
         label = ""
     label = "to settle"
@@ -263,15 +264,31 @@ def _hypotheses(finding: Finding, view: View) -> Iterator[str]:
 
 def _evidence(evidence: tuple[Evidence, ...], view: View) -> Iterator[str]:
     """The observed facts under each other; a source that is longer than most does not push the others aside."""
-    sources = [clean(entry.source) for entry in evidence]
+    facts = _counted(evidence)
+    sources = [source for source, _ in facts]
     pad = max((len(source) for source in sources if len(source) <= _WIDEST_SOURCE), default=0)
     if view.width and pad > view.width // 4:
         pad = 0
-    label = "evidence"
-    for source, entry in zip(sources, evidence, strict=True):
-        indent = _INDENT + (pad + 2 if len(source) <= pad else 2)
-        yield wrapped(f"  {label:<9} {source.ljust(pad)}  ", entry.text, view.width, indent)
-        label = ""
+    label, before = "evidence", ""
+    for source, text in facts:
+        shown = " " * len(source) if source == before and len(source) <= pad else source
+        if len(source) <= pad:
+            yield wrapped(f"  {label:<9} {shown.ljust(pad)}  ", text, view.width)
+        else:
+            yield wrapped(f"  {label:<9} ", f"{source}  {text}", view.width, _INDENT + 2)
+        label, before = "", source
+
+
+def _counted(evidence: tuple[Evidence, ...]) -> list[tuple[str, str]]:
+    """Source and text of each fact; what several of a kind show alike is said once, with how many more there are."""
+    by_text: dict[tuple[str, str], list[str]] = {}
+    for entry in evidence:
+        kind = entry.source.partition(" ")[0]
+        by_text.setdefault((kind, clean(entry.text)), []).append(clean(entry.source))
+    return [
+        (sources[0] + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""), text)
+        for (_, text), sources in by_text.items()
+    ]
 
 
 def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
