@@ -133,7 +133,7 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 repair = repair.with_reason(f"nobody reads it on {shown}")
                 # A fix writes no workloads; in a pod template the key is left alone, since a change replaces the pods.
                 left = "" if is_template else annotate(shown, carried, {key: None}).command
-                reason = f"it belongs on {place}{', not in a pod template' if is_template else ''}"
+                reason = f"it belongs on {place}{', not on pods' if is_template else ''}"
                 yield Misplaced(shown, shown, key, value, reason, explains, repair, left)
                 break
 

@@ -120,7 +120,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
             return problem
     scheduled = condition(pod.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
-        text = scheduled.message or scheduled.reason
+        text = (scheduled.message or scheduled.reason).rstrip(".")
         return PodProblem("LBD401", {"why": text}, Evidence(where, f"PodScheduled=False: {text}"))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
@@ -161,7 +161,7 @@ def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, 
         return PodProblem(
             "LBD403",
             {**what, "how": how},
-            Evidence(place, f"{status.restarts} restarts, last run: {how}"),
+            Evidence(place, f"{_restarts(status)}, last run: {how}"),
             killed_for_memory=reason == "OOMKilled",
         )
     return None
@@ -197,7 +197,7 @@ def _unsteady(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         how = (
             f"{status.last_reason or 'Error'}, exit code {code}" if code is not None else status.last_reason or "Error"
         )
-        happened = Evidence(place, f"{status.restarts} restarts, last run: {how} at {status.last_finished}")
+        happened = Evidence(place, f"{_restarts(status)}, last run: {how} at {status.last_finished}")
         if status.last_reason == "OOMKilled":
             return PodProblem("LBD405", {"container": status.name}, happened)
         if _recent_restarts(traffic, pod, status) >= FLAPPING_RESTARTS:
@@ -280,6 +280,10 @@ def _unfinished_init(pod: Pod) -> ContainerStatus | None:
     """The one-shot init container that runs now."""
     once = {c.name for c in pod.containers if c.init and not c.sidecar}
     return next((s for s in pod.statuses if s.init and s.name in once and s.state == "running"), None)
+
+
+def _restarts(status: ContainerStatus) -> str:
+    return f"{status.restarts} restart{'' if status.restarts == 1 else 's'}"
 
 
 def _span(seconds: float) -> str:

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.traffic_policy import with_attribute
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
@@ -326,7 +326,7 @@ def _acl_finding(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{part_of(len(targets), len(traffic.targets()))} healthy: checks are admitted"
             ),
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
@@ -465,7 +465,7 @@ def _blocked(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{part_of(len(targets), len(traffic.targets()))} healthy: checks are admitted"
             ),
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),

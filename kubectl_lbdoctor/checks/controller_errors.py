@@ -18,6 +18,7 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import index, reads
@@ -506,11 +507,14 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """The groups of targets and load balancer with most inbound rules, as the quota counts them."""
     lists = {p.id: p for p in traffic.network.prefix_lists.peek() or ()}
     groups = traffic.network.security_groups.peek() or ()
-    counted = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
-    counted.sort(key=lambda item: (-item[0], item[1].id))
+    by_rules = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
+    by_rules.sort(key=lambda item: (-item[0], item[1].id))
     return tuple(
-        Evidence(reads.SECURITY_GROUPS, f"{group.id} ({group.name}): {count} inbound rules; the default quota is 60")
-        for count, group in counted[:2]
+        Evidence(
+            reads.SECURITY_GROUPS,
+            f"{group.id} ({group.name}): {counted(count, 'inbound rule')}; the default quota is 60",
+        )
+        for count, group in by_rules[:2]
     )
 
 

@@ -37,7 +37,7 @@ def _heard(traffic: TrafficPath) -> Iterator[Complaint]:
     title="the controller runs under another cluster's name",
     passes="the controller knows the cluster by its name",
     severity=Severity.ERROR,
-    message="the controller runs as cluster {told} in cluster {name}: {what} seem another cluster's to it",
+    message="the controller runs as cluster {told} in {name}: {what} seem another cluster's to it",
     reads=(*REPORT_READS, *cluster_name.READS),
     explains=(*undone_by("LBD134"), "LBD505", "LBD511"),
 )

@@ -29,7 +29,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.selection import target_port_repair
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
@@ -59,7 +59,7 @@ _ANSWER_READS = (
 # One annotation decides the path: another path that is asked, or that answers, is another repair.
 _ASKED = ("path", "better")
 # What answers instead, at the end of a message: paths, or the pods of another workload.
-_BETTER = '[; port {elsewhere} serves "{there}"][; {better:"&"} {better:=succeeds|succeed}][; only {failing} fails it]'
+_BETTER = '[; port {elsewhere} has "{there}"][; {better:"&"} {better:=succeeds|succeed}][; only {failing} fails it]'
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
 
@@ -202,7 +202,7 @@ def _answer_evidence(
     """What the load balancer says, what probes were answered, and the readiness probe that succeeds."""
     good = [a for a in tried if pod_evidence.is_success(a)]
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    lines = [Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
+    lines = [Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {said}")]
     lines += pod_evidence.evidence((*asked, *good))
     vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
     if vain and not good:
@@ -607,7 +607,7 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     title="the check speaks another protocol than the port",
     passes="the check speaks the protocol of the port",
     severity=Severity.ERROR,
-    message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
+    message="the health check speaks {speaks} to port {port}, the application speaks {serves}",
     reads=(*_ANSWER_READS, reads.LISTENERS),
     explains=("LBD301", "LBD302"),
     fix="healthcheck-protocol",
@@ -648,7 +648,7 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
         setting_source(traffic, "healthcheck-protocol").ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
             *shown,
             *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
@@ -844,7 +844,7 @@ def _wrong_target_port(
     asked = [a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port in ports]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
-        advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
+        advice = "find the port that the application listens on: a probe found none"
     ref, index = traffic.service_ref, service.ports.index(port)
     dropped = "filters on the way: the connection was refused, not dropped"
     return Finding(
@@ -852,9 +852,7 @@ def _wrong_target_port(
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
         evidence=(
-            Evidence(
-                Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
-            ),
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
             *(() if seen.silent else (Evidence(Source.PODS, f"{said}, none declares {port.target}"),)),
@@ -914,13 +912,13 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
             params={"port": str(port), "family": "IPv6" if six else "any"},
             evidence=(
                 Evidence(
-                    Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
+                    Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"
                 ),
                 *pod_evidence.evidence(told),
                 *pod_evidence.socket_evidence(traffic, pods.values(), port),
             ),
             targets=tuple(t.key for t in targets),
-            confirm=(kubectl("exec", next(iter(pods)), "--", "cat", "/proc/net/tcp", namespace=traffic.namespace),),
+            confirm=(kubectl("exec", next(iter(pods)), "-n", traffic.namespace, "--", "cat", "/proc/net/tcp"),),
             advice=f"let the application listen on 0.0.0.0:{port} (or [::]:{port}), not on 127.0.0.1 or localhost",
             rules_out="filters on the way: the connection was refused, not dropped",
         )

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import blocked
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.registry import check, reported
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -151,7 +152,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
             KUBE_PROXY,
             params={"state": state, "nodes": nodes},
             evidence=(
-                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.TARGET_GROUP, f"{part_of(len(hit), len(traffic.targets()))}: {hit[0][0].reason}"),
                 Evidence(Source.KUBE_PROXY_PODS, f"none ready on {', '.join(nodes)}"),
                 *_skew(traffic, [node for _, node in hit]),
             ),
@@ -263,7 +264,7 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
                 "other": tuple(sorted({other for _, _, other, _ in hit})),
             },
             evidence=(
-                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.TARGET_GROUP, f"{part_of(len(hit), len(traffic.targets()))}: {hit[0][0].reason}"),
                 *(Evidence(f"node {n.meta.name}", f"runs a ready pod; {flag}{other}") for _, n, other, _ in hit[:3]),
             ),
             confidence=Confidence.CERTAIN if all(told for *_, told in hit) else Confidence.LIKELY,

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, 
 from kubectl_lbdoctor.analysis.pod_evidence import ready
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -122,7 +123,7 @@ def _finding(
         for owner, members in ((found.host, found.host_pods), (guest, pods))
     ]
     if harm.targets:
-        said = f"{len(harm.targets)} of {len(traffic.targets())} targets: {harm.targets[0].reason}"
+        said = f"{part_of(len(harm.targets), len(traffic.targets()))}: {harm.targets[0].reason}"
         evidence.insert(0, Evidence(Source.TARGET_GROUP, said))
     return Finding(
         "LBD221",

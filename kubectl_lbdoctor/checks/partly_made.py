@@ -109,7 +109,7 @@ def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
     title="a setting was given too late: it takes effect at creation only",
     passes="settings that can only be set at creation are those of the load balancer",
     severity=Severity.WARNING,
-    message="load balancer {balancer} keeps {setting} {is}: {asked} would take effect at its creation only",
+    message="load balancer {balancer} keeps {setting} {is}: {asked} takes effect at creation only",
     reads=_READS,
     distinct_by=("setting",),
 )

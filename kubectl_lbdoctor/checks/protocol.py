@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
@@ -65,7 +66,7 @@ def _group(traffic: TrafficPath) -> TargetGroup:
 
 def _health_evidence(traffic: TrafficPath, failing: list[TargetHealth]) -> Evidence:
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    return Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")
+    return Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {said}")
 
 
 def _probe_evidence(probed: list[Ready]) -> Evidence:
@@ -87,7 +88,7 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
     title="the check speaks another protocol version than the application",
     passes="the check speaks the protocol version of the application",
     severity=Severity.ERROR,
-    message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
+    message="the health check speaks {speaks} to port {port}, the application speaks {serves}",
     reads=_READS,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD311", "LBD317"),
     distinct_by=("port", "serves"),
@@ -268,7 +269,7 @@ def _no_http(
     return Finding(
         "LBD306",
         owner.ref,
-        params={"speaks": _SAID[speaks], "serves": "neither HTTP nor gRPC nor TLS", "port": str(port)},
+        params={"speaks": _SAID[speaks], "serves": "none of HTTP, gRPC and TLS", "port": str(port)},
         evidence=(
             _health_evidence(traffic, failing),
             _check_evidence(group),

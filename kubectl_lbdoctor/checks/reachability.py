@@ -26,6 +26,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
@@ -110,7 +111,7 @@ class _Filter:
 def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding:
     first = entries[0]
     targets = tuple(dict.fromkeys(e.target.key for e in entries))
-    share = f"{len(targets)} of {len(traffic.targets())} targets"
+    share = f"{part_of(len(targets), len(traffic.targets()))}"
     state = first.target.reason or f"healthy on port {first.target.check_port}; traffic goes to {first.target.port}"
     found = _filter(traffic, entries)
     remedies, made = _changes(traffic, code, entries)

@@ -31,7 +31,7 @@ from kubectl_lbdoctor.analysis.registration import (
 )
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import listed
+from kubectl_lbdoctor.checks.wording import listed, part_of
 from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -322,7 +322,7 @@ def _unused(traffic: TrafficPath, reason: str) -> tuple[TargetHealth, ...]:
 
 
 def _seen(traffic: TrafficPath, targets: tuple[TargetHealth, ...]) -> Evidence:
-    text = f"{len(targets)} of {len(traffic.targets())} targets: {targets[0].reason} {targets[0].description}"
+    text = f"{part_of(len(targets), len(traffic.targets()))}: {targets[0].reason} {targets[0].description}"
     return Evidence(Source.TARGET_HEALTH, text.rstrip())
 
 

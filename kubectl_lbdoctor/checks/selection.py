@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
@@ -417,6 +418,8 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
             "group": group.name,
             "seconds": check_settings.healthy_threshold * check_settings.interval,
         },
-        evidence=tuple(Evidence(Source.TARGET_HEALTH, f"{n} targets: {reason}") for reason, n in reasons.items()),
+        evidence=tuple(
+            Evidence(Source.TARGET_HEALTH, f"{counted(n, 'target')}: {reason}") for reason, n in reasons.items()
+        ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )

@@ -11,7 +11,7 @@ from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, with
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
@@ -36,7 +36,7 @@ _READS = (
 def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
     names = [node.meta.name for t in failing if (node := traffic.node_of(t)) is not None]
     return (
-        Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+        Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
         Evidence(
             Source.ENDPOINT_SLICES, f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"
         ),
@@ -61,6 +61,8 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
 
     Nothing needs repair. Cluster policy or `ip` targets make every target healthy, at the price of another hop or of
     the node ports.
+
+    Repair: none is needed; externalTrafficPolicy Cluster would let every node serve.
     """
     service = local_instance_service(traffic)
     if traffic.is_alb:
@@ -324,7 +326,7 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=(
             Evidence(Source.TARGET_GROUP, f"health check {check_settings.protocol} {number} {check_settings.path}"),
-            Evidence(Source.TARGET_HEALTH, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_HEALTH, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
             Evidence(
                 f"service/{service.meta.name}",
                 f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "

@@ -286,7 +286,7 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
 def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
     """The workload whose pod template the Service selects asks for no replicas.
 
-    Confirm by hand: `kubectl get deployment NAME`. Repair: `kubectl scale deployment NAME --replicas=2`.
+    Confirm by hand: `kubectl get deployment NAME`. Repair: scale the workload up with `kubectl scale`.
     """
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")

@@ -186,7 +186,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD128",
         r"Health check port (?:'?(?P<value>0)'?) must be within",
-        "It asks for health check port 0, as v3.0.0 with Gateway API.",
+        "It asks for health check port 0 (as v3.0.0 does).",
     ),
     rule(
         "LBD111",
