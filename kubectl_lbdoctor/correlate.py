@@ -8,19 +8,23 @@ doctor that cannot prove a cause says so and names what is left, instead of gues
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from kubectl_lbdoctor.analysis.hypotheses import advice, hypotheses, probed
+from kubectl_lbdoctor.analysis.hypotheses import hypotheses, next_probe, probed
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
 from kubectl_lbdoctor.analysis.shared_settings import with_care
 from kubectl_lbdoctor.checks.outranking import outranked
 from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
+from kubectl_lbdoctor.checks.wording import listed
+from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import (
     CheckResult,
     Confidence,
     Diagnosis,
+    Effect,
     Evidence,
     Finding,
     ObjectRef,
@@ -74,7 +78,7 @@ def correlate(
     for entry in roots:
         entry.finding = with_care(entry.finding, (by_key[key] for key in sorted(entry.paths) if key in by_key))
     roots.sort(key=_order)
-    return tuple(_diagnosis(rank, m, by_key) for rank, m in enumerate(roots, 1))
+    return tuple(_diagnosis(rank, m, by_key, catalogue) for rank, m in enumerate(roots, 1))
 
 
 def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
@@ -150,7 +154,7 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
             continue
         group = traffic.target_group.peek()
         name = group.name if group is not None else "the target group"
-        reasons = sorted({f"{t.reason} ({t.description})" if t.description else t.reason for t in left})
+        reasons = sorted({target_reasons.with_codes(t.reason, t.description) for t in left} - {""})
         finding = Finding(
             UNEXPLAINED,
             ObjectRef("TargetGroup", "", name),
@@ -161,21 +165,28 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
                 "reasons": tuple(reasons),
             },
             evidence=(
-                *(
-                    Evidence(Source.TARGET_HEALTH, f"{t.key} {t.state}: {t.reason} {t.description}".rstrip())
-                    for t in left[:5]
-                ),
+                *_by_reason(left),
                 *probed(traffic, left),
             ),
             confidence=Confidence.POSSIBLE,
             targets=tuple(t.key for t in left),
             hypotheses=hypotheses(traffic, left),
-            advice=advice(traffic, left),
+            confirm=next_probe(traffic, left),
         )
         given = outranked(catalogue[UNEXPLAINED], finding, traffic)
         if given is not None:
             found.append(_Merged(catalogue[UNEXPLAINED], given, {key}))
     return found
+
+
+def _by_reason(targets: list[TargetHealth]) -> Iterator[Evidence]:
+    """What AWS says of these targets: what it says of several is said once."""
+    said: dict[str, list[str]] = {}
+    for target in targets:
+        words = (f"{target.state}:", target.reason, target.description)
+        said.setdefault(" ".join(filter(None, words)).rstrip(":"), []).append(target.key)
+    for text, keys in said.items():
+        yield Evidence(Source.TARGET_HEALTH, f"{text} ({listed(keys, 5)})")
 
 
 def _take_severity(merged: list[_Merged]) -> None:
@@ -276,8 +287,10 @@ def _proven_instead(certain: Finding, likely: Finding) -> bool:
     )
 
 
-def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath]) -> Diagnosis:
+def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath], catalogue: Catalogue) -> Diagnosis:
     affected = sorted({paths[key].subject for key in entry.paths if key in paths})
+    if not (entry.finding.commands or entry.finding.repair_template or entry.finding.advice):
+        entry.finding = replace(entry.finding, advice=entry.spec.repair)
     return Diagnosis(
         rank=rank,
         finding=entry.finding,
@@ -285,6 +298,6 @@ def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath]) -> D
         title=entry.spec.title,
         message=entry.spec.render(entry.finding),
         affects=tuple(affected),
-        explains=tuple(sorted(entry.explains)),
+        effects=tuple(Effect(code, catalogue[code].title) for code in sorted(entry.explains)),
         fix=entry.finding.fix or entry.spec.fix,
     )

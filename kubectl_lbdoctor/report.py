@@ -8,6 +8,7 @@ from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
+from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
@@ -116,7 +117,9 @@ def _unknown(results: Iterable[CheckResult], catalogue: Catalogue) -> tuple[Unkn
     for r in results:
         if r.status in _UNDECIDED:
             crashed = r.status is CheckStatus.CRASHED
-            entry = UnknownCheck(r.code, catalogue[r.code].title, without_credentials(r.reason), crashed, r.trace)
+            spec = catalogue[r.code]
+            reason = without_credentials(r.reason)
+            entry = UnknownCheck(r.code, spec.title, spec.passes, reason, crashed, r.trace, r.read)
             found.setdefault((r.code, r.reason), entry)
     return tuple(found.values())
 
@@ -204,12 +207,14 @@ def _subject(
     balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
+    dead: list[str] = []
     for traffic in paths:
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
         elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
             without.append(f"{traffic.backend.service}:{traffic.backend.port}")
+            dead += [spoken(path) for path in traffic.backend.paths]
     if snapshot.laid:
         # Nothing is made from it yet: what is found in it is all there is to say.
         return SubjectView(
@@ -229,6 +234,7 @@ def _subject(
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
         target_groups=tuple(groups.values()),
         backends_without_group=tuple(dict.fromkeys(without)),
+        dead_paths=tuple(dict.fromkeys(dead)),
     )
 
 

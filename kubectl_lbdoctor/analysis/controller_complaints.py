@@ -19,6 +19,7 @@ from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, Stage, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, LogReading, normalise, read_log
 from kubectl_lbdoctor.knowledge.reconcile_steps import BindingStep, FrontStep, Reached, reached
+from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.knowledge.standing import SUCCESS, Statement, Verdict, verdicts
 from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.derived import derived
@@ -94,12 +95,12 @@ def _as_hint(complaint: Complaint, verdict: Verdict) -> Complaint:
     return replace(complaint, evidence=Evidence(said.source, f"{_HINTS[verdict]}: {said.text}"))
 
 
-def _identity(complaint: Complaint) -> tuple[ObjectRef, str, str]:
-    return (complaint.ref, complaint.decoded.code, complaint.decoded.summary)
+def _identity(complaint: Complaint) -> tuple[ObjectRef, str, str, str]:
+    return (complaint.ref, complaint.decoded.code, complaint.decoded.summary, complaint.decoded.words)
 
 
 def _each_once(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
-    seen: set[tuple[ObjectRef, str, str]] = set()
+    seen: set[tuple[ObjectRef, str, str, str]] = set()
     for complaint in complaints:
         if _identity(complaint) not in seen:
             seen.add(_identity(complaint))
@@ -214,7 +215,7 @@ def _objects(traffic: TrafficPath) -> list[_Object]:
 def _cause(decoded: DecodedError) -> Hashable:
     """What a complaint says, however an event and a log line word it."""
     if decoded.known:
-        return (decoded.code, decoded.summary)
+        return (decoded.code, decoded.summary, decoded.words)
     return normalise(decoded.raw.partition(" due to ")[2] or decoded.raw)
 
 
@@ -268,15 +269,16 @@ def _events_of(traffic: TrafficPath, ref: ObjectRef) -> tuple[Event, ...]:
 
 
 def _event_text(traffic: TrafficPath, event: Event) -> str:
+    said = quotation(f"{event.reason}: {event.message}")
     age = traffic.age(event.last)
     if age >= 1e6:
-        return f"{event.reason}: {event.message[:300]}"
+        return said
     when = f"{_duration(age)} ago"
     if event.count > 1:
         begun = traffic.age(event.first)
         since = f" in {_duration(begun - age)}" if age < begun < 1e6 else ""
         when += f", {event.count} times{since}"
-    return f"{event.reason}: {event.message[:300]} ({when})"
+    return f"{said} ({when})"
 
 
 def _duration(seconds: float) -> str:
@@ -340,7 +342,7 @@ def _said(ref: ObjectRef, error: ControllerError, former: bool) -> Statement:
 
 def _of_log(ref: ObjectRef, error: ControllerError) -> Complaint:
     times = f" ({error.count} times)" if error.count > 1 else ""
-    text = f"{error.msg}: {error.decoded.raw[:300]}{times}" if error.decoded.raw else error.msg
+    text = quotation(f"{error.msg}: {error.decoded.raw}") + times if error.decoded.raw else error.msg
     return Complaint(ref, error.decoded, Evidence(Source.CONTROLLER_LOG, text))
 
 
@@ -361,5 +363,5 @@ def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
             over = over or _before(error.last_seen, accepted)
         if not over and not error.name and error.decoded.code:
             yield Complaint(
-                ref, error.decoded, Evidence(Source.CONTROLLER_LOG, f"{error.msg}: {error.decoded.raw[:300]}")
+                ref, error.decoded, Evidence(Source.CONTROLLER_LOG, quotation(f"{error.msg}: {error.decoded.raw}"))
             )

@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from kubectl_lbdoctor.model.k8s import Workload
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.snapshot import ClusterFacts
+
+
+def controller_log(cluster: ClusterFacts) -> tuple[str, ...]:
+    """The command that shows what the controller says; () where it does not run in the cluster's pods."""
+    ref = controller_deployment(cluster)
+    return (kubectl("logs", str(ref), "--since=1h", namespace=ref.namespace),) if ref is not None else ()
+
+
+def controller_restart(cluster: ClusterFacts) -> tuple[str, ...]:
+    """The command that makes the controller reconcile everything again; () where it does not run in pods."""
+    ref = controller_deployment(cluster)
+    return (kubectl("rollout", "restart", str(ref), namespace=ref.namespace),) if ref is not None else ()
 
 
 def controller_deployment(cluster: ClusterFacts) -> ObjectRef | None:

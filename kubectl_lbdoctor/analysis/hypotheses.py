@@ -10,8 +10,9 @@ Target.FailedHealthChecks for all of these.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis import pod_evidence, settling
 from kubectl_lbdoctor.analysis.blocked_paths import is_admitted
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
 from kubectl_lbdoctor.analysis.meshes import proxy_of
@@ -24,102 +25,38 @@ from kubectl_lbdoctor.model.finding import Evidence, Hypothesis, Source
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_SLOW = Hypothesis(
-    "LBD309",
-    "the application answers later than the health check's timeout",
-    "time the request from another pod: curl -w '%{time_total}' http://TARGET/PATH",
-)
-_LISTEN = Hypothesis(
-    "LBD307",
-    "nothing listens on the checked port",
-    "list listening sockets in the pod: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6",
-)
-_LOOPBACK = Hypothesis(
-    "LBD308",
-    "the process listens on 127.0.0.1 only",
-    "local address 0100007F in: kubectl exec POD -- cat /proc/net/tcp",
-)
-_PROTOCOL = Hypothesis(
-    "LBD305",
-    "the check speaks HTTP to a TLS port, or TLS to a plaintext port",
-    "compare: curl -v http://TARGET/ and curl -vk https://TARGET/",
-)
-_GROUPS = Hypothesis(
-    "LBD501",
-    "no security group of the target admits the load balancer on the checked port",
-    "compare the target interface's inbound rules with the load balancer's groups and subnets",
-)
-_ACL = Hypothesis(
-    "LBD507",
-    "a network ACL between load balancer and target subnets denies the request or its reply (ports 1024-65535)",
-    "read the ACL entries of both subnets in order of their numbers, both directions",
-)
-_EGRESS = Hypothesis(
-    "LBD503",
-    "the load balancer's own security group has no egress to the target",
-    "read the outbound rules of the load balancer's groups",
-)
-_POLICY = Hypothesis(
-    "LBD513",
-    "a NetworkPolicy that selects the pods does not admit the load balancer",
-    "kubectl get networkpolicy in the pods' namespace",
-)
-_PATH = Hypothesis(
-    "LBD301",
-    "the check path is answered with a code outside the success codes (or a redirect, or a demand to log in)",
-    "curl -i http://TARGET/PATH with the target group's health check path, from another pod",
-)
-_CHECK_PORT = Hypothesis(
-    "LBD315",
-    "nothing listens by TCP on the port that the check asks (there are no health checks by UDP)",
-    "kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6 lists what listens by TCP",
-)
-_ZONE = Hypothesis(
-    "LBD208",
-    "the target is in an Availability Zone that is not enabled for the load balancer",
-    "compare the target's zone with: aws elbv2 describe-load-balancers",
-)
-_UNUSED = Hypothesis(
-    "LBD209",
-    "no listener or rule forwards to the target group",
-    "aws elbv2 describe-target-groups shows its LoadBalancerArns, describe-rules what is forwarded",
-)
-_SECOND_HOP = Hypothesis(
-    "LBD502",
-    "nodes do not admit each other, so that a NodePort reaches no pod on another node",
-    "compare the inbound rules of the nodes' security groups for each other",
-)
-_KUBE_PROXY = Hypothesis(
-    "LBD517",
-    "kube-proxy is missing or stale on some nodes",
-    "kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide",
-)
+_SLOW = Hypothesis("LBD309", "the application answers later than the health check's timeout")
+_LISTEN = Hypothesis("LBD307", "nothing listens on the checked port")
+_LOOPBACK = Hypothesis("LBD308", "the process listens on 127.0.0.1 only")
+_PROTOCOL = Hypothesis("LBD305", "the check speaks HTTP to a TLS port, or TLS to a plaintext port")
+_GROUPS = Hypothesis("LBD501", "no security group of the target admits the load balancer on the checked port")
+_ACL = Hypothesis("LBD507", "a network ACL denies the request, or its reply to ports 1024-65535")
+_EGRESS = Hypothesis("LBD503", "the load balancer's own security groups let nothing out to the target")
+_POLICY = Hypothesis("LBD513", "a NetworkPolicy that selects the pods does not admit the load balancer")
+_PATH = Hypothesis("LBD301", "the check path is answered with an unexpected code, a redirect or a demand to log in")
+_CHECK_PORT = Hypothesis("LBD315", "nothing listens by TCP on the checked port (UDP cannot be checked)")
+_ZONE = Hypothesis("LBD208", "the target is in an Availability Zone that is not enabled for the load balancer")
+_UNUSED = Hypothesis("LBD209", "no listener or rule forwards to the target group")
+_SECOND_HOP = Hypothesis("LBD502", "nodes do not admit each other, so that a NodePort reaches no pod on another node")
+_KUBE_PROXY = Hypothesis("LBD517", "kube-proxy is missing or stale on some nodes")
 _REVERSE_PATH = Hypothesis(
     "LBD519",
-    "strict reverse-path filtering drops the NodePort's replies on nodes with several network interfaces",
-    "on a failing node: sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.eth0.rp_filter (1 is strict, 2 is loose)",
+    "strict reverse-path filtering (rp_filter 1) drops replies on nodes with several interfaces",
 )
 _NODE_PORTS = Hypothesis(
     "LBD517",
-    "what serves node ports here in kube-proxy's place (Cilium, kube-router, EKS Auto Mode) does not on some nodes",
-    "from another node: curl http://NODE_IP:NODEPORT/PATH, and the log of that component on the failing node",
+    "what serves node ports in kube-proxy's place (Cilium, kube-router, EKS Auto Mode) fails on some nodes",
 )
 _PACKET_FILTER = Hypothesis(
     "LBD520",
-    "a packet filter on the node drops the load balancer's packets: a host firewall, a security agent, or policies of "
-    "the network plugin that are no NetworkPolicy objects",
-    "on the node of a failing target: iptables-save | grep -E 'DROP|REJECT'; nft list ruleset; "
-    "tcpdump -ni any port PORT shows requests without an answer",
+    "a packet filter on the node drops the packets: a host firewall, a security agent or the network plugin",
 )
 
 
 def _side_car(proxy: str) -> Hypothesis:
     return Hypothesis(
         "LBD319",
-        f"the mesh's {proxy} takes the connection and closes it: it wants mutual TLS, which a load balancer does not "
-        "speak, while the pods' probes pass because the mesh answers or admits them",
-        "kubectl get peerauthentication -A (mode STRICT), and from a pod outside the mesh: curl -v http://TARGET/PATH "
-        "is closed without an answer; mode PERMISSIVE for the port, or excluding it from the mesh, lets the check pass",
+        f"the mesh's {proxy} closes the connection: it wants mutual TLS (mode STRICT), the load balancer speaks none",
     )
 
 
@@ -164,15 +101,19 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
         found.insert(0, _side_car(proxy))  # Nothing else fits a pod whose probes pass and which closes connections.
     out = _ruled_out(traffic, failing)
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
-    return left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
+    left = left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
+    return tuple(_with_commands(h, traffic, failing) for h in left)
+
+
+def _with_commands(hypothesis: Hypothesis, traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> Hypothesis:
+    settle = settling.commands(hypothesis.code, traffic, failing)
+    shows = settling.SHOWS.get(hypothesis.code, "") if settle else ""
+    return replace(hypothesis, text=f"{hypothesis.text}{shows and ': '}{shows}", settle=settle)
 
 
 def _node_ports(traffic: TrafficPath) -> Hypothesis:
     """What may be wrong with the way from a node port to a pod, by what serves node ports here."""
-    workloads = traffic.cluster.kube_proxy.peek()
-    replaced = workloads is not None and not any(w.meta.name == "kube-proxy" for w in workloads)
-    replaced = replaced or traffic.cluster.kube_proxy_pods.peek() == ()
-    return _NODE_PORTS if replaced else _KUBE_PROXY
+    return _NODE_PORTS if settling.is_kube_proxy_replaced(traffic) else _KUBE_PROXY
 
 
 def _answers_inside(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
@@ -279,14 +220,13 @@ def _ready_elsewhere(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) ->
     return (Evidence(Source.PODS, f"{len(pods)} of {len(pods)} {how}"),)
 
 
-def advice(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> str:
-    """The command that would settle more than the API server's ways can, where one would."""
+def next_probe(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[str, ...]:
+    """The command that asks from a debug pod, where that would settle more than the API server's ways can."""
     told = _told(traffic, tuple(failing))
     seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]
     if traffic.subject.kind not in ("Ingress", "Service") or (seen and traffic.target_type == "ip"):
-        return ""
-    command = kubectl("lbdoctor", "probe", str(traffic.subject), namespace=traffic.subject.namespace)
-    return f"ask from a debug pod: {command}"
+        return ()
+    return (kubectl("lbdoctor", "probe", str(traffic.subject), namespace=traffic.subject.namespace),)
 
 
 def _paths_that_answer(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> frozenset[str] | None:

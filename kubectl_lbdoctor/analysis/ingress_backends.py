@@ -56,6 +56,11 @@ def backends_of(ingress: Ingress) -> tuple[Backend, ...]:
     )
 
 
+def spoken(path: str) -> str:
+    """A path of a backend as people write it: "*/api" → "/api", "shop.example.com/api" as it is."""
+    return path.removeprefix("*") if path.startswith("*/") else path
+
+
 def answered_by_balancer(ingress: Ingress) -> bool:
     """Whether the load balancer itself answers everything that the Ingress names: with redirects and fixed responses,
     which need no target group."""

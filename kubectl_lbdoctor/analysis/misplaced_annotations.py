@@ -93,7 +93,7 @@ def _foreign(traffic: TrafficPath, front: Declaration) -> Iterator[Misplaced]:
             explains = _mended_by(traffic, reading)
             if explains:
                 change = annotate(ref, present, {near.key: value, key: None})
-                reason = f"read is {near.key} only"
+                reason = f"the controller reads {near.key} only"
                 repair = Repair(near.key, (change,)).with_reason(f"nobody reads {key}", "the setting takes effect")
                 yield Misplaced(ref, ref, key, value, reason, explains, repair)
 
@@ -133,7 +133,7 @@ def _on_workloads(traffic: TrafficPath, front: Declaration) -> Iterator[Misplace
                 repair = repair.with_reason(f"nobody reads it on {shown}")
                 # A fix writes no workloads; in a pod template the key is left alone, since a change replaces the pods.
                 left = "" if is_template else annotate(shown, carried, {key: None}).command
-                reason = f"nobody reads it{' in a pod template' if is_template else ' there'}; it belongs on {place}"
+                reason = f"it belongs on {place}{', not on pods' if is_template else ''}"
                 yield Misplaced(shown, shown, key, value, reason, explains, repair, left)
                 break
 

@@ -81,7 +81,7 @@ def reconciler_of_ingress(cluster: ClusterFacts, ingress: Ingress | None) -> Own
             return _by_class(named, spec)
         names = [c.meta.name for c in classes]
         near = next(iter(difflib.get_close_matches(ingress.class_name, names, n=1, cutoff=0.5)), "")
-        why = f'IngressClass "{ingress.class_name}" does not exist' + (f' (similar: "{near}")' if near else "")
+        why = f"class {ingress.class_name} does not exist" + (f"; did you mean {near}?" if near else "")
         return Ownership("nobody", why, ingress.class_name, (spec, _listed(classes)))
     return _by_default(cluster, ref, classes)
 
@@ -93,10 +93,10 @@ def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name
     if name == "alb" and not known:
         if known is None or not _has_auto_mode(cluster):
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
-        why = f'annotation {CLASS_ANNOTATION} "{name}" is not read by EKS Auto Mode, and no other controller runs here'
+        why = f'EKS Auto Mode does not read the annotation {CLASS_ANNOTATION} "{name}"'
         return Ownership("nobody", why, name, (evidence,))
-    wins = f", which wins over ingressClassName {ingress.spec_class_name}," if ingress.spec_class_name else ""
-    why = f'annotation {CLASS_ANNOTATION} "{name}"{wins} is not the class of the AWS Load Balancer Controller'
+    wins = f", which wins over {ingress.spec_class_name}," if ingress.spec_class_name else ""
+    why = f'class "{name}"{wins} is not the controller\'s'
     foreign = next((c for c in cluster.ingress_classes.peek() or () if c.meta.name == name), None)
     if known is None and foreign is not None and foreign.controller not in OUR_CONTROLLERS:
         return Ownership("other", why, name, (evidence, _listed((foreign,))))
@@ -118,7 +118,7 @@ def _by_class(named: IngressClass, first: Evidence) -> Ownership:
         return Ownership("controller", f"IngressClass {name}", name, evidence)
     if controller == AUTO_MODE_CLASS:
         return Ownership("auto-mode", f"IngressClass {name}", name, evidence)
-    return Ownership("other", f'IngressClass "{name}" belongs to the controller {controller}', name, evidence)
+    return Ownership("other", f"class {name} is that of {controller}", name, evidence)
 
 
 def _by_default(cluster: ClusterFacts, ref: ObjectRef, classes: tuple[IngressClass, ...]) -> Ownership:
@@ -128,13 +128,13 @@ def _by_default(cluster: ClusterFacts, ref: ObjectRef, classes: tuple[IngressCla
         return _by_class(defaults[0], spec)
     if defaults:
         names = ", ".join(c.meta.name for c in defaults)
-        why = f"it names no class, and several IngressClasses are the default ({names})"
+        why = f"it names no class, and {len(defaults)} are the default ({names})"
         return Ownership("nobody", why, "", (spec, _listed(classes)))
     # A controller without --ingress-class also takes Ingresses that name no class. Its chart always sets the flag.
     controllers = cluster.controllers.peek() or ()
     if any(w.ready and not controller_flags(w).get("ingress-class", "alb") for w in controllers):
         return Ownership("controller", "the controller takes Ingresses without a class", "", (spec,))
-    return Ownership("nobody", "it names no class, and no IngressClass is the default", "", (spec, _listed(classes)))
+    return Ownership("nobody", "it names no class, and none is the default", "", (spec, _listed(classes)))
 
 
 def _listed(classes: tuple[IngressClass, ...]) -> Evidence:
@@ -156,8 +156,8 @@ def reconciler_of_service(cluster: ClusterFacts, service: Service | None) -> Own
     if service.type != "LoadBalancer":
         return Ownership("nobody", f"it is of type {service.type} and makes no load balancer", "", evidence)
     if kind == "external":
-        why = f'annotation {_TYPE} "external" without {_TARGET_TYPE} "ip" or "instance"'
-        return Ownership("nobody", f"{why}: the cloud provider and the controller both pass it over", "", evidence)
+        why = f"annotation {_TYPE.rpartition('/')[2]} external needs {_TARGET_TYPE.rpartition('/')[2]}"
+        return Ownership("nobody", why, "", evidence)
     made = "Network" if kind == "nlb" else "Classic"
     return Ownership(
         "cloud-provider", f"no loadBalancerClass: the cloud provider makes a {made} Load Balancer", "", evidence

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
+from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
@@ -64,7 +66,7 @@ INIT_SECONDS = 300
 STARTING = "LBD408"
 
 
-NO_ANSWER = "no event says how (events expire after an hour)"
+NO_ANSWER = "no event says how"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
             return problem
     scheduled = condition(pod.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
-        text = scheduled.message or scheduled.reason
+        text = (scheduled.message or scheduled.reason).rstrip(".")
         return PodProblem("LBD401", {"why": text}, Evidence(where, f"PodScheduled=False: {text}"))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
@@ -159,7 +161,7 @@ def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, 
         return PodProblem(
             "LBD403",
             {**what, "how": how},
-            Evidence(place, f"{status.restarts} restarts, last run: {how}"),
+            Evidence(place, f"{_restarts(status)}, last run: {how}"),
             killed_for_memory=reason == "OOMKilled",
         )
     return None
@@ -195,7 +197,7 @@ def _unsteady(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         how = (
             f"{status.last_reason or 'Error'}, exit code {code}" if code is not None else status.last_reason or "Error"
         )
-        happened = Evidence(place, f"{status.restarts} restarts, last run: {how} at {status.last_finished}")
+        happened = Evidence(place, f"{_restarts(status)}, last run: {how} at {status.last_finished}")
         if status.last_reason == "OOMKilled":
             return PodProblem("LBD405", {"container": status.name}, happened)
         if _recent_restarts(traffic, pod, status) >= FLAPPING_RESTARTS:
@@ -280,15 +282,35 @@ def _unfinished_init(pod: Pod) -> ContainerStatus | None:
     return next((s for s in pod.statuses if s.init and s.name in once and s.state == "running"), None)
 
 
+def _restarts(status: ContainerStatus) -> str:
+    return f"{status.restarts} restart{'' if status.restarts == 1 else 's'}"
+
+
 def _span(seconds: float) -> str:
     whole = max(0, int(min(seconds, 1e6)))
     return f"{whole} s" if whole < 120 else f"{whole // 60} min"
 
 
+_STATUS = re.compile(r"HTTP probe failed with statuscode: (\d+)")
+_SAID = {
+    "connection refused": "connection refused",
+    "no route to host": "no route to host",
+    "connection reset by peer": "connection reset",
+    "context deadline exceeded": "no answer in time",
+    "Client.Timeout exceeded": "no answer in time",
+    "i/o timeout": "no answer in time",
+}
+"""What the kubelet's probes say, by the part that tells (pkg/probe of Kubernetes and Go's net package)."""
+
+
 def _shorten(answer: str, pod_ip: str) -> str:
     """A probe's answer without what differs from pod to pod, so that equal failures of several pods are one finding."""
-    text = answer.replace(pod_ip, "POD") if pod_ip else answer
-    return text.strip()[:160]
+    text = (answer.replace(pod_ip, "POD") if pod_ip else answer).strip()
+    status = _STATUS.fullmatch(text)
+    if status is not None:
+        return f"answered {status[1]}"
+    said = next((words for part, words in _SAID.items() if part in text), "")
+    return said or shortened(text, 80)
 
 
 def _newest(events: Iterable[Event], kinds: frozenset[str], containing: str = "") -> Event | None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, spoken
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -68,11 +68,12 @@ USE_ANNOTATION = "use-annotation"
 
 @check(
     "LBD108",
-    title="every use-annotation backend has its action",
+    title="a use-annotation backend has no action",
+    passes="every use-annotation backend has its action",
     severity=Severity.ERROR,
-    message='Ingress {ingress} leads {paths} to action "{action}"[ by the port name "{port}"; it must be '
-    '"use-annotation"]'
-    '[, for which there is no annotation {annotation}][ (similar: "{nearest}")]',
+    message='Ingress {ingress} routes {paths} to action "{action}"[ by port name "{port}" instead of '
+    '"use-annotation"][, but there is no annotation {annotation}][; did you mean '
+    '"{nearest}"?]',
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS),
     explains=("LBD103", "LBD106", "LBD107", "LBD109", "LBD209", "LBD217"),
     distinct_by=("action",),
@@ -94,7 +95,11 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     stem = f"{ALB_PREFIX}actions."
     defined = sorted(key.removeprefix(stem) for key in ingress.meta.annotations if key.startswith(stem))
     listed = Evidence(str(ref), f"actions: {', '.join(defined) or 'none'}")
-    params: dict[str, Param] = {"ingress": ingress.meta.name, "paths": backend.paths, "action": backend.service}
+    params: dict[str, Param] = {
+        "ingress": ingress.meta.name,
+        "paths": tuple(map(spoken, backend.paths)),
+        "action": backend.service,
+    }
     if backend.port != USE_ANNOTATION:
         if backend.service not in defined or not difflib.get_close_matches(backend.port, [USE_ANNOTATION], 1, 0.8):
             return
@@ -121,7 +126,7 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD108",
         ref,
-        params={**params, "annotation": f"{stem}{backend.service}", "nearest": near},
+        params={**params, "annotation": f"actions.{backend.service}", "nearest": near},
         evidence=(Evidence(str(ref), f"backend {backend.service}, port name {USE_ANNOTATION}"), listed),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
         repairs=(_rename(ref, f"{stem}{near}", f"{stem}{backend.service}", ingress.meta.annotations),) if free else (),
@@ -146,9 +151,10 @@ def _all_backends(ingress: Ingress) -> list[IngressBackend]:
 
 @check(
     "LBD110",
-    title="every annotation under the controller's prefixes is known",
+    title="an annotation is misspelt, so the controller ignores it",
+    passes="every annotation under the controller's prefixes is known",
     severity=Severity.WARNING,
-    message="annotation {key} of {object} is unknown: {reason}[; meant is {meant}][; similar is {nearest}]",
+    message="{object}: annotation {name} is ignored[: {reason}][ (misspelt {meant})][; did you mean {nearest}?]",
     reads=_READS,
     fix="annotation-key",
     distinct_by=("key",),
@@ -158,23 +164,29 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     ignores it without a word, and the setting keeps its default. Where another finding would not be made if the key
     were read as the nearest known one, this is its cause, and as severe.
 
-    Confirm by hand: compare with the controller's annotation guide. Repair: the named key; old and new are changed in
-    one command.
+    Confirm by hand: compare with the controller's annotation guide. Repair: rename the annotation to the named key;
+    old and new are changed in one command.
     """
     for problem in _problems(traffic, "LBD110"):
         near = problem.found.suggested_key
         repairs, certain = _repair(problem)
         explains, sure = effects(traffic, problem)
         certain = certain or bool(explains)
-        found = _finding("LBD110", problem, {"meant" if certain else "nearest": near}, repairs, certain)
+        words: dict[str, Param] = {
+            "name": _short(problem.found.key, near),
+            "meant" if certain else "nearest": _short(near, problem.found.key),
+            "reason": "" if near else problem.found.reason,
+        }
+        found = _finding("LBD110", problem, words, repairs, certain)
         yield replace(found, explains=explains, confidence=sure)
 
 
 @check(
     "LBD111",
-    title="every annotation has a valid value",
+    title="an annotation has a value that the controller refuses",
+    passes="every annotation has a valid value",
     severity=Severity.ERROR,
-    message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
+    message='{object}: annotation {name} is "{value}": {reason}',
     reads=_READS,
     explains=undone_by("LBD111"),
     fix="annotation-value",
@@ -187,7 +199,7 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     Mostly the controller refuses the whole Ingress or Service then (FailedBuildModel), or AWS does (FailedDeployModel),
     and nothing of it is reconciled any more. Where the value is only ignored, this is a warning.
 
-    Confirm by hand: `kubectl describe ingress NAME`. Repair: the value.
+    Confirm by hand: `kubectl describe ingress NAME`. Repair: give the annotation a value that is allowed.
     """
     for problem in _problems(traffic, "LBD111"):
         yield _value_finding("LBD111", problem)
@@ -195,9 +207,10 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD310",
-    title="interval, timeout and thresholds are accepted together",
+    title="interval, timeout and thresholds do not fit together",
+    passes="interval, timeout and thresholds are accepted together",
     severity=Severity.ERROR,
-    message='annotation {key} of {object} is "{value}": {reason}[ (meant is {suggestion})]',
+    message='{object}: annotation {name} is "{value}": {reason}',
     reads=_READS,
     explains=undone_by("LBD310"),
     fix="annotation-value",
@@ -210,7 +223,7 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     AWS refuses the target group ("Health check interval must be greater than the timeout", FailedDeployModel), so that
     it keeps its old settings or is not made at all. A single lowered interval beside the default timeout is enough.
 
-    Confirm by hand: `kubectl describe ingress NAME`. Repair: a longer interval, or a shorter timeout.
+    Confirm by hand: `kubectl describe ingress NAME`. Repair: set a longer interval, or a shorter timeout.
     """
     for problem in _problems(traffic, "LBD310"):
         yield _value_finding("LBD310", problem)
@@ -218,9 +231,10 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD112",
-    title="every annotation has an effect where it stands",
+    title="an annotation has no effect where it stands",
+    passes="every annotation has an effect where it stands",
     severity=Severity.WARNING,
-    message="annotation {key} of {object} has no effect: {reason}",
+    message="{object}: annotation {key} has no effect: {reason}",
     reads=_READS,
     distinct_by=("key",),
 )
@@ -230,7 +244,7 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     is not made (a path with a TCP check). Where another finding would not be made if it were read, this is its cause,
     and as severe; on a workload, or under the prefix of another controller, an annotation is only named then.
 
-    Confirm by hand: the controller's annotation guide. Repair: what the reason names, or remove the annotation.
+    Confirm by hand: the controller's annotation guide. Repair: set what the reason names, or remove the annotation.
     """
     ingress = traffic.ingress.peek()
     missing = ingress is not None and bool(missing_actions(ingress.meta.annotations, _action_names(ingress)))
@@ -249,6 +263,16 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+
+
+def _named(found: AnnotationProblem) -> dict[str, Param]:
+    return {"key": found.key, "name": found.key.rpartition("/")[2], "reason": found.reason}
+
+
+def _short(key: str, beside: str) -> str:
+    """An annotation without its prefix, where the other one has the same."""
+    prefix, _, name = key.partition("/")
+    return name if name and prefix == beside.partition("/")[0] else key
 
 
 def _value_finding(code: str, problem: Problem) -> Finding:
@@ -283,7 +307,13 @@ def _finding(
     return Finding(
         code,
         ref,
-        params={"key": found.key, "object": str(ref), "reason": found.reason, **params},
+        params={
+            "key": found.key,
+            "name": found.key.rpartition("/")[2],
+            "object": str(ref),
+            "reason": found.reason,
+            **params,
+        },
         evidence=tuple(evidence),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
         repairs=repairs,

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.traffic_policy import with_attribute
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
@@ -83,11 +84,12 @@ class _Admitted:
 
 @check(
     "LBD504",
-    title="the load balancer's security group and subnets admit clients",
+    title="the load balancer's security group or subnets admit no client",
+    passes="the load balancer's security group and subnets admit clients",
     severity=Severity.WARNING,
-    message="[no rule of the load balancer's security groups ({groups}) admits anyone]"
-    "[network ACL {acl} of the load balancer's subnets {subnets} "
-    "{direction:egress=lets no replies out to clients|ingress=admits no client}] on listener port {port}",
+    message="[the load balancer's security {groups:=group admits|groups admit} nobody][network ACL {acl} of the "
+    "load balancer {direction:egress=lets no replies out to clients|ingress=admits no "
+    "client}] on listener port {port}",
     reads=(*_READS, reads.SUBNETS),
     distinct_by=("port", "direction"),
 )
@@ -96,9 +98,9 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
     ACL of one of its subnets drops all clients or the replies to them (ports 1024-65535), so no client reaches it
     there, however healthy its targets are.
 
-    Confirm by hand: `aws ec2 describe-security-groups`, `aws ec2 describe-network-acls`. Repair: an inbound rule for
-    the clients, or the `inbound-cidrs` annotation where the controller manages the group; ACL entries in both
-    directions.
+    Confirm by hand: `aws ec2 describe-security-groups`, `aws ec2 describe-network-acls`. Repair: add an inbound
+    rule for the clients, or set the `inbound-cidrs` annotation where the controller manages the group; network ACLs
+    need entries in both directions.
     """
     balancer = traffic.load_balancer.need()
     if balancer is None:
@@ -123,13 +125,31 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
                 "LBD504",
                 ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
                 params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
-                evidence=(Evidence(names, f"{len(rules)} inbound rules, none for {listener.port}"),),
+                evidence=(Evidence(names, f"{counted(len(rules), 'inbound rule')}, none for {listener.port}"),),
                 confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),),
+                by_hand=_opened(traffic, balancer, protocols[0], listener.port),
+                advice="let your clients in: change the source, where the load balancer is not for these",
             )
         elif not any(rule.groups for rule in open_to):
             # Whoever comes by a group has an address of the VPC, which is not known here.
             cidrs = [cidr for rule in open_to for cidr in _cidrs(traffic, rule)] or list(_source_ranges(traffic))
             yield from _balancers_acls(traffic, balancer, listener.port, protocols[0], cidrs)
+
+
+def _opened(traffic: TrafficPath, balancer: LoadBalancer, protocol: str, port: int) -> tuple[str, ...]:
+    """The commands that admit whom the object asks for, else everybody; an internal load balancer is for its network,
+    which only people can name."""
+    ranges = _source_ranges(traffic)
+    if balancer.scheme != "internet-facing" and set(ranges) & {*ANYWHERE}:
+        return ()
+    opened = (
+        security_groups.command(
+            GroupRemedy(balancer.security_groups[0], Direction.INGRESS, protocol, PortRange(port, port), cidr),
+            traffic.context.region,
+        )
+        for cidr in ranges
+    )
+    return tuple(filter(None, opened))
 
 
 def _balancers_acls(
@@ -168,12 +188,12 @@ def _balancers_acls(
 
 @check(
     "LBD515",
-    title="targets admit clients whose addresses are preserved",
+    title="targets do not admit clients whose addresses are preserved",
+    passes="targets admit clients whose addresses are preserved",
     severity=Severity.ERROR,
-    message="targets see the clients' own addresses, and [their security groups ({groups}) do]"
-    "[network ACL {acl} of their subnets does] not {direction:egress=let out the replies to|ingress=admit} "
-    "{clients:,3} "
-    "on {protocol} {port}",
+    message="[the targets' security {groups:=group does|groups do}][network ACL {acl} does] not "
+    "{direction:egress=let out the replies to|ingress=admit} {clients:,3} on {protocol} "
+    "{port}",
     reads=_READS,
     distinct_by=("direction", "protocol", "port"),
 )
@@ -306,7 +326,7 @@ def _acl_finding(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{part_of(len(targets), len(traffic.targets()))} healthy: checks are admitted"
             ),
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
@@ -445,14 +465,16 @@ def _blocked(
         evidence=(
             Evidence(reads.TARGET_GROUP_ATTRIBUTES, f"{PRESERVE} is {_said(traffic)}"),
             Evidence(
-                Source.TARGET_HEALTH, f"{len(targets)} of {len(traffic.targets())} targets healthy: checks are admitted"
+                Source.TARGET_HEALTH, f"{part_of(len(targets), len(traffic.targets()))} healthy: checks are admitted"
             ),
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
         confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *(g.id for g in own)),),
         by_hand=tuple(commands),
-        advice="one of these" if len(commands) > len(peers) else "",
+        advice="keep the clients' addresses and open the port, or drop them (the last command)"
+        if len(commands) > len(peers)
+        else "",
         severity=None if entirely else Severity.WARNING,
     )
 
@@ -476,10 +498,10 @@ def _texts(group: SecurityGroup) -> str:
 
 @check(
     "LBD604",
-    title="pods do not use a load balancer that would send them back to their own node",
+    title="pods use a load balancer that may send them back to their own node",
+    passes="pods do not use a load balancer that would send them back to their own node",
     severity=Severity.WARNING,
-    message="pods reach load balancer {balancer} by Service {alias}, and those on a node that it picks as target time "
-    "out",
+    message="pods reach load balancer {balancer} by Service {alias}: those on the node that it picks time out",
     reads=_READS,
     distinct_by=("balancer",),
 )

@@ -11,12 +11,14 @@ from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, s
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
+from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
@@ -50,9 +52,10 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
 
 @check(
     "LBD106",
-    title="every backend Service exists",
+    title="a backend names a Service that does not exist",
+    passes="every backend Service exists",
     severity=Severity.ERROR,
-    message='{kind} {name} leads {paths} to Service {service}, which does not exist[ (similar: "{nearest}")]',
+    message='{kind} {name} routes {paths} to Service "{service}", which does not exist[; did you mean "{nearest}"?]',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
         *GATEWAY_READS,
@@ -71,6 +74,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl get service NAME`. Repair: create the Service, or correct the name in Ingress or route.
     """
     owner, service = _backend_owner(traffic)
+    ingress = traffic.ingress.need() if owner.kind == "Ingress" else None
     if traffic.backend is not None and traffic.backend.port == "use-annotation":
         raise NotApplicable("an action without annotation, see LBD108")
     if traffic.service.need() is not None:
@@ -94,25 +98,29 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "kind": owner.kind,
             "name": owner.name,
             "service": service,
-            "paths": traffic.backend.paths if traffic.backend else (),
+            "paths": tuple(map(spoken, traffic.backend.paths)) if traffic.backend else (),
             "nearest": close,
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
-        by_hand=(kubectl("edit", str(owner), namespace=owner.namespace),),
+        by_hand=(
+            _name_patch(ingress, service, close).command
+            if close and ingress is not None
+            else kubectl("edit", str(owner), namespace=owner.namespace),
+        ),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
-        else f"create Service {service} in namespace {traffic.namespace}"
-        + (": an Ingress leads to its own namespace only" if owner.kind == "Ingress" else ""),
+        else f"create Service {service} in namespace {traffic.namespace}, or name another one there",
     )
 
 
 @check(
     "LBD107",
-    title="every backend port is a port of its Service",
+    title="a backend names a port that its Service does not have",
+    passes="every backend port is a port of its Service",
     severity=Severity.ERROR,
-    message='{kind} {name} leads {paths} to port "{port}" of Service {service}, which has {ports:=port|ports} '
-    "{ports:?no port}",
+    message="{kind} {name} routes {paths} to port {port} of Service {service}, which has "
+    "{ports:=port|ports} {ports:?no port}",
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, *GATEWAY_READS),
     explains=("LBD103", "LBD109", "LBD217", "LBD209"),
     fix="backend-port",
@@ -154,7 +162,7 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "name": owner.name,
             "service": service_name,
             "port": port,
-            "paths": traffic.backend.paths,
+            "paths": tuple(map(spoken, traffic.backend.paths)),
             "ports": listed,
         },
         evidence=(Evidence(f"service/{service_name}", f"ports: {ports}"),),
@@ -188,6 +196,19 @@ def _port_change(traffic: TrafficPath, route: Route | None, service: str, port: 
     if not port or not edits:
         return None
     return replace(patch(route.ref, f"backend {service}: port", *edits), now=port, then=wanted)
+
+
+def _name_patch(ingress: Ingress, service: str, wanted: str) -> Change:
+    """Names another Service wherever the Ingress names this one."""
+    backends = [
+        f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/name"
+        for path in ingress.paths
+        if path.backend.service == service
+    ]
+    if ingress.default_backend is not None and ingress.default_backend.service == service:
+        backends.append("/spec/defaultBackend/service/name")
+    ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
+    return patch(ref, f"backend {service}", *(edit(pointer, service, wanted) for pointer in backends))
 
 
 def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Change:
@@ -227,8 +248,10 @@ def _pod_state(pod: Pod) -> str:
         if status.ready:
             continue
         if status.reason:
-            last = f", last run: {status.last_reason} exit {status.last_exit_code}" if status.last_reason else ""
-            return f"{status.reason}{f': {status.message}' if status.message else ''}{last}, {status.restarts} restarts"
+            last = (
+                f"last run {status.last_reason} with exit code {status.last_exit_code}, " if status.last_reason else ""
+            )
+            return f"{status.reason} ({last}{counted(status.restarts, 'restart')})"
         return f"{status.state or 'not started'}, not ready"
     scheduled = condition(pod.conditions, "PodScheduled")
     return scheduled.message if scheduled is not None and scheduled.status == "False" else pod.phase
@@ -236,10 +259,11 @@ def _pod_state(pod: Pod) -> str:
 
 @check(
     "LBD102",
-    title="the controller has a ready replica",
+    title="the controller has no ready replica",
+    passes="the controller has a ready replica",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="the AWS Load Balancer Controller {name} has no ready replica: {why}",
+    message="the controller has no ready replica: {why}",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS),
     explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD601"),
 )
@@ -258,29 +282,33 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     workload = controllers[0]
     ref = _deployment_ref(workload)
     commands: tuple[str, ...] = ()
+    confirm = [kubectl("get", "pods", "-o", "wide", namespace=ref.namespace)]
     if workload.replicas == 0:
         why, evidence = "it is scaled to zero", [Evidence(str(ref), "spec.replicas is 0")]
         commands = (kubectl("scale", str(ref), "--replicas=2", namespace=ref.namespace),)
     else:
+        confirm.append(kubectl("logs", str(ref), "--previous", namespace=ref.namespace))
         pods = _controller_pods(snapshot, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
         evidence = [
             Evidence(f"pod {pod.meta.name}", state) for pod, state in zip(pods[:3], states[:3], strict=True)
-        ] or [Evidence(str(ref), f"{workload.replicas} replicas wanted, no pod exists")]
+        ] or [Evidence(str(ref), f"{counted(workload.replicas, 'replica')} wanted, no pod exists")]
     yield Finding(
         "LBD102",
         ref,
         params={"name": f"{ref.namespace}/{ref.name}", "why": why},
         evidence=tuple(evidence),
-        confirm=(kubectl("get", "pods", "-o", "wide", namespace=ref.namespace),),
+        confirm=tuple(confirm),
         by_hand=commands,
+        advice="" if commands else "correct what the state of its pods or their last log names",
     )
 
 
 @check(
     "LBD109",
-    title="every backend has a reconciled TargetGroupBinding",
+    title="a backend has no reconciled TargetGroupBinding",
+    passes="every backend has a reconciled TargetGroupBinding",
     severity=Severity.ERROR,
     message="[TargetGroupBinding {binding} is not reconciled: {summary}]"
     "[{object} has no TargetGroupBinding for backend {backend}]",
@@ -297,10 +325,13 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     again when its Ingress or Service changes, after the sync period (10 h), or when the controller is restarted.
 
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
+
+    Repair: read why in the controller's log (`kubectl logs -n kube-system deployment/aws-load-balancer-controller`)
+    and correct that; a restart of the controller reconciles all bindings again.
     """
     for entry in standing_complaints(traffic):
         if entry.stage_code == "LBD109" and entry.decoded.code not in DECODED:
-            params = {"binding": entry.ref.name, "summary": entry.decoded.summary, "backend": ""}
+            params = {"binding": entry.ref.name, "summary": entry.decoded.clause, "backend": ""}
             yield Finding("LBD109", entry.ref, params=params, evidence=(entry.evidence,))
     if traffic.subject.kind == "TargetGroupBinding" or traffic.binding.need() is not None:
         return
@@ -337,9 +368,10 @@ _CLASSES = {kinds.INGRESS.name: ("ingressclass",), kinds.GATEWAY.name: ("gateway
 
 @check(
     "LBD101",
-    title="an AWS Load Balancer Controller class owns the object",
+    title="no AWS Load Balancer Controller class owns the object",
+    passes="an AWS Load Balancer Controller class owns the object",
     severity=Severity.ERROR,
-    message="no AWS load balancer controller owns {object}: {why}",
+    message="{object} belongs to no AWS Load Balancer Controller: {why}",
     scope=Scope.FRONTEND,
     reads=(*OWNERSHIP_READS, *GATEWAY_READS),
     explains=(*undone_by("LBD101"), "LBD102"),
@@ -376,10 +408,12 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD115",
-    title="the TargetGroupBinding's Service and port exist",
+    title="the TargetGroupBinding's Service or port does not exist",
+    passes="the TargetGroupBinding's Service and port exist",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} refers to [port {port} of ]Service {service}, which "
-    '{fault:missing=does not exist|*=has {ports:?none}}[ (similar: "{nearest}")]',
+    "{fault:missing=does not exist|*=has {ports:=port|ports} {ports:?none}}[; did you mean "
+    '"{nearest}"?]',
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_HEALTH),
     explains=("LBD109", "LBD217", "LBD205", "LBD206"),
 )
@@ -415,17 +449,18 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
         params={"binding": binding.meta.name, "service": binding.service, "ports": (), **missing},
         evidence=tuple(evidence),
         confirm=(kubectl("get", "service", namespace=traffic.namespace),),
-        advice="make what it names exist again, or correct spec.serviceRef of the binding",
+        advice="create what the binding names, or correct its spec.serviceRef",
         severity=Severity.WARNING if serving else None,
     )
 
 
 @check(
     "LBD126",
-    title="the webhook's Service has a ready endpoint",
+    title="the webhook's Service has no ready endpoint",
+    passes="the webhook's Service has a ready endpoint",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="the controller's webhook Service {service} has no ready endpoint, so changes are refused",
+    message="the webhook's Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=undone_by("LBD126"),
     by_absence=(reads.WEBHOOK_SLICES, reads.CONTROLLER, reads.CONTROLLER_PODS),
@@ -434,8 +469,9 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
     Ingress, TargetGroupBinding or new Service is refused ("no endpoints available for service").
 
-    Confirm by hand: `kubectl get endpointslices -n kube-system`. Repair: bring the controller up; a Service whose
-    selector does not match its pods has the same effect.
+    Confirm by hand: `kubectl get endpointslices -n kube-system`. Repair: bring the controller up (`kubectl get pods
+    -n kube-system -l app.kubernetes.io/name=aws-load-balancer-controller`); a Service whose selector does not match
+    its pods has the same effect.
     """
     webhooks = snapshot.cluster.webhooks.need()
     for namespace, name in sorted({(w.service_namespace, w.service_name) for w in webhooks if w.service_name}):
@@ -447,7 +483,7 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
                 "LBD126",
                 ObjectRef("Service", namespace, name),
                 params={"service": f"{namespace}/{name}"},
-                evidence=(Evidence(Source.ENDPOINT_SLICES, f"{len(slices)} slices, no ready endpoint"),),
+                evidence=(Evidence(Source.ENDPOINT_SLICES, f"{counted(len(slices), 'slice')}, no ready endpoint"),),
                 confirm=(
                     kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=namespace),
                 ),
@@ -461,10 +497,11 @@ _LEASE = "aws-load-balancer-controller-leader"
 
 @check(
     "LBD127",
-    title="one controller owns the cluster's objects",
+    title="two controllers own the same objects",
+    passes="one controller owns the cluster's objects",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="{count} controllers with the same class and cluster work against each other: {names}",
+    message="{count} controllers of one class and cluster compete: {names}",
     reads=(reads.CONTROLLER,),
     distinct_by=("names",),
 )

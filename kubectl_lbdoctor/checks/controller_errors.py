@@ -18,6 +18,7 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import index, reads
@@ -75,7 +76,7 @@ def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
     return Finding(
         code,
         entry.ref,
-        params={"summary": entry.decoded.summary, **extra},
+        params={"summary": entry.decoded.clause, "words": entry.decoded.words, **extra},
         evidence=(entry.evidence,),
         confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
     )
@@ -91,12 +92,13 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
 
 @check(
     "LBD103",
-    title="the controller can build its model of the object",
+    title="the controller cannot build its model of the object",
+    passes="the controller can build its model of the object",
     severity=Severity.ERROR,
-    message="the controller cannot build the load balancer's model: {summary}",
+    message="the controller cannot build the load balancer: {summary}",
     reads=(*READS, *not_applied.READS),
     explains=undone_by("LBD103"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller refuses what the Ingress, Service or an annotation asks for, before it changes anything in AWS.
@@ -105,7 +107,8 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     controller's own, decoded. Of a manifest that is not applied (`-f`), it is what members of its IngressGroup do not
     agree on.
 
-    Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: what the message names.
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedBuildModel). Repair: correct what the message
+    names in the Ingress, the Service or its annotations; the controller tries again at once.
     """
     yield from not_applied.group_conflicts(traffic)
     yield from _generic(traffic, "LBD103")
@@ -113,24 +116,27 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD104",
-    title="the controller can deploy its model to AWS",
+    title="the controller cannot deploy its model to AWS",
+    passes="the controller can deploy its model to AWS",
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
     reads=READS,
     explains=undone_by("LBD104"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
 
-    Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: what the message names.
+    Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: correct what AWS refuses:
+    the annotation that names it, or the missing object in AWS; the controller tries again by itself.
     """
     yield from _generic(traffic, "LBD104")
 
 
 @check(
     "LBD105",
-    title="no other member blocks the IngressGroup",
+    title="another member blocks the IngressGroup",
+    passes="no other member blocks the IngressGroup",
     severity=Severity.ERROR,
     message="IngressGroup {group} is blocked by its member {member}: {summary}",
     reads=READS,
@@ -151,10 +157,13 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
             yield Finding(
                 "LBD105",
                 ObjectRef("Ingress", namespace, name),
-                params={"group": traffic.group, "member": member, "summary": entry.decoded.summary},
+                params={"group": traffic.group, "member": member, "summary": entry.decoded.clause},
                 evidence=(entry.evidence,),
-                confirm=(kubectl("describe", "ingress", name, namespace=namespace),),
-                advice=f"diagnose the member itself: {kubectl('lbdoctor', 'ingress', name, namespace=namespace)}",
+                confirm=(
+                    kubectl("lbdoctor", "ingress", name, namespace=namespace),
+                    kubectl("describe", "ingress", name, namespace=namespace),
+                ),
+                advice="diagnose and correct the member itself, or take it out of the group",
             )
 
 
@@ -168,10 +177,10 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     try:
         for entry in standing_complaints(traffic):
             if entry.decoded.code == code and not member_at_fault(traffic, entry):
-                heard[entry.decoded.summary].append(entry)
+                heard[entry.decoded.clause].append(entry)
         for entry in unattached_errors(traffic):
             if entry.decoded.code == code:
-                heard[entry.decoded.summary].append(entry)
+                heard[entry.decoded.clause].append(entry)
     finally:
         for entries in heard.values():
             told = _finding(code, entries[0])
@@ -181,12 +190,13 @@ def of_the_controller(traffic: TrafficPath, code: str) -> Iterator[Finding]:
 
 @check(
     "LBD122",
-    title="the controller knows its VPC and region",
+    title="the controller does not know its VPC or region",
+    passes="the controller knows its VPC and region",
     severity=Severity.ERROR,
-    message="the controller cannot find its VPC or region: {summary}",
+    message="{summary}",
     reads=(*READS, reads.NODES, reads.NETWORK_INTERFACES),
     explains=(*undone_by("LBD122"), "LBD102", "LBD505", "LBD510", "LBD511", "LBD512"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller asks the instance metadata service for VPC and region when it is not told; pods may not reach it
@@ -194,7 +204,8 @@ def no_vpc(traffic: TrafficPath) -> Iterator[Finding]:
 
     A VPC that it was told and that is not the nodes' own shows as subnets that are not found there.
 
-    Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or a hop limit of 2.
+    Repair: set `--aws-vpc-id` and `--aws-region` (chart values vpcId and region), or give the nodes a metadata hop
+    limit of 2.
     """
     yield from of_the_controller(traffic, "LBD122")
     yield from _in_another_vpc(traffic)
@@ -215,7 +226,7 @@ def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD122",
         ObjectRef("Deployment", meta.namespace, meta.name),
-        params={"summary": f"it looks in {told} (--aws-vpc-id), and the nodes are in {vpc}"},
+        params={"summary": f"the controller looks in {told} (--aws-vpc-id), the nodes are in {vpc}", "words": ""},
         evidence=(
             Evidence(f"deployment {meta.key}", f"--aws-vpc-id={told}"),
             Evidence(reads.NETWORK_INTERFACES, f"the nodes' interfaces are in {vpc}"),
@@ -229,25 +240,28 @@ def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD123",
-    title="the controller reaches the AWS APIs",
+    title="the controller cannot reach an AWS API",
+    passes="the controller reaches the AWS APIs",
     severity=Severity.ERROR,
-    message="the controller cannot reach an AWS API: {summary}",
+    message="{summary}",
     reads=READS,
     explains=(*undone_by("LBD123"), "LBD102"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
     an interface endpoint or without a way out, or a wrong endpoint in its arguments.
 
-    Repair: make an endpoint for the named service, or switch the feature off that needs it (wafv2, shield).
+    Repair: let the controller reach the API: an interface endpoint or a NAT gateway for its subnets and TCP 443 in
+    their security groups; or switch the feature off that needs it (wafv2, shield).
     """
     yield from of_the_controller(traffic, "LBD123")
 
 
 @check(
     "LBD113",
-    title="the bound target group exists",
+    title="the bound target group does not exist",
+    passes="the bound target group exists",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} points to target group {group}, which does not exist",
     reads=(*READS, "elbv2:DescribeTargetGroups"),
@@ -268,8 +282,11 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD113",
         ref,
-        params={"binding": binding.meta.name, "group": binding.target_group_arn},
-        evidence=tuple(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
+        params={"binding": binding.meta.name, "group": target_group_name(binding.target_group_arn)},
+        evidence=(
+            Evidence(str(ref), f"targetGroupARN {binding.target_group_arn}"),
+            *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
+        ),
         confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", binding.target_group_arn),),
         by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
     )
@@ -286,7 +303,8 @@ def known_complaints(traffic: TrafficPath) -> list[Complaint]:
 
 @check(
     "LBD114",
-    title="one TargetGroupBinding per target group",
+    title="several TargetGroupBindings share one target group",
+    passes="one TargetGroupBinding per target group",
     severity=Severity.ERROR,
     message="target group {group} is bound by several TargetGroupBindings: {bindings}",
     reads=READS,
@@ -296,7 +314,8 @@ def known_complaints(traffic: TrafficPath) -> list[Complaint]:
 def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
 
-    Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep one of them.
+    Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep the binding that is meant and delete
+    the others.
     """
     binding = traffic.binding.need()
     if binding is None:
@@ -309,6 +328,7 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
             ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
             params={"group": target_group_name(binding.target_group_arn), "bindings": names},
             confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
+            advice="keep the binding that is meant and delete the others: each deregisters the others' targets",
         )
         return
     for entry in standing_complaints(traffic):
@@ -320,9 +340,10 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD116",
-    title="the object is not stuck deleting",
+    title="the object is stuck deleting",
+    passes="the object is not stuck deleting",
     severity=Severity.WARNING,
-    message="{object} has been deleting for {minutes} minutes and waits for finalizer {finalizer}[: {why}]",
+    message="{object} has been deleting for {minutes:minute}[: {why}]",
     reads=READS,
 )
 def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
@@ -346,13 +367,16 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
                     "object": f"{kind} {entry.meta.name}",
                     "minutes": int(traffic.age(entry.meta.deleted) // 60),
                     "finalizer": own[0],
-                    "why": complaints[0].decoded.summary if complaints else "",
+                    "why": complaints[0].decoded.clause if complaints else "",
                 },
-                evidence=tuple(c.evidence for c in complaints[:3]),
+                evidence=(
+                    Evidence(f"{kind.lower()}/{entry.meta.name}", f"waits for finalizer {own[0]}"),
+                    *(c.evidence for c in complaints[:3]),
+                ),
                 confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
                 advice=_unprotect(kind)
                 if any(c.param("protection") for c in complaints)
-                else "make the controller run and AWS accept its clean-up; it takes the finalizer away itself",
+                else "let the controller run and AWS accept its clean-up: the controller then removes the finalizer",
             )
 
 
@@ -363,12 +387,13 @@ def _unprotect(kind: str) -> str:
 
 @check(
     "LBD124",
-    title="the API server reaches the controller's webhook",
+    title="the API server cannot reach the controller's webhook",
+    passes="the API server reaches the controller's webhook",
     severity=Severity.ERROR,
-    message="the API server cannot reach the controller's webhook: {summary}",
+    message="{summary}",
     reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
     explains=undone_by("LBD124"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """Calls to the controller's webhook time out or are refused, so objects cannot be created or changed.
@@ -386,12 +411,13 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD216",
-    title="no quota stops registration",
+    title="an AWS quota stops the controller",
+    passes="no quota stops registration",
     severity=Severity.ERROR,
     message="an AWS quota stops the controller: {summary}",
     reads=READS,
     explains=undone_by("LBD216"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses more targets, target groups, rules or load balancers than the account's quota.
@@ -403,12 +429,13 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD219",
-    title="every instance can be a target of the group",
+    title="AWS does not accept a target",
+    passes="every instance can be a target of the group",
     severity=Severity.ERROR,
-    message="AWS does not take a target: {summary}",
+    message="{summary}",
     reads=(*READS, reads.NODES),
     explains=undone_by("LBD219"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
@@ -438,39 +465,41 @@ def _kept_out(node: ObjectRef) -> str:
 
 @check(
     "LBD505",
-    title="each target interface has one tagged security group",
+    title="a target interface has no or several tagged security groups",
+    passes="each target interface has one tagged security group",
     severity=Severity.ERROR,
-    message="the controller cannot choose the security group of a target: {summary}",
+    message="{summary}",
     reads=READS,
     explains=undone_by("LBD505"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller writes its rules to the one security group of the target's interface that carries the tag
     `kubernetes.io/cluster/NAME`; with none or several it writes no rule, and targets time out. With `ip` targets they
     are registered all the same, with `instance` targets they are not.
 
-    Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on exactly
-    one group.
+    Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on
+    exactly one of the interface's security groups (`aws ec2 delete-tags`, `aws ec2 create-tags`).
     """
     yield from reported(traffic, "LBD505")
 
 
 @check(
     "LBD506",
-    title="security groups have room for rules",
+    title="a security group has no room for another rule",
+    passes="security groups have room for rules",
     severity=Severity.ERROR,
-    message="a security group is full: {summary}",
+    message="{summary}",
     reads=(*READS, reads.SECURITY_GROUPS, reads.PREFIX_LISTS),
     explains=undone_by("LBD506"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def rules_quota(traffic: TrafficPath) -> Iterator[Finding]:
     """The security group has reached its quota of rules (60 by default), so the controller cannot add the one that
     admits the load balancer. Every source is a rule of its own; one that names a group counts for IPv4 and for IPv6.
 
-    Confirm by hand: `aws ec2 describe-security-group-rules --filters Name=group-id,Values=ID`. Repair: remove rules,
-    raise the quota, or let load balancers share a backend security group.
+    Confirm by hand: `aws ec2 describe-security-group-rules --filters Name=group-id,Values=ID`. Repair: remove
+    rules, raise the quota, or let load balancers share a backend security group.
     """
     for finding in reported(traffic, "LBD506"):
         yield replace(finding, evidence=(*finding.evidence, *_fullest(traffic)))
@@ -480,39 +509,44 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     """The groups of targets and load balancer with most inbound rules, as the quota counts them."""
     lists = {p.id: p for p in traffic.network.prefix_lists.peek() or ()}
     groups = traffic.network.security_groups.peek() or ()
-    counted = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
-    counted.sort(key=lambda item: (-item[0], item[1].id))
+    by_rules = [(max(rules_counted(g, Direction.INGRESS, lists)), g) for g in groups]
+    by_rules.sort(key=lambda item: (-item[0], item[1].id))
     return tuple(
-        Evidence(reads.SECURITY_GROUPS, f"{group.id} ({group.name}): {count} inbound rules; the default quota is 60")
-        for count, group in counted[:2]
+        Evidence(
+            reads.SECURITY_GROUPS,
+            f"{group.id} ({group.name}): {counted(count, 'inbound rule')}; the default quota is 60",
+        )
+        for count, group in by_rules[:2]
     )
 
 
 @check(
     "LBD510",
-    title="the subnets of an internet-facing load balancer are public",
+    title="the subnets of an internet-facing load balancer are not public",
+    passes="the subnets of an internet-facing load balancer are public",
     severity=Severity.ERROR,
-    message="the load balancer's subnets have no internet gateway: {summary}",
+    message="{summary}",
     reads=READS,
     explains=undone_by("LBD510"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     """An internet-facing load balancer needs subnets with a route to an internet gateway.
 
-    Repair: choose public subnets, or `scheme: internal`.
+    Repair: choose subnets with a route to an internet gateway, or `scheme: internal`.
     """
     yield from reported(traffic, "LBD510")
 
 
 @check(
     "LBD511",
-    title="subnets for the load balancer can be found",
+    title="no suitable subnets for the load balancer are found",
+    passes="subnets for the load balancer can be found",
     severity=Severity.ERROR,
-    message="no suitable subnets for the load balancer: {summary}",
+    message="no subnet suits the load balancer: {summary}",
     reads=(*READS, *subnet_choice.READS, reads.SERVICES),
     explains=undone_by("LBD511"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller finds too few subnets: the role tag (kubernetes.io/role/elb or internal-elb) is missing, they are
@@ -520,7 +554,7 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     what speaks against it. Of a manifest that is not applied (`-f`), the same is asked of the nodes' VPC.
 
     Confirm by hand: `aws ec2 describe-subnets --filters Name=vpc-id,Values=VPC` (Tags, AvailableIpAddressCount).
-    Repair: tag one subnet per zone, or name them in the `subnets` annotation.
+    Repair: tag one subnet per zone with the role and for this cluster, or name subnets in the `subnets` annotation.
     """
     for finding in (*not_applied.subnets_lacking(traffic), *reported(traffic, "LBD511")):
         yield subnet_choice.with_subnets(traffic, finding)
@@ -528,17 +562,18 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD512",
-    title="subnets have free addresses",
+    title="a subnet has too few free addresses",
+    passes="subnets have free addresses",
     severity=Severity.ERROR,
-    message="a subnet has too few free addresses: {summary}",
+    message="{summary}",
     reads=(*READS, *subnet_choice.READS),
     explains=undone_by("LBD512"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
     """A load balancer needs at least 8 free addresses in each of its subnets.
 
-    Repair: free addresses, or choose larger subnets.
+    Repair: free addresses in these subnets, or choose larger ones with the `subnets` annotation.
     """
     for finding in reported(traffic, "LBD512"):
         yield subnet_choice.with_subnets(traffic, finding)
@@ -546,14 +581,16 @@ def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD128",
-    title="the controller's version has no known fault that matches",
+    title="the controller has a known fault",
+    passes="the controller's version has no known fault that matches",
     severity=Severity.WARNING,
-    message="a known fault of this controller version matches: {summary}",
+    message="a known fault of the controller's version: {summary}",
     reads=READS,
     explains=("LBD103", "LBD104"),
-    distinct_by=("summary",),
+    distinct_by=("summary", "words"),
 )
 def known_fault(traffic: TrafficPath) -> Iterator[Finding]:
-    """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade."""
+    """What is seen matches a fault that a later version of the controller has repaired. Repair: upgrade the
+    controller."""
     for finding in reported(traffic, "LBD128"):
         yield replace(finding, object=controller_deployment(traffic.cluster) or finding.object)

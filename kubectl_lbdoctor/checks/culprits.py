@@ -34,10 +34,10 @@ def _heard(traffic: TrafficPath) -> Iterator[Complaint]:
 
 @check(
     "LBD134",
-    title="the controller knows the cluster by its name",
+    title="the controller runs under another cluster's name",
+    passes="the controller knows the cluster by its name",
     severity=Severity.ERROR,
-    message="{controller} was started for cluster {told}, but this is cluster {name}: {what} are another cluster's to "
-    "it",
+    message="the controller runs as cluster {told} in {name}: {what} seem another cluster's to it",
     reads=(*REPORT_READS, *cluster_name.READS),
     explains=(*undone_by("LBD134"), "LBD505", "LBD511"),
 )
@@ -49,8 +49,8 @@ def name_of_another_cluster(traffic: TrafficPath) -> Iterator[Finding]:
     The tags are right then; to add the wrong name to all of them would hide the fault. Where the nodes' own tags carry
     the controller's name, the subnets' tags are what is wrong (LBD511).
 
-    Confirm by hand: the argument `--cluster-name` of the controller's Deployment against
-    `aws eks list-clusters`. Repair: the flag (chart value clusterName).
+    Confirm by hand: the argument `--cluster-name` of the controller's Deployment against `aws eks list-clusters`.
+    Repair: correct the flag --cluster-name (chart value clusterName).
     """
     complaints = [c for c in _heard(traffic) if _finds_others(c)]
     if not complaints:
@@ -92,9 +92,10 @@ def _finds_others(complaint: Complaint) -> bool:
 
 @check(
     "LBD135",
-    title="no other object stops the controller's work on this one",
+    title="another object stops the controller's work on this one",
+    passes="no other object stops the controller's work on this one",
     severity=Severity.ERROR,
-    message="{culprit} stops the controller's work on {victims:,3}: {why}",
+    message="{culprit} stops the controller: {why}",
     reads=(
         *(*REPORT_READS, *DESIRED_READS, reads.NODES, reads.PODS),
         *(reads.ENDPOINT_SLICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.ALL_BINDINGS),
@@ -142,7 +143,7 @@ def _by_nodes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[Fin
             params={
                 "culprit": f"Node {node.meta.name}",
                 "victims": (f"TargetGroupBinding {binding.meta.key}",),
-                "why": "it has no EC2 providerID, and no node is registered as long as one has none",
+                "why": "it has no EC2 providerID, so no node is registered",
             },
             evidence=(
                 Evidence(f"node {node.meta.name}", f"{state}, Ready={node.ready}, no exclude label"),
@@ -155,7 +156,7 @@ def _by_nodes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[Fin
                     "label", "node", node.meta.name, "node.kubernetes.io/exclude-from-external-load-balancers=true"
                 ),
             ),
-            advice="this keeps it out of all load balancers; or let the cloud controller set its providerID, or delete "
+            advice="keep the node out of all load balancers, let the cloud controller set its providerID, or delete "
             "a Node that is left behind",
             severity=Severity.WARNING if served and not said else None,
         )
@@ -193,7 +194,7 @@ def _by_bindings(traffic: TrafficPath, binding: TargetGroupBinding, entry: Compl
             params={
                 "culprit": f"TargetGroupBinding {other.meta.key}",
                 "victims": (f"TargetGroupBinding {binding.meta.key}",),
-                "why": f"it admits security group {named[0]}, which does not exist",
+                "why": f"it admits {named[0]}, which is gone",
             },
             evidence=(
                 Evidence(Source.BINDING, f"{other.meta.key}: spec.networking names {named[0]}"),

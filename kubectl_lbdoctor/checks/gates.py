@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
 from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
 from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
@@ -30,10 +31,11 @@ _READS = (reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads
 
 @check(
     "LBD214",
-    title="no pod waits for a target-health readiness gate that nobody opens",
+    title="pods wait for a target-health readiness gate that nothing opens",
+    passes="no pod waits for a target-health readiness gate that nobody opens",
     severity=Severity.ERROR,
-    message="{pods:pod} of Service {service} wait for a readiness gate that stays closed: {why}",
-    reads=_READS,
+    message="{pods:pod} of Service {service} {pods:=waits|wait} for a readiness gate: {why}",
+    reads=(*_READS, reads.CONTROLLER),
     explains=("LBD202",),
     distinct_by=("binding",),
 )
@@ -81,7 +83,7 @@ def _stale(
 ) -> Finding:
     """Pods whose gate names a binding that is not among the current ones."""
     names = [pod.meta.name for pod, _ in members]
-    why = f"it names TargetGroupBinding {binding_name}, which does not exist"
+    why = "it is of a TargetGroupBinding that is gone"
     return Finding(
         "LBD214",
         owner,
@@ -89,7 +91,7 @@ def _stale(
             "pods": len(members),
             "binding": binding_name,
             "service": service,
-            "why": why if binding_name else "it is one of the controller's first version",
+            "why": why if binding_name else "it is of the controller's first version",
         },
         evidence=(
             *(_evidence(pod, gate) for pod, gate in members[:3]),
@@ -122,7 +124,7 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
             "pods": len(lagging),
             "binding": "",
             "service": service,
-            "why": "AWS calls their targets healthy and the controller has not said so",
+            "why": "the controller leaves it closed",
         },
         evidence=(
             *(_evidence(pod, gate) for pod, gate in lagging[:3]),
@@ -133,9 +135,10 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
         confirm=(
             kubectl("get", "pod", lagging[0][0].meta.name, "-o", "wide", namespace=traffic.namespace),
             describe_target_health(group_arn(traffic), traffic.context.region),
+            *controller_log(traffic.cluster),
         ),
-        advice="see the controller's log; kubectl rollout restart -n kube-system "
-        "deployment/aws-load-balancer-controller ends its back-off",
+        by_hand=controller_restart(traffic.cluster),
+        advice="restart the controller, which ends its back-off; its log names what keeps it from the pods",
     )
 
 
@@ -154,10 +157,11 @@ def _evidence(pod: Pod, gate: TargetGate) -> Evidence:
 
 @check(
     "LBD215",
-    title="readiness gates are injected where the namespace asks for them",
+    title="pods have no readiness gate though the namespace asks for it",
+    passes="readiness gates are injected where the namespace asks for them",
     severity=Severity.WARNING,
-    message="{pods} of {total:pod} of Service {service} have no readiness gate for TargetGroupBinding {binding}, "
-    "which the namespace's label asks for[: {off}]",
+    message="{pods} of {total:pod} of Service {service} {pods:=has|have} no readiness gate, which "
+    "the namespace asks for[: {off}]",
     reads=(reads.SERVICES, reads.PODS, reads.BINDINGS, reads.TARGET_GROUPS, reads.NAMESPACES, reads.CONTROLLER),
     distinct_by=("binding",),
 )
@@ -195,7 +199,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
             "total": len(traffic.matching_pods()),
             "service": service.meta.name,
             "binding": binding.meta.name,
-            "off": f"{off.meta.key} runs with --{_INJECT_FLAG}=false" if off is not None else "",
+            "off": "injection is off" if off is not None else "",
         },
         evidence=(
             *((Evidence(f"deployment {off.meta.key}", f"--{_INJECT_FLAG}=false"),) if off is not None else ()),
@@ -210,7 +214,9 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         by_hand=(kubectl("rollout", "restart", str(owner), namespace=traffic.namespace),)
         if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
         else (),
-        advice="recreate the pods" if off is None else "take the flag away, then recreate the pods",
+        advice="create the pods again: gates are injected into new pods only"
+        if off is None
+        else f"remove --{_INJECT_FLAG}=false from the controller, then create the pods again",
     )
 
 

@@ -56,7 +56,8 @@ def _gateway_ref(gateway: Gateway) -> ObjectRef:
 
 @check(
     "LBD140",
-    title="the GatewayClass is accepted",
+    title="the GatewayClass is not accepted",
+    passes="the GatewayClass is accepted",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="GatewayClass {name} is not accepted, so nothing is made of its Gateways: {reason}[ ({parameters})]",
@@ -94,7 +95,8 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD141",
-    title="the controller's part for Gateways is at work",
+    title="the controller's part for Gateways does not run",
+    passes="the controller's part for Gateways is at work",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="the controller has not looked at Gateway {name} of its class: its part for Gateways ({gate}) does not run",
@@ -153,7 +155,8 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD142",
-    title="every listener is valid",
+    title="a listener of the Gateway is not valid",
+    passes="every listener is valid",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="listener {listener} of Gateway {name} is not valid: {reason}",
@@ -199,7 +202,8 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD143",
-    title="every route is attached to its Gateway",
+    title="a route is not attached to its Gateway",
+    passes="every route is attached to its Gateway",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="{kind} {name} is not attached to {parent}: {fault:missing=it does not exist|section=it has no listener "
@@ -325,7 +329,8 @@ def _allow(gateway: Gateway, listener: str, route: Route) -> tuple[Repair, ...]:
 
 @check(
     "LBD144",
-    title="every reference to another namespace is granted",
+    title="a reference to another namespace is not granted",
+    passes="every reference to another namespace is granted",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="{kind} {name} leads to {target} in namespace {namespace}, which grants it no reference",
@@ -369,7 +374,8 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD145",
-    title="every backend of a route is of a kind that the controller knows",
+    title="a backend of a route is of a kind that the controller does not know",
+    passes="every backend of a route is of a kind that the controller knows",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=a Service "

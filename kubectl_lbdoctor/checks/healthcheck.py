@@ -29,7 +29,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.selection import target_port_repair
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
@@ -59,11 +59,7 @@ _ANSWER_READS = (
 # One annotation decides the path: another path that is asked, or that answers, is another repair.
 _ASKED = ("path", "better")
 # What answers instead, at the end of a message: paths, or the pods of another workload.
-_BETTER = (
-    '[; port {elsewhere} serves "{there}" ({names})]'
-    '[; {better:"&"} {better:=succeeds|succeed}][ ({witness})]'
-    "[; the pods of {passing} pass it, those of {failing} do not]"
-)
+_BETTER = '[; port {elsewhere} has "{there}"][; {better:"&"} {better:=succeeds|succeed}][; only {failing} fails it]'
 _RULES_OUT = "security groups, network ACLs, routes, the port: an HTTP server answered"
 
 
@@ -206,7 +202,7 @@ def _answer_evidence(
     """What the load balancer says, what probes were answered, and the readiness probe that succeeds."""
     good = [a for a in tried if pod_evidence.is_success(a)]
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    lines = [Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")]
+    lines = [Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {said}")]
     lines += pod_evidence.evidence((*asked, *good))
     vain = dict.fromkeys(a.request.path for a in tried if a.request.path != group.health_check.path)
     if vain and not good:
@@ -454,10 +450,11 @@ def _what_answers(traffic: TrafficPath, answer: _Answer) -> dict[str, Param]:
 
 @check(
     "LBD301",
-    title="the health-check path answers with a success code",
+    title="the health-check path is answered with an unexpected code",
+    passes="the health-check path answers with a success code",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
+    message='check path "{path}" is answered with {codes}, expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
     distinct_by=_ASKED,
@@ -479,10 +476,11 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
 
 @check(
     "LBD302",
-    title="the answer does not depend on who asks",
+    title="the check path is refused to the load balancer, but not to others",
+    passes="the answer does not depend on who asks",
     severity=Severity.ERROR,
-    message='path "{path}" is answered with {codes} to the load balancer[\'s Host header, but not to Host {host}]'
-    "[, but with a success to {client}]",
+    message='path "{path}" is answered with {codes} to the load balancer[, but not to Host {host}][, '
+    "with a success to {client}]",
     reads=_ANSWER_READS,
     distinct_by=("path", "host"),
 )
@@ -528,10 +526,11 @@ def _depends_on_the_asker(traffic: TrafficPath, answer: _Answer) -> Finding:
 
 @check(
     "LBD303",
-    title="the health check is not redirected",
+    title="the health check is answered with a redirect",
+    passes="the health check is not redirected",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" is answered with a redirect[ to {to}] ({codes}), expected {matcher}' + _BETTER,
+    message='check path "{path}" is redirected[ to {to}] ({codes}), expected {matcher}' + _BETTER,
     reads=_ANSWER_READS,
     fix="success-codes",
     distinct_by=_ASKED,
@@ -563,10 +562,11 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD304",
-    title="the health-check path needs no authentication",
+    title="the health-check path demands authentication",
+    passes="the health-check path needs no authentication",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='health check path "{path}" demands authentication ({codes})' + _BETTER,
+    message='check path "{path}" demands authentication ({codes})' + _BETTER,
     reads=_ANSWER_READS,
     fix="healthcheck-path",
     distinct_by=_ASKED,
@@ -583,18 +583,19 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD317",
-    title="the application does not answer the health check with a server error",
+    title="the application answers the health check with a server error",
+    passes="the application does not answer the health check with a server error",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='the application answers the health check path "{path}" with {codes}' + _BETTER,
+    message='the application answers check path "{path}" with {codes}' + _BETTER,
     reads=_ANSWER_READS,
     distinct_by=_ASKED,
 )
 def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     """The application itself fails on the check path (5xx): a dependency is down, or the handler is broken.
 
-    Confirm by hand: `curl -i http://POD_IP:PORT/PATH` and the application's own log. Repair: the application, or check
-    a path that does not depend on what is down.
+    Confirm by hand: `curl -i http://POD_IP:PORT/PATH` and the application's own log. Repair: mend the application
+    (`kubectl logs`), or check a path that does not depend on what is down.
     """
     answer = _answers(traffic, "server")
     if answer is not None and answer.asker == NOBODY:
@@ -603,9 +604,10 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD305",
-    title="the check speaks the protocol of the port",
+    title="the check speaks another protocol than the port",
+    passes="the check speaks the protocol of the port",
     severity=Severity.ERROR,
-    message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
+    message="the health check speaks {speaks} to port {port}, the application speaks {serves}",
     reads=(*_ANSWER_READS, reads.LISTENERS),
     explains=("LBD301", "LBD302"),
     fix="healthcheck-protocol",
@@ -619,6 +621,8 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     backend-protocol unless both are annotated.
 
     Confirm by hand: `curl -v http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
+
+    Repair: let the check speak the port's protocol (annotation healthcheck-protocol).
     """
     group = traffic.target_group.need()
     if group is None:
@@ -644,7 +648,7 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
         setting_source(traffic, "healthcheck-protocol").ref,
         params={"speaks": speaks, "serves": serves, "port": str(port)},
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
             *shown,
             *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
@@ -704,15 +708,15 @@ def _path(group: TargetGroup) -> str:
 
 
 _LISTEN = (
-    "{seen:declared=declare {declared}|probed=answer their readiness probe on {probed}"
-    "|both=declare {declared} and answer their readiness probe on {probed}"
-    "|open=listen on {open}|*=do not listen there, nor on any other port that was tried}"
+    "{seen:declared=declare {declared}|probed=answer on {probed}|both=declare {declared} and answer on {probed}"
+    "|open=listen on {open}|*=do not listen there}"
 )
 
 
 @check(
     "LBD307",
-    title="the Service's targetPort is a port that the pods listen on",
+    title="the Service's targetPort is a port that the pods do not listen on",
+    passes="the Service's targetPort is a port that the pods listen on",
     refined_by_probe=True,
     severity=Severity.ERROR,
     message="Service {service} sends port {port} to targetPort {target}, but the pods " + _LISTEN,
@@ -840,7 +844,7 @@ def _wrong_target_port(
     asked = [a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port in ports]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
-        advice = "see where it listens, and whether it does: kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6"
+        advice = "find the port that the application listens on: a probe found none"
     ref, index = traffic.service_ref, service.ports.index(port)
     dropped = "filters on the way: the connection was refused, not dropped"
     return Finding(
@@ -848,9 +852,7 @@ def _wrong_target_port(
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
         evidence=(
-            Evidence(
-                Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
-            ),
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
             *(() if seen.silent else (Evidence(Source.PODS, f"{said}, none declares {port.target}"),)),
@@ -871,10 +873,11 @@ def _listed(numbers: Iterable[int]) -> tuple[str, ...]:
 
 @check(
     "LBD308",
-    title="the process listens on the pod's address",
+    title="the process listens on the loopback only",
+    passes="the process listens on the pod's address",
     severity=Severity.ERROR,
-    message="port {port} of the pods answers on the loopback {family:any=only|IPv6=or by IPv4 only}: the process does "
-    "not listen on the pod's address",
+    message="port {port} answers on the loopback of the pods {family:any=only|IPv6=or by IPv4 only}, "
+    "not on their address",
     reads=_ANSWER_READS,
     explains=("LBD307", "LBD313"),
     distinct_by=("port",),
@@ -909,13 +912,13 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
             params={"port": str(port), "family": "IPv6" if six else "any"},
             evidence=(
                 Evidence(
-                    Source.TARGET_GROUP, f"{len(targets)} of {len(traffic.targets())} targets: {FAILED_HEALTH_CHECKS}"
+                    Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"
                 ),
                 *pod_evidence.evidence(told),
                 *pod_evidence.socket_evidence(traffic, pods.values(), port),
             ),
             targets=tuple(t.key for t in targets),
-            confirm=(kubectl("exec", next(iter(pods)), "--", "cat", "/proc/net/tcp", namespace=traffic.namespace),),
+            confirm=(kubectl("exec", next(iter(pods)), "-n", traffic.namespace, "--", "cat", "/proc/net/tcp"),),
             advice=f"let the application listen on 0.0.0.0:{port} (or [::]:{port}), not on 127.0.0.1 or localhost",
             rules_out="filters on the way: the connection was refused, not dropped",
         )

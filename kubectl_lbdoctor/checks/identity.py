@@ -44,7 +44,8 @@ NAMED = 6
 
 @check(
     "LBD120",
-    title="AWS permits the controller everything it needs",
+    title="AWS denies the controller an action",
+    passes="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
     message="AWS denies the controller {action:?a call}[ (role {role})]",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
@@ -70,7 +71,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
             params={"action": action, "role": role},
-            evidence=(entry.evidence, *compared, *identity_evidence(traffic)),
+            evidence=(entry.evidence, *compared, *(() if role else identity_evidence(traffic))),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
             explains=step_of_action(action).undone,
@@ -195,9 +196,10 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
 
 @check(
     "LBD121",
-    title="the controller has an AWS identity of its own",
+    title="the controller has no usable AWS credentials",
+    passes="the controller has an AWS identity of its own",
     severity=Severity.ERROR,
-    message="the controller has no usable AWS identity: {summary}",
+    message="{summary}",
     reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=(*undone_by("LBD121"), "LBD120", "LBD102"),
     distinct_by=("summary",),
@@ -211,7 +213,8 @@ def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:
     audience of its token.
 
     Confirm by hand: `kubectl get sa -n kube-system aws-load-balancer-controller -o yaml` and the pod's AWS_*
-    variables. Repair: annotate or associate, correct the role's trust policy, then restart the controller.
+    variables. Repair: give the controller a role: annotate its service account (IRSA) or associate the role (EKS
+    Pod Identity), correct the role's trust policy, then restart the controller.
     """
     refusals = _refusals(traffic)
     for finding in of_the_controller(traffic, "LBD121"):

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import blocked
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.registry import check, reported
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -118,7 +119,8 @@ def _confirm(node: Node) -> tuple[str, ...]:
 
 @check(
     "LBD516",
-    title="kube-proxy runs on every node that is a target",
+    title="kube-proxy does not run on a node that is a target",
+    passes="kube-proxy runs on every node that is a target",
     severity=Severity.ERROR,
     message="kube-proxy {state:not ready=is not ready|missing=does not run} on node {nodes}, so its NodePort leads to "
     "no pod",
@@ -132,8 +134,9 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
     is refused.
 
-    Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: what keeps the pod from
-    the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+    Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: correct what keeps the
+    pod from the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n
+    kube-system`.
     """
     for state, wanted in (("missing", False), ("not ready", True)):
         hit: list[tuple[TargetHealth, Node]] = []
@@ -149,7 +152,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
             KUBE_PROXY,
             params={"state": state, "nodes": nodes},
             evidence=(
-                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.TARGET_GROUP, f"{part_of(len(hit), len(traffic.targets()))}: {hit[0][0].reason}"),
                 Evidence(Source.KUBE_PROXY_PODS, f"none ready on {', '.join(nodes)}"),
                 *_skew(traffic, [node for _, node in hit]),
             ),
@@ -163,7 +166,8 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD517",
-    title="the NodePort answers on every node",
+    title="the NodePort does not answer on some nodes",
+    passes="the NodePort answers on every node",
     severity=Severity.ERROR,
     message="the NodePort does not answer on node {nodes}, while others do: kube-proxy's rules are stale there",
     reads=(*_READS, *_PATH_READS, reads.TARGET_GROUP_ATTRIBUTES),
@@ -178,6 +182,8 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `curl http://NODE_IP:NODEPORT/PATH` from another node, and kube-proxy's log. Repair:
     `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
+
+    Repair: restart kube-proxy: `kubectl rollout restart daemonset.apps/kube-proxy -n kube-system`.
     """
     failing = _failing(traffic, FAILED_HEALTH_CHECKS)
     service = traffic.service.need()
@@ -222,9 +228,10 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD518",
-    title="kube-proxy knows its node by the node's name",
+    title="kube-proxy takes its node for another one",
+    passes="kube-proxy knows its node by the node's name",
     severity=Severity.ERROR,
-    message="kube-proxy counts no local pod on node {nodes}, which runs one: it takes itself for {other}",
+    message="kube-proxy on {nodes} runs under a wrong node name ({other}), so it finds no local pod",
     reads=_READS,
     explains=("LBD517", "LBD602", "LBD607"),
 )
@@ -257,7 +264,7 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
                 "other": tuple(sorted({other for _, _, other, _ in hit})),
             },
             evidence=(
-                Evidence(Source.TARGET_GROUP, f"{len(hit)} of {len(traffic.targets())} targets: {hit[0][0].reason}"),
+                Evidence(Source.TARGET_GROUP, f"{part_of(len(hit), len(traffic.targets()))}: {hit[0][0].reason}"),
                 *(Evidence(f"node {n.meta.name}", f"runs a ready pod; {flag}{other}") for _, n, other, _ in hit[:3]),
             ),
             confidence=Confidence.CERTAIN if all(told for *_, told in hit) else Confidence.LIKELY,
@@ -269,7 +276,8 @@ def node_name_differs(traffic: TrafficPath) -> Iterator[Finding]:
 
 reported(
     "LBD519",
-    title="reverse-path filtering lets the NodePort's replies pass",
+    title="strict reverse-path filtering drops the NodePort's replies",
+    passes="reverse-path filtering lets the NodePort's replies pass",
     severity=Severity.WARNING,
     message="strict reverse-path filtering may drop NodePort replies on {nodes}",
     doc="""
@@ -287,7 +295,8 @@ reported(
 
 reported(
     "LBD520",
-    title="no packet filter on the node drops the load balancer's packets",
+    title="a packet filter on the node drops the load balancer's packets",
+    passes="no packet filter on the node drops the load balancer's packets",
     severity=Severity.WARNING,
     message="a packet filter on {nodes} may drop the load balancer's packets",
     doc="""

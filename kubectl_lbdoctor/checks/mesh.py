@@ -7,7 +7,8 @@ from kubectl_lbdoctor.model.finding import Severity
 
 reported(
     "LBD319",
-    title="no mesh side-car closes the load balancer's connections",
+    title="a mesh side-car closes the load balancer's connections",
+    passes="no mesh side-car closes the load balancer's connections",
     severity=Severity.WARNING,
     message="{proxy} of a service mesh may close the load balancer's plain connections to {pods}",
     doc="""

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, 
 from kubectl_lbdoctor.analysis.pod_evidence import ready
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -33,11 +34,12 @@ class _Harm:
 
 @check(
     "LBD221",
-    title="the Service's selector takes in the pods of one application",
+    title="the Service's selector takes in pods of another application",
+    passes="the Service's selector takes in the pods of one application",
     severity=Severity.ERROR,
-    message="the selector of Service {service} ({selector}) takes in pods of {guest} beside those of {host}"
-    "{harm:targets=, and they are the targets that fail|nodes=, which do not serve port {port}"
-    '|nothing=; without port "{port}" they get no traffic}[; label {label} tells them apart]',
+    message="the selector of Service {service} ({selector}) also matches pods of "
+    "{guest}{harm:targets=, the targets that fail|nodes=, which do not serve "
+    '{port}|nothing=, which lack port "{port}"}',
     reads=(
         *(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS),
         *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -56,8 +58,8 @@ def selector_takes_in_another_application(traffic: TrafficPath) -> Iterator[Find
     Colours, tracks and versions of one application are not meant: another application has other images, or a label of
     its own that names its purpose. Pods of Jobs, and pods that are not ready, get no traffic and do not count.
 
-    Confirm by hand: `kubectl get pods -l SELECTOR --show-labels`. Repair: a selector that has a label more, one that
-    only the intended pods carry; or other labels on the other workload's pods.
+    Confirm by hand: `kubectl get pods -l SELECTOR --show-labels`. Repair: add a label to the selector that only the
+    intended pods carry, or give the other workload's pods other labels.
     """
     service, port = traffic.service.need(), traffic.service_port.need()
     if service is None or not service.selector or port is None:
@@ -121,7 +123,7 @@ def _finding(
         for owner, members in ((found.host, found.host_pods), (guest, pods))
     ]
     if harm.targets:
-        said = f"{len(harm.targets)} of {len(traffic.targets())} targets: {harm.targets[0].reason}"
+        said = f"{part_of(len(harm.targets), len(traffic.targets()))}: {harm.targets[0].reason}"
         evidence.insert(0, Evidence(Source.TARGET_GROUP, said))
     return Finding(
         "LBD221",

@@ -51,10 +51,10 @@ def _describe(balancer: LoadBalancer, traffic: TrafficPath) -> str:
 
 @check(
     "LBD222",
-    title="a Network Load Balancer has the security groups that are asked for",
+    title="a Network Load Balancer lacks the security groups that are asked for",
+    passes="a Network Load Balancer has the security groups that are asked for",
     severity=Severity.WARNING,
-    message="load balancer {balancer} has no security group, so those that Service {service} asks for ({groups:,3}) "
-    "are not used: {why}",
+    message="load balancer {balancer} has no security group, though Service {service} asks for {groups:,3}",
     reads=_READS,
 )
 def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
@@ -106,10 +106,10 @@ def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD223",
-    title="settings that can only be set at creation are those of the load balancer",
+    title="a setting was given too late: it takes effect at creation only",
+    passes="settings that can only be set at creation are those of the load balancer",
     severity=Severity.WARNING,
-    message="load balancer {balancer} keeps {setting} {is}; {asked}, which {object} asks for, takes effect only when "
-    "it is created",
+    message="load balancer {balancer} keeps {setting} {is}: {asked} takes effect at creation only",
     reads=_READS,
     distinct_by=("setting",),
 )
@@ -193,10 +193,10 @@ def _ignored(
 
 @check(
     "LBD224",
-    title="every protocol of a Service port has a listener",
+    title="a protocol of a Service port has no listener",
+    passes="every protocol of a Service port has a listener",
     severity=Severity.ERROR,
-    message="port {port} of Service {service} is {wanted:&}, and the load balancer's listener serves {served} only: "
-    "{missing} clients get no answer",
+    message="{missing} clients of port {port} of Service {service} get no answer: its listener serves {served} only",
     reads=(*_READS, reads.LISTENERS),
     distinct_by=("port",),
 )
@@ -209,8 +209,8 @@ def second_protocol_not_served(traffic: TrafficPath) -> Iterator[Finding]:
 
     Source: LBC pkg/service/model_build_listener.go.
 
-    Confirm by hand: `aws elbv2 describe-listeners` (Protocol). Repair: the annotation enable-tcp-udp-listener; with
-    older versions a second Service.
+    Confirm by hand: `aws elbv2 describe-listeners` (Protocol). Repair: set the annotation enable-tcp-udp-listener;
+    with older versions make a second Service.
     """
     service = _own_service(traffic)
     if ownership(traffic).owner not in ("controller", "auto-mode"):

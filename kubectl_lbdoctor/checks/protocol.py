@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
@@ -65,7 +66,7 @@ def _group(traffic: TrafficPath) -> TargetGroup:
 
 def _health_evidence(traffic: TrafficPath, failing: list[TargetHealth]) -> Evidence:
     said = failing[0].description if failing[0].reason == RESPONSE_CODE_MISMATCH else failing[0].reason
-    return Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {said}")
+    return Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {said}")
 
 
 def _probe_evidence(probed: list[Ready]) -> Evidence:
@@ -84,9 +85,10 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
 
 @check(
     "LBD306",
-    title="the check speaks the protocol version of the application",
+    title="the check speaks another protocol version than the application",
+    passes="the check speaks the protocol version of the application",
     severity=Severity.ERROR,
-    message="the health check speaks {speaks} to port {port}, where the application speaks {serves}",
+    message="the health check speaks {speaks} to port {port}, the application speaks {serves}",
     reads=_READS,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD311", "LBD317"),
     distinct_by=("port", "serves"),
@@ -98,7 +100,7 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
 
     A probe, the readiness probe of the same port, or the port's appProtocol says what the application speaks.
 
-    Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: the
+    Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: set the
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
     """
     group = _group(traffic)
@@ -267,7 +269,7 @@ def _no_http(
     return Finding(
         "LBD306",
         owner.ref,
-        params={"speaks": _SAID[speaks], "serves": "neither HTTP nor gRPC nor TLS", "port": str(port)},
+        params={"speaks": _SAID[speaks], "serves": "none of HTTP, gRPC and TLS", "port": str(port)},
         evidence=(
             _health_evidence(traffic, failing),
             _check_evidence(group),
@@ -329,10 +331,11 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
 
 @check(
     "LBD309",
-    title="the application answers within the check's timeout",
+    title="the application answers later than the check's timeout",
+    passes="the application answers within the check's timeout",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='check path "{path}" is answered later than the timeout of {timeout} s: {why}',
+    message='path "{path}" is answered after the timeout of {timeout} s: {why}',
     reads=(*_READS, reads.EVENTS),
     fix="healthcheck-timeout",
     distinct_by=("path",),
@@ -342,8 +345,8 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     or the kubelet itself has seen that path time out. A filter on the way looks the same to the load balancer, so this
     is likely, and certain where a probe has measured it.
 
-    Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: a cheaper check path, or a longer
-    timeout, which must stay below the interval.
+    Confirm by hand: `curl -w '%{time_total}' http://POD_IP:PORT/PATH`. Repair: check a path that answers at once,
+    or wait longer; the timeout must stay below the interval.
     """
     group = _group(traffic)
     asked = group.health_check
@@ -404,7 +407,7 @@ def _known_to_the_kubelet(
         return None
     if patient:
         longest = max(p.probe.timeout for p in patient)
-        why = f"the readiness probe, which waits up to {longest} s, succeeds"
+        why = f"the readiness probe waits {longest} s and succeeds"
         return _Slow(targets, True, longest, why, _probe_evidence(patient))
     why = "the kubelet's probe of the same path times out, too"
     pod, words = next(iter(late.items()))
@@ -501,10 +504,11 @@ def _name_of(traffic: TrafficPath, target: TargetHealth) -> str:
 
 @check(
     "LBD313",
-    title="something answers on the health-check port",
+    title="nothing answers on the health-check port",
+    passes="something answers on the health-check port",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message="the health check asks port {port}, {why}, while the traffic port {traffic} is served",
+    message="the health check asks port {port}, {why}; traffic port {traffic} is served",
     reads=_READS,
     fix="healthcheck-port",
     distinct_by=("port",),
@@ -515,8 +519,8 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     With `ip` targets it must be a port of the pods. With `instance` targets it is a port of the node: a node port of
     the Service, a host port, or a port of a pod in the host's network; a container's port means nothing there.
 
-    Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: `healthcheck-port: traffic-port`, or the node port
-    that leads to the wanted container port.
+    Confirm by hand: `nc -zv TARGET PORT` for both ports. Repair: set healthcheck-port to traffic-port, or to the
+    node port that leads to the wanted container port.
     """
     group, service = _group(traffic), traffic.service.need()
     if group.protocol in _DATAGRAMS or service is None:
@@ -599,7 +603,7 @@ def _dead_on_pods(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         targets,
         targets[0].check_port,
         str(targets[0].port),
-        "where nothing listens" if tried else "which no container of the pods declares or answers",
+        "where nothing listens" if tried else "which no container declares or answers",
         (f"declare or answer {', '.join(map(str, sorted(declared)))}",) if declared else (),
         certain,
     )
@@ -625,7 +629,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         containers |= set(pod.declared_ports()) | {p.port for p in ready((pod,))}
     shown = (", ".join(f"port {p.port}: node port {p.node_port} -> {p.target}" for p in service.ports),)
     if number in containers:
-        why = "a container's port, on which no node listens"
+        why = "a container's port, where no node listens"
         return _DeadPort(
             failing, str(number), str(port.node_port), why, shown, True, node_port_for(traffic, service, number)
         )
@@ -661,7 +665,8 @@ def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
 
 @check(
     "LBD314",
-    title="the check port understands proxy protocol",
+    title="the check port does not understand proxy protocol",
+    passes="the check port understands proxy protocol",
     severity=Severity.ERROR,
     message="proxy protocol v2 is on, so checks carry its header, and "
     "{server:kube-proxy=kube-proxy's health server|traffic port=port {port}"
@@ -785,9 +790,10 @@ def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: Setti
 
 @check(
     "LBD315",
-    title="a UDP target group has a TCP check port that answers",
+    title="a UDP target group is checked on a TCP port that does not answer",
+    passes="a UDP target group has a TCP check port that answers",
     severity=Severity.ERROR,
-    message="target group {group} is {protocol}, and its {check} check asks port {port}, {why}",
+    message="the {check} check of {protocol} target group {group} asks port {port}, {why}",
     reads=_READS,
     explains=("LBD307",),
     distinct_by=("port",),
@@ -853,10 +859,10 @@ def _unserved_by_tcp(
     silent = [pod for pod in pods if pod_evidence.nothing_listens(traffic, pod, number)]
     if silent:
         found = pod_evidence.open_ports(traffic, silent, besides=number)
-        return "on which nothing listens by TCP", True, [str(n) for n in found or probed if n != number]
+        return "where nothing listens by TCP", True, [str(n) for n in found or probed if n != number]
     if number in probed or number in declared:
         return None
-    return "on which no container declares or answers TCP", False, [str(n) for n in probed or declared]
+    return "where no container serves TCP", False, [str(n) for n in probed or declared]
 
 
 def _declared(pods: list[Pod], protocol: str) -> list[int]:
@@ -868,7 +874,8 @@ def _declared(pods: list[Pod], protocol: str) -> list[int]:
 
 @check(
     "LBD316",
-    title="the check and the application have a TLS version in common",
+    title="the check and the application have no TLS version in common",
+    passes="the check and the application have a TLS version in common",
     severity=Severity.ERROR,
     message="port {port} takes TLS 1.3 only, and the HTTPS check of a Network Load Balancer offers TLS 1.2 at most",
     reads=_READS,
@@ -884,6 +891,8 @@ def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
     accept TLS 1.2, too, or check by TCP.
+
+    Repair: let the application accept TLS 1.2, too, or check by TCP.
     """
     group = _group(traffic)
     if traffic.is_alb or group.health_check.protocol != "HTTPS":

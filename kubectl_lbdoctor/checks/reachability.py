@@ -26,6 +26,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
@@ -33,6 +34,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.network import Permission
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
@@ -109,7 +111,7 @@ class _Filter:
 def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding:
     first = entries[0]
     targets = tuple(dict.fromkeys(e.target.key for e in entries))
-    share = f"{len(targets)} of {len(traffic.targets())} targets"
+    share = f"{part_of(len(targets), len(traffic.targets()))}"
     state = first.target.reason or f"healthy on port {first.target.check_port}; traffic goes to {first.target.port}"
     found = _filter(traffic, entries)
     remedies, made = _changes(traffic, code, entries)
@@ -168,8 +170,11 @@ def _of_groups(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy, entries
     ports = tuple(dict.fromkeys(str(need.ports) for need in needs))
     peers = tuple(dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(traffic, n.peer) for n in needs))
     params: dict[str, Param] = {"direction": remedy.direction.value, "ports": ports, "peers": peers}
+    words = wording.render(_RULE, params)
+    inside = peers == (hop.owner,)
+    params |= {"shared": hop.owner if inside else "", "others": () if inside else peers}
     ref = ObjectRef("SecurityGroup", "", remedy.group_id)
-    return _Filter(ref, params, tuple(_rules(traffic, hop, remedy)), wording.render(_RULE, params))
+    return _Filter(ref, params, tuple(_rules(traffic, hop, remedy)), words)
 
 
 def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filter:
@@ -198,10 +203,19 @@ def _rules(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy) -> Iterator
         rules = group.ingress if remedy.direction is Direction.INGRESS else group.egress
         texts = []
         for rule in rules[:4]:
-            ports = "all ports" if rule.from_port is None else f"{rule.from_port}-{rule.to_port}"
-            texts.append(f"{rule.protocol} {ports} {','.join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or '-'}")
+            peers = ",".join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or "-"
+            texts.append(f"{_ports_of(rule)} {'from' if remedy.direction is Direction.INGRESS else 'to'} {peers}")
         more = f" and {len(rules) - 4} more" if len(rules) > 4 else ""
         yield Evidence(f"{group.id}", f"{remedy.direction.value}: {'; '.join(texts) or 'no rule'}{more}")
+
+
+def _ports_of(rule: Permission) -> str:
+    """What a rule admits: "all protocols", "tcp 8080", "tcp 1024-65535"."""
+    if rule.protocol == "-1":
+        return "all protocols"
+    if rule.from_port is None:
+        return f"{rule.protocol} all ports"
+    return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
 
 
 def _confirm(ref: ObjectRef) -> tuple[str, ...]:
@@ -224,9 +238,11 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
 
 @check(
     "LBD501",
-    title="a security group of the target admits the load balancer",
+    title="no security group of the target admits the load balancer",
+    passes="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
-    message="no security group of the targets ({owner}) admits the load balancer: " + _RULE + " is missing",
+    message="the targets do not admit the load balancer: no rule for TCP {ports} "
+    "{direction:egress=to|ingress=from} {peers}",
     reads=_READS,
     explains=("LBD607",),
     fix="security-group",
@@ -276,9 +292,12 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
 
 @check(
     "LBD502",
-    title="nodes admit each other",
+    title="nodes do not admit each other",
+    passes="nodes admit each other",
     severity=Severity.ERROR,
-    message="nodes do not admit each other: {owner} lacks " + _RULE + ", so a NodePort reaches no pod on another node",
+    message="nodes do not admit each other[: {owner} lacks TCP {ports} "
+    "{direction:egress=to|ingress=from} {others}][: they share {shared}, which lacks TCP "
+    "{ports} among its members]",
     reads=_READS,
     explains=("LBD607",),
     fix="node-security-group",
@@ -315,10 +334,11 @@ def _with_node_groups(traffic: TrafficPath, finding: Finding) -> Finding:
 
 @check(
     "LBD503",
-    title="the load balancer's security group lets its checks out",
+    title="the load balancer's security group lets no check out",
+    passes="the load balancer's security group lets its checks out",
     severity=Severity.ERROR,
-    message="the load balancer's security groups ({owner}) have no outbound rule for its targets: " + _RULE + " is "
-    "missing",
+    message="the load balancer's security groups let no check out: no rule for TCP {ports} "
+    "{direction:egress=to|ingress=from} {peers}",
     reads=_READS,
     explains=("LBD607",),
     fix="lb-egress",
@@ -327,16 +347,18 @@ def _with_node_groups(traffic: TrafficPath, finding: Finding) -> Finding:
 def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     """The load balancer's own security groups do not let it connect to the target on the checked port.
 
-    Confirm by hand: the outbound rules of the load balancer's groups. Repair: an outbound rule to the target's group.
+    Confirm by hand: the outbound rules of the load balancer's groups. Repair: add an outbound rule to the target's
+    group.
     """
     yield from _findings(traffic, "LBD503", _group_facts(traffic))
 
 
 @check(
     "LBD514",
-    title="the pod's own security group admits the load balancer",
+    title="the pod's own security group does not admit the load balancer",
+    passes="the pod's own security group admits the load balancer",
     severity=Severity.ERROR,
-    message="the pods' own security groups ({owner}) do not admit the load balancer: " + _RULE + " is missing",
+    message="the pods' own security groups do not admit TCP {ports} {direction:egress=to|ingress=from} {peers}",
     reads=_READS,
     explains=("LBD607",),
     fix="security-group",
@@ -346,16 +368,18 @@ def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """The pods have security groups of their own (SecurityGroupPolicy, a branch interface), which replace the node's
     groups; they do not admit the load balancer.
 
-    Confirm by hand: `kubectl get securitygrouppolicy` and the groups' inbound rules. Repair: add the named rule.
+    Confirm by hand: `kubectl get securitygrouppolicy` and the groups' inbound rules. Repair: add the named rule to
+    the pods' security group.
     """
     yield from _findings(traffic, "LBD514", _group_facts(traffic))
 
 
 @check(
     "LBD507",
-    title="network ACLs let the load balancer's requests pass",
+    title="a network ACL denies the load balancer's requests",
+    passes="network ACLs let the load balancer's requests pass",
     severity=Severity.ERROR,
-    message="network ACL {owner} denies the load balancer's checks " + _ENTRY,
+    message="network ACL {owner} drops TCP {ports} of the health checks: {entry:?no entry allows it}",
     reads=_READS,
     explains=("LBD607",),
     fix="network-acl",
@@ -365,16 +389,17 @@ def acl_denies_request(traffic: TrafficPath) -> Iterator[Finding]:
     """A network ACL at the border of the load balancer's or the target's subnet denies the request. ACLs are asked at
     subnet borders only, by ascending number, and the first entry that matches decides.
 
-    Confirm by hand: `aws ec2 describe-network-acls`. Repair: an allow entry with a lower number than the deny.
+    Confirm by hand: `aws ec2 describe-network-acls`. Repair: add an allow entry with a lower number than the deny.
     """
     yield from _findings(traffic, "LBD507", _acl_facts(traffic))
 
 
 @check(
     "LBD508",
-    title="network ACLs let the replies return",
+    title="a network ACL denies the replies to the load balancer",
+    passes="network ACLs let the replies return",
     severity=Severity.ERROR,
-    message="network ACL {owner} denies the replies to the load balancer: " + _ENTRY,
+    message="network ACL {owner} drops the replies to the load balancer: {entry:?no entry allows TCP {ports}}",
     reads=_READS,
     explains=("LBD607",),
     fix="network-acl",
@@ -391,9 +416,10 @@ def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD509",
-    title="load balancer and targets have routes to each other",
+    title="load balancer and targets have no route to each other",
+    passes="load balancer and targets have routes to each other",
     severity=Severity.ERROR,
-    message="route table {owner} leads nowhere between load balancer and targets: no usable route for {way}",
+    message="route table {owner} has no usable route for {way}",
     reads=_READS,
     explains=("LBD607",),
     distinct_by=("way",),
@@ -402,7 +428,8 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     """Within one VPC every route table has a local route. Targets in another VPC or network need routes both ways that
     are not blackholes.
 
-    Confirm by hand: `aws ec2 describe-route-tables`. Repair: a route over the peering connection or transit gateway.
+    Confirm by hand: `aws ec2 describe-route-tables`. Repair: add the route to the other network over the peering
+    connection, transit gateway or local target that leads there.
     """
     net = traffic.network
     facts: tuple[Fact[object], ...] = (net.interfaces, net.route_tables)  # type: ignore[assignment]
@@ -411,9 +438,10 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD513",
-    title="NetworkPolicies admit the load balancer",
+    title="a NetworkPolicy does not admit the load balancer",
+    passes="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
-    message="NetworkPolicy {policy} selects the pods and does not admit {who} on port {port}[ (except {excluded})]",
+    message="NetworkPolicy {policy} does not admit {who} on port {port}[ (except {excluded})]",
     reads=(*_READS, reads.NETWORK_POLICIES),
     explains=("LBD607",),
     distinct_by=("policy", "who", "port"),
@@ -423,8 +451,8 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     of the other nodes (`instance` targets). Namespace and pod selectors never match a load balancer; it needs an
     ipBlock with its subnets.
 
-    Only where a network policy engine is switched on; the reason code must allow for it. Confirm by hand:
-    `kubectl get networkpolicy -n NAMESPACE`. Repair: an ingress rule with the load balancer's subnets and the port.
+    Only where a network policy engine is switched on; the reason code must allow for it. Confirm by hand: `kubectl
+    get networkpolicy -n NAMESPACE`. Repair: add an ingress rule with the load balancer's subnets and the port.
     """
     _needed(traffic)
     everything = traffic.namespace_facts.policies.need()

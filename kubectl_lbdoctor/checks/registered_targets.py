@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
 from kubectl_lbdoctor.analysis.desired_targets import address_family
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.node_targets import (
@@ -30,7 +31,7 @@ from kubectl_lbdoctor.analysis.registration import (
 )
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import listed
+from kubectl_lbdoctor.checks.wording import listed, part_of
 from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -60,11 +61,12 @@ def _shown(items: Iterable[str]) -> str:
 
 @check(
     "LBD205",
-    title="every ready endpoint is registered as a target",
+    title="a ready endpoint is not registered as a target",
+    passes="every ready endpoint is registered as a target",
     severity=Severity.ERROR,
-    message="{missing} of {wanted:{target_type:instance=eligible node|ip=ready endpoint}} of Service {service} "
-    "{missing:=is|are} not registered in target group {group}",
-    reads=_READS,
+    message="{missing} of {wanted:{target_type:instance=eligible node|ip=ready endpoint}} of Service "
+    "{service} {missing:=is|are} not registered as {missing:=a target|targets}",
+    reads=(*_READS, reads.CONTROLLER),
     explains=("LBD206",),
     distinct_by=("service",),
     by_absence=(reads.TARGET_HEALTH, reads.PODS),
@@ -77,9 +79,9 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     not run or AWS denies it, or was deregistered by hand: the controller does not notice such drift until the binding
     changes or its sync period (10 h) ends. A target group without any target is LBD217.
 
-    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
-    `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
-    of the controller reconciles all bindings again.
+    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
+    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names;
+    `kubectl rollout restart` of the controller reconciles all bindings again.
     """
     state = registration(traffic)
     if not state.late:
@@ -109,18 +111,20 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
                 namespace=traffic.namespace,
             ),
             describe_target_health(group_arn(traffic), traffic.context.region),
+            *controller_log(traffic.cluster),
         ),
-        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+        advice="correct what keeps the controller from registering, which its log names",
     )
 
 
 @check(
     "LBD206",
-    title="every registered target is still an endpoint or an eligible node",
+    title="a registered target is no endpoint or eligible node any more",
+    passes="every registered target is still an endpoint or an eligible node",
     severity=Severity.WARNING,
-    message="target group {group} still holds {count:target} without {target_type:instance=an eligible node|"
-    "ip=a ready endpoint} of Service {service}",
-    reads=_READS,
+    message="{count:target} of {group} {count:=has|have} no {target_type:instance=eligible "
+    "node|ip=ready endpoint} of Service {service} any more",
+    reads=(*_READS, reads.CONTROLLER),
     distinct_by=("service",),
     by_absence=(reads.NODES, reads.PODS, reads.ENDPOINT_SLICES),
 )
@@ -154,9 +158,11 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, traffic.context.region),),
-        by_hand=(shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),),
-        advice="or let the controller do it: kubectl rollout restart -n kube-system "
-        "deployment/aws-load-balancer-controller",
+        by_hand=(
+            shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),
+            *controller_restart(traffic.cluster),
+        ),
+        advice="deregister it, or restart the controller, which then does so",
     )
 
 
@@ -177,10 +183,11 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
 
 @check(
     "LBD207",
-    title="no worker node is left out as an instance target",
+    title="a worker node is left out as an instance target",
+    passes="no worker node is left out as an instance target",
     severity=Severity.WARNING,
-    message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,6}) are} left out as instance {nodes:=target|targets}: "
-    "{why}[; {effect}]",
+    message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,3}) are} left out as instance "
+    "{nodes:=target|targets}: {why}[; {effect}]",
     reads=_READS,
     explains=("LBD601", "LBD603"),
     distinct_by=("why", "effect"),
@@ -208,9 +215,9 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 # What it comes to that nodes are left out.
-_GROUP_EMPTY = "no node is left, so the target group stays empty"
-_PODS_UNREACHABLE = "ready pods run there, which externalTrafficPolicy Local leaves without traffic"
-_LAST_PODS_UNREACHABLE = "all ready pods run there, so with externalTrafficPolicy Local no target serves"
+_GROUP_EMPTY = "no node is left"
+_PODS_UNREACHABLE = "ready pods there get no traffic"
+_LAST_PODS_UNREACHABLE = "all ready pods run there"
 
 
 def _left_out(
@@ -264,6 +271,9 @@ def _node_finding(
             Evidence(Source.NODES, f"{taken} of {total} can be targets"),
         ),
         confirm=(kubectl("describe", "node", names[0]),),
+        by_hand=tuple(kubectl("label", "node", name, f"{exclusion.key}-") for name in names[:SHOWN])
+        if exclusion.kind is Exclusion.EXCLUDE_LABEL
+        else (),
         advice=_node_advice(exclusion),
         targets=tuple(t.key for t in without_local_endpoint(traffic)[0]) if nobody_serves else (),
         severity=_severity(exclusion, effect, nobody_serves or not (taken or traffic.target_health.peek())),
@@ -292,7 +302,7 @@ def _is_worker(node: Node) -> bool:
 
 def _node_advice(exclusion: NodeExclusion) -> str:
     if exclusion.kind is Exclusion.EXCLUDE_LABEL:
-        return f"remove the label where the node is to take traffic: kubectl label node NAME {exclusion.key}-"
+        return "remove the label, if the node is to take traffic"
     return _NODE_ADVICE.get(
         exclusion.kind, "use target-type ip: these nodes are no EC2 instances of this cluster's VPC"
     )
@@ -312,7 +322,7 @@ def _unused(traffic: TrafficPath, reason: str) -> tuple[TargetHealth, ...]:
 
 
 def _seen(traffic: TrafficPath, targets: tuple[TargetHealth, ...]) -> Evidence:
-    text = f"{len(targets)} of {len(traffic.targets())} targets: {targets[0].reason} {targets[0].description}"
+    text = f"{part_of(len(targets), len(traffic.targets()))}: {targets[0].reason} {targets[0].description}"
     return Evidence(Source.TARGET_HEALTH, text.rstrip())
 
 
@@ -321,10 +331,10 @@ _USE_READS = (*_READS, reads.LOAD_BALANCERS, reads.INGRESSES)
 
 @check(
     "LBD208",
-    title="every target is in an Availability Zone of the load balancer",
+    title="a target is in an Availability Zone that the load balancer does not have",
+    passes="every target is in an Availability Zone of the load balancer",
     severity=Severity.ERROR,
-    message="{count:target} of target group {group} {count:=is|are} in {zone}, which load balancer {balancer} does not "
-    "have ({zones})",
+    message="{count:target} of {group} {count:=is|are} in {zone}, which the load balancer does not have ({zones})",
     reads=_USE_READS,
     distinct_by=("group", "zone"),
 )
@@ -379,7 +389,8 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD209",
-    title="a listener or rule forwards to the target group",
+    title="no listener or rule forwards to the target group",
+    passes="a listener or rule forwards to the target group",
     severity=Severity.ERROR,
     message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
     "traffic",
@@ -391,9 +402,9 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no
     traffic (state unused, Target.NotInUse).
 
-    Confirm by hand: `aws elbv2 describe-target-groups` shows an empty LoadBalancerArns.
-    Repair: for a group that the controller made, what keeps it from deploying the listener or rule; for one of your
-    own, a listener or rule that forwards to it.
+    Confirm by hand: `aws elbv2 describe-target-groups` shows an empty LoadBalancerArns. Repair: for a group that
+    the controller made, correct what keeps it from deploying the listener or rule; for one of your own, add a
+    listener or rule that forwards to it.
     """
     unused = _unused(traffic, target_reasons.NOT_IN_USE)
     if not unused:
@@ -427,13 +438,14 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
         advice="add a listener or rule that forwards to it"
         if traffic.subject.kind == "TargetGroupBinding"
-        else "see the controller's events on the object: it makes listeners and rules",
+        else "correct what keeps the controller from making the rule: its events on the object name it",
     )
 
 
 @check(
     "LBD210",
-    title="the EC2 instances of all targets run",
+    title="the EC2 instance of a target does not run",
+    passes="the EC2 instances of all targets run",
     severity=Severity.ERROR,
     message="the EC2 instance {instance}[ (node {node})] is not running, so it cannot be a target",
     reads=_READS,
@@ -492,7 +504,8 @@ def _comparable(traffic: TrafficPath) -> bool:
 
 @check(
     "LBD211",
-    title="no target has the address of a load balancer",
+    title="a target has the address of a load balancer",
+    passes="no target has the address of a load balancer",
     severity=Severity.ERROR,
     message="target {target} cannot be used: a load balancer has its address",
     reads=_READS,
@@ -536,7 +549,8 @@ def _ip_service(traffic: TrafficPath) -> str:
 
 @check(
     "LBD212",
-    title="every endpoint of ip targets is a pod",
+    title="an endpoint of ip targets is no pod",
+    passes="every endpoint of ip targets is a pod",
     severity=Severity.ERROR,
     message="{count:endpoint} of Service {service} {count:=refers|refer} to no Pod, so the controller does not "
     "register "
@@ -577,7 +591,8 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD213",
-    title="binding and endpoints have the same address family",
+    title="binding and endpoints have different address families",
+    passes="binding and endpoints have the same address family",
     severity=Severity.ERROR,
     message="the binding takes {family} targets, but the endpoints of Service {service} are {found:&}",
     reads=(
@@ -590,9 +605,9 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group takes addresses of one family, and the Service has ready endpoints of the other only; so
     nothing is registered: newer controllers leave such EndpointSlices out, older ones are refused by AWS.
 
-    Confirm by hand: `kubectl get targetgroupbinding NAME -o jsonpath='{.spec.ipAddressType}'` against
-    `kubectl get endpointslices -l kubernetes.io/service-name=NAME`. Repair: the Service's ipFamilies, the
-    ip-address-type annotation (IPv6 targets need a dualstack load balancer), or the binding.
+    Confirm by hand: `kubectl get targetgroupbinding NAME -o jsonpath='{.spec.ipAddressType}'` against `kubectl get
+    endpointslices -l kubernetes.io/service-name=NAME`. Repair: make the Service's `ipFamilies`, the
+    `ip-address-type` annotation (IPv6 targets need a dualstack load balancer) and the binding agree.
     """
     name = _ip_service(traffic)
     binding = traffic.binding.need()
@@ -624,7 +639,8 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD220",
-    title="the backend Service can have pods",
+    title="the backend Service can have no pods",
+    passes="the backend Service can have pods",
     severity=Severity.ERROR,
     message="Service {service} leads to no pod: {why}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
@@ -635,18 +651,19 @@ def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a
     target group for it all the same, reports success, and never registers a target.
 
-    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: a selector that matches the pods. For a name outside
-    the cluster use a redirect action, or a target group of your own with the addresses as `ip` targets.
+    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: give the Service a selector that matches the pods.
+    For a name outside the cluster use a redirect action, or a target group of your own with the addresses as `ip`
+    targets.
     """
     service = traffic.service.need()
     if service is None:
         raise NotApplicable("no Service behind this path")
     if service.type == "ExternalName":
         name = f" {service.external_name}" if service.external_name else ""
-        why = f"it is of type ExternalName, a DNS alias{name}, and only pods and nodes become targets"
+        why = "it is of type ExternalName, an alias for a DNS name"
         shown = f"type ExternalName{name}"
     elif not service.selector and not traffic.endpoints():
-        why, shown = "it has no selector, and nobody writes endpoints for it", "no selector, no endpoint"
+        why, shown = "it has no selector and no endpoints", "no selector, no endpoint"
     else:
         return
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)

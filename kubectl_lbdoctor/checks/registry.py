@@ -22,6 +22,7 @@ Cause = tuple[str, ObjectRef, tuple[Param, ...]]
 """A code, an object and the values that tell its causes apart."""
 
 _CODE = re.compile(r"LBD[0-9]{3}")
+_REPAIR = re.compile(r"\bRepair: (.+?)(?:\n\n|\Z)", re.S)
 
 
 class Scope(str, Enum):
@@ -36,9 +37,10 @@ class Scope(str, Enum):
 class CheckSpec:
     """One declared code.
 
-    title: the positive statement that holds when the check passes. message: template of a failure, filled from the
-    finding's params (see checks/wording.py). distinct_by: names of the params that tell two causes on one object
-    apart; findings on one object that agree in them are one cause, whatever else they say. reads: names from
+    title: the problem in one clause without values. passes: the statement that holds when the check passes.
+    message: template of a failure, filled from the finding's params (see checks/wording.py).
+    distinct_by: names of the params that tell two causes on one object apart; findings on one object that agree in
+    them are one cause, whatever else they say. reads: names from
     `model.reads` that the function may open. explains: codes of findings that this root cause makes mere symptoms.
     symptom: folded under any error on the same path, a root cause only when alone.
     scope: what the function takes, and how often it runs. by_design: the targets of its findings are expected to fail:
@@ -54,6 +56,7 @@ class CheckSpec:
     severity: Severity
     message: str
     doc: str
+    passes: str = ""
     reads: frozenset[str] = frozenset()
     explains: tuple[str, ...] = ()
     symptom: bool = False
@@ -64,6 +67,12 @@ class CheckSpec:
     function: CheckFunction | None = None
     distinct_by: tuple[str, ...] = ()
     by_absence: tuple[str, ...] = ()
+
+    @property
+    def repair(self) -> str:
+        """What to do, in a sentence of the docstring ("Repair: …"); "" where it says none."""
+        found = _REPAIR.search(self.doc)
+        return " ".join(found[1].replace("`", "").split()).rstrip(".") if found else ""
 
     def render(self, finding: Finding) -> str:
         """The message of a finding; raises KeyError when a parameter of the template is missing."""
@@ -122,6 +131,7 @@ def check(
     code: str,
     *,
     title: str,
+    passes: str,
     severity: Severity,
     message: str,
     reads: Iterable[str],
@@ -142,6 +152,7 @@ def check(
             CheckSpec(
                 code=code,
                 title=title,
+                passes=passes,
                 severity=severity,
                 message=message,
                 doc=inspect.getdoc(function) or "",
@@ -162,6 +173,6 @@ def check(
     return declare
 
 
-def reported(code: str, *, title: str, severity: Severity, message: str, doc: str) -> None:
+def reported(code: str, *, title: str, passes: str, severity: Severity, message: str, doc: str) -> None:
     """Declare a code that the program itself reports and no check can find."""
-    CATALOGUE.add(CheckSpec(code, title, severity, message, inspect.cleandoc(doc)))
+    CATALOGUE.add(CheckSpec(code, title, severity, message, inspect.cleandoc(doc), passes))

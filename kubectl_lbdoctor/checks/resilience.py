@@ -43,10 +43,11 @@ def _stops_early(pod: Pod) -> bool:
 
 @check(
     "LBD701",
-    title="pods that stop outlive their deregistration",
+    title="pods stop before their deregistration has taken effect",
+    passes="pods that stop outlive their deregistration",
     severity=Severity.WARNING,
-    message="pods of {owner} are killed after {grace} s{hook:none= and have no preStop hook|*=}, before their "
-    "deregistration has propagated",
+    message="pods of {owner} are killed after {grace} s{hook:none= without a preStop hook|*=}, "
+    "before they are deregistered",
     reads=(*_READS, reads.PODS, reads.TARGET_HEALTH),
     symptom=True,
 )
@@ -55,8 +56,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     them (15 to 25 s): clients see 502 and 504 during each rollout.
 
     Confirm by hand: `kubectl get pod NAME -o jsonpath='{.spec.terminationGracePeriodSeconds}'` and
-    `{..lifecycle.preStop}`. Repair: a preStop hook that sleeps for 20 s and a grace period that is longer than that
-    and the application's own shutdown together.
+    `{..lifecycle.preStop}`. Repair: add a preStop hook that sleeps for 20 s and a grace period that is longer than
+    that and the application's own shutdown together.
     """
     service = _service(traffic)
     selected = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
@@ -94,10 +95,10 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD702",
-    title="a rollout leaves a healthy target",
+    title="a rollout leaves no healthy target",
+    passes="a rollout leaves a healthy target",
     severity=Severity.WARNING,
-    message="{owner} has one replica{gate:none= and no readiness gate|*=}: during this rollout no target of group "
-    "{group} takes traffic",
+    message="{owner} has one replica{gate:none= and no readiness gate|*=}: during this rollout no target takes traffic",
     reads=(*_READS, reads.PODS, reads.WORKLOADS, reads.TARGET_HEALTH),
     explains=("LBD218", "LBD701"),
     symptom=True,
@@ -108,8 +109,8 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
 
     With a target-health readiness gate and a rolling update the old pod stays until the new target is healthy.
 
-    Confirm by hand: `aws elbv2 describe-target-health` during `kubectl rollout status`. Repair: two replicas or more;
-    label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled and recreate the pods.
+    Confirm by hand: `aws elbv2 describe-target-health` during `kubectl rollout status`. Repair: run two replicas or
+    more; label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled and create the pods again.
     """
     _service(traffic)
     targets = traffic.targets()
@@ -147,7 +148,8 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD703",
-    title="ready pods are spread over nodes and zones",
+    title="all ready pods are on one node or in one zone",
+    passes="ready pods are spread over nodes and zones",
     severity=Severity.WARNING,
     message="all {count} ready pods of Service {service} are {where}, though {others}",
     reads=(*_READS, reads.PODS, reads.NODES, reads.LOAD_BALANCERS, reads.INGRESSES),
@@ -157,8 +159,8 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     """Several replicas run, but all on one node or in one Availability Zone, while the cluster and the load balancer
     have more: when that node or zone fails, no target is left.
 
-    Confirm by hand: `kubectl get pods -o wide`. Repair: topologySpreadConstraints over kubernetes.io/hostname and
-    topology.kubernetes.io/zone, then a restart of the rollout.
+    Confirm by hand: `kubectl get pods -o wide`. Repair: add topologySpreadConstraints over kubernetes.io/hostname
+    and topology.kubernetes.io/zone, then restart the rollout.
     """
     service = _service(traffic)
     ready = [pod for pod in traffic.matching_pods() if pod.is_ready and pod.node]
@@ -203,7 +205,8 @@ def _takes_pods(node: Node) -> bool:
 
 @check(
     "LBD704",
-    title="no unready pod is published",
+    title="the Service publishes pods that are not ready",
+    passes="no unready pod is published",
     severity=Severity.WARNING,
     message="Service {service} publishes {pods} of {total:pod} that are not ready (publishNotReadyAddresses)",
     reads=(*_READS, reads.PODS, reads.ENDPOINT_SLICES),

@@ -59,7 +59,7 @@ def run_one(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
     if result.status is CheckStatus.FAIL and not doubtful:
         return result
     gap = (doubtful or [gaps[min(gaps)]])[0]
-    return CheckResult(spec.code, paths, CheckStatus.UNKNOWN, reason=f"{gap.source}: {gap.reason}")
+    return CheckResult(spec.code, paths, CheckStatus.UNKNOWN, reason=f"{gap.source}: {gap.reason}", read=gap.source)
 
 
 def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckResult:
@@ -74,7 +74,7 @@ def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
         fact = unknown.fact
         reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"
         status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
-        return CheckResult(spec.code, paths, status, tuple(found), reason)
+        return CheckResult(spec.code, paths, status, tuple(found), reason, read=fact.source)
     except NotApplicable as skipped:
         return CheckResult(spec.code, paths, CheckStatus.SKIPPED, reason=str(skipped))
     except Exception as crash:

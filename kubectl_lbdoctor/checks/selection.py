@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from kubectl_lbdoctor.analysis.controller_objects import controller_log
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
@@ -16,6 +17,7 @@ from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
@@ -75,7 +77,8 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
 
 @check(
     "LBD201",
-    title="the Service's selector matches pods",
+    title="the Service's selector matches no pod",
+    passes="the Service's selector matches pods",
     severity=Severity.ERROR,
     message="the selector of Service {service} ({selector}) matches no pod[; the pods of {nearest} have "
     "{nearest_labels}]",
@@ -179,7 +182,8 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
 
 @check(
     "LBD202",
-    title="at least one matching pod is ready",
+    title="no matching pod is ready",
+    passes="at least one matching pod is ready",
     severity=Severity.ERROR,
     message="{count:pod} match Service {service} and none is ready",
     reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
@@ -190,6 +194,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
     What keeps each pod from being ready is found by LBD401 to LBD410; this code stands alone only when none of them
     fits. Confirm by hand: `kubectl get pods -l SELECTOR` and `kubectl describe pod NAME`.
+
+    Repair: correct what the states of the pods name.
     """
     service = _service(traffic)
     pods = traffic.matching_pods()
@@ -217,10 +223,11 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD203",
-    title="a named targetPort is declared by every matching pod",
+    title="matching pods do not declare the named targetPort",
+    passes="a named targetPort is declared by every matching pod",
     severity=Severity.ERROR,
-    message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod does|{without} of '
-    "{pods} pods do} not declare (they declare {declared:?no port})",
+    message='Service {service} sends port {port} to the port named "{name}", which {pods:=its pod '
+    "does|{without} of {pods} pods do} not declare",
     reads=(reads.SERVICES, reads.PODS),
     explains=("LBD202", "LBD205", "LBD217"),
     fix="targetport",
@@ -313,11 +320,13 @@ def _freshest(traffic: TrafficPath) -> float:
 
 @check(
     "LBD217",
-    title="ready endpoints are registered as targets",
+    title="the target group is empty though endpoints are ready",
+    passes="ready endpoints are registered as targets",
     severity=Severity.ERROR,
     message="target group {group} is empty though {expected:{target_type:instance=node|*=ready endpoint}} should be "
     "registered",
     reads=(
+        reads.CONTROLLER,
         reads.SERVICES,
         reads.PODS,
         reads.NODES,
@@ -336,9 +345,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not
     notice such drift until the binding changes or its sync period (10 h) ends.
 
-    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with
-    `aws elbv2 describe-target-health`. Repair: what keeps the controller from registering; `kubectl rollout restart`
-    of the controller reconciles all bindings again.
+    Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
+    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names;
+    `kubectl rollout restart` of the controller reconciles all bindings again.
     """
     group = traffic.target_group.need()
     if group is None or traffic.targets():
@@ -368,17 +377,18 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.EXPECTED, ", ".join(expected[:6])),
             *extra,
         ),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
-        advice="see the controller: kubectl logs -n kube-system deployment/aws-load-balancer-controller",
+        confirm=(describe_target_health(group.arn, traffic.context.region), *controller_log(traffic.cluster)),
+        advice="correct what keeps the controller from registering, which its log names",
     )
 
 
 @check(
     "LBD218",
-    title="no target waits for its first checks",
+    title="targets wait for registration or their first checks",
+    passes="no target waits for its first checks",
     severity=Severity.INFO,
-    message="{count} of {total} targets of target group {group} wait for registration or their first checks (at most "
-    "{seconds} s)",
+    message="{count} of {total:target} of {group} {count:=waits|wait} for registration or first "
+    "checks (at most {seconds} s)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
@@ -386,6 +396,8 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
 
     A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
     take minutes more to register one.
+
+    Repair: wait; this is over after registration and the first checks.
     """
     group = traffic.target_group.need()
     if group is None:
@@ -406,6 +418,8 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
             "group": group.name,
             "seconds": check_settings.healthy_threshold * check_settings.interval,
         },
-        evidence=tuple(Evidence(Source.TARGET_HEALTH, f"{n} targets: {reason}") for reason, n in reasons.items()),
+        evidence=tuple(
+            Evidence(Source.TARGET_HEALTH, f"{counted(n, 'target')}: {reason}") for reason, n in reasons.items()
+        ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )

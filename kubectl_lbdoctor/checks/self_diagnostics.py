@@ -7,7 +7,8 @@ from kubectl_lbdoctor.model.finding import Severity
 
 reported(
     "LBD001",
-    title="every read is permitted",
+    title="a read was denied",
+    passes="every read is permitted",
     severity=Severity.WARNING,
     message="{read} was denied: add {permission}",
     doc="""
@@ -20,7 +21,8 @@ reported(
 )
 reported(
     "LBD002",
-    title="every read is answered",
+    title="a read failed or was not complete",
+    passes="every read is answered",
     severity=Severity.WARNING,
     message="{read} failed: {error}",
     doc="""
@@ -34,7 +36,8 @@ reported(
 )
 reported(
     "LBD003",
-    title="every check ran to its end",
+    title="a check crashed",
+    passes="every check ran to its end",
     severity=Severity.ERROR,
     message="check {code} crashed: {error}",
     doc="""
@@ -44,7 +47,8 @@ reported(
 )
 reported(
     "LBD004",
-    title="AWS was asked",
+    title="AWS was not asked",
+    passes="AWS was asked",
     severity=Severity.INFO,
     message="AWS was not asked: {reason}",
     doc="""
@@ -54,11 +58,12 @@ reported(
 )
 reported(
     "LBD005",
-    title="the cause of every failing target is proven",
+    title="targets fail and no cause is proven",
+    passes="the cause of every failing target is proven",
     severity=Severity.ERROR,
-    message="{count} of {total} targets {state:unused=are not used|unhealthy=fail their health check} ({reasons}) and "
-    "no "
-    "cause is proven yet",
+    message="no cause proven: {count} of {total:target} "
+    "{state:unused={count:=is|are} not used|unhealthy={count:=fails its health check|fail their health check}}"
+    "[ ({reasons})]",
     doc="""
     Targets fail their health check, or are not used at all, and nothing that was read proves why. The remaining
     hypotheses are listed in order of likelihood, each with what would settle it.

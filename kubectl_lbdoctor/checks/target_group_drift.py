@@ -54,9 +54,10 @@ def _front(traffic: TrafficPath) -> Declaration:
 
 @check(
     "LBD204",
-    title="instance targets have a node port",
+    title="instance targets have no node port",
+    passes="instance targets have a node port",
     severity=Severity.ERROR,
-    message="targets are to be instances ({said}), but Service {service} ({type}) has no node port for port {port}",
+    message="Service {service} ({type}) has no node port for port {port}, which instance targets need",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *GATEWAY_READS),
     explains=undone_by("LBD204"),
     fix="target-type",
@@ -69,7 +70,7 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
     The controller cannot build its model then (event FailedBuildModel: "When using Instance targets, your service be
     must of type 'NodePort' or 'LoadBalancer'", or "unallocated NodePort").
 
-    Confirm by hand: `kubectl get service NAME`. Repair: target type `ip`, or a Service of type NodePort.
+    Confirm by hand: `kubectl get service NAME`. Repair: use target type ip, or a Service of type NodePort.
     """
     service, port = traffic.service.need(), traffic.service_port.need()
     of_gateway = traffic.backend is not None and traffic.backend.route is not None
@@ -100,7 +101,9 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=ref.namespace),),
         repairs=tuple(repairs),
         fix_automatic=free,
-        advice="one of the two" if len(repairs) > 1 else owner.instruction,
+        advice="let the pods be the targets (target type ip), or give the Service a node port"
+        if len(repairs) > 1
+        else owner.instruction,
     )
 
 
@@ -115,10 +118,10 @@ def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
 
 @check(
     "LBD311",
-    title="the target group's check is the one that is asked for",
+    title="the target group's check differs from the one that is asked for",
+    passes="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
-    message="target group {group} is not checked as its {asker:gateway=TargetGroupConfiguration asks|*=annotations ask}"
-    ": {differences}",
+    message="target group {group} is not checked as {asker:gateway=its configuration asks|*=annotated}: {differences}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
     symptom=True,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),
@@ -154,7 +157,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     found = [d for d in differences(wanted, real) if owner != "auto-mode" or d[1].source != "default"]
     if not found or (owner == "cloud-provider" and real.port == "10256"):
         return  # The cloud provider's shared check of kube-proxy is configured outside the cluster.
-    texts = [f"{name} is {now}, asked for is {setting.value} ({_source(setting)})" for name, setting, now in found]
+    asked = "configured" if of_gateway else "annotated"
+    texts = [f"{name} is {now}, {asked} is {setting.value}" for name, setting, now in found]
     deployments = traffic.cluster.controllers.peek() or ()
     commands = tuple(
         kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
@@ -173,7 +177,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.TARGET_GROUP, ", ".join(f"{name} {now}" for name, _, now in found)),
             Evidence(
                 _ASKED if of_gateway else Source.ANNOTATIONS,
-                ", ".join(f"{name} {setting.value}" for name, setting, _ in found),
+                ", ".join(f"{name} {s.value} ({_source(s)})" for name, s, _ in found),
             ),
         ),
         confirm=(describe_target_group(group.arn, traffic.context.region),),
@@ -192,8 +196,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         repairs=(restored(traffic, group, wanted, [(name, setting.value) for name, setting, _ in found]),),
         fix_automatic=True,
         alternatives=blame.alternatives,
-        advice="what is asked for is right and was not applied: give it to the target group, as the controller would "
-        f"at its next reconciliation; where the change in AWS is meant, {verb} it",
+        advice=f"give the target group what is {asked}, as the controller would at its next reconciliation; or {verb} "
+        "what was set in AWS, if that is meant",
         severity=None,
         is_cause=True,
     )
@@ -231,7 +235,8 @@ def _codes(text: str) -> set[str]:
 
 @check(
     "LBD312",
-    title="backends that share a check path all answer it",
+    title="backends share a check path that not all of them answer",
+    passes="backends that share a check path all answer it",
     severity=Severity.WARNING,
     message='check path "{path}" of Ingress {ingress} is answered by {good:=Service|Services} {good}, but not by '
     "{bad:=Service|Services} {bad}",
@@ -243,7 +248,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
     """One check path holds for all backends of an Ingress, by its annotation or by default; some backends answer it
     with a success code and others do not.
 
-    Confirm by hand: `aws elbv2 describe-target-health` of each target group. Repair: a healthcheck-path annotation on
+    Confirm by hand: `aws elbv2 describe-target-health` of each target group. Repair: annotate healthcheck-path on
     the Service of each backend that needs another path; it wins over the Ingress's.
     """
     ingress = traffic.ingress.need()
@@ -311,9 +316,10 @@ def _services(names: set[str]) -> str:
 
 @check(
     "LBD318",
-    title="failing targets are checked on the path of their readiness probe",
+    title="failing targets are checked on another path than their readiness probe's",
+    passes="failing targets are checked on the path of their readiness probe",
     severity=Severity.INFO,
-    message='the check asks "{path}", the readiness probe, which succeeds, asks "{probe}"[ on port {port}]',
+    message='the check asks "{path}", the readiness probe that passes "{probe}"[ on port {port}]',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.LOAD_BALANCERS),
         *(reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -327,7 +333,7 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
     one of that probe, and that probe succeeds. Alone that proves nothing; where no cause is proven it is the next thing
     to try: a Network Load Balancer does not tell a wrong path from a closed port.
 
-    Confirm by hand: `curl -i` both paths. Repair: check the readiness path.
+    Confirm by hand: `curl -i` both paths. Repair: check the readiness path, if that is the cause.
     """
     group = traffic.target_group.need()
     if group is None:

@@ -11,7 +11,7 @@ from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, with
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
@@ -36,7 +36,7 @@ _READS = (
 def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[str]) -> tuple[Evidence, ...]:
     names = [node.meta.name for t in failing if (node := traffic.node_of(t)) is not None]
     return (
-        Evidence(Source.TARGET_GROUP, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+        Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
         Evidence(
             Source.ENDPOINT_SLICES, f"ready pods on {', '.join(with_pod) or 'no node'}; none on {', '.join(names[:6])}"
         ),
@@ -45,7 +45,8 @@ def _evidence(traffic: TrafficPath, failing: list[TargetHealth], with_pod: list[
 
 @check(
     "LBD601",
-    title="no node is left out by externalTrafficPolicy Local",
+    title="externalTrafficPolicy Local leaves nodes without traffic by design",
+    passes="no node is left out by externalTrafficPolicy Local",
     severity=Severity.INFO,
     by_design=True,
     message="externalTrafficPolicy Local keeps {count:node} without a ready pod of Service {service} unhealthy by "
@@ -60,6 +61,8 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
 
     Nothing needs repair. Cluster policy or `ip` targets make every target healthy, at the price of another hop or of
     the node ports.
+
+    Repair: none is needed; externalTrafficPolicy Cluster would let every node serve.
     """
     service = local_instance_service(traffic)
     if traffic.is_alb:
@@ -77,7 +80,8 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD602",
-    title="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
+    title="externalTrafficPolicy Local behind an Application Load Balancer with instance targets",
+    passes="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
     severity=Severity.ERROR,
     message="externalTrafficPolicy Local of Service {service} drops the checks on {count:node} without a ready pod",
     reads=(*_READS, reads.INGRESSES),
@@ -90,8 +94,8 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
 
     An Application Load Balancer carries the client address in X-Forwarded-For, so Local gains nothing there.
 
-    Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances.
-    Repair: externalTrafficPolicy Cluster, or `target-type: ip`.
+    Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances. Repair: use
+    externalTrafficPolicy Cluster, or `target-type: ip`.
     """
     service = local_instance_service(traffic)
     if not traffic.is_alb:
@@ -124,16 +128,16 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
         targets=tuple(t.key for t in failing),
         repairs=tuple(repairs),
         fix_automatic=True,
-        advice="one of the two",
+        advice="use externalTrafficPolicy Cluster, or let the pods themselves be the targets (target type ip)",
     )
 
 
 @check(
     "LBD607",
-    title="the load balancer does not fail open",
+    title="no target is healthy, so the load balancer sends traffic to all of them (fail open)",
+    passes="the load balancer does not fail open",
     severity=Severity.WARNING,
-    message="all {count} targets of target group {group} are unhealthy, so the load balancer fails open and may hide "
-    "it",
+    message="no target of {group} is healthy ({count}), so the load balancer sends traffic to all of them (fail open)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
     by_absence=(reads.TARGET_HEALTH, reads.ENDPOINT_SLICES),
@@ -142,7 +146,7 @@ def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
     although every check fails. It stops working when the first target turns healthy or the pods move on.
 
-    Confirm by hand: `aws elbv2 describe-target-health`. Repair: the cause of the failing checks.
+    Confirm by hand: `aws elbv2 describe-target-health`. Repair: mend the cause of the failing checks.
     """
     group = traffic.target_group.need()
     targets = [t for t in traffic.targets() if t.state != "draining"]
@@ -171,9 +175,10 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
 
 @check(
     "LBD603",
-    title="every zone of the load balancer has a healthy target, or traffic may cross zones",
+    title="a zone of the load balancer has no healthy target, and cross-zone balancing is off",
+    passes="every zone of the load balancer has a healthy target, or traffic may cross zones",
     severity=Severity.WARNING,
-    message="cross-zone balancing is off, and load balancer {balancer} has no healthy target of {group} in {zones}",
+    message="no target of {group} in {zones} is healthy, and cross-zone balancing is off",
     reads=(
         *_READS,
         *(reads.PODS, reads.INGRESSES, reads.TARGET_GROUP_ATTRIBUTES, reads.LOAD_BALANCER_ATTRIBUTES),
@@ -273,7 +278,8 @@ def with_attribute(annotation: str, key: str, value: str) -> str:
 
 @check(
     "LBD605",
-    title="the health check does not use a healthCheckNodePort that is gone",
+    title="the health check asks a healthCheckNodePort that is gone",
+    passes="the health check does not use a healthCheckNodePort that is gone",
     severity=Severity.ERROR,
     message="the health check asks port {port}, a former healthCheckNodePort of Service {service} (now {policy})",
     reads=(*_READS, reads.INGRESSES, reads.PODS),
@@ -320,7 +326,7 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=(
             Evidence(Source.TARGET_GROUP, f"health check {check_settings.protocol} {number} {check_settings.path}"),
-            Evidence(Source.TARGET_HEALTH, f"{len(failing)} of {len(traffic.targets())} targets: {failing[0].reason}"),
+            Evidence(Source.TARGET_HEALTH, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
             Evidence(
                 f"service/{service.meta.name}",
                 f"externalTrafficPolicy {service.external_traffic_policy or 'Cluster'}, "
@@ -350,9 +356,10 @@ def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set
 
 @check(
     "LBD606",
-    title="no zonal shift is active",
+    title="a zonal shift keeps traffic away from targets",
+    passes="no zonal shift is active",
     severity=Severity.INFO,
-    message="a zonal shift keeps traffic away from {zones}: {count:target} of target group {group} get none",
+    message="a zonal shift keeps traffic away from {zones}: {count:target} of {group} {count:=gets|get} none",
     reads=(*_READS, reads.PODS, reads.INGRESSES),
     distinct_by=("group",),
 )
@@ -360,7 +367,8 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
     """An operator, or AWS itself (zonal autoshift), has shifted traffic away from an Availability Zone. Targets there
     are checked as before and get no traffic, whatever their health is.
 
-    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: nothing, or cancel the shift.
+    Confirm by hand: `aws arc-zonal-shift list-zonal-shifts --status ACTIVE`. Repair: wait for its end, or cancel
+    the shift.
     """
     group = traffic.target_group.need()
     if group is None:

@@ -66,9 +66,10 @@ def _edit_flags(workload: Workload) -> str:
 
 @check(
     "LBD129",
-    title="an AWS Load Balancer Controller is installed",
+    title="no AWS Load Balancer Controller is installed",
+    passes="an AWS Load Balancer Controller is installed",
     severity=Severity.ERROR,
-    message="no AWS Load Balancer Controller is installed, so nobody reconciles {objects:,3}",
+    message="no AWS Load Balancer Controller is installed, so nothing reconciles {objects:,3}",
     reads=(*_READS, reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=(*undone_by("LBD129"), "LBD215", "LBD101", "LBD124", "LBD126", "LBD133"),
 )
@@ -126,9 +127,10 @@ def _meant_for_controller(traffic: TrafficPath, manifest: object, owner: Ownersh
 
 @check(
     "LBD130",
-    title="the controller's part for this object is switched on",
+    title="the controller's part for this object is switched off",
+    passes="the controller's part for this object is switched on",
     severity=Severity.ERROR,
-    message="{controller} runs with {flag}: it leaves {part} alone, and with them {objects:,3}",
+    message="the controller runs with {flag}, so it leaves {objects:,3} alone",
     reads=_READS,
     explains=(*undone_by("LBD130"), "LBD215"),
     distinct_by=("flag",),
@@ -175,9 +177,10 @@ def part_switched_off(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD131",
-    title="the controller watches the object's namespace",
+    title="the controller does not watch the object's namespace",
+    passes="the controller watches the object's namespace",
     severity=Severity.ERROR,
-    message="{controller} watches namespace {watched} only, so nobody reconciles {objects:,3}",
+    message="the controller watches namespace {watched} only, so nothing reconciles {objects:,3}",
     reads=_READS,
     explains=(*undone_by("LBD131"), "LBD215"),
 )
@@ -218,11 +221,11 @@ def namespace_not_watched(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD132",
-    title="EKS Auto Mode runs where an object has its class",
+    title="an object has the class of EKS Auto Mode, which does not run here",
+    passes="EKS Auto Mode runs where an object has its class",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{object} has the class of EKS Auto Mode ({name}), which does not seem to run in this cluster: nothing was "
-    "made",
+    message="{object} has the class of EKS Auto Mode ({name}), which does not seem to run here",
     reads=_READS,
     explains=undone_by("LBD132"),
     fix="ingress-class",
@@ -235,8 +238,8 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
     `eks.amazonaws.com/compute-type: auto`.
 
     Confirm by hand: `aws eks describe-cluster --name NAME --query
-    cluster.kubernetesNetworkConfig.elasticLoadBalancing`. Repair: the class of the AWS Load Balancer Controller, or
-    switch Auto Mode's load balancing on.
+    cluster.kubernetesNetworkConfig.elasticLoadBalancing`. Repair: give the object a class of the AWS Load Balancer
+    Controller, or switch Auto Mode's load balancing on.
     """
     owner = frontend.reconciler()
     if owner.owner != "auto-mode":
@@ -287,11 +290,11 @@ def _describe_cluster(context: Context) -> tuple[str, ...]:
 
 @check(
     "LBD133",
-    title="a Service without a class gets its load balancer",
+    title="a Service has no class, so the controller leaves it alone",
+    passes="a Service without a class gets its load balancer",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="Service {service} has no loadBalancerClass, which the controller's webhook gives to new Services only: "
-    "the controller leaves it alone[; {tried}]",
+    message="Service {service} has no loadBalancerClass, so the controller leaves it alone",
     reads=(*_READS, reads.WEBHOOKS),
     # What the cloud provider makes of its annotations is no matter where it is not meant.
     explains=(*undone_by("LBD133"), "LBD110", "LBD111", "LBD112"),

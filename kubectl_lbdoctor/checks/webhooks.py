@@ -27,9 +27,10 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 @check(
     "LBD125",
-    title="the webhook's certificate fits",
+    title="the API server does not trust the controller's webhook",
+    passes="the webhook's certificate fits",
     severity=Severity.ERROR,
-    message="the certificate of the controller's webhook is not accepted: {summary}",
+    message="the API server distrusts the controller's webhook: {summary}",
     reads=(*READS, reads.WEBHOOKS, reads.WEBHOOK_SECRET),
     explains=undone_by("LBD125"),
     distinct_by=("summary",),
@@ -39,9 +40,10 @@ def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:
     the chart again do so), it has expired, or it was made for another name. Changes of Ingresses, bindings and new
     Services are refused, those of the controller itself as well.
 
-    Confirm by hand: `kubectl get secret -n kube-system aws-load-balancer-tls -o jsonpath='{.data.tls\\.crt}' | base64
-    -d | openssl x509 -noout -issuer -dates -ext subjectAltName` and the webhook configuration's `caBundle`.
-    Repair: chart value `keepTLSSecret: true`, or cert-manager; then reinstall and restart the controller.
+    Confirm by hand: `kubectl get secret -n kube-system aws-load-balancer-tls -o jsonpath='{.data.tls\\.crt}' |
+    base64 -d | openssl x509 -noout -issuer -dates -ext subjectAltName` and the webhook configuration's `caBundle`.
+    Repair: set chart value `keepTLSSecret: true`, or use cert-manager; then reinstall the chart and restart the
+    controller.
     """
     proven = tuple(_not_accepted(traffic))
     if proven:
@@ -50,7 +52,9 @@ def webhook_certificate(traffic: TrafficPath) -> Iterator[Finding]:
         yield from proven[1:]
         return
     for finding in reported(traffic, "LBD125"):
-        yield replace(finding, object=webhook_service(traffic.cluster) or finding.object)
+        own = webhook_service(traffic.cluster) or finding.object
+        said = str(finding.params["words"]).removeprefix("tls: failed to verify certificate: ")
+        yield replace(finding, object=own, params={**finding.params, "summary": said or "its certificate is refused"})
     traffic.cluster.webhooks.need()
 
 
@@ -77,18 +81,20 @@ def _judged(
 ) -> Iterator[Finding]:
     where = f"webhook configuration {webhook.configuration}"
     if not ca_bundle.strip():
-        what = f"{where} has no caBundle, and no public authority signs such a certificate"
+        what = "its configuration has no caBundle"
         yield _finding(webhook, what, (Evidence(where, "caBundle is empty"),))
         return
     try:
         trusted = parse_pem(ca_bundle)
     except CertificateError as error:
-        yield _finding(webhook, f"the caBundle of {where} cannot be read", (Evidence(where, f"caBundle: {error}"),))
+        yield _finding(
+            webhook, "the caBundle of its configuration cannot be read", (Evidence(where, f"caBundle: {error}"),)
+        )
         return
     bundle = Evidence(where, f"caBundle: {'; '.join(_described(entry) for entry in trusted)}")
     if all(entry.ends < now for entry in trusted):
         last = max(entry.ends for entry in trusted)
-        yield _finding(webhook, f"the authority in the caBundle of {where} expired on {last:%Y-%m-%d}", (bundle,))
+        yield _finding(webhook, f"the CA in its caBundle expired on {last:%Y-%m-%d}", (bundle,))
         return
     host = f"{webhook.service_name}.{webhook.service_namespace}.svc"
     refused: list[tuple[str, Evidence, str]] = []
@@ -108,18 +114,27 @@ def _refused(
     try:
         chain = parse_pem(served.certificate)
     except CertificateError as error:
-        return f"Secret {served.secret} holds none", f"tls.crt: {error}"
+        return f"Secret {served.secret} holds no certificate", f"tls.crt: {error}"
     own = chain[0]
     shown = f"tls.crt: {_described(own)}, for {', '.join(own.names) or 'no name'}"
     if own.ends < now:
-        return f"it expired on {own.ends:%Y-%m-%d}", shown
+        return f"its certificate expired on {own.ends:%Y-%m-%d}", shown
     if own.begins > now:
-        return f"it is not valid before {own.begins:%Y-%m-%d}", shown
+        return f"its certificate is not valid before {own.begins:%Y-%m-%d}", shown
     if leads_to(chain, trusted) is False:
-        return f"the authority in the caBundle of {where} has not signed it", shown
+        return f"caBundle has CA {_key(trusted[0])}, its signer is {_signer(own)}", shown
     if not admits(own, host):
-        return f"it is not for {host}", shown
+        return f"its certificate is not for {host}", shown
     return "", shown
+
+
+def _key(certificate: Certificate) -> str:
+    """What tells two authorities of the same name apart: the begin of the key's identifier, else the name."""
+    return certificate.key_id.hex()[:8] or certificate.common_name
+
+
+def _signer(certificate: Certificate) -> str:
+    return certificate.authority_key_id.hex()[:8] or certificate.issuer_name
 
 
 def _described(certificate: Certificate) -> str:
@@ -140,7 +155,7 @@ def _finding(webhook: WebhookConfiguration, what: str, evidence: tuple[Evidence,
     return Finding(
         "LBD125",
         ObjectRef("Service", namespace, webhook.service_name),
-        params={"summary": what},
+        params={"summary": what, "words": ""},
         evidence=evidence,
         confirm=(show,),
         advice="have certificate and caBundle made together: upgrade the chart with keepTLSSecret=true, or use "

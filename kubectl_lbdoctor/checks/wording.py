@@ -73,6 +73,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {_by_number(number, [noun])}"
 
 
+def part_of(part: int, whole: int, noun: str = "target") -> str:
+    """ "1 of 3 targets", "1 of 1 target"."""
+    return f"{part} of {counted(whole, noun)}"
+
+
 def _names(template: str) -> Iterator[str]:
     for _, name, spec, _ in string.Formatter().parse(template):
         if name:

@@ -108,9 +108,10 @@ _ADVICE = {
 
 @check(
     "LBD401",
-    title="pods are scheduled and their volumes mounted",
+    title="pods cannot be scheduled, or their volumes not mounted",
+    passes="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
-    message="[{pods} of {total} pods][pods of {workload}] cannot start: {why}",
+    message="[{pods} of {total:pod} cannot be scheduled: {why}][pods of {workload} cannot be created: {why}]",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("why",),
@@ -122,6 +123,8 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe pod NAME` and read the last events. Repair what the message names: requests
     that no node can satisfy, node selectors and taints, persistent volume claims, free addresses of the subnet.
+
+    Repair: make room for the pods, or correct what they wait for.
     """
     yield from _findings(traffic, "LBD401")
     for workload, why in unmade_pods(traffic):
@@ -137,9 +140,10 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD402",
-    title="container images can be pulled",
+    title="a container image cannot be pulled",
+    passes="container images can be pulled",
     severity=Severity.ERROR,
-    message='{pods} of {total} pods cannot pull the image "{image}" of container {container} ({reason})',
+    message='{pods} of {total:pod} cannot pull image "{image}" of container {container} ({reason})',
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "image", "reason"),
@@ -155,9 +159,10 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD403",
-    title="containers keep running",
+    title="a container crashes in a loop",
+    passes="containers keep running",
     severity=Severity.ERROR,
-    message="container {container} of {pods} of {total} pods crashes in a loop ({how})",
+    message="container {container} of {pods} of {total:pod} crashes in a loop ({how})",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "how"),
@@ -173,9 +178,10 @@ def container_crashes(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD404",
-    title="readiness probes pass",
+    title="readiness probes fail",
+    passes="readiness probes pass",
     severity=Severity.ERROR,
-    message="the {kind} probe ({probe}) of container {container} fails in {pods} of {total} pods: {answer}",
+    message="the {kind} probe {probe} fails in {pods} of {total:pod}: {answer}",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "kind", "probe"),
@@ -187,15 +193,18 @@ def readiness_probe_fails(traffic: TrafficPath) -> Iterator[Finding]:
     In `ip` mode a failing readiness probe shows as a missing target, not as an unhealthy one.
 
     Confirm by hand: `kubectl describe pod NAME` shows the probe and its last answers.
+
+    Repair: let the probe's request succeed: correct its path, port or timing, or the application.
     """
     yield from _findings(traffic, "LBD404")
 
 
 @check(
     "LBD405",
-    title="no container was killed for its memory",
+    title="a container was killed for its memory",
+    passes="no container was killed for its memory",
     severity=Severity.WARNING,
-    message="container {container} of {pods} of {total} pods was OOM-killed within the last hour",
+    message="container {container} of {pods} of {total:pod} was OOM-killed within the last hour",
     reads=_READS,
     distinct_by=("container",),
 )
@@ -203,18 +212,18 @@ def container_killed_for_memory(traffic: TrafficPath) -> Iterator[Finding]:
     """A container reached its memory limit and was killed. It runs again now, but while it was away its target failed
     and its requests were lost, and it will happen again. A container that does not come back is LBD403.
 
-    Confirm by hand: `kubectl describe pod NAME` shows the last state OOMKilled. Repair: a higher memory limit, or less
-    use of memory.
+    Confirm by hand: `kubectl describe pod NAME` shows the last state OOMKilled. Repair: raise the container's
+    memory limit, or let it use less.
     """
     yield from _findings(traffic, "LBD405")
 
 
 @check(
     "LBD407",
-    title="no container restarts again and again",
+    title="a container restarts again and again",
+    passes="no container restarts again and again",
     severity=Severity.WARNING,
-    message="container {container} of {pods} of {total} pods has restarted three times or more within the last hour "
-    "({how})",
+    message="container {container} of {pods} of {total:pod} restarted 3 times or more in the last hour ({how})",
     reads=_READS,
     distinct_by=("container", "how"),
 )
@@ -229,9 +238,10 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD409",
-    title="the pods' nodes are ready",
+    title="the node of a pod is not ready",
+    passes="the pods' nodes are ready",
     severity=Severity.ERROR,
-    message="node {node}, which runs {pods} of {total} pods, is not ready (Ready={ready})",
+    message="node {node}, which runs {pods} of {total:pod}, is not ready (Ready={ready})",
     reads=_READS,
     explains=(*_SYMPTOMS, "LBD207"),
 )
@@ -247,9 +257,10 @@ def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD410",
-    title="containers can be started",
+    title="a container cannot be started",
+    passes="containers can be started",
     severity=Severity.ERROR,
-    message="container {container} of {pods} of {total} pods cannot be started ({reason})",
+    message="container {container} of {pods} of {total:pod} cannot be started ({reason})",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "reason"),
@@ -265,7 +276,8 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD406",
-    title="the workload asks for pods",
+    title="the workload is scaled to zero",
+    passes="the workload asks for pods",
     severity=Severity.ERROR,
     message="{workload} is scaled to zero, so Service {service} has no pods",
     reads=(reads.SERVICES, reads.PODS, reads.WORKLOADS),
@@ -274,7 +286,7 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
 def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
     """The workload whose pod template the Service selects asks for no replicas.
 
-    Confirm by hand: `kubectl get deployment NAME`. Repair: `kubectl scale deployment NAME --replicas=2`.
+    Confirm by hand: `kubectl get deployment NAME`. Repair: scale the workload up with `kubectl scale`.
     """
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")
@@ -298,15 +310,18 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD408",
-    title="no rollout is in progress",
+    title="a rollout is in progress",
+    passes="no rollout is in progress",
     severity=Severity.INFO,
-    message="{pods} of {total} pods are still starting",
+    message="{pods} of {total:pod} {pods:=is|are} still starting",
     reads=_READS,
 )
 def starting(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods were started a moment ago and have not complained yet; wait before judging.
 
     Confirm by hand: `kubectl rollout status deployment/NAME`.
+
+    Repair: wait for the rollout.
     """
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")

@@ -261,7 +261,7 @@ def alb_interval_over_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
         "conflict",
         "interval-timeout",
         suffix,
-        f"the interval ({_said(wanted)}) must be longer than the timeout ({_said(limit)})",
+        f"it must exceed the timeout ({_said(limit)})",
         controller_error=_ALB_TIMING_ERROR,
         suggested_value=_timing_fix(suffix == interval, wanted.value, limit.value, 1),
         related=tuple(setting.key for setting in (wanted, limit) if setting.key),
@@ -358,7 +358,7 @@ def unused_with_tcp_check(facts: Facts) -> Iterator[AnnotationProblem]:
             "no-effect",
             "tcp-check",
             name,
-            f"not used: the check is TCP{default}; set {facts.key(protocol)} to http or https",
+            f"the check is TCP{default}",
             suggested_key=protocol,
             suggested_value="http",
             related=(protocol,),
@@ -461,7 +461,7 @@ def tls_without_https_listener(facts: Facts) -> Iterator[AnnotationProblem]:
         return
     for name in ("ssl-policy", "certificate-arn", "mutual-authentication"):
         if facts.own(name):
-            reason = "not used: the load balancer has no HTTPS listener"
+            reason = "the load balancer has no HTTPS listener"
             yield facts.problem("no-effect", "no-https-listener", name, reason, related=("listen-ports",))
 
 
@@ -490,7 +490,7 @@ def listener_attributes_of_a_listener(facts: Facts) -> Iterator[AnnotationProble
                 "no-effect",
                 "no-such-listener",
                 key,
-                f"not used: the load balancer has no {protocol} listener on port {port}",
+                f"the load balancer has no {protocol} listener on port {port}",
                 suggested_key=f"{stem}{actual}-{port}" if actual else "",
                 related=("listen-ports",),
             )
@@ -503,9 +503,7 @@ def alb_target_type_dependent(facts: Facts) -> Iterator[AnnotationProblem]:
     """Annotations of an ALB that belong to the other target type: node labels choose instance targets, and a target
     control port needs IP targets."""
     if facts.alb_target_type == "ip" and facts.own("target-node-labels"):
-        yield facts.problem(
-            "no-effect", "ip-targets", "target-node-labels", "not used with ip targets: nodes are no targets"
-        )
+        yield facts.problem("no-effect", "ip-targets", "target-node-labels", "with ip targets nodes are no targets")
     if facts.alb_target_type == "instance":
         for key in facts.annotations:
             if key.startswith(ALB_PREFIX + "target-control-port."):
@@ -529,7 +527,7 @@ def alb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
                     "no-effect",
                     "own-security-groups",
                     name,
-                    "not used: with security-groups the controller manages no frontend security group",
+                    "with security-groups the controller manages no frontend security group",
                     related=("security-groups",),
                 )
     elif facts.own("manage-backend-security-group-rules") is not None and not facts.in_group:
@@ -537,7 +535,7 @@ def alb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
             "no-effect",
             "managed-security-group",
             "manage-backend-security-group-rules",
-            "not used: it is read together with security-groups only",
+            "it is read together with security-groups only",
             severity="info",
             related=("security-groups",),
         )
@@ -553,7 +551,7 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
                 "no-effect",
                 "no-frontend-nlb",
                 key,
-                "not used: there is no frontend NLB without enable-frontend-nlb",
+                "there is no frontend NLB without enable-frontend-nlb",
                 suggested_key="enable-frontend-nlb",
                 suggested_value="true",
                 related=("enable-frontend-nlb",),
@@ -594,7 +592,7 @@ def unused_backend_annotations(facts: Facts) -> Iterator[AnnotationProblem]:
         for stem, (names, reason) in users.items():
             name = key.removeprefix(ALB_PREFIX + stem)
             if name != key and names is not None and name not in names:
-                reason = "not used: " + reason.format(name=name)
+                reason = reason.format(name=name)
                 yield facts.problem("no-effect", "unused-backend", key, reason, severity="info")
 
 
@@ -622,11 +620,11 @@ def load_balancer_type(facts: Facts) -> Iterator[AnnotationProblem]:
             "no-effect",
             "class-wins",
             name,
-            f"not used: spec.loadBalancerClass {load_balancer_class} decides who makes the load balancer",
+            f"spec.loadBalancerClass {load_balancer_class} decides who makes the load balancer",
             severity="info",
         )
     if kind == "nlb-ip" and facts.own(target) == "instance":
-        yield facts.problem("no-effect", "type-wins", target, "not used: type nlb-ip means ip targets", related=(name,))
+        yield facts.problem("no-effect", "type-wins", target, "type nlb-ip means ip targets", related=(name,))
 
 
 def nlb_ip_targets(facts: Facts) -> Iterator[AnnotationProblem]:
@@ -634,7 +632,7 @@ def nlb_ip_targets(facts: Facts) -> Iterator[AnnotationProblem]:
     IP targets."""
     labels = NLB_STEM + "target-node-labels"
     if facts.nlb_target_type == "ip" and facts.own(labels):
-        yield facts.problem("no-effect", "ip-targets", labels, "not used with ip targets: nodes are no targets")
+        yield facts.problem("no-effect", "ip-targets", labels, "with ip targets nodes are no targets")
     if facts.nlb_target_type == "instance" and facts.own(NLB_STEM + "quic-enabled-ports"):
         yield facts.problem(
             "conflict",
@@ -654,7 +652,7 @@ def nlb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
     groups, managed = NLB_STEM + "security-groups", NLB_STEM + "manage-backend-security-group-rules"
     own = parse_list(facts.own(groups) or "")
     if own and truth(facts.own(NLB_STEM + "disable-nlb-sg")):
-        reason = "not used: disable-nlb-sg makes a load balancer without security groups"
+        reason = "disable-nlb-sg makes a load balancer without security groups"
         yield facts.problem(
             "no-effect", "security-groups-disabled", groups, reason, related=(NLB_STEM + "disable-nlb-sg",)
         )
@@ -665,7 +663,7 @@ def nlb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
                     "no-effect",
                     "own-security-groups",
                     name,
-                    "not used: with security-groups the controller manages no frontend security group",
+                    "with security-groups the controller manages no frontend security group",
                     related=(groups,),
                 )
     elif facts.own(managed) is not None and facts.context.load_balancer_has_security_groups:
@@ -673,7 +671,7 @@ def nlb_security_groups(facts: Facts) -> Iterator[AnnotationProblem]:
             "no-effect",
             "managed-security-group",
             managed,
-            "not used: on a load balancer with managed security groups it is read together with security-groups only",
+            "on a load balancer with managed security groups it is read together with security-groups only",
             severity="info",
             related=(groups,),
         )
@@ -683,7 +681,7 @@ def nlb_overridden(facts: Facts) -> Iterator[AnnotationProblem]:
     """Annotations that another one on the same Service replaces or switches off."""
     per_group, proxy = NLB_STEM + "proxy-protocol-per-target-group", NLB_STEM + "proxy-protocol"
     if facts.own(per_group) is not None and facts.own(proxy) is not None:
-        reason = f"not used: {proxy} switches proxy protocol on for all ports"
+        reason = f"{proxy} switches proxy protocol on for all ports"
         yield facts.problem("no-effect", "proxy-protocol", per_group, reason, related=(proxy,))
     scheme, internal = facts.own(NLB_STEM + "scheme"), truth(facts.own(NLB_STEM + "internal"))
     if (
@@ -692,13 +690,13 @@ def nlb_overridden(facts: Facts) -> Iterator[AnnotationProblem]:
         and (scheme == "internal") != internal
         and facts.owner == "controller"
     ):
-        reason = f"not used: {NLB_STEM}scheme decides, and says {scheme}"
+        reason = f"{NLB_STEM}scheme decides, and says {scheme}"
         yield facts.problem("no-effect", "scheme-wins", NLB_STEM + "internal", reason, related=(NLB_STEM + "scheme",))
     enabled = NLB_STEM + "access-log-enabled"
     if facts.owner != "cloud-provider" and not truth(facts.own(enabled)):
         for name in (NLB_STEM + "access-log-s3-bucket-name", NLB_STEM + "access-log-s3-bucket-prefix"):
             if facts.own(name):
-                reason = f"not used without {enabled}"
+                reason = f"not read without {enabled}"
                 yield facts.problem("no-effect", "no-access-log", name, reason, severity="info", related=(enabled,))
 
 
@@ -748,7 +746,7 @@ def nlb_tls(facts: Facts) -> Iterator[AnnotationProblem]:
     for name in (NLB_STEM + "ssl-ports", NLB_STEM + "ssl-negotiation-policy", NLB_STEM + "alpn-policy", protocol):
         text = facts.own(name)
         if text and (name != protocol or (text == "ssl" and facts.context.is_nlb is not False)):
-            reason = f"not used: without {certificate} there is no TLS listener"
+            reason = f"without {certificate} there is no TLS listener"
             yield facts.problem("no-effect", "no-certificate", name, reason, related=(certificate,))
 
 
@@ -758,7 +756,7 @@ def nlb_backend_protocol(facts: Facts) -> Iterator[AnnotationProblem]:
     if facts.context.is_nlb is False or facts.is_classic or facts.owner == "unknown":
         return
     if text is not None and text.lower() in ("http", "https"):
-        reason = "not used: a network load balancer forwards TCP whatever this says"
+        reason = "a network load balancer forwards TCP whatever this says"
         yield facts.problem("no-effect", "classic-only", NLB_STEM + "backend-protocol", reason, severity="info")
 
 
@@ -802,7 +800,7 @@ def _templated_port(facts: Facts, key: str, numbers: set[str]) -> Iterator[Annot
             suggested_key=f"{spec.prefix}{spec.stem}.{meant}-{port}" if meant in _LISTENER_PROTOCOLS else spec.key,
         )
     elif port not in numbers:
-        reason = f"not used: {port} is no port number of the Service"
+        reason = f"{port} is no port number of the Service"
         yield facts.problem("no-effect", "service-port", key, reason)
 
 

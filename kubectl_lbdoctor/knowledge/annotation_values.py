@@ -452,10 +452,15 @@ def _check_enum(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
         or ""
     )
     raise ValueProblem(
-        f"must be {_either(spec.allowed)}{'' if spec.any_case else ', written exactly so'}",
+        f"must be {_either(spec.allowed)}{'' if spec.any_case else _spelling(spec.allowed)}",
         detail=spec.error.replace("{value}", text),
         suggestion=meant,
     )
+
+
+def _spelling(allowed: Sequence[str]) -> str:
+    """How a word has to be written where the controller compares it letter by letter."""
+    return " in capitals" if all(word.isupper() for word in allowed) else " in exactly this spelling"
 
 
 def _either(values: Sequence[str]) -> str:
@@ -506,7 +511,7 @@ def _check_port(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
     port = parse_port(text)
     if isinstance(port, str) and port != TRAFFIC_PORT:
         if repair(port).lower().replace("_", "-").replace(" ", "-") == TRAFFIC_PORT:
-            raise ValueProblem(f"must be {TRAFFIC_PORT}, written exactly so", suggestion=TRAFFIC_PORT)
+            raise ValueProblem(f"must be {TRAFFIC_PORT} in exactly this spelling", suggestion=TRAFFIC_PORT)
         if spec.suffix.startswith("frontend-nlb-"):
             raise ValueProblem(f"must be a number or {TRAFFIC_PORT}; names are not resolved here", detail=spec.error)
 

@@ -180,9 +180,9 @@ def _unknown(facts: Facts, key: str) -> Iterator[AnnotationProblem]:
         if near is None and newer:
             return
         severity = "info" if newer else "warning"
-    reason = "nobody reads this annotation"
+    reason = "nothing reads it"
     if near is not None and key.partition("/")[0] != near.key.partition("/")[0]:
-        reason += f"; the prefix is {near.key.partition('/')[0]}/"
+        reason += f", its prefix must be {near.key.partition('/')[0]}/"
     meant = near.key if near is not None else ""
     if meant and facts.kind == "Service" and meant.startswith(ALB_PREFIX) and _nlb_only(facts):
         spec = spec_for(meant)
@@ -241,29 +241,29 @@ def _unsupported_in_auto_mode(facts: Facts, spec: AnnotationSpec, key: str) -> A
 def _unread_on_service(facts: Facts, spec: AnnotationSpec, key: str) -> Iterator[AnnotationProblem]:
     if spec.prefix == ALB_PREFIX:
         if _nlb_only(facts):
-            reason = "read for application load balancers only; this Service makes a network load balancer"
+            reason = "it is for an ALB, and this is an NLB"
             yield facts.problem("no-effect", "wrong-load-balancer", key, reason, suggested_key=twin_key(spec))
         return
     if _makes_load_balancer(facts) is False:
         if facts.context.is_alb:
             severity: Severity = "warning" if "healthcheck" in key else "info"
-            reason = "read for network load balancers only; this Service is a backend of an application load balancer"
+            reason = "it is for an NLB, and this is an ALB"
             twin = twin_key(spec)
             yield facts.problem("no-effect", "wrong-load-balancer", key, reason, severity=severity, suggested_key=twin)
         return
     if facts.owner in ("controller", "auto-mode") and "controller" not in spec.readers:
-        reason = "read by the cloud provider only; the AWS Load Balancer Controller makes this load balancer"
+        reason = "the cloud provider reads it, and does not make this one"
         yield facts.problem("no-effect", "wrong-owner", key, reason, severity="info")
     if facts.owner == "cloud-provider" and "cloud-provider" not in spec.readers:
         yield _unread_by_cloud_provider(facts, spec, key)
     is_nlb = facts.context.is_nlb or facts.own(NLB_STEM + "type") == "nlb"
     if facts.owner == "cloud-provider" and spec.classic_only and is_nlb:
-        reason = "read for Classic load balancers only"
+        reason = "it is for Classic Load Balancers"
         yield facts.problem("no-effect", "classic-only", key, reason, severity="info")
 
 
 def _unread_by_cloud_provider(facts: Facts, spec: AnnotationSpec, key: str) -> AnnotationProblem:
-    reason = "read by the AWS Load Balancer Controller only; the cloud provider makes this load balancer"
+    reason = "the cloud provider's load balancers ignore it"
     if spec.suffix == NLB_STEM + "scheme":
         # The cloud provider makes internet-facing load balancers unless told otherwise.
         if facts.annotations[key] == "internal" and facts.own(NLB_STEM + "internal") in (None, "", "false"):

@@ -23,6 +23,7 @@ from kubectl_lbdoctor.knowledge.aws_errors import without_encoded_message
 from kubectl_lbdoctor.knowledge.error_classifiers import ERROR_CLASSIFIERS
 from kubectl_lbdoctor.knowledge.error_rules import ParamValue
 from kubectl_lbdoctor.knowledge.iam_policy import permission_statement
+from kubectl_lbdoctor.knowledge.spoken_errors import clause, quotation, shortened
 
 __all__ = ["DecodedError", "Stage", "decode", "decode_event", "permission_statement"]
 
@@ -30,6 +31,8 @@ _MAX_TEXT = 16_000
 """Longer texts are cut before matching: the controller logs whole models, and no known cause stands that far back."""
 _MAX_RAW = 2_000
 _MAX_VALUE = 300
+_MAX_CLAUSE = 56
+"""Of what is not recognised in a headline; the whole of it is evidence."""
 
 
 class Stage(str, Enum):
@@ -129,7 +132,7 @@ class DecodedError:
 
     code: the LBD code of the cause; the stage's generic code when the cause is not recognised; "" for a message that
     is no error.
-    summary: one sentence in our words, with the decisive values.
+    summary: one sentence in our words, with the decisive values. words: what AWS said beyond it, in its own words.
     params: what was extracted. Strings: ingress (the group member that the text names, ns/name), service, port,
     action, host, eni, node, pod, secret, annotation, value, allowed, target_group, webhook, principal, role, denial,
     api_service, operation, error_code, request_id, message …; ints: status_code, evaluated, other_clusters,
@@ -151,6 +154,12 @@ class DecodedError:
     raw: str = ""
     known: bool = False
     stage: Stage = Stage.NONE
+    words: str = ""
+
+    @property
+    def clause(self) -> str:
+        """The summary as the end of another sentence; of a cause that is not recognised, the begin of what was said."""
+        return clause(self.summary) if self.known else shortened(quotation(self.words or self.summary), _MAX_CLAUSE)
 
 
 def decode(text: str, *, stage: Stage = Stage.NONE) -> DecodedError:
@@ -168,11 +177,11 @@ def decode(text: str, *, stage: Stage = Stage.NONE) -> DecodedError:
     if cause is None:
         said = " ".join(body.split())[:_MAX_VALUE]
         summary = f"{_STAGE_TEXT[stage]}: {said}" if said else f"{_STAGE_TEXT[stage]} and gives no reason"
-        return DecodedError(STAGE_CODE[stage], _sentence(summary), params, raw=raw[:_MAX_RAW], stage=stage)
+        return DecodedError(STAGE_CODE[stage], _sentence(summary), params, raw=raw[:_MAX_RAW], stage=stage, words=said)
     params.update(cause.params)
     code = cause.code or STAGE_CODE[stage]
     return DecodedError(
-        code, _sentence(cause.summary), params, cause.action, cause.retryable, raw[:_MAX_RAW], True, stage
+        code, _sentence(cause.summary), params, cause.action, cause.retryable, raw[:_MAX_RAW], True, stage, cause.words
     )
 
 

@@ -35,13 +35,15 @@ _MAX_VALUE = 300
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What one classifier found: the code ("" = the stage's), the sentence, the parameters."""
+    """What one classifier found: the code ("" = the stage's), our sentence, the parameters. words: what AWS said beyond
+    it, in its own words."""
 
     code: str
     summary: str
     params: Mapping[str, ParamValue]
     action: str = ""
     retryable: bool = False
+    words: str = ""
 
 
 def _clip(params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
@@ -80,7 +82,10 @@ def _webhook(text: str) -> Cause | None:
     if tls := _TLS_FAULT.search(text):
         params["detail"] = " ".join(text[tls.start() :].split())[:_MAX_VALUE]
         return Cause(
-            "LBD125", f"Webhook {name} cannot be called: its certificate is not accepted ({params['detail']}).", params
+            "LBD125",
+            f"The certificate of webhook {name} is not accepted.",
+            params,
+            words=str(params["detail"]),
         )
     why = {
         "timeout": "no answer in time",
@@ -149,8 +154,9 @@ def _identity(text: str) -> Cause | None:
             return None
         return Cause(
             "LBD121",
-            f"AWS does not accept the controller's credentials: {error.message or error.code} ({error.code})",
+            f"AWS does not accept the controller's credentials ({error.code}).",
             params,
+            words=error.message,
         )
     failure = parse_connection_failure(text)
     if _POD_IDENTITY.search(text):
@@ -167,18 +173,20 @@ def _identity(text: str) -> Cause | None:
             return _unreachable(failure, params | {"operation": "AssumeRoleWithWebIdentity", "api_service": "STS"})
         if error is not None and error.code in IDENTITY_CODES:
             return Cause(
-                "LBD121", f"STS does not accept the ServiceAccount's token: {error.message or error.code}", params
+                "LBD121",
+                f"STS does not accept the ServiceAccount's token ({error.code}).",
+                params,
+                words=error.message,
             )
         return Cause(
             "LBD121",
-            "The controller may not assume its role: the role's trust policy does not admit this ServiceAccount.",
+            "The controller may not assume its role: the trust policy does not admit its ServiceAccount.",
             params,
         )
     params["mechanism"] = "instance-metadata"
     return Cause(
         "LBD121",
-        "The controller has no AWS credentials: no role is injected into its pods, and the node's instance role "
-        "cannot be read.",
+        "The controller has no AWS credentials: no role is injected, and the node's cannot be read.",
         params,
     )
 
@@ -271,9 +279,10 @@ def _api(text: str) -> Cause | None:
     retryable = error.code in RETRYABLE_CODES or (error.status or 0) >= 500
     return Cause(
         code,
-        f"{lead}: {said[:_MAX_VALUE]} ({error.code})" if said != error.code else f"{lead} ({error.code})",
+        f"{lead}." if meaning else f"{lead} ({error.code}).",
         params,
         retryable=retryable,
+        words=said[:_MAX_VALUE] if said != error.code else "",
     )
 
 
@@ -322,11 +331,15 @@ _FAILURE_TEXT = {
 
 
 def _unreachable(failure: ConnectionFailure, params: Mapping[str, ParamValue]) -> Cause:
-    host = failure.host or str(params.get("api_service", "")) or "an AWS API"
+    service = params.get("api_service", "")
+    host = f"the AWS API at {failure.host}" if failure.host else f"the AWS API {service}" if service else "an AWS API"
     found = dict(params) | {"failure": failure.kind} | ({"host": failure.host} if failure.host else {})
     retryable = failure.kind in ("timeout", "reset", "closed")
     return Cause(
-        "LBD123", f"The controller cannot reach {host}: {_FAILURE_TEXT[failure.kind]}.", found, retryable=retryable
+        "LBD123",
+        f"The controller cannot reach {host}: {_FAILURE_TEXT[failure.kind]}.",
+        found,
+        retryable=retryable,
     )
 
 

@@ -108,9 +108,9 @@ API_CODES: Mapping[str, tuple[str, str]] = {
     "AvailabilityZoneNotSupported": ("LBD511", "The load balancer cannot be placed in a subnet's Availability Zone."),
     "InvalidVpcID.NotFound": (
         "LBD122",
-        "The VPC that the controller was given does not exist in its region and account.",
+        "The controller's VPC does not exist in its region and account.",
     ),
-    "CertificateNotFound": ("", "A certificate that is named by annotation does not exist in this region."),
+    "CertificateNotFound": ("", "The annotated certificate is not in this region."),
     "UnsupportedCertificate": ("", "ELB does not accept a certificate (key type or size)."),
     "InvalidGroup.NotFound": ("", "A security group does not exist."),
     "InvalidSecurityGroup": ("", "ELB does not accept a security group (missing, or of another VPC)."),

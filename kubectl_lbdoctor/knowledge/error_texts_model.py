@@ -19,7 +19,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD103",
         r"no certificate found for host: (?P<host>\S+)",
-        "ACM has no issued certificate for {host} (a wildcard covers one label only).",
+        "ACM has no issued certificate for {host}.",
     ),
     # ingress class and group: class_loader.go, group_loader.go
     rule(
@@ -288,7 +288,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD116",
         r"(?P<protection>deletion_protection) is enabled, cannot delete the (?P<kind>ingress|service): (?P<object>\S+)",
-        "Deletion protection is on, so the controller keeps {kind} {object} and its load balancer.",
+        "Deletion protection keeps its load balancer.",
     ),
     rule(
         "LBD116",

@@ -25,9 +25,8 @@ def _tagged_groups(params: Mapping[str, ParamValue]) -> str:
     if params.get("extra_tags"):
         tag += f" and {_text(params, 'extra_tags')}"
     if not groups and params.get("eni"):
-        return f"No security group of {where} has the tag {tag}; exactly one must have it."
-    listed = f": {groups}" if groups else ""
-    return f"Several security groups of {where} have the tag {tag}, exactly one may have it{listed}."
+        return f"No security group of {where} has the tag {tag}; exactly one must."
+    return f"Several security groups of {where} have the tag {tag}; exactly one may."
 
 
 def _outside_address(params: Mapping[str, ParamValue]) -> str:
@@ -37,15 +36,14 @@ def _outside_address(params: Mapping[str, ParamValue]) -> str:
 
 def _discovery(params: Mapping[str, ParamValue]) -> str:
     causes = [
-        (params.get("other_clusters", 0), "tagged for another cluster"),
-        (params.get("low_addresses", 0), "with fewer than 8 free addresses"),
-        (params.get("without_ipv6", 0), "without an IPv6 block"),
+        (params.get("other_clusters", 0), "are tagged for another cluster", "is tagged for another cluster"),
+        (params.get("low_addresses", 0), "have fewer than 8 free addresses", "has fewer than 8 free addresses"),
+        (params.get("without_ipv6", 0), "have no IPv6 block", "has no IPv6 block"),
     ]
-    named = [f"{count} {why}" for count, why in causes if count]
     if not params.get("evaluated"):
-        return "No subnet of the VPC carries the role tag of this scheme or qualifies by its routes."
-    rejected = ", ".join(named) if named else "none of them usable"
-    return f"None of the {params['evaluated']} candidate subnets can be used: {rejected}."
+        return "None of the VPC has the scheme's role tag or its routes."
+    named = [f"{count} {one if count == 1 else several}" for count, several, one in causes if count]
+    return f"Of {params['evaluated']} candidate subnets {' and '.join(named) or 'none can be used'}."
 
 
 TARGET_RULES: tuple[ErrorPattern, ...] = (
@@ -188,7 +186,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD128",
         r"Health check port (?:'?(?P<value>0)'?) must be within",
-        "The controller asked for health check port 0 (seen with Gateway API in v3.0.0).",
+        "It asks for health check port 0 (as v3.0.0 does).",
     ),
     rule(
         "LBD111",

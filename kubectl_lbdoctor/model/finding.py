@@ -16,6 +16,7 @@ __all__ = [
     "Coverage",
     "Denied",
     "Diagnosis",
+    "Effect",
     "Evidence",
     "FailedRead",
     "Finding",
@@ -110,11 +111,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A cause that still fits what was seen, and what would settle whether it is the one."""
+    """A cause that still fits what was seen. settle: complete shell commands that tell whether it is the one."""
 
     code: str
     text: str
-    settle: str
+    settle: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The outcome of one check on one subject of its scope; `paths` are the keys of the paths that it is about."""
+    """The outcome of one check on one subject of its scope; `paths` are the keys of the paths that it is about, `read`
+    is the read that it needed and that is not known (`model.reads`)."""
 
     code: str
     paths: tuple[str, ...]
@@ -177,11 +179,20 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     trace: str = ""
+    read: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a root cause explains: the code of a finding and its problem in words."""
+
+    code: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """A root cause: its finding, what it affects and the codes of the findings that it explains."""
+    """A root cause: its finding, what it affects and the findings that it explains."""
 
     rank: int
     finding: Finding
@@ -189,8 +200,13 @@ class Diagnosis:
     title: str
     message: str
     affects: tuple[ObjectRef, ...] = ()
-    explains: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
     fix: str = ""
+
+    @property
+    def explains(self) -> tuple[str, ...]:
+        """The codes of what it explains."""
+        return tuple(effect.code for effect in self.effects)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from enum import Enum
 
 from kubectl_lbdoctor.model.fact import Fact
 
+DEFAULT_IMAGE = "curlimages/curl:8.11.1"
+"""A small public image with sh, curl and nc that runs as any user."""
+
 
 class Transport(str, Enum):
     """How a request reached the target.

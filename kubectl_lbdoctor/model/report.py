@@ -91,7 +91,8 @@ class TargetGroupView:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """One object that was asked about, with its load balancer and target groups."""
+    """One object that was asked about, with its load balancer and target groups. `dead_paths`: where the backends
+    without a target group are routed from, as people write it ("/api")."""
 
     ref: ObjectRef
     status: Status
@@ -100,6 +101,7 @@ class SubjectView:
     load_balancer_known: bool = True
     target_groups: tuple[TargetGroupView, ...] = ()
     backends_without_group: tuple[str, ...] = ()
+    dead_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,16 @@ class CheckCounts:
 
 @dataclass(frozen=True, slots=True)
 class UnknownCheck:
-    """A check that could not be answered, and why."""
+    """A check that could not be answered, and why. title: the problem that it looks for; passes: what would hold
+    without it. read: what it needed and was not known (`model.reads`)."""
 
     code: str
     title: str
+    passes: str
     reason: str
     crashed: bool = False
     trace: str = ""
+    read: str = ""
 
 
 @dataclass(frozen=True, slots=True)

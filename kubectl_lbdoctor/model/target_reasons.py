@@ -23,3 +23,9 @@ INTERNAL_ERROR = "Elb.InternalError"
 def short(reason: str) -> str:
     """A reason without the prefix that says whose trouble it is: "Target.Timeout" → "Timeout"."""
     return reason.removeprefix("Target.").removeprefix("Elb.")
+
+
+def with_codes(reason: str, description: str) -> str:
+    """The short reason with the codes that AWS's description adds: "ResponseCodeMismatch [404]"."""
+    start = description.rfind("[")
+    return f"{short(reason)} {description[start:]}" if reason and start >= 0 else short(reason)

@@ -21,14 +21,13 @@ from typing import Any
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model import kinds
-from kubectl_lbdoctor.model.probe import ProbeAnswer, Transport, inconclusive
+from kubectl_lbdoctor.model.probe import DEFAULT_IMAGE, ProbeAnswer, Transport, inconclusive
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.probe import script
 from kubectl_lbdoctor.probe.placement import Batch
 
-IMAGE = "curlimages/curl:8.11.1"
-"""A small public image with sh, curl and nc that runs as any user."""
+IMAGE = DEFAULT_IMAGE
 
 NAME = "kubectl-lbdoctor-probe"
 LABEL = "app.kubernetes.io/name"

@@ -95,7 +95,8 @@ def report(report: Report, run: Run) -> Document:
             "crashed": report.checks.crashed,
         },
         "unknownChecks": [
-            {"code": u.code, "title": u.title, "reason": u.reason, "crashed": u.crashed} for u in report.unknown
+            {"code": u.code, "title": u.title, "passes": u.passes, "reason": u.reason, "crashed": u.crashed}
+            for u in report.unknown
         ],
         "coverage": {
             "known": report.coverage.known,
@@ -217,7 +218,11 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],
         "rulesOut": finding.rules_out,
         "explains": list(diagnosis.explains),
-        "hypotheses": [{"code": h.code, "text": h.text, "settle": h.settle} for h in finding.hypotheses],
+        "effects": [{"code": e.code, "title": e.title} for e in diagnosis.effects],
+        "hypotheses": [
+            {"code": h.code, "text": h.text, "settle": "\n".join(h.settle), "commands": list(h.settle)}
+            for h in finding.hypotheses
+        ],
         "confirm": list(finding.confirm),
         "fix": fix,
         "docsUrl": docs_url(finding.code),
@@ -381,6 +386,7 @@ def _check(spec: CheckSpec) -> Document:
         "code": spec.code,
         "severity": spec.severity.value,
         "title": spec.title,
+        "passes": spec.passes,
         "reads": sorted(spec.reads),
         "explains": list(spec.explains),
         "fix": spec.fix,

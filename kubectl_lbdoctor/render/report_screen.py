@@ -6,14 +6,21 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import HealthCheck
-from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
-from kubectl_lbdoctor.render.text import Column, Paint, clean, table
+from kubectl_lbdoctor.render.text import Column, Paint, clean, table_or_records, wrapped
+from kubectl_lbdoctor.render.verdict import verdicts
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
+_SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}
+_WIDEST_SOURCE = 36
+_INDENT = 12
+_NARROW = 60
+_FEW_GROUPS = 2
 # Beyond this a person looks for the odd ones, not for the list; -o wide shows all.
 MAX_TARGETS = 20
 
@@ -27,7 +34,7 @@ def render(report: Report, view: View) -> str:
         if subject.target_groups:
             blocks.append(_target_groups(subject, view))
         if subject.backends_without_group:
-            blocks.append(clean(f"without a target group: {', '.join(subject.backends_without_group)}"))
+            blocks.append(wrapped("without a target group: ", ", ".join(subject.backends_without_group), view.width))
         targets = _targets(subject, view)
         if targets:
             blocks.append(targets)
@@ -36,7 +43,7 @@ def render(report: Report, view: View) -> str:
         errors = sum(1 for d in proven if d.severity is Severity.ERROR)
         blocks.append(paint("bold", _headline(errors, len(proven) - errors, len(proven) < len(report.diagnoses))))
         blocks += ["\n".join(_diagnosis(d, report, view, paint)) for d in report.diagnoses]
-    blocks.append("\n".join(_closing(report, paint, view)))
+    blocks.append("\n".join(_closing(report, view, paint)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -74,7 +81,7 @@ def _subject(subject: SubjectView, view: View) -> str:
         zones if view.wide else _short_zones(zones),
         balancer.dns_name if balancer else "",
     ]
-    return table(columns, [row], view.width, view.wide, view.headers)
+    return table_or_records(columns, [row], view.width, view.wide, view.headers)
 
 
 def _short_zones(zones: str) -> str:
@@ -83,30 +90,35 @@ def _short_zones(zones: str) -> str:
 
 
 def describe_check(check: HealthCheck, port: int) -> str:
-    """A health check in one phrase: "GET http :8080/healthz expects 200, every 15s, 2 to turn"."""
+    """The request of a health check and what it expects: "HTTP :8080/healthz expects 200"."""
     # A group of a named targetPort shows the dummy port 1: the real port differs per target.
     number = check.port if check.port.isdigit() else str(port) if port > 1 else ""
-    where = f":{number}" if number else "traffic-port "
     if check.protocol == "TCP":
-        request = f"tcp {where}".rstrip()
-    else:
-        request = f"GET {check.protocol.lower()} {where}{check.path}"
-    expects = f" expects {check.matcher}" if check.matcher and check.protocol != "TCP" else ""
+        return f"TCP :{number}" if number else "TCP to each target's own port"
+    where = f":{number}{check.path}" if number else f"{check.path} on each target's own port"
+    expects = f" expects {check.matcher}" if check.matcher else ""
+    return f"{check.protocol} {where}{expects}"
+
+
+def describe_rhythm(check: HealthCheck) -> str:
+    """How often a health check is made, and how many results in a row change a target's state: "15s, 2 to turn"."""
     turns = (
         f"{check.healthy_threshold} to turn"
         if check.healthy_threshold == check.unhealthy_threshold
         else f"{check.healthy_threshold} up, {check.unhealthy_threshold} down"
     )
-    return f"{request}{expects}, every {check.interval}s, {turns}"
+    return f"{check.interval}s, {turns}"
 
 
 def _target_groups(subject: SubjectView, view: View) -> str:
     columns = [
-        Column("TARGET GROUP"),
-        Column("BACKEND", 60),
+        # Where there are many, one line for each is worth more than the name of each.
+        Column("TARGET GROUP", 100 if len(subject.target_groups) <= _FEW_GROUPS else 90),
+        Column("BACKEND"),
         Column("TARGETS", 35),
         Column("HEALTHY"),
-        Column("CHECK", 70),
+        Column("CHECK"),
+        Column("EVERY", 40),
         Column("TIMEOUT", wide=True),
         Column("ARN", wide=True),
     ]
@@ -123,11 +135,12 @@ def _target_groups(subject: SubjectView, view: View) -> str:
                 group.target_type or "<unknown>",
                 count_healthy(group),
                 describe_check(check, group.port) if check.protocol else "<unknown>",
+                describe_rhythm(check) if check.protocol else "",
                 f"{check.timeout}s" if check.timeout else "",
                 group.arn,
             ]
         )
-    return table(columns, rows, view.width, view.wide, view.headers)
+    return table_or_records(columns, rows, view.width, view.wide, view.headers)
 
 
 def count_healthy(group: TargetGroupView) -> str:
@@ -151,7 +164,8 @@ def _targets(subject: SubjectView, view: View) -> str:
                     target.node or "<unknown>",
                     target.ready,
                     target.state,
-                    _reason(target) + (" (by design)" if target.key in group.expected_unhealthy else ""),
+                    target_reasons.with_codes(target.reason, target.description)
+                    + (" (by design)" if target.key in group.expected_unhealthy else ""),
                     group.name,
                     target.description,
                 ]
@@ -170,7 +184,7 @@ def _targets(subject: SubjectView, view: View) -> str:
         Column("DESCRIPTION", wide=True),
     ]
     cut = rows if view.wide else rows[:MAX_TARGETS]
-    text = table(columns, cut, view.width, view.wide, view.headers)
+    text = table_or_records(columns, cut, view.width, view.wide, view.headers)
     more = len(rows) - len(cut)
     return text + (f"\n… {more} more targets ({_states(rows[MAX_TARGETS:])}), see -o wide" if more else "")
 
@@ -188,49 +202,93 @@ def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
     return order, target.zone, address, target.id, target.port
 
 
-def _reason(target: TargetView) -> str:
-    """AWS's reason without its prefix, with the codes that the description adds: "ResponseCodeMismatch [404]"."""
-    reason = target_reasons.short(target.reason)
-    start = target.description.rfind("[")
-    return f"{reason} {target.description[start:]}" if reason and start >= 0 else reason
-
-
 def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
     finding = diagnosis.finding
-    head = f"{finding.code} {diagnosis.severity.value}"
-    sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
-    yield f"{paint(_COLOURS[diagnosis.severity], head)}{sure}  {paint('bold', clean(diagnosis.message))}"
+    yield from _heading(diagnosis, view, paint)
     where = f" -n {finding.object.namespace}" if finding.object.namespace else ""
-    yield _line("object", f"{finding.object}{where}")
-    label = "evidence"
-    sources = max((len(e.source) for e in finding.evidence), default=0)
-    for evidence in finding.evidence:
-        yield _line(label, f"{evidence.source.ljust(sources)}  {evidence.text}")
-        label = ""
+    yield _text("object", f"{finding.object}{where}", view)
+    yield from _evidence(finding.evidence, view)
     if len(report.subjects) > 1:
-        yield _line("affects", ", ".join(f"{ref}" for ref in diagnosis.affects))
+        yield _text("affects", ", ".join(f"{ref}" for ref in diagnosis.affects), view)
     if finding.rules_out:
-        yield _line("rules out", finding.rules_out)
-    if diagnosis.explains:
-        yield _line("explains", ", ".join(diagnosis.explains))
-    label = "left"
-    for hypothesis in finding.hypotheses:
-        yield _line(label, f"{hypothesis.code}  {hypothesis.text}")
-        yield _line("", f"        {hypothesis.settle}")
+        yield _text("rules out", finding.rules_out, view)
+    label = "explains"
+    told = {entry.text[:6] for entry in finding.evidence if entry.source == Source.EFFECT}
+    for effect in (effect for effect in diagnosis.effects if effect.code not in told):
+        yield _text(label, f"{effect.title} ({effect.code})", view)
         label = ""
+    label = "to settle"
+    for command in finding.confirm if finding.hypotheses else ():
+        yield _command(label, command)
+        label = ""
+    yield from _hypotheses(finding, view)
     if finding.advice:
-        yield _line("repair", finding.advice)
+        yield _text("repair", finding.advice, view)
     label = "fix"
     for command in fix_commands(diagnosis):
-        yield _line(label, command)
+        yield _command(label, command)
         label = "or"
     for label, command in _by_hand(finding):
-        yield _line(label, command)
-    label = "confirm"
+        yield _command(label, command)
+    label = "confirm" if finding.confidence is Confidence.CERTAIN else "to settle"
     for command in finding.confirm if not finding.hypotheses else ():
-        yield _line(label, command)
+        yield _command(label, command)
         label = ""
-    yield _line("more", f"kubectl lbdoctor explain {finding.code}")
+    yield _command("more", f"kubectl lbdoctor explain {finding.code}")
+
+
+def _heading(diagnosis: Diagnosis, view: View, paint: Paint) -> Iterator[str]:
+    """The code, its severity and what is wrong; what is not proven says so in its first words."""
+    finding = diagnosis.finding
+    head = f"{finding.code} {diagnosis.severity.value}"
+    # The message of one with hypotheses says itself that nothing is proven.
+    sureness = "" if finding.hypotheses else _SURENESS[finding.confidence]
+    indent = len(head) + 2 if view.width > _NARROW else 2
+    first, *others = wrapped(f"{head}  ", f"{sureness}{diagnosis.message}", view.width, indent).splitlines()
+    yield f"{paint(_COLOURS[diagnosis.severity], head)}  {paint('bold', first[len(head) + 2 :])}"
+    yield from (f"{' ' * indent}{paint('bold', line.strip())}" for line in others)
+
+
+def _hypotheses(finding: Finding, view: View) -> Iterator[str]:
+    """What may be the cause, most likely first; what the same command settles stands together above it."""
+    by_command: dict[tuple[str, ...], list[Hypothesis]] = {}
+    for number, hypothesis in enumerate(finding.hypotheses):
+        by_command.setdefault(hypothesis.settle or (str(number),), []).append(hypothesis)
+    label = "may be"
+    for together in by_command.values():
+        for hypothesis in together:
+            yield _text(label, f"{hypothesis.text} ({hypothesis.code})", view)
+            label = "or"
+        yield from (_command("", command) for command in together[0].settle)
+
+
+def _evidence(evidence: tuple[Evidence, ...], view: View) -> Iterator[str]:
+    """The observed facts under each other; a source that is longer than most does not push the others aside."""
+    facts = _counted(evidence)
+    sources = [source for source, _ in facts]
+    pad = max((len(source) for source in sources if len(source) <= _WIDEST_SOURCE), default=0)
+    if view.width and pad > view.width // 4:
+        pad = 0
+    label, before = "evidence", ""
+    for source, text in facts:
+        shown = " " * len(source) if source == before and len(source) <= pad else source
+        if len(source) <= pad:
+            yield wrapped(f"  {label:<9} {shown.ljust(pad)}  ", text, view.width)
+        else:
+            yield wrapped(f"  {label:<9} ", f"{source}  {text}", view.width, _INDENT + 2)
+        label, before = "", source
+
+
+def _counted(evidence: tuple[Evidence, ...]) -> list[tuple[str, str]]:
+    """Source and text of each fact; what several of a kind show alike is said once, with how many more there are."""
+    by_text: dict[tuple[str, str], list[str]] = {}
+    for entry in evidence:
+        kind = entry.source.partition(" ")[0]
+        by_text.setdefault((kind, clean(entry.text)), []).append(clean(entry.source))
+    return [
+        (sources[0] + (f" and {len(sources) - 1} more" if len(sources) > 1 else ""), text)
+        for (_, text), sources in by_text.items()
+    ]
 
 
 def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
@@ -257,40 +315,14 @@ def fix_commands(diagnosis: Diagnosis) -> Iterator[str]:
         yield kubectl("lbdoctor", "--fix", name, str(subject), namespace=subject.namespace)
 
 
-def _line(label: str, text: str) -> str:
-    return f"  {label:<9} {clean(text)}".rstrip()
+def _text(label: str, text: str, view: View) -> str:
+    """A labelled sentence, in lines of the width."""
+    return wrapped(f"  {label:<9} ", text, view.width)
 
 
-def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
-    """The last lines: how much was checked, and everything that is not known, with what to add."""
-    counts = report.checks
-    if not report.applied:
-        yield _before_apply(report, paint)
-        yield from _not_known(report, view)
-        return
-    healthy = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state == "healthy")
-    total = sum(1 for s in report.subjects for g in s.target_groups for t in g.targets if t.state != "draining")
-    if report.status is Status.HEALTHY:
-        targets = f"{healthy} of {total} targets" if total else "no target is needed"
-        words = f"{targets}, {counts.passed} checks passed"
-        design = sum(
-            1 for s in report.subjects for g in s.target_groups for t in g.targets if t.key in g.expected_unhealthy
-        )
-        yield paint("green", "healthy") + f": {words}" + (f", {design} unhealthy by design" if design else "")
-    else:
-        unknown = f", {counts.unknown} unknown" if counts.unknown else ""
-        crashed = f", {counts.crashed} crashed" if counts.crashed else ""
-        ran = counts.passed + counts.failed + counts.unknown + counts.crashed
-        state = {
-            Status.UNKNOWN: "unknown: nothing is proven to be wrong, but health is not proven either",
-            Status.DEGRADED: "degraded",
-            Status.UNHEALTHY: "unhealthy",
-        }[report.status]
-        colour = "yellow" if report.status is Status.UNKNOWN else "red"
-        seen = all(g.known for s in report.subjects for g in s.target_groups)
-        targets = f"{healthy} of {total} targets healthy" if seen else "target health was not read"
-        yield f"{paint(colour, state)}: {targets}, {ran} checks{unknown}{crashed}"
-    yield from _not_known(report, view)
+def _command(label: str, command: str) -> str:
+    """A labelled command on one line, however long it is: it is there to be copied."""
+    return f"  {label:<9} {clean(command)}".rstrip()
 
 
 def _before_apply(report: Report, paint: Paint) -> str:
@@ -305,18 +337,16 @@ def _before_apply(report: Report, paint: Paint) -> str:
     return paint("red", "not applied") + f": it would not work, {report.checks.failed} of {checks} checks failed"
 
 
-def _not_known(report: Report, view: View) -> Iterator[str]:
-    coverage = report.coverage
-    for denied in coverage.denied:
-        yield clean(f"LBD001 not read: {denied.read} denied; add permission: {denied.permission}")
-    for failed in coverage.failed:
-        yield clean(f"LBD002 not read: {failed.read}: {failed.error}")
-    for part in coverage.partial:
-        yield clean(f"LBD002 read in part: {part.read}: {part.error}")
-    for missing in coverage.not_asked if view.wide else coverage.not_asked[:1]:
-        yield clean(f"LBD004 not asked: {missing}")
-    for check in report.unknown:
-        if check.crashed:
-            yield clean(f"LBD003 check {check.code} crashed: {check.reason} (trace with --verbose)")
-    if coverage.denied:
-        yield "all permissions that are read with: kubectl lbdoctor policy iam|rbac"
+_STATUS_COLOURS = {Status.HEALTHY: "green", Status.UNKNOWN: "yellow"}
+
+
+def _closing(report: Report, view: View, paint: Paint) -> Iterator[str]:
+    """The last lines: what does not work, and everything that is not known, with what to add."""
+    if not report.applied:
+        yield _before_apply(report, paint)
+    for verdict in verdicts(report) if report.applied else ():
+        text = wrapped("", f"{verdict}", view.width, 2)
+        colour = _STATUS_COLOURS.get(verdict.status, "red")
+        yield paint(colour, verdict.word) + text[len(verdict.word) :]
+    for line in coverage_lines(report, view.wide):
+        yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)

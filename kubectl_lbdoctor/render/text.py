@@ -1,8 +1,10 @@
-"""Text for people: tables that adapt to the width, colour, and removal of what a cluster might put into a terminal."""
+"""Text for people: tables and sentences that adapt to the width, colour, and removal of what a cluster might put into
+a terminal."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +60,42 @@ def table(
         if wide or not width or max(map(len, lines), default=0) <= width or not droppable:
             return "\n".join(lines)
         shown.remove(min(droppable, key=lambda i: (columns[i].keep, -i)))
+
+
+def table_or_records(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, wide: bool, headers: bool = True
+) -> str:
+    """A table without the columns that are empty; where what must be shown is wider than `width`, a block of
+    "TITLE  value" lines for each row, with everything in it."""
+    kept = [i for i in range(len(columns)) if wide or any(row[i].strip("-") for row in rows) or columns[i].keep == 100]
+    columns, rows = [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
+    text = table(columns, rows, width, wide, headers)
+    if wide or not width or max(map(len, text.splitlines()), default=0) <= width:
+        return text
+    shown = [i for i, column in enumerate(columns) if not column.wide]
+    pad = max(len(columns[i].title) for i in shown)
+    return "\n\n".join(
+        "\n".join(wrapped(f"{columns[i].title:<{pad}}  ", row[i], width) for i in shown if row[i]) for row in rows
+    )
+
+
+def wrapped(head: str, text: str, width: int, indent: int = -1) -> str:
+    """`head` and `text` in lines of at most `width` (0 = one line), broken between words only and each continued under
+    the begin of the text, or after `indent` spaces. A word that is longer than a line stays whole."""
+    text = clean(text)
+    if not width:
+        return f"{head}{text}".rstrip()
+    return "\n".join(
+        textwrap.wrap(
+            text,
+            width,
+            initial_indent=head,
+            subsequent_indent=" " * (len(head) if indent < 0 else indent),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        or [head.rstrip()]
+    )
 
 
 _COLOUR_CODES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}

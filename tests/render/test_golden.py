@@ -23,6 +23,7 @@ from kubectl_lbdoctor.model.finding import (
     Coverage,
     Denied,
     Diagnosis,
+    Effect,
     Evidence,
     FailedRead,
     Finding,
@@ -127,10 +128,10 @@ WRONG_PATH = Diagnosis(
         rules_out="security groups, network ACLs, routes, the port: an HTTP server answered",
     ),
     severity=Severity.ERROR,
-    title="the health-check path answers with a success code",
+    title="the health-check path is answered with an unexpected code",
     message='health check path "/" is answered with 404, expected 200; "/healthz" succeeds (readiness probe)',
     affects=(WEB,),
-    explains=("LBD607",),
+    effects=(Effect("LBD607", "no target is healthy, so the load balancer sends traffic to all of them (fail open)"),),
     fix="healthcheck-path",
 )
 UNEXPLAINED = Diagnosis(
@@ -138,26 +139,27 @@ UNEXPLAINED = Diagnosis(
     finding=Finding(
         "LBD005",
         ObjectRef("TargetGroup", "", "k8s-shop-web-fdbb6ec3c4"),
-        params={"count": 1, "total": 2, "state": "unhealthy", "reasons": ("Target.Timeout (Request timed out)",)},
-        evidence=(Evidence("target health", "10.0.2.34:8080 unhealthy: Target.Timeout Request timed out"),),
+        params={"count": 1, "total": 2, "state": "unhealthy", "reasons": ("Timeout",)},
+        evidence=(Evidence("target health", "unhealthy: Target.Timeout Request timed out (10.0.2.34:8080)"),),
         confidence=Confidence.POSSIBLE,
         targets=("10.0.2.34:8080",),
         hypotheses=(
             Hypothesis(
                 "LBD501",
                 "no security group of the target admits the load balancer on the checked port",
-                "compare the target interface's inbound rules with the load balancer's groups and subnets",
+                ("aws ec2 describe-security-groups --group-ids sg-0123456789abcdef0 --region us-west-2",),
             ),
             Hypothesis(
                 "LBD309",
                 "the application answers later than the health check's timeout",
-                "time the request from another pod: curl -w '%{time_total}' http://TARGET/PATH",
+                ("kubectl run check --rm -i --restart=Never --image=curl -n shop -- curl -si http://10.0.2.34:8080/",),
             ),
         ),
+        confirm=("kubectl lbdoctor probe ingress/web -n shop",),
     ),
     severity=Severity.ERROR,
-    title="the cause of every failing target is proven",
-    message="1 of 2 targets fail their health check (Target.Timeout (Request timed out)) and no cause is proven yet",
+    title="targets fail and no cause is proven",
+    message="no cause proven: 1 of 2 targets fails its health check (Timeout)",
     affects=(WEB,),
 )
 BY_DESIGN = Diagnosis(
@@ -171,7 +173,7 @@ BY_DESIGN = Diagnosis(
         advice="nothing to repair; externalTrafficPolicy Cluster makes all nodes healthy",
     ),
     severity=Severity.INFO,
-    title="every node serves the Service",
+    title="externalTrafficPolicy Local leaves nodes without traffic by design",
     message="1 node without a pod of the Service is unhealthy by design (externalTrafficPolicy Local)",
     affects=(WEB,),
 )
@@ -217,8 +219,21 @@ REPORTS = {
         ),
         checks=CheckCounts(passed=10, unknown=6, skipped=4, crashed=1),
         unknown=(
-            UnknownCheck("LBD217", "ready endpoints are registered", "elbv2:DescribeTargetHealth: user dev may not"),
-            UnknownCheck("LBD106", "every backend Service exists", "KeyError: 'x'", True, "Traceback ..."),
+            UnknownCheck(
+                "LBD217",
+                "the target group is empty",
+                "ready endpoints are registered as targets",
+                "elbv2:DescribeTargetHealth: user dev may not",
+                read="elbv2:DescribeTargetHealth",
+            ),
+            UnknownCheck(
+                "LBD106",
+                "the Ingress routes to a Service that does not exist",
+                "every backend Service exists",
+                "KeyError: 'x'",
+                True,
+                "Traceback ...",
+            ),
         ),
     ),
     "two-subjects": report(
@@ -271,6 +286,7 @@ def shown(report: Report, view: View) -> str:
 
 VIEWS = {
     "0.txt": View(0),
+    "40.txt": View(40),
     "80.txt": View(80),
     "120.txt": View(120),
     "wide.txt": View(0, wide=True),
@@ -330,15 +346,20 @@ def test_colour_changes_nothing_but_colour(name: str) -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_tables_keep_to_the_width(name: str, width: int) -> None:
-    """Rows of tables: the narrowest form is left where names alone are wider."""
-    rendered = shown(REPORTS[name], View(width))
-    blocks = [block for block in rendered.split("\n\n") if re.match("INGRESS|TARGET", block)]
-    floor = [block for block in shown(REPORTS[name], View(1)).split("\n\n") if re.match("INGRESS|TARGET", block)]
-    assert blocks
-    for block, least in zip(blocks, floor, strict=True):
-        lines = [line for line in block.split("\n") if not line.startswith("…")]
-        assert max(map(len, lines)) <= width or block == least
+def test_everything_keeps_to_the_width(name: str, width: int) -> None:
+    """Every line but commands, which are copied whole, and single words that are wider than the screen."""
+    for line in shown(REPORTS[name], View(width)).splitlines():
+        command = re.search(r"^ .{11}(kubectl|aws) |^  kubectl ", line)
+        word = line.split()[-1] if line.split() else ""
+        assert len(line) <= width or command or len(word) > width // 2, line
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_narrow_screens_lose_no_word(name: str) -> None:
+    """Lines are broken between words only: without the breaks, the sentences of the widest screen are there."""
+    sentences = [" ".join(line.split()) for line in shown(REPORTS[name], View(0)).split("\n\n")[-1].splitlines()]
+    narrow = " ".join(shown(REPORTS[name], View(40)).split())
+    assert [sentence for sentence in sentences if sentence not in narrow] == []
 
 
 def test_no_golden_file_is_left_over() -> None:

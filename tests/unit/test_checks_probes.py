@@ -405,8 +405,8 @@ def test_a_good_answer_never_makes_a_target_healthy() -> None:
 
 
 def test_what_a_debug_pod_would_tell_is_said() -> None:
-    assert found(world()).advice == "ask from a debug pod: kubectl lbdoctor probe ingress/web -n shop"
-    assert found(probed(world(), Application())).advice == ""
+    assert found(world()).confirm == ("kubectl lbdoctor probe ingress/web -n shop",)
+    assert found(probed(world(), Application())).confirm == ()
 
 
 def test_an_untold_probe_changes_nothing() -> None:

@@ -203,9 +203,7 @@ def test_failing_targets_without_cause_are_said_to_be_unexplained() -> None:
     finding = diagnosis.finding
     assert (finding.code, finding.confidence) == (UNEXPLAINED, Confidence.POSSIBLE)
     assert (finding.params["count"], finding.params["total"]) == (1, 2)
-    assert finding.params["reasons"] == ("Target.Timeout (Request timed out)",) and finding.targets == (
-        "10.0.1.34:8080",
-    )
+    assert finding.params["reasons"] == ("Timeout",) and finding.targets == ("10.0.1.34:8080",)
     assert finding.hypotheses
 
 

@@ -29,7 +29,7 @@ CODES = [spec.code for spec in CATALOGUE]
 
 
 def declare(catalogue: Catalogue, code: str = "LBD901", **changes: Any) -> Any:
-    arguments: dict[str, Any] = {"title": "t", "severity": Severity.ERROR, "message": "m", "reads": ()}
+    arguments: dict[str, Any] = {"title": "t", "passes": "p", "severity": Severity.ERROR, "message": "m", "reads": ()}
     return check(code, catalogue=catalogue, **{**arguments, **changes})
 
 
@@ -85,7 +85,9 @@ def test_catalogue_is_in_the_order_of_codes() -> None:
 @pytest.mark.parametrize("spec", list(CATALOGUE), ids=CODES)
 def test_declaration_is_complete(spec: CheckSpec) -> None:
     assert spec.doc.strip() and spec.title.strip() and spec.message.strip()
-    assert not spec.title.endswith("."), "a title reads after a tick or a cross"
+    assert spec.passes.strip() and spec.passes != spec.title, "one says the problem, the other that there is none"
+    assert not (spec.title.endswith(".") or spec.passes.endswith(".")), "both are clauses of a sentence"
+    assert len(spec.title) <= 100
     assert set(spec.reads) <= KNOWN_READS
     # What is explained may be a code of a later slice, so only its form is known here.
     assert all(re.fullmatch("LBD[0-9]{3}", code) for code in spec.explains) and spec.code not in spec.explains
