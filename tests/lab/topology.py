@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KUBERNETES_VERSION = "1.34.4"
-# The controller's module path has no /v2, so releases >= 2 cannot be resolved by tag: these are the commits of the tags.
+# The controller's module path has no /v2, so releases from 2 on cannot be resolved by tag: these are their commits.
 _CONTROLLER = "sigs.k8s.io/aws-load-balancer-controller@v0.0.0-"
 CONTROLLERS = {
     "2.17.1": f"{_CONTROLLER}20260109171550-3b9bdb1e3fb2",
@@ -23,7 +23,7 @@ GATEWAY_API_KINDS = (
     *("gatewayclasses", "gateways", "httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"),
     *("listenersets", "referencegrants"),
 )
-"""What is installed of Gateway API, from its experimental channel: releases of the controller differ in what they need."""
+"""What is installed of Gateway API, from its experimental channel: releases of the controller need different parts."""
 HELM_MODULE = "helm.sh/helm/v3/cmd/helm@v3.19.0"
 
 CLUSTER_NAME = "lbdlab"
