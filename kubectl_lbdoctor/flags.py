@@ -7,7 +7,7 @@ places.
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,14 +15,30 @@ from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.options import GROUPS, Flag, Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
 
-FORMAT, VERBOSE = "output.format", "output.verbose"
-"""Two flags by their names in `take`: GROUP.FIELD."""
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+FORMAT, VERBOSE, YES = "output.format", "output.verbose", "change.yes"
+"""Single flags by their names in `take`: GROUP.FIELD."""
 
 
 class _Option(click.Option):
     """A flag that knows its heading in the help."""
 
     heading = ""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """What the value can be: one of the choices, else what is known of this flag, else a file where it is one."""
+        from kubectl_lbdoctor.completion.values import of_flag
+
+        found = of_flag(self.name or "", incomplete, typed(ctx).kube, ctx.obj["env"].variables)
+        if found is not None:
+            return found
+        if self.metavar == "FILE":
+            from click.shell_completion import CompletionItem
+
+            return [CompletionItem(incomplete, type="file")]
+        return super().shell_complete(ctx, incomplete)
 
 
 def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
@@ -71,7 +87,18 @@ def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
 
 def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
     """The flags of the group, overridden by those of the subcommand."""
-    given = {**_given(ctx.obj["flags"]), **_given(values)}
+    return _options({**_given(ctx.obj["flags"]), **_given(values)})
+
+
+def typed(ctx: click.Context) -> Options:
+    """The flags on a command line that is still being typed: those before the command and after it."""
+    given: dict[str, Any] = {}
+    for context in (ctx.find_root(), ctx):
+        given.update(_given(context.params))
+    return _options(given)
+
+
+def _options(given: dict[str, Any]) -> Options:
     groups: dict[str, Any] = {}
     for group, record in GROUPS.items():
         parameters = {field.name: f"{group}_{field.name}" for field in fields(record)}
