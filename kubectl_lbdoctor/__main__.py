@@ -39,5 +39,11 @@ def main() -> NoReturn:
     os._exit(status)
 
 
+def complete() -> NoReturn:
+    """Answer kubectl, which asks a program of the name `kubectl_complete-lbdoctor` what can be typed."""
+    sys.argv.insert(1, "__complete")
+    main()
+
+
 if __name__ == "__main__":
     main()

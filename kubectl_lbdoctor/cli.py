@@ -7,23 +7,41 @@ wins. What the words that name objects mean stands in `words`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
-from kubectl_lbdoctor.flags import FORMAT, HEADERS, REFUSED, VERBOSE, Group, common_flags, options_of, path_of, take
+from kubectl_lbdoctor.flags import (
+    FORMAT,
+    HEADERS,
+    REFUSED,
+    VERBOSE,
+    YES,
+    Group,
+    common_flags,
+    options_of,
+    path_of,
+    take,
+    typed,
+)
 from kubectl_lbdoctor.model.asked import Asked
 from kubectl_lbdoctor.model.failed import Failed, Reason
 from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
-from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.options import COMPLETE, Options
 from kubectl_lbdoctor.render.formats import Result, format_of, formats_of
 from kubectl_lbdoctor.suggestions import likely, question
 from kubectl_lbdoctor.words import names_objects, parse, selected, without_files
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 PROGRAM = "kubectl lbdoctor"
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+"""The shells that completion has a script for."""
 
 KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
 _KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
@@ -47,6 +65,10 @@ class Commands(Group):
             raise UsageError(f'there is no command "{args[0]}"', _meant(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Commands and flags, and objects where a word names its kind (ing/we)."""
+        return _object_names(ctx, None, incomplete) if "/" in incomplete else super().shell_complete(ctx, incomplete)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands that the help shows, in the order in which they are declared."""
         return [name for name in self.commands if not self.commands[name].hidden]
@@ -67,6 +89,22 @@ def _version_flag(ctx: click.Context, param: click.Parameter, value: bool) -> No
     if value:
         _print_version(ctx)
         ctx.exit()
+
+
+def _object_names(ctx: click.Context, param: click.Parameter | None, incomplete: str) -> list[CompletionItem[str]]:
+    """Completion of the objects that a command is about."""
+    from kubectl_lbdoctor.completion.values import object_names
+
+    given = ctx.params.get("names") or ()
+    kind = ctx.info_name if ctx.info_name in _KIND_OF else next(iter(given), "")
+    return object_names(kind or "", incomplete, given, typed(ctx).kube, ctx.obj["env"].variables)
+
+
+def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+    """Completion of the codes of checks."""
+    from kubectl_lbdoctor.completion.values import codes
+
+    return codes(incomplete)
 
 
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
@@ -117,7 +155,7 @@ def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
     }.get(kind, f"{short.rpartition(' ')[0]} by name, or all of a namespace (also: {', '.join(aliases[1:3])}).")
 
     @cli.command(aliases[0], params=list(_DIAGNOSIS), help=text, short_help=short)
-    @click.argument("names", nargs=-1, metavar="[NAME...]")
+    @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=_object_names)
     @click.pass_context
     def command(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
         return _diagnose(ctx, (aliases[0], *names), options_of(ctx, values))
@@ -128,7 +166,7 @@ for _kind, _aliases in KINDS.items():
 
 
 @cli.command("objects", hidden=True, params=list(_DIAGNOSIS))
-@click.argument("names", nargs=-1, metavar="[KIND/NAME...]")
+@click.argument("names", nargs=-1, metavar="[KIND/NAME...]", shell_complete=_object_names)
 @click.pass_context
 def objects(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
     """Diagnose what is named by KIND/NAME, a list of kinds, a site, an ARN, or words on standard input (-)."""
@@ -204,7 +242,7 @@ def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tup
     params=take("kube", "aws", FORMAT, VERBOSE, HEADERS, "change", result=Result.UNDO),
     short_help="Take back what a fix has changed.",
 )
-@click.argument("file")
+@click.argument("file", type=click.Path())
 @click.pass_context
 def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     """Take back what a fix has changed, from the undo FILE that it wrote."""
@@ -220,7 +258,7 @@ def undo(ctx: click.Context, /, file: str, **values: Any) -> ExitStatus:
     params=take("kube", "objects", "time", "aws", "output", "bundle", "probe", result=Result.PROBES),
     short_help="Send the health check to each target, from a debug pod.",
 )
-@click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...")
+@click.argument("names", nargs=-1, metavar="KIND/NAME...|KIND NAME...", shell_complete=_object_names)
 @click.pass_context
 def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitStatus:
     """Send the health check to every target as the load balancer does, from a debug pod that is then removed."""
@@ -242,7 +280,7 @@ def probe(ctx: click.Context, /, names: tuple[str, ...], **values: Any) -> ExitS
     params=take(FORMAT, VERBOSE, result=Result.EXPLANATION),
     short_help="Explain a code, a reason of AWS, or a fix.",
 )
-@click.argument("topics", nargs=-1, metavar="CODE|REASON|FIX...")
+@click.argument("topics", nargs=-1, metavar="CODE|REASON|FIX...", shell_complete=_codes)
 @click.pass_context
 def explain(ctx: click.Context, /, topics: tuple[str, ...], **values: Any) -> ExitStatus:
     """Explain codes, reasons that AWS gives for a target, and fixes: what each one means, how to confirm it by hand,
@@ -344,6 +382,27 @@ def help_page(ctx: click.Context, /, command: tuple[str, ...]) -> ExitStatus:
     return ExitStatus.HEALTHY
 
 
+@cli.command("completion", params=take(YES, VERBOSE), short_help="Set up completion with the Tab key.")
+@click.argument("what", type=click.Choice([*SHELLS, "install"]))
+@click.option("--dir", metavar="DIR", type=click.Path(), help="With install: the folder, which is to be on PATH.")
+@click.pass_context
+def completion(ctx: click.Context, /, what: str, dir: str | None, **values: Any) -> ExitStatus:
+    """Set up completion: `install` for `kubectl lbdoctor`, a shell's script for `kubectl-lbdoctor` called by itself.
+
+    \b
+    kubectl lbdoctor completion install
+    source <(kubectl lbdoctor completion bash)
+    """
+    from kubectl_lbdoctor.commands import completion as command
+
+    options, env = options_of(ctx, values), ctx.obj["env"]
+    if what == "install":
+        return command.install(env, dir or "", options.change.yes)
+    if dir:
+        raise UsageError("--dir goes with install", f"{PROGRAM} completion install --dir {dir}")
+    return command.shell_script(env, cli, what)
+
+
 # --- Running ----------------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +413,10 @@ _HELP_WIDTH, _MAX_HELP_WIDTH = 80, 100
 def main(args: list[str], env: Environment) -> ExitStatus:
     """Run the program; every way to end is mapped to a sentence on stderr and a documented exit status."""
     state: dict[str, Any] = {"env": env, "flags": {}}
+    if args[:1] == ["__complete"] or env.variables.get(COMPLETE):
+        from kubectl_lbdoctor.commands.completion import complete
+
+        return complete(env, cli, args[1:], state)
     try:
         width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
         result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)

@@ -17,11 +17,13 @@ from kubectl_lbdoctor.options import GROUPS, Flag, Options
 from kubectl_lbdoctor.render.formats import FORMATS, Result, format_of, formats_of
 from kubectl_lbdoctor.suggestions import likely, question
 
-FORMAT, HEADERS, VERBOSE = "output.format", "output.no_headers", "output.verbose"
+FORMAT, HEADERS, VERBOSE, YES = "output.format", "output.no_headers", "output.verbose", "change.yes"
 """Flags by their names in `take`: GROUP.FIELD."""
 
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _ParamType = click.ParamType[str]
 else:  # Generic for type checkers only: click 8.2 knows no parameter of it.
     _ParamType = click.ParamType
@@ -70,6 +72,19 @@ class _Option(click.Option):
     """A flag that knows its heading in the help."""
 
     heading = ""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """What the value can be: one of the choices, else what is known of this flag, else a file where it is one."""
+        from kubectl_lbdoctor.completion.values import of_flag
+
+        found = of_flag(self.name or "", incomplete, typed(ctx).kube, ctx.obj["env"].variables)
+        if found is not None:
+            return found
+        if self.metavar == "FILE":
+            from click.shell_completion import CompletionItem
+
+            return [CompletionItem(incomplete, type="file")]
+        return super().shell_complete(ctx, incomplete)
 
 
 def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
@@ -122,14 +137,25 @@ def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
 
 def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
     """The flags of the group, overridden by those of the subcommand."""
-    given = {**_given(ctx.obj["flags"]), **_given(values)}
+    options = _options({**_given(ctx.obj["flags"]), **_given(values)})
+    ctx.obj["env"].colour_choice = options.output.colour
+    return options
+
+
+def typed(ctx: click.Context) -> Options:
+    """The flags on a command line that is still being typed: those before the command and after it."""
+    given: dict[str, Any] = {}
+    for context in (ctx.find_root(), ctx):
+        given.update(_given(context.params))
+    return _options(given)
+
+
+def _options(given: dict[str, Any]) -> Options:
     groups: dict[str, Any] = {}
     for group, record in GROUPS.items():
         parameters = {field.name: f"{group}_{field.name}" for field in fields(record)}
         groups[group] = record(**{field: given[name] for field, name in parameters.items() if name in given})
-    options = Options(**groups)
-    ctx.obj["env"].colour_choice = options.output.colour
-    return options
+    return Options(**groups)
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

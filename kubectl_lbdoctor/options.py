@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+COMPLETE = "_LBDOCTOR_COMPLETE"
+"""The variable with which a shell's script asks for completions in place of a command line."""
+
 
 class Flag(NamedTuple):
     """How a field is written on the command line. metavar: the name of its value in the help. choices: all values that

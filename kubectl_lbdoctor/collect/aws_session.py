@@ -18,6 +18,12 @@ from kubectl_lbdoctor.options import AwsOptions
 if TYPE_CHECKING:
     import boto3
 
+CREDENTIAL_SERVICES = frozenset({"sts", "sso", "sso-oidc", "signin"})
+"""The services that botocore itself asks for credentials: assumed roles, IAM Identity Center, `aws login`.
+
+Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+"""
+
 PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
 
@@ -51,6 +57,25 @@ class AwsSession:
 def import_sdk() -> None:
     """Pay for the import of boto3 at a time of the caller's choice."""
     import boto3  # noqa: F401
+
+
+def known_profiles() -> list[str]:
+    """The profiles of the AWS configuration on this machine."""
+    import botocore.session
+
+    return list(botocore.session.Session().available_profiles)
+
+
+def known_regions() -> list[str]:
+    """The regions in which Elastic Load Balancing is offered, of all partitions, as botocore knows them."""
+    import botocore.session
+
+    session = botocore.session.Session()
+    return [
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("elbv2", partition)
+    ]
 
 
 def open_session(

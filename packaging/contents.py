@@ -1,0 +1,105 @@
+"""What of the installed packages goes into the archive, and what is left out of it.
+
+The archive holds what the plugin can reach: of botocore's data (446 services, 28 MB) the services that the plugin
+calls, of the client libraries the parts that a run imports. What it calls is asked of the plugin itself.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+NEVER = (
+    # Graphical toolkits, packaging tools and test helpers that libraries import where they can.
+    *("tkinter", "pip", "setuptools", "pkg_resources", "wheel", "distutils", "lib2to3", "ensurepip", "venv"),
+    *("unittest", "doctest", "pydoc", "pdb", "test", "sqlite3", "curses", "readline", "IPython", "pytest"),
+    # The asynchronous clients of kubernetes, and what they alone need.
+    *("kubernetes.aio", "kubernetes.e2e_test", "aiohttp", "yarl", "multidict", "propcache", "frozenlist", "aiosignal"),
+    *("aiohappyeyeballs", "attr", "attrs"),
+    # Optional speed-ups of AWS transfers and of rendering that the plugin does not ask for.
+    *("awscrt", "numpy", "pandas", "wcwidth", "cryptography", "OpenSSL"),
+)
+"""Modules that no run of the plugin imports."""
+
+WHERE_NOT_IMPORTED = (
+    *("kubernetes.client.api", "kubernetes.client.models", "kubernetes.dynamic", "kubernetes.watch"),
+    *("kubernetes.utils", "kubernetes.leaderelection", "kubernetes.informer", "kubernetes.stream"),
+    *("requests_oauthlib", "oauthlib", "multiprocessing", "boto3", "s3transfer", "docutils"),
+)
+"""Modules that are left out as long as opening a cluster and AWS does not import them (a library's `__init__` may)."""
+
+_REACHED = """
+import pkgutil, importlib, sys
+import kubectl_lbdoctor
+for module in pkgutil.walk_packages(kubectl_lbdoctor.__path__, "kubectl_lbdoctor."):
+    importlib.import_module(module.name)
+from kubectl_lbdoctor.collect import aws, aws_session, kubeconfig
+kubeconfig.import_sdk()
+aws_session.import_sdk()
+print("\\n".join(sorted(sys.modules)))
+"""
+
+
+def excluded() -> list[str]:
+    """The modules that are left out: NEVER, and of WHERE_NOT_IMPORTED those that this code does not import."""
+    run = subprocess.run([sys.executable, "-c", _REACHED], cwd=ROOT, check=True, capture_output=True, text=True)
+    imported = set(run.stdout.split())
+    return [*NEVER, *(name for name in WHERE_NOT_IMPORTED if name not in imported)]
+
+
+def aws_services() -> frozenset[str]:
+    """The services of AWS that the plugin calls, by botocore's names: its reads, its fixes, and the credentials."""
+    from kubectl_lbdoctor.collect.aws_session import CREDENTIAL_SERVICES
+    from kubectl_lbdoctor.model import reads
+
+    return frozenset(name.partition(":")[0] for name in reads.AWS) | CREDENTIAL_SERVICES
+
+
+def is_needed_data(name: str) -> bool:
+    """Whether a data file, by its path in the archive with "/", is one that the plugin can open."""
+    parts = name.split("/")
+    if parts[0] == "boto3":
+        return False  # Its resources (`boto3.resource`) and examples; the plugin uses clients.
+    if parts[:2] != ["botocore", "data"]:
+        return True
+    if len(parts) == 3:
+        return True  # Endpoints, partitions, retries: they hold for all services.
+    service, version, file = parts[2], parts[3], parts[-1]
+    if service not in aws_services() or file.startswith(("examples-", "waiters-")):
+        return False
+    return version == _newest_version(service)
+
+
+def _newest_version(service: str) -> str:
+    from botocore.loaders import Loader
+
+    return Loader().determine_latest_version(service, "service-2")
+
+
+def licences(modules: Iterable[str]) -> str:
+    """The licence texts of the packages that these modules come from, and of Python, one after the other."""
+    import sysconfig
+
+    roots = {module.partition(".")[0].replace("\\", "/").partition("/")[0] for module in modules} | {"PyInstaller"}
+    texts: dict[str, str] = {}
+    for package in distributions():
+        files = package.files or []
+        name = package.metadata["Name"]
+        if name == "kubectl-lbdoctor" or not any(file.parts[0].partition(".")[0] in roots for file in files):
+            continue
+        found = sorted(file for file in files if ".dist-info" in file.parts[0] and _is_licence(file.name))
+        text = "\n".join(Path(str(file.locate())).read_text("utf-8", "replace").strip() for file in found)
+        texts[name] = text or f"Licence: {package.metadata['License'] or package.metadata['License-Expression']}"
+    python = Path(sysconfig.get_path("stdlib"), "LICENSE.txt")
+    if python.exists():
+        texts["Python"] = python.read_text("utf-8").strip()
+    return "".join(f"==== {name} ====\n\n{texts[name]}\n\n" for name in sorted(texts, key=str.lower))
+
+
+def _is_licence(name: str) -> bool:
+    return name.lower().startswith(("license", "licence", "copying", "notice"))

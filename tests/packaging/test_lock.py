@@ -1,0 +1,39 @@
+"""The lock file holds what `make dist` installs, each version with its hashes, and says nothing of where from."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCK = (ROOT / "packaging" / "requirements.lock").read_text()
+PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.+]+)", LOCK, re.MULTILINE)}
+
+
+def requirements() -> list[str]:
+    metadata = configparser.ConfigParser()
+    metadata.read(ROOT / "setup.cfg")
+    own = metadata["options"]["install_requires"].split("\n")
+    build = (ROOT / "packaging" / "requirements.in").read_text().split("\n")
+    return [line.strip() for line in [*own, *build] if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("line", requirements())
+def test_each_requirement_is_pinned_to_a_version_that_it_allows(line: str) -> None:
+    wanted = Requirement(line)
+    assert wanted.specifier.contains(PINS[canonicalize_name(wanted.name)]), "make lock"
+
+
+def test_each_pin_has_hashes() -> None:
+    entries = re.findall(r"^[\w.-]+==.*(?:\n +--hash=.*)*", LOCK, re.MULTILINE)
+    assert len(entries) >= len(PINS) > 20
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+
+
+def test_no_address_is_named() -> None:
+    assert "://" not in LOCK and "index-url" not in LOCK
