@@ -1,6 +1,7 @@
 """Benchmarks: tables of ratios from one run. Times of one machine compare with nothing, so no result is kept.
 
 python -m bench          what needs nothing but Python: cost of a path, of the start, and what is counted
+python -m bench start    processor time, time and memory of whole runs, also beside another checkout
 python -m bench lab      one diagnosis beside kubectl and the aws command, on the running lab
 python -m bench world    a big cluster on a real API server and moto, to try commands on
 """
@@ -8,6 +9,7 @@ python -m bench world    a big cluster on a real API server and moto, to try com
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from kubectl_lbdoctor.__main__ import search_rarely_for_cycles
 
@@ -19,6 +21,9 @@ def main() -> None:
     actions = parser.add_subparsers(dest="command")
     many = actions.add_parser("paths", help="cost of a path (part of what runs by default)")
     many.add_argument("--per-namespace", type=int, default=20, help="how many paths share a namespace (20)")
+    whole = actions.add_parser("start", help="whole runs (part of what runs by default)")
+    whole.add_argument("runs", nargs="?", type=int, default=9)
+    whole.add_argument("--beside", type=Path, help="another checkout, to compare with in pairs")
     lab = actions.add_parser("lab", help="needs the running lab")
     lab.add_argument("runs", nargs="?", type=int, default=5)
     world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
@@ -34,18 +39,22 @@ def main() -> None:
         from bench.server import serve
 
         serve(chosen.scale)
+    elif chosen.command == "start":
+        from bench import start
+
+        start.compare(chosen.runs, chosen.beside)
     elif chosen.command == "paths":
         from bench import paths
 
         paths.beside_many_pods()
         paths.among_many_paths(chosen.per_namespace)
     else:
-        from bench import code, paths
+        from bench import code, paths, start
 
         paths.beside_many_pods()
         paths.among_many_paths()
         code.counted()
-        code.start()
+        start.compare(9)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,8 @@
-"""Figures that are counted, and what the start costs."""
+"""Figures that are counted."""
 
 from __future__ import annotations
 
 import ast
-import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "kubectl_lbdoctor"
@@ -34,22 +30,3 @@ def counted() -> None:
 
 def _spells(tree: ast.AST, word: str) -> bool:
     return any(isinstance(node, ast.Constant) and node.value == word for node in ast.walk(tree))
-
-
-def start(runs: int = 9) -> None:
-    """`--help` beside the interpreter alone; medians."""
-    commands = {
-        "python -c pass": [sys.executable, "-c", "pass"],
-        "kubectl lbdoctor --help": [sys.executable, "-m", PACKAGE.name, "--help"],
-    }
-    samples: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(runs):
-        for name, command in commands.items():
-            begun = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=PACKAGE.parent)
-            samples[name].append(time.perf_counter() - begun)
-    print("\nStart")
-    base = statistics.median(samples["python -c pass"])
-    for name, values in samples.items():
-        middle = statistics.median(values)
-        print(f"{middle * 1e3:>7.0f} ms {middle / base:>5.1f} x  {name}")

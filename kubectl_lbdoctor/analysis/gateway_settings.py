@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.desired_state import DesiredTargetType
@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model.gateway_api import Gateway, GatewaySettings, Referen
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 READS = (
     *(reads.GATEWAYS, reads.GATEWAY_CLASSES, reads.ROUTES, reads.LISTENER_SETS, reads.REFERENCE_GRANTS),
@@ -55,7 +56,7 @@ that an Ingress has for it."""
 _NUMBERS = frozenset({"healthCheckInterval", "healthCheckTimeout", "healthyThresholdCount", "unhealthyThresholdCount"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Properties:
     """A block of target group settings: the object that it stands in, and where there."""
 
@@ -230,7 +231,7 @@ def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewaySetting(SettingSource):
     """A setting in a TargetGroupConfiguration. field: its place in the block; inherited: the value of the field's first
     part that holds now, wherever it is read from."""

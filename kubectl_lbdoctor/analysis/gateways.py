@@ -7,7 +7,7 @@ pkg/gateway/routeutils (https://github.com/kubernetes-sigs/aws-load-balancer-con
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from kubectl_lbdoctor.model import kinds
@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model.gateway_api import (
 )
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.record import record
 
 ALB_CONTROLLER = "gateway.k8s.aws/alb"
 NLB_CONTROLLER = "gateway.k8s.aws/nlb"
@@ -83,7 +84,7 @@ def class_of(snapshot: Snapshot, gateway: Gateway) -> Fact[GatewayClass | None]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Section:
     """One listener, and the object that it stands in: the Gateway or a ListenerSet."""
 
@@ -210,7 +211,7 @@ class Refusal(Enum):
     NO_SECTION = "NoMatchingParent"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attachment:
     """What becomes of one parentRef of a route at a Gateway: the listeners that take it, and why others do not."""
 

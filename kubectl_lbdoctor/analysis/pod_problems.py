@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -14,6 +13,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # Waiting reasons as the kubelet sets them (kubernetes pkg/kubelet/images/types.go, kuberuntime).
 IMAGE_REASONS = frozenset(
@@ -69,7 +69,7 @@ STARTING = "LBD408"
 NO_ANSWER = "no event says how"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PodProblem:
     """Why one pod is not ready; params fill the message of the code.
 

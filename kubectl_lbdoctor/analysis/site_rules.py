@@ -14,18 +14,18 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.ingress_backends import GROUP_ANNOTATION
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressPath, Service
+from kubectl_lbdoctor.record import record
 
 EXTERNAL_DNS = ("external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname")
 """Where external-dns reads the names that it makes for an object, with commas between
 (https://kubernetes-sigs.github.io/external-dns/latest/docs/annotations/annotations/)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """Who answers a request. backend: None where only a host was asked for, or no rule of the Ingress matches, so that
     the load balancer answers with 404. rule: what matched, as a person writes it ("shop.example.com/api", "default

@@ -1,4 +1,4 @@
-"""The only module that reads through boto3.
+"""The only module that reads through botocore.
 
 One generic call with the API's own operation names: paging, retries and error translation are the same for every
 operation, and the name in the code is the name in the IAM policy and in the evidence.
@@ -125,7 +125,7 @@ class AwsReader:
     ) -> dict[str, Any] | list[Any]:
         """One operation with all its pages: `call("elbv2", "DescribeTargetGroups", "TargetGroups", Names=[…])`.
 
-        `service` is boto3's name, `operation` and `params` are the API's. With `result_key` the list under that key,
+        `service` is botocore's name, `operation` and `params` are the API's. With `result_key` the list under that key,
         else the whole answer (its lists joined over all pages, without ResponseMetadata).
 
         Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
@@ -179,7 +179,7 @@ class AwsReader:
         return f"{_IAM_PREFIX.get(name, name)}:{operation}"
 
     def _client(self, service: str) -> Any:
-        """The client for one service. boto3 sessions are not thread-safe, so clients are created one at a time."""
+        """The client for one service. botocore sessions are not thread-safe, so clients are created one at a time."""
         from botocore.exceptions import BotoCoreError
 
         client = self._clients.get(service)
@@ -188,7 +188,7 @@ class AwsReader:
         with self._creating:
             if service not in self._clients:
                 try:
-                    client = self.session.session.client(service, region_name=self.region, config=self._config)
+                    client = self.session.session.create_client(service, region_name=self.region, config=self._config)
                 except (BotoCoreError, ValueError) as error:  # ValueError: AWS_ENDPOINT_URL is no URL
                     raise self._failed(service, "", error) from error
                 client.meta.events.register("before-send", self._count)
@@ -306,7 +306,7 @@ class AwsReader:
 
 
 def _boto_name(service_id: str) -> str:
-    """boto3's name of a service, by the id that botocore's events carry."""
+    """botocore's name of a service, by the id that botocore's events carry."""
     return {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
 
 

@@ -1,4 +1,4 @@
-"""As whom and where AWS is asked: one boto3 session, and the record of why it is this profile and this region.
+"""As whom and where AWS is asked: one botocore session, and the record of why it is this profile and this region.
 
 The cluster's own kubeconfig usually knows both better than the shell does: somebody with ten accounts has one
 `AWS_PROFILE` set and another one in the `aws eks get-token` arguments of the cluster that is being diagnosed.
@@ -16,7 +16,7 @@ from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import AwsOptions
 
 if TYPE_CHECKING:
-    import boto3
+    from botocore.session import Session
 
 CREDENTIAL_SERVICES = frozenset({"sts", "sso", "sso-oidc", "signin"})
 """The services that botocore itself asks for credentials: assumed roles, IAM Identity Center, `aws login`.
@@ -41,13 +41,13 @@ NO_CREDENTIALS_CAME = (
 
 @dataclass(frozen=True)
 class AwsSession:
-    """A boto3 session whose credentials were found (not yet used), with the origin of what it uses.
+    """A botocore session whose credentials were found (not yet used), with the origin of what it uses.
 
-    `profile` is "" when boto3's own chain gives the credentials; `profile_source` then says which part of it did
+    `profile` is "" when botocore's own chain gives the credentials; `profile_source` then says which part of it did
     (botocore's name: "env", "iam-role", "assume-role-with-web-identity", …).
     """
 
-    session: boto3.Session = field(repr=False, compare=False)
+    session: Session = field(repr=False, compare=False)
     region: str
     region_source: str
     profile: str
@@ -55,8 +55,8 @@ class AwsSession:
 
 
 def import_sdk() -> None:
-    """Pay for the import of boto3 at a time of the caller's choice."""
-    import boto3  # noqa: F401
+    """Pay for the import of botocore at a time of the caller's choice."""
+    import botocore.session  # noqa: F401
 
 
 def known_profiles() -> list[str]:
@@ -84,7 +84,7 @@ def open_session(
     node_region: Callable[[], str | None],
     environ: Mapping[str, str],
 ) -> AwsSession:
-    """The session for the flags, what the kubeconfig says, the nodes' region and boto3's own chain, in that order.
+    """The session for the flags, what the kubeconfig says, the nodes' region and botocore's own chain, in that order.
 
     `node_region` is only called when neither flag nor kubeconfig names a region. Credentials are looked up but not
     used: whether AWS accepts them shows at the first call.
@@ -93,12 +93,13 @@ def open_session(
     """
     if options.no_aws:
         raise NoCredentials("AWS was not asked because of --no-aws")
-    import boto3
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
+    from kubectl_lbdoctor.collect.aws_models import model_loader
+
     profile, profile_source = options.profile, "--profile"
-    keys: dict[str, str] = {}
+    keys: dict[str, str | None] = {}
     if not profile:
         profile, profile_source = hints.profile, hints.profile_source
     if not profile and hints.env.get("AWS_ACCESS_KEY_ID"):
@@ -119,11 +120,13 @@ def open_session(
     try:
         if named and named not in core.available_profiles:
             raise _unknown_profile(named, profile_source, core.available_profiles)
-        session = boto3.Session(botocore_session=core, **keys)
-        region, region_source = _region(options, hints, node_region, environ, session)
+        core.register_component("data_loader", model_loader(core.get_config_variable("data_path")))
+        if keys:
+            core.set_credentials(**keys)
+        region, region_source = _region(options, hints, node_region, environ, core)
         if options.region or region:
             core.set_config_variable("region", region)
-        credentials = session.get_credentials()
+        credentials = core.get_credentials()
     except (BotoCoreError, OSError) as error:  # OSError: the command of a credential_process is missing
         raise credentials_error(error, named) from error
     if credentials is None:
@@ -137,7 +140,7 @@ def open_session(
             "pass --region, for example --region us-west-2",
         )
     return AwsSession(
-        session=session,
+        session=core,
         region=region,
         region_source=region_source,
         profile=named if not keys else "",
@@ -160,18 +163,20 @@ def _region(
     from_nodes = node_region()
     if from_nodes:
         return from_nodes, "node label topology.kubernetes.io/region"
-    if environ.get("AWS_REGION"):  # the AWS CLI and EKS pod identity use it, boto3 alone does not
+    if environ.get("AWS_REGION"):  # the AWS CLI and EKS pod identity use it, botocore alone does not
         return environ["AWS_REGION"], "AWS_REGION"
-    return (session.region_name, "AWS configuration") if session.region_name else ("", "")
+    configured = session.get_config_variable("region")
+    return (configured, "AWS configuration") if configured else ("", "")
 
 
-def _static_keys(env: Mapping[str, str]) -> dict[str, str]:
+def _static_keys(env: Mapping[str, str]) -> dict[str, str | None]:
+    """What `botocore.session.Session.set_credentials` takes."""
     names = {
-        "aws_access_key_id": "AWS_ACCESS_KEY_ID",
-        "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
-        "aws_session_token": "AWS_SESSION_TOKEN",
+        "access_key": "AWS_ACCESS_KEY_ID",
+        "secret_key": "AWS_SECRET_ACCESS_KEY",
+        "token": "AWS_SESSION_TOKEN",
     }
-    return {argument: env[name] for argument, name in names.items() if env.get(name)}
+    return {argument: env.get(name) or None for argument, name in names.items()}
 
 
 def _unknown_profile(profile: str, source: str, known: list[str]) -> NoCredentials:

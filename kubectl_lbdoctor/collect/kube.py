@@ -1,9 +1,9 @@
 """The only module that talks to the Kubernetes API.
 
-Requests go over the kubernetes package's connection pool, and raw bytes are parsed with orjson: the typed models of
-that package take longer to build than the answer takes to arrive, and the generic path needs no code per kind. Every
-failure leaves here as one of our own errors, with the request, the permission and the server named. `KubeReader.send`
-is for the two places that write: `fix.writers`, and the debug pods of `probe`.
+Raw bytes are parsed with orjson: the typed models of the kubernetes package take longer to build than the answer takes
+to arrive, and the generic path needs no code per kind. Every failure leaves here as one of our own errors, with the
+request, the permission and the server named. `KubeReader.send` is for the two places that write: `fix.writers`, and the
+debug pods of `probe`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
+from kubectl_lbdoctor.collect.kube_configuration import open_pool
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
-from kubectl_lbdoctor.collect.tls import Tls
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     CouldNotRun,
@@ -138,22 +138,6 @@ class _NotUnpacked(Exception):
     """A compressed body that cannot be unpacked; its text says what is wrong with the body."""
 
 
-def _with_own_context(pool: Any, tls: Tls) -> Any:
-    """A class of connection pools whose connections have an SSLContext each.
-
-    urllib3 sets the protocols (ALPN) of a context that it is given for each new connection, and OpenSSL does not let
-    that happen while another thread begins a connection with the same context: the server then sees a broken greeting
-    ("decode error"). https://docs.openssl.org/3.0/man7/openssl-threads/
-    """
-
-    class Connection(pool.ConnectionCls):  # type: ignore[misc]
-        def connect(self) -> None:
-            self.ssl_context = tls.context()
-            super().connect()
-
-    return type("Pool", (pool,), {"ConnectionCls": Connection})
-
-
 class KubeReader:
     """Reads of one cluster; safe to use from many threads.
 
@@ -173,9 +157,6 @@ class KubeReader:
         sleep: Callable[[float], None] = time.sleep,
         deadline: Deadline | None = None,
     ) -> None:
-        import urllib3
-        from kubernetes.client.rest import RESTClientObject
-
         self.context = context
         self.calls: Counter[str] = Counter()
         self.bytes_read = 0
@@ -185,15 +166,7 @@ class KubeReader:
         self._deadline = deadline or Deadline()
         self._counting = threading.Lock()
         self._authenticating = threading.Lock()
-        if not context.configuration.verify_ssl:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user asked for it; stderr is ours
-        self._pool = RESTClientObject(context.configuration, maxsize=max_connections).pool_manager
-        if context.server.startswith("https:"):
-            for name in ("ca_certs", "cert_file", "key_file"):
-                self._pool.connection_pool_kw.pop(name, None)
-            context.tls.context()  # What is no certificate is said now, not by each connection.
-            classes = self._pool.pool_classes_by_scheme
-            self._pool.pool_classes_by_scheme = {**classes, "https": _with_own_context(classes["https"], context.tls)}
+        self._pool = open_pool(context.configuration, context.server, context.tls, max_connections)
 
     def close(self) -> None:
         """Close all connections."""
@@ -435,7 +408,9 @@ class KubeReader:
             headers["Accept-Encoding"] = "gzip"
         with self._authenticating:  # the token hook may run an exec plugin: once, not once per thread
             try:
-                settings = self.context.configuration.auth_settings()
+                authorization = self.context.configuration.authorization
+                if authorization is not None and (value := authorization()):
+                    headers["Authorization"] = value
             except LbdoctorError:
                 raise
             except Exception as error:  # the package's own hooks (service account, oidc) raise what they meet
@@ -443,9 +418,6 @@ class KubeReader:
                     f"the credentials of {self._as_whom()} cannot be renewed: {type(error).__name__}: {error}",
                     "check that kubectl works in the same place",
                 ) from error
-            for setting in settings.values():
-                if setting["in"] == "header" and setting["value"]:
-                    headers[setting["key"]] = setting["value"]
         for name, value in self.context.headers:
             headers.add(name, value)
         return headers
@@ -543,7 +515,7 @@ class KubeReader:
                 f"(EKS access entry or aws-auth)? {hint}"
             )
         elif not (
-            self.context.configuration.api_key
+            self.context.configuration.authorization
             or self.context.tls.certificate
             or any(name == "Authorization" for name, _ in self.context.headers)
         ):

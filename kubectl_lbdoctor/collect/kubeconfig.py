@@ -1,11 +1,9 @@
 """Which cluster to talk to, as whom: kubeconfig files, kubectl's flags and the in-cluster service account.
 
 A plugin must reach the cluster that kubectl would reach with the same flags, so files are found, merged and overridden
-by the rules of client-go's `clientcmd`. The kubernetes package then turns the chosen entries into a `Configuration`
-(its own merger lets the last `current-context` win, client-go the first, so it only ever sees one of each).
-
-The package takes 0.35 s to import and exec plugins take longer still, so the plugin is started first and the package
-is imported while it runs.
+by the rules of client-go's `clientcmd`. The kubernetes package loads what only it can: an auth-provider and a pod's
+service account (its own merger lets the last `current-context` win, client-go the first, so it only ever sees one of
+each).
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.deadline import Deadline
+from kubectl_lbdoctor.collect.kube_configuration import Configuration, bearer, of_package
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
@@ -45,8 +44,8 @@ class KubeContext:
     """Everything that a reader needs to talk to one cluster.
 
     `name`, `cluster` and `user` are the kubeconfig's names ("" for the in-cluster service account). `server` is the
-    address without a login that it may carry. `configuration` is a `kubernetes.client.Configuration` with the token
-    (its hook renews those of exec plugins and files) and the proxy, `tls` what connections verify and show. `headers`
+    address without a login that it may carry. `configuration` has the token and the proxy, `tls` what connections
+    verify and show. `headers`
     are the impersonation headers (names may repeat), and the basic authentication of a login in the server's address.
     `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's command line for messages, ""
     without one.
@@ -57,20 +56,13 @@ class KubeContext:
     user: str
     namespace: str
     server: str
-    configuration: Any = field(repr=False, compare=False)
+    configuration: Configuration = field(repr=False, compare=False)
     aws: AwsHints = AwsHints()
     headers: tuple[tuple[str, str], ...] = ()
     request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     plugin: str = ""
     in_cluster: bool = False
     tls: Tls = field(default_factory=Tls, repr=False, compare=False)
-
-
-def import_sdk() -> None:
-    """Pay for the import of the kubernetes package (0.35 s, 0.2 s of it for its models) when it suits the caller."""
-    import kubernetes.client.rest
-    import kubernetes.config.incluster_config
-    import kubernetes.config.kube_config  # noqa: F401
 
 
 def load_kube_context(
@@ -249,16 +241,13 @@ def _build(
     if secure:
         user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify, deadline)
     what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
-    configuration = deadline.bound(what, lambda: _configure(chosen.user_name, user, server))
+    configuration = Configuration(deadline.bound(what, lambda: _authorization(chosen.user_name, user, server)))
     if secure and not login:
         login = _basic(user_entry.value)
     if login:  # goes before a token of the user, as in kubectl: Go's client sets it first
-        configuration.api_key = {}
-        configuration.refresh_api_key_hook = None
+        configuration.authorization = None
         impersonated = (("Authorization", login), *impersonated)
     server_name = text_of(cluster_entry.value.get("tls-server-name"))
-    configuration.verify_ssl = not insecure
-    configuration.tls_server_name = server_name or None
     _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
     return KubeContext(
         name=chosen.context,
@@ -359,11 +348,11 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
 
 @dataclass(frozen=True)
 class _User:
-    """Who the user is: the section that the kubernetes package shall load, a token that is renewed, the command line of
-    the plugin ("" without one), and the client certificate."""
+    """Who the user is: the section that the kubernetes package shall load, if any, the current token, the command line
+    of the plugin ("" without one), and the client certificate."""
 
     section: dict[str, Any]
-    tokens: RenewingToken | None = None
+    token: Callable[[], str] | None = None
     plugin: str = ""
     certificate: Pem = Pem()
     key: Pem = Pem()
@@ -387,19 +376,12 @@ def _credentials(
     token = text_of(raw.get("token")).strip()
     if raw.get("tokenFile"):
         tokens = file_token(str(entry.path.parent / text_of(raw["tokenFile"])), entry.name, token)
-        return _User({"token": tokens.current()}, tokens, "", certificate, key)
+        return _User({}, tokens.current, "", certificate, key)
     if token:
-        return _User({"token": token}, None, "", certificate, key)
+        return _User({}, lambda: token, "", certificate, key)
     if "exec" in raw and not (certificate or raw.get("username")):
         plugin = ExecPlugin(entry, cluster, environ, interactive, notify, deadline)
-        process = plugin.start()
-        try:
-            import_sdk()
-            status = plugin.finish(process)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        status = plugin.finish(plugin.start())
         if status.get("clientCertificateData") and status.get("clientKeyData"):
             certificate, key = (
                 Pem(data=text_of(status[name]).encode()) for name in ("clientCertificateData", "clientKeyData")
@@ -413,20 +395,23 @@ def _credentials(
 
         given = text_of(status["token"])
         tokens = RenewingToken(renew, (given, token_expiry(status)))
-        return _User({"token": given}, tokens, plugin.shown, certificate, key)
+        return _User({}, tokens.current, plugin.shown, certificate, key)
     section: dict[str, Any] = {
         name: raw[name] for name in ("auth-provider",) if name in raw and not raw.get("username")
     }
     return _User(section, None, "", certificate, key)
 
 
-def _configure(user_name: str, user: _User, server: str) -> Any:
-    """A `kubernetes.client.Configuration` for one server with the token of a user; certificates are no part of it."""
-    import_sdk()
-    from kubernetes.client import Configuration
+def _authorization(user_name: str, user: _User, server: str) -> Callable[[], str] | None:
+    """The Authorization header of a user; None without a token. Certificates are no part of it."""
+    if user.token is not None:
+        return bearer(user.token)
+    if not user.section:
+        return None
+    from kubernetes.client import Configuration as PackageConfiguration
     from kubernetes.config.kube_config import KubeConfigLoader
 
-    configuration = Configuration()
+    configuration = PackageConfiguration()
     name = "chosen"
     document = {
         "current-context": name,
@@ -442,26 +427,14 @@ def _configure(user_name: str, user: _User, server: str) -> Any:
             f"the credentials of kubeconfig user {user_name!r} cannot be loaded: {type(error).__name__}: {error}",
             "check that kubectl works with the same --context",
         ) from error
-    tokens = user.tokens
-    if tokens is not None:
-
-        def renew(target: Any) -> None:
-            # The key is "BearerToken" since kubernetes 36 and "authorization" before; both are what the loader has set.
-            for key in list(target.api_key):
-                target.api_key[key] = f"Bearer {tokens.current()}"
-
-        configuration.refresh_api_key_hook = renew
-    return configuration
+    return of_package(configuration)
 
 
-def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping[str, str]) -> None:
+def _set_proxy(configuration: Configuration, proxy_url: str, server: str, environ: Mapping[str, str]) -> None:
     """The proxy that client-go would use: proxy-url of the cluster, else the environment's for the server's scheme.
 
-    The kubernetes package ignores proxy-url and lets HTTP_PROXY win for https servers. Go never uses the environment's
-    proxy for loopback addresses (golang.org/x/net/http/httpproxy).
+    Go never uses the environment's proxy for loopback addresses (golang.org/x/net/http/httpproxy).
     """
-    configuration.proxy = None
-    configuration.no_proxy = None
     parts = urlsplit(server)
     if not proxy_url:
         name = f"{parts.scheme}_proxy"
@@ -511,25 +484,24 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
     if options.context or options.user or options.cluster:
         flag = "--context" if options.context else "--user" if options.user else "--cluster"
         raise CouldNotRun(f"there is no kubeconfig that {flag} could choose from", f"pass --kubeconfig, or drop {flag}")
-    import_sdk()
-    from kubernetes.client import Configuration
+    from kubernetes.client import Configuration as PackageConfiguration
     from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader
 
-    configuration = Configuration()
+    loaded = PackageConfiguration()
     try:
         InClusterConfigLoader(
             token_filename=str(SERVICE_ACCOUNT / "token"),
             cert_filename=str(SERVICE_ACCOUNT / "ca.crt"),
             environ=environ,
-        ).load_and_set(configuration)
+        ).load_and_set(loaded)
     except (ConfigException, OSError) as error:
         raise CouldNotRun(
             f"the service account in {SERVICE_ACCOUNT} cannot be used: {error}", "pass --kubeconfig"
         ) from error
-    server: str = configuration.host
+    server: str = loaded.host
     verify = not options.insecure_skip_tls_verify
-    configuration.verify_ssl = verify
+    configuration = Configuration(of_package(loaded))
     _set_proxy(configuration, "", server, environ)
     try:
         mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
@@ -545,5 +517,5 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
         headers=_impersonation({}, options),
         request_timeout=timeout,
         in_cluster=True,
-        tls=Tls(Pem(configuration.ssl_ca_cert or "") if verify else Pem(), verify=verify),
+        tls=Tls(Pem(loaded.ssl_ca_cert or "") if verify else Pem(), verify=verify),
     )

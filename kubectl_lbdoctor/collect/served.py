@@ -9,13 +9,13 @@ away, and what else was taken away nobody knows: such an object is left out and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.collect.fields import NotUnderstood, Raw, mapping, number
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
+from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ goes on in each entry of a list, or in an object, and nowhere where it lacks. A 
 be empty, "a??" null, too; "a=x" is x; of "a|b" one is there."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Rule:
     """place: fields with whether their entries are meant. fields: name, what may stand there besides ("", "?", "??"),
     and the value that is wanted, None for any."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.site_rules import answers, hosts_of, is_published, published_names
 from kubectl_lbdoctor.collect.inventory import Inventory
@@ -14,9 +13,10 @@ from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.kinds import INGRESS, SERVICE
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.route import Route
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SiteFound:
     """Who answers for a site; notes: by which rule. routes: the backends of that rule."""
 

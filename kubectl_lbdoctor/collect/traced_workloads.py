@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_lbdoctor.analysis.led_by import frontends_of, services_of
@@ -23,9 +22,10 @@ from kubectl_lbdoctor.model.kinds import (
     Kind,
 )
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Traced:
     """What leads to a workload, and the way in one sentence."""
 
@@ -50,11 +50,9 @@ def trace(inventory: Inventory, kind: Kind, namespace: str, name: str, only: str
 def trace_all(inventory: Inventory, records: Iterable[tuple[Kind, Any]], only: str) -> tuple[ObjectRef, ...]:
     """What leads to any of these objects."""
     found: dict[ObjectRef, None] = {}
-    for kind, record in records:
+    for kind, item in records:
         try:
-            traced = (
-                _of_node(inventory, record.meta.name, only) if kind is NODE else _of_record(inventory, kind, record)
-            )
+            traced = _of_node(inventory, item.meta.name, only) if kind is NODE else _of_record(inventory, kind, item)
         except CouldNotRun:
             continue
         found.update(dict.fromkeys(traced.subjects))

@@ -70,12 +70,11 @@ def names_in_cluster(kind: Kind, options: KubeOptions, variables: Mapping[str, s
 
     Raises LbdoctorError or Late where the cluster cannot be asked or does not answer in time.
     """
+    from kubectl_lbdoctor.collect import kube as _before_the_clocks  # noqa: F401
     from kubectl_lbdoctor.collect.deadline import Deadline
-    from kubectl_lbdoctor.collect.kubeconfig import import_sdk
     from kubectl_lbdoctor.connections import Connections
     from kubectl_lbdoctor.options import AwsOptions
 
-    import_sdk()  # Before the clocks: what they bound is how long others may take.
     # Nothing may be asked or said while somebody types: no terminal, no words of a helper.
     quiet = Environment(io.StringIO(), io.StringIO(), io.StringIO(), variables)
     bounded = replace(options, request_timeout=f"{ANSWER_WITHIN}s")

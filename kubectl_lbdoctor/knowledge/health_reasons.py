@@ -8,12 +8,11 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-hea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HealthReason:
     """One reason. state: of a target that has it. meaning: in whole sentences. rules_out: what it excludes, "" for
     nothing. next_step: what to look at. causes: codes of checks that find what is behind it, the usual ones first."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_lbdoctor.model.kinds import Kind
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Named:
     """One object by its name. namespace: "" for the one of the run. kind: None where only namespace and name are given,
     as the tables print them ("shop/web")."""
@@ -19,7 +19,7 @@ class Named:
     namespace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AllOf:
     """All objects of these kinds in a namespace ("": the one of the run); of no kind, whatever leads to targets.
 
@@ -32,7 +32,7 @@ class AllOf:
     fields: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Site:
     """A DNS name that clients ask for, and the path of a URL ("" where there is none). word: as typed."""
 
@@ -41,14 +41,14 @@ class Site:
     word: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsName:
     """A name that the controller gives to load balancers and target groups ("k8s-…"), without saying which it is."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeadingTo:
     """Whatever leads to a Service or workload; that nothing does is no fault while anything else is found."""
 
@@ -57,7 +57,7 @@ class LeadingTo:
     namespace: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Manifest:
     """One object of a file, as it stands there. place: where it was read ("web.yaml", "standard input")."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Alternative, Repair
+from kubectl_lbdoctor.record import record
 
 __all__ = [
     "CheckResult",
@@ -100,7 +101,7 @@ class Source:
     EFFECT = "follows from it"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """One observed fact. source: a `Source`, a read (`model.reads`), or the object where that says more, as a person
     writes it ("pod web-1", "service/web")."""
@@ -109,7 +110,7 @@ class Evidence:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hypothesis:
     """A cause that still fits what was seen. settle: complete shell commands that tell whether it is the one."""
 
@@ -118,7 +119,7 @@ class Hypothesis:
     settle: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One check's answer "no" about one object.
 
@@ -168,7 +169,7 @@ class Finding:
         return (*(command for repair in self.repairs for command in repair.commands), *self.by_hand)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckResult:
     """The outcome of one check on one subject of its scope; `paths` are the keys of the paths that it is about, `read`
     is the read that it needed and that is not known (`model.reads`)."""
@@ -182,7 +183,7 @@ class CheckResult:
     read: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Effect:
     """What a root cause explains: the code of a finding and its problem in words."""
 
@@ -190,7 +191,7 @@ class Effect:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnosis:
     """A root cause: its finding, what it affects and the findings that it explains."""
 
@@ -209,20 +210,20 @@ class Diagnosis:
         return tuple(effect.code for effect in self.effects)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Denied:
     read: str
     permission: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FailedRead:
     read: str
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Coverage:
     """What was read and what was not; what is not known here is never shown as absent or healthy.
 

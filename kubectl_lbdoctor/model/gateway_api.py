@@ -7,16 +7,17 @@ it is absent is filled in here, so that nobody else has to know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_lbdoctor.model.k8s import Condition, Meta
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.record import record
 
 GROUP = "gateway.networking.k8s.io"
 SETTINGS_GROUP = "gateway.k8s.aws"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reference:
     """A reference to an object, as it is written. namespace: "" where the field is absent."""
 
@@ -26,7 +27,7 @@ class Reference:
     group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewayClass:
     """controller: who reconciles its Gateways ("gateway.k8s.aws/alb"). parameters: the LoadBalancerConfiguration that
     holds for all of them."""
@@ -37,7 +38,7 @@ class GatewayClass:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AllowedRoutes:
     """Which routes a listener lets attach. namespaces: "Same", "All", "Selector" or "None"; selector: a LabelSelector
     as read. kinds: () where the listener's protocol decides."""
@@ -47,7 +48,7 @@ class AllowedRoutes:
     kinds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewayListener:
     """hostname: "" matches every host. certificates: what certificateRefs name."""
 
@@ -60,7 +61,7 @@ class GatewayListener:
     certificates: tuple[Reference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListenerStatus:
     """What the controller says of a listener. attached_routes: how many routes it has accepted there."""
 
@@ -69,7 +70,7 @@ class ListenerStatus:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gateway:
     """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
     namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes."""
@@ -84,7 +85,7 @@ class Gateway:
     listener_status: tuple[ListenerStatus, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListenerSet:
     """More listeners for a Gateway, `parent`."""
 
@@ -95,7 +96,7 @@ class ListenerSet:
     listener_status: tuple[ListenerStatus, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParentReference:
     """What a route wants to be attached to: a Gateway (or a ListenerSet), all its listeners or one of them, by
     `section` (a listener's name) or `port` (0 for any). namespace: "" for the route's own."""
@@ -108,7 +109,7 @@ class ParentReference:
     port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParentStatus:
     """What one controller says of a route at one parent."""
 
@@ -117,7 +118,7 @@ class ParentStatus:
     conditions: tuple[Condition, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BackendReference:
     """Where a rule sends requests. kind: "Service", or the controller's "TargetGroupName" and "Gateway". namespace: ""
     for the route's own. weight: its part of the requests of its rule, 0 for none."""
@@ -130,7 +131,7 @@ class BackendReference:
     weight: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RouteRule:
     """One rule; `index` says where it stands in spec.rules. matches: each in words ("/api", "GET /api exact"), () for
     every request. redirects: it answers by itself and needs no backend. settings: its ListenerRuleConfigurations."""
@@ -142,7 +143,7 @@ class RouteRule:
     settings: tuple[Reference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Route:
     """An HTTPRoute, GRPCRoute, TLSRoute, TCPRoute or UDPRoute. hostnames: () for every host of its listeners."""
 
@@ -159,7 +160,7 @@ class Route:
         return ObjectRef(self.kind, self.meta.namespace, self.meta.name)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReferenceGrant:
     """Which objects of other namespaces (`sources`: kind and namespace) may refer to which objects of this one
     (`targets`: kind and name, "" for every one of the kind)."""
@@ -169,7 +170,7 @@ class ReferenceGrant:
     targets: tuple[Reference, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GatewaySettings:
     """A LoadBalancerConfiguration, TargetGroupConfiguration or ListenerRuleConfiguration (gateway.k8s.aws). spec: as
     read. accepted: what a ListenerRuleConfiguration's status says; None where it says nothing, and for the others.

@@ -7,16 +7,16 @@ the RBAC printer its groups and resources. How an object of a kind is converted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.model.api_path import api_path
+from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
     from kubectl_lbdoctor.model.objects import ObjectRef
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """One kind of object.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Route:
     """A backend of a subject: the Service and port that an Ingress rule names, or the action ("use-annotation")."""
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kube_configuration import Configuration
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
@@ -222,7 +223,7 @@ def _tls(context: KubeContext) -> dict[str, Any]:
     return options
 
 
-def _proxy(configuration: Any, host: str) -> dict[str, Any]:
+def _proxy(configuration: Configuration, host: str) -> dict[str, Any]:
     """The proxy that the other requests take; never the environment's by websocket-client's own rules."""
     from requests.utils import should_bypass_proxies
 

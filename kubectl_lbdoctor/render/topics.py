@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.checks.registry import CheckSpec
 from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import SOURCES, HealthReason
+from kubectl_lbdoctor.record import record
 from kubectl_lbdoctor.render.formats import View
 
 _WIDEST = 100
 """Columns that are read with ease; a narrower terminal is filled."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReasonTopic:
     """A reason with the checks that find what is behind it."""
 
@@ -24,7 +24,7 @@ class ReasonTopic:
     causes: tuple[CheckSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixTopic:
     """A fix with the checks whose findings it repairs."""
 
@@ -36,7 +36,7 @@ class FixTopic:
 Topic = CheckSpec | ReasonTopic | FixTopic
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """What `explain` was asked for, in that order."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import botocore.loaders
 import pytest
 
+from kubectl_lbdoctor.collect import aws_models
 from tests.support import cloud as example
 from tests.support.cloud import Cloud
 
@@ -15,9 +16,10 @@ from tests.support.cloud import Cloud
 @pytest.fixture(scope="package", autouse=True)
 def one_loader() -> Iterator[None]:
     """botocore parses its service models once for all tests instead of once for each: half of a run's time."""
-    loader = botocore.loaders.create_loader()
+    loader, own = botocore.loaders.create_loader(), aws_models.model_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *args: loader)
+        patch.setattr("kubectl_lbdoctor.collect.aws_models.model_loader", lambda *args: own)
         yield
 
 

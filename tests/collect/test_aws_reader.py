@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -120,7 +121,7 @@ def test_region_of_the_nodes_then_of_the_environment_then_of_the_profile(
     profiles(tmp_path, "default")
     opened = open_it(node_region=lambda: "node-1", environ={"AWS_REGION": "env-1"})
     assert (opened.region, opened.region_source) == ("node-1", "node label topology.kubernetes.io/region")
-    assert opened.session.region_name == "node-1"
+    assert opened.session.get_config_variable("region") == "node-1"
     assert open_it(environ={"AWS_REGION": "env-1"}).region == "env-1"
     opened = open_it()
     assert (opened.region, opened.region_source) == ("default-region", "AWS configuration")
@@ -247,19 +248,21 @@ def reader(shared_reader: AwsReader) -> AwsReader:
 
 
 def test_lists_and_documents(reader: AwsReader) -> None:
-    vpcs = reader.call("ec2", "DescribeVpcs", "Vpcs")
-    assert [vpc["CidrBlock"] for vpc in vpcs] == ["172.31.0.0/16"]
-    assert reader.call("ec2", "DescribeVpcs", "Vpcs", Filters=[{"Name": "cidr", "Values": ["10.0.0.0/8"]}]) == []
+    tables = reader.call("ec2", "DescribeRouteTables", "RouteTables")
+    assert [table["Routes"][0]["DestinationCidrBlock"] for table in tables] == ["172.31.0.0/16"]
+    filters = [{"Name": "vpc-id", "Values": ["vpc-0"]}]
+    assert reader.call("ec2", "DescribeRouteTables", "RouteTables", Filters=filters) == []
     assert reader.call("sts", "GetCallerIdentity")["Account"] == "123456789012"
     assert "ResponseMetadata" not in reader.call("sts", "GetCallerIdentity")
     assert reader.call("elbv2", "DescribeLoadBalancers")["LoadBalancers"] == []
     assert reader.calls == {
-        "ec2:DescribeVpcs": 2, "sts:GetCallerIdentity": 2, "elbv2:DescribeLoadBalancers": 1
+        "ec2:DescribeRouteTables": 2, "sts:GetCallerIdentity": 2, "elbv2:DescribeLoadBalancers": 1
     }  # fmt: skip
 
 
-def test_all_pages_are_read(reader: AwsReader) -> None:
-    client = reader._client("elbv2")
+def test_all_pages_are_read(reader: AwsReader, moto: str) -> None:
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    client = boto3.client("elbv2", region_name=REGION, endpoint_url=moto, **keys)
     subnet = reader.call("ec2", "DescribeSubnets", "Subnets")[0]["SubnetId"]
     for number in range(51):
         client.create_load_balancer(Name=f"lb-{number:02}", Type="network", Subnets=[subnet])
@@ -287,13 +290,13 @@ def test_clients_are_created_once_by_many_threads(
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto)
     reader = AwsReader(open_it(AwsOptions(region=REGION)))
     created: list[str] = []
-    original = type(reader.session.session).client
+    original = type(reader.session.session).create_client
 
     def counting(self: Any, service: str, **kwargs: Any) -> Any:
         created.append(service)
         return original(self, service, **kwargs)
 
-    monkeypatch.setattr(type(reader.session.session), "client", counting)
+    monkeypatch.setattr(type(reader.session.session), "create_client", counting)
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: reader.call("sts", "GetCallerIdentity"), range(32)))
     assert {answer["Account"] for answer in answers} == {"123456789012"}

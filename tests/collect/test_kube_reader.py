@@ -23,6 +23,7 @@ import pytest
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import kube
 from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
+from kubectl_lbdoctor.collect.kube_configuration import bearer
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.options import KubeOptions
@@ -522,11 +523,7 @@ def test_token_hook_is_asked_for_each_request(api: Api, context_for: Callable[..
     context = context_for(api.url)
     tokens = iter(["one", "two"])
 
-    def renew(configuration: Any) -> None:
-        for key in configuration.api_key:
-            configuration.api_key[key] = f"Bearer {next(tokens)}"
-
-    context.configuration.refresh_api_key_hook = renew
+    context.configuration.authorization = bearer(lambda: next(tokens))
     api.sequence(as_json({}))
     reader = KubeReader(context)
     reader.get("/version")
@@ -540,10 +537,10 @@ def test_token_that_cannot_be_renewed_or_sent(api: Api, context_for: Callable[..
         KubeReader(context).get("/version")
     assert "cret" not in str(caught.value)
 
-    def broken(configuration: Any) -> None:
+    def broken() -> str:
         raise FileNotFoundError("token")
 
-    context.configuration.refresh_api_key_hook = broken
+    context.configuration.authorization = broken
     with pytest.raises(CouldNotRun, match="credentials of context 'dev' cannot be renewed: FileNotFoundError: token"):
         KubeReader(context).get("/version")
 

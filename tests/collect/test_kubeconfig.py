@@ -89,8 +89,8 @@ def fails(path: Path | str, options: KubeOptions | None = None, **environ: str) 
 
 def token(context: KubeContext) -> str:
     """The Authorization header that a request would carry."""
-    settings = context.configuration.auth_settings()
-    return str(settings["BearerToken"]["value"]) if settings else ""
+    authorization = context.configuration.authorization
+    return authorization() if authorization is not None else ""
 
 
 # --- Files and merging ---
@@ -99,7 +99,7 @@ def token(context: KubeContext) -> str:
 def test_current_context_gives_cluster_user_and_namespace(write: Write) -> None:
     context = load(write(simple({"token": "secret"})))
     assert (context.name, context.cluster, context.user, context.namespace) == ("dev", "c", "u", "shop")
-    assert context.server == context.configuration.host == "https://10.0.0.1:6443"
+    assert context.server == "https://10.0.0.1:6443"
     assert token(context) == "Bearer secret"
     assert "secret" not in repr(context)
 
@@ -380,10 +380,9 @@ def test_insecure_server_name_and_basic_auth(write: Write) -> None:
             simple({"username": "me", "password": "pw"}, **{"insecure-skip-tls-verify": True, "tls-server-name": "api"})
         )
     )
-    assert context.configuration.verify_ssl is False
     assert context.tls.server_name == "api" and not context.tls.verify
     assert dict(context.headers)["Authorization"] == "Basic " + base64.b64encode(b"me:pw").decode()
-    assert load(write(simple()), KubeOptions(insecure_skip_tls_verify=True)).configuration.verify_ssl is False
+    assert not load(write(simple()), KubeOptions(insecure_skip_tls_verify=True)).tls.verify
 
 
 @pytest.mark.parametrize(
@@ -396,7 +395,7 @@ def test_a_password_in_the_address_is_printed_nowhere(
     said = ""
     try:
         context = load(write(simple(server=server)))
-        said += f"{context!r} {context.server} {context.configuration.host}"
+        said += f"{context!r} {context.server} {context.configuration!r}"
         KubeReader(context, attempts=1).get("/version")
     except LbdoctorError as error:
         said += f"{error.message} {error.hint} {error!r}"
@@ -426,7 +425,7 @@ def test_proxy_of_the_cluster_then_of_the_environment(write: Write) -> None:
     path = write(simple(**{"proxy-url": "http://me:pw@cluster:3128"}))
     context = load(path, HTTPS_PROXY="http://env:3128")
     assert context.configuration.proxy == "http://me:pw@cluster:3128"
-    assert "proxy-authorization" in context.configuration.proxy_headers
+    assert "proxy-authorization" in (context.configuration.proxy_headers or {})
     assert load(path, KubeOptions(server="http://localhost:1")).configuration.proxy  # proxy-url counts even there
     path = write(simple(server="http://127.0.0.1:1"))
     assert load(path, http_proxy="env:3128").configuration.proxy is None
@@ -451,6 +450,12 @@ def test_impersonation_flags_win_over_the_kubeconfig(write: Write) -> None:
     )
     with pytest.raises(UsageError, match="--as-group needs --as"):
         load(write(simple()), KubeOptions(as_groups=("x",)))
+
+
+def test_the_token_of_an_auth_provider(write: Write) -> None:
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": 4102444800}).encode()).decode().rstrip("=")  # 2100
+    user = {"auth-provider": {"name": "oidc", "config": {"id-token": f"e30.{claims}.x"}}}
+    assert token(load(write(simple(user)))) == f"Bearer e30.{claims}.x"
 
 
 def test_broken_auth_provider_is_a_sentence(write: Write) -> None:

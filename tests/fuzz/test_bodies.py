@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-import boto3
+import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 
@@ -80,7 +80,8 @@ def damaged(body: bytes, chance: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def reader() -> AwsReader:
-    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    session = botocore.session.Session()
+    session.set_credentials("test", "test")
     return AwsReader(AwsSession(session, REGION, "", "", ""), max_attempts=1)
 
 

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pytest
 
+from kubectl_lbdoctor.collect.kube_configuration import Configuration
 from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import ReadDenied, UsageError
 from kubectl_lbdoctor.model.fact import ReadState
@@ -191,16 +192,7 @@ def served(handle: Callable[[socket.socket], None], status: str = "101 Switching
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    configuration = SimpleNamespace(
-        verify_ssl=True,
-        ssl_ca_cert=None,
-        assert_hostname=None,
-        cert_file=None,
-        key_file=None,
-        proxy=None,
-        no_proxy=None,
-    )
-    context = SimpleNamespace(server=f"http://127.0.0.1:{listener.getsockname()[1]}", configuration=configuration)
+    context = SimpleNamespace(server=f"http://127.0.0.1:{listener.getsockname()[1]}", configuration=Configuration())
     headers = {"Authorization": "Bearer s3cret", "Impersonate-User": "ann", "Accept": "*/*"}
     try:
         yield SimpleNamespace(context=context, headers=lambda as_text: headers, seen=seen)
@@ -282,7 +274,7 @@ def test_a_refused_upgrade() -> None:
 
 def test_proxies_and_certificates_are_the_kubeconfigs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://of-the-environment:1")
-    configuration = SimpleNamespace(proxy="http://ann:p%40ss@proxy:3128", no_proxy="10.0.0.0/8")
+    configuration = Configuration(proxy="http://ann:p%40ss@proxy:3128", no_proxy="10.0.0.0/8")
     options = forward._proxy(configuration, "api.example")
     assert (options["http_proxy_host"], options["http_proxy_port"]) == ("proxy", 3128)
     assert options["http_proxy_auth"] == ("ann", "p@ss")
