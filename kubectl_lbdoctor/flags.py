@@ -11,12 +11,16 @@ from typing import Any
 
 import click
 
+from kubectl_lbdoctor.arguments import canonical
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.options import GROUPS, Flag, Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
 
 FORMAT, VERBOSE = "output.format", "output.verbose"
 """Two flags by their names in `take`: GROUP.FIELD."""
+
+_WITH = {VERBOSE: "output.level", "kube": "kubectl_only"}
+"""What a command takes, too, where it takes one of these."""
 
 
 class _Option(click.Option):
@@ -26,11 +30,13 @@ class _Option(click.Option):
 
 
 def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
-    settings: dict[str, Any] = {"help": flag.help, "metavar": flag.metavar or None}
+    settings: dict[str, Any] = {"help": flag.help, "metavar": flag.metavar or None, "hidden": flag.hidden}
     if isinstance(default, bool):
         settings["is_flag"] = True
     elif isinstance(default, tuple):
         settings["multiple"] = True
+    elif isinstance(default, int):
+        settings["type"] = click.INT
     elif flag.choices:
         settings["type"] = click.Choice(flag.choices)
     elif flag.metavar == "FILE":
@@ -57,9 +63,10 @@ _SHARED = {
 
 def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
     """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`."""
+    wanted = {*names, *(_WITH[name] for name in names if name in _WITH)}
     taken: list[click.Parameter] = []
     for name, (field, record) in _FIELDS.items():
-        if name not in names and name.partition(".")[0] not in names:
+        if name not in wanted and name.partition(".")[0] not in wanted:
             continue
         if name == FORMAT:
             offered = field.metadata["flag"]._replace(choices=formats_of(result) if result is not None else ())
@@ -70,8 +77,12 @@ def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
 
 
 def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
-    """The flags of the group, overridden by those of the subcommand."""
-    given = {**_given(ctx.obj["flags"]), **_given(values)}
+    """The flags of the group, overridden by those of the subcommand; of a flag that is repeated, both count."""
+    before, after = _given(ctx.obj["flags"]), _given(values)
+    lists = {name: (*before[name], *value) for name, value in after.items() if isinstance(before.get(name), tuple)}
+    given = {**before, **after, **lists}
+    if given.get("output_level", 0) > 0:
+        given["output_verbose"] = True
     groups: dict[str, Any] = {}
     for group, record in GROUPS.items():
         parameters = {field.name: f"{group}_{field.name}" for field in fields(record)}
@@ -80,7 +91,7 @@ def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in (None, False, ())}
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != ()}
 
 
 class _Sections:
@@ -104,7 +115,7 @@ class Command(_Sections, click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does. Raises UsageError for a known flag that is none of this command's, wherever it stands."""
         try:
-            rest = super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, canonical(args, self.get_params(ctx), whole=True))
         except click.NoSuchOption as error:
             if error.option_name not in _NAMES:
                 raise
@@ -128,6 +139,10 @@ class Group(_Sections, click.Group):
     """Commands below the flags, and flags of its own that hold for all of them."""
 
     command_class = Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the words up to the name of a command written as kubectl reads them."""
+        return super().parse_args(ctx, canonical(args, self.get_params(ctx), whole=False))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands first: there are more flags than fit a screen."""

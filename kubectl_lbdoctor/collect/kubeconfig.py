@@ -25,6 +25,7 @@ from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.kubeconfig_flags import cluster_with_flags, user_with_flags
 from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
 from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
@@ -228,18 +229,18 @@ def _build(
     notify: Callable[[str], None] | None,
     deadline: Deadline,
 ) -> KubeContext:
-    cluster_entry = chosen.cluster
-    user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
-    address = _server(cluster_entry, options)
+    cluster_entry = cluster_with_flags(chosen.cluster, options)
+    user_entry = user_with_flags(chosen.user or Entry(chosen.user_name, {}, cluster_entry.path), options)
+    address = _server(cluster_entry)
     server, login = without_login(address)
     # kubectl reads no credentials for a server without TLS: nobody knows who listens on the way (client-go, clientcmd,
     # `ClientConfig`: "only try to read the auth information if we are secure"). Impersonation alone is asked for.
     secure = server.startswith("https:")
     impersonated = _impersonation(user_entry.value, options)
-    check_cluster(cluster_entry, secure, options.insecure_skip_tls_verify)
+    check_cluster(cluster_entry, secure)
     check_user(user_entry)
     authority = pem_of(cluster_entry, "certificate-authority")
-    insecure = options.insecure_skip_tls_verify or cluster_entry.value.get("insecure-skip-tls-verify") is True
+    insecure = cluster_entry.value.get("insecure-skip-tls-verify") is True
     cluster: dict[str, Any] = {"server": address}
     if insecure:
         cluster["insecure-skip-tls-verify"] = True
@@ -277,12 +278,12 @@ def _build(
     )
 
 
-def _server(cluster: Entry, options: KubeOptions) -> str:
+def _server(cluster: Entry) -> str:
     """The address of the API server with its scheme in small letters; one without a scheme means http, as in kubectl.
 
     Raises CouldNotRun for what is no address.
     """
-    server = (options.server or text_of(cluster.value.get("server"))).strip().rstrip("/")
+    server = text_of(cluster.value.get("server")).strip().rstrip("/")
     if not server:
         raise CouldNotRun(f"the kubeconfig cluster {cluster.name!r} has no server", view_hint(cluster))
     scheme, separator, rest = server.partition("://")
@@ -325,12 +326,12 @@ def _coded(name: str, password: str) -> str:
 
 
 def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple[str, str], ...]:
-    """The Impersonate-* headers of --as/--as-group, else of the kubeconfig user's as/as-groups/as-uid/as-user-extra.
+    """The Impersonate-* headers of a user with its as, as-groups, as-uid and as-user-extra.
 
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
     """
-    name = options.as_user or text_of(user.get("as"))
-    groups = list(options.as_groups) or texts_of(user.get("as-groups"))
+    name = text_of(user.get("as"))
+    groups = texts_of(user.get("as-groups"))
     extra = user.get("as-user-extra")
     lists = [user.get("as-groups"), *(extra.values() if isinstance(extra, dict) else ())]
     if not isinstance(extra, (dict, type(None))) or not all(isinstance(given, (list, type(None))) for given in lists):
@@ -340,8 +341,9 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
             "as-groups is a list, as-user-extra a map of lists",
         )
     if not name:
-        if options.as_groups:
-            raise UsageError("--as-group needs --as", "add --as USER")
+        for flag, given in _AS_WHAT.items():
+            if getattr(options, given):
+                raise UsageError(f"{flag} needs --as", "add --as USER")
         if groups or user.get("as-uid") or extra:
             raise CouldNotRun(
                 "the kubeconfig user asks for as-groups, as-uid or as-user-extra, and says not as whom",
@@ -355,6 +357,10 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
     for key, values in extra.items() if isinstance(extra, dict) else ():
         headers += [(f"Impersonate-Extra-{quote(text_of(key).lower(), safe='')}", value) for value in texts_of(values)]
     return tuple(headers)
+
+
+_AS_WHAT = {"--as-group": "as_groups", "--as-uid": "as_uid", "--as-user-extra": "as_user_extra"}
+"""Flags that say more about the user of --as, with their fields."""
 
 
 @dataclass(frozen=True)
