@@ -23,7 +23,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
-from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
@@ -124,7 +124,12 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
                 ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
                 params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
                 evidence=(Evidence(names, f"{len(rules)} inbound rules, none for {listener.port}"),),
-                confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),),
+                confirm=(
+                    aws(
+                        *("ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),
+                        region=traffic.context.region,
+                    ),
+                ),
             )
         elif not any(rule.groups for rule in open_to):
             # Whoever comes by a group has an address of the VPC, which is not known here.
@@ -161,7 +166,9 @@ def _balancers_acls(
                 "port": str(port),
             },
             evidence=(Evidence(f"network ACL {identifier}", f"{way}: {reason}"),),
-            confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", identifier),),
+            confirm=(
+                aws("ec2", "describe-network-acls", "--network-acl-ids", identifier, region=traffic.context.region),
+            ),
             by_hand=(command,) if command else (),
         )
 
@@ -311,7 +318,7 @@ def _acl_finding(
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", acl.id),),
+        confirm=(aws("ec2", "describe-network-acls", "--network-acl-ids", acl.id, region=traffic.context.region),),
         by_hand=(command,) if command else (),
         severity=None if entirely else Severity.WARNING,
     )
@@ -450,7 +457,9 @@ def _blocked(
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *(g.id for g in own)),),
+        confirm=(
+            aws("ec2", "describe-security-groups", "--group-ids", *(g.id for g in own), region=traffic.context.region),
+        ),
         by_hand=tuple(commands),
         advice="one of these" if len(commands) > len(peers) else "",
         severity=None if entirely else Severity.WARNING,

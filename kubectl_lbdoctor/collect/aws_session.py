@@ -18,6 +18,10 @@ from kubectl_lbdoctor.options import AwsOptions
 if TYPE_CHECKING:
     import boto3
 
+_REGION_VARIABLE, _CONFIGURATION = "AWS_REGION", "AWS configuration"
+_PROFILE_VARIABLE = "AWS_PROFILE"
+_KEYS_OF_PLUGIN = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
+
 PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
 
@@ -35,6 +39,11 @@ class AwsSession:
     region_source: str
     profile: str
     profile_source: str
+
+    @property
+    def region_of_environment(self) -> bool:
+        """Whether only this process's environment names the region: another shell would find another one."""
+        return self.region_source in (_REGION_VARIABLE, _CONFIGURATION)
 
 
 def import_sdk() -> None:
@@ -61,16 +70,9 @@ def open_session(
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
-    profile, profile_source = options.profile, "--profile"
-    keys: dict[str, str] = {}
-    if not profile:
-        profile, profile_source = hints.profile, hints.profile_source
-    if not profile and hints.env.get("AWS_ACCESS_KEY_ID"):
-        keys = _static_keys(hints.env)
-        profile_source = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
-    if not profile and not keys:
-        profile_source = "AWS_PROFILE" if environ.get("AWS_PROFILE") else ""
-
+    named, profile_source = profile_of(options, hints, environ)
+    profile = "" if profile_source == _PROFILE_VARIABLE else named  # botocore reads that itself
+    keys = _static_keys(hints.env) if profile_source == _KEYS_OF_PLUGIN else {}
     core = botocore.session.Session(profile=profile or None)
     for variable, name in (
         ("config_file", "AWS_CONFIG_FILE"),
@@ -79,7 +81,6 @@ def open_session(
     ):
         if hints.env.get(name):
             core.set_config_variable(variable, hints.env[name])
-    named = profile or environ.get("AWS_PROFILE", "")
     try:
         if named and named not in core.available_profiles:
             raise _unknown_profile(named, profile_source, core.available_profiles)
@@ -104,9 +105,22 @@ def open_session(
         session=session,
         region=region,
         region_source=region_source,
-        profile=named if not keys else "",
+        profile=named,
         profile_source=profile_source or str(getattr(credentials, "method", "")),
     )
+
+
+def profile_of(options: AwsOptions, hints: AwsHints, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The profile whose credentials are used, and where it is named: by the flag, by the kubeconfig, or by the
+    environment. "" where credentials come from elsewhere; keys in the kubeconfig go before the environment."""
+    if options.profile:
+        return options.profile, "--profile"
+    if hints.profile:
+        return hints.profile, hints.profile_source
+    if hints.env.get("AWS_ACCESS_KEY_ID"):
+        return "", _KEYS_OF_PLUGIN
+    profile = environ.get(_PROFILE_VARIABLE, "")
+    return profile, _PROFILE_VARIABLE if profile else ""
 
 
 def _region(
@@ -125,8 +139,8 @@ def _region(
     if from_nodes:
         return from_nodes, "node label topology.kubernetes.io/region"
     if environ.get("AWS_REGION"):  # the AWS CLI and EKS pod identity use it, boto3 alone does not
-        return environ["AWS_REGION"], "AWS_REGION"
-    return (session.region_name, "AWS configuration") if session.region_name else ("", "")
+        return environ["AWS_REGION"], _REGION_VARIABLE
+    return (session.region_name, _CONFIGURATION) if session.region_name else ("", "")
 
 
 def _static_keys(env: Mapping[str, str]) -> dict[str, str]:

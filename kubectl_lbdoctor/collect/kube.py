@@ -9,6 +9,7 @@ is for the two places that write: `fix.writers`, and the debug pods of `probe`.
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 import time
 import zlib
@@ -21,6 +22,8 @@ from urllib.parse import urlencode
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.request_log import LoggedPool, RequestLog
+from kubectl_lbdoctor.collect.socks_proxy import pool_through
 from kubectl_lbdoctor.collect.tls import Tls
 from kubectl_lbdoctor.errors import (
     ApiMissing,
@@ -155,7 +158,7 @@ def _with_own_context(pool: Any, tls: Tls) -> Any:
 
 
 class KubeReader:
-    """Reads of one cluster; safe to use from many threads.
+    """Reads of one cluster; safe to use from many threads. log: where requests are noted, None for nowhere.
 
     `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
     (after decompression).
@@ -172,6 +175,7 @@ class KubeReader:
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
         deadline: Deadline | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         import urllib3
         from kubernetes.client.rest import RESTClientObject
@@ -188,12 +192,17 @@ class KubeReader:
         if not context.configuration.verify_ssl:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # the user asked for it; stderr is ours
         self._pool = RESTClientObject(context.configuration, maxsize=max_connections).pool_manager
+        if context.socks:
+            self._pool = pool_through(context.socks, self._pool)
         if context.server.startswith("https:"):
             for name in ("ca_certs", "cert_file", "key_file"):
                 self._pool.connection_pool_kw.pop(name, None)
             context.tls.context()  # What is no certificate is said now, not by each connection.
             classes = self._pool.pool_classes_by_scheme
             self._pool.pool_classes_by_scheme = {**classes, "https": _with_own_context(classes["https"], context.tls)}
+        self.log = log
+        if log is not None:
+            self._pool = LoggedPool(self._pool, log)
 
     def close(self) -> None:
         """Close all connections."""
@@ -573,6 +582,11 @@ class KubeReader:
             return Unreachable(
                 f"the proxy for the API server {server} does not work: {error}", "check proxy-url and HTTPS_PROXY"
             )
+        if self.context.socks and isinstance(error, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)):
+            return Unreachable(
+                f"the API server {server} cannot be reached through the SOCKS proxy: {_inner(error)}",
+                "check proxy-url and HTTPS_PROXY, and that the proxy runs (for example: ssh -D)",
+            )
         if isinstance(error, exceptions.NameResolutionError):
             return Unreachable(
                 f"the name of the API server {server} cannot be resolved",
@@ -610,7 +624,10 @@ class KubeReader:
         return f"context {self.context.name!r}" if self.context.name else f"user {self.context.user!r}"
 
     def _context_flag(self) -> str:
-        return f" {shell('--context', self.context.name)}" if self.context.name else ""
+        """The flags that lead kubectl to the same cluster; the context is named also where it is the current one."""
+        words = self.context.where.kube
+        named = () if not self.context.name or "--context" in words else ("--context", shlex.quote(self.context.name))
+        return "".join(f" {word}" for word in (*words, *named))
 
     def _can_i(self, verb: str, path: str) -> str:
         parsed = ApiPath.parse(path)

@@ -27,8 +27,10 @@ from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken,
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.kubeconfig_flags import cluster_with_flags, user_with_flags
 from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
+from kubectl_lbdoctor.collect.socks_proxy import SCHEMES
 from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import KubeOptions
 
 DEFAULT_REQUEST_TIMEOUT = 15.0
@@ -49,6 +51,7 @@ class KubeContext:
     address without a login that it may carry. `configuration` is a `kubernetes.client.Configuration` with the token
     (its hook renews those of exec plugins and files) and the proxy, `tls` what connections verify and show. `headers`
     are the impersonation headers (names may repeat), and the basic authentication of a login in the server's address.
+    `where` leads the commands that are printed to the same cluster. `socks` is the URL of a SOCKS5 proxy, "" without one; the configuration then has no proxy.
     `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's command line for messages, ""
     without one.
     """
@@ -64,6 +67,8 @@ class KubeContext:
     request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     plugin: str = ""
     in_cluster: bool = False
+    socks: str = field(default="", repr=False)
+    where: Where = NOWHERE
     tls: Tls = field(default_factory=Tls, repr=False, compare=False)
 
 
@@ -106,7 +111,8 @@ def load_kube_context(
 
 @dataclass(frozen=True)
 class Selection:
-    """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl."""
+    """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl; the
+    namespace is "" where nothing names one."""
 
     context: str
     cluster: Entry
@@ -160,7 +166,7 @@ def select(config: Kubeconfig, options: KubeOptions) -> Selection | None:
     user = config.users.get(user_name)
     if user is None and options.user:
         raise _unknown(f"there is no user {user_name!r}", user_name, config.users, "user", "choose one with --user")
-    namespace = options.namespace or text_of(context.get("namespace")) or "default"
+    namespace = options.namespace or text_of(context.get("namespace"))
     return Selection(name, cluster, user_name, user, namespace)
 
 
@@ -260,18 +266,21 @@ def _build(
     server_name = text_of(cluster_entry.value.get("tls-server-name"))
     configuration.verify_ssl = not insecure
     configuration.tls_server_name = server_name or None
-    _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
+    socks = _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
     return KubeContext(
         name=chosen.context,
         cluster=cluster_entry.name,
         user=chosen.user_name,
-        namespace=chosen.namespace,
+        # kubectl in a pod takes the pod's own, also with a kubeconfig that names none.
+        namespace=chosen.namespace or (_namespace_of_pod(environ) if _in_cluster_possible(environ) else "default"),
         server=server,
         configuration=configuration,
         aws=aws_hints(chosen.user_name, user_entry.value, server, (cluster_entry.name, chosen.context)),
         headers=impersonated,
         request_timeout=timeout,
         plugin=user.plugin,
+        socks=socks,
+        where=where_of(options, environ),
         tls=Tls(
             Pem() if insecure else authority, user.certificate, user.key, server_name, not insecure, chosen.user_name
         ),
@@ -460,8 +469,9 @@ def _configure(user_name: str, user: _User, server: str) -> Any:
     return configuration
 
 
-def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping[str, str]) -> None:
+def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping[str, str]) -> str:
     """The proxy that client-go would use: proxy-url of the cluster, else the environment's for the server's scheme.
+    Gives the URL of one that speaks SOCKS; the configuration takes all others. Raises CouldNotRun for another kind.
 
     The kubernetes package ignores proxy-url and lets HTTP_PROXY win for https servers. Go never uses the environment's
     proxy for loopback addresses (golang.org/x/net/http/httpproxy).
@@ -469,19 +479,26 @@ def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping
     configuration.proxy = None
     configuration.no_proxy = None
     parts = urlsplit(server)
+    schemes = ("http", "https", "socks5")  # of a proxy-url: client-go, tools/clientcmd, `parseProxyURL`
     if not proxy_url:
         name = f"{parts.scheme}_proxy"
         proxy_url = environ.get(name.upper()) or environ.get(name) or ""
         configuration.no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy")
         if not proxy_url or _is_loopback(parts.hostname or ""):
-            return
+            return ""
         proxy_url = proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+        schemes = (*schemes, "socks5h")  # Go's net/http knows it, too
     proxy = urlsplit(proxy_url)
-    if proxy.scheme not in ("http", "https"):
+    if proxy.scheme not in schemes or not proxy.hostname:
         raise CouldNotRun(
-            f"the proxy {_without_password(proxy_url)} for {server} is not an http or https proxy",
-            "a SOCKS proxy is not supported: use an HTTP proxy or a direct connection",
+            f"the proxy {_without_password(proxy_url)} for {server} is none of {', '.join(schemes)}",
+            "kubectl takes no other kind either: check proxy-url and HTTPS_PROXY",
         )
+    if proxy.scheme in SCHEMES:
+        from requests.utils import should_bypass_proxies
+
+        direct = should_bypass_proxies(server, no_proxy=configuration.no_proxy or "")
+        return "" if direct else proxy_url
     configuration.proxy = proxy_url
     if proxy.username:
         import urllib3.util
@@ -489,6 +506,7 @@ def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping
         configuration.proxy_headers = urllib3.util.make_headers(
             proxy_basic_auth=f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         )
+    return ""
 
 
 def _without_password(url: str) -> str:
@@ -513,10 +531,24 @@ def _in_cluster_possible(environ: Mapping[str, str]) -> bool:
 
 
 def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeout: float | None) -> KubeContext:
-    """The pod's own service account, for when there is no kubeconfig."""
+    """The pod's own service account, for when there is no kubeconfig.
+
+    --token and --certificate-authority take the place of what is mounted, as in client-go's `inClusterClientConfig`.
+    Other than there --as is heeded, too: whoever gives it must not ask with all rights of the pod. Flags that a service
+    account has no use for are refused.
+    """
     if options.context or options.user or options.cluster:
         flag = "--context" if options.context else "--user" if options.user else "--cluster"
         raise CouldNotRun(f"there is no kubeconfig that {flag} could choose from", f"pass --kubeconfig, or drop {flag}")
+    for flag, given in (
+        ("--client-certificate", options.client_certificate or options.client_key),
+        ("--username", options.username or options.password),
+    ):
+        if given:
+            raise CouldNotRun(
+                f"without a kubeconfig the pod's service account is used, and {flag} says otherwise",
+                "pass -s with the address of the API server, or --kubeconfig",
+            )
     import_sdk()
     from kubernetes.client import Configuration
     from kubernetes.config.config_exception import ConfigException
@@ -533,23 +565,40 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
         raise CouldNotRun(
             f"the service account in {SERVICE_ACCOUNT} cannot be used: {error}", "pass --kubeconfig"
         ) from error
+    if options.token:
+        configuration.refresh_api_key_hook = None
+        for key in list(configuration.api_key):
+            configuration.api_key[key] = f"Bearer {options.token}"
     server: str = configuration.host
+    cluster = cluster_with_flags(
+        Entry("of this pod", {"certificate-authority": configuration.ssl_ca_cert or ""}, SERVICE_ACCOUNT), options
+    )
+    check_cluster(cluster, secure=True)
+    authority = pem_of(cluster, "certificate-authority")
     verify = not options.insecure_skip_tls_verify
     configuration.verify_ssl = verify
-    _set_proxy(configuration, "", server, environ)
-    try:
-        mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
-    except OSError:
-        mounted = ""
+    configuration.tls_server_name = options.tls_server_name or None
+    socks = _set_proxy(configuration, "", server, environ)
     return KubeContext(
         name="",
         cluster="",
         user="",
-        namespace=options.namespace or environ.get("POD_NAMESPACE", "") or mounted or "default",
+        namespace=options.namespace or _namespace_of_pod(environ),
         server=server,
         configuration=configuration,
-        headers=_impersonation({}, options),
+        headers=_impersonation(user_with_flags(Entry("", {}, SERVICE_ACCOUNT), options).value, options),
         request_timeout=timeout,
         in_cluster=True,
-        tls=Tls(Pem(configuration.ssl_ca_cert or "") if verify else Pem(), verify=verify),
+        socks=socks,
+        where=where_of(options, {}),
+        tls=Tls(authority, server_name=options.tls_server_name, verify=verify),
     )
+
+
+def _namespace_of_pod(environ: Mapping[str, str]) -> str:
+    """client-go's `inClusterClientConfig.Namespace`: POD_NAMESPACE, then what is mounted, then "default"."""
+    try:
+        mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+    except OSError:
+        mounted = ""
+    return environ.get("POD_NAMESPACE", "") or mounted or "default"

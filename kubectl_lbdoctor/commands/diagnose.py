@@ -11,6 +11,7 @@ from kubectl_lbdoctor.commands.examination import (
     from_bundle,
     save_bundle,
     show,
+    where_of_bundle,
 )
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -27,12 +28,12 @@ def diagnose(options: Options, env: Environment, requested: Requested) -> ExitSt
     """
     check_save(options)
     if options.bundle.load:
-        snapshot = from_bundle(options, requested)
+        snapshot, where = from_bundle(options, requested), where_of_bundle(options)
     else:
-        with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
+        with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
             examination = Examination(connections, options, env)
-            snapshot = examination.snapshot(examination.subjects(requested))
-    report = examine(snapshot)
+            snapshot, where = examination.snapshot(examination.subjects(requested)), connections.where
+    report = examine(snapshot, where)
     show(report, options, env)
     save_bundle(snapshot, options, env)
     if options.output.verbose:

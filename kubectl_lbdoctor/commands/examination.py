@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
@@ -111,10 +112,15 @@ def deadline_of(options: Options) -> Deadline:
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
-def examine(snapshot: Snapshot) -> Report:
-    """All checks on one snapshot. Pure."""
+def examine(snapshot: Snapshot, where: Where = NOWHERE) -> Report:
+    """All checks on one snapshot. where: what leads the commands in the report to the same place. Pure."""
     paths = traffic_paths(snapshot)
-    return build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
+    return replace(build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE), where=where)
+
+
+def where_of_bundle(options: Options) -> Where:
+    """What the flags say beside --from: nothing else tells how its cluster is reached from here."""
+    return where_of(options.kube, {}).in_aws(options.aws)
 
 
 def from_bundle(options: Options, requested: Requested) -> Snapshot:

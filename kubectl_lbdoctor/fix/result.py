@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 
 
 class FixOutcome(str, Enum):
@@ -107,12 +108,14 @@ class FixResult:
 
 @dataclass(frozen=True, slots=True)
 class UndoResult:
-    """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix."""
+    """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix. where: the flags that
+    lead the commands in it to the same cluster and account."""
 
     undo_file: str
     runs: tuple[StepRun, ...]
     outcome: UndoOutcome = UndoOutcome.NOTHING
     failures: tuple[Failure, ...] = ()
+    where: Where = NOWHERE
 
     @property
     def exit_status(self) -> ExitStatus:

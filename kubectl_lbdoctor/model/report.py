@@ -9,6 +9,7 @@ from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import Coverage, Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 
 
 class Status(str, Enum):
@@ -102,6 +103,8 @@ class UnknownCheck:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """A diagnosis. where: the flags that lead the commands in it to the same cluster and account."""
+
     status: Status
     generated_at: str
     context: Context
@@ -110,6 +113,7 @@ class Report:
     checks: CheckCounts
     coverage: Coverage
     unknown: tuple[UnknownCheck, ...] = ()
+    where: Where = NOWHERE
 
     def exit_status(self, fail_on: Severity = Severity.ERROR) -> ExitStatus:
         """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health."""

@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
@@ -41,7 +41,7 @@ _IN_PROSE = re.compile(
 class Where:
     """Flags that lead a command to the same place, each word ready for a shell.
 
-    kube: connection flags of kubectl. aws: flags of the AWS CLI (its commands name their region themselves).
+    kube: connection flags of kubectl. aws: flags of the AWS CLI. region: for those of its commands that name none.
     doctor: AWS flags that the plugin itself needs again, besides `kube`. variables: assignments before kubectl, where a
     flag cannot say it. notes: what a person has to set before a command runs, in whole sentences.
     """
@@ -51,6 +51,25 @@ class Where:
     doctor: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    region: str = ""
+
+    def in_aws(
+        self,
+        given: AwsOptions,
+        profile: str = "",
+        region: str = "",
+        *,
+        same_profile: bool = False,
+        same_region: bool = True,
+    ) -> Where:
+        """The same with what leads to the account and region. profile, region: what is used, "" where it is not known.
+        same_profile, same_region: the plugin finds it again without a flag, from the kubeconfig or the cluster."""
+        again = _flags(
+            ("--profile", given.profile or ("" if same_profile else profile)),
+            ("--region", given.region or ("" if same_region else region)),
+        )
+        cli = _flags(("--profile", given.profile or profile))
+        return replace(self, aws=cli, doctor=again, region=given.region or region)
 
     def command(self, line: str) -> str:
         """A complete command line, with the flags behind each program in it."""
@@ -64,41 +83,40 @@ class Where:
         program, following = match[2], match[3]
         if not program or (program == "kubectl lbdoctor" and following in _OFFLINE):
             return match[0]
-        before = () if program == "aws" else self.variables
-        flags = {"aws": self.aws, "kubectl": self.kube}.get(program, (*self.kube, *self.doctor))
-        return " ".join((*before, program, *flags, ""))
+        if program == "aws":
+            return " ".join((program, *self.aws, *self._region(match.string[match.end() :]), ""))
+        flags = self.kube if program == "kubectl" else (*self.kube, *self.doctor)
+        return " ".join((*self.variables, program, *flags, ""))
+
+    def _region(self, rest: str) -> tuple[str, ...]:
+        """The region for a command of the AWS CLI that names none. What a check knows of it stands there already."""
+        own = re.split(r" (?:&&|\|) ", rest, maxsplit=1)[0]
+        return () if " --region " in own else _flags(("--region", self.region))
 
 
-def where(
-    kube: KubeOptions, aws: AwsOptions, variables: Mapping[str, str], profile: str = "", region: str = ""
-) -> Where:
-    """What leads to the place that these flags and environment variables lead to.
+NOWHERE = Where()
+"""No flags: the commands go where kubectl and the AWS CLI go by themselves."""
 
-    profile: of the AWS credentials that are used, wherever it is named. region: where neither a flag nor the cluster
-    decides it. Variables of this process count as given: they may be set for this one command only.
+
+def where_of(kube: KubeOptions, variables: Mapping[str, str]) -> Where:
+    """What leads to the cluster that these flags and environment variables lead to, as the same user.
+
+    Variables of this process count as given: they may be set for this one command only.
     """
     words: list[str] = []
     notes: list[str] = []
-    assignments: list[str] = []
     for field in fields(kube):
         flag = max(field.metadata["flag"].names, key=len)
         value = getattr(kube, field.name)
-        if not value or flag in _NOT_REPEATED:
-            continue
-        for item in value if isinstance(value, tuple) else (value,):
-            words += _words(flag, item, notes)
-    if not kube.kubeconfig:
-        files, variable = _kubeconfigs(variables)
-        words = [*files, *words]
-        assignments += variable
-    own = profile if aws.profile or profile == variables.get("AWS_PROFILE") else ""
-    doctor = [shlex.quote(w) for w in (*_flag("--profile", aws.profile or own), *_flag("--region", aws.region or region))]
-    cli = [shlex.quote(word) for word in _flag("--profile", aws.profile or profile)]
-    return Where(tuple(words), tuple(cli), tuple(doctor), tuple(assignments), tuple(notes))
+        if value and flag not in _NOT_REPEATED:
+            for item in value if isinstance(value, tuple) else (value,):
+                words += _words(flag, item, notes)
+    files, assignments = ([], []) if kube.kubeconfig else _kubeconfigs(variables)
+    return Where(kube=(*files, *words), variables=tuple(assignments), notes=tuple(notes))
 
 
-def _flag(name: str, value: str) -> tuple[str, ...]:
-    return (name, value) if value else ()
+def _flags(*pairs: tuple[str, str]) -> tuple[str, ...]:
+    return tuple(word for name, value in pairs if value for word in (name, shlex.quote(value)))
 
 
 def _words(flag: str, value: str | bool, notes: list[str]) -> list[str]:
@@ -118,7 +136,7 @@ def _words(flag: str, value: str | bool, notes: list[str]) -> list[str]:
 def _without_login(address: str) -> tuple[str, bool]:
     scheme, separator, rest = address.rpartition("://")
     host, slash, path = rest.partition("/")
-    login, sign, host = host.rpartition("@")
+    _, sign, host = host.rpartition("@")
     return f"{scheme}{separator}{host}{slash}{path}", bool(sign)
 
 

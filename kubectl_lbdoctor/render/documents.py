@@ -16,6 +16,7 @@ from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.probe.report import ProbeReport, ProbeRow
 
 API_VERSION = "lbdoctor/v1"
@@ -45,7 +46,7 @@ def report(report: Report) -> Document:
         "generatedAt": report.generated_at,
         "context": _context(report.context),
         "subjects": [_subject(subject) for subject in report.subjects],
-        "diagnoses": [_diagnosis(diagnosis) for diagnosis in report.diagnoses],
+        "diagnoses": [_diagnosis(diagnosis, report.where) for diagnosis in report.diagnoses],
         "checks": {
             "passed": report.checks.passed,
             "failed": report.checks.failed,
@@ -141,15 +142,15 @@ def _group(group: TargetGroupView) -> dict[str, Any]:
     }
 
 
-def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+def _diagnosis(diagnosis: Diagnosis, where: Where) -> dict[str, Any]:
     finding = diagnosis.finding
     fix = None
     if diagnosis.fix or finding.commands or finding.advice:
         fix = {
             "name": diagnosis.fix,
-            "commands": list(finding.commands),
+            "commands": [where.command(line) for line in finding.commands],
             "automatic": finding.fix_automatic,
-            "advice": finding.advice,
+            "advice": where.sentence(finding.advice),
         }
     return {
         "rank": diagnosis.rank,
@@ -165,8 +166,10 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],
         "rulesOut": finding.rules_out,
         "explains": list(diagnosis.explains),
-        "hypotheses": [{"code": h.code, "text": h.text, "settle": h.settle} for h in finding.hypotheses],
-        "confirm": list(finding.confirm),
+        "hypotheses": [
+            {"code": h.code, "text": h.text, "settle": where.sentence(h.settle)} for h in finding.hypotheses
+        ],
+        "confirm": [where.command(line) for line in finding.confirm],
         "fix": fix,
     }
 
@@ -241,13 +244,18 @@ def fix_result(result: FixResult) -> Document:
         "lookedAt": [ref(subject.ref) for subject in result.before.subjects],
         "steps": [
             {
-                **_step(run),
+                **_step(run, result.before.where),
                 "ownedBy": {"tool": run.owner.tool, "where": run.owner.where} if run.owner is not None else None,
             }
             for run in result.runs
         ],
         "refused": [
-            {"fix": r.fix, "reason": r.reason, "choices": list(r.choices), "commands": list(r.by_hand)}
+            {
+                "fix": r.fix,
+                "reason": r.reason,
+                "choices": list(r.choices),
+                "commands": [result.before.where.command(line) for line in r.by_hand],
+            }
             for r in result.refusals
         ],
         "undoFile": result.undo_file,
@@ -269,7 +277,10 @@ def undo_result(result: UndoResult) -> Document:
         "kind": "UndoResult",
         "status": result.outcome.value,
         "undoFile": result.undo_file,
-        "steps": [{**_step(run), "undoCommand": run.step.change.undo_command} for run in result.runs],
+        "steps": [
+            {**_step(run, result.where), "undoCommand": result.where.command(run.step.change.undo_command)}
+            for run in result.runs
+        ],
         "errors": [without_credentials(failure.error.message) for failure in result.failures],
     }
 
@@ -290,7 +301,7 @@ def _found(report: Report, affects: tuple[ObjectRef, ...]) -> Document:
     }
 
 
-def _step(run: StepRun) -> Document:
+def _step(run: StepRun, where: Where) -> Document:
     change = run.step.change
     return {
         "fix": run.step.fix,
@@ -302,7 +313,7 @@ def _step(run: StepRun) -> Document:
         "then": change.then,
         "why": change.why,
         "risk": change.risk,
-        "command": change.command,
+        "command": where.command(change.command),
         "reversible": change.reversible,
         "rehearsable": not change.not_rehearsed,
         "instead": list(run.step.instead),

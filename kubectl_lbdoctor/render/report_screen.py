@@ -9,6 +9,7 @@ from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render import unread
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
@@ -196,12 +197,12 @@ def _reason(target: TargetView) -> str:
 
 
 def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
-    finding = diagnosis.finding
+    finding, where = diagnosis.finding, report.where
     head = f"{finding.code} {diagnosis.severity.value}"
     sure = "" if finding.confidence.value == "certain" else f" ({finding.confidence.value})"
     yield f"{paint(_COLOURS[diagnosis.severity], head)}{sure}  {paint('bold', clean(diagnosis.message))}"
-    where = f" -n {finding.object.namespace}" if finding.object.namespace else ""
-    yield _line("object", f"{finding.object}{where}")
+    namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
+    yield _line("object", f"{finding.object}{namespace}")
     label = "evidence"
     sources = max((len(e.source) for e in finding.evidence), default=0)
     for evidence in finding.evidence:
@@ -216,19 +217,19 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
     label = "left"
     for hypothesis in finding.hypotheses:
         yield _line(label, f"{hypothesis.code}  {hypothesis.text}")
-        yield _line("", f"        {hypothesis.settle}")
+        yield _line("", f"        {where.sentence(hypothesis.settle)}")
         label = ""
     if finding.advice:
-        yield _line("repair", finding.advice)
+        yield _line("repair", where.sentence(finding.advice))
     label = "fix"
     for command in _fix_commands(diagnosis):
-        yield _line(label, command)
+        yield _line(label, where.command(command))
         label = "or"
     for label, command in _by_hand(finding):
-        yield _line(label, command)
+        yield _line(label, where.command(command))
     label = "confirm"
     for command in finding.confirm if not finding.hypotheses else ():
-        yield _line(label, command)
+        yield _line(label, where.command(command))
         label = ""
     yield _line("more", f"kubectl lbdoctor explain {finding.code}")
 
@@ -286,17 +287,11 @@ def _closing(report: Report, paint: Paint, view: View) -> Iterator[str]:
         seen = all(g.known for s in report.subjects for g in s.target_groups)
         targets = f"{healthy} of {total} targets healthy" if seen else "target health was not read"
         yield f"{paint(colour, state)}: {targets}, {ran} checks{unknown}{crashed}"
-    coverage = report.coverage
-    for denied in coverage.denied:
-        yield clean(f"LBD001 not read: {denied.read} denied; add permission: {denied.permission}")
-    for failed in coverage.failed:
-        yield clean(f"LBD002 not read: {failed.read}: {failed.error}")
-    for part in coverage.partial:
-        yield clean(f"LBD002 read in part: {part.read}: {part.error}")
-    for missing in coverage.not_asked if view.wide else coverage.not_asked[:1]:
-        yield clean(f"LBD004 not asked: {missing}")
+    yield from unread.lines(report.coverage, view.wide)
     for check in report.unknown:
         if check.crashed:
             yield clean(f"LBD003 check {check.code} crashed: {check.reason} (trace with --verbose)")
-    if coverage.denied:
-        yield "all permissions that are read with: kubectl lbdoctor policy iam|rbac"
+    if report.diagnoses:
+        yield from report.where.notes
+    if policies := unread.policies(report.coverage):
+        yield policies
