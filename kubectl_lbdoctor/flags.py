@@ -13,7 +13,7 @@ import click
 
 from kubectl_lbdoctor.arguments import canonical
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.options import GROUPS, Flag, Options
+from kubectl_lbdoctor.options import GROUPS, Flag, KubeOptions, Options
 from kubectl_lbdoctor.render.formats import Result, formats_of
 
 FORMAT, VERBOSE = "output.format", "output.verbose"
@@ -39,7 +39,7 @@ def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
         settings["type"] = click.INT
     elif flag.choices:
         settings["type"] = click.Choice(flag.choices)
-    elif flag.metavar == "FILE":
+    elif flag.metavar == "FILE" and heading != KubeOptions.heading:  # kubectl takes --kubeconfig= for not given
         settings["callback"] = _named_file
     made = _Option([*flag.names, name.replace(".", "_")], **settings)
     made.heading = heading

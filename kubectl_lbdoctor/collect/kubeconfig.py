@@ -51,9 +51,9 @@ class KubeContext:
     address without a login that it may carry. `configuration` is a `kubernetes.client.Configuration` with the token
     (its hook renews those of exec plugins and files) and the proxy, `tls` what connections verify and show. `headers`
     are the impersonation headers (names may repeat), and the basic authentication of a login in the server's address.
-    `where` leads the commands that are printed to the same cluster. `socks` is the URL of a SOCKS5 proxy, "" without one; the configuration then has no proxy.
-    `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's command line for messages, ""
-    without one.
+    `where` leads the commands that are printed to the same cluster. `socks` is the URL of a SOCKS5 proxy, "" without
+    one; the configuration then has no proxy. `request_timeout` is in seconds, None for no limit. `plugin` is the exec
+    plugin's command line for messages, "" without one.
     """
 
     name: str
@@ -479,7 +479,7 @@ def _set_proxy(configuration: Any, proxy_url: str, server: str, environ: Mapping
     configuration.proxy = None
     configuration.no_proxy = None
     parts = urlsplit(server)
-    schemes = ("http", "https", "socks5")  # of a proxy-url: client-go, tools/clientcmd, `parseProxyURL`
+    schemes: tuple[str, ...] = ("http", "https", "socks5")  # client-go, tools/clientcmd: `parseProxyURL`
     if not proxy_url:
         name = f"{parts.scheme}_proxy"
         proxy_url = environ.get(name.upper()) or environ.get(name) or ""

@@ -32,8 +32,8 @@ _COMMAND = re.compile(
 )
 # Prose says "kubectl refuses it", too: there a program counts with a command behind it that findings name.
 _IN_PROSE = re.compile(
-    r"()(?<![\w/.-])(kubectl lbdoctor|kubectl|aws) (?=((?<=lbdoctor )[\w-]+|annotate|delete|describe|edit|exec|get|label|"
-    r"logs|patch|rollout|scale|arc-zonal-shift|ec2|eks|elbv2|iam)\b)"
+    r"()(?<![\w/.-])(kubectl lbdoctor|kubectl|aws) (?=((?<=lbdoctor )[\w-]+|annotate|delete|describe|edit|exec|get|"
+    r"label|logs|patch|rollout|scale|arc-zonal-shift|ec2|eks|elbv2|iam)\b)"
 )
 
 

@@ -14,9 +14,14 @@ from tests.support.program import run
 from tests.support.shop import NS
 
 CONNECTION = {"--namespace", "--context", "--kubeconfig", "--cluster", "--user", "--server", "--as", "--as-group"}
+CONNECTION |= {"--as-uid", "--as-user-extra", "--token", "--username", "--password", "--client-certificate"}
+CONNECTION |= {"--client-key", "--certificate-authority", "--tls-server-name"}
 CONNECTION |= {"--insecure-skip-tls-verify", "--request-timeout"}
+# kubectl's alone: accepted, and not shown.
+CONNECTION |= {"--cache-dir", "--match-server-version", "--disable-compression", "--warnings-as-errors", "--kuberc"}
+CONNECTION |= {"--profile-output", "--log-flush-frequency", "--vmodule"}
 AWS = {"--profile", "--region", "--no-aws"}
-OUTPUT = {"--output", "--verbose"}
+OUTPUT = {"--output", "--verbose", "--v"}
 BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
@@ -37,9 +42,9 @@ def long_flags(command: str) -> set[str]:
         ("undo", {*CONNECTION, *AWS, *OUTPUT, *CHANGE}),
         ("probe", {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
         ("checks", OUTPUT),
-        ("explain", {"--verbose"}),
-        ("policy", {"--verbose", "--probe", "--fix"}),
-        ("version", {"--verbose"}),
+        ("explain", {"--verbose", "--v"}),
+        ("policy", {"--verbose", "--v", "--probe", "--fix"}),
+        ("version", {"--verbose", "--v"}),
     ],
 )
 def test_each_command_takes_its_own(command: str, flags: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""A small SOCKS5 proxy (RFC 1928, RFC 1929): every name and address leads to the loopback, and it notes what is asked."""
+"""A small SOCKS5 proxy (RFC 1928, RFC 1929) that notes what is asked; every name leads to the loopback."""
 
 from __future__ import annotations
 
