@@ -446,7 +446,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return ExitStatus.INTERRUPTED
     except LbdoctorError as error:
         env.progress("")
-        _report(error, env, args)
+        _report(error, env)
         reason = Reason.USAGE if error.status is ExitStatus.USAGE else Reason.COULD_NOT_RUN
         _tell(env, args, Failed(reason, error.message, error.hint), error.status)
         return error.status
@@ -473,17 +473,16 @@ def _tell(env: Environment, args: list[str], failed: Failed, status: ExitStatus)
 
 
 def _verbose(args: list[str]) -> bool:
-    return "-v" in args or "--verbose" in args
+    """Whether more is to be told of a bug of ours, which may come before the flags are understood."""
+    return any(word == "--verbose" or word.startswith(("-v", "--v=")) or word == "--v" for word in args)
 
 
-def _report(error: LbdoctorError, env: Environment, args: list[str]) -> None:
+def _report(error: LbdoctorError, env: Environment) -> None:
     from kubectl_lbdoctor.render.text import quoted
 
     env.note(f"error: {quoted(error.message)}")
     if error.hint:
         env.note(f"hint: {quoted(error.hint)}")
-    if _verbose(args):
-        _trace(error, env)
 
 
 def _trace(error: BaseException, env: Environment) -> None:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import NoCredentials
+from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 
 if TYPE_CHECKING:
     from kubectl_lbdoctor.collect.aws import AwsReader
     from kubectl_lbdoctor.collect.aws_session import AwsSession
+    from kubectl_lbdoctor.collect.request_log import RequestLog
 
 AWS_READ_TIMEOUT = 5.0
 """Seconds that one AWS call may take: a diagnosis is about a second of work, and an endpoint that does not answer must
@@ -30,11 +32,14 @@ AWS_ATTEMPTS = 3
 class Connections:
     """Opens the kubeconfig's context. Use it as a context manager: its connections are closed at the end.
 
-    deadline: when the reads of the run end, those of credentials included; None sets no end. Raises LbdoctorError when
-    the kubeconfig leads to no cluster.
+    deadline: when the reads of the run end, those of credentials included; None sets no end. level: kubectl's log
+    level, from 6 on with a line on stderr for each request. Raises LbdoctorError when the kubeconfig leads to no
+    cluster.
     """
 
-    def __init__(self, kube: KubeOptions, aws: AwsOptions, env: Environment, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self, kube: KubeOptions, aws: AwsOptions, env: Environment, deadline: Deadline | None = None, level: int = 0
+    ) -> None:
         from kubectl_lbdoctor.collect.kube import KubeReader
         from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
 
@@ -46,7 +51,8 @@ class Connections:
         self._aws_options = aws
         self._variables = env.variables
         self._aws: AwsReader | None = None
-        self.kube = KubeReader(self.context, deadline=self.deadline)
+        self._log = _request_log(env, level)
+        self.kube = KubeReader(self.context, deadline=self.deadline, log=self._log)
 
     def __enter__(self) -> Connections:
         return self
@@ -71,6 +77,22 @@ class Connections:
         """How many requests were sent to the cluster and to AWS, by their names."""
         return {**self.kube.calls, **(self._aws.calls if self._aws is not None else {})}
 
+    @property
+    def where(self) -> Where:
+        """What leads a printed command to the same cluster, account and region."""
+        from kubectl_lbdoctor.collect.aws_session import profile_of
+
+        given, hints = self._aws_options, self.context.aws
+        profile, source = profile_of(given, hints, self._variables)
+        session = self._aws.session if self._aws is not None else None
+        return self.context.where.in_aws(
+            given,
+            profile,
+            session.region if session is not None else hints.region,
+            same_profile=source == hints.profile_source,
+            same_region=session is None or not session.region_of_environment,
+        )
+
     def open_aws(self, node_region: Callable[[], str | None]) -> AwsReader:
         """The AWS client, opened at the first call. node_region: called where no flag and no kubeconfig names one.
 
@@ -87,7 +109,13 @@ class Connections:
                 lambda: open_session(self._aws_options, self.context.aws, node_region, self._variables)
             )
             timeout = min(AWS_READ_TIMEOUT, self.context.request_timeout or AWS_READ_TIMEOUT)
-            self._aws = AwsReader(session, read_timeout=timeout, max_attempts=AWS_ATTEMPTS, deadline=self.deadline)
+            self._aws = AwsReader(
+                session,
+                read_timeout=timeout,
+                max_attempts=AWS_ATTEMPTS,
+                deadline=self.deadline,
+                log=self._log,
+            )
             self._aws.prepare("elbv2")
         return self._aws
 
@@ -103,3 +131,16 @@ class Connections:
             return self.deadline.bound("the AWS credentials", opened, lambda: end - time.monotonic())
         except Late as late:
             raise NoCredentials(*NO_CREDENTIALS_CAME) from late
+
+
+def _request_log(env: Environment, level: int) -> RequestLog | None:
+    from kubectl_lbdoctor.collect import request_log
+
+    if level < request_log.REQUESTS:
+        return None
+
+    def tell(lines: str) -> None:
+        env.progress("")
+        env.note(lines)
+
+    return request_log.RequestLog(level, tell)

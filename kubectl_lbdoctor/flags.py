@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kubectl_lbdoctor.arguments import canonical
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.options import GROUPS, Flag, Options
+from kubectl_lbdoctor.options import GROUPS, Flag, KubeOptions, Options
 from kubectl_lbdoctor.render.formats import FORMATS, Result, format_of, formats_of
 from kubectl_lbdoctor.suggestions import likely, question
 
@@ -67,6 +68,9 @@ REFUSED: Mapping[str, tuple[str, str]] = {
 }
 """Flags of `kubectl get` that no command takes, each with the reason and what to do instead."""
 
+_WITH = {VERBOSE: "output.level", "kube": "kubectl_only"}
+"""What a command takes, too, where it takes one of these."""
+
 
 class _Option(click.Option):
     """A flag that knows its heading in the help."""
@@ -88,14 +92,16 @@ class _Option(click.Option):
 
 
 def _option(name: str, flag: Flag, default: object, heading: str) -> _Option:
-    settings: dict[str, Any] = {"help": flag.help, "metavar": flag.metavar or None}
+    settings: dict[str, Any] = {"help": flag.help, "metavar": flag.metavar or None, "hidden": flag.hidden}
     if isinstance(default, bool):
         settings["is_flag"] = True
     elif isinstance(default, tuple):
         settings["multiple"] = True
+    elif isinstance(default, int):
+        settings["type"] = click.INT
     elif flag.choices:
         settings["type"] = click.Choice(flag.choices)
-    elif flag.metavar == "FILE":
+    elif flag.metavar == "FILE" and heading != KubeOptions.heading:  # kubectl takes --kubeconfig= for not given
         settings["callback"] = _named_file
     made = _Option([*flag.names, name.replace(".", "_")], **settings)
     made.heading = heading
@@ -119,9 +125,10 @@ _SHARED = {
 
 def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
     """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`."""
+    wanted = {*names, *(_WITH[name] for name in names if name in _WITH)}
     taken: list[click.Parameter] = []
     for name, (field, record) in _FIELDS.items():
-        if name not in names and name.partition(".")[0] not in names:
+        if name not in wanted and name.partition(".")[0] not in wanted:
             continue
         if name == FORMAT:
             offered = formats_of(result) if result is not None else ()
@@ -136,8 +143,10 @@ def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
 
 
 def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
-    """The flags of the group, overridden by those of the subcommand."""
-    options = _options({**_given(ctx.obj["flags"]), **_given(values)})
+    """The flags of the group, overridden by those of the subcommand; of a flag that is repeated, both count."""
+    before, after = _given(ctx.obj["flags"]), _given(values)
+    lists = {name: (*before[name], *value) for name, value in after.items() if isinstance(before.get(name), tuple)}
+    options = _options({**before, **after, **lists})
     ctx.obj["env"].colour_choice = options.output.colour
     return options
 
@@ -151,6 +160,8 @@ def typed(ctx: click.Context) -> Options:
 
 
 def _options(given: dict[str, Any]) -> Options:
+    if given.get("output_level", 0) > 0:
+        given["output_verbose"] = True
     groups: dict[str, Any] = {}
     for group, record in GROUPS.items():
         parameters = {field.name: f"{group}_{field.name}" for field in fields(record)}
@@ -159,7 +170,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value not in (None, False, ())}
+    return {name: value for name, value in values.items() if value is not None and value is not False and value != ()}
 
 
 class _Sections:
@@ -238,7 +249,7 @@ class Command(_Sections, click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does. Raises UsageError for a known flag that is none of this command's, wherever it stands."""
         try:
-            rest = super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, canonical(args, self.get_params(ctx), whole=True))
         except click.NoSuchOption as error:
             if error.option_name not in _NAMES:
                 raise
@@ -265,6 +276,10 @@ class Group(_Sections, click.Group):
 
     command_class = Command
     headings = ("Options",)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, with the words up to the name of a command written as kubectl reads them."""
+        return super().parse_args(ctx, canonical(args, self.get_params(ctx), whole=False))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and the commands, and where the flags are."""

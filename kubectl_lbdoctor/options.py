@@ -18,17 +18,25 @@ COMPLETE = "_LBDOCTOR_COMPLETE"
 
 class Flag(NamedTuple):
     """How a field is written on the command line. metavar: the name of its value in the help. choices: all values that
-    it takes, () for any."""
+    it takes, () for any. hidden: it is taken, and the help does not show it."""
 
     names: tuple[str, ...]
     help: str
     metavar: str
     choices: tuple[str, ...]
+    hidden: bool = False
 
 
-def flag(*names: str, help: str, metavar: str = "", choices: tuple[str, ...] = (), default: object = "") -> Any:
+def flag(
+    *names: str,
+    help: str = "",
+    metavar: str = "",
+    choices: tuple[str, ...] = (),
+    default: object = "",
+    hidden: bool = False,
+) -> Any:
     """A field for a flag. A default of False makes it a switch, one of () lets it be given several times."""
-    return field(default=default, metadata={"flag": Flag(names, help, metavar, choices)})
+    return field(default=default, metadata={"flag": Flag(names, help, metavar, choices, hidden)})
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,6 +56,19 @@ class KubeOptions:
     server: str = flag("-s", "--server", metavar="URL", help="Address of the API server.")
     as_user: str = flag("--as", metavar="USER", help="User to impersonate.")
     as_groups: tuple[str, ...] = flag("--as-group", metavar="GROUP", help="Group to impersonate.", default=())
+    as_uid: str = flag("--as-uid", metavar="UID", help="UID to impersonate.")
+    as_user_extra: tuple[str, ...] = flag(
+        "--as-user-extra", metavar="KEY=VALUE", help="Extra field of the user to impersonate.", default=()
+    )
+    token: str = flag("--token", metavar="TOKEN", help="Bearer token for the API server.")
+    username: str = flag("--username", metavar="NAME", help="User name for basic authentication.")
+    password: str = flag("--password", metavar="PASSWORD", help="Password for basic authentication.")
+    client_certificate: str = flag("--client-certificate", metavar="FILE", help="Client certificate for TLS.")
+    client_key: str = flag("--client-key", metavar="FILE", help="Key of the client certificate.")
+    certificate_authority: str = flag(
+        "--certificate-authority", metavar="FILE", help="Certificate authority of the API server."
+    )
+    tls_server_name: str = flag("--tls-server-name", metavar="NAME", help="Name that its certificate must have.")
     insecure_skip_tls_verify: bool = flag(
         "--insecure-skip-tls-verify", help="Do not verify the API server's certificate.", default=False
     )
@@ -80,6 +101,27 @@ class ObjectOptions:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class KubectlOnly:
+    """Flags that kubectl takes with every command and that change nothing here: discovery is not cached, the plugin
+    has no version that a server could match, warnings of the API server are not shown, klog is not used. They are
+    accepted so that one set of flags serves both. `kubectl options` of 1.34 lists them.
+
+    Its --profile is not among them: here that is the AWS profile.
+    """
+
+    heading: ClassVar[str] = "Connection"
+
+    cache_dir: str = flag("--cache-dir", hidden=True)
+    match_server_version: bool = flag("--match-server-version", hidden=True, default=False)
+    disable_compression: bool = flag("--disable-compression", hidden=True, default=False)
+    warnings_as_errors: bool = flag("--warnings-as-errors", hidden=True, default=False)
+    kuberc: str = flag("--kuberc", hidden=True)
+    profile_output: str = flag("--profile-output", hidden=True)
+    log_flush_frequency: str = flag("--log-flush-frequency", hidden=True)
+    vmodule: str = flag("--vmodule", hidden=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class TimeOptions:
     """How long a diagnosis may take. limit: for all of its reads together, as typed ("10s", "2m", "0" for no end)."""
 
@@ -106,13 +148,17 @@ class AwsOptions:
 @dataclass(frozen=True, eq=False, repr=False)
 class OutputOptions:
     """What is printed. format: the name of a renderer (`render.FORMATS`), for some with "=" and an argument; which of
-    them a command offers is its own. colour: auto leaves it to the terminal and the environment."""
+    them a command offers is its own. verbose: more is told on stderr. level: kubectl's log level. colour: auto leaves
+    it to the terminal and the environment."""
 
     heading: ClassVar[str] = "Output"
 
     format: str = flag("-o", "--output", metavar="FORMAT", help="One of: {}.", default="table")
     no_headers: bool = flag("--no-headers", help="Print tables without their line of titles.", default=False)
-    verbose: bool = flag("-v", "--verbose", help="Say more on stderr: calls, unknown checks, traces.", default=False)
+    verbose: bool = flag("--verbose", help="Say more on stderr: calls, unknown checks, traces.", default=False)
+    level: int = flag(
+        "-v", "--v", metavar="LEVEL", help="As --verbose; from 6 on each request, from 8 on its headers.", default=0
+    )
     colour: str = flag(
         "--color",
         choices=("auto", "always", "never"),
@@ -211,6 +257,7 @@ class Options:
 
     kube: KubeOptions = KubeOptions()
     objects: ObjectOptions = ObjectOptions()
+    kubectl_only: KubectlOnly = KubectlOnly()
     time: TimeOptions = TimeOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
@@ -224,6 +271,7 @@ class Options:
 GROUPS: dict[str, type[Any]] = {
     "kube": KubeOptions,
     "objects": ObjectOptions,
+    "kubectl_only": KubectlOnly,
     "time": TimeOptions,
     "aws": AwsOptions,
     "output": OutputOptions,

@@ -23,7 +23,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
-from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
@@ -126,7 +126,12 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
                 ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
                 params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
                 evidence=(Evidence(names, f"{counted(len(rules), 'inbound rule')}, none for {listener.port}"),),
-                confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),),
+                confirm=(
+                    aws(
+                        *("ec2", "describe-security-groups", "--group-ids", *balancer.security_groups),
+                        region=traffic.context.region,
+                    ),
+                ),
                 by_hand=_opened(traffic, balancer, protocols[0], listener.port),
                 advice="let your clients in: change the source, where the load balancer is not for these",
             )
@@ -181,7 +186,9 @@ def _balancers_acls(
                 "port": str(port),
             },
             evidence=(Evidence(f"network ACL {identifier}", f"{way}: {reason}"),),
-            confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", identifier),),
+            confirm=(
+                aws("ec2", "describe-network-acls", "--network-acl-ids", identifier, region=traffic.context.region),
+            ),
             by_hand=(command,) if command else (),
         )
 
@@ -331,7 +338,7 @@ def _acl_finding(
             Evidence(f"network ACL {acl.id}", f"{direction}: {reason}"),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", acl.id),),
+        confirm=(aws("ec2", "describe-network-acls", "--network-acl-ids", acl.id, region=traffic.context.region),),
         by_hand=(command,) if command else (),
         severity=None if entirely else Severity.WARNING,
     )
@@ -470,7 +477,9 @@ def _blocked(
             *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
-        confirm=(shell("aws", "ec2", "describe-security-groups", "--group-ids", *(g.id for g in own)),),
+        confirm=(
+            aws("ec2", "describe-security-groups", "--group-ids", *(g.id for g in own), region=traffic.context.region),
+        ),
         by_hand=tuple(commands),
         advice="keep the clients' addresses and open the port, or drop them (the last command)"
         if len(commands) > len(peers)

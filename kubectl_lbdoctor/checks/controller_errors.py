@@ -15,7 +15,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
-from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
@@ -25,7 +25,6 @@ from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
@@ -287,7 +286,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(str(ref), f"targetGroupARN {binding.target_group_arn}"),
             *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         ),
-        confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", binding.target_group_arn),),
+        confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
         by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
     )
 

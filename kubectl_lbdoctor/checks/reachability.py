@@ -36,7 +36,7 @@ from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, 
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.network import Permission
 from kubectl_lbdoctor.model.plan import Change, Repair
-from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
@@ -131,7 +131,7 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         repairs=(Repair(name, made).with_reason(why),) if made else (),
         # One filter that stays closed makes opening the others useless: then a person decides.
         fix_automatic=bool(made) and len(made) == remedies,
-        confirm=_confirm(found.ref),
+        confirm=_confirm(found.ref, traffic.context.region),
         rules_out=_RULES_OUT,
         of_user=not _managed(traffic),
     )
@@ -219,12 +219,12 @@ def _ports_of(rule: Permission) -> str:
     return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
 
 
-def _confirm(ref: ObjectRef) -> tuple[str, ...]:
+def _confirm(ref: ObjectRef, region: str) -> tuple[str, ...]:
     if ref.kind == "SecurityGroup":
-        return (shell("aws", "ec2", "describe-security-groups", "--group-ids", ref.name),)
+        return (aws("ec2", "describe-security-groups", "--group-ids", ref.name, region=region),)
     if ref.kind == "NetworkAcl":
-        return (shell("aws", "ec2", "describe-network-acls", "--network-acl-ids", ref.name),)
-    return (shell("aws", "ec2", "describe-route-tables", "--route-table-ids", ref.name),) if ref.name else ()
+        return (aws("ec2", "describe-network-acls", "--network-acl-ids", ref.name, region=region),)
+    return (aws("ec2", "describe-route-tables", "--route-table-ids", ref.name, region=region),) if ref.name else ()
 
 
 def _group_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:

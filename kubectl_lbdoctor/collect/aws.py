@@ -21,6 +21,7 @@ from kubectl_lbdoctor.collect.aws_session import (
     import_sdk,
 )
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
+from kubectl_lbdoctor.collect.request_log import LoggedAws, RequestLog
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model.shell import shell
 
@@ -72,7 +73,7 @@ _CREDENTIAL_ERRORS = {
 
 
 class AwsReader:
-    """Reads of one account and region; safe to use from many threads.
+    """Reads of one account and region; safe to use from many threads. log: where requests are noted.
 
     `calls` counts requests that were sent, retries included, by "service:Operation". Calls end at the deadline, and
     those of a service that has answered nothing at all after SILENCE. Where no request could be sent yet, for want of
@@ -87,6 +88,7 @@ class AwsReader:
         connect_timeout: float = CONNECT_TIMEOUT,
         max_attempts: int = MAX_ATTEMPTS,
         deadline: Deadline | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         from botocore.config import Config
 
@@ -96,6 +98,7 @@ class AwsReader:
         self._read_timeout = read_timeout
         self._deadline = deadline or Deadline()
         self._begun_at = float("inf")
+        self._log = LoggedAws(log) if log is not None else None
         self._asked_at: dict[str, float] = {}
         self._heard: set[str] = set()
         self._config = Config(
@@ -194,6 +197,8 @@ class AwsReader:
                 client.meta.events.register("before-send", self._count)
                 client.meta.events.register("response-received", self._hear)
                 client.meta.events.register("after-call", _check_root)
+                if self._log is not None:
+                    self._log.register(client, service)
                 self._clients[service] = client
             return self._clients[service]
 
@@ -281,6 +286,12 @@ class AwsReader:
             if kind == "ReadTimeoutError":
                 return ReadFailed(f"{what} timed out after {self._read_timeout:g}s")
             return ReadFailed(f"{what} failed: the connection broke: {text}")
+        if kind == "ProxyConnectionError" and "://socks" in text:
+            # It makes http://socks5://… of the address. The AWS CLI has the same limit.
+            return Unreachable(
+                f"AWS cannot be reached for {what}: botocore knows no SOCKS proxies, and HTTPS_PROXY names one",
+                "name an HTTP proxy, or let AWS be asked without one: NO_PROXY=.amazonaws.com,.api.aws",
+            )
         if kind in ("EndpointConnectionError", "ConnectTimeoutError", "SSLError", "ProxyConnectionError"):
             return Unreachable(
                 f"AWS cannot be reached for {what}: {text}",

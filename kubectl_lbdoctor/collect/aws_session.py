@@ -24,6 +24,10 @@ CREDENTIAL_SERVICES = frozenset({"sts", "sso", "sso-oidc", "signin"})
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 """
 
+_REGION_VARIABLE, _CONFIGURATION = "AWS_REGION", "AWS configuration"
+_PROFILE_VARIABLE = "AWS_PROFILE"
+_KEYS_OF_PLUGIN = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
+
 PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
 
@@ -52,6 +56,11 @@ class AwsSession:
     region_source: str
     profile: str
     profile_source: str
+
+    @property
+    def region_of_environment(self) -> bool:
+        """Whether only this process's environment names the region: another shell would find another one."""
+        return self.region_source in (_REGION_VARIABLE, _CONFIGURATION)
 
 
 def import_sdk() -> None:
@@ -98,16 +107,9 @@ def open_session(
 
     from kubectl_lbdoctor.collect.aws_models import model_loader
 
-    profile, profile_source = options.profile, "--profile"
-    keys: dict[str, str | None] = {}
-    if not profile:
-        profile, profile_source = hints.profile, hints.profile_source
-    if not profile and hints.env.get("AWS_ACCESS_KEY_ID"):
-        keys = _static_keys(hints.env)
-        profile_source = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
-    if not profile and not keys:
-        profile_source = "AWS_PROFILE" if environ.get("AWS_PROFILE") else ""
-
+    named, profile_source = profile_of(options, hints, environ)
+    profile = "" if profile_source == _PROFILE_VARIABLE else named  # botocore reads that itself
+    keys = _static_keys(hints.env) if profile_source == _KEYS_OF_PLUGIN else {}
     core = botocore.session.Session(profile=profile or None)
     for variable, name in (
         ("config_file", "AWS_CONFIG_FILE"),
@@ -116,7 +118,6 @@ def open_session(
     ):
         if hints.env.get(name):
             core.set_config_variable(variable, hints.env[name])
-    named = profile or environ.get("AWS_PROFILE", "")
     try:
         if named and named not in core.available_profiles:
             raise _unknown_profile(named, profile_source, core.available_profiles)
@@ -143,9 +144,22 @@ def open_session(
         session=core,
         region=region,
         region_source=region_source,
-        profile=named if not keys else "",
+        profile=named,
         profile_source=profile_source or str(getattr(credentials, "method", "")),
     )
+
+
+def profile_of(options: AwsOptions, hints: AwsHints, environ: Mapping[str, str]) -> tuple[str, str]:
+    """The profile whose credentials are used, and where it is named: by the flag, by the kubeconfig, or by the
+    environment. "" where credentials come from elsewhere; keys in the kubeconfig go before the environment."""
+    if options.profile:
+        return options.profile, "--profile"
+    if hints.profile:
+        return hints.profile, hints.profile_source
+    if hints.env.get("AWS_ACCESS_KEY_ID"):
+        return "", _KEYS_OF_PLUGIN
+    profile = environ.get(_PROFILE_VARIABLE, "")
+    return profile, _PROFILE_VARIABLE if profile else ""
 
 
 def _region(
@@ -164,9 +178,9 @@ def _region(
     if from_nodes:
         return from_nodes, "node label topology.kubernetes.io/region"
     if environ.get("AWS_REGION"):  # the AWS CLI and EKS pod identity use it, botocore alone does not
-        return environ["AWS_REGION"], "AWS_REGION"
+        return environ["AWS_REGION"], _REGION_VARIABLE
     configured = session.get_config_variable("region")
-    return (configured, "AWS configuration") if configured else ("", "")
+    return (configured, _CONFIGURATION) if configured else ("", "")
 
 
 def _static_keys(env: Mapping[str, str]) -> dict[str, str | None]:

@@ -9,6 +9,7 @@ debug pods of `probe`.
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 import time
 import zlib
@@ -22,6 +23,7 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kube_configuration import open_pool
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.request_log import LoggedPool, RequestLog
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     CouldNotRun,
@@ -139,7 +141,7 @@ class _NotUnpacked(Exception):
 
 
 class KubeReader:
-    """Reads of one cluster; safe to use from many threads.
+    """Reads of one cluster; safe to use from many threads. log: where requests are noted, None for nowhere.
 
     `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
     (after decompression).
@@ -156,6 +158,7 @@ class KubeReader:
         attempts: int = ATTEMPTS,
         sleep: Callable[[float], None] = time.sleep,
         deadline: Deadline | None = None,
+        log: RequestLog | None = None,
     ) -> None:
         self.context = context
         self.calls: Counter[str] = Counter()
@@ -166,7 +169,10 @@ class KubeReader:
         self._deadline = deadline or Deadline()
         self._counting = threading.Lock()
         self._authenticating = threading.Lock()
-        self._pool = open_pool(context.configuration, context.server, context.tls, max_connections)
+        self._pool: Any = open_pool(context.configuration, context.server, context.tls, max_connections, context.socks)
+        self.log = log
+        if log is not None:
+            self._pool = LoggedPool(self._pool, log)
 
     def close(self) -> None:
         """Close all connections."""
@@ -545,6 +551,11 @@ class KubeReader:
             return Unreachable(
                 f"the proxy for the API server {server} does not work: {error}", "check proxy-url and HTTPS_PROXY"
             )
+        if self.context.socks and isinstance(error, (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)):
+            return Unreachable(
+                f"the API server {server} cannot be reached through the SOCKS proxy: {_inner(error)}",
+                "check proxy-url and HTTPS_PROXY, and that the proxy runs (for example: ssh -D)",
+            )
         if isinstance(error, exceptions.NameResolutionError):
             return Unreachable(
                 f"the name of the API server {server} cannot be resolved",
@@ -582,7 +593,10 @@ class KubeReader:
         return f"context {self.context.name!r}" if self.context.name else f"user {self.context.user!r}"
 
     def _context_flag(self) -> str:
-        return f" {shell('--context', self.context.name)}" if self.context.name else ""
+        """The flags that lead kubectl to the same cluster; the context is named also where it is the current one."""
+        words = self.context.where.kube
+        named = () if not self.context.name or "--context" in words else ("--context", shlex.quote(self.context.name))
+        return "".join(f" {word}" for word in (*words, *named))
 
     def _can_i(self, verb: str, path: str) -> str:
         parsed = ApiPath.parse(path)

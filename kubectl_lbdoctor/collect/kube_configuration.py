@@ -52,8 +52,11 @@ def of_package(configuration: Any) -> Callable[[], str] | None:
     return authorization
 
 
-def open_pool(configuration: Configuration, server: str, tls: Tls, connections: int) -> urllib3.PoolManager:
-    """urllib3's pool for a server, with at most so many connections, each verified by `tls`.
+def open_pool(
+    configuration: Configuration, server: str, tls: Tls, connections: int, socks: str = ""
+) -> urllib3.PoolManager:
+    """urllib3's pool for a server, with at most so many connections, each verified by `tls`. socks: the URL of a SOCKS
+    proxy, "" without one.
 
     Raises CouldNotRun for what is no certificate or no key.
     """
@@ -70,6 +73,10 @@ def open_pool(configuration: Configuration, server: str, tls: Tls, connections: 
         pool: urllib3.PoolManager = urllib3.ProxyManager(configuration.proxy, proxy_headers=headers, **settings)
     else:
         pool = urllib3.PoolManager(**settings)
+    if socks:
+        from kubectl_lbdoctor.collect.socks_proxy import pool_through
+
+        pool = pool_through(socks, pool)
     if server.startswith("https:"):
         tls.context()  # What is no certificate is said now, not by each connection.
         classes = pool.pool_classes_by_scheme

@@ -24,9 +24,12 @@ from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube_configuration import Configuration, bearer, of_package
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.kubeconfig_flags import cluster_with_flags, user_with_flags
 from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
+from kubectl_lbdoctor.collect.socks_proxy import SCHEMES
 from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import KubeOptions
 
 DEFAULT_REQUEST_TIMEOUT = 15.0
@@ -47,8 +50,9 @@ class KubeContext:
     address without a login that it may carry. `configuration` has the token and the proxy, `tls` what connections
     verify and show. `headers`
     are the impersonation headers (names may repeat), and the basic authentication of a login in the server's address.
-    `request_timeout` is in seconds, None for no limit. `plugin` is the exec plugin's command line for messages, ""
-    without one.
+    `where` leads the commands that are printed to the same cluster. `socks` is the URL of a SOCKS5 proxy, "" without
+    one; the configuration then has no proxy. `request_timeout` is in seconds, None for no limit. `plugin` is the exec
+    plugin's command line for messages, "" without one.
     """
 
     name: str
@@ -62,6 +66,8 @@ class KubeContext:
     request_timeout: float | None = DEFAULT_REQUEST_TIMEOUT
     plugin: str = ""
     in_cluster: bool = False
+    socks: str = field(default="", repr=False)
+    where: Where = NOWHERE
     tls: Tls = field(default_factory=Tls, repr=False, compare=False)
 
 
@@ -97,7 +103,8 @@ def load_kube_context(
 
 @dataclass(frozen=True)
 class Selection:
-    """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl."""
+    """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl; the
+    namespace is "" where nothing names one."""
 
     context: str
     cluster: Entry
@@ -151,7 +158,7 @@ def select(config: Kubeconfig, options: KubeOptions) -> Selection | None:
     user = config.users.get(user_name)
     if user is None and options.user:
         raise _unknown(f"there is no user {user_name!r}", user_name, config.users, "user", "choose one with --user")
-    namespace = options.namespace or text_of(context.get("namespace")) or "default"
+    namespace = options.namespace or text_of(context.get("namespace"))
     return Selection(name, cluster, user_name, user, namespace)
 
 
@@ -220,18 +227,18 @@ def _build(
     notify: Callable[[str], None] | None,
     deadline: Deadline,
 ) -> KubeContext:
-    cluster_entry = chosen.cluster
-    user_entry = chosen.user or Entry(chosen.user_name, {}, cluster_entry.path)
-    address = _server(cluster_entry, options)
+    cluster_entry = cluster_with_flags(chosen.cluster, options)
+    user_entry = user_with_flags(chosen.user or Entry(chosen.user_name, {}, cluster_entry.path), options)
+    address = _server(cluster_entry)
     server, login = without_login(address)
     # kubectl reads no credentials for a server without TLS: nobody knows who listens on the way (client-go, clientcmd,
     # `ClientConfig`: "only try to read the auth information if we are secure"). Impersonation alone is asked for.
     secure = server.startswith("https:")
     impersonated = _impersonation(user_entry.value, options)
-    check_cluster(cluster_entry, secure, options.insecure_skip_tls_verify)
+    check_cluster(cluster_entry, secure)
     check_user(user_entry)
     authority = pem_of(cluster_entry, "certificate-authority")
-    insecure = options.insecure_skip_tls_verify or cluster_entry.value.get("insecure-skip-tls-verify") is True
+    insecure = cluster_entry.value.get("insecure-skip-tls-verify") is True
     cluster: dict[str, Any] = {"server": address}
     if insecure:
         cluster["insecure-skip-tls-verify"] = True
@@ -248,30 +255,33 @@ def _build(
         configuration.authorization = None
         impersonated = (("Authorization", login), *impersonated)
     server_name = text_of(cluster_entry.value.get("tls-server-name"))
-    _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
+    socks = _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
     return KubeContext(
         name=chosen.context,
         cluster=cluster_entry.name,
         user=chosen.user_name,
-        namespace=chosen.namespace,
+        # kubectl in a pod takes the pod's own, also with a kubeconfig that names none.
+        namespace=chosen.namespace or (_namespace_of_pod(environ) if _in_cluster_possible(environ) else "default"),
         server=server,
         configuration=configuration,
         aws=aws_hints(chosen.user_name, user_entry.value, server, (cluster_entry.name, chosen.context)),
         headers=impersonated,
         request_timeout=timeout,
         plugin=user.plugin,
+        socks=socks,
+        where=where_of(options, environ),
         tls=Tls(
             Pem() if insecure else authority, user.certificate, user.key, server_name, not insecure, chosen.user_name
         ),
     )
 
 
-def _server(cluster: Entry, options: KubeOptions) -> str:
+def _server(cluster: Entry) -> str:
     """The address of the API server with its scheme in small letters; one without a scheme means http, as in kubectl.
 
     Raises CouldNotRun for what is no address.
     """
-    server = (options.server or text_of(cluster.value.get("server"))).strip().rstrip("/")
+    server = text_of(cluster.value.get("server")).strip().rstrip("/")
     if not server:
         raise CouldNotRun(f"the kubeconfig cluster {cluster.name!r} has no server", view_hint(cluster))
     scheme, separator, rest = server.partition("://")
@@ -314,12 +324,12 @@ def _coded(name: str, password: str) -> str:
 
 
 def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple[str, str], ...]:
-    """The Impersonate-* headers of --as/--as-group, else of the kubeconfig user's as/as-groups/as-uid/as-user-extra.
+    """The Impersonate-* headers of a user with its as, as-groups, as-uid and as-user-extra.
 
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
     """
-    name = options.as_user or text_of(user.get("as"))
-    groups = list(options.as_groups) or texts_of(user.get("as-groups"))
+    name = text_of(user.get("as"))
+    groups = texts_of(user.get("as-groups"))
     extra = user.get("as-user-extra")
     lists = [user.get("as-groups"), *(extra.values() if isinstance(extra, dict) else ())]
     if not isinstance(extra, (dict, type(None))) or not all(isinstance(given, (list, type(None))) for given in lists):
@@ -329,8 +339,9 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
             "as-groups is a list, as-user-extra a map of lists",
         )
     if not name:
-        if options.as_groups:
-            raise UsageError("--as-group needs --as", "add --as USER")
+        for flag, given in _AS_WHAT.items():
+            if getattr(options, given):
+                raise UsageError(f"{flag} needs --as", "add --as USER")
         if groups or user.get("as-uid") or extra:
             raise CouldNotRun(
                 "the kubeconfig user asks for as-groups, as-uid or as-user-extra, and says not as whom",
@@ -344,6 +355,10 @@ def _impersonation(user: Mapping[str, Any], options: KubeOptions) -> tuple[tuple
     for key, values in extra.items() if isinstance(extra, dict) else ():
         headers += [(f"Impersonate-Extra-{quote(text_of(key).lower(), safe='')}", value) for value in texts_of(values)]
     return tuple(headers)
+
+
+_AS_WHAT = {"--as-group": "as_groups", "--as-uid": "as_uid", "--as-user-extra": "as_user_extra"}
+"""Flags that say more about the user of --as, with their fields."""
 
 
 @dataclass(frozen=True)
@@ -430,25 +445,33 @@ def _authorization(user_name: str, user: _User, server: str) -> Callable[[], str
     return of_package(configuration)
 
 
-def _set_proxy(configuration: Configuration, proxy_url: str, server: str, environ: Mapping[str, str]) -> None:
+def _set_proxy(configuration: Configuration, proxy_url: str, server: str, environ: Mapping[str, str]) -> str:
     """The proxy that client-go would use: proxy-url of the cluster, else the environment's for the server's scheme.
+    Gives the URL of one that speaks SOCKS; the configuration takes all others. Raises CouldNotRun for another kind.
 
     Go never uses the environment's proxy for loopback addresses (golang.org/x/net/http/httpproxy).
     """
     parts = urlsplit(server)
+    schemes: tuple[str, ...] = ("http", "https", "socks5")  # client-go, tools/clientcmd: `parseProxyURL`
     if not proxy_url:
         name = f"{parts.scheme}_proxy"
         proxy_url = environ.get(name.upper()) or environ.get(name) or ""
         configuration.no_proxy = environ.get("NO_PROXY") or environ.get("no_proxy")
         if not proxy_url or _is_loopback(parts.hostname or ""):
-            return
+            return ""
         proxy_url = proxy_url if "://" in proxy_url else f"http://{proxy_url}"
+        schemes = (*schemes, "socks5h")  # Go's net/http knows it, too
     proxy = urlsplit(proxy_url)
-    if proxy.scheme not in ("http", "https"):
+    if proxy.scheme not in schemes or not proxy.hostname:
         raise CouldNotRun(
-            f"the proxy {_without_password(proxy_url)} for {server} is not an http or https proxy",
-            "a SOCKS proxy is not supported: use an HTTP proxy or a direct connection",
+            f"the proxy {_without_password(proxy_url)} for {server} is none of {', '.join(schemes)}",
+            "kubectl takes no other kind either: check proxy-url and HTTPS_PROXY",
         )
+    if proxy.scheme in SCHEMES:
+        from requests.utils import should_bypass_proxies
+
+        direct = should_bypass_proxies(server, no_proxy=configuration.no_proxy or "")
+        return "" if direct else proxy_url
     configuration.proxy = proxy_url
     if proxy.username:
         import urllib3.util
@@ -456,6 +479,7 @@ def _set_proxy(configuration: Configuration, proxy_url: str, server: str, enviro
         configuration.proxy_headers = urllib3.util.make_headers(
             proxy_basic_auth=f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         )
+    return ""
 
 
 def _without_password(url: str) -> str:
@@ -480,10 +504,24 @@ def _in_cluster_possible(environ: Mapping[str, str]) -> bool:
 
 
 def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeout: float | None) -> KubeContext:
-    """The pod's own service account, for when there is no kubeconfig."""
+    """The pod's own service account, for when there is no kubeconfig.
+
+    --token and --certificate-authority take the place of what is mounted, as in client-go's `inClusterClientConfig`.
+    Other than there --as is heeded, too: whoever gives it must not ask with all rights of the pod. Flags that a service
+    account has no use for are refused.
+    """
     if options.context or options.user or options.cluster:
         flag = "--context" if options.context else "--user" if options.user else "--cluster"
         raise CouldNotRun(f"there is no kubeconfig that {flag} could choose from", f"pass --kubeconfig, or drop {flag}")
+    for flag, given in (
+        ("--client-certificate", options.client_certificate or options.client_key),
+        ("--username", options.username or options.password),
+    ):
+        if given:
+            raise CouldNotRun(
+                f"without a kubeconfig the pod's service account is used, and {flag} says otherwise",
+                "pass -s with the address of the API server, or --kubeconfig",
+            )
     from kubernetes.client import Configuration as PackageConfiguration
     from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.incluster_config import InClusterConfigLoader
@@ -500,22 +538,35 @@ def _in_cluster_context(options: KubeOptions, environ: Mapping[str, str], timeou
             f"the service account in {SERVICE_ACCOUNT} cannot be used: {error}", "pass --kubeconfig"
         ) from error
     server: str = loaded.host
+    token = options.token
+    configuration = Configuration(bearer(lambda: token) if token else of_package(loaded))
+    cluster = cluster_with_flags(
+        Entry("of this pod", {"certificate-authority": loaded.ssl_ca_cert or ""}, SERVICE_ACCOUNT), options
+    )
+    check_cluster(cluster, secure=True)
+    authority = pem_of(cluster, "certificate-authority")
     verify = not options.insecure_skip_tls_verify
-    configuration = Configuration(of_package(loaded))
-    _set_proxy(configuration, "", server, environ)
-    try:
-        mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
-    except OSError:
-        mounted = ""
+    socks = _set_proxy(configuration, "", server, environ)
     return KubeContext(
         name="",
         cluster="",
         user="",
-        namespace=options.namespace or environ.get("POD_NAMESPACE", "") or mounted or "default",
+        namespace=options.namespace or _namespace_of_pod(environ),
         server=server,
         configuration=configuration,
-        headers=_impersonation({}, options),
+        headers=_impersonation(user_with_flags(Entry("", {}, SERVICE_ACCOUNT), options).value, options),
         request_timeout=timeout,
         in_cluster=True,
-        tls=Tls(Pem(loaded.ssl_ca_cert or "") if verify else Pem(), verify=verify),
+        socks=socks,
+        where=where_of(options, {}),
+        tls=Tls(authority if verify else Pem(), server_name=options.tls_server_name, verify=verify),
     )
+
+
+def _namespace_of_pod(environ: Mapping[str, str]) -> str:
+    """client-go's `inClusterClientConfig.Namespace`: POD_NAMESPACE, then what is mounted, then "default"."""
+    try:
+        mounted = (SERVICE_ACCOUNT / "namespace").read_text(encoding="utf-8").strip()
+    except OSError:
+        mounted = ""
+    return environ.get("POD_NAMESPACE", "") or mounted or "default"

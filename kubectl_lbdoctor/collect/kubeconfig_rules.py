@@ -15,15 +15,12 @@ from kubectl_lbdoctor.collect.kubeconfig_files import Entry, text_of, view_hint
 from kubectl_lbdoctor.errors import CouldNotRun
 
 
-def check_cluster(cluster: Entry, secure: bool, insecure_flag: bool) -> None:
+def check_cluster(cluster: Entry, secure: bool) -> None:
     """Raises CouldNotRun for two certificate authorities, and for one beside insecure-skip-tls-verify.
 
-    secure: the server is spoken to by TLS. insecure_flag: --insecure-skip-tls-verify is given, which takes the place of
-    the certificate authority.
+    secure: the server is spoken to by TLS.
     """
     value = cluster.value
-    if insecure_flag:
-        return
     if value.get("certificate-authority") and value.get("certificate-authority-data"):
         raise _refused(cluster, "cluster", "has both certificate-authority and certificate-authority-data")
     has_authority = value.get("certificate-authority") or value.get("certificate-authority-data")

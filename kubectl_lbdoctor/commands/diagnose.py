@@ -11,6 +11,7 @@ from kubectl_lbdoctor.commands.examination import (
     from_bundle,
     save_bundle,
     show,
+    where_of_bundle,
 )
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
@@ -33,8 +34,9 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot, found = from_bundle(options, env, question)
+        where = where_of_bundle(options)
     else:
-        with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
+        with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
             examination = Examination(connections, options, env)
             snapshot, found = examination.examined(question)
             if limit is not None and not snapshot.laid:
@@ -42,8 +44,8 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
                 snapshot = waiting.snapshot(snapshot.subjects)
             elif not snapshot.laid:
                 snapshot = examination.probes().settle(snapshot)
-            missing, calls = examination.missing, connections.calls
-    report = asked_first(examine(snapshot), found.routes)
+            missing, calls, where = examination.missing, connections.calls, connections.where
+    report = asked_first(examine(snapshot, where), found.routes)
     status = report.exit_status(FailOn(options.verdict.fail_on))
     if missing and status is not ExitStatus.FINDINGS:
         status = ExitStatus.COULD_NOT_RUN

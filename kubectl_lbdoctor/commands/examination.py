@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
@@ -188,15 +189,22 @@ def deadline_of(options: Options) -> Deadline:
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
-def examine(snapshot: Snapshot) -> Report:
-    """All checks on one snapshot. Pure."""
+def examine(snapshot: Snapshot, where: Where = NOWHERE) -> Report:
+    """All checks on one snapshot. where: what leads the commands in the report to the same place. Pure."""
     paths = traffic_paths(snapshot)
     if snapshot.laid:
         from kubectl_lbdoctor.before_apply import decided_by_objects, of_manifests
 
         catalogue = decided_by_objects(CATALOGUE)
-        return of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue), snapshot)
-    return build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
+        report = of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue), snapshot)
+    else:
+        report = build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
+    return replace(report, where=where)
+
+
+def where_of_bundle(options: Options) -> Where:
+    """What the flags say beside --from: nothing else tells how its cluster is reached from here."""
+    return where_of(options.kube, {}).in_aws(options.aws)
 
 
 def _foreign(traffic: TrafficPath) -> bool:

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.commands.examination import (
     examine,
     from_bundle,
     save_bundle,
+    where_of_bundle,
 )
 from kubectl_lbdoctor.commands.fix_verification import Verification
 from kubectl_lbdoctor.connections import Connections
@@ -43,15 +44,15 @@ def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
     """
     requests = planner.parse(options.fix.names, CATALOGUE)
     wait = parse_duration(options.fix.wait, "--wait", "0 does not wait") if options.fix.wait else None
-    screen = FixScreen(env, options.output, options.kube.context)
+    screen = FixScreen(env, options.output)
     check_save(options)
     if options.bundle.load:
         return _plan_of_bundle(options, env, question, requests, screen)
-    with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
+    with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
         examination = Examination(connections, options, env, strict=True)
         snapshot = _snapshot(examination, question)
         connections.deadline.lift()  # Nothing that is written is cut off, and --wait has its own time.
-        report = examine(snapshot)
+        report = examine(snapshot, connections.where)
         plan = planner.plan(report.diagnoses, requests, report.subjects)
         run = FixRun(
             result=_result(options, report, plan),
@@ -99,7 +100,7 @@ def _plan_of_bundle(
 ) -> ExitStatus:
     """With --from nothing can be changed: the plan is all there is."""
     snapshot, _ = from_bundle(options, env, question)
-    report = examine(snapshot)
+    report = examine(snapshot, where_of_bundle(options))
     result = _result(options, report, planner.plan(report.diagnoses, requests, report.subjects))
     runs = tuple(
         replace(run, owner=gitops_owner(recorded_metadata(snapshot, run.step.change.object), run.step.change))

@@ -54,4 +54,4 @@ class Verification:
 
     def _diagnose(self) -> Report:
         with self.examination.connections.deadline.again():
-            return examine(self.examination.snapshot(self.subjects, quiet=True))
+            return examine(self.examination.snapshot(self.subjects, quiet=True), self.before.where)

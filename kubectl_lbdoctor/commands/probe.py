@@ -53,7 +53,7 @@ def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
         if snapshot.probes.answers.state is ReadState.NOT_ASKED:
             raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
     else:
-        with Connections(options.kube, options.aws, env, deadline_of(options)) as connections:
+        with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
             examination = Examination(connections, options, env)
             snapshot, _ = examination.examined(question, READS)
             missing = examination.missing

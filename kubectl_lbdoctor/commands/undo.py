@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -32,12 +33,13 @@ def undo(options: Options, env: Environment, name: str) -> ExitStatus:
     """
     path = Path(os.path.realpath(name)) if os.path.islink(name) else Path(name)
     content = undo_file.load(path)
-    screen = UndoScreen(env, options.output, content.subjects, path)
-    with Connections(options.kube, options.aws, env) as connections:
+    with Connections(options.kube, options.aws, env, level=options.output.level) as connections:
         _same_cluster(connections, content)
         if any(run.step.change.in_aws and run.may_be_in_effect for run in content.steps):
             _same_account(connections.open_aws(lambda: content.context.region or None), content)
-        where = connections.context.name or connections.context.server
+        cluster = connections.context.name or connections.context.server
+        where = connections.where
+        screen = UndoScreen(env, options.output, content.subjects, path, where)
         elsewhere = undo_file.written_elsewhere(content, path)
         if elsewhere:
             note(env, f"this undo file was written elsewhere: {elsewhere}, {content.made_at}; be sure that it is yours")
@@ -47,12 +49,12 @@ def undo(options: Options, env: Environment, name: str) -> ExitStatus:
             writer=Writer(connections.kube, cast("Aws | None", connections.aws), env.now()),
             dry_run=options.change.dry_run,
             now=env.now(),
-            confirm=lambda number: Dialogue(env, options.change.yes).confirm_undo(number, where),
+            confirm=lambda number: Dialogue(env, options.change.yes).confirm_undo(number, cluster),
             observe=screen,
         )
 
         def show(status: ExitStatus) -> None:
-            screen.show(run.result, env.run(status, connections.calls))
+            screen.show(replace(run.result, where=where), env.run(status, connections.calls))
 
         return to_the_end(run.go, lambda: run.result.exit_status, show)
 

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.model.report import FailOn, Report
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.record import record
 
 
@@ -108,7 +109,8 @@ class FixResult:
 @record
 class UndoResult:
     """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix. context: where the fix
-    was made. generated_at: when it was undone, RFC 3339."""
+    was made. generated_at: when it was undone, RFC 3339. where: the flags that lead the commands in it to the same
+    cluster and account."""
 
     undo_file: str
     runs: tuple[StepRun, ...]
@@ -116,6 +118,7 @@ class UndoResult:
     failures: tuple[Failure, ...] = ()
     context: Context = Context()
     generated_at: str = ""
+    where: Where = NOWHERE
 
     @property
     def exit_status(self) -> ExitStatus:

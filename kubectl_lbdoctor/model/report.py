@@ -9,6 +9,7 @@ from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import Coverage, Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.record import record
 
 
@@ -130,8 +131,8 @@ class UnknownCheck:
 
 @record
 class Report:
-    """applied: False where it is about manifests that are not; "healthy" then says that nothing that objects decide is
-    wrong with them."""
+    """A diagnosis. applied: False where it is about manifests that are not; "healthy" then says that nothing that
+    objects decide is wrong with them. where: the flags that lead the commands in it to the same cluster and account."""
 
     status: Status
     generated_at: str
@@ -142,6 +143,7 @@ class Report:
     coverage: Coverage
     unknown: tuple[UnknownCheck, ...] = ()
     applied: bool = True
+    where: Where = NOWHERE
 
     def exit_status(self, fail_on: FailOn = FailOn.ERROR) -> ExitStatus:
         """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health."""

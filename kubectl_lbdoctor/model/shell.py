@@ -11,4 +11,11 @@ def shell(*words: str) -> str:
 
 
 def kubectl(*words: str, namespace: str = "") -> str:
-    return shell("kubectl", *words, *(["-n", namespace] if namespace else []))
+    """A command of kubectl. What stands behind "--" is not kubectl's, so the namespace goes before it."""
+    own = words.index("--") if "--" in words else len(words)
+    return shell("kubectl", *words[:own], *(["-n", namespace] if namespace else []), *words[own:])
+
+
+def aws(*words: str, region: str) -> str:
+    """A command of the AWS CLI in a region; "" where it is not known."""
+    return shell("aws", *words, *(["--region", region] if region else []))

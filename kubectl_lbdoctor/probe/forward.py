@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.collect.kube_configuration import Configuration
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.socks_proxy import connect
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
@@ -177,16 +178,21 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
         for name, value in kube.headers(as_text=True).items()
         if name.lower() in ("authorization", "user-agent") or name.lower().startswith("impersonate-")
     ]
+    url, begun = f"{scheme}://{server.netloc}{server.path}{path}", time.monotonic()
     channel = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
     try:
+        if kube.context.socks:
+            way: dict[str, Any] = {"socket": _through_socks(kube.context, max(deadline - time.monotonic(), 0.01))}
+        else:
+            way = _proxy(kube.context.configuration, server.hostname or "")
         channel.connect(  # type: ignore[no-untyped-call]
-            f"{scheme}://{server.netloc}{server.path}{path}",
+            url,
             header=credentials,
             subprotocols=["v4.channel.k8s.io"],
             suppress_origin=True,
             timeout=max(deadline - time.monotonic(), 0.01),
             redirect_limit=0,
-            **_proxy(kube.context.configuration, server.hostname or ""),
+            **way,
         )
     except websocket.WebSocketBadStatusException as error:
         raise _refused(request, error) from error
@@ -194,6 +200,9 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
         raise Broken("the API server did not open the port-forward in time") from error
     except (websocket.WebSocketException, OSError, ValueError) as error:
         raise Broken(f"the API server opened no port-forward: {type(error).__name__}: {error}") from error
+    if kube.log is not None:
+        answered = (channel.getheaders() or {}).items()
+        kube.log.ended("GET", url, begun, channel.getstatus() or 0, (c.split(": ", 1) for c in credentials), answered)
     if channel.getstatus() != 101:
         raise Broken(f"the API server opened no port-forward: it answered {channel.getstatus()}")
     return channel
@@ -221,6 +230,16 @@ def _tls(context: KubeContext) -> dict[str, Any]:
     if context.tls.server_name:
         options["server_hostname"] = context.tls.server_name
     return options
+
+
+def _through_socks(context: KubeContext, timeout: float) -> Any:
+    """A connection to the API server through the SOCKS proxy, with TLS where the server speaks it."""
+    server = urlsplit(context.server)
+    secure = server.scheme == "https"
+    connection = connect(context.socks, server.hostname or "", server.port or (443 if secure else 80), timeout)
+    if not secure:
+        return connection
+    return context.tls.context().wrap_socket(connection, server_hostname=context.tls.server_name or server.hostname)
 
 
 def _proxy(configuration: Configuration, host: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGro
 from kubectl_lbdoctor.model.run import NOT_TOLD, Run
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.model.version import Version
+from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.probe.report import ProbeReport, ProbeRow
 from kubectl_lbdoctor.render import summaries
 from kubectl_lbdoctor.render.report_screen import fix_commands
@@ -86,7 +87,7 @@ def report(report: Report, run: Run) -> Document:
         **_course(run),
         "context": _context(report.context),
         "subjects": [_subject(subject) for subject in report.subjects],
-        "diagnoses": [_diagnosis(diagnosis) for diagnosis in report.diagnoses],
+        "diagnoses": [_diagnosis(diagnosis, report.where) for diagnosis in report.diagnoses],
         "checks": {
             "passed": report.checks.passed,
             "failed": report.checks.failed,
@@ -191,7 +192,7 @@ def _group(group: TargetGroupView) -> dict[str, Any]:
     }
 
 
-def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
+def _diagnosis(diagnosis: Diagnosis, where: Where) -> dict[str, Any]:
     finding = diagnosis.finding
     fix = None
     if diagnosis.fix or finding.commands or finding.advice:
@@ -200,9 +201,9 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
             "name": diagnosis.fix,
             "command": lines[0] if lines else "",
             "otherCommands": lines[1:],
-            "commands": list(finding.commands),
+            "commands": [where.command(line) for line in finding.commands],
             "automatic": finding.fix_automatic,
-            "advice": finding.advice,
+            "advice": where.sentence(finding.advice),
         }
     return {
         "rank": diagnosis.rank,
@@ -220,10 +221,15 @@ def _diagnosis(diagnosis: Diagnosis) -> dict[str, Any]:
         "explains": list(diagnosis.explains),
         "effects": [{"code": e.code, "title": e.title} for e in diagnosis.effects],
         "hypotheses": [
-            {"code": h.code, "text": h.text, "settle": "\n".join(h.settle), "commands": list(h.settle)}
+            {
+                "code": h.code,
+                "text": h.text,
+                "settle": where.command("\n".join(h.settle)),
+                "commands": [where.command(line) for line in h.settle],
+            }
             for h in finding.hypotheses
         ],
-        "confirm": list(finding.confirm),
+        "confirm": [where.command(line) for line in finding.confirm],
         "fix": fix,
         "docsUrl": docs_url(finding.code),
     }
@@ -301,13 +307,18 @@ def fix_result(result: FixResult, run: Run) -> Document:
         "lookedAt": [ref(subject.ref) for subject in result.before.subjects],
         "steps": [
             {
-                **_step(made),
+                **_step(made, result.before.where),
                 "ownedBy": {"tool": made.owner.tool, "where": made.owner.where} if made.owner is not None else None,
             }
             for made in result.runs
         ],
         "refused": [
-            {"fix": r.fix, "reason": r.reason, "choices": list(r.choices), "commands": list(r.by_hand)}
+            {
+                "fix": r.fix,
+                "reason": r.reason,
+                "choices": list(r.choices),
+                "commands": [result.before.where.command(line) for line in r.by_hand],
+            }
             for r in result.refusals
         ],
         "undoFile": result.undo_file,
@@ -331,7 +342,10 @@ def undo_result(result: UndoResult, run: Run) -> Document:
         **_course(run),
         "context": _context(result.context),
         "undoFile": result.undo_file,
-        "steps": [{**_step(made), "undoCommand": made.step.change.undo_command} for made in result.runs],
+        "steps": [
+            {**_step(made, result.where), "undoCommand": result.where.command(made.step.change.undo_command)}
+            for made in result.runs
+        ],
         "errors": [without_credentials(failure.error.message) for failure in result.failures],
     }
 
@@ -352,7 +366,7 @@ def _found(report: Report, affects: tuple[ObjectRef, ...]) -> Document:
     }
 
 
-def _step(run: StepRun) -> Document:
+def _step(run: StepRun, where: Where) -> Document:
     change = run.step.change
     return {
         "fix": run.step.fix,
@@ -364,7 +378,7 @@ def _step(run: StepRun) -> Document:
         "then": change.then,
         "why": change.why,
         "risk": change.risk,
-        "command": change.command,
+        "command": where.command(change.command),
         "reversible": change.reversible,
         "rehearsable": not change.not_rehearsed,
         "instead": list(run.step.instead),

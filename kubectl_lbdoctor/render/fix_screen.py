@@ -24,11 +24,10 @@ _PROGRESS = {Phase.CHECK: "reading what is to be changed", Phase.REHEARSAL: "reh
 
 
 class FixScreen:
-    """Shows the events of a fix. context: of --context, "" without it; the commands that it prints name it."""
+    """Shows the events of a fix."""
 
-    def __init__(self, env: Environment, output: OutputOptions, context: str) -> None:
+    def __init__(self, env: Environment, output: OutputOptions) -> None:
         self._live = Live(env, output)
-        self._context = context
 
     def show(self, result: FixResult, run: Run) -> None:
         """The document at the end, in the formats that are one."""
@@ -38,7 +37,9 @@ class FixScreen:
         """The table of changes, and what is not planned."""
         notes = {number: _owner_note(result, number) for number, run in enumerate(result.runs) if run.owner is not None}
         plan = FixPlan(result.steps, result.refusals)
-        self._live.block(plan_table(plan, notes, self._live.width, self._live.colour, self._live.headers))
+        self._live.block(
+            plan_table(plan, notes, self._live.width, self._live.colour, self._live.headers, where=result.before.where)
+        )
 
     def __call__(self, event: events.Event) -> None:
         """Show one event; those that say nothing here are passed over."""
@@ -82,8 +83,7 @@ class FixScreen:
                 self._interrupted(result)
 
     def _undo_command(self, result: FixResult) -> str:
-        context = ("--context", self._context) if self._context else ()
-        return kubectl("lbdoctor", "undo", result.undo_file, *context)
+        return result.before.where.command(kubectl("lbdoctor", "undo", result.undo_file))
 
     def _offer_undo(self, result: FixResult) -> None:
         if any(run.step.change.reversible and run.may_be_in_effect for run in result.runs):
@@ -91,7 +91,7 @@ class FixScreen:
 
     def _nothing(self, result: FixResult, shown: bool) -> None:
         for refusal in result.refusals if not shown else ():
-            self._live.block("\n".join(refusal_lines(refusal)) + "\n")
+            self._live.block("\n".join(refusal_lines(refusal, result.before.where)) + "\n")
         self._live.note(f"nothing was changed; {_state(result.before.subjects)}")
         if result.before.unknown:
             codes = ", ".join(dict.fromkeys(check.code for check in result.before.unknown))

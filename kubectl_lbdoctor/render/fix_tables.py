@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table
 
 # A selector or several annotations may be long; the command below the table holds them whole.
@@ -13,8 +14,16 @@ _LONGEST = 60
 _LONGEST_FIELD = 40
 
 
-def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: bool = False, headers: bool = True) -> str:
-    """The plan, ending with a line break. owners: by the index of a step, who else writes the object.
+def plan_table(
+    plan: FixPlan,
+    owners: Mapping[int, str],
+    width: int,
+    colour: bool = False,
+    headers: bool = True,
+    where: Where = NOWHERE,
+) -> str:
+    """The plan, ending with a line break. owners: by the index of a step, who else writes the object. where: what leads
+    the commands to the cluster and account that the plan is for.
 
     Each row is followed by its command. What a person confirms is said in full: where a column has no room, below.
     """
@@ -29,7 +38,7 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
             for title, text in (("FIELD", change.field), ("WHY", change.why), ("RISK", change.risk)):
                 if text and (title not in header.split() or clean(text) not in row):
                     lines.append(f"   {title.lower():<5} {clean(text)}")
-            lines.append(f"   {clean(change.command)}")
+            lines.append(f"   {clean(where.command(change.command))}")
             if change.not_rehearsed:
                 lines.append(f"   cannot be tried beforehand: {change.not_rehearsed}; it is read again right before")
             lines += [f"   or instead: --fix {shlex.quote(clean(text))}" for text in _instead(plan.steps, number)]
@@ -39,7 +48,8 @@ def plan_table(plan: FixPlan, owners: Mapping[int, str], width: int, colour: boo
                 lines.append(f"   {paint('yellow', clean(owners[number]))}")
     for refusal in plan.refusals:
         lines += [""] if lines else []
-        lines += refusal_lines(refusal)
+        lines += refusal_lines(refusal, where)
+    lines += where.notes if plan.steps or plan.refusals else ()
     return "\n".join(lines) + "\n"
 
 
@@ -90,15 +100,15 @@ def _short(text: str, width: int, longest: int = _LONGEST) -> str:
     return text if not width or len(text) <= longest else f"{text[: longest - 1]}…"
 
 
-def refusal_lines(refusal: Refusal) -> list[str]:
+def refusal_lines(refusal: Refusal, where: Where = NOWHERE) -> list[str]:
     """Why something is not planned, and what to type instead."""
     lines = [clean(f"not planned  {refusal.fix}: {refusal.reason}")]
     lines += [clean(f"   --fix {shlex.quote(f'{refusal.fix}={choice}')}") for choice in refusal.choices]
-    lines += [clean(f"   by hand: {command}") for command in refusal.by_hand]
+    lines += [clean(f"   by hand: {where.command(command)}") for command in refusal.by_hand]
     return lines
 
 
-def undo_table(steps: Sequence[Step], width: int, headers: bool = True) -> str:
+def undo_table(steps: Sequence[Step], width: int, headers: bool = True, where: Where = NOWHERE) -> str:
     """What `undo` would put back, in the order in which it does, each row with the command that does the same."""
     columns = [Column("#"), Column("OBJECT"), Column("FIELD", 60), Column("NOW", 70), Column("THEN")]
     rows = [
@@ -117,5 +127,5 @@ def undo_table(steps: Sequence[Step], width: int, headers: bool = True) -> str:
         lines.append(row)
         if clean(step.change.field) not in row:
             lines.append(f"   field {clean(step.change.field)}")
-        lines.append(f"   {clean(step.change.undo_command)}")
+        lines.append(f"   {clean(where.command(step.change.undo_command))}")
     return "\n".join(lines) + "\n"

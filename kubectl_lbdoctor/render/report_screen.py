@@ -9,6 +9,7 @@ from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table_or_records, wrapped
@@ -203,10 +204,10 @@ def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
 
 
 def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
-    finding = diagnosis.finding
+    finding, where = diagnosis.finding, report.where
     yield from _heading(diagnosis, view, paint)
-    where = f" -n {finding.object.namespace}" if finding.object.namespace else ""
-    yield _text("object", f"{finding.object}{where}", view)
+    namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
+    yield _text("object", f"{finding.object}{namespace}", view)
     yield from _evidence(finding.evidence, view)
     if len(report.subjects) > 1:
         yield _text("affects", ", ".join(f"{ref}" for ref in diagnosis.affects), view)
@@ -219,20 +220,20 @@ def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -
         label = ""
     label = "to settle"
     for command in finding.confirm if finding.hypotheses else ():
-        yield _command(label, command)
+        yield _command(label, where.command(command))
         label = ""
-    yield from _hypotheses(finding, view)
+    yield from _hypotheses(finding, view, where)
     if finding.advice:
-        yield _text("repair", finding.advice, view)
+        yield _text("repair", where.sentence(finding.advice), view)
     label = "fix"
     for command in fix_commands(diagnosis):
-        yield _command(label, command)
+        yield _command(label, where.command(command))
         label = "or"
     for label, command in _by_hand(finding):
-        yield _command(label, command)
+        yield _command(label, where.command(command))
     label = "confirm" if finding.confidence is Confidence.CERTAIN else "to settle"
     for command in finding.confirm if not finding.hypotheses else ():
-        yield _command(label, command)
+        yield _command(label, where.command(command))
         label = ""
     yield _command("more", f"kubectl lbdoctor explain {finding.code}")
 
@@ -249,7 +250,7 @@ def _heading(diagnosis: Diagnosis, view: View, paint: Paint) -> Iterator[str]:
     yield from (f"{' ' * indent}{paint('bold', line.strip())}" for line in others)
 
 
-def _hypotheses(finding: Finding, view: View) -> Iterator[str]:
+def _hypotheses(finding: Finding, view: View, where: Where) -> Iterator[str]:
     """What may be the cause, most likely first; what the same command settles stands together above it."""
     by_command: dict[tuple[str, ...], list[Hypothesis]] = {}
     for number, hypothesis in enumerate(finding.hypotheses):
@@ -259,7 +260,7 @@ def _hypotheses(finding: Finding, view: View) -> Iterator[str]:
         for hypothesis in together:
             yield _text(label, f"{hypothesis.text} ({hypothesis.code})", view)
             label = "or"
-        yield from (_command("", command) for command in together[0].settle)
+        yield from (_command("", where.command(command)) for command in together[0].settle)
 
 
 def _evidence(evidence: tuple[Evidence, ...], view: View) -> Iterator[str]:
@@ -350,3 +351,5 @@ def _closing(report: Report, view: View, paint: Paint) -> Iterator[str]:
         yield paint(colour, verdict.word) + text[len(verdict.word) :]
     for line in coverage_lines(report, view.wide):
         yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)
+    if report.diagnoses:
+        yield from (wrapped("", note, view.width, 2) for note in report.where.notes)

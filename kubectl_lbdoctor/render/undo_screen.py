@@ -12,6 +12,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Step
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.options import OutputOptions
 from kubectl_lbdoctor.render.fix_tables import undo_table
 from kubectl_lbdoctor.render.live import Live
@@ -19,12 +20,21 @@ from kubectl_lbdoctor.render.rehearsals import dry_run_words, named, not_rehears
 
 
 class UndoScreen:
-    """Shows the events of an undoing. subjects: the objects that the fix was for. path: of the undo file."""
+    """Shows the events of an undoing. subjects: the objects that the fix was for. path: of the undo file. where: what
+    leads the commands that it prints to the same cluster and account."""
 
-    def __init__(self, env: Environment, output: OutputOptions, subjects: tuple[ObjectRef, ...], path: Path) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        output: OutputOptions,
+        subjects: tuple[ObjectRef, ...],
+        path: Path,
+        where: Where = NOWHERE,
+    ) -> None:
         self._live = Live(env, output)
         self._subjects = subjects
         self._path = path
+        self._where = where
 
     def show(self, result: UndoResult, run: Run) -> None:
         """The document at the end, in the formats that are one."""
@@ -51,7 +61,7 @@ class UndoScreen:
                 self._made(run)
             case events.UndoStopped(left, certain):
                 still = "1 change is" if left == 1 else f"{left} changes are"
-                again = kubectl("lbdoctor", "undo", str(self._path))
+                again = self._where.command(kubectl("lbdoctor", "undo", str(self._path)))
                 still += " still in effect" if certain else " or may still be in effect"
                 self._live.note(f"{still}; try again with: {again}")
             case events.Undone():
@@ -66,7 +76,7 @@ class UndoScreen:
 
     def _planned(self, steps: tuple[Step, ...], undone_at: str) -> None:
         if steps:
-            self._live.block(undo_table(steps, self._live.width, self._live.headers))
+            self._live.block(undo_table(steps, self._live.width, self._live.headers, self._where))
         else:
             used = f"it was undone {undone_at}" if undone_at else "no change is in effect"
             self._live.note(f"nothing is left to take back: {used}")
@@ -86,4 +96,5 @@ class UndoScreen:
         for ref in self._subjects:
             by_namespace.setdefault(ref.namespace, []).append(str(ref))
         for namespace, names in by_namespace.items():
-            self._live.note(f"look with: {kubectl('lbdoctor', *names, namespace=namespace)}")
+            look = self._where.command(kubectl("lbdoctor", *names, namespace=namespace))
+            self._live.note(f"look with: {look}")

@@ -14,10 +14,16 @@ from tests.support.program import run
 from tests.support.shop import NS
 
 CONNECTION = {"--namespace", "--context", "--kubeconfig", "--cluster", "--user", "--server", "--as", "--as-group"}
+CONNECTION |= {"--as-uid", "--as-user-extra", "--token", "--username", "--password", "--client-certificate"}
+CONNECTION |= {"--client-key", "--certificate-authority", "--tls-server-name"}
 CONNECTION |= {"--insecure-skip-tls-verify", "--request-timeout"}
+# kubectl's alone: accepted, and not shown.
+CONNECTION |= {"--cache-dir", "--match-server-version", "--disable-compression", "--warnings-as-errors", "--kuberc"}
+CONNECTION |= {"--profile-output", "--log-flush-frequency", "--vmodule"}
 AWS = {"--profile", "--region", "--no-aws"}
 OUTPUT = {"--output", "--no-headers", "--verbose", "--color"}
 TABLES = {"--output", "--no-headers", "--verbose"}
+OUTPUT = {"--output", "--verbose", "--v"}
 BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
@@ -45,6 +51,10 @@ def long_flags(command: str) -> set[str]:
         ("version", {"--output", "--verbose", "--client"}),
         ("help", set()),
         ("options", set()),
+        ("checks", OUTPUT),
+        ("explain", {"--verbose", "--v"}),
+        ("policy", {"--verbose", "--v", "--probe", "--fix"}),
+        ("version", {"--verbose", "--v"}),
     ],
 )
 def test_each_command_takes_its_own(command: str, flags: set[str]) -> None:

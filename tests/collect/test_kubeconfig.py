@@ -429,8 +429,11 @@ def test_proxy_of_the_cluster_then_of_the_environment(write: Write) -> None:
     assert load(path, KubeOptions(server="http://localhost:1")).configuration.proxy  # proxy-url counts even there
     path = write(simple(server="http://127.0.0.1:1"))
     assert load(path, http_proxy="env:3128").configuration.proxy is None
-    error = fails(write(simple(**{"proxy-url": "socks5://me:pw@cluster"})))
-    assert "socks5://cluster" in error.message
+    error = fails(write(simple(**{"proxy-url": "socks4://me:pw@cluster"})))
+    assert "socks4://cluster" in error.message
+    context = load(write(simple(**{"proxy-url": "socks5://me:pw@cluster"})))
+    assert (context.configuration.proxy, context.socks) == (None, "socks5://me:pw@cluster")
+    assert "pw" not in repr(context)
 
 
 def test_impersonation_flags_win_over_the_kubeconfig(write: Write) -> None:
@@ -623,6 +626,54 @@ def test_service_account_is_used_without_a_kubeconfig(service_account: Path) -> 
 
 def test_kubeconfig_wins_over_the_service_account(service_account: Path, write: Write) -> None:
     assert load(write(simple()), **IN_POD).name == "dev"
+
+
+def test_flags_in_a_pod(service_account: Path) -> None:
+    context = load("", KubeOptions(token="given", as_user="eve", as_uid="8", as_user_extra=("k=a", "k=b")), **IN_POD)
+    assert token(context).lower() == "bearer given"
+    assert context.headers == (
+        ("Impersonate-User", "eve"),
+        ("Impersonate-Uid", "8"),
+        ("Impersonate-Extra-k", "a"),
+        ("Impersonate-Extra-k", "b"),
+    )
+    (service_account / "other.crt").write_text("pem")
+    other = str(service_account / "other.crt")
+    assert load("", KubeOptions(certificate_authority=other), **IN_POD).tls.authority.path == other
+    insecure = load("", KubeOptions(insecure_skip_tls_verify=True), **IN_POD).tls
+    assert not insecure.verify and not insecure.authority
+    assert "--client-certificate" in fails("", KubeOptions(client_certificate="x"), **IN_POD).message
+    assert "--username" in fails("", KubeOptions(username="x"), **IN_POD).message
+
+
+def test_namespace_in_a_pod(service_account: Path, write: Write) -> None:
+    assert load("", POD_NAMESPACE="mine", **IN_POD).namespace == "mine"
+    silent = document({"dev": {"cluster": "c", "user": "u"}}, {"c": {"server": "https://s"}}, {"u": {}}, current="dev")
+    path = write(silent)
+    assert load(path).namespace == "default"
+    # kubectl in a pod takes the pod's own where the context names none, also for another cluster.
+    assert load(path, **IN_POD).namespace == "tools"
+    assert load(path, POD_NAMESPACE="mine", **IN_POD).namespace == "mine"
+    assert load(path, KubeOptions(namespace="x"), **IN_POD).namespace == "x"
+    assert load(write(simple()), **IN_POD).namespace == "shop"
+    (service_account / "namespace").unlink()
+    assert load("", **IN_POD).namespace == "default"
+
+
+def test_extra_fields_of_the_impersonated_user(write: Write) -> None:
+    path = write(simple({"as": "bot"}))
+    extra = load(path, KubeOptions(as_user_extra=("Scopes=view", "a/b=c=d"))).headers
+    assert extra == (
+        ("Impersonate-User", "bot"),
+        ("Impersonate-Extra-scopes", "view"),
+        ("Impersonate-Extra-a%2Fb", "c=d"),
+    )
+    with pytest.raises(UsageError, match="is not KEY=VALUE"):
+        load(path, KubeOptions(as_user_extra=("scopes",)))
+    for field, flag in (("as_uid", "--as-uid"), ("as_user_extra", "--as-user-extra")):
+        given = KubeOptions(**{field: "7" if field == "as_uid" else ("a=b",)})
+        with pytest.raises(UsageError, match=f"{flag} needs --as"):
+            load(write(simple()), given)
 
 
 def test_broken_service_account(service_account: Path) -> None:

@@ -19,9 +19,11 @@ from typing import Any
 import pytest
 import yaml
 
+from kubectl_lbdoctor.cli import cli
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
 from kubectl_lbdoctor.errors import LbdoctorError
+from kubectl_lbdoctor.flags import options_of
 from kubectl_lbdoctor.options import KubeOptions
 from tests.support import tls_api
 
@@ -30,7 +32,14 @@ PROGRAM = sys.executable
 ME = tls_api.identity("me")
 CERTIFICATE, KEY = ME.data
 CA = tls_api.authority().data[0]
-TOKEN = {"Authorization": "Bearer s3cret"}
+TOKEN: dict[str, Any] = {"Authorization": "Bearer s3cret"}
+FLAG_TOKEN = {"Authorization": "Bearer given"}
+OTHER = tls_api.identity("other").data
+IGNORED = (
+    *("--cache-dir", "cache", "--match-server-version=false", "--disable-compression", "--warnings-as-errors"),
+    *("--kuberc", "{home}/kuberc", "--profile-output", "x", "--log-flush-frequency", "1s", "--vmodule", "x=1", "-v=0"),
+)
+"""What `kubectl options` lists besides, and what changes nothing here."""
 BASIC = "Basic " + base64.b64encode(b"alice:pw").decode()
 
 
@@ -44,10 +53,11 @@ def plugin(answer: dict[str, Any], version: str = "v1", mode: str = "Never") -> 
 
 @dataclass(frozen=True)
 class Row:
-    """A kubeconfig's cluster and user, and who asks by it: headers and the certificate's name; None for a refusal."""
+    """A kubeconfig's cluster and user, and who asks by it: headers (several values as a tuple) and the certificate's
+    name; None for a refusal."""
 
     name: str
-    asked: dict[str, str] | None
+    asked: dict[str, str | tuple[str, ...]] | None
     user: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)
     secure: bool = True
@@ -211,6 +221,187 @@ ROWS = (
         server="https://alice:pw@localhost:{port}",
     ),
     Row("-s http", {}, {"token": "s3cret"}, secure=False, server="https://localhost:1", flags=("-s", "{url}")),
+    # --- Flags of the user ---
+    Row("--token", FLAG_TOKEN, flags=("--token", "given")),
+    Row("--token over http", {}, flags=("--token", "given"), secure=False),
+    Row("--token over a token", FLAG_TOKEN, {"token": "s3cret"}, flags=("--token", "given")),
+    Row(
+        "--token beside a token file",
+        {"Authorization": "Bearer from-file"},
+        {"tokenFile": "token"},
+        flags=("--token", "given"),
+    ),
+    Row("--token over a plugin", FLAG_TOKEN, plugin({"token": "s3cret"}), flags=("--token", "given")),
+    Row("--token beside basic auth", None, {"username": "alice", "password": "pw"}, flags=("--token", "given")),
+    Row(
+        "--token beside a certificate",
+        {"certificate": "me", **FLAG_TOKEN},
+        {"client-certificate-data": CERTIFICATE, "client-key-data": KEY},
+        flags=("--token", "given"),
+    ),
+    Row("--username and --password", {"Authorization": BASIC}, flags=("--username", "alice", "--password", "pw")),
+    Row("--username beside a token", None, {"token": "s3cret"}, flags=("--username", "alice", "--password", "pw")),
+    Row(
+        "--username beside a plugin",
+        {"Authorization": BASIC},
+        plugin({"token": "s3cret"}),
+        flags=("--username", "alice", "--password", "pw"),
+    ),
+    Row(
+        "--password over a password",
+        {"Authorization": BASIC},
+        {"username": "alice", "password": "old"},
+        flags=("--password", "pw"),
+    ),
+    Row("--token and --username", None, flags=("--token", "given", "--username", "alice", "--password", "pw")),
+    Row(
+        "--client-certificate and --client-key",
+        {"certificate": "me"},
+        flags=("--client-certificate", "{home}/me.crt", "--client-key", "{home}/me.key"),
+    ),
+    Row(
+        "--client-certificate from where the command runs",
+        {"certificate": "me"},
+        flags=("--client-certificate", "me.crt", "--client-key", "me.key"),
+    ),
+    Row(
+        "--client-certificate beside data",
+        None,
+        {"client-certificate-data": OTHER[0], "client-key-data": OTHER[1]},
+        flags=("--client-certificate", "{home}/me.crt", "--client-key", "{home}/me.key"),
+    ),
+    Row(
+        "--client-certificate over files",
+        {"certificate": "me"},
+        {"client-certificate": "gone", "client-key": "gone"},
+        flags=("--client-certificate", "{home}/me.crt", "--client-key", "{home}/me.key"),
+    ),
+    Row("--client-certificate without a key", None, flags=("--client-certificate", "{home}/me.crt")),
+    Row(
+        "--client-key beside data",
+        None,
+        {"client-certificate-data": CERTIFICATE, "client-key-data": OTHER[1]},
+        flags=("--client-key", "{home}/me.key"),
+    ),
+    Row(
+        "--client-certificate over a plugin",
+        {"certificate": "me"},
+        plugin({"token": "s3cret"}),
+        flags=("--client-certificate", "{home}/me.crt", "--client-key", "{home}/me.key"),
+    ),
+    Row("--client-certificate that is missing", None, flags=("--client-certificate", "gone", "--client-key", "gone")),
+    Row(
+        "--as-uid",
+        {**TOKEN, "Impersonate-User": "eve", "Impersonate-Uid": "8"},
+        {"token": "s3cret"},
+        flags=("--as", "eve", "--as-uid", "8"),
+    ),
+    Row(
+        "--as-uid over the user's",
+        {**TOKEN, "Impersonate-User": "bob", "Impersonate-Uid": "8"},
+        {"token": "s3cret", "as": "bob", "as-uid": "7"},
+        flags=("--as-uid", "8"),
+    ),
+    Row("--as-uid without a name", None, {"token": "s3cret"}, flags=("--as-uid", "8")),
+    Row("--as-group without a name", None, {"token": "s3cret"}, flags=("--as-group", "edit")),
+    Row(
+        "--as-group for the user's name",
+        {**TOKEN, "Impersonate-User": "bob", "Impersonate-Group": "edit"},
+        {"token": "s3cret", "as": "bob"},
+        flags=("--as-group", "edit"),
+    ),
+    # --- Flags of the cluster ---
+    Row(
+        "--certificate-authority over data",
+        TOKEN,
+        {"token": "s3cret"},
+        {"certificate-authority-data": OTHER[0]},
+        flags=("--certificate-authority", "{home}/ca.crt"),
+        authority=False,
+    ),
+    Row(
+        "--certificate-authority over a file",
+        TOKEN,
+        {"token": "s3cret"},
+        {"certificate-authority": "gone"},
+        flags=("--certificate-authority", "{home}/ca.crt"),
+        authority=False,
+    ),
+    Row(
+        "--certificate-authority over insecure",
+        TOKEN,
+        {"token": "s3cret"},
+        {"insecure-skip-tls-verify": True},
+        flags=("--certificate-authority", "{home}/ca.crt"),
+        authority=False,
+    ),
+    Row(
+        "--certificate-authority of another",
+        None,
+        {"token": "s3cret"},
+        flags=("--certificate-authority", "{home}/me.crt"),
+    ),
+    Row(
+        "--certificate-authority beside the insecure flag",
+        None,
+        {"token": "s3cret"},
+        flags=("--certificate-authority", "{home}/ca.crt", "--insecure-skip-tls-verify"),
+    ),
+    Row(
+        "--certificate-authority that is missing",
+        None,
+        {"token": "s3cret"},
+        flags=("--certificate-authority", "gone"),
+    ),
+    Row(
+        "--tls-server-name",
+        TOKEN,
+        {"token": "s3cret"},
+        server="https://127.0.0.1:{port}",
+        flags=("--tls-server-name", "localhost"),
+    ),
+    Row(
+        "--tls-server-name over the cluster's",
+        TOKEN,
+        {"token": "s3cret"},
+        {"tls-server-name": "other"},
+        flags=("--tls-server-name", "localhost"),
+    ),
+    Row("--tls-server-name of another", None, {"token": "s3cret"}, flags=("--tls-server-name", "other")),
+    Row(
+        "-s takes the server name of the cluster away",
+        TOKEN,
+        {"token": "s3cret"},
+        {"tls-server-name": "other"},
+        flags=("-s", "{url}"),
+    ),
+    Row(
+        "-s and --tls-server-name",
+        TOKEN,
+        {"token": "s3cret"},
+        {"tls-server-name": "other"},
+        flags=("-s", "https://127.0.0.1:{port}", "--tls-server-name", "localhost"),
+    ),
+    Row(
+        "--insecure-skip-tls-verify=false",
+        None,
+        {"token": "s3cret"},
+        flags=("--insecure-skip-tls-verify=false",),
+        authority=False,
+    ),
+    Row("--insecure-skip-tls-verify=true", TOKEN, {"token": "s3cret"}, flags=("--insecure-skip-tls-verify=true",)),
+    Row("an empty --token", TOKEN, {"token": "s3cret"}, flags=("--token=",)),
+    Row("an empty --as", {**TOKEN, "Impersonate-User": "bob"}, {"token": "s3cret", "as": "bob"}, flags=("--as=",)),
+    Row(
+        "a flag twice", {**TOKEN, "Impersonate-User": "eve"}, {"token": "s3cret"}, flags=("--as", "bob", "--as", "eve")
+    ),
+    Row(
+        "two groups",
+        {**TOKEN, "Impersonate-User": "eve", "Impersonate-Group": ("a", "b,c")},
+        {"token": "s3cret"},
+        flags=("--as", "eve", "--as-group", "a", "--as-group=b,c"),
+    ),
+    Row("flags that change nothing", TOKEN, {"token": "s3cret"}, flags=IGNORED),
     Row("a second document", TOKEN, {"token": "s3cret"}, after="---\nusers: []\n"),
     Row("a second document that is no YAML", TOKEN, {"token": "s3cret"}, after="---\n{[\n"),
     Row("another kind", None, {"token": "s3cret"}, document={"kind": "Pod"}),
@@ -244,12 +435,13 @@ class Setting:
 def setting(request: pytest.FixtureRequest, servers: dict[bool, tls_api.Server], tmp_path: Path) -> Setting:
     row: Row = request.getfixturevalue("row")
     server = servers[row.secure]
-    places = {"url": server.url, "port": server.url.rpartition(":")[2]}
+    places = {"url": server.url, "port": server.url.rpartition(":")[2], "home": str(tmp_path)}
     (tmp_path / "me.crt").write_bytes(ME.certificate)
     (tmp_path / "me.key").write_bytes(ME.key)
     (tmp_path / "ca.crt").write_bytes(tls_api.authority().certificate)
     (tmp_path / "token").write_text("from-file\n")
     (tmp_path / "empty").write_text("")
+    (tmp_path / "kuberc").write_text("apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n")
     cluster = {"server": row.server.format(**places), **({"certificate-authority-data": CA} if row.authority else {})}
     document = {
         "apiVersion": "v1",
@@ -267,24 +459,22 @@ def setting(request: pytest.FixtureRequest, servers: dict[bool, tls_api.Server],
 
 
 def expected(row: Row) -> list[tls_api.Asked]:
-    return [] if row.asked is None else [tuple(sorted(row.asked.items()))]
+    if row.asked is None:
+        return []
+    values = {name: value if isinstance(value, tuple) else (value,) for name, value in row.asked.items()}
+    return [tuple(sorted((name, value) for name, several in values.items() for value in several))]
 
 
 def options(setting: Setting) -> KubeOptions:
     """The flags of a row, as the command line reads them."""
-    values = dict(zip(setting.flags[::2], setting.flags[1::2], strict=False))
-    return KubeOptions(
-        kubeconfig=str(setting.kubeconfig),
-        server=values.get("-s", ""),
-        as_user=values.get("--as", ""),
-        as_groups=tuple(filter(None, [values.get("--as-group")])),
-        insecure_skip_tls_verify="--insecure-skip-tls-verify" in setting.flags,
-        request_timeout="5s",
-    )
+    words = ["--kubeconfig", str(setting.kubeconfig), "--request-timeout", "5s", *setting.flags]
+    context = cli.make_context("kubectl lbdoctor", [*words, "version"], obj={"flags": {}})
+    return options_of(context, context.params).kube
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_plugin_asks_as(row: Row, setting: Setting) -> None:
+def test_the_plugin_asks_as(row: Row, setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(setting.home)
     said = ""
     try:
         KubeReader(load_kube_context(options(setting), setting.variables), attempts=1).get("/version")
