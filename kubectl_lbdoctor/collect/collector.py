@@ -80,6 +80,8 @@ class Collector:
         credentials, or no subject exists (then with similar names).
         """
         own = {reads.read_of_subjects(subject.kind).name for subject in plan.subjects}
+        if own & reads.OF_GATEWAYS:
+            own |= reads.OF_GATEWAYS
         plan = replace(plan, reads=plan.reads | own)
         pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
         try:

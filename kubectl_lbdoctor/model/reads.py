@@ -235,6 +235,10 @@ def read_of_subjects(kind: str) -> KubeRead:
     return _OF_SUBJECTS[kind]
 
 
+OF_GATEWAYS = frozenset(read.name for read in KUBE.values() if read.scope is Scope.GATEWAY)
+"""What every path of a Gateway rests on: read where a subject is a Gateway or a route, whatever the checks declare."""
+
+
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}
 
 

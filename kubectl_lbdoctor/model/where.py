@@ -19,9 +19,10 @@ from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 _SECRETS = {"--token": "TOKEN", "--password": "PASSWORD"}
 """Flags whose values are never printed, and the variables that stand for them in a command."""
 
-_FILES = frozenset({"--kubeconfig", "--certificate-authority", "--client-certificate", "--client-key"})
-_NOT_REPEATED = frozenset({"--namespace", "--request-timeout"})
-"""Every command names its own namespace, and how long one request may take changes nothing about where it goes."""
+_FILES = frozenset({"--certificate-authority", "--client-certificate", "--client-key"})
+_NOT_REPEATED = frozenset({"--namespace", "--request-timeout", "--kubeconfig"})
+"""Every command names its own namespace, and how long one request may take changes nothing about where it goes. The
+kubeconfig goes before all others, whichever way it was given."""
 
 _OFFLINE = frozenset({"explain", "checks", "policy", "version", "help", "completion"})
 """Commands of the plugin that ask no cluster, and so take no connection flags."""
@@ -111,7 +112,11 @@ def where_of(kube: KubeOptions, variables: Mapping[str, str]) -> Where:
         if value and flag not in _NOT_REPEATED:
             for item in value if isinstance(value, tuple) else (value,):
                 words += _words(flag, item, notes)
-    files, assignments = ([], []) if kube.kubeconfig else _kubeconfigs(variables)
+    assignments: list[str] = []
+    if kube.kubeconfig:
+        files = ["--kubeconfig", shlex.quote(os.path.abspath(kube.kubeconfig))]
+    else:
+        files, assignments = _kubeconfigs(variables)
     return Where(kube=(*files, *words), variables=tuple(assignments), notes=tuple(notes))
 
 

@@ -43,7 +43,7 @@ GIVEN = KubeOptions(
     request_timeout="5s",
 )
 KUBECTL = (
-    *("--context", "lab two", "--kubeconfig", "/home/me/my config", "--cluster", "east", "--user", "admin"),
+    *("--kubeconfig", "/home/me/my config", "--context", "lab two", "--cluster", "east", "--user", "admin"),
     *("--server", "https://10.0.0.1:6443/api", "--as", "bob", "--as-group", "view", "--as-group", "team a"),
     *("--as-uid", "7", "--as-user-extra", "scopes=x", "--token", "value of TOKEN"),
     *("--username", "alice", "--password", "value of PASSWORD", "--client-certificate", "/me.crt"),
