@@ -27,7 +27,7 @@ from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import Gateway, Route
 from kubectl_lbdoctor.model.k8s import Condition, condition
 from kubectl_lbdoctor.model.plan import Repair
@@ -138,7 +138,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
             params={"name": gateway.meta.name, "gate": gate},
             evidence=(
                 Evidence(str(ref), "no condition, no finalizer and no event of the controller"),
-                *(Evidence("controller log", line[:300]) for line in lines[-1:]),
+                *(Evidence(Source.CONTROLLER_LOG, line[:300]) for line in lines[-1:]),
             ),
             confirm=(
                 kubectl(
@@ -245,7 +245,7 @@ def _no_parent(frontend: Frontend, route: Route, parent: ObjectRef) -> Finding:
         "LBD143",
         route.ref,
         params=_params(route, f"Gateway {parent.namespace}/{parent.name}", "missing"),
-        evidence=(Evidence("gateways", ", ".join(names[:8]) or "none"),),
+        evidence=(Evidence(reads.GATEWAYS, ", ".join(names[:8]) or "none"),),
         confirm=(kubectl("get", "gateways.gateway.networking.k8s.io", "-A"),),
         by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
         advice=f"name {close} in parentRefs"

@@ -16,7 +16,7 @@ from typing import Any
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX, is_ours, same_name
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
-from kubectl_lbdoctor.model import aws, identity, k8s, network, probe
+from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, probe
 from kubectl_lbdoctor.model.codec import is_default, to_json
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
@@ -221,6 +221,26 @@ def _policy(value: Any, redact: Redactor, key: str = "") -> Any:
     return redact.secret(value) if key == "sts:externalid" and isinstance(value, str) else redact(value)
 
 
+_OF_CLIENTS = frozenset(
+    {"authenticateoidcconfig", "authenticatecognitoconfig", "jwtvalidationconfig", "fixedresponseconfig"}
+)
+"""What a ListenerRuleConfiguration says of signing in and of answers in its own words: nothing that is looked at."""
+
+
+def _settings(value: Any, redact: Redactor, key: str = "") -> Any:
+    """The spec of a Gateway's configuration; of its tags only the keys, and nothing of how clients sign in."""
+    name = key.lower()
+    if name in _OF_CLIENTS:
+        return SET
+    if name == "tags" and isinstance(value, dict):
+        return {redact(tag): SET for tag in value}
+    if isinstance(value, dict):
+        return {redact(inner): _settings(item, redact, inner) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_settings(item, redact, key) for item in value]
+    return redact(value)
+
+
 def _plain(value: Any, redact: Redactor) -> Any:
     return redact(value)
 
@@ -242,6 +262,8 @@ RULES: dict[tuple[str, str], Rule] = {
     **_of(k8s.Workload, selector=_labels, template_labels=_labels),
     **_of(k8s.Service, selector=_labels),
     **_of(k8s.TargetGroupBinding, node_selector=_plain, networking=_plain),
+    **_of(gateway_api.AllowedRoutes, selector=_plain),
+    **_of(gateway_api.GatewaySettings, spec=_settings),
     **_of(aws.Action, message_body=_body),
     **_of(aws.HealthCheck, path=_query),
     **_of(network.Permission, description=_description),

@@ -88,9 +88,14 @@ def modify_commands(group: GroupAddress, values: Mapping[str, object]) -> str:
         else:
             for pointer, value in values.items():
                 if pointer in FLAGS and value is not None:
-                    words += [FLAGS[pointer], _word(pointer, value)]
+                    words += _flag(FLAGS[pointer], _word(pointer, value))
         lines.append(shell(*words, *region))
     return " && ".join(lines)
+
+
+def _flag(flag: str, value: str) -> list[str]:
+    """A flag with its value, which stays one where it begins as a flag does."""
+    return [f"{flag}={value}"] if value.startswith("-") else [flag, value]
 
 
 def _word(pointer: str, value: object) -> str:

@@ -39,6 +39,12 @@ def test_the_first_alias_is_the_command_and_the_short_name_follows() -> None:
     assert [kind.aliases[:2] for kind in COMMAND_LINE] == [
         ("ingress", "ing"),
         ("service", "svc"),
+        ("gateway", "gtw"),
+        ("httproute", "httproutes"),
+        ("grpcroute", "grpcroutes"),
+        ("tlsroute", "tlsroutes"),
+        ("tcproute", "tcproutes"),
+        ("udproute", "udproutes"),
         ("targetgroupbinding", "tgb"),
         ("targetgroup", "tg"),
         ("loadbalancer", "lb"),
@@ -73,6 +79,8 @@ def test_every_subject_is_listed_by_one_read() -> None:
     assert {kind.name: reads.read_of_subjects(kind.name).name for kind in SUBJECTS} == {
         "Ingress": "networking.k8s.io/ingresses",
         "Service": "core/services",
+        "Gateway": "gateway.networking.k8s.io/gateways",
+        **{f"{kind}Route": "gateway.networking.k8s.io/routes" for kind in ("HTTP", "GRPC", "TLS", "TCP", "UDP")},
         "TargetGroupBinding": "elbv2.k8s.aws/targetgroupbindings",
     }
     with pytest.raises(KeyError):

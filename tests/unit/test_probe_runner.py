@@ -192,10 +192,11 @@ def served(handle: Callable[[socket.socket], None], status: str = "101 Switching
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    context = SimpleNamespace(server=f"http://127.0.0.1:{listener.getsockname()[1]}", configuration=Configuration())
+    server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    context = SimpleNamespace(server=server, configuration=Configuration(), socks="")
     headers = {"Authorization": "Bearer s3cret", "Impersonate-User": "ann", "Accept": "*/*"}
     try:
-        yield SimpleNamespace(context=context, headers=lambda as_text: headers, seen=seen)
+        yield SimpleNamespace(context=context, headers=lambda as_text: headers, seen=seen, log=None)
     finally:
         listener.close()
         thread.join(timeout=2)

@@ -20,7 +20,7 @@ from kubectl_lbdoctor.checks.runner import run_check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.reads import OF_GATEWAYS
-from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, GatewayFacts, NamespaceFacts, Snapshot
 from tests.support import cases
 from tests.unit.test_checks import FAULTS, HEALTHY
 
@@ -69,8 +69,13 @@ def test_every_declared_read_is_in_a_table() -> None:
 
 def test_every_read_has_its_own_place_in_the_snapshot() -> None:
     """A row of the table names the field that holds the answer, and that field stands for this read."""
-    for holder, own in ((NamespaceFacts(), True), (ClusterFacts(), False)):
-        rows = {r.kept_in: name for name, r in reads.KUBE.items() if (r.scope is reads.Scope.NAMESPACE) is own}
+    apart = (reads.Scope.NAMESPACE, reads.Scope.GATEWAY)
+    for holder, scope in ((NamespaceFacts(), apart[0]), (GatewayFacts(), apart[1]), (ClusterFacts(), None)):
+        rows = {
+            r.kept_in: name
+            for name, r in reads.KUBE.items()
+            if r.scope is scope or (scope is None and r.scope not in apart)
+        }
         facts = {f.name: getattr(holder, f.name) for f in fields(holder)}
         assert set(rows) == set(facts)
         assert {name: fact.source for name, fact in facts.items() if isinstance(fact, Fact)} == {
