@@ -34,6 +34,10 @@ API_VERSION = "lbdoctor/v1"
 
 Document = dict[str, Any]
 
+IN_WORDS = frozenset({"why", "reason", "summary", "effect", "answer", "differences"})
+"""Params that are a part of the message in words. No program can do anything with them, and their wording is free to
+change, so that documents hold them in the message only."""
+
 
 def document(result: Any, run: Run = NOT_TOLD) -> Document:
     """A result as plain dictionaries and lists. run: how it was come by."""
@@ -214,7 +218,9 @@ def _diagnosis(diagnosis: Diagnosis, where: Where) -> dict[str, Any]:
         "confidence": finding.confidence.value,
         "object": ref(finding.object),
         "affects": [ref(name) for name in diagnosis.affects],
-        "params": {name: without_credentials(plain(value)) for name, value in finding.params.items()},
+        "params": {
+            name: without_credentials(plain(value)) for name, value in finding.params.items() if name not in IN_WORDS
+        },
         "targets": list(finding.targets),
         "evidence": [{"source": e.source, "text": e.text} for e in finding.evidence],
         "rulesOut": finding.rules_out,

@@ -10,6 +10,8 @@ import functools
 
 import pytest
 
+from kubectl_lbdoctor.knowledge.health_reasons import HEALTH_REASONS
+from kubectl_lbdoctor.render.documents import document
 from tests.support import cases, cassette, product
 
 WORLDS = sorted(path.parent.name for path in cassette.WORLDS.glob("*/world.yaml") if path.parent.name != "cluster")
@@ -31,6 +33,28 @@ def test_case(name: str) -> None:
     run = cases.result(name)
     assert product.said(run) == cases.load(name).expected()
     assert run.report.checks.crashed == 0
+    _document_is_sound(run)
+    _reasons_are_explained(run)
+
+
+def _document_is_sound(run: product.Run) -> None:
+    """The summary is one line, and params are values: no pieces of sentences."""
+    made = document(run.report)
+    assert isinstance(made, dict) and made["summary"] == " ".join(made["summary"].split())
+    for shown, diagnosis in zip(made["diagnoses"], run.report.diagnoses, strict=True):
+        for name, value in shown["params"].items():
+            if not isinstance(diagnosis.finding.params[name], tuple):
+                assert len(value.split()) <= 6 and value == value.strip(" ;,:("), (diagnosis.finding.code, name, value)
+
+
+def _reasons_are_explained(run: product.Run) -> None:
+    """`explain REASON` names each code that accounts for a target with that reason."""
+    groups = [group for subject in run.report.subjects for group in subject.target_groups]
+    reasons = {target.key: target.reason for group in groups for target in group.targets if target.reason}
+    for diagnosis in run.report.diagnoses:
+        for key in diagnosis.finding.targets:
+            if key in reasons and diagnosis.finding.code != "LBD005":
+                assert diagnosis.finding.code in HEALTH_REASONS[reasons[key]].causes, (diagnosis.finding.code, key)
 
 
 @pytest.mark.parametrize("world", WORLDS)
