@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
@@ -38,6 +38,7 @@ from kubectl_lbdoctor.model.k8s import Ingress, Meta, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _ANSWERS = ("LBD301", "LBD302", "LBD303", "LBD304", "LBD317")
 _UNEXPLAINED = "LBD005"
@@ -88,7 +89,7 @@ OF_THE_TARGET_TYPE: Mapping[str, tuple[str, ...]] = {
 """Target type that is in force → codes of the findings that are only made with such targets."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """An annotation that is not read, and what it is taken for: the key `meant` on the object `place`."""
 

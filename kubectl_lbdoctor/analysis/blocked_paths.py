@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
@@ -17,11 +16,12 @@ from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer, address_in, family
+from kubectl_lbdoctor.record import record
 
 PRESERVE = "preserve_client_ip.enabled"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blocked:
     """One filter that blocks the way to one target. `second`: on the hop from node to pod."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_lbdoctor.analysis.remediation import annotate
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
@@ -12,9 +12,10 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SettingSource:
     """The object whose annotation decides a health-check setting, the key to set there, and what it carries now.
 

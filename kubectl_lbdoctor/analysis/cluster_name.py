@@ -9,7 +9,6 @@ all of them another cluster's, and no tag is wrong.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import index, reads
@@ -18,6 +17,7 @@ from kubectl_lbdoctor.model.finding import Evidence, Source
 from kubectl_lbdoctor.model.k8s import Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
+from kubectl_lbdoctor.record import record
 
 READS = (reads.CONTROLLER, reads.NODES, reads.NETWORK_INTERFACES, reads.SECURITY_GROUPS, reads.SUBNETS)
 # What eksctl puts on its nodes, and EKS on the security group that it makes for a cluster.
@@ -25,7 +25,7 @@ _NODE_LABEL = "alpha.eksctl.io/cluster-name"
 _GROUP_TAG = "aws:eks:cluster-name"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NameMismatch:
     """A controller that calls the cluster otherwise than its nodes' AWS objects do.
 

@@ -10,7 +10,7 @@ of an object, and then one in five minutes). So both are one account of an objec
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -26,6 +26,7 @@ from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event, Meta
 from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, parse_time, whole_second
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # The controller retries a failing object at least every 16m40s; a log that has not repeated an error since is past it.
 STALE_SECONDS = 25 * 60
@@ -42,7 +43,7 @@ READS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Complaint:
     """One current complaint of the controller about `ref`."""
 
@@ -106,7 +107,7 @@ def _each_once(complaints: Iterable[Complaint]) -> Iterator[Complaint]:
             yield complaint
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Heard:
     """A statement with the complaint that it was read from; None for a success."""
 
@@ -173,7 +174,7 @@ def _credentials_accepted(traffic: TrafficPath, heard: Iterable[_Heard]) -> date
     return max((time for time in times if time is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Object:
     """An object of the path that a controller works on; `meta` is None where it was not read."""
 

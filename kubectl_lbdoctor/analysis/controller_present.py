@@ -10,7 +10,6 @@ serves tells the present template.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_lbdoctor.knowledge.log_lines import parse_log_line
@@ -18,6 +17,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, parse_time
+from kubectl_lbdoctor.record import record
 
 _TEMPLATE = "pod-template-hash"
 _IMAGE = "aws-load-balancer-controller"
@@ -25,7 +25,7 @@ _LEADS = "Starting workers"
 """What the replica says that has become the leader (controller-runtime); the others reconcile nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PresentController:
     """The controllers as they are configured now.
 

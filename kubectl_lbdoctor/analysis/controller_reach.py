@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_lbdoctor.analysis.desired_state import declaration_of, desired_target_type
@@ -24,6 +23,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.k8s import Service, Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # Whoever takes an object marks it within seconds.
 TAKING_SECONDS = 30
@@ -66,7 +66,7 @@ def watching(controllers: Iterable[Workload], namespace: str) -> tuple[Workload,
     return tuple(w for w in controllers if watched_namespace(w) in ("", namespace))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SwitchedOff:
     """A part of a controller that is off: the feature gate, what it must be instead, and what is not done therefore
     ("Services", "targets of type ip")."""

@@ -7,7 +7,6 @@ IngressClassParams, then the Service's annotation, then the Ingress's, then the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, cast
 
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
@@ -34,13 +33,14 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 
 _NOTHING: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declaration:
     """Who decides about a path's target group.
 
@@ -116,7 +116,7 @@ def class_parameters(traffic: TrafficPath, class_name: str) -> Mapping[str, obje
     return {}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DesiredTargetType:
     """ "instance" or "ip", and who says so: `ref` and `key` name the annotation, else both are empty."""
 

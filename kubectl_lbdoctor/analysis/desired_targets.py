@@ -6,7 +6,6 @@ Sources: docs/facts.md, "Which targets the controller registers" and "Pod readin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -14,6 +13,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
 from kubectl_lbdoctor.model.traffic_path import RoutedEndpoint, TrafficPath
+from kubectl_lbdoctor.record import record
 
 GATE_PREFIX = "target-health.elbv2.k8s.aws/"
 # Version 1 of the controller wrote this one; no later version sets its condition.
@@ -32,7 +32,7 @@ _STATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DesiredEndpoints:
     """`wanted` are registered by the controller; `tolerated` may or may not be, so their absence or presence proves
     nothing."""
@@ -87,7 +87,7 @@ def desired_endpoints(traffic: TrafficPath) -> DesiredEndpoints:
     return DesiredEndpoints(tuple(open_), tuple(tolerated))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetGate:
     """One target-health readiness gate of a pod; `condition` is None until the controller has set it."""
 

@@ -8,7 +8,7 @@ may be deferred, that may not) and docs/deploy/configurations.md there (sync-per
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Alternative, Repair
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 POINTERS = {
     "protocol": PROTOCOL,
@@ -43,7 +44,7 @@ _BY_REASON = {
 """The settings by which targets can fail with a reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DriftBlame:
     """Targets that fail by a setting that differs. proven: something shows that they pass the check that is asked for.
     alternatives: other ways to repair it than to undo the change in AWS."""

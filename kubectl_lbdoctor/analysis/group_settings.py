@@ -8,7 +8,6 @@ AWS would be taken back.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
@@ -19,6 +18,7 @@ from kubectl_lbdoctor.model.group_edits import ATTRIBUTES, GRPC_CODES, HTTP_CODE
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _POINTERS = {
     "healthcheck-path": PATH,
@@ -111,7 +111,7 @@ def group_setting(traffic: TrafficPath, name: str) -> SettingSource | None:
     return GroupSetting(ref, pointer, {}, group, GroupAddress(group.arn, traffic.context.region))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixedSetting(SettingSource):
     """A setting that no fix changes. said: what a person does instead, and why."""
 
@@ -126,7 +126,7 @@ class FixedSetting(SettingSource):
         return self.said
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupSetting(SettingSource):
     """A setting of a target group that is changed in AWS. key: its pointer (`model.group_edits`)."""
 

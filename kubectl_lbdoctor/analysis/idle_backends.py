@@ -8,7 +8,6 @@ and https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.ingress_backends import shares_of
 from kubectl_lbdoctor.model import index, reads
@@ -17,9 +16,10 @@ from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Idle:
     """Why a backend gets no traffic by intent, as evidence."""
 

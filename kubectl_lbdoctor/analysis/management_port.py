@@ -7,7 +7,6 @@ probe of the container. The load balancer asks the traffic port unless `healthch
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
@@ -17,13 +16,14 @@ from kubectl_lbdoctor.model.k8s import Container, Pod, Probe, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _PROXY_PORTS = frozenset({15020, 15021, 15090})
 """Ports of Istio's side-car, which answers probes in the application's place.
 https://istio.io/latest/docs/ops/deployment/application-requirements/"""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HealthPort:
     """Where the pods serve their health. value: what `healthcheck-port` has to be, "" where no port leads there (an
     instance target without a node port for it). witness: what shows it; certain: it answers now."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.annotation_readings import (
     Reading,
@@ -30,11 +29,12 @@ from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 READS = (reads.PODS, reads.WORKLOADS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH, reads.CONTROLLER)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Misplaced:
     """An annotation that accounts for failing targets because nobody reads it.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.model.k8s import Node, Taint
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 COMPUTE_TYPE = "eks.amazonaws.com/compute-type"
 """The label by which EKS tells Fargate, hybrid and Auto Mode nodes from others."""
@@ -31,7 +31,7 @@ class Exclusion(Enum):
     NODE_SELECTOR = "node selector"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NodeExclusion:
     """Why a node is no instance target.
 

@@ -9,19 +9,19 @@ Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/targ
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.model.k8s import Probe
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _REFUSES = frozenset({"400", "401", "403", "421"})
 """Codes that refuse who asks, whatever is asked for; a 404 may also have been mended a moment ago."""
 _ASKS_FOR_CREDENTIALS = "401"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OtherAsker:
     """Who gets a success for the path that is refused to the load balancer: with this Host header, or else this client.
 

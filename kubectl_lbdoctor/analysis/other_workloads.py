@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.meshes import application_containers
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -17,6 +16,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # Words in the keys of labels that tell versions of one application apart, and what controllers write themselves.
 _VERSIONS = frozenset(
@@ -84,7 +84,7 @@ def is_another_application(own: Sequence[Pod], others: Sequence[Pod]) -> bool:
     return different_images or bool(telling_labels(own, others)) or bool(telling_labels(others, own))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Guests:
     """Pods that the selector takes in beside those of the workload that serves.
 

@@ -7,7 +7,6 @@ spec.ingressClassName; without both, the one default IngressClass holds.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from typing import Literal
 
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION, NLB_PREFIX
@@ -18,6 +17,7 @@ from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressClass, Service, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 Reconciler = Literal["controller", "auto-mode", "cloud-provider", "other", "nobody"]
 
@@ -33,7 +33,7 @@ _TYPE = NLB_PREFIX + "type"
 _TARGET_TYPE = NLB_PREFIX + "nlb-target-type"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ownership:
     """Who reconciles an object, and by what.
 

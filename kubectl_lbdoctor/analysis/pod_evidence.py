@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from kubectl_lbdoctor.analysis.meshes import application_containers, is_answered_by_mesh
@@ -21,6 +20,7 @@ from kubectl_lbdoctor.model.finding import Evidence, ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Probe
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 ADDRESS = (Transport.PROXY, Transport.POD)
 """Ways that lead to the pod's own address."""
@@ -31,7 +31,7 @@ NOT_THE_PROTOCOL = (Outcome.CLOSED, Outcome.GARBLED, Outcome.TLS)
 # --- Readiness probes -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ready:
     """A readiness probe that succeeds now, and the port that it asks."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -12,6 +11,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # Waiting reasons as the kubelet sets them (kubernetes pkg/kubelet/images/types.go, kuberuntime).
 IMAGE_REASONS = frozenset(
@@ -67,7 +67,7 @@ STARTING = "LBD408"
 NO_ANSWER = "no event says how (events expire after an hour)"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PodProblem:
     """Why one pod is not ready; params fill the message of the code.
 

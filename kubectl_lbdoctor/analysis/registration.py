@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints
 from kubectl_lbdoctor.analysis.node_targets import (
@@ -18,6 +17,7 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, Pod, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 # The controller registers within a second or two of an endpoint becoming ready; below this age nothing is late.
 REGISTRATION_SECONDS = 30
@@ -70,7 +70,7 @@ def zone_of(traffic: TrafficPath, target: TargetHealth) -> str:
     return home.zone if home is not None else ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Registration:
     """Both sides of the comparison. Keys are "id:port"; values say what stands there.
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.ownership import controller_flags
@@ -23,6 +23,7 @@ from kubectl_lbdoctor.model.network import RouteTable, Subnet
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.routes import table_of
 from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
+from kubectl_lbdoctor.record import record
 
 READS = (
     reads.INGRESS_CLASSES,
@@ -35,7 +36,7 @@ FREE_ADDRESSES = 8
 _SHOWN = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judged:
     """One subnet and what speaks against it; `taggable`: nothing but the role tag, and its routes fit the scheme."""
 

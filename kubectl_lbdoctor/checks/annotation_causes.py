@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by
 from kubectl_lbdoctor.analysis.misplaced_annotations import Misplaced
@@ -13,9 +12,10 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """A problem of one annotation of one object."""
 

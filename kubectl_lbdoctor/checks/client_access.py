@@ -10,7 +10,6 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.blocked_paths import PRESERVE, preserves_clients, target_end
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
@@ -31,6 +30,7 @@ from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, cove
 from kubectl_lbdoctor.network.matching import family as family_of
 from kubectl_lbdoctor.network.path import BACKEND_TAG
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
+from kubectl_lbdoctor.record import record
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -70,7 +70,7 @@ def _preserving(traffic: TrafficPath) -> tuple[TargetGroup, LoadBalancer]:
     return group, balancer
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Admitted:
     """Whom the groups of a target let in on one port. `balancer`: whoever comes through the load balancer, by a rule
     that names one of its groups. others: some rule names a group that is neither the load balancer's nor their own.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 
 from kubectl_lbdoctor.analysis import pod_evidence
@@ -41,6 +41,7 @@ from kubectl_lbdoctor.model.plan import Alternative, Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _RECHECK = "none for traffic: only the check changes"
 
@@ -74,7 +75,7 @@ class PathSource(Enum):
     PROBE_ANSWER = "probe answer"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GoodPath:
     """A path that answers as the check wants in so many pods."""
 
@@ -90,7 +91,7 @@ class GoodPath:
         return f'"{self.path}" answers a probe as the check wants in {counted(self.pods, "pod")}'
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Answer:
     """Targets whose check is answered with codes of one class, and what the pods say about themselves.
 
@@ -273,7 +274,7 @@ def _class_of(code: str) -> str:
     return "server" if code.startswith("5") else "client"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Cure:
     """What mends an answer. fix: the name of a repair of its own, "" for the one of the code. exact: the evidence
     determines the repair."""
@@ -748,7 +749,7 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
         yield of_one_workload(traffic, finding, targets)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _TargetPort:
     """What the pods show of the Service's targetPort.
 

@@ -8,7 +8,7 @@ are only peeked at: most people may not read IAM, and the denial stands without 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_account
@@ -37,6 +37,7 @@ from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 NAMED = 6
 """Missing actions that evidence lists; the rest is counted."""
@@ -225,7 +226,7 @@ def wrong_identity(traffic: TrafficPath) -> Iterator[Finding]:
         yield found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Refusal:
     """Why a role does not admit the controller. role: the one whose trust policy has to be changed, "" where it does
     not exist, so that what names it is wrong."""

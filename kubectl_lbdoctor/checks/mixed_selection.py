@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, guests, telling_labels
@@ -18,9 +17,10 @@ from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Harm:
     """What comes of it that another workload's pods are taken in. kind: "targets" (they are the targets that fail),
     "nodes" (nodes lead to them, and they do not serve the port) or "nothing" (they have no such port)."""

@@ -10,7 +10,7 @@ what the next rollout will meet.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import idle
@@ -20,9 +20,10 @@ from kubectl_lbdoctor.model.fact import recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Suspicion:
     """What disproves a code's claim, and what is left of it then (None: nothing).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
@@ -37,6 +37,7 @@ from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _READS = (
     reads.INGRESSES,
@@ -115,7 +116,7 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
         yield _wrong_version(traffic, group, failing, speaks, port, told, served)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Served:
     """The HTTP version that the application speaks, "" where nothing says it, and who says so: an answer to a probe of
     ours (`answered`), readiness probes that succeed (`probed`, where they are the ones that say it), or the Service's
@@ -376,7 +377,7 @@ def answer_is_too_slow(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Slow:
     """Targets whose pods the kubelet's readiness probe shows to be slow: it succeeds because it is more patient, or
     times out, too. longest: the seconds that the check should wait."""
@@ -557,7 +558,7 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _DeadPort:
     targets: list[TargetHealth]
     port: str
@@ -715,7 +716,7 @@ def check_port_knows_no_proxy_protocol(traffic: TrafficPath) -> Iterator[Finding
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Deaf:
     """Failing targets whose check port does not parse the header. server: what answers there: "kube-proxy" (which is
     certain), a "check port" of its own or the "traffic port"."""

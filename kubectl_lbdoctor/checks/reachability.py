@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.blocked_paths import (
@@ -41,6 +41,7 @@ from kubectl_lbdoctor.network import network_policies, path
 from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
+from kubectl_lbdoctor.record import record
 
 _READS = (
     reads.SERVICES,
@@ -95,7 +96,7 @@ def _missing(entry: Blocked) -> tuple[object, ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Filter:
     """The filter that blocks: its object, the params that say what it lacks or does, what was read of it, and that in
     a few words."""

@@ -14,6 +14,7 @@ from enum import Enum
 
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.model.finding import Finding, ObjectRef, Param, Severity
+from kubectl_lbdoctor.record import record
 
 CheckFunction = Callable[..., Iterable[Finding]]
 """Takes what its scope says: a `Snapshot`, a `Frontend` or a `TrafficPath`."""
@@ -32,7 +33,7 @@ class Scope(str, Enum):
     PATH = "path"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckSpec:
     """One declared code.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
 from kubectl_lbdoctor.analysis.meshes import application_ports
@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 
 def _service(traffic: TrafficPath) -> Service:
@@ -36,7 +37,7 @@ def _service(traffic: TrafficPath) -> Service:
     return service
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Candidate:
     """Labels that pods (or a pod template) carry, and who carries them."""
 
@@ -122,7 +123,7 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Meant:
     """Whom the selector may have meant. nearest: the most similar workload, "" where none is similar; labels: what its
     pods have in place of the labels that do not match. is_clear: nobody else comes near, and a selector fits."""

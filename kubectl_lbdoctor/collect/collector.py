@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
@@ -34,6 +34,7 @@ from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 WORKERS = 16
 """Enough for every first read of one namespace to run at once; connections are reused after that."""
@@ -42,7 +43,7 @@ OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 """Opens AWS, given where the region may be learned from the cluster. Raises NoCredentials or ReadFailed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadPlan:
     """What a run is about: the objects, and the reads that the selected checks declare."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.fix.health import Health
@@ -11,23 +10,24 @@ from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.fix.step_run import Failure, Phase, StepRun
 from kubectl_lbdoctor.fix.verify import Verdict
 from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PhaseBegan:
     """All steps are about to be checked, rehearsed or written."""
 
     phase: Phase
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixPlanned:
     """The plan stands. result.runs: the steps that are left, with who else owns their objects."""
 
     result: FixResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NothingToChange:
     """No step is left. shown: the plan with its refusals was shown before."""
 
@@ -35,7 +35,7 @@ class NothingToChange:
     shown: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoPlanned:
     """What will be put back, in the order in which it is. steps is empty where no change is in effect. undone_at:
     RFC 3339, "" where it was not undone before."""
@@ -44,21 +44,21 @@ class UndoPlanned:
     undone_at: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepFailed:
     """A step was not made, for the reason in the failure."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepNotNeeded:
     """A step of an undoing has nothing to do: the value is back already, or the change cannot be taken back."""
 
     step: Step
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepNotRehearsed:
     """No server could try a step without making it: whether it is accepted shows only when it is made. why: half a
     sentence."""
@@ -67,21 +67,21 @@ class StepNotRehearsed:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepMade:
     """A step was made; run.state is APPLIED or UNDONE."""
 
     run: StepRun
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoFileWritten:
     """The undo file is there, and nothing has been changed yet."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DryRunEnded:
     """Nothing was changed, as was asked for. accepted: number of changes that the servers have accepted; None where
     they were not asked. unrehearsed: number of those that they could not try."""
@@ -90,24 +90,24 @@ class DryRunEnded:
     unrehearsed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declined:
     """A person said no; nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoppedHalfway:
     """A step failed after others were made, or may have been: the undo file says which."""
 
     result: FixResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoRefused:
     """A step cannot be taken back, so none was."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoStopped:
     """A step of an undoing failed. left: number of changes that are still in effect. certain: they surely are."""
 
@@ -115,12 +115,12 @@ class UndoStopped:
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Undone:
     """Everything is back."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetsChanged:
     """Target health is not what it was at the last look. seconds: since the change."""
 
@@ -128,7 +128,7 @@ class TargetsChanged:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StillWaiting:
     """One look at the targets more. health: None where it cannot be read. limit: when the waiting ends, in seconds."""
 
@@ -137,12 +137,12 @@ class StillWaiting:
     limit: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotWaited:
     """Nothing is verified, because nobody wanted to wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotVerified:
     """The change is made, and the diagnosis that would verify it failed."""
 
@@ -150,7 +150,7 @@ class NotVerified:
     result: FixResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verified:
     """The change was made and diagnosed again."""
 
@@ -159,7 +159,7 @@ class Verified:
     result: FixResult
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Interrupted:
     """Ctrl-C; result.runs says what was made until then."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.record import record
 
 
 def all_healthy(targets: Iterable[tuple[str, str]], excepted: frozenset[str] = frozenset()) -> bool:
@@ -29,7 +29,7 @@ def described(states: Iterable[str]) -> str:
     return f"{good}/{good + sum(counted.values())} healthy" + (f" ({', '.join(others)})" if others else "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """One look: the states of the targets by target group ARN, with keys ("id:port") as in the report."""
 

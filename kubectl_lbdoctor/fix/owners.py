@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, unescape
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.record import record
 
 # managedFields managers of tools that apply from a source of their own, by a part of their names.
 _MANAGERS = {
@@ -31,7 +31,7 @@ _MANAGERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GitOpsOwner:
     """The tool that owns an object, and where to change the value instead. owns_field: it is known to write the very
     field."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.errors import UsageError
@@ -16,11 +16,12 @@ from kubectl_lbdoctor.fix.ways import other_ways, preferred, ways
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
 from kubectl_lbdoctor.model.plan import Alternative, Change, FixPlan, Refusal, Repair, Step
 from kubectl_lbdoctor.model.report import SubjectView
+from kubectl_lbdoctor.record import record
 
 ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixRequest:
     """One item of `--fix`: a fix name, a code or "all", and the value that chooses among several ("" for none)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError
@@ -11,6 +10,7 @@ from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import FixPlan, Refusal, Step
 from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.record import record
 
 
 class FixOutcome(str, Enum):
@@ -45,7 +45,7 @@ class UndoOutcome(str, Enum):
     UNDONE = "undone"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixResult:
     """One fix. requested: what --fix named. undo_file: "" while there is none. seconds: from the change to `after`, the
     last diagnosis. gone: codes of the plan that are no longer found. failures: steps that were not made. error: what
@@ -105,7 +105,7 @@ class FixResult:
         }.get(outcome, ExitStatus.COULD_NOT_RUN)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoResult:
     """One undoing. undo_file: its path. runs: all steps of the file, in the order of the fix."""
 

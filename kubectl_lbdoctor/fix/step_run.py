@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError
 from kubectl_lbdoctor.fix.errors import MovedOn
 from kubectl_lbdoctor.fix.owners import GitOpsOwner
 from kubectl_lbdoctor.model.plan import Step
+from kubectl_lbdoctor.record import record
 
 
 class StepState(str, Enum):
@@ -22,7 +22,7 @@ class StepState(str, Enum):
     NOTHING = "nothing to do"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StepRun:
     """A step on its way. uid: of the object that it changes, "" in AWS. owner: the tool that would take the change
     back, None where no trace of one is found or nobody looked."""
@@ -46,7 +46,7 @@ class Phase(Enum):
     WRITE = "write"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """A step that was not made. made, total: of the whole run at that moment. certain: it was surely not made; False
     where the answer of a write was lost."""

@@ -13,7 +13,7 @@ import hashlib
 import json
 import platform
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from kubectl_lbdoctor.model.group_edits import GroupAddress
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import AWS_WRITES, AwsWrite, Change, Edit, Step
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.record import record
 
 KIND = "lbdoctor-undo"
 SCHEMA = 2
@@ -46,7 +47,7 @@ _ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Origin:
     """Where an undo file was written: the machine, the user there and the path."""
 
@@ -55,7 +56,7 @@ class Origin:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UndoFile:
     """One fix: where it was made, for which objects, and how far it came. made_at, undone_at: RFC 3339, undone_at ""
     where it was not undone. origin: where the file was written, as it says."""
@@ -68,7 +69,7 @@ class UndoFile:
     origin: Origin = field(default_factory=Origin, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Call:
     """A call in EC2."""
 
@@ -76,7 +77,7 @@ class _Call:
     params: dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Kept:
     """What the file holds of a step: all that its undoing needs, and no words."""
 
@@ -91,7 +92,7 @@ class _Kept:
     group: GroupAddress | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Document:
     """The content of the file that the digest is about."""
 

@@ -6,16 +6,16 @@ Judged are the objects that the plan is to heal; others that were looked at are 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.fix.health import all_healthy
 from kubectl_lbdoctor.fix.result import FixOutcome
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.plan import FixPlan, Step
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """What the last diagnosis says of a fix.
 
@@ -34,7 +34,7 @@ class Verdict:
     others: tuple[tuple[SubjectView, tuple[str, ...]], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judge:
     """Judges reports about the objects of a plan.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import yaml
+
+from kubectl_lbdoctor.record import record
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -29,7 +30,7 @@ Reader = Literal["controller", "cloud-provider"]
 Version = tuple[int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnnotationSpec:
     """One annotation that a controller reads. Source of every field: `data/annotations.yaml`."""
 
@@ -81,7 +82,7 @@ class AnnotationSpec:
         return self.suffix.partition("${")[0].rstrip(".")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NearKey:
     """The key that somebody probably meant. `certain` is False when only the spelling is alike."""
 
@@ -151,7 +152,7 @@ def twin_key(spec: AnnotationSpec) -> str:
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Loaded:
     """The catalogue as read from its file: plain keys, keys with a part to fill in, and the release that it is of."""
 

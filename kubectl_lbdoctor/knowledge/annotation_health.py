@@ -8,7 +8,7 @@ defaults; it is taken to use the controller's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     spec_for,
 )
 from kubectl_lbdoctor.knowledge.annotation_values import TRAFFIC_PORT, ValueProblem, parse_int, parse_port
+from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
 Owner = Literal["controller", "cloud-provider", "auto-mode", "unknown"]
@@ -30,7 +31,7 @@ NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 _NO_PORTS: Mapping[str, int | None] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resolved:
     """One annotation after precedence: the raw text, where it stands, and its full key ("" for a default)."""
 
@@ -39,7 +40,7 @@ class Resolved:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting(Generic[T]):
     """One field of the wanted health check."""
 
@@ -54,7 +55,7 @@ class Setting(Generic[T]):
     """The message with which the controller refuses the annotation and builds nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HealthCheckIntent:
     """The wanted health check, field by field."""
 
@@ -191,7 +192,7 @@ def _frontend_nlb(ingress: Mapping[str, str]) -> HealthCheckIntent:
 # --- Network load balancer --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _NlbDefaults:
     """What a maker of NLBs asks for without annotations; times in seconds, the same threshold both ways."""
 

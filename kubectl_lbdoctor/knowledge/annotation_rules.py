@@ -6,7 +6,7 @@ One rule is one generator over `Facts`. A rule that lacks a fact says nothing; i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from kubectl_lbdoctor.knowledge.annotation_catalogue import ALB_PREFIX, NLB_STEM, SERVICE_PREFIX, spec_for
@@ -29,12 +29,13 @@ from kubectl_lbdoctor.knowledge.annotation_values import (
     parse_listen_ports,
     parse_port,
 )
+from kubectl_lbdoctor.record import record
 
 Kind = Literal["Ingress", "Service"]
 ProblemKind = Literal["unknown-key", "invalid-value", "no-effect", "unsupported-in-version", "conflict"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnnotationContext:
     """What is known about the object and its surroundings. None always means: not known; then no rule builds on it."""
 
@@ -69,7 +70,7 @@ class AnnotationContext:
     load_balancer_has_security_groups: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AnnotationProblem:
     """One thing wrong with one annotation."""
 
@@ -108,7 +109,7 @@ class AnnotationProblem:
         return (self.suggested_key or self.key, self.suggested_value) if self.suggested_value else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """One object to lint, with its annotations and what is known around it."""
 

@@ -20,7 +20,8 @@ Forms, each taken from the SDK's own Error() methods as vendored by controller 2
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from kubectl_lbdoctor.record import record
 
 __all__ = [
     "DENIED_CODES",
@@ -140,7 +141,7 @@ _CLIENT_CODES = frozenset(
 _ENCODED = re.compile(r"\s{0,4}Encoded authorization failure message: ?[\w+/=-]*(?:…|\.\.\.)?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsError:
     """One AWS API error: SDK service id and operation ("" for SDK v1), HTTP status (None when unknown), request id,
     code, message."""
@@ -153,7 +154,7 @@ class AwsError:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Denial:
     """What an authorization failure says; every part can be "" because EC2 leaves most of them out.
 
@@ -175,7 +176,7 @@ class Denial:
     explicit: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConnectionFailure:
     """A request that got no answer: kind (dns, timeout, refused, reset, route, tls, proxy, closed, unknown), host and
     URL ("" if unknown)."""

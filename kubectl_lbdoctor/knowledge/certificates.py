@@ -11,8 +11,9 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
+
+from kubectl_lbdoctor.record import record
 
 _PEM = re.compile(r"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END (?:TRUSTED )?CERTIFICATE-----", re.DOTALL)
 
@@ -34,7 +35,7 @@ class CertificateError(ValueError):
     """The text is no certificate."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Certificate:
     """What the verification of a chain looks at. `names` are the DNS names of subjectAltName; the last five fields are
     raw parts of the encoding."""

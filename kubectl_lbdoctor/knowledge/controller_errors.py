@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.knowledge.aws_errors import without_encoded_message
 from kubectl_lbdoctor.knowledge.error_classifiers import ERROR_CLASSIFIERS
 from kubectl_lbdoctor.knowledge.error_rules import ParamValue
 from kubectl_lbdoctor.knowledge.iam_policy import permission_statement
+from kubectl_lbdoctor.record import record
 
 __all__ = ["DecodedError", "Stage", "decode", "decode_event", "permission_statement"]
 
@@ -123,7 +124,7 @@ _PREFIXES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DecodedError:
     """One error of the controller, understood as far as possible.
 

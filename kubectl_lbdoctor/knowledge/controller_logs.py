@@ -29,6 +29,7 @@ from datetime import datetime, timezone
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, Stage, decode, decode_event
 from kubectl_lbdoctor.knowledge.log_lines import CONTROLLER_KIND, LogRecord, as_text, namespaced, parse_log_line
 from kubectl_lbdoctor.knowledge.reconcile_steps import BindingStep, FrontStep
+from kubectl_lbdoctor.record import record
 
 __all__ = [
     "ControllerError",
@@ -44,7 +45,7 @@ __all__ = [
 _ERROR_LEVELS = frozenset({"error", "fatal", "panic", "dpanic"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ControllerError:
     """One error of the log, all its repetitions together.
 
@@ -68,7 +69,7 @@ class ControllerError:
     superseded_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passed:
     """A line that proves steps done for an object: the last time that it was seen."""
 
@@ -79,7 +80,7 @@ class Passed:
     time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogReading:
     """What a log says: its errors, the newest first, and which steps it proves done, the newest of each object and
     step."""
@@ -162,8 +163,8 @@ def read_log(lines: Iterable[bytes | str]) -> LogReading:
     if all(r.time is not None for r in records):
         records.sort(key=lambda r: r.time or datetime.min.replace(tzinfo=timezone.utc))
     reader = _Reader()
-    for record in records:
-        reader.take(record)
+    for line in records:
+        reader.take(line)
     return reader.reading()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.aws_errors import (
     IDENTITY_CODES,
@@ -27,13 +26,14 @@ from kubectl_lbdoctor.knowledge.aws_errors import (
 from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ParamValue, extract
 from kubectl_lbdoctor.knowledge.error_texts_model import MODEL_RULES
 from kubectl_lbdoctor.knowledge.error_texts_targets import TARGET_RULES
+from kubectl_lbdoctor.record import record
 
 __all__ = ["ERROR_CLASSIFIERS", "Cause"]
 
 _MAX_VALUE = 300
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cause:
     """What one classifier found: the code ("" = the stage's), the sentence, the parameters."""
 

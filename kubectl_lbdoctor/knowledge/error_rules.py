@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from kubectl_lbdoctor.record import record
 
 __all__ = ["API_CODES", "ErrorPattern", "ParamValue", "extract", "rule"]
 
@@ -45,7 +46,7 @@ INT_PARAMS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ErrorPattern:
     """One recognised text: the LBD code ("" = the stage decides), the pattern, our sentence, and whether waiting alone
     may cure it. The sentence may use the parameters and `{said}`, the clause of the error that matched."""

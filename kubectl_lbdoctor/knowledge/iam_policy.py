@@ -15,12 +15,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.record import record
 
 __all__ = [
     "CLUSTER_TAG",
@@ -44,7 +45,7 @@ false`)."""
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyStatement:
     """One statement of the shipped policy: its actions, resources, condition (or None), and the release that
     introduced it."""
@@ -55,7 +56,7 @@ class PolicyStatement:
     since: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyReview:
     """What a role's policies say about the required actions.
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 
 from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.record import record
 
 __all__ = ["CONTROLLER_KIND", "LogRecord", "as_text", "namespaced", "parse_log_line"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LogRecord:
     """One log line. Empty strings stand for what the line does not say; `time` is None without a full date.
 

@@ -19,10 +19,10 @@ The order, from the source of v2.17.1:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, Stage
+from kubectl_lbdoctor.record import record
 
 __all__ = ["BindingStep", "FrontStep", "Reached", "reached"]
 
@@ -65,7 +65,7 @@ class BindingStep(IntEnum):
     DONE = 12
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reached:
     """The first and the last step that a statement can be about. They differ where its text does not tell the step.
 

@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from kubectl_lbdoctor.knowledge.reconcile_steps import Reached
 from kubectl_lbdoctor.model.k8s import Event
 from kubectl_lbdoctor.model.times import whole_second
+from kubectl_lbdoctor.record import record
 
 __all__ = ["SUCCESS", "Statement", "Verdict", "unsettled", "verdicts"]
 
@@ -50,7 +50,7 @@ class Verdict(Enum):
     OVER = "over"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statement:
     """One thing that was said about an object, all its repetitions together.
 

@@ -7,13 +7,13 @@ page of https://docs.aws.amazon.com/service-authorization/latest/reference/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from kubectl_lbdoctor.record import record
 
 _TARGET_GROUP = "targetgroup/"
 _LOAD_BALANCER = "loadbalancer/"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arn:
     """The parts of an ARN. region and account are "" where the service has none there (IAM has no region)."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadBalancer:
     """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway."""
 
@@ -23,7 +25,7 @@ class LoadBalancer:
     ip_address_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Action:
     """What a listener or a rule does. `target_groups` maps ARN to weight."""
 
@@ -33,7 +35,7 @@ class Action:
     message_body: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listener:
     arn: str
     load_balancer_arn: str = ""
@@ -42,7 +44,7 @@ class Listener:
     actions: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListenerRule:
     arn: str
     listener_arn: str = ""
@@ -52,7 +54,7 @@ class ListenerRule:
     actions: tuple[Action, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HealthCheck:
     """A target group's check. Interval and timeout in seconds; `port` is "traffic-port" or a number as text."""
 
@@ -67,7 +69,7 @@ class HealthCheck:
     unhealthy_threshold: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetGroup:
     arn: str
     name: str = ""
@@ -81,7 +83,7 @@ class TargetGroup:
     health_check: HealthCheck = field(default_factory=HealthCheck)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetHealth:
     """One target's health (elbv2:DescribeTargetHealth). `check_port` is the port that is really checked."""
 

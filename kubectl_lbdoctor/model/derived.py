@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.model.fact import Gap, NotApplicable, Unknown, note_opened, recording
+from kubectl_lbdoctor.record import record
 
 
 class Memo:
@@ -47,7 +48,7 @@ class HasMemo(Protocol):
     def memo(self) -> Memo: ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Outcome:
     """How one computation ended. `items`: what a generator gave before it ended; `error`: what it raised."""
 

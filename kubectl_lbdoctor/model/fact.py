@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Generic, TypeVar, cast
+
+from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -39,7 +41,7 @@ class NotApplicable(Exception):
     of the check is SKIPPED, with the message as its reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gap:
     """A list was opened of which a part could not be understood: what is not in it may exist all the same."""
 
@@ -69,7 +71,7 @@ def note_opened(sources: Iterable[str | Gap]) -> None:
         opened.update(sources)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact(Generic[T]):
     """One read's outcome.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Alternative, Repair
+from kubectl_lbdoctor.record import record
 
 __all__ = [
     "CheckResult",
@@ -99,7 +100,7 @@ class Source:
     EFFECT = "follows from it"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """One observed fact. source: a `Source`, a read (`model.reads`), or the object where that says more, as a person
     writes it ("pod web-1", "service/web")."""
@@ -108,7 +109,7 @@ class Evidence:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hypothesis:
     """A cause that still fits what was seen, and what would settle whether it is the one."""
 
@@ -117,7 +118,7 @@ class Hypothesis:
     settle: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """One check's answer "no" about one object.
 
@@ -167,7 +168,7 @@ class Finding:
         return (*(command for repair in self.repairs for command in repair.commands), *self.by_hand)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckResult:
     """The outcome of one check on one subject of its scope; `paths` are the keys of the paths that it is about."""
 
@@ -179,7 +180,7 @@ class CheckResult:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnosis:
     """A root cause: its finding, what it affects and the codes of the findings that it explains."""
 
@@ -193,20 +194,20 @@ class Diagnosis:
     fix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Denied:
     read: str
     permission: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FailedRead:
     read: str
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Coverage:
     """What was read and what was not; what is not known here is never shown as absent or healthy.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.record import record
 
 ATTRIBUTES = "/Attributes/"
 PROTOCOL = "/HealthCheckProtocol"
@@ -38,7 +38,7 @@ GROUP_WRITES = (MODIFY, MODIFY_ATTRIBUTES)
 """The only calls that change a target group."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupAddress:
     """A target group in AWS, and its region ("" for the one that is configured)."""
 

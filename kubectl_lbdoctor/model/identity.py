@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Role:
     """An IAM role. `trust` is its trust policy, `boundary` the ARN of its permissions boundary ("" without one)."""
 
@@ -19,7 +20,7 @@ class Role:
     boundary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RolePolicy:
     """A policy of a role: by its name (inline) or ARN (attached)."""
 
@@ -27,7 +28,7 @@ class RolePolicy:
     document: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PodIdentity:
     """An EKS Pod Identity association: the role that pods of a service account get."""
 
@@ -39,7 +40,7 @@ class PodIdentity:
 _WHY = "asked only where the controller has trouble with its permissions"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IdentityFacts:
     """What was read of IAM and EKS; asked only where the controller has trouble, keyed by the role's name.
 

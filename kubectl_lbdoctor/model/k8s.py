@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OwnerReference:
     kind: str
     name: str
     controller: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Meta:
     """What every object carries. `deleted` is the deletionTimestamp: set while finalizers are still at work."""
 
@@ -38,7 +40,7 @@ class Meta:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Condition:
     type: str
     status: str
@@ -52,7 +54,7 @@ def condition(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
     return next((c for c in conditions if c.type == kind), None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IngressBackend:
     """Where an Ingress path leads: a Service and one of its ports by number or name, or another resource.
 
@@ -68,7 +70,7 @@ class IngressBackend:
         return self.port == "use-annotation"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IngressPath:
     """One path of an Ingress; `rule` and `index` say where it stands in spec.rules[rule].http.paths[index]."""
 
@@ -80,7 +82,7 @@ class IngressPath:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ingress:
     """`class_name` is what the controller goes by: the legacy annotation, else `spec_class_name`."""
 
@@ -93,7 +95,7 @@ class Ingress:
     addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IngressClass:
     meta: Meta
     controller: str = ""
@@ -101,7 +103,7 @@ class IngressClass:
     parameters_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class IngressClassParams:
     """`spec` is kept as read: its fields override annotations one by one."""
 
@@ -109,7 +111,7 @@ class IngressClassParams:
     spec: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServicePort:
     """`target_port` is a number or a container port's name, as written ("" means the same as `port`)."""
 
@@ -125,7 +127,7 @@ class ServicePort:
         return self.target_port or str(self.port)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Service:
     meta: Meta
     type: str = "ClusterIP"
@@ -151,14 +153,14 @@ class Service:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndpointPort:
     port: int
     name: str = ""
     protocol: str = "TCP"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """`ready` None means ready (EndpointSlice API: unset is to be read as true)."""
 
@@ -176,7 +178,7 @@ class Endpoint:
         return self.ready is not False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndpointSlice:
     meta: Meta
     service: str = ""
@@ -185,7 +187,7 @@ class EndpointSlice:
     endpoints: tuple[Endpoint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContainerPort:
     port: int
     name: str = ""
@@ -193,7 +195,7 @@ class ContainerPort:
     host_port: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Probe:
     """A container probe. kind: httpGet, tcpSocket, grpc or exec; times in seconds; `port` number or name. headers: the
     lower-case names of those that it sends besides Host."""
@@ -211,7 +213,7 @@ class Probe:
     failure_threshold: int = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Container:
     """One container of a pod's spec. `sidecar` marks a native side-car (an init container that is restarted)."""
 
@@ -229,7 +231,7 @@ class Container:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContainerStatus:
     """state: waiting, running or terminated; `reason` and `message` belong to it. `last_*` describe the run before."""
 
@@ -250,7 +252,7 @@ class ContainerStatus:
     init: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pod:
     meta: Meta
     node: str = ""
@@ -303,14 +305,14 @@ class Pod:
         return tuple(p.port for c in self.serving_containers() for p in c.ports if p.protocol == protocol)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Taint:
     key: str
     effect: str = ""
     value: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Node:
     meta: Meta
     provider_id: str = ""
@@ -340,7 +342,7 @@ class Node:
         return found.status if found else "Unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetGroupBinding:
     """`networking` is None when the spec has none: then the controller writes no security group rules for it."""
 
@@ -377,7 +379,7 @@ class TargetGroupBinding:
 _STACK_LABEL = re.compile(r"(ingress|service|gateway)\.(k8s\.aws(?:\.[an]lb)?|eks\.amazonaws\.com)/stack")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Event:
     """`last` is when it was last seen. Events vanish after the API server's TTL (1 h): their absence proves nothing."""
 
@@ -394,7 +396,7 @@ class Event:
     last: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Workload:
     """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many. `certificate_secret`
     names the Secret with the controller's webhook certificate."""
@@ -415,17 +417,17 @@ class Workload:
     certificate_secret: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Namespace:
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ServiceAccount:
     meta: Meta
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookConfiguration:
     """One webhook of a Mutating- or ValidatingWebhookConfiguration. `ca_bundle` is PEM, "" where
     there is none, None in bundles of versions that did not read it."""
@@ -439,7 +441,7 @@ class WebhookConfiguration:
     ca_bundle: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TlsCertificate:
     """The public half of a TLS Secret, in PEM: `certificate` is its tls.crt. The private key is never kept."""
 

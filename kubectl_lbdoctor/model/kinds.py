@@ -7,12 +7,11 @@ the RBAC printer its groups and resources. How an object of a kind is converted 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kubectl_lbdoctor.model.api_path import api_path
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kind:
     """One kind of object.
 

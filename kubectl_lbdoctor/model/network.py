@@ -7,13 +7,14 @@ Field names follow the EC2 API (DescribeSecurityGroups, …PrefixLists, …Netwo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.selectors import LabelSelector
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permission:
     """One rule of a security group (EC2 IpPermission): every listed source, or destination, on these ports.
 
@@ -32,7 +33,7 @@ class Permission:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SecurityGroup:
     id: str
     name: str = ""
@@ -42,7 +43,7 @@ class SecurityGroup:
     egress: tuple[Permission, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PrefixList:
     """`max_entries` is what a reference to a customer's list counts against the quota of rules."""
 
@@ -52,7 +53,7 @@ class PrefixList:
     max_entries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AclEntry:
     """One numbered entry of a network ACL. protocol: "-1" (all; ports do not count) or a number as text."""
 
@@ -65,7 +66,7 @@ class AclEntry:
     to_port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkAcl:
     id: str
     vpc_id: str = ""
@@ -74,7 +75,7 @@ class NetworkAcl:
     is_default: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VpcRoute:
     """One route: `destination` is a CIDR or else `prefix_list` is set.
 
@@ -89,7 +90,7 @@ class VpcRoute:
     propagated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RouteTable:
     id: str
     vpc_id: str = ""
@@ -98,7 +99,7 @@ class RouteTable:
     routes: tuple[VpcRoute, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Subnet:
     """`public` is whether its route table leads to an internet gateway; None where that was not read."""
 
@@ -111,7 +112,7 @@ class Subnet:
     public: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkInterface:
     """`private_ips` holds all its addresses of both families, `prefixes` the delegated /28 and /80 ranges of pods.
 
@@ -136,7 +137,7 @@ def control_plane_description(cluster: str) -> str:
     return f"Amazon EKS {cluster}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyPeer:
     """Who may send: an ipBlock (`cidr` without `excepts`), or pods chosen by the two selectors."""
 
@@ -146,7 +147,7 @@ class PolicyPeer:
     namespace_selector: LabelSelector | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyPort:
     """`port` is a number or a container port's name as text, "" for all ports; `end_port` 0 means that port only."""
 
@@ -155,7 +156,7 @@ class PolicyPort:
     protocol: str = "TCP"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyRule:
     """One ingress or egress rule; no peers means everyone, no ports means all ports."""
 
@@ -163,7 +164,7 @@ class PolicyRule:
     ports: tuple[PolicyPort, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkPolicy:
     meta: Meta
     pod_selector: LabelSelector = field(default_factory=LabelSelector)

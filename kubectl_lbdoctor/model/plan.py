@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.record import record
 
 ANNOTATIONS = "/metadata/annotations"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """One value of a Kubernetes object: its JSON pointer, what is there now and what is to be; None means absent.
 
@@ -77,7 +78,7 @@ AWS_WRITES = {
 """What a fix calls in EC2, and what takes it back. Nothing else is ever called."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsWrite:
     """A call that adds something in EC2; the call that takes it away again follows from it.
 
@@ -102,7 +103,7 @@ class AwsWrite:
         return {key: value for key, value in self.params.items() if key in _ENTRY_KEY}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """One write to one object: exactly one of `edits`, `restart` and `aws` says how.
 
@@ -170,7 +171,7 @@ def inverse(change: Change) -> Change:
     return replace(change, edits=edits, now=change.then, then=change.now)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repair:
     """One way to repair a finding: changes that belong together.
 
@@ -206,7 +207,7 @@ class Repair:
         return replace(self, changes=said)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Alternative:
     """Another way to repair a finding, which `--fix` makes where it is asked for by its own name; `all` never does.
 
@@ -220,7 +221,7 @@ class Alternative:
     automatic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal.
 
@@ -234,7 +235,7 @@ class Step:
     instead: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refusal:
     """A fix that is not made, in one sentence; `choices` are the values that `--fix NAME=VALUE` accepts."""
 
@@ -244,7 +245,7 @@ class Refusal:
     by_hand: tuple[str, ...] = field(default_factory=tuple)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FixPlan:
     """What `--fix` would do, in order, and what it was asked for and will not do."""
 

@@ -7,10 +7,11 @@ by side are the evidence: what answers inside the cluster and times out for the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.record import record
 
 
 class Transport(str, Enum):
@@ -45,7 +46,7 @@ class Outcome(str, Enum):
     INCONCLUSIVE = "untold"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeRequest:
     """One request as the load balancer sends it (or a variation of it).
 
@@ -70,7 +71,7 @@ class ProbeRequest:
     tls: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeAnswer:
     """What came back. status: HTTP (or gRPC) status of an answer. location: of a redirect. seconds: until the answer.
 
@@ -100,7 +101,7 @@ def inconclusive(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Socket:
     """A listening TCP socket of a pod (/proc/net/tcp, /proc/net/tcp6). address: "0.0.0.0", "127.0.0.1", "::"…"""
 
@@ -121,7 +122,7 @@ PROBES = "probe"
 SOCKETS = "probe:sockets"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeFacts:
     """What probes found. sockets: by "namespace/pod", where a container could look."""
 

@@ -8,11 +8,12 @@ row of the table `KUBE`; the collector is a loop over it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
+from kubectl_lbdoctor.record import record
 
 INGRESSES = "networking.k8s.io/ingresses"
 INGRESS_CLASSES = "networking.k8s.io/ingressclasses"
@@ -97,7 +98,7 @@ class Scope(Enum):
     COMPLAINT = "the whole cluster, where the controller complains of what an object elsewhere may have caused"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KubeRead:
     """One read of Kubernetes: what is asked for, where its answer is kept, and the RBAC rule that allows it.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import Coverage, Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.record import record
 
 
 class Status(str, Enum):
@@ -25,7 +26,7 @@ class Status(str, Enum):
         return ("unhealthy", "degraded", "unknown", "healthy").index(self.value)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetView:
     """One target with what it is in the cluster. `ready`: ready containers of the pod as kubectl shows them ("1/1")."""
 
@@ -45,7 +46,7 @@ class TargetView:
         return f"{self.id}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TargetGroupView:
     """One target group with its targets; `known` is False where target health could not be read. `idle`: no traffic is
     meant for it, so that what it lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design,
@@ -67,7 +68,7 @@ class TargetGroupView:
     idle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubjectView:
     """One object that was asked about, with its load balancer and target groups."""
 
@@ -80,7 +81,7 @@ class SubjectView:
     backends_without_group: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CheckCounts:
     passed: int = 0
     failed: int = 0
@@ -89,7 +90,7 @@ class CheckCounts:
     crashed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnknownCheck:
     """A check that could not be answered, and why."""
 
@@ -100,7 +101,7 @@ class UnknownCheck:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     status: Status
     generated_at: str

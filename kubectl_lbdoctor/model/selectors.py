@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabelRequirement:
     """One matchExpressions entry; `operator` is In, NotIn, Exists or DoesNotExist."""
 
@@ -27,7 +29,7 @@ class LabelRequirement:
         return known.get(self.operator, False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LabelSelector:
     """Everything in it must hold; an empty selector selects all."""
 

@@ -6,7 +6,7 @@ A part that was not asked for holds NOT_ASKED facts, so that a check which needs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
@@ -41,6 +41,7 @@ from kubectl_lbdoctor.model.network import (
     Subnet,
 )
 from kubectl_lbdoctor.model.probe import ProbeFacts
+from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def _not_asked(source: str) -> Any:
     return field(default_factory=lambda: Fact.not_asked(source, "not needed for this run"))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """Where the facts come from. `cluster` is the EKS cluster's name as far as it is known."""
 
@@ -63,7 +64,7 @@ class Context:
     cluster: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NamespaceFacts:
     """What was read in one namespace; each list holds all objects of its kind there."""
 
@@ -81,7 +82,7 @@ class NamespaceFacts:
 _NOTHING_ASKED = NamespaceFacts()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClusterFacts:
     """What was read of the cluster as a whole.
 
@@ -108,7 +109,7 @@ class ClusterFacts:
     kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AwsFacts:
     """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
 
@@ -129,7 +130,7 @@ class AwsFacts:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkFacts:
     """What was read of EC2: the interfaces of load balancers, targets and their nodes, and what they refer to."""
 
@@ -141,7 +142,7 @@ class NetworkFacts:
     prefix_lists: Fact[tuple[PrefixList, ...]] = _not_asked(reads.PREFIX_LISTS)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against."""
 

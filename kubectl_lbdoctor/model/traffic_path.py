@@ -6,7 +6,7 @@ Ingress, Service and bare TargetGroupBinding all become such paths (see `analysi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
@@ -26,9 +26,10 @@ from kubectl_lbdoctor.model.k8s import (
 from kubectl_lbdoctor.model.probe import ProbeFacts
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Backend:
     """The Service port that a path leads to, as its frontend names it.
 
@@ -44,7 +45,7 @@ class Backend:
     target_group_arn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RoutedEndpoint:
     """One endpoint of the Service port: where a packet for this backend may end."""
 
@@ -61,7 +62,7 @@ class RoutedEndpoint:
         return f"{self.address}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrafficPath:
     """Joined facts of one backend. Properties open facts and so raise `Unknown` where a read did not succeed.
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl
 from kubectl_lbdoctor.network.matching import (
@@ -25,6 +24,7 @@ from kubectl_lbdoctor.network.matching import (
     merged,
     protocol_name,
 )
+from kubectl_lbdoctor.record import record
 
 IMPLICIT = 32767
 """The first number that no entry of a user can have."""
@@ -32,7 +32,7 @@ IMPLICIT = 32767
 _NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "icmpv6": "58"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slice:
     """Ports that one entry decides; None is the implicit deny at the end."""
 
@@ -44,7 +44,7 @@ class Slice:
         return self.entry is not None and self.entry.allow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AclVerdict:
     """`slices` are the ports asked about, ascending, each with the entry that decides it."""
 
@@ -67,7 +67,7 @@ class AclVerdict:
         return min((s.entry for s in self.slices if s.entry and not s.allow), key=lambda e: e.number, default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AclRemedy:
     """The entry to add. `number` is free and before every entry that denies; None where the ACL has no room there.
 

@@ -15,14 +15,14 @@ Sources:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.network import NetworkPolicy, PolicyPeer, PolicyPort, PolicyRule
 from kubectl_lbdoctor.network.matching import Answer, contains, host_cidr, protocol_name
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyRemedy:
     """The ingress rule to add to one of the policies that select the pod. `empty`: the policy has no rule yet."""
 
@@ -44,7 +44,7 @@ class PolicyRemedy:
         return [{"op": "add", "path": "/spec/ingress/-", "value": rule}]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PolicyVerdict:
     """`selecting` are the names of the policies that isolate the pod. ALLOWED by a rule names it: `policy`, `rule`.
 

@@ -22,7 +22,7 @@ Replies are then taken by the load balancer again, whatever the target's route t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from kubectl_lbdoctor.model.network import (
@@ -46,6 +46,7 @@ from kubectl_lbdoctor.network.matching import (
 )
 from kubectl_lbdoctor.network.routes import RouteKind, RouteRemedy, RouteVerdict
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, GroupVerdict, Peer
+from kubectl_lbdoctor.record import record
 
 Remedy = GroupRemedy | AclRemedy | RouteRemedy
 
@@ -66,7 +67,7 @@ class Filter(str, Enum):
     RETURN_ACL_IN = "return-acl-in"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Codes:
     """Which check a blocking filter belongs to."""
 
@@ -95,7 +96,7 @@ FROM_CLIENT = Codes(target_groups="LBD515")
 """Traffic whose client address is preserved."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endpoint:
     """One end of the path.
 
@@ -112,7 +113,7 @@ class Endpoint:
         return cls(address, interface.subnet_id or None, interface.security_groups or None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NetworkWorld:
     """What was read of the VPC. None, and an id that is not there, mean not read."""
 
@@ -123,7 +124,7 @@ class NetworkWorld:
     prefix_lists: Mapping[str, PrefixList] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hop:
     """What one filter does. `owner` is the ACL, table or groups that it stands in ("" where that was not read).
 
@@ -144,7 +145,7 @@ class Hop:
         return tuple(self.owner.split(",")) if self.owner else ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PathVerdict:
     """`hops` in packet order, without the filters that do not stand on this path.
 
@@ -257,7 +258,7 @@ def repairs(verdicts: Iterable[PathVerdict], world: NetworkWorld) -> tuple[Remed
     return tuple(out)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Path:
     source: Endpoint
     target: Endpoint

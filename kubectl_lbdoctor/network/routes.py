@@ -13,11 +13,11 @@ route-tables-priority.html):
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.model.network import PrefixList, RouteTable, VpcRoute
 from kubectl_lbdoctor.network.matching import Answer, contains, is_global, prefix_length
+from kubectl_lbdoctor.record import record
 
 
 class RouteKind(str, Enum):
@@ -48,7 +48,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RouteVerdict:
     """`route` is the one that is used, None where none matches or the table was not read (then `table_id` is "").
 
@@ -67,7 +67,7 @@ class RouteVerdict:
         return self.route is not None and self.route.state == "blackhole"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RouteRemedy:
     """The route that is missing from a table. `replaces` is the target of the route that drops the packets now.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from kubectl_lbdoctor.model.network import Permission, PrefixList, SecurityGroup
@@ -25,6 +24,7 @@ from kubectl_lbdoctor.network.matching import (
     protocol_name,
     within,
 )
+from kubectl_lbdoctor.record import record
 
 CLUSTER_TAG = "kubernetes.io/cluster/"
 """How the key of the tag begins that says which cluster a subnet or a security group belongs to; its name follows."""
@@ -35,7 +35,7 @@ class Direction(str, Enum):
     EGRESS = "egress"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Peer:
     """The other end as a security group sees it.
 
@@ -56,7 +56,7 @@ class Peer:
         return self.group_ids[0] if self.group_ids and len(self.group_ids) == 1 else host_cidr(self.address)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupRemedy:
     """The rule to add: to `group_id`, or to any other of `choices`. `peer` is a group id or a CIDR."""
 
@@ -75,7 +75,7 @@ class GroupRemedy:
         return Permission(self.protocol, first, last, cidrs=peer)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GroupVerdict:
     """ALLOWED names the rule: `rule` of `group_id` by its `source` (the CIDR, prefix list or group that matched).
 

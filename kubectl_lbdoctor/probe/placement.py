@@ -10,6 +10,7 @@ from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import ProbeRequest
 from kubectl_lbdoctor.probe.requests import invalid_request
+from kubectl_lbdoctor.record import record
 
 MAX_PODS = 10
 """Debug pods of one run: nodes beyond that are not asked from."""
@@ -18,7 +19,7 @@ ALL_NODES = "all"
 """The value of --probe-node that means every node of a target."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """The requests that one debug pod sends. node: where it must run."""
 
@@ -27,7 +28,7 @@ class Batch:
     requests: tuple[ProbeRequest, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Placement:
     """One batch per debug pod, and the requests that no node can send, with the reason in one sentence."""
 

@@ -4,7 +4,7 @@ says. Pure."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.errors import ExitStatus
@@ -24,9 +24,10 @@ from kubectl_lbdoctor.probe.requests import (
     judge,
     requests,
 )
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeRow:
     """One answer about one target. group: name of the target group, "" where it is not known. request: what was asked,
     in words. health: what the group says. difference: what the two verdicts prove side by side, "" for nothing."""
@@ -40,7 +41,7 @@ class ProbeRow:
     difference: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeReport:
     """All answers. unasked: targets that no request could be sent to, with the reason. passed, failed, unknown: numbers
     of targets. sockets: where pods listen that were looked into, by "namespace/pod". state: of the sending as a whole.

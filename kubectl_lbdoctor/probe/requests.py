@@ -8,7 +8,6 @@ that name under /network/) and was compared with what the lab's application logs
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import target_reasons
@@ -17,6 +16,7 @@ from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 USER_AGENT = "ELB-HealthChecker/2.0"
 GRPC_PATH = "/AWS.ALB/healthcheck"
@@ -25,7 +25,7 @@ GRPC_PATH = "/AWS.ALB/healthcheck"
 _DEFAULT_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unasked:
     """A target that no request can be made for, and why."""
 
@@ -154,7 +154,7 @@ def describe(request: ProbeRequest) -> str:
 # --- Verdict ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """What the load balancer would say of an answer, with the words of DescribeTargetHealth. state "unknown": the way
     to the target failed, so nothing is known of it."""

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from kubectl_lbdoctor.collect.kube import KubeReader
@@ -26,6 +26,7 @@ from kubectl_lbdoctor.probe import container, forward, pods, proxy
 from kubectl_lbdoctor.probe.placement import assign_to_nodes
 from kubectl_lbdoctor.probe.pods import Note
 from kubectl_lbdoctor.probe.requests import invalid_request
+from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ _LEAST = 0.2
 _QUERY = re.compile(r"([?#]).*", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProbeOptions:
     """How to send. mode: auto, proxy or pod. image: of debug pods and ephemeral containers. from_nodes: where debug
     pods run ("all": on every node of a target; empty: chosen per target). inside: in the target pods, too. nodes: of

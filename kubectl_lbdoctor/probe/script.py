@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.probe.requests import USER_AGENT, authority
+from kubectl_lbdoctor.record import record
 
 AT_ONCE = 8
 """Requests that one pod sends at the same time."""
@@ -115,7 +116,7 @@ def _answer(request: ProbeRequest, lines: list[str], via: Transport, source: str
     return ProbeAnswer(request, via, outcome, status, location, elapsed, detail, source)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Said:
     """What the log says of one request. ended: the exit status, None where the pod ended first. code: HTTP status, 0
     for none. version: of HTTP. connected, elapsed: seconds. error: why it failed, in curl's or the system's words.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from kubectl_lbdoctor.model.probe import Outcome
+from kubectl_lbdoctor.record import record
 
 MAX_ANSWER = 64 * 1024
 """Bytes of an answer that are looked at: the head of any sane one."""
@@ -31,7 +31,7 @@ class Broken(Exception):
     """The way to the target failed: nothing is known of the target."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Said:
     """What came back, in the terms of ProbeAnswer."""
 

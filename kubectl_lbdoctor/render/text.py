@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import tabulate as tables
 
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+from kubectl_lbdoctor.record import record
 
 # kubectl puts two spaces between columns; tabulate would widen each header by two more.
 tables.MIN_PADDING = 0
@@ -29,7 +29,7 @@ def quoted(text: str) -> str:
     return clean(without_credentials(text))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """A column. `keep` orders which is dropped first when the table is too wide (the lowest; 100 never is); a `wide`
     one is shown only with -o wide."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
@@ -16,9 +16,10 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frontend(ABC):
     """An object from which somebody makes a load balancer, or binds a target group: an Ingress, a Service, a binding.
 

@@ -8,7 +8,7 @@ are hashes with a readable head and are never used as keys.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_targets import foreign_targets, gate_health
 from kubectl_lbdoctor.model import index, reads
@@ -18,9 +18,10 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import Snapshot, lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FrontendFacts:
     """What a frontend contributes to each of its paths.
 
