@@ -1,4 +1,7 @@
-"""What the commands share: from connections to a snapshot, and from a snapshot to the report about it."""
+"""What the commands share: from connections to a snapshot, and from a snapshot to the report about it.
+
+How facts are come by is imported where it happens: a run reads a cluster or a bundle, and few write one.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,7 @@ from typing import TYPE_CHECKING, cast
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect import bundle, bundle_file
-from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
 from kubectl_lbdoctor.collect.deadline import DEFAULT, Deadline
-from kubectl_lbdoctor.collect.kubeconfig import parse_duration
-from kubectl_lbdoctor.collect.subjects import Lists, namespace_subjects, subjects_of
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun
@@ -25,6 +24,8 @@ from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
 
 if TYPE_CHECKING:
+    from kubectl_lbdoctor.collect.collector import OpenAws
+    from kubectl_lbdoctor.collect.subjects import Lists
     from kubectl_lbdoctor.probe.policy import ProbePolicy
 
 Requested = tuple[tuple[str, str], ...]
@@ -41,12 +42,16 @@ class Examination:
 
     def subjects(self, requested: Requested) -> tuple[ObjectRef, ...]:
         """The objects that are asked for. Raises CouldNotRun for one that leads to nothing in the cluster."""
-        return subjects_of(cast(Lists, self.connections.kube), requested, self.connections.namespace)
+        from kubectl_lbdoctor.collect.subjects import subjects_of
+
+        return subjects_of(cast("Lists", self.connections.kube), requested, self.connections.namespace)
 
     def all_subjects(self) -> tuple[ObjectRef, ...]:
         """Everything in the namespace that leads to targets. Raises CouldNotRun where there is nothing."""
+        from kubectl_lbdoctor.collect.subjects import namespace_subjects
+
         namespace = self.connections.namespace
-        found = namespace_subjects(cast(Lists, self.connections.kube), namespace)
+        found = namespace_subjects(cast("Lists", self.connections.kube), namespace)
         if not found:
             raise CouldNotRun(
                 f"namespace {namespace} has no Ingress, no Service of type LoadBalancer and no binding",
@@ -61,6 +66,8 @@ class Examination:
 
         quiet: says nothing of its progress. Raises CouldNotRun when there is no cluster or no such object.
         """
+        from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
+
         context = self.connections.context
         plan = ReadPlan(
             subjects=subjects,
@@ -75,7 +82,7 @@ class Examination:
         )
         self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress
-        open_aws = cast(OpenAws, self.connections.open_aws)
+        open_aws = cast("OpenAws", self.connections.open_aws)
         snapshot = Collector(self.connections.kube, open_aws, progress).collect(plan)
         if self.options.output.verbose and not quiet:
             calls = self.connections.calls
@@ -108,6 +115,8 @@ def deadline_of(options: Options) -> Deadline:
     given = options.time.limit
     if not given:
         return Deadline(DEFAULT)
+    from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
@@ -122,18 +131,24 @@ def from_bundle(options: Options, requested: Requested) -> Snapshot:
 
     Raises CouldNotRun for a file that is no bundle, or that does not hold one of the objects.
     """
+    from kubectl_lbdoctor.collect import bundle
+
     return bundle.chosen(bundle.load(Path(options.bundle.load)), requested, options.kube.namespace)
 
 
 def check_save(options: Options) -> None:
     """Find out before the work whether the bundle of --save can be written. Raises CouldNotRun."""
     if options.bundle.save:
+        from kubectl_lbdoctor.collect import bundle_file
+
         bundle_file.check_place(Path(options.bundle.save))
 
 
 def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
     """Write the bundle of --save, where it is asked for. Raises CouldNotRun when it cannot be written."""
     if options.bundle.save:
+        from kubectl_lbdoctor.collect import bundle
+
         bundle.save(snapshot, Path(options.bundle.save))
         env.note(f"bundle saved: {options.bundle.save}")
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 HIDDEN = "***"
 
 # Texts are other people's and long: no pattern looks back or ahead without a bound, so that all take linear time.
+# They stand here as text: `re` compiles each when it is first used, and keeps it.
 
 # Words that announce a secret, as the end of a name: DB_PASSWORD, clientSecret, X-Amz-Security-Token, apiKey.
 _WORDS = (
@@ -31,46 +32,39 @@ _VALUE = (
     r"(?:[^\s\"'&;,<>)\]}|\\]|,(?![\w.-]{0,64}[=:])(?=[^\s\"'])(?!\\))+)"
 )
 
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+_PRIVATE_KEY = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
+_JWT = r"\beyJ[\w-]{6,4096}\.[\w-]{4,}(?:\.[\w-]*)*"
+_SCHEME = (
+    r"(?i)\b(Bearer|Basic|AWS4-HMAC-SHA256|Negotiate)([ \t]+|%20)"
+    r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)"
 )
-_JWT = re.compile(r"\beyJ[\w-]{6,4096}\.[\w-]{4,}(?:\.[\w-]*)*")
-_SCHEME = re.compile(
-    r"\b(Bearer|Basic|AWS4-HMAC-SHA256|Negotiate)([ \t]+|%20)"
-    r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)",
-    re.IGNORECASE,
-)
-_PAIR = re.compile(rf"((?:{_WORDS}))([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})", re.IGNORECASE)
-_QUOTED = re.compile(rf"((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
-_COLON = re.compile(rf"((?:{_STRONG})\s{{0,8}}:(?!=)\s{{0,8}})({_VALUE})", re.IGNORECASE)
+_PAIR = rf"(?i)((?:{_WORDS}))([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})"
+_QUOTED = rf"(?i)((?:{_WORDS})\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})"
+_COLON = rf"(?i)((?:{_STRONG})\s{{0,8}}:(?!=)\s{{0,8}})({_VALUE})"
 # What XML says: <password>X</password>.
-_ELEMENT = re.compile(rf"(<[\w:.-]{{0,64}}(?:{_STRONG}|secret|token)>)([^<]{{1,4096}})(?=<)", re.IGNORECASE)
-_COOKIE = re.compile(r"((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)", re.IGNORECASE)
+_ELEMENT = rf"(?i)(<[\w:.-]{{0,64}}(?:{_STRONG}|secret|token)>)([^<]{{1,4096}})(?=<)"
+_COOKIE = r"(?i)((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)"
 # Words behind which prose goes on: only a text of capitals, small letters and digits is no prose and no name.
 _MIXED = r"(?-i:(?=[^\sA-Z]{0,64}[A-Z])(?=[^\sa-z]{0,64}[a-z])(?=[^\s\d]{0,64}\d))"
-_PROSE = re.compile(
+_PROSE = (
+    r"(?i)"
     r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|(?:api|encryption|secret)[ _-]key|"
     r"authorization:\s{1,4}[A-Za-z]{1,16}|authorization)(?:[ ]is)?(?::\s{0,4}|[ ]{1,4}))"
-    rf"(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
-    re.IGNORECASE,
+    rf"(?![\"'])({_MIXED}[^\s\"',;]{{8,}})"
 )
 # Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
-_FLAG = re.compile(
-    rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})", re.IGNORECASE
-)
-_CLIENT = re.compile(
-    rf"(\b(?:sshpass|redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
-)
-_USER_FLAG = re.compile(r"(\s(?:-u|--user)[ =]?[\w.@+-]{1,64}:)(?!\d+(?!\S))([^\s\"']+)")
-_ORACLE = re.compile(r"(?<=jdbc:oracle:)(\w{1,16}:[^\s/:@]{1,64})/([^\s@\"']{1,64})@")
-_WEBHOOK = re.compile(r"((?:hooks\.slack\.com/(?:services|workflows)|/api/webhooks)/)([\w/-]+)")
+_FLAG = rf"(?i)(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})"
+_CLIENT = rf"(\b(?:sshpass|redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
+_USER_FLAG = r"(\s(?:-u|--user)[ =]?[\w.@+-]{1,64}:)(?!\d+(?!\S))([^\s\"']+)"
+_ORACLE = r"(?<=jdbc:oracle:)(\w{1,16}:[^\s/:@]{1,64})/([^\s@\"']{1,64})@"
+_WEBHOOK = r"((?:hooks\.slack\.com/(?:services|workflows)|/api/webhooks)/)([\w/-]+)"
 # A login before a host: scheme://user:password@host, and user:password@tcp(host:3306) without a scheme. The password
 # may hold slashes and further signs; "@" of an image's digest is none.
-_LOGIN = re.compile(r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])")
-_BARE_LOGIN = re.compile(r"(?<![\w/@.:-])([A-Za-z_][\w.-]*):(?!\*\*\*@)([^\s/:@\"'(),]{3,})@(?!sha\d+:)(?=[\w\[(])")
-_LOGIN_NAME_ONLY = re.compile(r"(?<=//)([A-Za-z0-9_~.-]{16,})@(?=[\w\[.-])")
-_RUN = re.compile(r"(?<![\w+/=-])[\w+/-]{32,}={0,2}(?![\w+/-])")
-_PREFIXED = re.compile(
+_LOGIN = r"(?<=//)([^\s/:@\"']*):(?!\*\*\*@)([^\s\"'@]{1,256}(?:@[^\s\"'@/]{1,256}){0,3}?)@(?=[\w\[(.-])"
+_BARE_LOGIN = r"(?<![\w/@.:-])([A-Za-z_][\w.-]*):(?!\*\*\*@)([^\s/:@\"'(),]{3,})@(?!sha\d+:)(?=[\w\[(])"
+_LOGIN_NAME_ONLY = r"(?<=//)([A-Za-z0-9_~.-]{16,})@(?=[\w\[.-])"
+_RUN = r"(?<![\w+/=-])[\w+/-]{32,}={0,2}(?![\w+/-])"
+_PREFIXED = (
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abprs]-[\w-]{10,}|hv[sb]\.[\w-]{16,}|"
     r"[sr]k_(?:live|test)_\w{10,}|sk-(?:proj|ant|svcacct|admin)-[\w-]{12,}|sk-[A-Za-z0-9]{32,}|SG\.[\w-]{16,}\.[\w-]{16,}|"
     r"ya29\.[\w-]{16,}|dckr_pat_[\w-]{16,}|pypi-[\w-]{16,}|glsa_\w{16,}|shp(?:at|ss|ca)_\w{16,}|whsec_\w{16,}|AIza[\w-]{30,}|npm_\w{30,}|dop_v1_\w{30,})"
@@ -87,30 +81,30 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
     what a name or a scheme announces."""
     if len(text) < 6:
         return text
-    text = _PRIVATE_KEY.sub(HIDDEN, text)
+    text = re.sub(_PRIVATE_KEY, HIDDEN, text)
     if "://" in text or "@" in text:
-        text = _LOGIN.sub(rf"\1:{HIDDEN}@", text)
-        text = _BARE_LOGIN.sub(rf"\1:{HIDDEN}@", text)
-        text = _LOGIN_NAME_ONLY.sub(f"{HIDDEN}@", text)
-        text = _ORACLE.sub(rf"\1/{HIDDEN}@", text)
-    text = _JWT.sub(HIDDEN, text)
-    text = _SCHEME.sub(rf"\1\2{HIDDEN}", text)
+        text = re.sub(_LOGIN, rf"\1:{HIDDEN}@", text)
+        text = re.sub(_BARE_LOGIN, rf"\1:{HIDDEN}@", text)
+        text = re.sub(_LOGIN_NAME_ONLY, f"{HIDDEN}@", text)
+        text = re.sub(_ORACLE, rf"\1/{HIDDEN}@", text)
+    text = re.sub(_JWT, HIDDEN, text)
+    text = re.sub(_SCHEME, rf"\1\2{HIDDEN}", text)
     if "<" in text:
-        text = _ELEMENT.sub(_hide_value, text)
+        text = re.sub(_ELEMENT, _hide_value, text)
     if "/" in text:
-        text = _WEBHOOK.sub(_hide_value, text)
+        text = re.sub(_WEBHOOK, _hide_value, text)
     if "=" in text or "%3" in text:
-        text = _PAIR.sub(_hide_pair, text)
+        text = re.sub(_PAIR, _hide_pair, text)
     if ":" in text:
-        text = _COOKIE.sub(_hide_value, text)
-        text = _QUOTED.sub(_hide_value, text)
-        text = _COLON.sub(_hide_value, text)
+        text = re.sub(_COOKIE, _hide_value, text)
+        text = re.sub(_QUOTED, _hide_value, text)
+        text = re.sub(_COLON, _hide_value, text)
     if "-" in text:
-        text = _CLIENT.sub(_hide_value, _FLAG.sub(_hide_value, text))
-        text = _USER_FLAG.sub(_hide_value, text)
-    text = _PROSE.sub(_hide_value, text)
-    text = _PREFIXED.sub(lambda match: token(match[0]), text)
-    return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
+        text = re.sub(_CLIENT, _hide_value, re.sub(_FLAG, _hide_value, text))
+        text = re.sub(_USER_FLAG, _hide_value, text)
+    text = re.sub(_PROSE, _hide_value, text)
+    text = re.sub(_PREFIXED, lambda match: token(match[0]), text)
+    return re.sub(_RUN, lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
 
 
 def _hide_pair(match: re.Match[str]) -> str:
