@@ -78,12 +78,13 @@ def load_kube_context(
     interactive: bool = False,
     notify: Callable[[str], None] | None = None,
     deadline: Deadline | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> KubeContext:
     """The cluster, user and namespace that kubectl would use for these flags and this environment.
 
     `interactive`: stdin is a terminal, so an exec plugin may ask for something. `notify` gets the lines that an exec
     plugin writes to stderr as they appear (a device-code login prints its address there). `deadline`: until when
-    credentials are waited for.
+    credentials are waited for. `meanwhile` is called while an exec plugin is at work.
 
     Raises CouldNotRun when there is no usable kubeconfig, context or credential, UsageError for an impossible flag.
     """
@@ -95,7 +96,7 @@ def load_kube_context(
         if _in_cluster_possible(environ):
             return _in_cluster_context(options, environ, timeout)
         raise _nothing_chosen(config, paths, options)
-    return _build(chosen, options, environ, timeout, interactive, notify, deadline or Deadline())
+    return _build(chosen, options, environ, timeout, interactive, notify, deadline or Deadline(), meanwhile)
 
 
 # --- Choosing --------------------------------------------------------------------------------------------------------
@@ -226,6 +227,7 @@ def _build(
     interactive: bool,
     notify: Callable[[str], None] | None,
     deadline: Deadline,
+    meanwhile: Callable[[], None],
 ) -> KubeContext:
     cluster_entry = cluster_with_flags(chosen.cluster, options)
     user_entry = user_with_flags(chosen.user or Entry(chosen.user_name, {}, cluster_entry.path), options)
@@ -246,7 +248,9 @@ def _build(
         cluster["certificate-authority"] = authority.path
     user = _User({})
     if secure:
-        user = _credentials(user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify, deadline)
+        user = _credentials(
+            user_entry, {**cluster_entry.value, **cluster}, environ, interactive, notify, deadline, meanwhile
+        )
     what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
     configuration = Configuration(deadline.bound(what, lambda: _authorization(chosen.user_name, user, server)))
     if secure and not login:
@@ -380,6 +384,7 @@ def _credentials(
     interactive: bool,
     notify: Callable[[str], None] | None,
     deadline: Deadline,
+    meanwhile: Callable[[], None],
 ) -> _User:
     """The credentials of a kubeconfig user, for a server with TLS.
 
@@ -396,7 +401,14 @@ def _credentials(
         return _User({}, lambda: token, "", certificate, key)
     if "exec" in raw and not (certificate or raw.get("username")):
         plugin = ExecPlugin(entry, cluster, environ, interactive, notify, deadline)
-        status = plugin.finish(plugin.start())
+        process = plugin.start()
+        try:
+            meanwhile()
+            status = plugin.finish(process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         if status.get("clientCertificateData") and status.get("clientKeyData"):
             certificate, key = (
                 Pem(data=text_of(status[name]).encode()) for name in ("clientCertificateData", "clientKeyData")

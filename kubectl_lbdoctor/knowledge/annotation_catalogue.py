@@ -1,6 +1,6 @@
-"""The annotations that are read, loaded once from `data/annotations.yaml`.
+"""The annotations that are read, loaded once from `annotation_data`.
 
-The data file is the single place where a key, its type, range and first release stand; nothing here repeats them.
+The data is the single place where a key, its type, range and first release stand; nothing here repeats them.
 Keys with a variable part (`actions.${action-name}`) are kept as templates and found by pattern.
 """
 
@@ -10,12 +10,10 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from importlib import resources
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-import yaml
-
+from kubectl_lbdoctor.knowledge import annotation_data
 from kubectl_lbdoctor.record import record
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
@@ -32,7 +30,7 @@ Version = tuple[int, int, int]
 
 @record
 class AnnotationSpec:
-    """One annotation that a controller reads. Source of every field: `data/annotations.yaml`."""
+    """One annotation that a controller reads. Source of every field: `annotation_data`."""
 
     key: str
     """Full key, with prefix; a template keeps its `${name}` parts."""
@@ -169,13 +167,10 @@ class _Loaded:
 
 @lru_cache(maxsize=1)
 def _load() -> _Loaded:
-    text = resources.files("kubectl_lbdoctor").joinpath("data", "annotations.yaml").read_text(encoding="utf-8")
-    # The C loader is ten times as fast and not in every build of PyYAML.
-    document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    specs = {spec.key: spec for spec in _specs(document)}
-    version = parse_version(document["controller"])
+    specs = {spec.key: spec for spec in _specs()}
+    version = parse_version(annotation_data.CONTROLLER)
     if version is None:
-        raise ValueError(f"annotations.yaml: controller {document['controller']!r} is no version")
+        raise ValueError(f"annotation_data: controller {annotation_data.CONTROLLER!r} is no version")
     names: dict[str, dict[str, str]] = {ALB_PREFIX: {}, SERVICE_PREFIX: {}}
     stems: dict[str, dict[str, str]] = {ALB_PREFIX: {}, SERVICE_PREFIX: {}}
     alb_twins: dict[str, str] = {}
@@ -188,7 +183,7 @@ def _load() -> _Loaded:
     for spec in specs.values():
         if spec.twin:
             names[SERVICE_PREFIX].setdefault(_squeeze(spec.suffix), spec.twin)
-    for prefix, aliases in document["aliases"].items():
+    for prefix, aliases in annotation_data.ALIASES.items():
         for written, read in aliases.items():
             names[prefix].setdefault(_squeeze(written), read)
         for stem, suffix in stems[prefix].items():
@@ -203,8 +198,8 @@ def _load() -> _Loaded:
     )
 
 
-def _specs(document: Mapping[str, Any]) -> Iterator[AnnotationSpec]:
-    for section in document["sections"]:
+def _specs() -> Iterator[AnnotationSpec]:
+    for section in annotation_data.SECTIONS:
         for suffix, entry in section["annotations"].items():
             yield _spec(section, suffix, entry)
 
@@ -212,7 +207,7 @@ def _specs(document: Mapping[str, Any]) -> Iterator[AnnotationSpec]:
 def _spec(section: Mapping[str, Any], suffix: str, entry: Mapping[str, Any]) -> AnnotationSpec:
     key = section["prefix"] + suffix
     if entry["type"] not in get_args(AnnotationType):
-        raise ValueError(f"annotations.yaml: {key} has the unknown type {entry['type']!r}")
+        raise ValueError(f"annotation_data: {key} has the unknown type {entry['type']!r}")
     return AnnotationSpec(
         key=key,
         prefix=section["prefix"],

@@ -1,7 +1,7 @@
 """Annotations of the AWS Load Balancer Controller and the AWS cloud provider: known ones, their meaning, mistakes.
 
 A mistyped annotation is ignored without a word, so only a tool that knows every key can see it. Pure: no I/O beyond
-reading the packaged catalogue once. Facts: `data/annotations.yaml`; semantics: controller v2.17.1 sources.
+reading the packaged catalogue once. Facts: `annotation_data`; semantics: controller v2.17.1 sources.
 
 Entry points: `catalogue`, `spec_for`, `lint`, `missing_actions`, `resolve`, `effective_health_check`.
 """

@@ -101,29 +101,26 @@ REASON_STAGE: Mapping[str, Stage] = {
 """Event reason → stage. 2.17.1 declares ConflictingIngressClass and never emits it, and has no FailedReconcile (that
 came with 3.1.0)."""
 
-_PREFIXES: tuple[tuple[re.Pattern[str], Stage], ...] = tuple(
-    (re.compile(pattern), stage)
-    for pattern, stage in (
-        (r"Failed (?:to )?build model(?: due to|:) ", Stage.BUILD),
-        (r"Failed (?:to )?deploy (?:model|stack) due to ", Stage.DEPLOY),
-        (r"Failed reconcile due to ", Stage.RECONCILE),
-        (r"(?=backend not found: )", Stage.RECONCILE),
-        (r"Failed cleanup due to ", Stage.CLEANUP),
-        (r"Failed add (?:gateway )?finalizer due to ", Stage.ADD_FINALIZER),
-        (r"Failed remove (?:gateway )?finalizer due to ", Stage.REMOVE_FINALIZER),
-        (r"Failed update status due to ", Stage.STATUS),
-        (r"[Ff]ailed load groupID due to ", Stage.GROUP),
-        (
-            r"Error (?:syncing|creating) load balancer(?: \(will retry\))?: (?:failed to ensure load balancer(?: for "
-            r"service \S+)?: )?",
-            Stage.SYNC,
-        ),
-        (
-            r"(?=unable to (?:initialize AWS cloud|load controller config|build REST config|start manager|create "
-            r"controller))",
-            Stage.START,
-        ),
-    )
+_PREFIXES: tuple[tuple[str, Stage], ...] = (
+    (r"Failed (?:to )?build model(?: due to|:) ", Stage.BUILD),
+    (r"Failed (?:to )?deploy (?:model|stack) due to ", Stage.DEPLOY),
+    (r"Failed reconcile due to ", Stage.RECONCILE),
+    (r"(?=backend not found: )", Stage.RECONCILE),
+    (r"Failed cleanup due to ", Stage.CLEANUP),
+    (r"Failed add (?:gateway )?finalizer due to ", Stage.ADD_FINALIZER),
+    (r"Failed remove (?:gateway )?finalizer due to ", Stage.REMOVE_FINALIZER),
+    (r"Failed update status due to ", Stage.STATUS),
+    (r"[Ff]ailed load groupID due to ", Stage.GROUP),
+    (
+        r"Error (?:syncing|creating) load balancer(?: \(will retry\))?: (?:failed to ensure load balancer(?: for "
+        r"service \S+)?: )?",
+        Stage.SYNC,
+    ),
+    (
+        r"(?=unable to (?:initialize AWS cloud|load controller config|build REST config|start manager|create "
+        r"controller))",
+        Stage.START,
+    ),
 )
 
 
@@ -219,7 +216,7 @@ _ADMISSION = re.compile(r"admission webhook \"([^\"]+)\" denied the request")
 def _peel(text: str) -> tuple[Stage, str]:
     """The stage that the controller's own prefix names, and the rest."""
     for pattern, stage in _PREFIXES:
-        if found := pattern.search(text[:400]):
+        if found := re.search(pattern, text[:400]):
             return stage, text[found.end() :]
     return Stage.NONE, text
 

@@ -233,7 +233,7 @@ def _rule(text: str) -> Cause | None:
         return None  # the code says which quota, the message only that it is one
     body = error.message if error is not None else text
     for rule in (*TARGET_RULES, *MODEL_RULES):
-        if (found := rule.pattern.search(body)) is None:
+        if (found := rule.search(body)) is None:
             continue
         own = _clip(extract(found))
         shown = _Shown(own | {"said": _clause(body, found.start())})

@@ -52,9 +52,14 @@ class ErrorPattern:
     may cure it. The sentence may use the parameters and `{said}`, the clause of the error that matched."""
 
     code: str
-    pattern: re.Pattern[str]
+    pattern: str
     summary: Summary
     retryable: bool = False
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Where the text matches. `re` compiles the pattern when it is first needed, and keeps it: most runs meet no
+        error text."""
+        return re.search(self.pattern, text)
 
 
 def extract(match: re.Match[str]) -> dict[str, ParamValue]:
@@ -74,8 +79,8 @@ def extract(match: re.Match[str]) -> dict[str, ParamValue]:
 
 
 def rule(code: str, pattern: str, summary: Summary, *, retryable: bool = False) -> ErrorPattern:
-    """A row of the table, its regular expression compiled."""
-    return ErrorPattern(code, re.compile(pattern), summary, retryable)
+    """A row of the table."""
+    return ErrorPattern(code, pattern, summary, retryable)
 
 
 API_CODES: Mapping[str, tuple[str, str]] = {

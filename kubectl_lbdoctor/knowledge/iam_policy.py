@@ -13,11 +13,11 @@ present one is not.
 from __future__ import annotations
 
 import json
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from kubectl_lbdoctor.model.arn import parse as parse_arn
@@ -73,8 +73,8 @@ class PolicyReview:
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    text = files("kubectl_lbdoctor").joinpath("data").joinpath("lbc_iam_policy.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    text = pkgutil.get_data("kubectl_lbdoctor", "data/lbc_iam_policy.json")
+    loaded: dict[str, Any] = json.loads(text or b"")
     return loaded
 
 

@@ -480,6 +480,17 @@ def python(code: str, **more: Any) -> dict[str, Any]:
     return {"exec": plugin(sys.executable, "-c", code, **more)}
 
 
+def test_something_else_is_done_while_the_plugin_works(write: Write, tmp_path: Path) -> None:
+    code = (
+        "import json,pathlib,sys,time\n"
+        f"while not pathlib.Path({str(tmp_path / 'done')!r}).exists(): time.sleep(0.01)\n"
+        f"print(json.dumps({ANSWER!r}))"
+    )
+    environ = {"KUBECONFIG": str(write(simple(python(code)))), "PATH": os.environ["PATH"]}
+    context = load_kube_context(KubeOptions(), environ, meanwhile=(tmp_path / "done").touch)
+    assert token(context) == "Bearer t1"
+
+
 def test_exec_plugin_gives_the_token_with_its_environment(write: Write) -> None:
     code = (
         "import os,json;a=json.loads(os.environ['ANSWER']);i=json.loads(os.environ['KUBERNETES_EXEC_INFO']);"
