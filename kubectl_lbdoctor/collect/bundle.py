@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import bundle_file
-from kubectl_lbdoctor.collect.bundle_content import content
 from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.errors import CouldNotRun
@@ -30,6 +29,8 @@ def save(snapshot: Snapshot, path: Path) -> None:
     Raises CouldNotRun when it cannot be written.
     """
     import orjson
+
+    from kubectl_lbdoctor.collect.bundle_content import content
 
     document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": content(snapshot)}
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.commands import wait_healthy
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     check_save,
@@ -30,7 +29,11 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     """
     check_save(options)
     missing = 0
-    limit = wait_healthy.seconds(options.verdict.wait_healthy) if options.verdict.wait_healthy else None
+    limit: float | None = None
+    if options.verdict.wait_healthy:
+        from kubectl_lbdoctor.commands import wait_healthy
+
+        limit = wait_healthy.seconds(options.verdict.wait_healthy)
     calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot, found = from_bundle(options, env, question)

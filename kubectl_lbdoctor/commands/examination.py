@@ -1,4 +1,7 @@
-"""What the commands share: from connections to a snapshot, and from a snapshot to the report about it."""
+"""What the commands share: from connections to a snapshot, and from a snapshot to the report about it.
+
+How facts are come by is imported where it happens: a run reads a cluster or a bundle, and few write one.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,7 @@ from typing import TYPE_CHECKING, cast
 from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
-from kubectl_lbdoctor.collect import bundle, bundle_file, bundle_subjects
-from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
 from kubectl_lbdoctor.collect.deadline import DEFAULT, Deadline
-from kubectl_lbdoctor.collect.inventory import ClusterInventory
-from kubectl_lbdoctor.collect.kubeconfig import parse_duration
-from kubectl_lbdoctor.collect.subjects import Finder, Found
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError
@@ -31,8 +29,10 @@ from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
 
 if TYPE_CHECKING:
+    from kubectl_lbdoctor.collect.collector import OpenAws
     from kubectl_lbdoctor.collect.kube_lists import Kube
     from kubectl_lbdoctor.collect.overlay import AppliedKube
+    from kubectl_lbdoctor.collect.subjects import Found
     from kubectl_lbdoctor.probe.policy import ProbePolicy
 
 
@@ -58,6 +58,9 @@ class Examination:
     def find(self, question: Question, kube: Kube | None = None) -> Found:
         """The subjects that are asked about. Raises what was said last of them where there is none, or (strict) one is
         missing."""
+        from kubectl_lbdoctor.collect.inventory import ClusterInventory
+        from kubectl_lbdoctor.collect.subjects import Finder
+
         namespace = self.connections.namespace
         inventory = ClusterInventory(kube or self.connections.kube)
         found = Finder(inventory, namespace, bool(self.options.kube.namespace)).find(question)
@@ -137,6 +140,8 @@ class Examination:
         quiet: says nothing of its progress. kube: in place of the cluster, with manifests laid over it. Raises
         CouldNotRun when there is no cluster or no such object.
         """
+        from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
+
         context = self.connections.context
         plan = ReadPlan(
             subjects=subjects,
@@ -152,7 +157,7 @@ class Examination:
         )
         self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress
-        open_aws = cast(OpenAws, self.connections.open_aws)
+        open_aws = cast("OpenAws", self.connections.open_aws)
         on_missing = None if self.strict or quiet else self._tell_missing
         snapshot = Collector(kube or self.connections.kube, open_aws, progress, on_missing).collect(plan)
         if self.options.output.verbose and not quiet:
@@ -186,6 +191,8 @@ def deadline_of(options: Options) -> Deadline:
     given = options.time.limit
     if not given:
         return Deadline(DEFAULT)
+    from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
@@ -219,6 +226,8 @@ def from_bundle(options: Options, env: Environment, question: Question) -> tuple
 
     Raises CouldNotRun for a file that is no bundle, or that does not hold one of the objects.
     """
+    from kubectl_lbdoctor.collect import bundle, bundle_subjects
+
     snapshot, found = bundle_subjects.chosen(bundle.load(Path(options.bundle.load)), question, options.kube.namespace)
     tell_notes(found, env)
     return snapshot, found
@@ -233,12 +242,16 @@ def tell_notes(found: Found, env: Environment) -> None:
 def check_save(options: Options) -> None:
     """Find out before the work whether the bundle of --save can be written. Raises CouldNotRun."""
     if options.bundle.save:
+        from kubectl_lbdoctor.collect import bundle_file
+
         bundle_file.check_place(Path(options.bundle.save))
 
 
 def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
     """Write the bundle of --save, where it is asked for. Raises CouldNotRun when it cannot be written."""
     if options.bundle.save:
+        from kubectl_lbdoctor.collect import bundle
+
         bundle.save(snapshot, Path(options.bundle.save))
         env.note(f"bundle saved: {options.bundle.save}")
 
