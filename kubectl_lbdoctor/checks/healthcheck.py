@@ -846,6 +846,11 @@ def _wrong_target_port(
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
     if not choices:
         advice = "find the port that the application listens on: a probe found none"
+    pods = [pod.meta.name for pod in seen.silent]
+    looks = [
+        kubectl("exec", name, "-n", traffic.namespace, "--", "cat", "/proc/net/tcp", "/proc/net/tcp6")
+        for name in pods[:1]
+    ]
     ref, index = traffic.service_ref, service.ports.index(port)
     dropped = "filters on the way: the connection was refused, not dropped"
     return Finding(
@@ -860,7 +865,7 @@ def _wrong_target_port(
         ),
         confidence=Confidence.CERTAIN if _is_certain(traffic, seen) else Confidence.LIKELY,
         targets=tuple(t.key for t in targets),
-        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        confirm=(describe_target_health(group.arn, traffic.context.region), *([] if choices else looks)),
         repairs=tuple(target_port_repair(ref, service, index, n).with_reason(said) for n in choices[:3]),
         fix_automatic=len(choices) == 1,
         advice=advice,

@@ -134,7 +134,7 @@ def test_a_container_that_is_not_ready_comes_before_its_gate() -> None:
 
 def test_stale_gate_is_certain_and_lag_is_likely() -> None:
     stale, lag = (FAULTS[name][1].report().diagnoses[0].finding for name in ("LBD214 stale", "LBD214 lag"))
-    assert stale.confidence is Confidence.CERTAIN and "k8s-shop-web-0ld" in stale.params["why"]
+    assert stale.confidence is Confidence.CERTAIN and stale.params["binding"] == "k8s-shop-web-0ld"
     assert stale.commands == ("kubectl rollout restart deployment/web -n shop",)
     assert lag.confidence is Confidence.LIKELY and "back-off" in lag.advice
 

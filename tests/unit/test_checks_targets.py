@@ -256,7 +256,7 @@ def test_several_bindings_of_one_group_are_not_stale_targets() -> None:
 def test_cluster_without_any_possible_node_says_so() -> None:
     world = replace(INSTANCE, nodes=(FARGATE,), pods=(pod(3),), health=())
     finding = first(world).finding
-    assert finding.code == "LBD207" and "stays empty" in finding.params["effect"]
+    assert finding.code == "LBD207" and finding.params["effect"] == "no node is left"
     assert first(world).severity is Severity.ERROR and world.report().status is Status.UNHEALTHY
     assert finding.params["why"] == "Fargate node"
 
