@@ -70,18 +70,19 @@ PROGRAM = "kubectl lbdoctor "
 
 
 def commands(text: str) -> list[str]:
-    """The command lines of the program in a page, in blocks and in running text, without comments and pipes."""
+    """The command lines of the program in a page, in blocks and in running text, without comments and pipes. One
+    with an ellipsis is none that could be run."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = [line for block in blocks for line in block.splitlines()]
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     found = [one.strip() for one in (*lines, *spans) if one.strip().startswith(PROGRAM)]
-    return [re.split(r"\s+#|\s\||\s>|…", one)[0].strip() for one in found]
+    whole = (re.split(r"\s+#|\s\||\s>", one)[0].strip() for one in found)
+    return [one for one in whole if "…" not in one]
 
 
 def test_commands_are_found() -> None:
-    text = (
-        "Do `kubectl lbdoctor checks`.\n```\nkubectl lbdoctor ing/web -n x   # why\nkubectl get x\n```\n`kubectl -n x`"
-    )
+    block = "```\nkubectl lbdoctor ing/web -n x   # why\nkubectl get x\n```\n"
+    text = f"Do `kubectl lbdoctor checks`.\n{block}`kubectl lbdoctor --fix …` `kubectl -n x`"
     assert commands(text) == ["kubectl lbdoctor ing/web -n x", "kubectl lbdoctor checks"]
 
 
