@@ -6,6 +6,7 @@ calls, of the client libraries the parts that a run imports. What it calls is as
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-NEVER = (
+CANDIDATES = (
     # Graphical toolkits, packaging tools and test helpers that libraries import where they can.
     *("tkinter", "pip", "setuptools", "pkg_resources", "wheel", "distutils", "lib2to3", "ensurepip", "venv"),
     *("unittest", "doctest", "pydoc", "pdb", "test", "sqlite3", "curses", "readline", "IPython", "pytest"),
@@ -23,33 +24,54 @@ NEVER = (
     *("aiohappyeyeballs", "attr", "attrs"),
     # Optional speed-ups of AWS transfers and of rendering that the plugin does not ask for.
     *("awscrt", "numpy", "pandas", "wcwidth", "cryptography", "OpenSSL"),
-)
-"""Modules that no run of the plugin imports."""
-
-WHERE_NOT_IMPORTED = (
+    # Parts of the client libraries that their `__init__` may import, and that nothing of the plugin calls.
     *("kubernetes.client.api", "kubernetes.client.models", "kubernetes.dynamic", "kubernetes.watch"),
     *("kubernetes.utils", "kubernetes.leaderelection", "kubernetes.informer", "kubernetes.stream"),
     *("requests_oauthlib", "oauthlib", "multiprocessing", "boto3", "s3transfer", "docutils"),
 )
-"""Modules that are left out as long as opening a cluster and AWS does not import them (a library's `__init__` may)."""
+"""Modules that may be left out: each is, unless opening a cluster and AWS imports it."""
 
 _REACHED = """
-import pkgutil, importlib, sys
+import importlib, pkgutil, sys
 import kubectl_lbdoctor
 for module in pkgutil.walk_packages(kubectl_lbdoctor.__path__, "kubectl_lbdoctor."):
     importlib.import_module(module.name)
-from kubectl_lbdoctor.collect import aws, aws_session, kubeconfig
+from kubectl_lbdoctor.collect import aws_session, kubeconfig
 kubeconfig.import_sdk()
 aws_session.import_sdk()
+for name in sys.argv[1].split():
+    importlib.import_module(name)
+import botocore.session
+core = botocore.session.Session()
+for service in sys.argv[2].split():
+    core.create_client(service, "us-west-2", aws_access_key_id="a", aws_secret_access_key="a")
 print("\\n".join(sorted(sys.modules)))
 """
+"""Imports all of the plugin, the client libraries as it does, what it imports only when needed, and AWS's clients."""
 
 
 def excluded() -> list[str]:
-    """The modules that are left out: NEVER, and of WHERE_NOT_IMPORTED those that this code does not import."""
-    run = subprocess.run([sys.executable, "-c", _REACHED], cwd=ROOT, check=True, capture_output=True, text=True)
+    """The modules that are left out: those of CANDIDATES that this state of the code does not import."""
+    command = [sys.executable, "-c", _REACHED, " ".join(late_imports()), " ".join(sorted(aws_services()))]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     imported = set(run.stdout.split())
-    return [*NEVER, *(name for name in WHERE_NOT_IMPORTED if name not in imported)]
+    return [name for name in CANDIDATES if name not in imported]
+
+
+def late_imports() -> list[str]:
+    """The modules of others that the plugin imports inside functions, in the order of its files."""
+    found: dict[str, None] = {}
+    for path in sorted((ROOT / "kubectl_lbdoctor").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.update(dict.fromkeys(name for node in ast.walk(function) for name in _imported(node)))
+    return [name for name in found if name.partition(".")[0] != "kubectl_lbdoctor"]
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
 
 
 def aws_services() -> frozenset[str]:

@@ -24,7 +24,7 @@ cat <<END
 
 That was a cluster as it was recorded on this project's lab. On yours:
 
-  export PATH="\$PATH:$(dirname "$(command -v "$program")")"
+  export PATH="\$PATH:$(cd "$(dirname "$(command -v "$program")")" && pwd)"
   kubectl lbdoctor ingress NAME -n NAMESPACE                # what is wrong
   kubectl lbdoctor policy iam                               # what it reads in AWS; policy rbac: in the cluster
   kubectl lbdoctor ingress NAME --save case.json.gz         # keep it, redacted, for somebody else to look at

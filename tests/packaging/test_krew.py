@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import json
 import os
 import shutil
 import subprocess
@@ -22,6 +23,8 @@ import krew_manifest
 import pytest
 
 from kubectl_lbdoctor import __version__
+from tests.support.cloud import cloud
+from tests.support.shop import NS
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = "linux-amd64"
@@ -178,6 +181,18 @@ def test_what_it_says_without_a_cluster(machine: Machine) -> None:
     installed_offline(machine)
     said = machine.run("kubectl", "lbdoctor", "ing/web", status=4).stderr
     assert said.startswith("error: ") and "Traceback" not in said and "bug" not in said
+
+
+def test_a_cluster_and_aws_are_asked_through_the_link_of_krew(machine: Machine, tmp_path: Path) -> None:
+    """The client libraries and botocore's models are in the archive: the project's own servers are diagnosed."""
+    installed_offline(machine)
+    with cloud() as servers:
+        servers.reset(tmp_path)
+        machine.env |= {**servers.env, "AWS_EC2_METADATA_DISABLED": "true"}
+        asked = ("kubectl", "lbdoctor", "ing/web", "-n", NS, "-o", "json", "--timeout=5m")
+        report = json.loads(machine.run(*asked).stdout)
+        assert (report["status"], report["unknownChecks"]) == ("healthy", [])
+        assert report["subjects"][0]["loadBalancer"]["arn"].startswith("arn:aws:elasticloadbalancing:us-west-2:")
 
 
 def test_install_upgrade_and_uninstall_from_an_index(machine: Machine, tmp_path: Path) -> None:
