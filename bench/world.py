@@ -369,6 +369,7 @@ class World:
             }
             service["status"] = status
             return
+        service["status"] = {"loadBalancer": {}}
         backend = {"service": {"name": name, "port": {"number": 80}}}
         made = {
             "metadata": {

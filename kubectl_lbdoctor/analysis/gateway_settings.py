@@ -224,6 +224,15 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
 
 
 def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
+    names = {service.meta.name for service in traffic.namespace_facts.services.peek() or ()}
+    for settings in traffic.snapshot.gateway_api.group_configurations.peek() or ():
+        reference = _mapping(settings.spec, "targetReference")
+        astray = settings.meta.namespace == traffic.namespace and reference.get("name", "") not in ("", *names)
+        if astray and traffic.namespace_facts.services.is_known:
+            return (
+                f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name "
+                f"{traffic.service_ref.name}: it names {reference.get('name')}, which is no Service there"
+            )
     return (
         f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
         f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for "

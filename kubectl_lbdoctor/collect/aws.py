@@ -6,6 +6,7 @@ operation, and the name in the code is the name in the IAM policy and in the evi
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -196,9 +197,13 @@ class AwsReader:
                     raise self._failed(service, "", error) from error
                 client.meta.events.register("before-send", self._count)
                 client.meta.events.register("response-received", self._hear)
+<<<<<<< HEAD
                 client.meta.events.register("after-call", _check_root)
                 if self._log is not None:
                     self._log.register(client, service)
+=======
+                client.meta.events.register("after-call", _check_answer)
+>>>>>>> robust
                 self._clients[service] = client
             return self._clients[service]
 
@@ -321,22 +326,43 @@ def _boto_name(service_id: str) -> str:
     return {"elastic-load-balancing-v2": "elbv2"}.get(service_id, service_id)
 
 
-def _check_root(http_response: Any, model: Any, **_ignored: Any) -> None:
-    """botocore's "after-call" event. Its EC2 parser makes an empty list of any XML, a proxy's page included; the answer
-    of an XML protocol has the root element <OperationResponse>.
+def _check_answer(http_response: Any, model: Any, **_ignored: Any) -> None:
+    """botocore's "after-call" event. Its parsers are lenient: the one of EC2 makes an empty list of any XML, and the
+    one of JSON an empty answer of any text, a proxy's page included. The answer of an XML protocol has the root element
+    <OperationResponse>, one in JSON is an object that has a member of the operation's output.
 
-    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html and
+    https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html
     """
     service = model.service_model
-    if service.metadata.get("protocol") not in ("ec2", "query") or http_response.status_code != 200:
+    if http_response.status_code >= 300:
         return
-    if f"<{model.name}Response".encode() not in http_response.content[:_START]:
+    protocol = getattr(service, "resolved_protocol", service.metadata.get("protocol"))
+    good = True
+    if protocol in ("ec2", "query"):
+        good = _has_root(http_response.content, f"{model.name}Response")
+    elif protocol in ("json", "rest-json"):
+        good = _has_member(http_response.content, model.output_shape)
+    if not good:
         kind = http_response.headers.get("content-type") or "no content type"
         raise _not_from_aws(_boto_name(service.service_id.hyphenize()), model.name, f"it says {kind}")
 
 
-_START = 500
-"""Bytes: an XML declaration and the start of the root element."""
+_BEFORE_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}(?:<\?xml[^>]{0,200}\?>\s{0,100})?<([\w.-]{1,200})[\s/>]")
+
+
+def _has_root(body: bytes, name: str) -> bool:
+    found = _BEFORE_ROOT.match(body)
+    return found is not None and found[1] == name.encode()
+
+
+def _has_member(body: bytes, shape: Any) -> bool:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    members = {member.serialization.get("name", name) for name, member in shape.members.items()} if shape else set()
+    return isinstance(document, dict) and (not members or not members.isdisjoint(document))
 
 
 def _not_from_aws(service: str, operation: str, detail: str) -> ReadFailed:

@@ -179,7 +179,7 @@ def _match(raw: Raw) -> str:
         called = mapping(raw, "method")
         words.append("/".join(part for part in (text(called, "service"), text(called, "method")) if part))
     if path:
-        kind = {"PathPrefix": "*", "Exact": ""}.get(text(path, "type", "PathPrefix"), " (regular expression)")
+        kind = {"PathPrefix": "", "Exact": " (exact)"}.get(text(path, "type", "PathPrefix"), " (regular expression)")
         words.append(text(path, "value", "/").rstrip("*") + kind)
     words += [f"{what} {text(entry, 'name')}" for what, entry in _named(raw)]
     return " ".join(word for word in words if word)

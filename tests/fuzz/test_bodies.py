@@ -78,6 +78,55 @@ def damaged(body: bytes, chance: Any) -> bytes:
     return body[:place] + body
 
 
+def pages(operation: str) -> dict[str, tuple[int, bytes]]:
+    """What stands between here and AWS may answer to an operation."""
+    root = operation.encode() + b"Response"
+    return {
+        "a page": (200, PAGES[1]),
+        "a page, accepted": (202, PAGES[1]),
+        "a page that quotes the answer": (200, b"<html><body><" + root + b"></" + root + b"></body></html>"),
+        "a page with the answer in a comment": (200, b"<!-- <" + root + b"> --><html/>"),
+        "a page with the answer in an attribute": (200, b"<html a='<" + root + b"'/>"),
+        "nothing": (200, b""),
+        "no content": (204, b""),
+        "another operation": (200, b"<DescribeOtherThingsResponse><x/></DescribeOtherThingsResponse>"),
+        "another document": (200, b'{"kind":"Status","status":"Failure"}'),
+        "an empty object": (200, b"{}"),
+        "a list": (200, b"[]"),
+        "cut off": (200, b"<" + root + b"><a"),
+        "cut off JSON": (200, b'{"associations":[{'),
+        "an error in 200": (200, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"),
+        "an error of EC2 in 200": (200, b"<Response><Errors><Error><Code>X</Code></Error></Errors></Response>"),
+        "throttling": (400, b"<ErrorResponse><Error><Code>Throttling</Code></Error></ErrorResponse>"),
+        "429": (429, b"slow down"),
+        "redirect": (302, PAGES[1]),
+        "moved": (301, b""),
+        "UTF-16": (200, f"<{operation}Response/>".encode("utf-16")),
+        "zeros": (200, bytes(30)),
+        "brackets": (200, b"[" * 100_000),
+    }
+
+
+@pytest.mark.parametrize("what", OPERATIONS)
+def test_no_page_passes_for_an_answer(reader: AwsReader, what: str) -> None:
+    """Never an empty list, which would say that there is nothing, and never a crash."""
+    service, _, operation = what.partition(":")
+    reader.prepare(service)
+    events = reader._client(service).meta.events
+    for name, (status, body) in pages(operation).items():
+
+        def answer(request: Any, **more: Any) -> AWSResponse:
+            return AWSResponse(request.url, status, {"location": "http://127.0.0.1:9/"}, Raw(body))  # noqa: B023
+
+        events.register_first("before-send", answer)
+        try:
+            with pytest.raises(LbdoctorError):
+                found = reader.call(service, operation, **PARAMS.get(what, {}))
+                pytest.fail(f"{name}: {found}")
+        finally:
+            events.unregister("before-send", answer)
+
+
 @pytest.fixture(scope="module")
 def reader() -> AwsReader:
     session = botocore.session.Session()

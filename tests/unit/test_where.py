@@ -64,7 +64,7 @@ def run_in_shell(folder: Path, lines: list[str]) -> list[list[str]]:
     functions = "\n".join(
         f'{name}() {{ {{ printf "%s\\0" {name} "$@"; printf "\\n\\0"; }} >>calls; }}' for name in ("kubectl", "aws")
     )
-    quiet = "\n".join(f"{name}() {{ :; }}" for name in ("openssl", "base64", "curl", "jq"))
+    quiet = "\n".join(f"{name}() {{ :; }}" for name in ("openssl", "base64", "curl", "jq", "grep"))
     (folder / "all.sh").write_text("\n".join([functions, quiet, *lines]))
     (folder / "calls").write_text("")
     variables = {"PATH": "/nonexistent", "TOKEN": "value of TOKEN", "PASSWORD": "value of PASSWORD"}
