@@ -197,13 +197,9 @@ class AwsReader:
                     raise self._failed(service, "", error) from error
                 client.meta.events.register("before-send", self._count)
                 client.meta.events.register("response-received", self._hear)
-<<<<<<< HEAD
-                client.meta.events.register("after-call", _check_root)
+                client.meta.events.register("after-call", _check_answer)
                 if self._log is not None:
                     self._log.register(client, service)
-=======
-                client.meta.events.register("after-call", _check_answer)
->>>>>>> robust
                 self._clients[service] = client
             return self._clients[service]
 
