@@ -366,7 +366,7 @@ def test_a_probe_that_ends_the_container_is_named() -> None:
     report = World(pods=(killed_by_liveness(1),), health=(), events=(killing, failed)).report()
     assert [d.finding.code for d in report.diagnoses] == ["LBD403"]
     said = report.diagnoses[0].message
-    assert "liveness probe httpGet /live port 8080 fails: HTTP probe failed with statuscode: 404" in said
+    assert "liveness probe httpGet /live port 8080 fails: answered 404" in said
     quiet = World(pods=(killed_by_liveness(1),), health=(), events=(failed,)).report()
     assert "liveness" not in quiet.diagnoses[0].message  # It failed once; nothing says that this ended the container.
 

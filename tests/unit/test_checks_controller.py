@@ -9,6 +9,7 @@ import pytest
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.identity import identity_evidence
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -320,22 +321,26 @@ def test_an_unreachable_api_is_one_cause_whatever_object_it_is_told_of() -> None
     assert len(report.diagnoses[0].finding.evidence) == 2
 
 
-def test_denial_shows_where_the_identity_comes_from() -> None:
+def identity_texts(world: World) -> list[str]:
+    """Where the controller's identity comes from, as a finding about it says."""
+    return [found.text for found in identity_evidence(traffic_paths(world.build())[0])]
+
+
+def test_the_identity_of_the_controller_is_told_with_where_it_comes_from() -> None:
     account = k8s.ServiceAccount(k8s.Meta("lbc", "kube-system", annotations={"eks.amazonaws.com/role-arn": "arn:r"}))
     accounts = {"kube-system/lbc": Fact.known(reads.SERVICE_ACCOUNTS, account)}
-    texts = [
-        e.text
-        for e in World(events=(EVENTS["LBD120"],), cluster={"service_accounts": accounts})
-        .report()
-        .diagnoses[0]
-        .finding.evidence
-    ]
+    texts = identity_texts(World(cluster={"service_accounts": accounts}))
     assert "role-arn arn:r" in texts
     assert "no identity of its own: the SDK falls back to the node's role" in texts
     own = replace(controller().containers[0], env={"AWS_ROLE_ARN": "arn:r"})
     pods = {"controller_pods": Fact.known(reads.CONTROLLER_PODS, (controller_pod(containers=(own,)),))}
-    evidence = World(events=(EVENTS["LBD120"],), cluster=pods).report().diagnoses[0].finding.evidence
-    assert "IRSA: AWS_ROLE_ARN arn:r" in [e.text for e in evidence]
+    assert "IRSA: AWS_ROLE_ARN arn:r" in identity_texts(World(cluster=pods))
+
+
+def test_a_denial_that_names_the_role_does_without() -> None:
+    texts = [e.text for e in World(events=(EVENTS["LBD120"],)).report().diagnoses[0].finding.evidence]
+    assert any("assumed-role/lbc" in text for text in texts)
+    assert not any("no identity of its own" in text for text in texts)
 
 
 def test_a_complaint_about_the_subject_counts_where_the_subject_itself_may_not_be_read() -> None:

@@ -158,18 +158,18 @@ def test_settings_that_differ_are_named_with_their_source() -> None:
     world = annotated(DRIFTED, {ALB + "healthcheck-path": "/healthz", ALB + "healthcheck-interval-seconds": "20"})
     assert world.codes() == ["LBD311"]
     text = finding(world, "LBD311").params["differences"]
-    assert f"path is /old, asked for is /healthz (Ingress annotation {ALB}healthcheck-path)" in text
-    assert "interval is 15, asked for is 20" in text and "timeout" not in text and "success" not in text
+    assert "path is /old, annotated is /healthz" in text
+    assert "interval is 15, annotated is 20" in text and "timeout" not in text and "success" not in text
 
 
 def test_default_is_asked_for_without_an_annotation() -> None:
-    assert "asked for is / (the default)" in finding(DRIFTED, "LBD311").params["differences"]
+    assert "annotated is /" in finding(DRIFTED, "LBD311").params["differences"]
 
 
 def test_service_of_a_network_load_balancer_has_other_defaults() -> None:
     world = replace(checked(World().as_nlb(), interval=10, timeout=10, healthy_threshold=3), asks=False)
     assert world.codes() == ["LBD311"]
-    assert "unhealthy threshold is 2, asked for is 3" in finding(world, "LBD311").params["differences"]
+    assert "unhealthy threshold is 2, annotated is 3" in finding(world, "LBD311").params["differences"]
     assert checked(world, unhealthy_threshold=3).codes() == []
 
 

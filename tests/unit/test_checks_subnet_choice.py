@@ -170,7 +170,7 @@ def test_the_fullest_group_is_named_with_its_rules_as_the_quota_counts_them() ->
     small = SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(ANYONE,))
     finding = found(World(events=(event,), groups=(small, full)), "LBD506")
     assert "sg-node (node): 61 inbound rules; the default quota is 60" in texts(finding)
-    assert "sg-lb (lb): 1 inbound rules" in texts(finding)
+    assert "sg-lb (lb): 1 inbound rule" in texts(finding)
 
 
 def test_rules_are_counted_for_each_family() -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown, recording
+from kubectl_lbdoctor.model.fact import Fact, Unknown, recording
 
 DENIED: Fact[tuple[str, ...]] = Fact.denied("core/pods", "forbidden", "list pods", "shop")
 FAILED: Fact[tuple[str, ...]] = Fact.failed("core/pods", "timed out", "shop")
@@ -79,8 +79,3 @@ def test_recording_is_of_its_own_thread() -> None:
     with recording() as opened, ThreadPoolExecutor(1) as pool:
         pool.submit(Fact.known("a", 1).need).result()
     assert opened == set()
-
-
-def test_facts_are_immutable() -> None:
-    with pytest.raises(AttributeError):
-        DENIED.state = ReadState.KNOWN  # type: ignore[misc]

@@ -28,8 +28,8 @@ def test_targets_of_two_services_in_one_group_are_told_of_each(turned: bool) -> 
     api = {**common, "service": "api", "missing": 2, "wanted": 2}
     web = {**common, "service": "web", "missing": 1, "wanted": 5}
     assert sorted(messages("LBD205", *((web, api) if turned else (api, web)))) == [
-        "1 of 5 ready endpoints of Service web is not registered in target group k8s-shop-web",
-        "2 of 2 ready endpoints of Service api are not registered in target group k8s-shop-web",
+        "1 of 5 ready endpoints of Service web is not registered as a target",
+        "2 of 2 ready endpoints of Service api are not registered as targets",
     ]
 
 
@@ -37,8 +37,8 @@ def test_stale_targets_of_two_services_in_one_group_are_told_of_each() -> None:
     common = {"group": "k8s-shop-web", "target_type": "ip"}
     told = messages("LBD206", {**common, "service": "api", "count": 1}, {**common, "service": "web", "count": 3})
     assert sorted(told) == [
-        "target group k8s-shop-web still holds 1 target without a ready endpoint of Service api",
-        "target group k8s-shop-web still holds 3 targets without a ready endpoint of Service web",
+        "1 target of k8s-shop-web has no ready endpoint of Service api any more",
+        "3 targets of k8s-shop-web have no ready endpoint of Service web any more",
     ]
 
 
