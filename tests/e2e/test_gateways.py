@@ -1,0 +1,150 @@
+"""Gateways on the lab: healthy ones of each kind, what can be wrong with them, and repairs where they are set."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.lab import examples, topology
+from tests.lab import gateway_examples as made
+from tests.lab.api import Lab
+from tests.lab.examples import Manifest
+
+pytestmark = pytest.mark.skipif(
+    topology.CONTROLLER_VERSION.startswith("2."), reason="Gateways are served by default from release 3.1 on"
+)
+PATIENCE = 75
+
+
+@pytest.fixture(autouse=True)
+def gateway_classes(lab: Lab) -> None:
+    lab.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made.classes())))
+
+
+def wait_for(lab: Lab, space: str, subject: str, codes: list[str]) -> None:
+    """The first diagnosis, or health where no code is expected. What has just begun is no fault in the first minute."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        result = lab.lbdoctor(subject, "-n", space, "-o", "json")
+        found = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
+        if (found[: len(codes)] == codes and bool(codes) is bool(found)) and (codes or result.status == 0):
+            return
+        if time.monotonic() > end:
+            raise AssertionError(f"{found} instead of {codes}\n{lab.lbdoctor(subject, '-n', space)}")
+        time.sleep(2)
+
+
+@pytest.mark.parametrize(
+    "manifests",
+    [
+        pytest.param(made.alb_ip, marks=pytest.mark.smoke),
+        made.nlb_ip,
+        made.alb_instance,
+    ],
+    ids=["alb-ip", "nlb-ip", "alb-instance"],
+)
+def test_a_healthy_gateway(lab: Lab, space: str, manifests: Callable[[], list[Manifest]]) -> None:
+    lab.apply(manifests(), space)
+    wait_for(lab, space, "gateway/web", [])
+    kind = next(m["kind"] for m in manifests() if m["kind"].endswith("Route"))
+    assert lab.lbdoctor(f"{kind.lower()}/web", "-n", space).status == 0
+    arn = lab.target_group_arns(space)[0]
+    assert lab.lbdoctor("tg", arn, "-n", space, "-o", "json").json["subjects"][0]["kind"] == "Gateway"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """manifests: of a Gateway with one fault. code, object: of the first diagnosis."""
+
+    name: str
+    code: str
+    object: str
+    manifests: Callable[[], list[Manifest]]
+
+
+def base(*, route: Manifest | None = None, gateway: Manifest | None = None) -> list[Manifest]:
+    own = gateway or made.gateway()
+    return [examples.app(), examples.service(), own, route or made.route(), made.configuration()]
+
+
+FAULTS = [
+    Fault("class-missing", "LBD101", "Gateway/web", lambda: base(gateway=made.gateway("awsalb"))),
+    Fault("no-such-listener", "LBD143", "HTTPRoute/web", lambda: base(route=made.route(parent={"sectionName": "x"}))),
+    Fault(
+        "no-common-host",
+        "LBD143",
+        "HTTPRoute/web",
+        lambda: base(
+            gateway=made.gateway(hostname="shop.example.com"), route=made.route(hostnames=["api.example.org"])
+        ),
+    ),
+    Fault("service-missing", "LBD106", "HTTPRoute/web", lambda: base(route=made.route(backend={"name": "wbe"}))),
+    Fault("port-missing", "LBD107", "HTTPRoute/web", lambda: base(route=made.route(backend={"port": 8080}))),
+    Fault(
+        "no-reference-grant",
+        "LBD144",
+        "HTTPRoute/web",
+        lambda: base(route=made.route(backend={"name": "kubernetes", "namespace": "default", "port": 443})),
+    ),
+    Fault("no-configuration", "LBD204", "Service/web", lambda: base()[:-1]),
+    Fault(
+        "configuration-of-another-service",
+        "LBD204",
+        "Service/web",
+        lambda: [*base()[:-1], made.configuration("wbe")],
+    ),
+    Fault(
+        "no-certificate",
+        "LBD103",
+        "Gateway/web",
+        lambda: base(gateway=made.gateway(port=443, protocol="HTTPS", hostname="shop.example.com", tls=_TLS)),
+    ),
+    Fault(
+        "check-path", "LBD301", "TargetGroupConfiguration/web", lambda: [*base()[:-1], made.configuration(path="/x")]
+    ),
+    Fault(
+        "selector",
+        "LBD201",
+        "Service/web",
+        lambda: [examples.app(), examples.service(selector={"app": "wbe"}), *base()[2:]],
+    ),
+]
+_TLS = {"mode": "Terminate", "certificateRefs": [{"name": "web"}]}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_a_fault(lab: Lab, space: str, fault: Fault) -> None:
+    lab.apply(fault.manifests(), space)
+    wait_for(lab, space, "gateway/web", [fault.code])
+    first = lab.lbdoctor("gateway/web", "-n", space, "-o", "json").json["diagnoses"][0]
+    assert f"{first['object']['kind']}/{first['object']['name']}" == fault.object
+
+
+def test_the_check_path_is_mended_where_it_is_set_and_put_back(lab: Lab, space: str, tmp_path: Path) -> None:
+    lab.apply([*base()[:-1], made.configuration(path="/x")], space)
+    wait_for(lab, space, "gateway/web", ["LBD301"])
+    undo = tmp_path / "undo.json"
+    given = ("--yes", "--wait", "90s", "--undo-file", str(undo))
+    fixed = lab.lbdoctor("--fix", f"healthcheck-path={examples.HEALTH_PATH}", "gateway/web", "-n", space, *given)
+    assert fixed.status == 0, str(fixed)
+    found = lab.get("targetgroupconfiguration", "web", space)["spec"]["defaultConfiguration"]["healthCheckConfig"]
+    assert found["healthCheckPath"] == examples.HEALTH_PATH
+    assert lab.lbdoctor("undo", str(undo), "--yes").status == 0
+    wait_for(lab, space, "gateway/web", ["LBD301"])
+
+
+def test_a_route_of_another_namespace_is_let_in(lab: Lab, space: str) -> None:
+    lab.apply(base(), space)
+    wait_for(lab, space, "gateway/web", [])
+    with lab.namespace() as other:
+        far = made.route(parent={"namespace": space})
+        lab.apply([examples.app(), examples.service(), far, made.configuration()], other)
+        wait_for(lab, other, "httproute/web", ["LBD143"])
+        fixed = lab.lbdoctor("--fix", "allowed-routes=All", "httproute/web", "-n", other, "--yes", "--wait", "90s")
+        assert fixed.status == 0, str(fixed)
+        assert lab.get("gateway", "web", space)["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]["from"] == "All"
