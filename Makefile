@@ -51,7 +51,7 @@ build/freezer/.ready: packaging/requirements.lock
 build/tools/.ready: packaging/tools.lock
 $(FREEZER) $(TOOLS):
 	@$(PYTHON) -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(@D)/bin/python -I -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 dist: $(FREEZER)
