@@ -114,6 +114,16 @@ def test_help_has_headings() -> None:
     def headings(*args: str) -> list[str]:
         return [line[:-1] for line in run(*args, "--help").stdout.splitlines() if line.endswith(":") and line[0] != " "]
 
-    assert headings() == ["Commands", "Connection", "Objects", "AWS", "Output", "Bundles", "Probes", "Changes", "Options"]
+    assert headings() == [
+        "Commands",
+        "Connection",
+        "Objects",
+        "AWS",
+        "Output",
+        "Bundles",
+        "Probes",
+        "Changes",
+        "Options",
+    ]
     assert headings("undo") == ["Connection", "AWS", "Output", "Changes", "Options"]
     assert headings("version") == ["Output", "Options"]
