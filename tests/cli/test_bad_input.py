@@ -453,13 +453,22 @@ def test_unknown_object_names_similar_ones(cloud: Cloud) -> None:
     )
 
 
-def test_unknown_object_of_several(cloud: Cloud) -> None:
-    refused(run("ing/wbe", "svc/wep", env=cloud.env), ExitStatus.COULD_NOT_RUN, 'Service "wep" not found', '"wbe" not')
+def test_unknown_objects_are_all_told(cloud: Cloud) -> None:
+    result = run("ing/wbe", "svc/wep", env=cloud.env)
+    assert (result.status, result.stdout) == (ExitStatus.COULD_NOT_RUN, "")
+    assert result.stderr.splitlines() == [
+        'error: Ingress "wbe" not found in namespace "shop"',
+        "hint: did you mean ingress/web?",
+        'error: Service "wep" not found in namespace "shop"',
+        "hint: did you mean service/web?",
+    ]
 
 
 def test_unknown_object_in_a_namespace_without_any(cloud: Cloud) -> None:
     result = run("ing", "web", "-n", "default", env=cloud.env)
-    refused(result, ExitStatus.COULD_NOT_RUN, 'not found in namespace "default"', "kubectl get ingress -A")
+    refused(result, ExitStatus.COULD_NOT_RUN, 'not found in namespace "default"', "hint: it is in namespace shop")
+    nowhere = run("ing", "api", "-n", "default", env=cloud.env)
+    refused(nowhere, ExitStatus.COULD_NOT_RUN, 'not found in namespace "default"', "kubectl get ingress -A")
 
 
 def test_unknown_namespace(cloud: Cloud) -> None:
