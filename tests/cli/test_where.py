@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.api_server import KubeFault
 from tests.support.cloud import Cloud
 from tests.support.program import run
 
@@ -111,9 +110,11 @@ def test_secrets_are_named_and_not_shown(cloud: Cloud) -> None:
 
 
 def test_hints_of_errors(cloud: Cloud) -> None:
-    cloud.kube.faults = [KubeFault("denied", resources=("ingresses",))]
+    cloud.write_kubeconfig("http://127.0.0.1:1")
     result = run("ing/web", *flags(cloud), env=without_kubeconfig(cloud))
-    assert f"--kubeconfig {cloud.kubeconfig} --context lab --as bob" in result.text or result.status == 3
+    assert f"kubectl cluster-info --kubeconfig {cloud.kubeconfig} --context lab --as bob\n" in result.stderr
+    result = run("ing/web", env=cloud.env)
+    assert f"kubectl cluster-info --kubeconfig {cloud.kubeconfig} --context lab\n" in result.stderr
 
 
 def test_a_bundle_repeats_what_is_said_beside_it(cloud: Cloud, tmp_path: Path) -> None:
