@@ -17,6 +17,7 @@ from tests.support.api_server import FakeKube
 
 CLASSES = "/apis/networking.k8s.io/v1/ingressclasses"
 BINDINGS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/default/targetgroupbindings"
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMESPACES = "/api/v1/namespaces"
 # After "default", in the newest snapshot: what the refusal of an expired token hands out. That refusal itself takes a
 # lab that is ten minutes old.
@@ -107,8 +108,8 @@ def test_the_stand_in_answers_as_the_real_one(
     ("path", "packed", "chunked"),
     [
         (f"{NAMESPACES}/default", False, False),
-        ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", False, True),  # some 90 KiB
-        ("/apis/apiextensions.k8s.io/v1/customresourcedefinitions?pretty=true", True, True),  # some 180 KiB
+        (f"{DEFINITIONS}/gateways.gateway.networking.k8s.io", False, True),  # some 120 KiB
+        (f"{DEFINITIONS}/gateways.gateway.networking.k8s.io?pretty=true", True, True),  # some 180 KiB
     ],
 )
 def test_large_answers_are_packed_alike(lab: Lab, fake: FakeKube, path: str, packed: bool, chunked: bool) -> None:
