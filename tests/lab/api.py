@@ -28,6 +28,8 @@ Every = Literal["all", "any"]
 
 CROWDED = "crowded"
 
+_GATEWAY = "gateways.gateway.networking.k8s.io"
+_GATEWAYS = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/gateways"
 _BINDINGS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/{}/targetgroupbindings"
 _INGRESSES = "/apis/networking.k8s.io/v1/namespaces/{}/ingresses"
 _SERVICES = "/api/v1/namespaces/{}/services"
@@ -188,8 +190,8 @@ class Lab:
 
     def clean(self, namespace: str, timeout: float = 60) -> None:
         """Delete all that has a load balancer or targets, and wait until the controller has taken them down."""
-        # Ingresses and Services first: the controller owns their bindings and would make them again.
-        self.kubectl("delete", "ingress", "--all", "--namespace", namespace, "--wait=false")
+        # Ingresses, Gateways and Services first: the controller owns their bindings and would make them again.
+        self.kubectl("delete", f"ingress,{_GATEWAY}", "--all", "--namespace", namespace, "--wait=false")
         balanced = [
             item["metadata"]["name"]
             for item in self.objects("service", namespace)
@@ -214,9 +216,12 @@ class Lab:
     def _managed(self, namespace: str) -> list[str]:
         """What the controller still has a hand on."""
         found = []
-        for kind, path in (("ingress", _INGRESSES), ("service", _SERVICES), ("targetgroupbinding", _BINDINGS)):
+        for kind, path in (
+            *(("ingress", _INGRESSES), ("service", _SERVICES), ("gateway", _GATEWAYS)),
+            ("targetgroupbinding", _BINDINGS),
+        ):
             for item in cluster.get(path.format(namespace)).get("items", []):
-                if kind != "service" or item["metadata"].get("finalizers"):
+                if kind not in ("service", "gateway") or item["metadata"].get("finalizers"):
                     found.append(f"{kind}/{item['metadata']['name']}")
         return found
 
