@@ -200,11 +200,11 @@ PAST = NOW - timedelta(days=30)
         ("", None, "has no caBundle"),
         ("garbage", None, "cannot be read"),
         (authority(1, ends=PAST), None, "expired on 2026-10-25"),
-        (authority(2), leaf(1), "has not signed it"),
-        (authority(4, "ec"), leaf(3, "ec"), "has not signed it"),
-        (authority(1), leaf(1, ends=PAST), "it expired on 2026-10-25"),
-        (authority(1), leaf(1, names=("other.kube-system.svc",)), f"it is not for {HOST}"),
-        (authority(1), "", "Secret aws-load-balancer-tls holds none"),
+        (authority(2), leaf(1), "caBundle has CA"),
+        (authority(4, "ec"), leaf(3, "ec"), "caBundle has CA"),
+        (authority(1), leaf(1, ends=PAST), "its certificate expired on 2026-10-25"),
+        (authority(1), leaf(1, names=("other.kube-system.svc",)), f"its certificate is not for {HOST}"),
+        (authority(1), "", "Secret aws-load-balancer-tls holds no certificate"),
     ],
 )
 def test_certificate_that_will_be_refused(ca_bundle: str, served: str | None, words: str) -> None:
