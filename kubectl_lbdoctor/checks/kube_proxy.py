@@ -213,7 +213,10 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
         KUBE_PROXY,
         params={"nodes": nodes},
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{counted(len(hit), 'target')} refused, {len(healthy)} healthy on the same NodePort"),
+            Evidence(
+                Source.TARGET_GROUP,
+                f"{counted(len(hit), 'target')} refused, {len(healthy)} healthy on the same NodePort",
+            ),
             *pod_evidence.evidence(probes),
             Evidence(Source.KUBE_PROXY_PODS, f"ready on {', '.join(nodes)}"),
             *_skew(traffic, [node for _, node in hit]),
