@@ -72,7 +72,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
             params={"action": action, "role": role},
-            evidence=(entry.evidence, *compared, *(() if role else identity_evidence(traffic))),
+            evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
             confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
             explains=step_of_action(action).undone,
@@ -162,11 +162,13 @@ def _controller_version(traffic: TrafficPath) -> str:
     return ""
 
 
-def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
+def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidence, ...]:
     """How the controller's pods get their AWS identity: IRSA, EKS Pod Identity, static keys or the node's role.
 
     IRSA and Pod Identity are injected when a pod is created: an annotation that is younger than the pod has no effect
     before a restart. https://docs.aws.amazon.com/eks/latest/userguide/service-accounts.html
+
+    whole: also the ways that are not taken, which say something only where the identity itself is in question.
     """
     found = []
     for key, fact in sorted(traffic.cluster.service_accounts.items()):
@@ -174,7 +176,8 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
         if account is not None:
             role = account.meta.annotations.get(ROLE_ANNOTATION, "")
             text = f"role-arn {role}" if role else f"no annotation {ROLE_ANNOTATION}"
-            found.append(Evidence(f"serviceaccount {key}", text))
+            if role or whole:
+                found.append(Evidence(f"serviceaccount {key}", text))
     for pod in (traffic.cluster.controller_pods.peek() or ())[:1]:
         env = variables(pod)
         if "AWS_ROLE_ARN" in env:
@@ -182,16 +185,18 @@ def identity_evidence(traffic: TrafficPath) -> tuple[Evidence, ...]:
         elif "AWS_CONTAINER_CREDENTIALS_FULL_URI" in env:
             text = "EKS Pod Identity: AWS_CONTAINER_CREDENTIALS_FULL_URI is set"
         elif "AWS_ACCESS_KEY_ID" in env:
-            text = "static keys in AWS_ACCESS_KEY_ID"
+            text = "static keys in AWS_ACCESS_KEY_ID" if whole else ""
         else:
             text = "no identity of its own: the SDK falls back to the node's role"
-        found.append(Evidence(f"pod {pod.meta.name}", text))
+        if text:
+            found.append(Evidence(f"pod {pod.meta.name}", text))
     associations = traffic.aws.identity.associations
     if associations.is_known:
         for key in sorted(traffic.cluster.service_accounts):
             roles = [a.role_arn for a in associations.need() if f"{a.namespace}/{a.service_account}" == key]
             text = f"role {', '.join(roles)}" if roles else "none"
-            found.append(Evidence(f"pod identity association of {key}", text))
+            if roles or whole:
+                found.append(Evidence(f"pod identity association of {key}", text))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import blocked
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.registry import check, reported
-from kubectl_lbdoctor.checks.wording import part_of
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -213,7 +213,10 @@ def node_port_refused(traffic: TrafficPath) -> Iterator[Finding]:
         KUBE_PROXY,
         params={"nodes": nodes},
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{len(hit)} targets refused, {len(healthy)} healthy on the same NodePort"),
+            Evidence(
+                Source.TARGET_GROUP,
+                f"{counted(len(hit), 'target')} refused, {len(healthy)} healthy on the same NodePort",
+            ),
             *pod_evidence.evidence(probes),
             Evidence(Source.KUBE_PROXY_PODS, f"ready on {', '.join(nodes)}"),
             *_skew(traffic, [node for _, node in hit]),

@@ -263,7 +263,7 @@ def _unread_on_service(facts: Facts, spec: AnnotationSpec, key: str) -> Iterator
 
 
 def _unread_by_cloud_provider(facts: Facts, spec: AnnotationSpec, key: str) -> AnnotationProblem:
-    reason = "the cloud provider's load balancers ignore it"
+    reason = "made by the cloud provider, which ignores it"
     if spec.suffix == NLB_STEM + "scheme":
         # The cloud provider makes internet-facing load balancers unless told otherwise.
         if facts.annotations[key] == "internal" and facts.own(NLB_STEM + "internal") in (None, "", "false"):
