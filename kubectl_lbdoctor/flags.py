@@ -147,7 +147,8 @@ def options_of(ctx: click.Context, values: dict[str, Any]) -> Options:
     before, after = _given(ctx.obj["flags"]), _given(values)
     lists = {name: (*before[name], *value) for name, value in after.items() if isinstance(before.get(name), tuple)}
     options = _options({**before, **after, **lists})
-    ctx.obj["env"].colour_choice = options.output.colour
+    if "env" in ctx.obj:
+        ctx.obj["env"].colour_choice = options.output.colour
     return options
 
 
