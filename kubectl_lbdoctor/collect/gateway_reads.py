@@ -11,11 +11,12 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.gateways import attached_routes
+from kubectl_lbdoctor.analysis.gateways import attached_routes, backends, gateways_of_route, sections
 from kubectl_lbdoctor.collect.kube_lists import KubeLists, Objects
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.reads import KubeRead, Scope
 from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
 
@@ -32,7 +33,51 @@ def read_gateway_api(
     namespaces = tuple(dict.fromkeys(subject.namespace for subject in own))
     chosen = [read for read in reads.KUBE.values() if read.scope is Scope.GATEWAY and read.name in asked]
     found = {read.kept_in: pool.submit(_everywhere, lists, read, namespaces, own) for read in chosen}
-    return GatewayFacts(**{name: future.result() for name, future in found.items()})
+    facts = GatewayFacts(**{name: future.result() for name, future in found.items()})
+    return _without_needless_gaps(facts, tuple(own), frozenset(namespaces))
+
+
+def _without_needless_gaps(facts: GatewayFacts, own: tuple[ObjectRef, ...], read: frozenset[str]) -> GatewayFacts:
+    """Where lists of all namespaces were denied, and what was read of single ones holds all that can matter.
+
+    read: the namespaces that were read alone. A listener takes routes of its own namespace unless it says otherwise,
+    settings stand where their Gateway, their Service or their route is, and a grant where the backend is.
+    """
+    snapshot = Snapshot(subjects=own, gateway_api=facts)
+    routes = [route for subject in own for route in attached_routes(snapshot, subject)]
+    gateways = [g for g in facts.gateways.peek() or () if ObjectRef(kinds.GATEWAY.name, *_key(g)) in own]
+    gateways += [g for route in routes for g in gateways_of_route(snapshot, route)]
+    of_routes = {route.meta.namespace for route in routes}
+    of_parents = {parent.namespace or route.meta.namespace for route in routes for parent in route.parents}
+    of_backends = {b.namespace or route.meta.namespace for route in routes for _, b in backends(route)}
+    classes = facts.classes.peek()
+    configured = classes is None or any(
+        c.parameters for c in classes if c.meta.name in {g.class_name for g in gateways}
+    )
+    alone = all(
+        section.listener.allowed.namespaces == "Same" for g in gateways for section in sections(snapshot, g)
+    ) or not any(subject.kind == kinds.GATEWAY.name for subject in own)
+    enough = {
+        "gateways": of_parents <= read,
+        "routes": alone,
+        "listener_sets": all(g.allowed_sets.namespaces in ("None", "Same") for g in gateways),
+        "grants": of_backends <= read,
+        "group_configurations": of_backends <= read,
+        "balancer_configurations": not configured and {g.meta.namespace for g in gateways} <= read,
+        "rule_configurations": of_routes <= read,
+    }
+    kept = {name: getattr(facts, name) for name, holds in enough.items() if holds and getattr(facts, name).left_out}
+    return replace(facts, **{name: _whole(fact) for name, fact in kept.items()})
+
+
+def _whole(fact: Fact[Any]) -> Fact[Any]:
+    """Without the gap of what is elsewhere; what could not be understood stays named."""
+    left = tuple(name for name in fact.left_out if name)
+    return replace(fact, left_out=left, reason=fact.reason if left else "")
+
+
+def _key(gateway: Gateway) -> tuple[str, str]:
+    return gateway.meta.namespace, gateway.meta.name
 
 
 def backend_namespaces(snapshot: Snapshot) -> tuple[str, ...]:
