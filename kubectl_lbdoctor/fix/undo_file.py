@@ -116,7 +116,11 @@ def check(context: Context, runs: tuple[StepRun, ...]) -> None:
         try:
             made_anew(change, context.region)
         except NoSuchShape as error:
-            raise CouldNotRun(f"{change.object}: {change.field} is not changed to {change.then}: {error}") from error
+            raise CouldNotRun(
+                f"nothing was changed: {change.object}: {change.field} cannot become {change.then}, "
+                f"because an undo file has no place for {error}",
+                "choose a value that the field can have",
+            ) from error
         if change.in_aws and not _is_aws_place(context):
             raise CouldNotRun(
                 f"{change.object} is not changed, because nothing says in which account and region of AWS it is",

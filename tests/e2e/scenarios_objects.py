@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
+from kubectl_lbdoctor.checks.gates import CACHE_SECONDS
 from tests.e2e.scenarios import (
     ALB,
     MISMATCH,
@@ -234,6 +235,8 @@ def _gates(lab: Lab, ns: str) -> Iterator[None]:
 @contextmanager
 def _gates_asked_for_late(lab: Lab, ns: str) -> Iterator[None]:
     """Pods that are younger than the binding, and a namespace that asks for gates only now."""
+    # Before that the webhook of the controller may not have known the binding yet.
+    time.sleep(CACHE_SECONDS + 2)
     lab.kubectl("rollout", "restart", "deployment/web", "-n", ns)
     lab.kubectl("rollout", "status", "deployment/web", "-n", ns, "--timeout=60s")
     lab.wait_targets(ns, "healthy", count=1)
