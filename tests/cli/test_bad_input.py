@@ -170,7 +170,8 @@ def test_aws_denies_an_action(cloud: Cloud, tmp_path: Path, read: str) -> None:
     nothing_accused(result)
     denied = {d["read"]: d["permission"] for d in result.json["coverage"]["denied"]}
     assert denied.pop(read) == iam_action(read) and set(denied) == {*AFTER.get(read, ())}
-    assert f"add permission: {iam_action(read)}" in table.stdout
+    assert f"LBD001 denied: {iam_action(read)}. " in table.stdout
+    assert "\n  kubectl lbdoctor policy iam\n" in table.stdout
 
 
 @pytest.mark.parametrize("kind", ["throttled", "error"])

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import botocore.session
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
@@ -37,7 +36,7 @@ def session(hangs: Any) -> AwsSession:
     """A session whose credentials are asked for at the first call, as those of a role are."""
     core = botocore.session.Session()
     core._credentials = DeferredRefreshableCredentials(hangs, "assume-role")
-    return AwsSession(boto3.Session(botocore_session=core, region_name="us-west-2"), "us-west-2", "", "", "")
+    return AwsSession(core, "us-west-2", "", "", "")
 
 
 def test_the_limits_leave_time_for_the_cluster() -> None:

@@ -79,8 +79,11 @@ Asked = tuple[tuple[str, str], ...]
 
 @dataclass
 class Server:
+    """paths: what was asked for, in the order of `asked`."""
+
     url: str
     asked: list[Asked] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -98,6 +101,7 @@ def serving(folder: Path, secure: bool, hold: threading.Event | None = None) -> 
                 certificate: Any = self.connection.getpeercert() or {}  # type: ignore[attr-defined]
                 found += [("certificate", value) for ((_, value),) in certificate.get("subject", ())]
             server.asked.append(tuple(sorted(found)))
+            server.paths.append(self.path)
             if hold is not None:
                 hold.wait(30)
             self.send_response(200)
