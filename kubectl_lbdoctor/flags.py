@@ -56,6 +56,14 @@ class Output(_ParamType):
             )
         return output
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:
+        """The formats that are whole as they are; where none begins so, those that go on behind a "="."""
+        from click.shell_completion import CompletionItem
+
+        found = [name for name in self.choices if name.startswith(incomplete)]
+        whole = [CompletionItem(name) for name in found if not FORMATS[name].argument]
+        return whole or [CompletionItem(f"{name}=", nospace=True) for name in found]
+
 
 _ONE_NAMESPACE = (
     "a diagnosis is about one namespace at a time",

@@ -69,6 +69,14 @@ def test_values_that_need_no_cluster(words: tuple[str, ...], expected: list[str]
     assert values(complete(*words)) == expected
 
 
+def test_a_format_that_needs_more_is_offered_where_it_is_meant() -> None:
+    """No space follows it: a template does."""
+    assert complete("ing", "-o", "jsonpath").stdout == "jsonpath=\njsonpath-as-json=\njsonpath-file=\n:6\n"
+    assert complete("ing", "-o", "jsonpath={.a").stdout == ":4\n"
+    assert values(complete("ing", "-o", "")) == ["table", "wide", "json", "yaml", "name"]
+    assert values(complete("explain", "-o", "w")) == []
+
+
 def test_a_file_is_the_shells_matter() -> None:
     assert complete("ing", "--save", "").stdout == ":0\n"
     assert complete("undo", "").stdout == ":0\n"
