@@ -113,6 +113,7 @@ class World:
         if front == "Service":
             extra = {"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb"}
         service = real_size.service(name, name, namespace=namespace, **extra)
+        service["status"] = {"loadBalancer": {}}
         self._add("services", service)
         self._slice(namespace, name, made)
         if front:
@@ -369,7 +370,6 @@ class World:
             }
             service["status"] = status
             return
-        service["status"] = {"loadBalancer": {}}
         backend = {"service": {"name": name, "port": {"number": 80}}}
         made = {
             "metadata": {
