@@ -21,16 +21,16 @@ CONNECTION |= {"--insecure-skip-tls-verify", "--request-timeout"}
 CONNECTION |= {"--cache-dir", "--match-server-version", "--disable-compression", "--warnings-as-errors", "--kuberc"}
 CONNECTION |= {"--profile-output", "--log-flush-frequency", "--vmodule"}
 AWS = {"--profile", "--region", "--no-aws"}
-OUTPUT = {"--output", "--no-headers", "--verbose", "--color"}
-TABLES = {"--output", "--no-headers", "--verbose"}
-OUTPUT = {"--output", "--verbose", "--v"}
+DOCUMENT = {"--output", "--verbose", "--v"}
+TABLES = {*DOCUMENT, "--no-headers"}
+OUTPUT = {*TABLES, "--color"}
 BUNDLE = {"--save", "--from"}
 PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--timeout"}
-DIAGNOSIS = {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, "--fail-on", "--wait-healthy", "--timeout"}
+VERDICT = {"--fail-on", "--wait-healthy"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -44,17 +44,13 @@ def long_flags(command: str) -> set[str]:
         ("targetgroup", DIAGNOSIS),
         ("objects", DIAGNOSIS),
         ("undo", {*CONNECTION, *AWS, *TABLES, *CHANGE}),
-        ("probe", {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
+        ("probe", {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
         ("checks", {*TABLES, "--fixable"}),
-        ("explain", {"--output", "--verbose"}),
-        ("policy", {"--verbose", "--probe", "--fix"}),
-        ("version", {"--output", "--verbose", "--client"}),
+        ("explain", DOCUMENT),
+        ("policy", {"--verbose", "--v", "--probe", "--fix"}),
+        ("version", {*DOCUMENT, "--client"}),
         ("help", set()),
         ("options", set()),
-        ("checks", OUTPUT),
-        ("explain", {"--verbose", "--v"}),
-        ("policy", {"--verbose", "--v", "--probe", "--fix"}),
-        ("version", {"--verbose", "--v"}),
     ],
 )
 def test_each_command_takes_its_own(command: str, flags: set[str]) -> None:
@@ -130,7 +126,8 @@ def test_help_has_headings() -> None:
         return [line[:-1] for line in run(*args, "--help").stdout.splitlines() if line.endswith(":") and line[0] != " "]
 
     assert headings() == ["Examples", "Commands", "Options"]
-    assert headings("ing") == ["Examples", "Output", "Verdict", "Bundles", "Probes", "Changes", "Options"]
+    own = ["Objects", "Output", "Verdict", "Bundles", "Probes", "Changes"]
+    assert headings("ing") == ["Examples", *own, "Options"]
     assert headings("undo") == ["Examples", "Output", "Changes", "Options"]
     assert headings("version") == ["Examples", "Output", "Options"]
     assert [line for line in run("options").stdout.splitlines() if line.endswith(":")] == ["Connection:", "AWS:"]
