@@ -607,13 +607,14 @@ def test_permission_from_the_path(verb: str, path: str, permission: str) -> None
     assert permission_of(verb, path) == permission
 
 
-def test_denied_names_the_permission(api: Api, reader: KubeReader) -> None:
+def test_denied_names_the_permission(api: Api, reader: KubeReader, tmp_path: Path) -> None:
     api.sequence(status(403, 'pods is forbidden: User "me" cannot list resource "pods"', "Forbidden"))
     with pytest.raises(ReadDenied) as caught:
         list(reader.list(PODS))
     assert caught.value.permission == "list pods in namespace shop"
     assert 'User "me" cannot list' in caught.value.message
-    assert caught.value.hint == "check with: kubectl auth can-i list pods -n shop --context dev"
+    there = f"--kubeconfig {tmp_path / 'config'} --context dev"
+    assert caught.value.hint == f"check with: kubectl auth can-i list pods -n shop {there}"
     with pytest.raises(ReadDenied) as caught:
         reader.text("/api/v1/namespaces/shop/pods/a/log")
     assert "can-i get pods --subresource log -n shop" in caught.value.hint
@@ -633,7 +634,7 @@ def test_denied_impersonation_and_anonymous(api: Api, reader: KubeReader) -> Non
     assert "sends no credentials" in caught.value.hint
 
 
-def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeContext]) -> None:
+def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeContext], tmp_path: Path) -> None:
     api.sequence(status(401, "Unauthorized", "Unauthorized"))
     context = context_for(api.url)
     with pytest.raises(CouldNotRun) as caught:
@@ -641,10 +642,13 @@ def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeCont
     assert caught.value.message == (
         f"the API server {api.url} does not accept the credentials of context 'dev' (401: Unauthorized)"
     )
-    assert caught.value.hint == "check with: kubectl auth whoami --context dev"
+    assert caught.value.hint == f"check with: kubectl auth whoami --kubeconfig {tmp_path / 'config'} --context dev"
     with pytest.raises(CouldNotRun) as caught:
         KubeReader(replace(context, name="dev;touch ran")).get(f"{PODS}/a")
-    assert caught.value.hint == "check with: kubectl auth whoami --context 'dev;touch ran'"
+    assert (
+        caught.value.hint
+        == f"check with: kubectl auth whoami --kubeconfig {tmp_path / 'config'} --context 'dev;touch ran'"
+    )
     with pytest.raises(CouldNotRun) as caught:
         KubeReader(context_for(api.url, user={})).get(f"{PODS}/a")
     assert "context 'dev' sends no credentials" in caught.value.hint
@@ -796,13 +800,13 @@ def test_broken_connection_is_tried_again(context_for: Callable[..., KubeContext
     listener.close()
 
 
-def test_refused_connection(context_for: Callable[..., KubeContext]) -> None:
+def test_refused_connection(context_for: Callable[..., KubeContext], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     with pytest.raises(Unreachable) as caught:
         KubeReader(context_for(url)).get("/version")
     assert caught.value.message == f"the API server {url} refuses connections"
-    assert caught.value.hint == "check with: kubectl cluster-info --context dev"
+    assert caught.value.hint == f"check with: kubectl cluster-info --kubeconfig {tmp_path / 'config'} --context dev"
 
 
 def test_unknown_host(context_for: Callable[..., KubeContext], monkeypatch: pytest.MonkeyPatch) -> None:
