@@ -42,5 +42,4 @@ def test_fix_and_undo(cloud: Cloud, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("args", [("--from", "none.json"), ("ing/web",), ("ing/web", "--nonsense")])
 def test_errors(args: tuple[str, ...]) -> None:
-    pytest.importorskip("kubectl_lbdoctor.render.error_documents")
     fits(run(*args, "-o", "json"), "Error")
