@@ -319,7 +319,7 @@ def checks(ctx: click.Context, /, codes: tuple[str, ...], fixable: bool, **value
 def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: Any) -> ExitStatus:
     """Print the permissions that the doctor reads with, as an IAM policy or an RBAC ClusterRole."""
     from kubectl_lbdoctor.checks import CATALOGUE
-    from kubectl_lbdoctor.model.reads import SUBJECTS
+    from kubectl_lbdoctor.model.reads import OF_GATEWAYS, SUBJECTS
     from kubectl_lbdoctor.render import permissions
     from kubectl_lbdoctor.report import needed_reads
 
@@ -337,7 +337,7 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
 
         text = permissions.iam_fix({*AWS_WRITES, *AWS_WRITES.values()}, GROUP_WRITES)
     else:
-        reads = needed_reads(CATALOGUE) | SUBJECTS
+        reads = needed_reads(CATALOGUE) | SUBJECTS | OF_GATEWAYS
         text = permissions.iam(reads) if kind == "iam" else permissions.rbac(reads)
     ctx.obj["env"].out(text)
     return ExitStatus.HEALTHY

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from kubectl_lbdoctor.errors import ExitStatus
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import kinds, reads
 from tests.cli.test_fix import closed  # noqa: F401 (a fixture)
 from tests.cli.test_many_namespaces import TEAMS, share
 from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.program import Result, run
 from tests.support.roles import Call, Permission, Policy, Role
-from tests.support.shop import NS
+from tests.support.shop import NS, meta
 
 READ_ROLE = run("policy", "rbac").stdout
 FIX_ROLE = run("policy", "rbac", "--fix").stdout
@@ -31,6 +31,31 @@ def sick(cloud: Cloud) -> None:
     cloud.in_group()
     cloud.permission_denied()
     cloud.group_missing()
+
+
+GATEWAY_KINDS = (kinds.GATEWAY, *kinds.ROUTES)
+
+
+def gateways(cloud: Cloud) -> None:
+    """A Gateway of the controller, and a route of every kind that is attached to it; each is called web."""
+    now = "2026-11-23T08:00:00Z"
+    listener = {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
+    gateway = {"gatewayClassName": "alb", "listeners": [listener]}
+    condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", "lastTransitionTime": now}
+    parent = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "web"}
+    backend = {"group": "", "kind": "Service", "name": "web", "port": 80, "weight": 1}
+    made = {kind.plural: {"parentRefs": [parent], "rules": [{"backendRefs": [backend]}]} for kind in kinds.ROUTES}
+    objects = {
+        "gatewayclasses": ("alb", "", {"controllerName": "gateway.k8s.aws/alb"}),
+        **{plural: ("web", NS, spec) for plural, spec in {"gateways": gateway, **made}.items()},
+    }
+    for plural, (name, namespace, spec) in objects.items():
+        whole = {"metadata": meta(name, namespace), "spec": spec, "status": {"conditions": [condition], "parents": []}}
+        cloud.kube.objects[("gateway.networking.k8s.io", plural)] = [whole]
+
+
+def is_of_gateways(permission: Permission) -> bool:
+    return permission.group in {reads.KUBE[read].group for read in reads.OF_GATEWAYS}
 
 
 @pytest.fixture
@@ -74,6 +99,14 @@ def test_the_printed_permissions_are_enough(cloud: Cloud, limited: Callable[...,
     assert (result.status, denied(result), result.json["coverage"]["failed"]) == (ExitStatus.HEALTHY, {}, [])
 
 
+def test_they_are_enough_for_gateways(cloud: Cloud, limited: Callable[..., None]) -> None:
+    gateways(cloud)
+    limited(READ_ROLE)
+    for kind in GATEWAY_KINDS:
+        result = run(f"{kind.name.lower()}/web", "-o", "json", env=cloud.env)
+        assert (denied(result), result.json["coverage"]["failed"]) == ({}, []), kind.name
+
+
 def test_they_are_enough_where_everything_is_asked(cloud: Cloud, limited: Callable[..., None]) -> None:
     sick(cloud)
     limited(READ_ROLE)
@@ -83,11 +116,18 @@ def test_they_are_enough_where_everything_is_asked(cloud: Cloud, limited: Callab
 
 
 def test_nothing_is_printed_that_is_never_used(cloud: Cloud) -> None:
-    """Over the world that needs most, one of many namespaces, and one whose bindings may not be read."""
+    """Over the world that needs most, one of many namespaces, one whose bindings may not be read, and Gateways with
+    their routes, listed and, where that is denied, by their names."""
     sick(cloud)
     run("ing/web", env=cloud.env)
     cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
     run("ing/web", env=cloud.env)
+    cloud.kube.faults = []
+    gateways(cloud)
+    run("gateway/web", env=cloud.env)
+    for kind in GATEWAY_KINDS:
+        cloud.kube.faults = [KubeFault("denied", kind.group, (kind.plural,), verbs=("list",))]
+        run(f"{kind.name.lower()}/web", env=cloud.env)
     cloud.kube.faults = []
     share(cloud, *TEAMS)
     run("lb", cloud.aws.host, env=cloud.env)
@@ -106,7 +146,7 @@ _NOT_MISSED = {
 
 @pytest.mark.parametrize(
     "missing",
-    sorted(Role.of(READ_ROLE).permissions),
+    sorted(permission for permission in Role.of(READ_ROLE).permissions if not is_of_gateways(permission)),
     ids=lambda p: "-".join(filter(None, (p.verb, p.resource, p.name))),
 )
 def test_one_missing_permission_in_kubernetes_is_named(cloud: Cloud, missing: Permission) -> None:
@@ -120,6 +160,36 @@ def test_one_missing_permission_in_kubernetes_is_named(cloud: Cloud, missing: Pe
         return
     assert said == {(missing.verb, full)}
     assert f"{missing.verb} {full}" in said_to_people(cloud)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    sorted(p for p in Role.of(READ_ROLE).permissions if is_of_gateways(p) and p.verb == "list"),
+    ids=lambda p: p.resource,
+)
+def test_one_missing_permission_of_gateway_api_is_named(cloud: Cloud, missing: Permission) -> None:
+    """Where a list is denied, the subject itself is asked for by its name: that is enough only where `get` is left."""
+    gateways(cloud)
+    by_name = missing._replace(verb="get")
+    cloud.kube.faults = [Role.of(READ_ROLE).without(missing).without(by_name)]
+    result = run("gateway/web", "-o", "json", env=cloud.env)
+    said = {tuple(permission.split()[:2]) for permission in denied(result).values()}
+    assert said == {("list", f"{missing.resource}.{missing.group}")}
+    assert f"list {missing.resource}.{missing.group}" in run("gateway/web", "--verbose", env=cloud.env).text
+
+
+@pytest.mark.parametrize("kind", GATEWAY_KINDS, ids=lambda kind: kind.name)
+def test_a_subject_of_gateway_api_needs_get_where_its_list_is_denied(cloud: Cloud, kind: kinds.Kind) -> None:
+    gateways(cloud)
+    without_list = Role.of(READ_ROLE).without(Permission(kind.group, kind.plural, "list"))
+    by_name = Permission(kind.group, kind.plural, "get")
+    full = f"{kind.plural}.{kind.group}"
+    cloud.kube.faults = [without_list]
+    allowed = run(f"{kind.name.lower()}/web", "-o", "json", env=cloud.env)
+    assert not any(full in permission for permission in denied(allowed).values()), allowed.text
+    cloud.kube.faults = [without_list.without(by_name)]
+    refused = run(f"{kind.name.lower()}/web", "-o", "json", env=cloud.env)
+    assert any(full in permission for permission in denied(refused).values()), refused.text
 
 
 @pytest.mark.parametrize("missing", sorted(Policy.of(READ_POLICY).actions))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.reads import KUBE, OPTIONAL, SUBJECTS, iam_action, is_aws
+from kubectl_lbdoctor.model.reads import KUBE, OF_GATEWAYS, OPTIONAL, SUBJECTS, iam_action, is_aws
 from kubectl_lbdoctor.report import needed_reads
 
 NAMED = 5
@@ -72,7 +72,7 @@ TELLS = {
 
 def declared() -> frozenset[str]:
     """The reads that `policy` prints."""
-    return needed_reads(CATALOGUE) | SUBJECTS
+    return needed_reads(CATALOGUE) | SUBJECTS | OF_GATEWAYS
 
 
 def page() -> str:

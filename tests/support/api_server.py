@@ -55,8 +55,24 @@ _KINDS = {
         "ingressclassparams": "IngressClassParams",
         "targetgroupbindings": "TargetGroupBinding",
     },
+    ("gateway.networking.k8s.io", "v1"): {
+        "gatewayclasses": "GatewayClass",
+        "gateways": "Gateway",
+        "grpcroutes": "GRPCRoute",
+        "httproutes": "HTTPRoute",
+        "listenersets": "ListenerSet",
+        "referencegrants": "ReferenceGrant",
+        "tcproutes": "TCPRoute",
+        "tlsroutes": "TLSRoute",
+        "udproutes": "UDPRoute",
+    },
+    ("gateway.k8s.aws", "v1"): {
+        "listenerruleconfigurations": "ListenerRuleConfiguration",
+        "loadbalancerconfigurations": "LoadBalancerConfiguration",
+        "targetgroupconfigurations": "TargetGroupConfiguration",
+    },
 }
-_CUSTOM_GROUPS = {"elbv2.k8s.aws"}
+_CUSTOM_GROUPS = {"elbv2.k8s.aws", "gateway.networking.k8s.io", "gateway.k8s.aws"}
 
 
 class FakeKube:
