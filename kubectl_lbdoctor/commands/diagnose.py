@@ -41,10 +41,11 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
             examination = Examination(connections, options, env)
+            begun = env.clock()
             snapshot, found = examination.examined(question)
             if limit is not None and not snapshot.laid:
-                waiting = wait_healthy.Waiting(examination, limit, FailOn(options.verdict.fail_on))
-                snapshot = waiting.snapshot(snapshot.subjects)
+                waiting = wait_healthy.Waiting(examination, begun, limit, FailOn(options.verdict.fail_on))
+                snapshot = waiting.snapshot(snapshot)
             elif not snapshot.laid:
                 snapshot = examination.probes().settle(snapshot)
             missing, calls, where = examination.missing, connections.calls, connections.where

@@ -24,20 +24,20 @@ def seconds(text: str) -> float:
 
 @dataclass
 class Waiting:
-    """One wait. limit: seconds. fail_on: what the exit status is judged by."""
+    """One wait. limit: seconds, from `begun` of the clock on. fail_on: what the exit status is judged by."""
 
     examination: Examination
+    begun: float
     limit: float
     fail_on: FailOn
 
-    def snapshot(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
-        """The last facts about the objects: the first that are good, or those at the end of the time.
+    def snapshot(self, first: Snapshot) -> Snapshot:
+        """The last facts about the objects of the first look: the first that are good, or those at the end of the time.
 
-        Raises LbdoctorError where the first look or the last one is not possible; one between may fail.
+        Raises LbdoctorError where the last look is not possible; one between may fail.
         """
-        env = self.examination.env
-        begun, said = env.clock(), ""
-        snapshot = self._look(subjects)
+        env, begun = self.examination.env, self.begun
+        snapshot, said = first, ""
         while True:
             report = examine(snapshot)
             passed = env.clock() - begun
@@ -53,7 +53,7 @@ class Waiting:
             env.progress(f"waiting   {passed:.0f}s of {self.limit:.0f}s")
             env.sleep(min(PAUSE, self.limit - passed))
             try:
-                snapshot = self._look(subjects)
+                snapshot = self._look(first.subjects)
             except LbdoctorError as error:
                 if env.clock() - begun >= self.limit:
                     raise
