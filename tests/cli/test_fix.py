@@ -54,6 +54,11 @@ def fix(cloud: Cloud, *args: str, **more: Any) -> Result:
     return run("--fix", *args, env=cloud.env, **more)
 
 
+def lbdoctor(cloud: Cloud) -> str:
+    """How a printed command calls the plugin, led to the same cluster."""
+    return f"kubectl lbdoctor --kubeconfig {cloud.kubeconfig}"
+
+
 def undo_file() -> Path:
     (found,) = Path().glob("lbdoctor-undo-*.json")
     return found
@@ -73,7 +78,7 @@ def test_fix_waits_verifies_and_leaves_an_undo_file(broken: Cloud) -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["#", "OBJECT", "FIELD", "NOW", "THEN", "WHY", "RISK"]
     assert "spec.ports[port=80].targetPort" in lines[1] and "9090  8080" in lines[1]
-    assert lines[2].startswith("   kubectl patch service/web --type=json -p '[")
+    assert lines[2].startswith(f"   kubectl --kubeconfig {broken.kubeconfig} patch service/web --type=json -p '[")
     assert "verified  LBD307 is gone, ingress/web is healthy" in lines
     assert target_port(broken) == 8080 and len(writes(broken)) == 1
     assert writes(broken)[0].query == {"fieldManager": "kubectl-lbdoctor"}
@@ -184,7 +189,7 @@ def test_not_healthy_at_the_deadline(broken: Cloud) -> None:
     clock = Clock()
     result = fix(broken, "targetport", *ING, "--yes", "--wait", "30s", clock=clock)
     assert result.status == 1, result.text
-    assert "not fixed" in result.stdout and "take the change back with: kubectl lbdoctor undo" in result.stderr
+    assert "not fixed" in result.stdout and f"take the change back with: {lbdoctor(broken)} undo" in result.stderr
     assert 30 <= clock.now < 36
     health = sum(1 for action in broken.aws.asked if action.endswith("DescribeTargetHealth"))
     assert health <= 25, "a round is one call per target group"
@@ -217,7 +222,8 @@ def test_interrupted_while_waiting(broken: Cloud) -> None:
 
     result = fix(broken, "targetport", *ING, "--yes", clock=Clock(ticks))
     assert result.status == 130, result.text
-    assert "interrupted; 1 change is made. Take back with: kubectl lbdoctor undo lbdoctor-undo-" in result.stderr
+    told = f"interrupted; 1 change is made. Take back with: {lbdoctor(broken)} undo lbdoctor-undo-"
+    assert told in result.stderr, result.text
     assert run("undo", str(undo_file()), "--yes", env=broken.env).status == 0
     assert target_port(broken) == 9090
 
@@ -654,9 +660,13 @@ def test_control_characters_do_not_reach_the_terminal(broken: Cloud) -> None:
 def test_policies_of_a_fix_are_apart_from_the_reads() -> None:
     role = yaml.safe_load(run("policy", "rbac", "--fix").stdout)
     assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get", "patch"}
-    statement = run("policy", "iam", "--fix").json["Statement"][0]
-    assert "ec2:AuthorizeSecurityGroupIngress" in statement["Action"]
-    assert "ec2:DeleteNetworkAclEntry" in statement["Action"] and statement["Resource"] != "*"
+    statements = run("policy", "iam", "--fix").json["Statement"]
+    resources = {action: statement["Resource"] for statement in statements for action in statement["Action"]}
+    assert resources["ec2:AuthorizeSecurityGroupIngress"] == [
+        "arn:*:ec2:*:*:security-group/*",
+        "arn:*:ec2:*:*:security-group-rule/*",
+    ]
+    assert resources["ec2:DeleteNetworkAclEntry"] == ["arn:*:ec2:*:*:network-acl/*"]
     assert "Authorize" not in run("policy", "iam").stdout and "patch" not in run("policy", "rbac").stdout
     assert run("policy", "rbac", "--fix", "--probe").status == 2
 

@@ -276,7 +276,8 @@ def test_each_row_is_followed_by_the_command_that_does_the_same(cloud: Cloud, fi
     header, row, command = result.stdout.splitlines()[:3]
     assert header.split() == ["#", "OBJECT", "FIELD", "NOW", "THEN"]
     assert row.split() == ["1", "service/web", "-n", NS, "spec.ports[port=80].targetPort", "8080", "9090"]
-    assert command.startswith("   kubectl patch service/web --type=json -p '[") and command.endswith(f"-n {NS}")
+    patch = f"kubectl --kubeconfig {cloud.kubeconfig} patch service/web --type=json -p '["
+    assert command.startswith(f"   {patch}") and command.endswith(f"-n {NS}")
     assert '{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 9090}' in command
     assert "in context lab?" in result.text
 

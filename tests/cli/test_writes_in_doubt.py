@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.fix import private_file
-from tests.cli.test_fix import ING, closed, elsewhere, fix, two_faults, undo_file, writes
+from tests.cli.test_fix import ING, closed, elsewhere, fix, lbdoctor, two_faults, undo_file, writes
 from tests.support.api_http import Stream
 from tests.support.api_requests import Answer, Asked, about, not_found, refusal
 from tests.support.aws_front import Spoiled
@@ -138,7 +138,7 @@ def test_a_write_in_doubt(cloud: Cloud, answer: str, made: bool, resource: str) 
         else:
             assert states() == ["applied"] * number + ["planned" if known else "sent"] + ["planned"] * (1 - number)
             assert "nothing was changed" not in result.text, result.text
-            assert "take back what was made with: kubectl lbdoctor undo lbdoctor-undo-" in result.stderr
+            assert f"take back what was made with: {lbdoctor(cloud)} undo lbdoctor-undo-" in result.stderr
             assert ("it may be made yet" in result.stderr) is not known, result.text
     cloud.kube.between = lambda asked, make: make()
     if files():
@@ -342,7 +342,7 @@ def test_an_undo_file_that_can_no_longer_be_written(cloud: Cloud) -> None:
         patch.setattr(private_file, "write", full)
         result = both(cloud)
     assert result.status == 4 and "No space left" in result.stderr and states() == ["sent", "planned"], result.text
-    assert "take back what was made with: kubectl lbdoctor undo " in result.stderr, result.text
+    assert f"take back what was made with: {lbdoctor(cloud)} undo " in result.stderr, result.text
     assert undone(cloud).status == 0 and state(cloud) == before
 
 
@@ -362,5 +362,5 @@ def test_a_mistake_of_ours_keeps_the_way_back(cloud: Cloud) -> None:
         patch.setattr("kubectl_lbdoctor.fix.writers._is_about", mistaken)
         result = both(cloud)
     assert result.status == 4 and "bug" in result.stderr and states() == ["sent", "planned"], result.text
-    assert "take back what was made with: kubectl lbdoctor undo " in result.stderr, result.text
+    assert f"take back what was made with: {lbdoctor(cloud)} undo " in result.stderr, result.text
     assert undone(cloud).status == 0 and state(cloud) == before
