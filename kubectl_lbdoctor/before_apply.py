@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
-from kubectl_lbdoctor.collect.overlay import TEMPLATE_POD
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
+from kubectl_lbdoctor.model.k8s import TEMPLATE_POD
 from kubectl_lbdoctor.model.plan import Change
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Snapshot

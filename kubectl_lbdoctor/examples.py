@@ -29,6 +29,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "ingress": _of("ingress web", "Why are the targets of this Ingress not healthy?"),
     "service": _of("service web", "Why are the targets of this Service not healthy?"),
     "targetgroupbinding": _of("targetgroupbinding web", "Why are the targets of this binding not healthy?"),
+    "gateway": _of("gateway web", "Why are the targets of this Gateway not healthy?"),
+    "httproute": _of("httproute web", "Why are the targets of this route not healthy?"),
+    "grpcroute": _of("grpcroute web", "Why are the targets of this route not healthy?"),
+    "tlsroute": _of("tlsroute web", "Why are the targets of this route not healthy?"),
+    "tcproute": _of("tcproute web", "Why are the targets of this route not healthy?"),
+    "udproute": _of("udproute web", "Why are the targets of this route not healthy?"),
     "objects": _of("ing/web svc/api", "Why are their targets not healthy?"),
     "targetgroup": (
         ("What an alarm names, by its name or its ARN", f"{P} targetgroup k8s-shop-web-fdbb6ec3c4"),
@@ -63,6 +69,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("What a diagnosis reads in AWS", f"{P} policy iam"),
         ("What it reads in the cluster", f"{P} policy rbac | kubectl apply -f -"),
         ("What --fix may write", f"{P} policy rbac --fix"),
+    ),
+    "completion": (
+        ("The script that makes zsh complete kubectl-lbdoctor", f"{P} completion zsh"),
+        ("That of fish", f"{P} completion fish"),
     ),
     "version": (
         ("The version", f"{P} version"),

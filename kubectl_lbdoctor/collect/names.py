@@ -30,6 +30,10 @@ def _label_or_none(text: str) -> bool:
     return not text or is_label(text)
 
 
+def _object(text: str) -> bool:
+    return is_subdomain(text.removesuffix(k8s.TEMPLATE_POD))
+
+
 def _anything(text: str) -> bool:
     return True
 
@@ -46,7 +50,7 @@ def _of(record: type, rule: Rule, names: str) -> dict[tuple[type, str], Rule]:
 
 _RULES: Mapping[tuple[type, str], Rule] = {
     # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-    **_of(k8s.Meta, is_subdomain, "name"),
+    **_of(k8s.Meta, _object, "name"),
     **_of(k8s.Meta, _label_or_none, "namespace"),
     **_of(k8s.TlsCertificate, is_label, "namespace"),
     **_of(k8s.TlsCertificate, is_subdomain, "secret"),

@@ -16,13 +16,11 @@ from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.kube_lists import Kube
 from kubectl_lbdoctor.collect.served import AsWritten
 from kubectl_lbdoctor.model.asked import Manifest
+from kubectl_lbdoctor.model.k8s import TEMPLATE_POD
 from kubectl_lbdoctor.model.kinds import DAEMON_SET, DEPLOYMENT, POD, REPLICA_SET, STATEFUL_SET, Kind
 
 Raw = dict[str, Any]
 Params = Mapping[str, str | int | bool]
-
-TEMPLATE_POD = "-…"
-"""How the names of pods end that stand for those of a workload; no pod can be named so."""
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KEYS = ("name", "port", "containerPort", "host", "path")

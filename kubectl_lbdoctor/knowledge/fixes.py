@@ -13,6 +13,8 @@ _ANNOTATION = (
 )
 
 FIXES: dict[str, str] = {
+    "allowed-routes": "Lets a listener of the Gateway take routes of all namespaces, not of its own alone "
+    "(allowedRoutes.namespaces.from).",
     "annotation-key": "Renames an annotation that nobody reads to the key that is meant: old and new in one change.",
     "annotation-value": "Gives an annotation a value that the controller and AWS accept.",
     "backend-port": "Names a port of the Service as the backend's port in the Ingress.",

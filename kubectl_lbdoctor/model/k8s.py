@@ -255,6 +255,10 @@ class ContainerStatus:
     init: bool = False
 
 
+TEMPLATE_POD = "-…"
+"""How the names of pods end that stand for those of a workload before it is applied; no pod can be named so."""
+
+
 @record
 class Pod:
     meta: Meta

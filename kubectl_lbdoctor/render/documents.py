@@ -200,7 +200,7 @@ def _diagnosis(diagnosis: Diagnosis, where: Where) -> dict[str, Any]:
     finding = diagnosis.finding
     fix = None
     if diagnosis.fix or finding.commands or finding.advice:
-        lines = list(fix_commands(diagnosis))
+        lines = [where.command(line) for line in fix_commands(diagnosis)]
         fix = {
             "name": diagnosis.fix,
             "command": lines[0] if lines else "",
