@@ -88,7 +88,8 @@ def test_what_needs_no_cluster(command: tuple[str, ...]) -> None:
 def test_the_fix_of_a_diagnosis_is_the_line_of_the_screen(cloud: Cloud) -> None:
     cloud.wrong_path()
     fix = diagnose(cloud, "ing/web", "-o", "json").json["diagnoses"][0]["fix"]
-    assert fix["command"] == "kubectl lbdoctor --fix healthcheck-path ingress/web -n shop"
+    where = f"--kubeconfig {cloud.kubeconfig}"
+    assert fix["command"] == f"kubectl lbdoctor {where} --fix healthcheck-path ingress/web -n shop"
     assert fix["command"] in diagnose(cloud, "ing/web").stdout
     assert fix["otherCommands"] == []
 
@@ -119,10 +120,10 @@ def test_names_are_those_of_kubectl(cloud: Cloud) -> None:
         ("ing/web", "-ojson", "--fail-on", "never"),
         ("ing/web", "-o=json", "--wait", "5"),
         ("--output=json", "nonsense"),
-        ("nonsense/web", "--output", "json"),
+        ("secret/web", "--output", "json"),
         ("-o", "json", "explain", "LBD999"),
         ("-o", "json"),
-        ("ing", "-o", "json"),
+        ("ing", "web", "-l", "app=web", "-o", "json"),
         ("undo", "-o", "json"),
         ("-o", "table", "ing/web", "-o", "json", "--probe-node"),
     ],
@@ -135,6 +136,15 @@ def test_a_usage_error_is_a_document_too(args: tuple[str, ...]) -> None:
     assert document["reason"] == "Usage" and document["message"]
     assert document["message"].splitlines()[0] in result.stderr or args == ("-o", "json")
     assert list(document) == [*HEAD, "reason", "message", "hint"]
+
+
+@pytest.mark.parametrize("args", [("nonsense/web", "--output", "json"), ("ing", "-o", "json")])
+def test_what_a_cluster_has_to_be_asked_for_is_a_document_without_one(args: tuple[str, ...]) -> None:
+    """NAMESPACE/NAME, and all of a namespace: nothing is wrong with the words."""
+    result = run(*args)
+    assert result.status == ExitStatus.COULD_NOT_RUN
+    assert head(result, "Error") and result.json["reason"] == "CouldNotRun"
+    assert list(result.json) == [*HEAD, "reason", "message", "hint"]
 
 
 def test_what_could_not_run_is_a_document_too(cloud: Cloud) -> None:

@@ -114,11 +114,16 @@ def test_a_mistyped_flag_is_guessed(flag: str, meant: str) -> None:
     assert result.status == 2 and f"Did you mean {meant}" in result.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize("flag", ["--selector", "--chunk-size", "--sort-by", "--show-labels", "--raw", "--nonsense"])
+@pytest.mark.parametrize("flag", ["--chunk-size", "--sort-by", "--show-labels", "--raw", "--nonsense"])
 def test_what_resembles_nothing_is_not_guessed(flag: str) -> None:
     result = run("ing", "web", flag)
     assert result.status == 2 and "Did you mean" not in result.stderr
     assert result.stderr.splitlines() == [f"error: No such option: {flag}.", "hint: see kubectl lbdoctor ing --help"]
+
+
+def test_a_flag_without_its_value() -> None:
+    result = run("ing", "web", "--selector")
+    assert (result.status, result.stderr) == (2, "error: Option '--selector' requires an argument.\n")
 
 
 def test_a_hint_never_names_a_hidden_command() -> None:

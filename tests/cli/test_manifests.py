@@ -181,7 +181,7 @@ def test_what_would_be_wrong(cloud: Cloud, tmp_path: Path, objects: list[Raw], c
     found = next(d for d in result.json["diagnoses"] if d["code"] == code)
     assert words in found["message"]
     shown = run("-f", path, env=cloud.env).stdout
-    assert "kubectl annotate" not in shown and "kubectl patch" not in shown and "--fix" not in shown, shown
+    assert " annotate " not in shown and " patch " not in shown and "--fix" not in shown, shown
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_controller_that_does_not_run_is_repaired_by_commands(cloud: Cloud, tm
     controller["status"] = {"observedGeneration": 1}
     cloud.kube.objects["", "pods"] = cloud.kube.named("pods")
     result = run("-f", written(tmp_path / "api.yaml", *application()), env=cloud.env)
-    assert result.status == ExitStatus.FINDINGS and "LBD102" in result.stdout and "kubectl scale" in result.stdout
+    assert result.status == ExitStatus.FINDINGS and "LBD102" in result.stdout and " scale deploy" in result.stdout
 
 
 def test_a_change_of_a_live_object(cloud: Cloud, tmp_path: Path) -> None:
@@ -332,7 +332,8 @@ def test_what_is_no_manifest(cloud: Cloud, tmp_path: Path, text: str, words: str
     path = tmp_path / "x.yaml"
     path.write_text(text)
     result = ask(cloud, "-f", str(path))
-    assert (result.status, result.stdout) == (ExitStatus.USAGE, "") and words in result.stderr, result.text
+    assert result.status == ExitStatus.USAGE and words in result.stderr, result.text
+    assert (result.json["kind"], result.json["exitCode"]) == ("Error", ExitStatus.USAGE)
 
 
 @pytest.mark.parametrize(
@@ -349,4 +350,5 @@ def test_what_is_no_manifest(cloud: Cloud, tmp_path: Path, text: str, words: str
 )
 def test_flags_that_do_not_go_together(cloud: Cloud, args: tuple[str, ...], words: str) -> None:
     result = ask(cloud, *args)
-    assert (result.status, result.stdout) == (ExitStatus.USAGE, "") and words in result.stderr, result.text
+    assert result.status == ExitStatus.USAGE and words in result.stderr, result.text
+    assert (result.json["kind"], result.json["exitCode"]) == ("Error", ExitStatus.USAGE)

@@ -22,6 +22,10 @@ def ask(cloud: Cloud, *args: str, **more: Any) -> Result:
     return run(*args, "-o", "json", env=cloud.env, **more)
 
 
+def is_error_document(result: Result) -> bool:
+    return (result.json["kind"], result.json["exitCode"]) == ("Error", result.status)
+
+
 def subjects(result: Result) -> list[tuple[str, str, str]]:
     assert result.stdout, result.text
     return [(s["kind"], s["namespace"], s["name"]) for s in result.json["subjects"]]
@@ -32,6 +36,7 @@ def add_service(cloud: Cloud, name: str, selector: dict[str, str], namespace: st
     raw = {
         "metadata": meta(name, namespace),
         "spec": {"type": "ClusterIP", "selector": selector, "ports": [port], **spec},
+        "status": {"loadBalancer": {}},
     }
     cloud.kube.objects["", "services"].append(raw)
     return raw
@@ -94,18 +99,18 @@ def test_a_service_that_no_load_balancer_is_made_from_is_found_as_the_table_show
         ("ingres/web", "did you mean ingress/web?"),
         ("shop/wbe", 'nothing named "wbe" leads to targets in namespace "shop"'),
         ("nowhere/web", "neither a kind nor a namespace"),
-        ("gateway/web", "Gateways and their routes are not read yet"),
-        ("httproute.gateway.networking.k8s.io/web", "Gateways and their routes are not read yet"),
+        ("gateway/web", 'Gateway "web" not found in namespace "shop"'),
+        ("httproute.gateway.networking.k8s.io/web", 'HTTPRoute "web" not found in namespace "shop"'),
         ("secret/web", "are in ACM or IAM"),
         ("configmap/web", "no load balancer is made from it"),
-        ("web", "No such command 'web'"),
+        ("web", 'there is no command "web"'),
         ("web.yaml", "-f web.yaml"),
         ("arn:aws:iam::123456789012:role/x", "neither a target group nor a load balancer"),
     ],
 )
 def test_a_word_that_names_nothing(cloud: Cloud, word: str, words: str) -> None:
     result = ask(cloud, word)
-    assert result.status in (ExitStatus.USAGE, ExitStatus.COULD_NOT_RUN) and result.stdout == ""
+    assert result.status in (ExitStatus.USAGE, ExitStatus.COULD_NOT_RUN) and is_error_document(result)
     assert words in result.stderr, result.stderr
 
 
@@ -195,7 +200,7 @@ def test_names_from_standard_input(cloud: Cloud) -> None:
 )
 def test_standard_input_without_names(cloud: Cloud, stdin: io.StringIO, words: str) -> None:
     result = ask(cloud, "-", stdin=stdin)
-    assert (result.status, result.stdout) == (ExitStatus.USAGE, "") and words in result.stderr
+    assert result.status == ExitStatus.USAGE and is_error_document(result) and words in result.stderr
 
 
 # --- Several names, some missing ---
@@ -277,7 +282,7 @@ def test_every_frontend_of_a_workload(cloud: Cloud) -> None:
 def test_no_service_selects_the_pods(cloud: Cloud) -> None:
     cloud.kube.named("services")[0]["spec"]["selector"] = {"app": "wbe"}
     result = ask(cloud, "deploy/web")
-    assert (result.status, result.stdout) == (ExitStatus.COULD_NOT_RUN, "")
+    assert result.status == ExitStatus.COULD_NOT_RUN and is_error_document(result)
     assert "no Service of namespace shop selects its pods (app=web)" in result.stderr
     assert "hint: service/web selects app=wbe" in result.stderr
 
@@ -385,7 +390,7 @@ def test_the_path_of_the_url_comes_first(cloud: Cloud) -> None:
 def test_nobody_answers_for_a_site(cloud: Cloud, word: str, words: str) -> None:
     sites(cloud)
     result = ask(cloud, word)
-    assert result.status in (ExitStatus.USAGE, ExitStatus.COULD_NOT_RUN) and result.stdout == ""
+    assert result.status in (ExitStatus.USAGE, ExitStatus.COULD_NOT_RUN) and is_error_document(result)
     assert words in result.stderr, result.stderr
 
 
