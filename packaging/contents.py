@@ -36,8 +36,7 @@ import importlib, pkgutil, sys
 import kubectl_lbdoctor
 for module in pkgutil.walk_packages(kubectl_lbdoctor.__path__, "kubectl_lbdoctor."):
     importlib.import_module(module.name)
-from kubectl_lbdoctor.collect import aws_session, kubeconfig
-kubeconfig.import_sdk()
+from kubectl_lbdoctor.collect import aws_session
 aws_session.import_sdk()
 for name in sys.argv[1].split():
     importlib.import_module(name)

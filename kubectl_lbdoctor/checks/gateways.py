@@ -60,7 +60,7 @@ def _gateway_ref(gateway: Gateway) -> ObjectRef:
     passes="the GatewayClass is accepted",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="GatewayClass {name} is not accepted, so nothing is made of its Gateways: {reason}[ ({parameters})]",
+    message="GatewayClass {name} is not accepted: {reason}",
     reads=READS,
     explains=undone_by("LBD140"),
     distinct_by=("name",),
@@ -99,7 +99,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     passes="the controller's part for Gateways is at work",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="the controller has not looked at Gateway {name} of its class: its part for Gateways ({gate}) does not run",
+    message="nobody has looked at Gateway {name}: the controller's {gate} does not run",
     reads=(*READS, *CONTROLLER_READS, reads.EVENTS, reads.CONTROLLER_LOGS),
     explains=undone_by("LBD141"),
 )
@@ -195,7 +195,9 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
                     ),
                     confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
                     by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
-                    advice="give the listener a port, protocol and host name of its own that the load balancer has",
+                    advice="give it a port or a host name of its own"
+                    if found.type == "Conflicted"
+                    else "give it a protocol that the load balancer has, and kinds of routes that exist",
                 )
                 break
 
@@ -207,7 +209,7 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
     message="{kind} {name} is not attached to {parent}: {fault:missing=it does not exist|section=it has no listener "
-    "{section}|namespace=its listeners take routes of {allowed} only|kind=its listeners take {allowed} only|"
+    "{section}|namespace=it takes routes of {allowed} only|kind=its listeners take {allowed} only|"
     "hostname=no host name in common ({allowed})}",
     reads=(*READS, reads.NAMESPACES),
     explains=("LBD209",),

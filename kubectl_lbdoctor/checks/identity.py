@@ -187,7 +187,7 @@ def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidenc
         elif "AWS_ACCESS_KEY_ID" in env:
             text = "static keys in AWS_ACCESS_KEY_ID" if whole else ""
         else:
-            text = "no identity of its own: the SDK falls back to the node's role"
+            text = "no identity of its own: the SDK falls back to the node's role" if whole else ""
         if text:
             found.append(Evidence(f"pod {pod.meta.name}", text))
     associations = traffic.aws.identity.associations

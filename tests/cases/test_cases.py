@@ -43,7 +43,8 @@ def _document_is_sound(run: product.Run) -> None:
     assert isinstance(made, dict) and made["summary"] == " ".join(made["summary"].split())
     for shown, diagnosis in zip(made["diagnoses"], run.report.diagnoses, strict=True):
         for name, value in shown["params"].items():
-            if not isinstance(diagnosis.finding.params[name], tuple):
+            # "words" quotes an error of AWS or of the API server.
+            if name != "words" and not isinstance(diagnosis.finding.params[name], tuple):
                 assert len(value.split()) <= 6 and value == value.strip(" ;,:("), (diagnosis.finding.code, name, value)
 
 

@@ -45,8 +45,8 @@ def test_what_a_run_can_import_stays() -> None:
     # Another process than that of the tests, which import more than the plugin does.
     code = (
         "import sys, websocket, h2.connection, botocore.session\n"
-        "from kubectl_lbdoctor.collect import aws_session, kubeconfig\n"
-        "kubeconfig.import_sdk(), aws_session.import_sdk(), print(*sys.modules)"
+        "from kubectl_lbdoctor.collect import aws_session, kube_configuration\n"
+        "aws_session.import_sdk(), print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not left_out & set(loaded)

@@ -244,14 +244,14 @@ def _reconciler(frontend: Frontend, gateway: Gateway) -> Ownership:
         return Ownership("controller", f"GatewayClass {gateway.class_name}", gateway.class_name, (first, said))
     found = named.need()
     if found is None:
-        why = f'GatewayClass "{gateway.class_name}" does not exist'
+        why = f"GatewayClass {gateway.class_name} does not exist"
         return Ownership("nobody", why, gateway.class_name, (first,))
     evidence = (first, Evidence(f"gatewayclass/{found.meta.name}", f"controllerName: {found.controller}"))
     if found.controller in (ALB_CONTROLLER, NLB_CONTROLLER):
         return Ownership("controller", f"GatewayClass {found.meta.name}", found.meta.name, evidence)
     if found.controller in AUTO_MODE_CONTROLLERS:
         return Ownership("auto-mode", f"GatewayClass {found.meta.name}", found.meta.name, evidence)
-    why = f'GatewayClass "{found.meta.name}" belongs to the controller {found.controller}'
+    why = f"GatewayClass {found.meta.name} is of {found.controller}"
     return Ownership("other", why, found.meta.name, evidence)
 
 
