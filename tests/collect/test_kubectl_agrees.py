@@ -503,8 +503,8 @@ def test_kubectl_asks_as(row: Row, setting: Setting) -> None:
     )
     if row.name == KUBERC and b"unknown flag: --kuberc" in ended.stderr:
         pytest.skip("this kubectl is older than the flag")
-    # Some builds of kubectl first ask for the server's version, with some of the flags only, and then choose the kubectl
-    # that makes the request. Its credentials count, not how often it asks.
+    # Some builds of kubectl first ask for the server's version, with some of the flags only, and then choose the
+    # kubectl that makes the request. Its credentials count, not how often it asks.
     sent = zip(setting.server.asked, setting.server.paths, strict=True)
     asked = list(dict.fromkeys(who for who, path in sent if path == "/api"))
     assert (asked, ended.returncode != 0) == (expected(row), row.asked is None), ended.stderr.decode()
