@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ PINS = {canonicalize_name(name): version for name, version in re.findall(r"^([\w
 
 
 def requirements() -> list[str]:
-    metadata = configparser.ConfigParser()
-    metadata.read(ROOT / "setup.cfg")
-    own = metadata["options"]["install_requires"].split("\n")
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    own = setup["options"]["install_requires"].split("\n")
     build = (ROOT / "packaging" / "requirements.in").read_text().split("\n")
     return [line.strip() for line in [*own, *build] if line.strip() and not line.startswith("#")]
 
@@ -27,6 +28,17 @@ def requirements() -> list[str]:
 def test_each_requirement_is_pinned_to_a_version_that_it_allows(line: str) -> None:
     wanted = Requirement(line)
     assert wanted.specifier.contains(PINS[canonicalize_name(wanted.name)]), "make lock"
+
+
+def test_what_extras_bring_is_pinned() -> None:
+    """`urllib3[socks]` brings PySocks, without which the archive cannot be built."""
+    for line in requirements():
+        wanted = Requirement(line)
+        if not wanted.extras:
+            continue
+        for needed in map(Requirement, metadata.requires(wanted.name) or ()):
+            brought = any(needed.marker and needed.marker.evaluate({"extra": extra}) for extra in wanted.extras)
+            assert not brought or canonicalize_name(needed.name) in PINS, f"{needed.name}: make lock"
 
 
 def test_each_pin_has_hashes() -> None:
