@@ -24,7 +24,7 @@ from tests.support import cases
 GIVEN = KubeOptions(
     namespace="shop",
     context="lab two",
-    kubeconfig="/home/me/my config",
+    kubeconfig="/clusters/my config",
     cluster="east",
     user="admin",
     server="https://me:pa55@10.0.0.1:6443/api",
@@ -43,7 +43,7 @@ GIVEN = KubeOptions(
     request_timeout="5s",
 )
 KUBECTL = (
-    *("--kubeconfig", "/home/me/my config", "--context", "lab two", "--cluster", "east", "--user", "admin"),
+    *("--kubeconfig", "/clusters/my config", "--context", "lab two", "--cluster", "east", "--user", "admin"),
     *("--server", "https://10.0.0.1:6443/api", "--as", "bob", "--as-group", "view", "--as-group", "team a"),
     *("--as-uid", "7", "--as-user-extra", "scopes=x", "--token", "value of TOKEN"),
     *("--username", "alice", "--password", "value of PASSWORD", "--client-certificate", "/me.crt"),
@@ -173,9 +173,9 @@ def test_commands_in_sentences(text: str, led: str) -> None:
 
 def test_files_of_the_environment() -> None:
     """They may be set for this command alone, so that the next one would go elsewhere."""
-    home = {"HOME": "/home/me"}
+    home = {"HOME": "/me"}
     assert where_of(KubeOptions(), home) == NOWHERE
-    assert where_of(KubeOptions(), {**home, "KUBECONFIG": "/home/me/.kube/config"}) == NOWHERE
+    assert where_of(KubeOptions(), {**home, "KUBECONFIG": "/me/.kube/config"}) == NOWHERE
     one = where_of(KubeOptions(context="lab"), {**home, "KUBECONFIG": "/tmp/a b:"})
     assert one.command("kubectl get x") == "kubectl --kubeconfig '/tmp/a b' --context lab get x"
     two = where_of(KubeOptions(), {**home, "KUBECONFIG": "/tmp/a:/tmp/b c"})
