@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.gateway_api import Gateway, GatewaySettings, Reference, Route
+from kubectl_lbdoctor.model.index import grouped
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -70,48 +71,60 @@ class Properties:
 def configuration_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[GatewaySettings | None]:
     """The TargetGroupConfiguration that names a Service; of several, the one that the controller finds first, which is
     that of the first name. None where there is none."""
-    listed = snapshot.gateway_api.group_configurations
 
     def first() -> GatewaySettings | None:
-        mine = (s for s in listed.need() if s.meta.namespace == namespace and _targets(s, service))
+        mine = _configurations_by_service(snapshot).get((namespace, service), ())
         return min(mine, key=lambda s: s.meta.name, default=None)
 
-    return listed.chosen(None, first)
+    return snapshot.gateway_api.group_configurations.chosen(None, first)
 
 
-def _targets(settings: GatewaySettings, service: str) -> bool:
-    reference = settings.spec.get("targetReference")
-    if not isinstance(reference, Mapping):
-        return False
-    return reference.get("name") == service and reference.get("kind", "Service") == "Service"
+@derived
+def _configurations_by_service(snapshot: Snapshot) -> Mapping[tuple[str, str], tuple[GatewaySettings, ...]]:
+    listed = snapshot.gateway_api.group_configurations.need()
+    return grouped(listed, lambda s: [(s.meta.namespace, name)] if (name := _service_of(s)) else [])
+
+
+def _service_of(settings: GatewaySettings) -> str:
+    """The Service that a TargetGroupConfiguration is for; "" where it names none."""
+    reference = _mapping(settings.spec, "targetReference")
+    return str(reference.get("name") or "") if reference.get("kind", "Service") == "Service" else ""
 
 
 def configurations_of_gateway(snapshot: Snapshot, gateway: Gateway) -> tuple[GatewaySettings, ...]:
     """The LoadBalancerConfigurations that hold for a Gateway, the one that wins first: that of its class, unless that
     says `mergingMode: prefer-gateway`."""
     found = class_of(snapshot, gateway).peek()
-    of_class = _configuration(snapshot, found.parameters, "") if found is not None and found.parameters else None
-    own = _configuration(snapshot, gateway.parameters, gateway.meta.namespace) if gateway.parameters else None
+    of_class = _balancer_configuration(snapshot, found.parameters, "") if found is not None else None
+    own = _balancer_configuration(snapshot, gateway.parameters, gateway.meta.namespace)
     present = tuple(settings for settings in (of_class, own) if settings is not None)
     if of_class is not None and of_class.spec.get("mergingMode") == "prefer-gateway":
         return tuple(reversed(present))
     return present
 
 
-def _configuration(snapshot: Snapshot, reference: Reference, home: str) -> GatewaySettings | None:
-    namespace = reference.namespace or home
-    listed = snapshot.gateway_api.balancer_configurations.peek() or ()
-    return next((s for s in listed if (s.meta.namespace, s.meta.name) == (namespace, reference.name)), None)
+@derived
+def _configurations(snapshot: Snapshot) -> Mapping[ObjectRef, GatewaySettings]:
+    """All that could be read."""
+    api = snapshot.gateway_api
+    listed = (*(api.balancer_configurations.peek() or ()), *(api.group_configurations.peek() or ()))
+    return {settings.ref: settings for settings in listed}
+
+
+def _balancer_configuration(snapshot: Snapshot, reference: Reference | None, home: str) -> GatewaySettings | None:
+    if reference is None:
+        return None
+    ref = ObjectRef(kinds.LOAD_BALANCER_CONFIGURATION.name, reference.namespace or home, reference.name)
+    return _configurations(snapshot).get(ref)
 
 
 def _default_of_gateway(snapshot: Snapshot, gateway: Gateway) -> GatewaySettings | None:
     """The TargetGroupConfiguration that the Gateway's LoadBalancerConfiguration names for all of its target groups."""
     for settings in configurations_of_gateway(snapshot, gateway):
-        named = settings.spec.get("defaultTargetGroupConfiguration")
-        name = named.get("name") if isinstance(named, Mapping) else None
-        for other in snapshot.gateway_api.group_configurations.peek() or ():
-            if (other.meta.namespace, other.meta.name) == (settings.meta.namespace, name):
-                return other
+        name = str(_mapping(settings.spec, "defaultTargetGroupConfiguration").get("name") or "")
+        ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, settings.meta.namespace, name)
+        if found := _configurations(snapshot).get(ref):
+            return found
     return None
 
 
@@ -215,7 +228,7 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
     if name == "success-codes" and (group := traffic.target_group.peek()) and group.protocol_version == "GRPC":
         field = _FIELDS["grpc-codes"]
     found = properties_of(traffic)
-    own = [block for block in found if _targets(block.settings, traffic.service_ref.name)]
+    own = [block for block in found if _service_of(block.settings) == traffic.service_ref.name]
     if not own:
         return FixedSetting(ref, ".".join(field), said=_to_be_made(traffic, field))
     block = next((b for b in own if field[0] in b.values), own[-1])
@@ -280,7 +293,7 @@ class GatewaySetting(SettingSource):
         wanted = {
             source.field: _typed(source.field, value) for source, value in values if isinstance(source, GatewaySetting)
         }
-        edits = tuple(edit for edit in _edits(self.block, wanted, self.inherited))
+        edits = _edits(self.block, wanted, self.inherited)
         guards = (self.block.guard,) if self.block.guard is not None else ()
         return written(self.ref, (*guards, *edits))
 
@@ -357,7 +370,8 @@ def _edits(block: Properties, wanted: Mapping[tuple[str, ...], object], inherite
         present: object = block.values
         pointer = block.pointer
         if not block.values and not _has(block.settings.spec, block.pointer):
-            yield Edit(block.pointer, None, _with({}, field, value, inherited))
+            around = {field[0]: inherited} if isinstance(inherited, Mapping) else {}
+            yield Edit(block.pointer, None, _nested(around, field, value))
             continue
         for depth, key in enumerate(field):
             inside = present.get(key) if isinstance(present, Mapping) else None
@@ -366,7 +380,7 @@ def _edits(block: Properties, wanted: Mapping[tuple[str, ...], object], inherite
                 yield Edit(pointer, inside, value)
             elif inside is None:
                 base = inherited if depth == 0 and isinstance(inherited, Mapping) else {}
-                yield Edit(pointer, None, _nested(dict(base), field[depth + 1 :], value))
+                yield Edit(pointer, None, _nested(base, field[depth + 1 :], value))
                 break
             present = inside
 
@@ -383,20 +397,10 @@ def _has(spec: Mapping[str, object], pointer: str) -> bool:
     return found is not None
 
 
-def _with(values: dict[str, object], field: tuple[str, ...], value: object, inherited: object) -> dict[str, object]:
-    if len(field) > 1 and isinstance(inherited, Mapping):
-        values[field[0]] = dict(inherited)
-    return _nested(values, field, value)
-
-
-def _nested(values: dict[str, object], field: tuple[str, ...], value: object) -> dict[str, object]:
+def _nested(values: Mapping[str, object], field: tuple[str, ...], value: object) -> dict[str, object]:
+    """A copy of the values in which this field has this value."""
     first, *rest = field
-    inner = values.get(first)
-    if rest:
-        values[first] = _nested(dict(inner) if isinstance(inner, Mapping) else {}, tuple(rest), value)
-    else:
-        values[first] = value
-    return values
+    return {**values, first: _nested(_mapping(values, first), tuple(rest), value) if rest else value}
 
 
 def _mapping(raw: Mapping[str, object], key: str) -> Mapping[str, object]:

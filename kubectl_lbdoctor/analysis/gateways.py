@@ -22,10 +22,11 @@ from kubectl_lbdoctor.model.gateway_api import (
     GatewayListener,
     ListenerSet,
     ParentReference,
-    Reference,
+    ReferenceGrant,
     Route,
     RouteRule,
 )
+from kubectl_lbdoctor.model.index import grouped
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
@@ -93,31 +94,36 @@ class Section:
 
 
 @derived
-def listener_sets_of(snapshot: Snapshot, namespace: str, name: str) -> tuple[ListenerSet, ...]:
-    """The ListenerSets that name a Gateway as their parent and that it lets add listeners; () where they could not be
-    read."""
-    gateway = gateway_of(snapshot, namespace, name).peek()
-    if gateway is None:
-        return ()
-    found = []
+def gateways_by_listener_set(snapshot: Snapshot) -> Mapping[ObjectRef, Gateway]:
+    """The Gateway of each ListenerSet that names an existing one as its parent and may add listeners to it; none where
+    they could not be read."""
+    found = {}
     for entry in snapshot.gateway_api.listener_sets.peek() or ():
-        of_gateway = entry.parent.kind == "Gateway" and entry.parent.name == name
-        if of_gateway and (entry.parent.namespace or entry.meta.namespace) == namespace:
-            found.append(entry)
-    return tuple(
-        entry for entry in found if allows(snapshot, gateway.allowed_sets, namespace, entry.meta.namespace) is not False
-    )
+        home = entry.parent.namespace or entry.meta.namespace
+        gateway = gateway_of(snapshot, home, entry.parent.name).peek() if entry.parent.kind == "Gateway" else None
+        if gateway is not None and allows(snapshot, gateway.allowed_sets, home, entry.meta.namespace) is not False:
+            found[entry.ref] = gateway
+    return found
+
+
+@derived
+def _listener_sets_by_gateway(snapshot: Snapshot) -> Mapping[ObjectRef, tuple[ListenerSet, ...]]:
+    parents = gateways_by_listener_set(snapshot)
+    listed = snapshot.gateway_api.listener_sets.peek() or ()
+    return grouped(listed, lambda entry: [parents[entry.ref].ref] if entry.ref in parents else [])
+
+
+def listener_owners(snapshot: Snapshot, gateway: Gateway) -> tuple[Gateway | ListenerSet, ...]:
+    """Whose listeners a Gateway has: its own, and those of the ListenerSets that may add some; of these none where they
+    could not be read."""
+    return (gateway, *_listener_sets_by_gateway(snapshot).get(gateway.ref, ()))
 
 
 def sections(snapshot: Snapshot, gateway: Gateway) -> Iterator[Section]:
     """All listeners of a Gateway, with those of its ListenerSets."""
-    own = ObjectRef("Gateway", gateway.meta.namespace, gateway.meta.name)
-    for listener in gateway.listeners:
-        yield Section(own, listener)
-    for entry in listener_sets_of(snapshot, gateway.meta.namespace, gateway.meta.name):
-        ref = ObjectRef("ListenerSet", entry.meta.namespace, entry.meta.name)
-        for listener in entry.listeners:
-            yield Section(ref, listener)
+    for owner in listener_owners(snapshot, gateway):
+        for listener in owner.listeners:
+            yield Section(owner.ref, listener)
 
 
 def parent_ref(route: Route, parent: ParentReference) -> ObjectRef:
@@ -125,14 +131,18 @@ def parent_ref(route: Route, parent: ParentReference) -> ObjectRef:
     return ObjectRef(parent.kind, parent.namespace or route.meta.namespace, parent.name)
 
 
-def names_gateway(snapshot: Snapshot, route: Route, parent: ParentReference, gateway: Gateway) -> bool:
-    """Whether a parentRef leads to a Gateway: by itself, or to one of its ListenerSets."""
+def _gateway_at(snapshot: Snapshot, route: Route, parent: ParentReference) -> Gateway | None:
+    """The Gateway that a parentRef leads to, by itself or by one of its ListenerSets."""
     ref = parent_ref(route, parent)
-    home = gateway.meta.namespace
-    if ref == ObjectRef("Gateway", home, gateway.meta.name):
-        return True
-    sets = listener_sets_of(snapshot, home, gateway.meta.name) if ref.kind == "ListenerSet" else ()
-    return any((entry.meta.namespace, entry.meta.name) == (ref.namespace, ref.name) for entry in sets)
+    if ref.kind == "Gateway":
+        return gateway_of(snapshot, ref.namespace, ref.name).peek()
+    return gateways_by_listener_set(snapshot).get(ref)
+
+
+@derived
+def _routes_by_gateway(snapshot: Snapshot) -> Mapping[ObjectRef, tuple[Route, ...]]:
+    routes = snapshot.gateway_api.routes.need()
+    return grouped(routes, lambda route: [gateway.ref for gateway in gateways_of_route(snapshot, route)])
 
 
 @derived
@@ -142,11 +152,7 @@ def routes_of(snapshot: Snapshot, namespace: str, name: str) -> Fact[tuple[Route
     routes = snapshot.gateway_api.routes
     if gateway is None or not routes.is_known:
         return routes
-    found = tuple(
-        route
-        for route in routes.need()
-        if any(names_gateway(snapshot, route, parent, gateway) for parent in route.parents)
-    )
+    found = _routes_by_gateway(snapshot).get(gateway.ref, ())
     known = routes.map(lambda _: found)
     if known.left_out and all(section.listener.allowed.namespaces == "Same" for section in sections(snapshot, gateway)):
         # No route of another namespace can be attached, so that it does not matter which there are.
@@ -156,15 +162,11 @@ def routes_of(snapshot: Snapshot, namespace: str, name: str) -> Fact[tuple[Route
 
 def gateways_of_route(snapshot: Snapshot, route: Route) -> tuple[Gateway, ...]:
     """The existing Gateways that a route names as its parents, itself or by a ListenerSet, each once."""
-    found = [
-        gateway
-        for gateway in (snapshot.gateway_api.gateways.peek() or ())
-        if any(names_gateway(snapshot, route, parent, gateway) for parent in route.parents)
-    ]
-    return tuple(found)
+    found = (_gateway_at(snapshot, route, parent) for parent in route.parents)
+    return tuple({gateway.ref: gateway for gateway in found if gateway is not None}.values())
 
 
-def attached_routes(snapshot: Snapshot, subject: ObjectRef) -> tuple[Route, ...]:
+def routes_of_subject(snapshot: Snapshot, subject: ObjectRef) -> tuple[Route, ...]:
     """The routes that a subject, a Gateway or a route, is about; () where they could not be read."""
     if subject.kind == kinds.GATEWAY.name:
         return routes_of(snapshot, subject.namespace, subject.name).peek() or ()
@@ -233,7 +235,7 @@ def attachments(snapshot: Snapshot, route: Route, gateway: Gateway) -> tuple[Att
     return tuple(
         _attachment(snapshot, route, parent, gateway)
         for parent in route.parents
-        if names_gateway(snapshot, route, parent, gateway)
+        if _gateway_at(snapshot, route, parent) == gateway
     )
 
 
@@ -266,6 +268,16 @@ def _hosts_meet(route: Route, listener: GatewayListener) -> bool:
     return any(hosts_in_common(host, listener.hostname) is not None for host in route.hostnames)
 
 
+@derived
+def _grants_by_namespace(snapshot: Snapshot) -> Mapping[str, tuple[ReferenceGrant, ...]]:
+    return grouped(snapshot.gateway_api.grants.need(), lambda grant: (grant.meta.namespace,))
+
+
+def grants_of(snapshot: Snapshot, namespace: str) -> tuple[ReferenceGrant, ...]:
+    """The ReferenceGrants of a namespace. Raises `Unknown` where they could not be read."""
+    return _grants_by_namespace(snapshot).get(namespace, ())
+
+
 def granted(snapshot: Snapshot, route: Route, backend: BackendReference) -> bool | None:
     """Whether a route may refer to a backend: in its own namespace always, else by a ReferenceGrant there; None where
     grants could not be read."""
@@ -275,11 +287,8 @@ def granted(snapshot: Snapshot, route: Route, backend: BackendReference) -> bool
     grants = snapshot.gateway_api.grants
     if not grants.is_known:
         return None
-    source = Reference(route.kind, namespace=route.meta.namespace)
-    for grant in grants.need():
-        if grant.meta.namespace != home:
-            continue
-        from_here = any((s.kind, s.namespace) == (source.kind, source.namespace) for s in grant.sources)
+    for grant in grants_of(snapshot, home):
+        from_here = any((s.kind, s.namespace) == (route.kind, route.meta.namespace) for s in grant.sources)
         to_there = any(t.kind == backend.kind and t.name in ("", backend.name) for t in grant.targets)
         if from_here and to_there:
             return True

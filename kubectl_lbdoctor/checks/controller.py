@@ -187,11 +187,11 @@ def _port_change(traffic: TrafficPath, route: Route | None, service: str, port: 
         ingress, _ = _ingress_backend(traffic)
         return _port_patch(ingress, service, port, wanted)
     edits = []
-    for rule in route.rules:
+    for position, rule in enumerate(route.rules):
         for index, backend in enumerate(rule.backends):
             home = backend.namespace or route.meta.namespace
             if (home, backend.name, str(backend.port or "")) == (traffic.namespace, service, port):
-                here = f"/spec/rules/{rule.index}/backendRefs/{index}"
+                here = f"/spec/rules/{position}/backendRefs/{index}"
                 edits += [edit(f"{here}/name", service, service), edit(f"{here}/port", backend.port, int(wanted))]
     if not port or not edits:
         return None

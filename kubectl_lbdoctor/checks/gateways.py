@@ -9,16 +9,20 @@ from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS, written
 from kubectl_lbdoctor.analysis.gateways import (
+    ALB_CONTROLLER,
+    NLB_CONTROLLER,
     Attachment,
     Refusal,
-    attached_routes,
     attachments,
     backends,
     class_of,
     gateway_of,
     granted,
+    grants_of,
+    listener_owners,
     parent_ref,
     route_kinds,
+    routes_of_subject,
     sections,
 )
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl
@@ -28,7 +32,7 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.gateway_api import Gateway, Route
+from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
 from kubectl_lbdoctor.model.k8s import Condition, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.times import seconds_between
@@ -36,7 +40,8 @@ from kubectl_lbdoctor.model.times import seconds_between
 SETTLING_SECONDS = 60
 """A new object is taken over within seconds; below this age nothing is late."""
 
-_GATES = {"gateway.k8s.aws/alb": "ALBGatewayAPI", "gateway.k8s.aws/nlb": "NLBGatewayAPI"}
+_GATES = {ALB_CONTROLLER: "ALBGatewayAPI", NLB_CONTROLLER: "NLBGatewayAPI"}
+"""The feature gate of the controller's part that reconciles the Gateways of a class."""
 
 
 def _of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
@@ -48,10 +53,6 @@ def _of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
 
 def _said(what: str, found: Condition) -> Evidence:
     return Evidence(what, f"{found.type} {found.status}, {found.reason}: {found.message[:300]}")
-
-
-def _gateway_ref(gateway: Gateway) -> ObjectRef:
-    return ObjectRef(kinds.GATEWAY.name, gateway.meta.namespace, gateway.meta.name)
 
 
 @check(
@@ -84,9 +85,12 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
             params={
                 "name": found.meta.name,
                 "reason": accepted.message or accepted.reason,
-                "parameters": f"parametersRef {named.kind} {named.namespace}/{named.name}" if named is not None else "",
             },
-            evidence=(_said(str(ref), accepted), Evidence(str(_gateway_ref(gateway)), f"class {found.meta.name}")),
+            evidence=(
+                _said(str(ref), accepted),
+                *((Evidence(str(ref), f"parametersRef {named.kind} {named.namespace}/{named.name}"),) if named else ()),
+                Evidence(str(gateway.ref), f"class {found.meta.name}"),
+            ),
             confirm=(kubectl("get", str(ref), "-o", "yaml"),),
             by_hand=(kubectl("edit", str(ref)),),
             advice="make the LoadBalancerConfiguration that parametersRef names (with its namespace), or correct it",
@@ -120,7 +124,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
             continue
         if gateway.meta.finalizers or any(c.reason not in ("Pending", "") for c in gateway.conditions):
             continue
-        ref = _gateway_ref(gateway)
+        ref = gateway.ref
         controllers = frontend.snapshot.cluster.controllers.need()
         events = frontend.snapshot.facts_of(gateway.meta.namespace).events.need()
         if not controllers or any((e.kind, e.name) == (ref.kind, ref.name) for e in events):
@@ -159,10 +163,10 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     passes="every listener is valid",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="listener {listener} of Gateway {name} is not valid: {reason}",
+    message="listener {listener} of {kind} {name} is not valid: {reason}",
     reads=READS,
     explains=("LBD209", "LBD143"),
-    distinct_by=("listener",),
+    distinct_by=("kind", "name", "listener"),
 )
 def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
     """The controller refuses a listener: another one has its port with another protocol or the same host name, its
@@ -171,35 +175,42 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl get gateway NAME -o yaml`, status.listeners. Repair: the listener.
     """
     for gateway in _of_gateway_api(frontend).gateways:
-        for status in gateway.listener_status:
-            for found in status.conditions:
-                wrong = found.status == ("True" if found.type == "Conflicted" else "False")
-                if not wrong or found.type not in ("Conflicted", "Accepted", "ResolvedRefs"):
-                    continue
-                if found.observed_generation and found.observed_generation < gateway.meta.generation:
-                    continue
-                ref = _gateway_ref(gateway)
-                listener = next((entry for entry in gateway.listeners if entry.name == status.name), None)
-                where = f"{listener.protocol} {listener.port} {listener.hostname}".strip() if listener else ""
-                yield Finding(
-                    "LBD142",
-                    ref,
-                    params={
-                        "listener": status.name,
-                        "name": gateway.meta.name,
-                        "reason": found.message or found.reason,
-                    },
-                    evidence=(
-                        _said(f"{ref}, listener {status.name}", found),
-                        Evidence(str(ref), f"{status.name}: {where}"),
-                    ),
-                    confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
-                    by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
-                    advice="give it a port or a host name of its own"
-                    if found.type == "Conflicted"
-                    else "give it a protocol that the load balancer has, and kinds of routes that exist",
-                )
-                break
+        for owner in listener_owners(frontend.snapshot, gateway):
+            for status in owner.listener_status:
+                refused = next((found for found in status.conditions if _refuses(found, owner.meta.generation)), None)
+                if refused is not None:
+                    yield _invalid(owner, status.name, refused)
+
+
+def _refuses(found: Condition, generation: int) -> bool:
+    """Whether a condition of a listener, about this generation of its object, says that it is not valid."""
+    if found.type not in ("Conflicted", "Accepted", "ResolvedRefs"):
+        return False
+    if found.observed_generation and found.observed_generation < generation:
+        return False
+    return found.status == ("True" if found.type == "Conflicted" else "False")
+
+
+def _invalid(owner: Gateway | ListenerSet, name: str, refused: Condition) -> Finding:
+    ref = owner.ref
+    listener = next((entry for entry in owner.listeners if entry.name == name), None)
+    where = f"{listener.protocol} {listener.port} {listener.hostname}".strip() if listener else ""
+    return Finding(
+        "LBD142",
+        ref,
+        params={
+            "listener": name,
+            "kind": ref.kind,
+            "name": ref.name,
+            "reason": refused.message or refused.reason,
+        },
+        evidence=(_said(f"{ref}, listener {name}", refused), Evidence(str(ref), f"{name}: {where}")),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
+        advice="give it a port or a host name of its own"
+        if refused.type == "Conflicted"
+        else "give it a protocol that the load balancer has, and kinds of routes that exist",
+    )
 
 
 @check(
@@ -226,7 +237,7 @@ def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
     another namespace allowedRoutes of the listener, else the route's parentRefs or hostnames.
     """
     found = _of_gateway_api(frontend)
-    for route in attached_routes(frontend.snapshot, found.ref):
+    for route in routes_of_subject(frontend.snapshot, found.ref):
         for parent in route.parents:
             ref = parent_ref(route, parent)
             if found.ref != route.ref or ref.kind != "Gateway":
@@ -274,7 +285,7 @@ def _resource(route: Route) -> str:
 def _not_attached(
     frontend: Frontend, route: Route, gateway: Gateway, attachment: Attachment, refusal: Refusal
 ) -> Finding:
-    ref, parent = _gateway_ref(gateway), f"Gateway {gateway.meta.namespace}/{gateway.meta.name}"
+    ref, parent = gateway.ref, f"Gateway {gateway.meta.namespace}/{gateway.meta.name}"
     section = attachment.refused[0][0] if attachment.refused else None
     where = section.listener if section is not None else None
     names = ", ".join(f"{s.listener.name} ({s.listener.port})" for s in sections(frontend.snapshot, gateway)) or "none"
@@ -322,7 +333,7 @@ def _allow(gateway: Gateway, listener: str, route: Route) -> tuple[Repair, ...]:
     index, found = next((i, entry) for i, entry in enumerate(gateway.listeners) if entry.name == listener)
     if found.allowed.namespaces != "Same":
         return ()
-    ref, here = _gateway_ref(gateway), f"/spec/listeners/{index}"
+    ref, here = gateway.ref, f"/spec/listeners/{index}"
     guard = edit(f"{here}/name", listener, listener)
     risk = "routes of every namespace may then take requests of this listener"
     change = written(ref, (guard, edit(f"{here}/allowedRoutes/namespaces/from", "Same", "All")))
@@ -350,13 +361,14 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl get referencegrants -n NAMESPACE -o yaml`. Repair: a ReferenceGrant in the Service's
     namespace, made by whoever owns it.
     """
-    for route in attached_routes(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
         for _, backend in backends(route):
-            if granted(frontend.snapshot, route, backend) is not False:
-                if granted(frontend.snapshot, route, backend) is None:
-                    frontend.snapshot.gateway_api.grants.need()
+            allowed = granted(frontend.snapshot, route, backend)
+            if allowed:
                 continue
-            listed = [g for g in frontend.snapshot.gateway_api.grants.need() if g.meta.namespace == backend.namespace]
+            listed = grants_of(frontend.snapshot, backend.namespace)
+            if allowed is None:
+                continue
             grants = ", ".join(g.meta.name for g in listed) or "none"
             yield Finding(
                 "LBD144",
@@ -394,7 +406,7 @@ def backend_kind_unknown(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef.
     """
-    for route in attached_routes(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
         for _, backend in backends(route):
             known = backend.kind in ("Service", "TargetGroupName", "Gateway")
             if known and (backend.kind != "Service" or backend.port):

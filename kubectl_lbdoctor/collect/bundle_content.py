@@ -221,18 +221,9 @@ def _policy(value: Any, redact: Redactor, key: str = "") -> Any:
     return redact.secret(value) if key == "sts:externalid" and isinstance(value, str) else redact(value)
 
 
-_OF_CLIENTS = frozenset(
-    {"authenticateoidcconfig", "authenticatecognitoconfig", "jwtvalidationconfig", "fixedresponseconfig"}
-)
-"""What a ListenerRuleConfiguration says of signing in and of answers in its own words: nothing that is looked at."""
-
-
 def _settings(value: Any, redact: Redactor, key: str = "") -> Any:
-    """The spec of a Gateway's configuration; of its tags only the keys, and nothing of how clients sign in."""
-    name = key.lower()
-    if name in _OF_CLIENTS:
-        return SET
-    if name == "tags" and isinstance(value, dict):
+    """The spec of a Gateway's configuration; of its tags only the keys."""
+    if key.lower() == "tags" and isinstance(value, dict):
         return {redact(tag): SET for tag in value}
     if isinstance(value, dict):
         return {redact(inner): _settings(item, redact, inner) for inner, item in value.items()}

@@ -6,7 +6,7 @@ Source: https://gateway-api.sigs.k8s.io/reference/spec/
 from __future__ import annotations
 
 from kubectl_lbdoctor.collect.convert_kube import conditions, meta, selector
-from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, optional_flag, text, texts
+from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, text, texts
 from kubectl_lbdoctor.model import gateway_api as api
 
 
@@ -43,7 +43,6 @@ def listener_set(raw: Raw) -> api.ListenerSet:
         meta=meta(raw),
         parent=_reference(mapping(spec, "parentRef"), kind="Gateway", group=api.GROUP),
         listeners=_listeners(spec),
-        conditions=conditions(status),
         listener_status=_listener_status(status),
     )
 
@@ -56,7 +55,7 @@ def route(raw: Raw, *, kind: str) -> api.Route:
         meta=meta(raw),
         parents=tuple(_parent(entry) for entry in objects(spec, "parentRefs")),
         hostnames=texts(spec, "hostnames"),
-        rules=tuple(_rule(index, rule) for index, rule in enumerate(objects(spec, "rules"))),
+        rules=tuple(_rule(rule) for rule in objects(spec, "rules")),
         status=tuple(
             api.ParentStatus(_parent(mapping(entry, "parentRef")), text(entry, "controllerName"), conditions(entry))
             for entry in objects(status, "parents")
@@ -76,14 +75,7 @@ def reference_grant(raw: Raw) -> api.ReferenceGrant:
 
 def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
     """A configuration of group gateway.k8s.aws of this kind."""
-    status = mapping(raw, "status")
-    return api.GatewaySettings(
-        kind=kind,
-        meta=meta(raw),
-        spec=free(raw, "spec"),
-        accepted=optional_flag(status, "accepted"),
-        message=text(status, "message"),
-    )
+    return api.GatewaySettings(kind=kind, meta=meta(raw), spec=free(raw, "spec"))
 
 
 def _reference(raw: Raw, kind: str = "", group: str = "") -> api.Reference:
@@ -117,18 +109,13 @@ def _listeners(spec: Raw) -> tuple[api.GatewayListener, ...]:
             protocol=text(entry, "protocol"),
             hostname=text(entry, "hostname"),
             allowed=_allowed(mapping(entry, "allowedRoutes"), "Same"),
-            tls_mode=text(tls, "mode", "Terminate") if (tls := mapping(entry, "tls")) else "",
-            certificates=tuple(_reference(ref, kind="Secret") for ref in objects(tls, "certificateRefs")),
         )
         for entry in objects(spec, "listeners")
     )
 
 
 def _listener_status(status: Raw) -> tuple[api.ListenerStatus, ...]:
-    return tuple(
-        api.ListenerStatus(text(entry, "name"), number(entry, "attachedRoutes"), conditions(entry))
-        for entry in objects(status, "listeners")
-    )
+    return tuple(api.ListenerStatus(text(entry, "name"), conditions(entry)) for entry in objects(status, "listeners"))
 
 
 def _parent(raw: Raw) -> api.ParentReference:
@@ -149,20 +136,13 @@ def _backend(raw: Raw) -> api.BackendReference:
         kind=text(raw, "kind", "Service"),
         group=text(raw, "group"),
         port=number(raw, "port"),
-        weight=number(raw, "weight", 1),
     )
 
 
-def _rule(index: int, raw: Raw) -> api.RouteRule:
-    filters = objects(raw, "filters")
+def _rule(raw: Raw) -> api.RouteRule:
     return api.RouteRule(
-        index=index,
         matches=tuple(_match(entry) for entry in objects(raw, "matches")),
         backends=tuple(_backend(entry) for entry in objects(raw, "backendRefs")),
-        redirects=any(text(entry, "type") == "RequestRedirect" for entry in filters),
-        settings=tuple(
-            _reference(mapping(entry, "extensionRef")) for entry in filters if text(entry, "type") == "ExtensionRef"
-        ),
     )
 
 

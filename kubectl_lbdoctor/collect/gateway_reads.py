@@ -11,12 +11,11 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.gateways import attached_routes, backends, gateways_of_route, sections
+from kubectl_lbdoctor.analysis.gateways import backends, gateways_of_route, routes_of_subject, sections
 from kubectl_lbdoctor.collect.kube_lists import KubeLists, Objects
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.reads import KubeRead, Scope
 from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
 
@@ -44,10 +43,9 @@ def _without_needless_gaps(facts: GatewayFacts, own: tuple[ObjectRef, ...], read
     settings stand where their Gateway, their Service or their route is, and a grant where the backend is.
     """
     snapshot = Snapshot(subjects=own, gateway_api=facts)
-    routes = [route for subject in own for route in attached_routes(snapshot, subject)]
-    gateways = [g for g in facts.gateways.peek() or () if ObjectRef(kinds.GATEWAY.name, *_key(g)) in own]
+    routes = [route for subject in own for route in routes_of_subject(snapshot, subject)]
+    gateways = [g for g in facts.gateways.peek() or () if g.ref in own]
     gateways += [g for route in routes for g in gateways_of_route(snapshot, route)]
-    of_routes = {route.meta.namespace for route in routes}
     of_parents = {parent.namespace or route.meta.namespace for route in routes for parent in route.parents}
     of_backends = {b.namespace or route.meta.namespace for route in routes for _, b in backends(route)}
     classes = facts.classes.peek()
@@ -64,7 +62,6 @@ def _without_needless_gaps(facts: GatewayFacts, own: tuple[ObjectRef, ...], read
         "grants": of_backends <= read,
         "group_configurations": of_backends <= read,
         "balancer_configurations": not configured and {g.meta.namespace for g in gateways} <= read,
-        "rule_configurations": of_routes <= read,
     }
     kept = {name: getattr(facts, name) for name, holds in enough.items() if holds and getattr(facts, name).left_out}
     return replace(facts, **{name: _whole(fact) for name, fact in kept.items()})
@@ -76,17 +73,13 @@ def _whole(fact: Fact[Any]) -> Fact[Any]:
     return replace(fact, left_out=left, reason=fact.reason if left else "")
 
 
-def _key(gateway: Gateway) -> tuple[str, str]:
-    return gateway.meta.namespace, gateway.meta.name
-
-
 def backend_namespaces(snapshot: Snapshot) -> tuple[str, ...]:
     """The namespaces of the Services that the routes of the subjects lead to, besides the subjects' own."""
     found = [
         backend.namespace or route.meta.namespace
         for subject in snapshot.subjects
         if subject.kind in _SUBJECTS
-        for route in attached_routes(snapshot, subject)
+        for route in routes_of_subject(snapshot, subject)
         for rule in route.rules
         for backend in rule.backends
     ]

@@ -50,23 +50,20 @@ class AllowedRoutes:
 
 @record
 class GatewayListener:
-    """hostname: "" matches every host. certificates: what certificateRefs name."""
+    """hostname: "" matches every host."""
 
     name: str
     port: int = 0
     protocol: str = ""
     hostname: str = ""
     allowed: AllowedRoutes = field(default_factory=AllowedRoutes)
-    tls_mode: str = ""
-    certificates: tuple[Reference, ...] = ()
 
 
 @record
 class ListenerStatus:
-    """What the controller says of a listener. attached_routes: how many routes it has accepted there."""
+    """What the controller says of a listener."""
 
     name: str
-    attached_routes: int = 0
     conditions: tuple[Condition, ...] = ()
 
 
@@ -84,6 +81,11 @@ class Gateway:
     conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
 
+    @property
+    def ref(self) -> ObjectRef:
+        """The Gateway by kind, namespace and name."""
+        return ObjectRef("Gateway", self.meta.namespace, self.meta.name)
+
 
 @record
 class ListenerSet:
@@ -92,8 +94,12 @@ class ListenerSet:
     meta: Meta
     parent: Reference = field(default_factory=Reference)
     listeners: tuple[GatewayListener, ...] = ()
-    conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The ListenerSet by kind, namespace and name."""
+        return ObjectRef("ListenerSet", self.meta.namespace, self.meta.name)
 
 
 @record
@@ -121,26 +127,21 @@ class ParentStatus:
 @record
 class BackendReference:
     """Where a rule sends requests. kind: "Service", or the controller's "TargetGroupName" and "Gateway". namespace: ""
-    for the route's own. weight: its part of the requests of its rule, 0 for none."""
+    for the route's own."""
 
     name: str
     namespace: str = ""
     kind: str = "Service"
     group: str = ""
     port: int = 0
-    weight: int = 1
 
 
 @record
 class RouteRule:
-    """One rule; `index` says where it stands in spec.rules. matches: each in words ("/api", "GET /api exact"), () for
-    every request. redirects: it answers by itself and needs no backend. settings: its ListenerRuleConfigurations."""
+    """One rule. matches: each in words ("/api", "GET /api exact"), () for every request."""
 
-    index: int
     matches: tuple[str, ...] = ()
     backends: tuple[BackendReference, ...] = ()
-    redirects: bool = False
-    settings: tuple[Reference, ...] = ()
 
 
 @record
@@ -172,8 +173,7 @@ class ReferenceGrant:
 
 @record
 class GatewaySettings:
-    """A LoadBalancerConfiguration, TargetGroupConfiguration or ListenerRuleConfiguration (gateway.k8s.aws). spec: as
-    read. accepted: what a ListenerRuleConfiguration's status says; None where it says nothing, and for the others.
+    """A LoadBalancerConfiguration or a TargetGroupConfiguration (gateway.k8s.aws). spec: as read.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     """
@@ -181,8 +181,6 @@ class GatewaySettings:
     kind: str
     meta: Meta
     spec: Mapping[str, object] = field(default_factory=dict)
-    accepted: bool | None = None
-    message: str = ""
 
     @property
     def ref(self) -> ObjectRef:

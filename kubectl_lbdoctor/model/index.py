@@ -19,7 +19,7 @@ T = TypeVar("T")
 K = TypeVar("K")
 
 
-def _grouped(items: Iterable[T], keys: Callable[[T], Iterable[K]]) -> Mapping[K, tuple[T, ...]]:
+def grouped(items: Iterable[T], keys: Callable[[T], Iterable[K]]) -> Mapping[K, tuple[T, ...]]:
     """The items by each of their keys, in their own order; an item that gives a key twice stands there once."""
     found: dict[K, list[T]] = defaultdict(list)
     for item in items:
@@ -37,13 +37,13 @@ def pods_by_name(snapshot: Snapshot, namespace: str) -> Mapping[str, Pod]:
 @derived
 def pods_by_label(snapshot: Snapshot, namespace: str) -> Mapping[tuple[str, str], tuple[Pod, ...]]:
     """The pods of a namespace by each (label, value) that they carry."""
-    return _grouped(snapshot.facts_of(namespace).pods.need(), lambda pod: pod.meta.labels.items())
+    return grouped(snapshot.facts_of(namespace).pods.need(), lambda pod: pod.meta.labels.items())
 
 
 @derived
 def pods_by_address(snapshot: Snapshot, namespace: str) -> Mapping[str, tuple[Pod, ...]]:
     """The pods of a namespace by each of their addresses; host-network pods share the address of their node."""
-    return _grouped(snapshot.facts_of(namespace).pods.need(), lambda pod: pod.ips or (pod.ip,))
+    return grouped(snapshot.facts_of(namespace).pods.need(), lambda pod: pod.ips or (pod.ip,))
 
 
 def pods_with_labels(snapshot: Snapshot, namespace: str, labels: Mapping[str, str]) -> tuple[Pod, ...]:
@@ -78,26 +78,26 @@ def services_by_name(snapshot: Snapshot, namespace: str) -> Mapping[str, Service
 @derived
 def slices_by_service(snapshot: Snapshot, namespace: str) -> Mapping[str, tuple[EndpointSlice, ...]]:
     """The EndpointSlices of a namespace by the name of their Service."""
-    return _grouped(snapshot.facts_of(namespace).slices.need(), lambda piece: (piece.service,))
+    return grouped(snapshot.facts_of(namespace).slices.need(), lambda piece: (piece.service,))
 
 
 @derived
 def bindings_by_service(snapshot: Snapshot, namespace: str) -> Mapping[str, tuple[TargetGroupBinding, ...]]:
     """The TargetGroupBindings of a namespace by the name of the Service that they refer to."""
-    return _grouped(snapshot.facts_of(namespace).bindings.need(), lambda binding: (binding.service,))
+    return grouped(snapshot.facts_of(namespace).bindings.need(), lambda binding: (binding.service,))
 
 
 @derived
 def bindings_by_group(snapshot: Snapshot, namespace: str) -> Mapping[str, tuple[TargetGroupBinding, ...]]:
     """The TargetGroupBindings of a namespace by the ARN of their target group."""
-    return _grouped(snapshot.facts_of(namespace).bindings.need(), lambda binding: (binding.target_group_arn,))
+    return grouped(snapshot.facts_of(namespace).bindings.need(), lambda binding: (binding.target_group_arn,))
 
 
 @derived
 def events_by_object(snapshot: Snapshot, namespace: str) -> Mapping[tuple[str, str], tuple[Event, ...]]:
     """The events of a namespace by (kind, name) of their object, newest first."""
     newest_first = sorted(snapshot.facts_of(namespace).events.need(), key=lambda event: event.last, reverse=True)
-    return _grouped(newest_first, lambda event: ((event.kind, event.name),))
+    return grouped(newest_first, lambda event: ((event.kind, event.name),))
 
 
 @derived

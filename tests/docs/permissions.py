@@ -43,7 +43,6 @@ TELLS = {
     reads.REFERENCE_GRANTS: "which routes may lead to Services of other namespaces",
     reads.LOAD_BALANCER_CONFIGURATIONS: "settings of Gateways and their classes",
     reads.TARGET_GROUP_CONFIGURATIONS: "target type and health check of a Gateway's target groups",
-    reads.LISTENER_RULE_CONFIGURATIONS: "settings of the rules of a Gateway's routes",
     reads.LOAD_BALANCERS: "the load balancer: state, zones, subnets, security groups",
     reads.LISTENERS: "listeners of the load balancer",
     reads.RULES: "rules that forward to the target group",
@@ -117,8 +116,6 @@ def _permission(name: str) -> str:
 
 def _lost(name: str) -> str:
     codes = [spec.code for spec in CATALOGUE if name in spec.reads]
-    if not codes and name in OF_GATEWAYS:
-        return "no check; read for each Gateway or route, so that without it none is called healthy"
     if not codes:
         return "no check, where bindings may be read"
     links = f"{len(codes)} checks" if len(codes) > NAMED else ", ".join(f"[{c}](checks.md#{c.lower()})" for c in codes)

@@ -67,14 +67,14 @@ class GatewayApiFrontend(Frontend):
 
     @property
     def reconciled(self) -> tuple[tuple[ObjectRef, Meta], ...]:
-        return tuple((ObjectRef("Gateway", g.meta.namespace, g.meta.name), g.meta) for g in self.gateways)
+        return tuple((g.ref, g.meta) for g in self.gateways)
 
     @derived
     def reconciler(self) -> Ownership:
         self.manifest.need()
-        for gateway in self.gateways:
-            return _reconciler(self, gateway)
-        return Ownership("nobody", "no Gateway takes it")
+        if not self.gateways:
+            return Ownership("nobody", "no Gateway takes it")
+        return _reconciler(self, self.gateways[0])
 
     def require_class(self) -> None:
         self.manifest.need()
@@ -237,7 +237,7 @@ def _plain(name: str) -> str:
 
 def _reconciler(frontend: Frontend, gateway: Gateway) -> Ownership:
     named = class_of(frontend.snapshot, gateway)
-    ref = ObjectRef("Gateway", gateway.meta.namespace, gateway.meta.name)
+    ref = gateway.ref
     first = Evidence(str(ref), f"gatewayClassName: {gateway.class_name}")
     if not named.is_known and (spoken := _spoken_for(frontend, gateway)):
         said = Evidence(str(ref), f"the status of its routes is written by {spoken}")
