@@ -49,6 +49,20 @@ def test_plugin_s_tree_is_the_commands() -> None:
     assert all(entry["shortDesc"].strip() for entry in PLUGIN["tree"])
 
 
+def test_plugin_says_what_the_help_says() -> None:
+    help_page = " ".join(run("--help").stdout.split())
+    for entry in PLUGIN["tree"]:
+        assert f" {entry['name']} {entry['shortDesc']} " in help_page, entry
+
+
+def test_plugin_says_nothing_twice() -> None:
+    """A parser of YAML keeps the last of two equal keys and says nothing."""
+    tree = yaml.compose((ROOT / "plugin.yaml").read_text())
+    for node in [tree, *tree.value[-1][1].value]:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), keys
+
+
 def test_plugin_s_example_runs() -> None:
     words = PLUGIN["example"].split()
     assert words[:2] == ["kubectl", "lbdoctor"]
