@@ -17,7 +17,6 @@ from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import (
     FORMAT,
     HEADERS,
-    REFUSED,
     VERBOSE,
     YES,
     Group,
@@ -428,11 +427,6 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return ExitStatus.USAGE
     except click.UsageError as error:
         env.progress("")
-        if isinstance(error, click.NoSuchOption) and error.option_name in REFUSED:
-            reason, hint = REFUSED[error.option_name]
-            env.note(f"error: {error.option_name} is not taken: {reason}")
-            env.note(f"hint: {hint}")
-            return ExitStatus.USAGE
         env.note(f"error: {error.format_message()}")
         hint = f"see {path_of(error.ctx)} --help" if error.ctx is not None else ""
         if hint:

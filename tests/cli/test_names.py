@@ -114,12 +114,26 @@ def test_a_word_that_names_nothing(cloud: Cloud, word: str, words: str) -> None:
     assert words in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("flag", ["-A", "--all-namespaces", "-k"])
-def test_flags_of_kubectl_get_that_are_not_taken(cloud: Cloud, flag: str) -> None:
-    for args in (("ing", flag), (flag, "ing")):
-        result = ask(cloud, *args)
+@pytest.mark.parametrize("flag", ["-A", "--all-namespaces", "-k", "--sort-by", "--show-labels", "-L", "--raw", "-q"])
+def test_flags_of_kubectl_get_that_are_not_taken(flag: str) -> None:
+    for args in (("ing", "web", flag), (flag, "ing"), (f"{flag}=x", "ing/web"), ("checks", flag)):
+        result = run(*args, "-o", "json")
         assert result.status == ExitStatus.USAGE and f"error: {flag} is not taken" in result.stderr
         assert "hint: " in result.stderr and "Did you mean" not in result.stderr
+        assert is_error_document(result)
+
+
+GET = """
+    --all-namespaces --allow-missing-template-keys --chunk-size --field-selector --filename --ignore-not-found
+    --kustomize --label-columns --no-headers --output --output-watch-events --raw --recursive --selector --server-print --show-kind
+    --show-labels --show-managed-fields --sort-by --subresource --template --watch-only
+"""
+"""What `kubectl get --help` of 1.34 lists, but for --watch."""
+
+
+@pytest.mark.parametrize("flag", GET.split())
+def test_every_flag_of_kubectl_get_is_taken_or_refused_with_a_reason(flag: str) -> None:
+    assert "No such option" not in run("ing", "web", flag).stderr
 
 
 # --- All of a namespace ---
