@@ -125,8 +125,8 @@ def test_flags_of_kubectl_get_that_are_not_taken(flag: str) -> None:
 
 GET = """
     --all-namespaces --allow-missing-template-keys --chunk-size --field-selector --filename --ignore-not-found
-    --kustomize --label-columns --no-headers --output --output-watch-events --raw --recursive --selector --server-print --show-kind
-    --show-labels --show-managed-fields --sort-by --subresource --template --watch-only
+    --kustomize --label-columns --no-headers --output --output-watch-events --raw --recursive --selector --server-print
+    --show-kind --show-labels --show-managed-fields --sort-by --subresource --template --watch-only
 """
 """What `kubectl get --help` of 1.34 lists, but for --watch."""
 
