@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
+from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
@@ -16,10 +17,11 @@ from kubectl_lbdoctor.analysis.ownership import (
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     controller_flags,
-    controller_version,
     owner_of_ingress,
     owner_of_service,
 )
+from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_PREFIX,
@@ -35,7 +37,7 @@ from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
-READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
+READS = (*OWNERSHIP_READS, *VERSION_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -114,16 +116,6 @@ def class_parameters(traffic: TrafficPath, class_name: str) -> Mapping[str, obje
                 if params.meta.name == entry.parameters_name:
                     return params.spec
     return {}
-
-
-@record
-class DesiredTargetType:
-    """ "instance" or "ip", and who says so: `ref` and `key` name the annotation, else both are empty."""
-
-    value: str
-    said: str
-    ref: ObjectRef | None = None
-    key: str = ""
 
 
 def desired_target_type(traffic: TrafficPath, front: Declaration) -> DesiredTargetType:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
-from kubectl_lbdoctor.analysis.desired_state import DesiredTargetType
+from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
 from kubectl_lbdoctor.analysis.gateways import class_of, gateways_of_route, route_of
 from kubectl_lbdoctor.analysis.group_settings import FixedSetting
 from kubectl_lbdoctor.analysis.ownership import controller_flags

@@ -182,19 +182,6 @@ def _said(service: Service) -> str:
     return ", ".join(found) or f"no annotation {_TYPE}"
 
 
-def controller_version(traffic: TrafficPath) -> str | None:
-    """The version of the controller that runs, as its image tag or its label says ("v2.17.1"); None when not known."""
-    for workload in traffic.cluster.controllers.peek() or ():
-        for container in workload.containers:
-            tag = container.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-            if tag.lstrip("v")[:1].isdigit():
-                return tag
-        label = workload.meta.labels.get("app.kubernetes.io/version", "")
-        if label:
-            return label
-    return None
-
-
 def _accepted_classes(controllers: tuple[Workload, ...]) -> set[str]:
     """What the annotation may say to be taken: the flag's value, and "alb" where the flag is empty."""
     return {controller_flags(w).get("ingress-class", "") or "alb" for w in controllers} or {"alb"}

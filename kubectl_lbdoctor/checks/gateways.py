@@ -109,7 +109,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
 )
 def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     """The Gateway's class is the controller's, and a minute later nobody has written a condition or an event. The
-    controller leaves Gateways alone where its feature gate is off (before release 3.1 by default), or where it started
+    controller leaves Gateways alone where its feature gate is off (before release 3.2 by default), or where it started
     without the CRDs that it needs; that stands in its log alone. CRDs that are installed later need a restart of it.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/main/pkg/gateway/crddetect
@@ -153,7 +153,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
                 kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
             ),
             advice="install the CRDs of Gateway API and of the controller that its release needs first; before "
-            f"release 3.1 start it with --feature-gates={gate}=true",
+            f"release 3.2 start it with --feature-gates={gate}=true",
         )
 
 

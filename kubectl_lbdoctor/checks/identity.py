@@ -14,6 +14,8 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, st
 from kubectl_lbdoctor.analysis.controller_objects import controller_account
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
+from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.checks.controller_errors import of_the_controller
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import (
@@ -49,7 +51,7 @@ NAMED = 6
     passes="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
     message="AWS denies the controller {action:?a call}[ (role {role})]",
-    reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
+    reads=(*READS, *VERSION_READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=undone_by("LBD120"),
     distinct_by=("action",),
 )
@@ -91,7 +93,7 @@ def _statement(action: str) -> str:
 
 def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
     """What the role's policies say about the denied action, and the advice that follows from it."""
-    version = _controller_version(traffic)
+    version = controller_version(traffic) or ""
     shipped = f"iam_policy.json of {version or 'the controller'}"
     plain = _statement(action) if action else f"compare the role's policy with {shipped}"
     known = traffic.aws.identity.roles.get(role)
@@ -150,16 +152,6 @@ def _why(fact: Fact[tuple[RolePolicy, ...]] | None) -> str:
     if fact is None:
         return "IAM was not asked"
     return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.reason
-
-
-def _controller_version(traffic: TrafficPath) -> str:
-    """The tag of the controller's image, "" where it has none."""
-    for workload in traffic.cluster.controllers.peek() or ():
-        for container in workload.containers:
-            _, _, tag = container.image.rpartition("/")[2].partition(":")
-            if tag:
-                return tag.partition("@")[0]
-    return ""
 
 
 def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidence, ...]:
