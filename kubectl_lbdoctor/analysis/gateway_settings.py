@@ -21,6 +21,7 @@ from kubectl_lbdoctor.analysis.group_settings import FixedSetting
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import patch
 from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -229,28 +230,41 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
         field = _FIELDS["grpc-codes"]
     found = properties_of(traffic)
     own = [block for block in found if _service_of(block.settings) == traffic.service_ref.name]
-    if not own:
-        return FixedSetting(ref, ".".join(field), said=_to_be_made(traffic, field))
-    block = next((b for b in own if field[0] in b.values), own[-1])
     inherited = next((b.values[field[0]] for b in found if field[0] in b.values), None)
-    return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
+    if own:
+        block = next((b for b in own if field[0] in b.values), own[-1])
+        return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
+    said = _why_none_is_made(traffic)
+    if said:
+        return FixedSetting(ref, ".".join(field), said=said)
+    return NewConfiguration(_free_name(traffic), ".".join(field), {}, traffic.service_ref.name, field, inherited)
 
 
-def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
-    names = {service.meta.name for service in traffic.namespace_facts.services.peek() or ()}
-    for settings in traffic.snapshot.gateway_api.group_configurations.peek() or ():
+def _why_none_is_made(traffic: TrafficPath) -> str:
+    """What a person does first where a new TargetGroupConfiguration for the Service may not be the answer; "" where
+    it is."""
+    service, listed = traffic.service_ref.name, traffic.snapshot.gateway_api.group_configurations
+    if listed.left_out:
+        return f"look for a TargetGroupConfiguration that names {service}: not all of them could be read"
+    services = traffic.namespace_facts.services
+    names = {found.meta.name for found in services.peek() or ()}
+    for settings in listed.need():
         reference = _mapping(settings.spec, "targetReference")
         astray = settings.meta.namespace == traffic.namespace and reference.get("name", "") not in ("", *names)
-        if astray and traffic.namespace_facts.services.is_known:
+        if astray and services.is_known:
             return (
-                f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name "
-                f"{traffic.service_ref.name}: it names {reference.get('name')}, which is no Service there"
+                f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name {service}: "
+                f"it names {reference.get('name')}, which is no Service there"
             )
-    return (
-        f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
-        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for "
-        "this Service, and a change in AWS would be taken back"
-    )
+    return ""
+
+
+def _free_name(traffic: TrafficPath) -> ObjectRef:
+    """What a new TargetGroupConfiguration is called: as its Service, unless another one has that name."""
+    service, taken = traffic.service_ref.name, _configurations(traffic.snapshot)
+    names = (service, *(f"{service}-{number}" for number in range(2, 100)))
+    refs = (ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, traffic.namespace, name) for name in names)
+    return next(ref for ref in refs if ref not in taken)
 
 
 @record
@@ -296,6 +310,74 @@ class GatewaySetting(SettingSource):
         edits = _edits(self.block, wanted, self.inherited)
         guards = (self.block.guard,) if self.block.guard is not None else ()
         return written(self.ref, (*guards, *edits))
+
+
+@record
+class NewConfiguration(SettingSource):
+    """A setting of a Service that has no TargetGroupConfiguration: one is made, with what it inherits now and the
+    setting. ref: the object that is made. field, inherited: as of `GatewaySetting`."""
+
+    service: str = ""
+    field: tuple[str, ...] = ()
+    inherited: object = None
+
+    @property
+    def present(self) -> bool:
+        return False
+
+    @property
+    def value(self) -> str:
+        return ""
+
+    def how(self, value: str) -> str:
+        return f"make {self.ref} for Service {self.service}, with {self.label} {value}"
+
+    def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
+        return Repair(value, (self.change(value),)).with_reason(why, risk)
+
+    @property
+    def template(self) -> Repair | None:
+        return None
+
+    def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
+        props: Mapping[str, object] = {}
+        for source, value in values:
+            if isinstance(source, NewConfiguration):
+                first = source.field[0]
+                around = props if first in props or source.inherited is None else {**props, first: source.inherited}
+                props = _nested(around, source.field, _typed(source.field, value))
+        return new_configuration(self.ref, self.service, props)
+
+
+def new_configuration(ref: ObjectRef, service: str, props: Mapping[str, object]) -> Change:
+    """The change that makes a TargetGroupConfiguration for a Service, with these settings for all of its routes."""
+    said = ", ".join(f"{name}={value}" for name, value in _leaves(props))
+    return Change(
+        ref,
+        field=f"creates it for Service {service}",
+        now="<none>",
+        then=said,
+        creates={"targetReference": {"kind": "Service", "name": service}, "defaultConfiguration": dict(props)},
+    )
+
+
+def created_configuration(ref: ObjectRef, spec: Mapping[str, object]) -> Change | None:
+    """The change that makes a TargetGroupConfiguration of this spec; None where no fix makes such."""
+    reference, props = _mapping(spec, "targetReference"), _mapping(spec, "defaultConfiguration")
+    service = reference.get("name")
+    if not isinstance(service, str) or not is_label(service) or not props or not _fits("", props):
+        return None
+    made = new_configuration(ref, service, props)
+    return made if made.creates == spec else None
+
+
+def _leaves(values: Mapping[str, object], path: str = "") -> Iterator[tuple[str, object]]:
+    """Each value with where it stands ("healthCheckConfig.healthCheckPath")."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def written(ref: ObjectRef, edits: Sequence[Edit]) -> Change:
