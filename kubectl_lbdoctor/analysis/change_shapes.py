@@ -258,9 +258,20 @@ def _group_configuration(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None
     return changed_configuration(ref, edits)
 
 
+def _target_reference(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """The Service that a TargetGroupConfiguration is for."""
+    if ref.kind != kinds.TARGET_GROUP_CONFIGURATION.name or [e.pointer for e in edits] != [
+        "/spec/targetReference/name"
+    ]:
+        return None
+    (edit,) = edits
+    named = all(isinstance(name, str) and is_label(name) for name in (edit.now, edit.then))
+    return patch(ref, "spec.targetReference.name", edit) if named and edit.now != edit.then else None
+
+
 _SHAPES: tuple[Callable[[ObjectRef, Sequence[Edit]], Change | None], ...] = (
     *(_annotations, _service_field, _target_port, _ingress_class, _backend_port),
-    *(_route_port, _allowed_routes, _group_configuration),
+    *(_route_port, _allowed_routes, _group_configuration, _target_reference),
 )
 
 

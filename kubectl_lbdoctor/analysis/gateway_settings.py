@@ -68,16 +68,53 @@ class Properties:
     guard: Edit | None = None
 
 
+def configurations_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations that name a Service, by their names. Of several the controller takes any one."""
+    found = _configurations_by_service(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
+    mine = tuple(sorted(found.get((namespace, service), ()), key=lambda settings: settings.meta.name))
+    return snapshot.gateway_api.group_configurations.map(lambda _: mine)
+
+
 @derived
 def configuration_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[GatewaySettings | None]:
-    """The TargetGroupConfiguration that names a Service; of several, the one that the controller finds first, which is
-    that of the first name. None where there is none."""
+    """The TargetGroupConfiguration that names a Service; of several, that of the first name. None where there is
+    none."""
 
     def first() -> GatewaySettings | None:
-        mine = _configurations_by_service(snapshot).get((namespace, service), ())
-        return min(mine, key=lambda s: s.meta.name, default=None)
+        return next(iter(configurations_of_service(snapshot, namespace, service).need()), None)
 
     return snapshot.gateway_api.group_configurations.chosen(None, first)
+
+
+def astray_configurations(traffic: TrafficPath) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations of the path's namespace that name a Service which does not exist there."""
+    services = traffic.namespace_facts.services
+
+    def astray() -> tuple[GatewaySettings, ...]:
+        names = {service.meta.name for service in services.need()}
+        listed = traffic.snapshot.gateway_api.group_configurations.need()
+        here = (settings for settings in listed if settings.meta.namespace == traffic.namespace)
+        return tuple(s for s in here if (named := _service_of(s)) and named not in names)
+
+    return services.map(lambda _: astray())
+
+
+def target_reference(settings: GatewaySettings) -> str:
+    """The name that `targetReference` of a TargetGroupConfiguration says, of whatever kind; "" where it says none."""
+    return str(_mapping(settings.spec, "targetReference").get("name") or "")
+
+
+def default_name(settings: GatewaySettings) -> str:
+    """The TargetGroupConfiguration that a LoadBalancerConfiguration names for all of its target groups; "" for none."""
+    return str(_mapping(settings.spec, "defaultTargetGroupConfiguration").get("name") or "")
+
+
+def settings_that_it_makes(settings: GatewaySettings) -> frozenset[str]:
+    """The first parts of all settings that a TargetGroupConfiguration has ("targetType", "healthCheckConfig")."""
+    listed = settings.spec.get("routeConfigurations")
+    routes = [entry for entry in (listed if isinstance(listed, (list, tuple)) else ()) if isinstance(entry, Mapping)]
+    found = [_mapping(settings.spec, "defaultConfiguration"), *(_mapping(e, "targetGroupProps") for e in routes)]
+    return frozenset(key for block in found for key in block)
 
 
 @derived
@@ -122,8 +159,7 @@ def _balancer_configuration(snapshot: Snapshot, reference: Reference | None, hom
 def _default_of_gateway(snapshot: Snapshot, gateway: Gateway) -> GatewaySettings | None:
     """The TargetGroupConfiguration that the Gateway's LoadBalancerConfiguration names for all of its target groups."""
     for settings in configurations_of_gateway(snapshot, gateway):
-        name = str(_mapping(settings.spec, "defaultTargetGroupConfiguration").get("name") or "")
-        ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, settings.meta.namespace, name)
+        ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, settings.meta.namespace, default_name(settings))
         if found := _configurations(snapshot).get(ref):
             return found
     return None
@@ -246,16 +282,11 @@ def _why_none_is_made(traffic: TrafficPath) -> str:
     service, listed = traffic.service_ref.name, traffic.snapshot.gateway_api.group_configurations
     if listed.left_out:
         return f"look for a TargetGroupConfiguration that names {service}: not all of them could be read"
-    services = traffic.namespace_facts.services
-    names = {found.meta.name for found in services.peek() or ()}
-    for settings in listed.need():
-        reference = _mapping(settings.spec, "targetReference")
-        astray = settings.meta.namespace == traffic.namespace and reference.get("name", "") not in ("", *names)
-        if astray and services.is_known:
-            return (
-                f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name {service}: "
-                f"it names {reference.get('name')}, which is no Service there"
-            )
+    for settings in astray_configurations(traffic).peek() or ():
+        return (
+            f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name {service}: "
+            f"it names {_service_of(settings)}, which is no Service there"
+        )
     return ""
 
 

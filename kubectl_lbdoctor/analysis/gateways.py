@@ -305,7 +305,8 @@ def backends(route: Route) -> Iterator[tuple[RouteRule, BackendReference]]:
 def requests_of(route: Route, rule: RouteRule) -> tuple[str, ...]:
     """The requests that a rule is for, as an Ingress path is written ("*/api", "shop.example.com/")."""
     hosts = route.hostnames or ("*",)
-    matches = rule.matches or (("/",) if route.kind in ("HTTPRoute", "GRPCRoute") else ("",))
+    words = tuple(match.words for match in rule.matches)
+    matches = words or (("/",) if route.kind in ("HTTPRoute", "GRPCRoute") else ("",))
     return tuple(
         f"{host}{match}" if not match or match.startswith("/") else f"{host} {match}"
         for host in hosts

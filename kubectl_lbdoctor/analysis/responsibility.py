@@ -66,6 +66,7 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD134": Step.START,
     "LBD140": Step.START,
     "LBD141": Step.START,
+    "LBD146": Step.BUILD,
     "LBD103": Step.BUILD,
     "LBD111": Step.BUILD,
     "LBD204": Step.BUILD,

@@ -44,14 +44,16 @@ _GATES = {ALB_CONTROLLER: "ALBGatewayAPI", NLB_CONTROLLER: "NLBGatewayAPI"}
 """The feature gate of the controller's part that reconciles the Gateways of a class."""
 
 
-def _of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
+def of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
+    """The frontend, where it is a Gateway or a route. Raises NotApplicable for others, Unknown where it is unread."""
     if not isinstance(frontend, GatewayApiFrontend):
         raise NotApplicable("no Gateway and no route")
     frontend.manifest.need()
     return frontend
 
 
-def _said(what: str, found: Condition) -> Evidence:
+def said(what: str, found: Condition) -> Evidence:
+    """A condition of an object as evidence, with its reason and message."""
     return Evidence(what, f"{found.type} {found.status}, {found.reason}: {found.message[:300]}")
 
 
@@ -73,7 +75,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl describe gatewayclass NAME`. Repair: make the LoadBalancerConfiguration, or correct or
     remove `parametersRef`.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         found = class_of(frontend.snapshot, gateway).need()
         accepted = condition(found.conditions, "Accepted") if found is not None else None
         if found is None or found.controller not in _GATES or accepted is None or accepted.status != "False":
@@ -87,7 +89,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
                 "reason": accepted.message or accepted.reason,
             },
             evidence=(
-                _said(str(ref), accepted),
+                said(str(ref), accepted),
                 *((Evidence(str(ref), f"parametersRef {named.kind} {named.namespace}/{named.name}"),) if named else ()),
                 Evidence(str(gateway.ref), f"class {found.meta.name}"),
             ),
@@ -117,7 +119,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: the controller's log has "Disabling ALBGatewayAPI" or "Disabling NLBGatewayAPI". Repair: install
     the CRDs of Gateway API and of the controller, and restart it; for an older release, its feature gates.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         found = class_of(frontend.snapshot, gateway).need()
         gate = _GATES.get(found.controller, "") if found is not None else ""
         if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
@@ -174,7 +176,7 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get gateway NAME -o yaml`, status.listeners. Repair: the listener.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         for owner in listener_owners(frontend.snapshot, gateway):
             for status in owner.listener_status:
                 refused = next((found for found in status.conditions if _refuses(found, owner.meta.generation)), None)
@@ -204,7 +206,7 @@ def _invalid(owner: Gateway | ListenerSet, name: str, refused: Condition) -> Fin
             "name": ref.name,
             "reason": refused.message or refused.reason,
         },
-        evidence=(_said(f"{ref}, listener {name}", refused), Evidence(str(ref), f"{name}: {where}")),
+        evidence=(said(f"{ref}, listener {name}", refused), Evidence(str(ref), f"{name}: {where}")),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
         by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
         advice="give it a port or a host name of its own"
@@ -236,7 +238,7 @@ def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl get ROUTE NAME -o yaml`, status.parents; the listener's attachedRoutes is 0. Repair: for
     another namespace allowedRoutes of the listener, else the route's parentRefs or hostnames.
     """
-    found = _of_gateway_api(frontend)
+    found = of_gateway_api(frontend)
     for route in routes_of_subject(frontend.snapshot, found.ref):
         for parent in route.parents:
             ref = parent_ref(route, parent)
@@ -290,7 +292,7 @@ def _not_attached(
     where = section.listener if section is not None else None
     names = ", ".join(f"{s.listener.name} ({s.listener.port})" for s in sections(frontend.snapshot, gateway)) or "none"
     status = [
-        _said(f"{route.ref} at {ref}", found)
+        said(f"{route.ref} at {ref}", found)
         for entry in route.status
         if parent_ref(route, entry.parent) == ref
         for found in entry.conditions
@@ -361,7 +363,7 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl get referencegrants -n NAMESPACE -o yaml`. Repair: a ReferenceGrant in the Service's
     namespace, made by whoever owns it.
     """
-    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
         for _, backend in backends(route):
             allowed = granted(frontend.snapshot, route, backend)
             if allowed:
@@ -406,7 +408,7 @@ def backend_kind_unknown(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef.
     """
-    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
         for _, backend in backends(route):
             known = backend.kind in ("Service", "TargetGroupName", "Gateway")
             if known and (backend.kind != "Service" or backend.port):
