@@ -22,6 +22,8 @@ class Duty(Enum):
 
     SAID = ("LBD103", "LBD104")
     """The controller's own words about a step, which report what has a code of its own."""
+    GATEWAY_STATUS = ("LBD150",)
+    """What the controller writes into the status of a Gateway that it works on."""
     LISTENERS = ("LBD209",)
     GROUP_SETTINGS = ("LBD311",)
     BINDING = ("LBD109",)

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cmp_to_key
 
+from kubectl_lbdoctor.analysis.gateway_conditions import refused_at
 from kubectl_lbdoctor.analysis.gateways import Attachment, attachments, gateway_of, hosts_in_common, routes_of
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.gateway_api import Gateway, Route, RouteMatch
@@ -112,7 +113,7 @@ def _hosts_by_port(route: Route, attached: Iterable[Attachment]) -> dict[int, tu
     """The host names that a route's rules get at each port: what it has in common with the listeners there."""
     common: dict[int, dict[str, None]] = {}
     for attachment in attached:
-        for section in attachment.taken:
+        for section in attachment.taken if refused_at(route, attachment.parent) is None else ():
             hosts = common.setdefault(section.listener.port, {})
             for host in route.hostnames or ("",):
                 shared = hosts_in_common(host, section.listener.hostname)

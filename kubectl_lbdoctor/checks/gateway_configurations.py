@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
+from kubectl_lbdoctor.analysis.gateway_conditions import refusal, refused, said
 from kubectl_lbdoctor.analysis.gateway_settings import (
     READS,
     astray_configurations,
@@ -18,13 +19,12 @@ from kubectl_lbdoctor.analysis.gateways import class_of, routes_of_subject
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller import nearest
-from kubectl_lbdoctor.checks.gateways import of_gateway_api, said
+from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.gateway_api import SETTINGS_GROUP, Gateway, GatewaySettings, Reference, Route
-from kubectl_lbdoctor.model.k8s import condition
 from kubectl_lbdoctor.model.kinds import resource_name
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -87,8 +87,7 @@ def _default_missing(frontend: Frontend, gateway: Gateway, settings: GatewaySett
 
 
 def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, present: list[str]) -> Finding:
-    accepted = condition(gateway.conditions, "Accepted")
-    refused = (said(str(gateway.ref), accepted),) if accepted is not None and accepted.status == "False" else ()
+    no = refusal(gateway)
     close = nearest(target.split()[1], present)
     advice = {
         "missing": f"name {close}" if close else f"make it in namespace {owner.namespace}, or correct the name",
@@ -100,7 +99,7 @@ def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, presen
         owner,
         params={"kind": owner.kind, "name": f"{owner.namespace}/{owner.name}", "target": target, "fault": fault},
         evidence=(
-            *refused,
+            *((said(str(gateway.ref), no),) if no is not None else ()),
             Evidence(str(owner), f"names {target}"),
             Evidence(f"in namespace {owner.namespace}", ", ".join(sorted(present)[:8]) or "none"),
         ),
@@ -120,7 +119,7 @@ def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, presen
     "refused=which the controller does not accept|several=and another one beside it|"
     "kind=a kind that the controller does not read}",
     reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS),
-    explains=("LBD109", "LBD209"),
+    explains=("LBD109", "LBD209", "LBD143", "LBD150"),
     distinct_by=("kind", "name", "target"),
     by_absence=(reads.LISTENER_RULE_CONFIGURATIONS,),
 )
@@ -177,20 +176,10 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
             "fault": fault,
         },
         severity=Severity.WARNING if fault == "kind" else None,
-        evidence=(*_accepted(route), Evidence(f"extensionRef of rule {number}", seen)),
+        evidence=(*refused(route, "Accepted"), Evidence(f"extensionRef of rule {number}", seen)),
         confirm=(kubectl("get", resource_name(route.ref), "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource_name(owner), namespace=route.meta.namespace),),
         advice=advice,
-    )
-
-
-def _accepted(route: Route) -> tuple[Evidence, ...]:
-    """What the controller says where it does not accept a route."""
-    return tuple(
-        said(str(route.ref), found)
-        for entry in route.status
-        for found in entry.conditions
-        if found.type == "Accepted" and found.status == "False"
     )
 
 

@@ -33,7 +33,15 @@ def gateway(raw: Raw) -> api.Gateway:
         addresses=tuple(value for entry in objects(status, "addresses") if (value := text(entry, "value"))),
         conditions=conditions(status),
         listener_status=_listener_status(status),
+        changed=_changed(raw),
     )
+
+
+def _changed(raw: Raw) -> str:
+    """The last time at which fields other than those of the status were written
+    (https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers)."""
+    entries = objects(mapping(raw, "metadata"), "managedFields")
+    return max((text(entry, "time") for entry in entries if not text(entry, "subresource")), default="")
 
 
 def listener_set(raw: Raw) -> api.ListenerSet:

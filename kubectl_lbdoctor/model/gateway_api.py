@@ -70,7 +70,8 @@ class ListenerStatus:
 @record
 class Gateway:
     """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
-    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes."""
+    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes.
+    changed: when somebody last wrote it, its status aside (RFC 3339, "" where nothing says so)."""
 
     meta: Meta
     class_name: str = ""
@@ -80,6 +81,7 @@ class Gateway:
     addresses: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
+    changed: str = ""
 
     @property
     def ref(self) -> ObjectRef:
