@@ -38,16 +38,14 @@ OUR_CONTROLLERS = (ALB_CONTROLLER, NLB_CONTROLLER, *AUTO_MODE_CONTROLLERS)
 """Who makes load balancers of Gateways in AWS, as a class names them."""
 
 _BY_PROTOCOL: Mapping[str, tuple[str, ...]] = {
-    "HTTP": ("HTTPRoute", "GRPCRoute"),
+    "HTTP": ("HTTPRoute",),
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
-    "TLS": ("TLSRoute",),
+    "TLS": ("TLSRoute", "TCPRoute"),
     "TCP": ("TCPRoute",),
     "UDP": ("UDPRoute",),
-    "TCP_UDP": ("TCPRoute", "UDPRoute"),
-    "QUIC": ("UDPRoute",),
-    "TCP_QUIC": ("TCPRoute", "UDPRoute"),
 }
-"""Which routes a listener takes that names no kinds (DefaultProtocolToRouteKindMap in routeutils/constants.go)."""
+"""Which routes a listener takes that names no kinds (DefaultProtocolToRouteKindMap in routeutils/constants.go): gRPC
+needs TLS."""
 
 
 def route_kinds(listener: GatewayListener) -> tuple[str, ...]:

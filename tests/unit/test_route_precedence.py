@@ -18,6 +18,7 @@ from kubectl_lbdoctor.analysis.route_precedence import (
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.gateway_api import (
+    AllowedRoutes,
     BackendReference,
     Gateway,
     GatewayListener,
@@ -31,7 +32,7 @@ from kubectl_lbdoctor.model.gateway_api import (
 from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
 
-HTTP = GatewayListener("http", 80, "HTTP")
+HTTP = GatewayListener("http", 80, "HTTP", allowed=AllowedRoutes(kinds=("HTTPRoute", "GRPCRoute")))
 HTTPS = GatewayListener("https", 443, "HTTPS", "shop.example.com")
 WEB = (BackendReference("web", port=80),)
 
