@@ -1,5 +1,5 @@
-"""The only mutations: a change of a Kubernetes object, a rolling restart, a rule or an entry in EC2, a setting of a
-target group (`fix.group_writer`).
+"""The only mutations: a change of a Kubernetes object, a new one (`fix.object_maker`), a rolling restart, a rule or an
+entry in EC2, a setting of a target group (`fix.group_writer`).
 
 Each is checked against what is there at that moment, and Kubernetes refuses it by itself when the object has moved on
 between that look and the write (`test` operations on the values and on the resourceVersion).
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, LbdoctorError, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
+from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
 from kubectl_lbdoctor.fix.second_look import NotKnown, look_again
 from kubectl_lbdoctor.fix.values import compare, value_at
 from kubectl_lbdoctor.model import kinds
@@ -25,7 +26,7 @@ _CHANGED_KINDS = {
     for kind in (
         *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
         *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
-        *(kinds.GATEWAY, *kinds.ROUTES, kinds.TARGET_GROUP_CONFIGURATION),
+        *(kinds.GATEWAY, *kinds.ROUTES, *MADE_KINDS),
     )
 }
 _RESTARTED = f"/spec/template{ANNOTATIONS}/kubectl.kubernetes.io~1restartedAt"
@@ -72,7 +73,7 @@ class Writer:
         self._now = now
 
     def check(self, change: Change) -> dict[str, Any] | None:
-        """Read again what the change builds on; gives the Kubernetes object (None for one in AWS).
+        """Read again what the change builds on; gives the Kubernetes object (None for one in AWS, or one to be made).
 
         Raises MovedOn when it is not as planned any more, AlreadyThere when the change is in effect already.
         """
@@ -81,6 +82,9 @@ class Writer:
             return None
         if change.group is not None:
             self._groups.check(change)
+            return None
+        if change.creates is not None:
+            self._maker.check(change)
             return None
         _, raw = self._object(change.object)
         if change.restart and (raw.get("spec") or {}).get("paused"):
@@ -96,26 +100,35 @@ class Writer:
         if change.group is not None:
             self._groups.check(change)
             raise CannotRehearse(change.not_rehearsed)
+        if change.creates is not None:
+            self._maker.rehearse(change)
+            return
         if change.aws is None:
             self._patch(change, dry_run=True)
             return
         self._check_aws(change)
         self._try_call(change.aws)
 
-    def apply(self, change: Change) -> None:
-        """Make the change; raises as `rehearse` does, and then nothing was written by this change.
+    def apply(self, change: Change) -> str:
+        """Make the change; gives the uid of an object that was made, else "". Raises as `rehearse` does, and then
+        nothing was written by this change.
 
         NotKnown alone leaves open whether it was made: the answer was none, and another look did not tell.
         """
+        if change.creates is not None:
+            return self._maker.make(change)
         if change.group is not None:
             self._groups.write(change)
-            return
-        if change.aws is None:
+        elif change.aws is None:
             self._patch(change, dry_run=False)
-            return
+        else:
+            self._apply_aws(change, change.aws)
+        return ""
+
+    def _apply_aws(self, change: Change, write: AwsWrite) -> None:
         self._check_aws(change)
         try:
-            self._call(change.aws.operation, change.aws.params)
+            self._call(write.operation, write.params)
         except LbdoctorError as error:
             look_again(error, lambda: self._check_aws(change, own=True))
 
@@ -126,6 +139,9 @@ class Writer:
         """
         if change.group is not None:
             self._groups.check(inverse(change), Expectation.SET_BY_FIX)
+            return
+        if change.creates is not None:
+            self._maker.check_made(change, uid)
             return
         if change.aws is None:
             self._same(inverse(change), uid)
@@ -140,7 +156,9 @@ class Writer:
         """Let the server try to take the change back; raises as `rehearse` does."""
         if change.group is not None:
             raise CannotRehearse(change.not_rehearsed)
-        if change.aws is None:
+        if change.creates is not None:
+            self._maker.unmake(change, uid, dry_run=True)
+        elif change.aws is None:
             self._patch(inverse(change), dry_run=True, uid=uid)
         else:
             self._try_undo(change.aws)
@@ -149,6 +167,8 @@ class Writer:
         """Take the change back; raises as `check_undo` and `apply` do."""
         if change.group is not None:
             self._groups.write(inverse(change), Expectation.SET_BY_FIX)
+        elif change.creates is not None:
+            self._maker.unmake(change, uid)
         elif change.aws is None:
             self._patch(inverse(change), dry_run=False, uid=uid)
         else:
@@ -246,6 +266,10 @@ class Writer:
     def _restart_edit(self, raw: Mapping[str, Any]) -> Edit:
         """What `kubectl rollout restart` writes: a new pod template makes the workload's controller replace pods."""
         return Edit(_RESTARTED, value_at(raw, _RESTARTED), self._now)
+
+    @property
+    def _maker(self) -> ObjectMaker:
+        return ObjectMaker(self._kube, paths_of)
 
     # --- AWS ---
 

@@ -45,6 +45,7 @@ LISTENER_SETS = "gateway.networking.k8s.io/listenersets"
 REFERENCE_GRANTS = "gateway.networking.k8s.io/referencegrants"
 LOAD_BALANCER_CONFIGURATIONS = "gateway.k8s.aws/loadbalancerconfigurations"
 TARGET_GROUP_CONFIGURATIONS = "gateway.k8s.aws/targetgroupconfigurations"
+LISTENER_RULE_CONFIGURATIONS = "gateway.k8s.aws/listenerruleconfigurations"
 
 LOAD_BALANCERS = "elbv2:DescribeLoadBalancers"
 LISTENERS = "elbv2:DescribeListeners"
@@ -207,6 +208,9 @@ _KUBE_READS = (
     ),
     KubeRead(
         *(TARGET_GROUP_CONFIGURATIONS, (kinds.TARGET_GROUP_CONFIGURATION,), Scope.GATEWAY, "group_configurations")
+    ),
+    KubeRead(
+        *(LISTENER_RULE_CONFIGURATIONS, (kinds.LISTENER_RULE_CONFIGURATION,), Scope.GATEWAY, "rule_configurations")
     ),
 )
 
