@@ -18,6 +18,7 @@ class Result(Enum):
     """What a command may print."""
 
     REPORT = "a diagnosis"
+    SCAN = "a scan"
     PROBES = "the probe command"
     FIX = "--fix"
     UNDO = "undo"
@@ -121,8 +122,8 @@ def _template(argument: str) -> Format:
     return Format(as_kubectl_does, argument=argument, check=_check_template)
 
 
-_NAMED = frozenset({Result.REPORT, Result.FIX, Result.UNDO, Result.CHECKS})
-_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.PROBES, Result.FIX, Result.UNDO})
+_NAMED = frozenset({Result.REPORT, Result.SCAN, Result.FIX, Result.UNDO, Result.CHECKS})
+_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.PROBES, Result.FIX, Result.UNDO})
 
 FORMATS = {
     "table": Format(as_table, for_people=True),

@@ -8,6 +8,7 @@ from kubectl_lbdoctor.fix.result import FixOutcome, FixResult, UndoOutcome, Undo
 from kubectl_lbdoctor.fix.step_run import StepRun, StepState
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView
+from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.probe.report import ProbeReport
 
 
@@ -47,6 +48,17 @@ def _why(report: Report) -> str:
 
 def _said(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.message} ({diagnosis.finding.code})"
+
+
+def of_scan(scan: ScanReport) -> str:
+    """How many frontends are in which state, and the first root cause."""
+    if not scan.rows:
+        return "nothing to diagnose was found"
+    counts = ", ".join(f"{number} {status.value}" for status, number in scan.counts.items() if number)
+    partial = "" if scan.complete else " so far"
+    said = f"{counts} of {len(scan.rows)} frontend{'' if len(scan.rows) == 1 else 's'}{partial}"
+    ill = scan.status in (Status.UNHEALTHY, Status.DEGRADED)
+    return f"{said}: {_said(scan.report.diagnoses[0])}" if ill and scan.report.diagnoses else said
 
 
 def of_probes(report: ProbeReport) -> str:
