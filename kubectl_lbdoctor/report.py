@@ -216,6 +216,7 @@ def _subject(
     by_design: frozenset[str],
     incomplete: bool,
 ) -> SubjectView:
+    faulty = any(diagnosis.severity_for(ref) is Severity.ERROR for diagnosis in mine)
     balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
@@ -231,7 +232,7 @@ def _subject(
         # Nothing is made from it yet: what is found in it is all there is to say.
         return SubjectView(
             ref=ref,
-            status=_status([], mine, [], incomplete),
+            status=_status([], faulty, [], incomplete),
             class_name=frontend(snapshot, ref).class_name,
             load_balancer=balancers[0] if balancers else None,
             load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -240,7 +241,7 @@ def _subject(
     complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(
         ref=ref,
-        status=_status(list(groups.values()), mine, without, incomplete or not complete),
+        status=_status(list(groups.values()), faulty, without, incomplete or not complete),
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -250,9 +251,8 @@ def _subject(
     )
 
 
-def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: list[str], incomplete: bool) -> Status:
-    """Proven faults outrank unknowns, unknowns outrank health."""
-    faulty = any(d.severity is Severity.ERROR for d in diagnoses)
+def _status(groups: list[TargetGroupView], faulty: bool, without: list[str], incomplete: bool) -> Status:
+    """Proven faults outrank unknowns, unknowns outrank health. faulty: a root cause is an error for it."""
     serving, failing, waiting = 0, 0, 0
     dead = bool(without)
     for group in groups:

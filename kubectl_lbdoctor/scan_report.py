@@ -91,5 +91,5 @@ def _row(
 
 def _order(row: ScanRow) -> tuple[int, int, int, tuple[str, ...], str]:
     """The worst state first, then the worst cause, then where most targets are out."""
-    worst = min((cause.severity.order for cause in row.causes), default=len(Severity))
+    worst = min((row.severity_of(cause).order for cause in row.causes), default=len(Severity))
     return row.status.order, worst, row.healthy - row.targets, row.namespaces, row.name

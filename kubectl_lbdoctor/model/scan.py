@@ -72,10 +72,21 @@ class ScanRow:
         """Target groups whose targets are not known."""
         return sum(1 for group in self.target_groups if not group.known)
 
+    def severity_of(self, cause: Diagnosis) -> Severity:
+        """How severe a root cause is for it."""
+        mine = (cause.severity_for(ref) for ref in self.objects if ref in cause.affects)
+        return min(mine, key=lambda severity: severity.order)
+
+    @property
+    def told(self) -> tuple[Diagnosis, ...]:
+        """What affects it, the worst for it first, without what is mere information for it."""
+        told = [cause for cause in self.causes if self.severity_of(cause) is not Severity.INFO]
+        return tuple(sorted(told, key=lambda cause: (self.severity_of(cause).order, cause.rank)))
+
     @property
     def cause(self) -> Diagnosis | None:
-        """The worst of what affects it, information aside."""
-        return next((d for d in self.causes if d.severity is not Severity.INFO), None)
+        """The worst of these."""
+        return next(iter(self.told), None)
 
 
 @record

@@ -119,8 +119,8 @@ def _cause(row: ScanRow, scan: ScanReport, view: View) -> str:
     if cause is None:
         codes = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
         return f"ignored: {listed(codes, _MOST_CODES)}" if codes and row.status is not Status.HEALTHY else ""
-    codes = list(dict.fromkeys(d.finding.code for d in row.causes if d.severity is not Severity.INFO))
-    if row.status is Status.HEALTHY and cause.severity is not Severity.ERROR and not view.wide:
+    codes = list(dict.fromkeys(told.finding.code for told in row.told))
+    if row.status is Status.HEALTHY and not view.wide:
         return f"warning: {listed(codes, _MOST_CODES)}"
     others = len(scan.rows_of(cause)) - 1
     said = f"shared with {others} more, see below" if others else cause.message
