@@ -28,6 +28,7 @@ from kubectl_lbdoctor.model.finding import (
     Severity,
 )
 from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.kinds import GATEWAY, ROUTES
 from kubectl_lbdoctor.model.report import (
     CheckCounts,
     Report,
@@ -37,9 +38,17 @@ from kubectl_lbdoctor.model.report import (
     TargetView,
     UnknownCheck,
 )
-from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot, facts_within
+from kubectl_lbdoctor.model.snapshot import (
+    AwsFacts,
+    ClusterFacts,
+    GatewayFacts,
+    NetworkFacts,
+    Snapshot,
+    facts_within,
+)
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
+_OF_GATEWAYS = frozenset(kind.name for kind in (GATEWAY, *ROUTES))
 _UNDECIDED = (CheckStatus.UNKNOWN, CheckStatus.CRASHED)
 
 
@@ -147,7 +156,16 @@ def _facts_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Iterator[Fact
     """The facts that the paths rest on: of the whole cluster and network, of their namespaces, and of their own AWS
     objects."""
     of_all = AwsFacts(tagged_groups=snapshot.aws.tagged_groups, identity=snapshot.aws.identity)
-    yield from facts_within(replace(snapshot, namespaces={}, aws=of_all))
+    unrelated: dict[str, Any] = {"namespace_names": ClusterFacts().namespace_names}
+    if not any(path.group for path in paths):
+        unrelated["group_ingresses"] = ClusterFacts().group_ingresses
+    gateway_api = snapshot.gateway_api if any(path.subject.kind in _OF_GATEWAYS for path in paths) else GatewayFacts()
+    cluster = replace(snapshot.cluster, **unrelated)
+    yield from facts_within(
+        replace(snapshot, namespaces={}, aws=of_all, cluster=cluster, gateway_api=gateway_api, network=NetworkFacts())
+    )
+    for network in {id(found): found for path in paths for found in (path.network,)}.values():
+        yield from facts_within(network)
     for namespace in {name for path in paths for name in (path.namespace, path.subject.namespace)}:
         yield from facts_within(snapshot.facts_of(namespace))
     for path in paths:
@@ -189,7 +207,7 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
             (optional if fact.source in reads.OPTIONAL else denied).setdefault(
                 (fact.source, fact.permission), Denied(fact.source, fact.permission, without_credentials(fact.reason))
             )
-        elif fact.source in reads.OPTIONAL:
+        elif fact.source in reads.OPTIONAL or fact.state is ReadState.NOT_NEEDED:
             continue
         elif fact.state is ReadState.FAILED:
             failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, without_credentials(fact.reason)))

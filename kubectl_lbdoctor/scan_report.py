@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from kubectl_lbdoctor.analysis.frontends import frontend
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.analysis.frontends import frontend, is_foreign, traffic_paths
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Ignored, Report, SubjectView
 from kubectl_lbdoctor.model.scan import Reach, ScanReport, ScanRow
@@ -15,18 +14,9 @@ from kubectl_lbdoctor.model.snapshot import Snapshot
 
 def without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...]]:
     """The snapshot without the objects of other controllers, and those objects. Whose controller is not known stays."""
-    foreign = tuple(ref for ref in snapshot.subjects if _is_foreign(snapshot, ref))
-    if not foreign:
-        return snapshot, ()
-    left = frozenset(foreign)
-    return snapshot.about(tuple(ref for ref in snapshot.subjects if ref not in left)), foreign
-
-
-def _is_foreign(snapshot: Snapshot, ref: ObjectRef) -> bool:
-    try:
-        return frontend(snapshot, ref).reconciler().owner == "other"
-    except Unknown:
-        return False
+    foreign = {path.subject for path in traffic_paths(snapshot) if is_foreign(path)}
+    left = tuple(ref for ref in snapshot.subjects if ref not in foreign)
+    return (snapshot.about(left), tuple(sorted(foreign))) if foreign else (snapshot, ())
 
 
 def scan_report(

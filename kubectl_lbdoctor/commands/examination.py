@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import is_foreign, traffic_paths
 from kubectl_lbdoctor.analysis.ignores import beginning
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
@@ -19,12 +19,10 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, UsageError
 from kubectl_lbdoctor.model.asked import Question
-from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
-from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, render
@@ -116,7 +114,7 @@ class Examination:
         foreign = {
             traffic.subject
             for traffic in traffic_paths(snapshot)
-            if traffic.subject in found.swept and _foreign(traffic)
+            if traffic.subject in found.swept and is_foreign(traffic)
         }
         if not foreign:
             return snapshot
@@ -234,13 +232,6 @@ def examine(snapshot: Snapshot, where: Where = NOWHERE, ignore: Sequence[str] = 
 def where_of_bundle(options: Options) -> Where:
     """What the flags say beside --from: nothing else tells how its cluster is reached from here."""
     return where_of(options.kube, {}).in_aws(options.aws)
-
-
-def _foreign(traffic: TrafficPath) -> bool:
-    try:
-        return ownership(traffic).owner == "other"
-    except Unknown:
-        return False
 
 
 def from_bundle(options: Options, env: Environment, question: Question) -> tuple[Snapshot, Found]:
