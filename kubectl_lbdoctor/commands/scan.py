@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from kubectl_lbdoctor.checks import CATALOGUE
@@ -26,8 +27,9 @@ from kubectl_lbdoctor.model.kinds import NAMESPACE
 from kubectl_lbdoctor.model.report import FailOn
 from kubectl_lbdoctor.model.scan import Reach, ScanReport
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.render.formats import View, format_of, render
+from kubectl_lbdoctor.render.refresh import Refresh
 from kubectl_lbdoctor.report import needed_reads
 from kubectl_lbdoctor.scan_report import scan_report, without_foreign
 
@@ -43,12 +45,20 @@ def scan(options: Options, env: Environment) -> ExitStatus:
     result. What was known when a person ends the run is printed, as a part.
     """
     check_save(options)
-    made = Scan(options, env)
+    settings = ScanSettings(ignored_codes(options), aws_rate(options))
     if options.bundle.load:
-        return made.of_bundle()
+        return _of_bundle(options, env, settings)
     deadline = deadline_of(options, default=None)
     with Connections(options.kube, options.aws, env, deadline, options.output.level) as connections:
-        return made.of_cluster(connections)
+        return _of_cluster(ClusterScan(connections, options, env, settings))
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    """What was typed, understood. ignore: beginnings of codes. rate: calls of ELBv2 in a second."""
+
+    ignore: tuple[str, ...]
+    rate: float
 
 
 def aws_rate(options: Options) -> float:
@@ -65,104 +75,131 @@ def aws_rate(options: Options) -> float:
     return rate
 
 
-class Scan:
-    """One scan with what the command line says of it."""
+@dataclass(frozen=True)
+class ClusterScan:
+    """Scans one cluster, again and again over the same connections."""
 
-    def __init__(self, options: Options, env: Environment) -> None:
-        self._options = options
-        self._env = env
-        self._ignore = ignored_codes(options)
-        self._rate = aws_rate(options)
+    connections: Connections
+    options: Options
+    env: Environment
+    settings: ScanSettings
 
-    def of_bundle(self) -> ExitStatus:
-        """The scan of what a bundle holds."""
-        if self._options.objects.labels:
-            raise CouldNotRun("a bundle cannot be searched by labels", "leave out -l")
-        snapshot, _ = from_bundle(self._options, self._env, ())
-        namespace = self._options.kube.namespace
-        if namespace:
-            subjects = tuple(ref for ref in snapshot.subjects if ref.namespace == namespace)
-            snapshot = snapshot.about(subjects)
-        report = self._report(snapshot, Reach(len(snapshot.subjects)), True, namespace, where_of_bundle(self._options))
-        return self._shown(snapshot, report, {})
+    @property
+    def namespace(self) -> str:
+        """The namespace that is scanned, "" for all of them."""
+        return "" if self.options.scan.all_namespaces else self.connections.namespace
 
-    def of_cluster(self, connections: Connections) -> ExitStatus:
-        """The scan of a cluster, stage by stage."""
-        namespace = "" if self._options.scan.all_namespaces else connections.namespace
-        known: Stage | None = None
-        try:
-            for stage in self._stages(connections, namespace):
-                known = stage
-        except KeyboardInterrupt:
-            if known is None:
-                raise
-            return self._interrupted(known, connections, namespace)
-        if known is None or (not known.snapshot.subjects and namespace):
-            _check_namespace(connections, namespace)
-        assert known is not None
-        report = self._report(known.snapshot, _reach(known.progress), known.done, namespace, connections.where)
-        return self._shown(known.snapshot, report, connections.calls)
-
-    def _interrupted(self, known: Stage, connections: Connections, namespace: str) -> ExitStatus:
-        report = self._report(known.snapshot, _reach(known.progress), False, namespace, connections.where)
-        self._shown(known.snapshot, report, connections.calls, ExitStatus.INTERRUPTED)
-        self._env.note("interrupted")
-        return ExitStatus.INTERRUPTED
-
-    def _stages(self, connections: Connections, namespace: str) -> Iterator[Stage]:
+    def stages(self) -> Iterator[Stage]:
+        """The facts as they become known. Raises CouldNotRun, and UsageError for labels that are none."""
         plan = SweepPlan(
-            namespace=namespace,
+            namespace=self.namespace,
             reads=needed_reads(CATALOGUE),
-            context=context_of(connections),
-            taken_at=self._env.now(),
-            labels=self._options.objects.labels,
-            aws_rate=self._rate,
-            counts=not self._options.scan.no_cloudwatch,
+            context=context_of(self.connections),
+            taken_at=self.env.now(),
+            labels=self.options.objects.labels,
+            aws_rate=self.settings.rate,
+            counts=not self.options.scan.no_cloudwatch,
         )
-        self._env.progress("reading the cluster")
-        return stages(connections.kube, cast("OpenAws", connections.open_aws), plan, self._tell)
+        self.env.progress("reading the cluster")
+        open_aws = cast("OpenAws", self.connections.open_aws)
+        try:
+            yield from stages(self.connections.kube, open_aws, plan, self._tell)
+        except ValueError as error:
+            raise UsageError(f"-l {plan.labels}: {error}", "labels look like app=web,tier!=test") from error
 
     def _tell(self, progress: SweepProgress) -> None:
         """How far it is, on stderr while a person watches."""
-        left = progress.groups - progress.known
-        groups = f", target groups: {progress.known} known, {progress.asked} asked, {left} left"
-        slowed = ", slowed down by AWS" if progress.slowed else ""
-        pace = f" at {self._rate:g} a second" if progress.groups else ""
-        self._env.progress(f"{progress.objects} objects{groups if progress.groups else ''}{pace}{slowed}")
+        parts = [f"{progress.objects} objects"]
+        if progress.groups:
+            parts.append(
+                f"target groups: {progress.known} of {progress.groups} known, {progress.asked} asked, "
+                f"{progress.left} to ask"
+            )
+        if progress.rate:
+            parts.append(f"{progress.rate:.2g} calls a second{', slowed down by AWS' if progress.slowed else ''}")
+        self.env.progress(", ".join(parts))
 
-    def _report(
-        self, snapshot: Snapshot, reach: Reach, complete: bool, namespace: str, where: Where = NOWHERE
-    ) -> ScanReport:
-        own, left_out = without_foreign(snapshot)
+    def report(self, stage: Stage, *, complete: bool) -> ScanReport:
+        """The scan as far as a stage knows it."""
         return scan_report(
-            own,
-            examine(own, where, self._ignore),
-            left_out,
-            reach,
+            stage.snapshot,
+            examine(stage.snapshot, self.connections.where, self.settings.ignore),
+            stage.foreign,
+            _reach(stage.progress),
             complete=complete,
-            namespace=namespace,
-            labels=self._options.objects.labels,
+            namespace=self.namespace,
+            labels=self.options.objects.labels,
         )
 
-    def _shown(
-        self, snapshot: Snapshot, report: ScanReport, calls: dict[str, int], ending: ExitStatus | None = None
-    ) -> ExitStatus:
-        """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that."""
-        status = report.exit_status(FailOn(self._options.verdict.fail_on)) if ending is None else ending
-        show(report, self._options, self._env, self._env.run(status, calls))
-        save_bundle(snapshot, self._options, self._env)
-        return status
+    def check_namespace(self) -> None:
+        """Raise CouldNotRun where a namespace without any frontend does not exist; who may not see it is not told."""
+        if not self.namespace:
+            return
+        try:
+            if self.connections.kube.get(NAMESPACE.path(name=self.namespace)) is not None:
+                return
+        except (ReadDenied, ReadFailed):
+            return
+        raise CouldNotRun(f'there is no namespace "{self.namespace}"', "list them with: kubectl get namespaces")
+
+
+def _of_cluster(scanned: ClusterScan) -> ExitStatus:
+    options, env = scanned.options, scanned.env
+    screen = Refresh(env)
+    known: Stage | None = None
+    ending: ExitStatus | None = None
+    try:
+        for stage in scanned.stages():
+            known = stage
+            if not stage.done and env.is_terminal and format_of(options.output.format).for_people:
+                screen.show(_screen(scanned.report(stage, complete=False), options, env))
+    except KeyboardInterrupt:
+        if known is None:
+            raise
+        ending = ExitStatus.INTERRUPTED
+    assert known is not None, "a scan has a stage, or raises why it has none"
+    if not known.snapshot.subjects:
+        scanned.check_namespace()
+    screen.clear()
+    report = scanned.report(known, complete=known.done and ending is None)
+    status = _shown(known.snapshot, report, options, env, scanned.connections.calls, ending)
+    if ending is not None:
+        env.note("interrupted")
+    return status
+
+
+def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> ExitStatus:
+    if options.objects.labels:
+        raise CouldNotRun("a bundle cannot be searched by labels", "leave out -l")
+    snapshot, _ = from_bundle(options, env, ())
+    namespace = options.kube.namespace
+    if namespace:
+        snapshot = snapshot.about(tuple(ref for ref in snapshot.subjects if ref.namespace == namespace))
+    own, left_out = without_foreign(snapshot)
+    found = examine(own, where_of_bundle(options), settings.ignore)
+    report = scan_report(own, found, left_out, Reach(len(own.subjects)), namespace=namespace)
+    return _shown(snapshot, report, options, env, {})
+
+
+def _screen(report: ScanReport, options: Options, env: Environment) -> str:
+    view = View(env.width, False, env.colour, not options.output.no_headers)
+    return render(report, options.output.format, view)
+
+
+def _shown(
+    snapshot: Snapshot,
+    report: ScanReport,
+    options: Options,
+    env: Environment,
+    calls: Mapping[str, int],
+    ending: ExitStatus | None = None,
+) -> ExitStatus:
+    """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that."""
+    status = report.exit_status(FailOn(options.verdict.fail_on)) if ending is None else ending
+    show(report, options, env, env.run(status, calls))
+    save_bundle(snapshot, options, env)
+    return status
 
 
 def _reach(progress: SweepProgress) -> Reach:
     return Reach(progress.objects, progress.groups, progress.known, progress.asked, progress.slowed)
-
-
-def _check_namespace(connections: Connections, namespace: str) -> None:
-    """Raise CouldNotRun where a namespace without any frontend does not exist; who may not see it is not told."""
-    try:
-        if connections.kube.get(NAMESPACE.path(name=namespace)) is not None:
-            return
-    except (ReadDenied, ReadFailed):
-        return
-    raise CouldNotRun(f'there is no namespace "{namespace}"', "list them with: kubectl get namespaces")
