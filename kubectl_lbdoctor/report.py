@@ -42,7 +42,6 @@ from kubectl_lbdoctor.model.snapshot import (
     AwsFacts,
     ClusterFacts,
     GatewayFacts,
-    NetworkFacts,
     Snapshot,
     facts_within,
 )
@@ -156,14 +155,13 @@ def _facts_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Iterator[Fact
     """The facts that the paths rest on: of the whole cluster and network, of their namespaces, and of their own AWS
     objects."""
     of_all = AwsFacts(tagged_groups=snapshot.aws.tagged_groups, identity=snapshot.aws.identity)
-    unrelated: dict[str, Any] = {"namespace_names": ClusterFacts().namespace_names}
+    cluster, gateway_api = snapshot.cluster, snapshot.gateway_api
     if not any(path.group for path in paths):
-        unrelated["group_ingresses"] = ClusterFacts().group_ingresses
-    gateway_api = snapshot.gateway_api if any(path.subject.kind in _OF_GATEWAYS for path in paths) else GatewayFacts()
-    cluster = replace(snapshot.cluster, **unrelated)
-    yield from facts_within(
-        replace(snapshot, namespaces={}, aws=of_all, cluster=cluster, gateway_api=gateway_api, network=NetworkFacts())
-    )
+        cluster = replace(cluster, group_ingresses=ClusterFacts().group_ingresses)
+    if not any(path.subject.kind in _OF_GATEWAYS for path in paths):
+        gateway_api = GatewayFacts()
+    for part in (cluster, gateway_api, of_all, snapshot.probes):
+        yield from facts_within(part)
     for network in {id(found): found for path in paths for found in (path.network,)}.values():
         yield from facts_within(network)
     for namespace in {name for path in paths for name in (path.namespace, path.subject.namespace)}:
@@ -353,8 +351,9 @@ def _target(traffic: TrafficPath, target: TargetHealth) -> TargetView:
 
 
 def needed_reads(catalogue: Catalogue) -> frozenset[str]:
-    """What a diagnosis reads: everything that its checks declare, and what the tables show."""
+    """What a diagnosis or a scan reads: everything that its checks declare, and what the tables show."""
     return catalogue.reads() | {
+        reads.TARGET_COUNTS,
         reads.LISTENERS,
         reads.RULES,
         reads.TAGS,

@@ -92,9 +92,7 @@ def _with_cuts(snapshot: Snapshot) -> Snapshot:
     """The snapshot with what a run always reads, and a bundle does not hold, as not known: it was cut out of the file,
     or an older version did not read it."""
     spaces = {name: _cut(facts) for name, facts in snapshot.namespaces.items()}
-    without = frozenset(
-        {"webhook_certificates", "group_ingresses", "namespace_names"}
-    )  # read only where something asks for them
+    without = frozenset({"webhook_certificates", "group_ingresses"})  # read only where something asks for them
     cluster = _cut(snapshot.cluster, without)
     network = snapshot.network if snapshot.aws.reason else _cut(snapshot.network)
     return replace(snapshot, namespaces=spaces, cluster=cluster, network=network)

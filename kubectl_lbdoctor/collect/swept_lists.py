@@ -124,7 +124,7 @@ class SweptLists:
             snapshot = replace(snapshot, gateway_api=replace(snapshot.gateway_api, gateways=listed))
         spaces = self._spaces(snapshot, spread)
         also = [name for name in backend_namespaces(snapshot) if self._only and name != self._only]
-        others = start_namespaces(self._lists, self._pool, self._asked, (), also)
+        beside = start_namespaces(self._lists, self._pool, self._asked, (), also)
         snapshot = replace(
             snapshot,
             namespaces={name: self._facts(name, spread) for name in spaces},
@@ -134,11 +134,10 @@ class SweptLists:
         self._wanted.set_result(_wanted(snapshot))
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
-        facts |= {name: NamespaceFacts(**results(futures)) for name, futures in others.items()}
-        everything = replace(
-            snapshot.cluster, **controller.result(), **self._of_all(snapshot, spread), **self._unlisted(spread)
-        )
-        return Swept(replace(snapshot, namespaces=facts, cluster=everything), foreign)
+        facts |= {name: NamespaceFacts(**results(futures)) for name, futures in beside.items()}
+        everything = replace(snapshot.cluster, **controller.result(), **self._of_all(snapshot, spread))
+        others = self._others(spread)
+        return Swept(replace(snapshot, namespaces=facts, cluster=everything, others=others), foreign)
 
     # --- Lists -------------------------------------------------------------------------------------------------------
 
@@ -277,12 +276,13 @@ class SweptLists:
                 found[read.kept_in] = self._lists.list(read, read.kind)
         return found
 
-    def _unlisted(self, spread: Mapping[str, list[Spread]]) -> dict[str, Any]:
-        """That there may be more namespaces than are known, where this leaves open what they hold."""
+    def _others(self, spread: Mapping[str, list[Spread]]) -> Fact[tuple[str, ...]]:
+        """Which namespaces there are besides those that were read: unknown where neither they nor what all of them hold
+        may be listed."""
         names = self._names.result()
         if self._only or names.is_known or all(part.rest.is_known for name in _FIRST for part in spread[name]):
-            return {}
-        return {"namespace_names": _unknown(names)}
+            return Fact.by_definition(())
+        return _unknown(names)
 
 
 def _without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...]]:

@@ -27,7 +27,7 @@ PERIOD = 60
 SPAN = timedelta(minutes=6)
 """How far back is looked for the latest minute."""
 
-# What is asked of each group: the letter of the query's id, the metric, and the statistic over the nodes of its balancer.
+# What is asked of each group: the letter of the query's id, the metric, and the statistic over its balancer's nodes.
 _METRICS = (("h", "HealthyHostCount", "Minimum"), ("u", "UnHealthyHostCount", "Maximum"))
 _NAMESPACES = {"app": "AWS/ApplicationELB", "net": "AWS/NetworkELB"}
 

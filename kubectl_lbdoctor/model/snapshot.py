@@ -101,8 +101,7 @@ class ClusterFacts:
     each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
     webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
     group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup. all_bindings: bindings of
-    all namespaces, read when the controller says that a security group does not exist. namespace_names: all namespaces,
-    read by a scan that may not list objects of all of them at once.
+    all namespaces, read when the controller says that a security group does not exist.
     """
 
     nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
@@ -119,7 +118,6 @@ class ClusterFacts:
     all_bindings: Fact[tuple[TargetGroupBinding, ...]] = _not_asked(reads.ALL_BINDINGS)
     kube_proxy: Fact[tuple[Workload, ...]] = _not_asked(reads.KUBE_PROXY)
     kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
-    namespace_names: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
 
 
 @record
@@ -188,7 +186,8 @@ class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against. laid: objects that
     are not, or not so, in the cluster: the facts are those that would be, and only what objects alone decide is known.
     spared: subjects that a scan has found healthy by less: listeners, rules, attributes and the network around them
-    were not looked at for their sake, and need not be.
+    were not looked at for their sake, and need not be. others: which further namespaces there are; a scan that may list
+    neither them nor objects of all of them at once does not know.
     """
 
     taken_at: str = ""
@@ -202,6 +201,7 @@ class Snapshot:
     probes: ProbeFacts = field(default_factory=ProbeFacts)
     laid: tuple[LaidObject, ...] = ()
     spared: frozenset[ObjectRef] = frozenset()
+    others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
     memo: Memo = memo_field()
 
     def about(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
