@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.frontends import frontend, is_foreign, traffic_paths
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
-from kubectl_lbdoctor.model.report import Ignored, Report, SubjectView
+from kubectl_lbdoctor.model.report import FailOn, Ignored, Report, SubjectView
 from kubectl_lbdoctor.model.scan import Reach, ScanReport, ScanRow
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
@@ -28,6 +28,7 @@ def scan_report(
     complete: bool = True,
     namespace: str = "",
     labels: str = "",
+    fail_on: FailOn = FailOn.ERROR,
 ) -> ScanReport:
     """The scan of what a report is about. snapshot: the one that the report was made from. The rest: see ScanReport."""
     causes: dict[ObjectRef, list[Diagnosis]] = defaultdict(list)
@@ -47,6 +48,7 @@ def scan_report(
         complete=complete,
         namespace=namespace,
         labels=labels,
+        fail_on=fail_on,
     )
 
 
@@ -75,7 +77,7 @@ def _row(
         load_balancer_known=all(view.load_balancer_known for view in views),
         target_groups=tuple(groups.values()),
         causes=tuple(found[rank] for rank in sorted(found)),
-        ignored=tuple(dict.fromkeys(entry for ref in refs for entry in ignored.get(ref, ()))),
+        ignored=tuple({id(entry): entry for ref in refs for entry in ignored.get(ref, ())}.values()),
     )
 
 

@@ -45,7 +45,7 @@ def scan(options: Options, env: Environment) -> ExitStatus:
     result. What was known when a person ends the run is printed, as a part.
     """
     check_save(options)
-    settings = ScanSettings(ignored_codes(options), aws_rate(options))
+    settings = ScanSettings(ignored_codes(options), aws_rate(options), FailOn(options.verdict.fail_on))
     if options.bundle.load:
         return _of_bundle(options, env, settings)
     deadline = deadline_of(options, default=None)
@@ -59,6 +59,7 @@ class ScanSettings:
 
     ignore: tuple[str, ...]
     rate: float
+    fail_on: FailOn
 
 
 def aws_rate(options: Options) -> float:
@@ -129,6 +130,7 @@ class ClusterScan:
             complete=complete,
             namespace=self.namespace,
             labels=self.options.objects.labels,
+            fail_on=self.settings.fail_on,
         )
 
     def check_namespace(self) -> None:
@@ -177,7 +179,8 @@ def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> Ex
         snapshot = snapshot.about(tuple(ref for ref in snapshot.subjects if ref.namespace == namespace))
     own, left_out = without_foreign(snapshot)
     found = examine(own, where_of_bundle(options), settings.ignore)
-    report = scan_report(own, found, left_out, Reach(len(own.subjects)), namespace=namespace)
+    reach = Reach(len(own.subjects))
+    report = scan_report(own, found, left_out, reach, namespace=namespace, fail_on=settings.fail_on)
     return _shown(snapshot, report, options, env, {})
 
 
@@ -195,7 +198,7 @@ def _shown(
     ending: ExitStatus | None = None,
 ) -> ExitStatus:
     """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that."""
-    status = report.exit_status(FailOn(options.verdict.fail_on)) if ending is None else ending
+    status = report.exit_status if ending is None else ending
     show(report, options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     return status

@@ -95,7 +95,7 @@ class ScanReport:
 
     left_out: objects of other controllers, which a scan says nothing of. complete: everything was read that was meant
     to be; False where the scan was ended before, or is not done yet. namespace: "" for all of them. labels: the
-    selector, "" for none.
+    selector, "" for none. fail_on: from where on it fails.
     """
 
     report: Report
@@ -105,6 +105,7 @@ class ScanReport:
     complete: bool = True
     namespace: str = ""
     labels: str = ""
+    fail_on: FailOn = FailOn.ERROR
 
     @property
     def status(self) -> Status:
@@ -129,9 +130,19 @@ class ScanReport:
         affected = {*diagnosis.affects}
         return tuple(row for row in self.rows if not affected.isdisjoint(row.objects))
 
-    def exit_status(self, fail_on: FailOn = FailOn.ERROR) -> ExitStatus:
+    def fails(self, row: ScanRow) -> bool:
+        """Whether a row fails the scan: as `Report.exit_status` has it for all of them."""
+        failing = row.status in (Status.UNHEALTHY, Status.DEGRADED)
+        return (
+            self.fail_on.fails(row.status)
+            or any(row.severity_of(cause).order <= self.fail_on.severity.order for cause in row.causes)
+            or (failing and any(entry.diagnosis.severity is Severity.ERROR for entry in row.ignored))
+        )
+
+    @property
+    def exit_status(self) -> ExitStatus:
         """That of the report; what is not complete is UNKNOWN at best."""
         if not self.rows:
             return ExitStatus.HEALTHY if self.status is Status.HEALTHY else ExitStatus.UNKNOWN
-        status = self.report.exit_status(fail_on)
+        status = self.report.exit_status(self.fail_on)
         return ExitStatus.UNKNOWN if status is ExitStatus.HEALTHY and not self.complete else status
