@@ -257,6 +257,22 @@ def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tup
     return selected(question, objects.labels, objects.fields)
 
 
+@cli.command(
+    "controller",
+    params=take("kube", "time", "output", "verdict.fail_on", "verdict.ignore", "bundle", result=Result.CONTROLLER),
+    short_help="Look at the controller itself: replicas, version, identity, errors.",
+)
+@click.pass_context
+def controller(ctx: click.Context, /, **values: Any) -> ExitStatus:
+    """Look at the AWS Load Balancer Controllers themselves: replicas, version, flags, IAM identity, webhook, recent
+    errors."""
+    from kubectl_lbdoctor.commands.controller import controller
+
+    options = options_of(ctx, values)
+    _check_format(options, Result.CONTROLLER)
+    return controller(options, ctx.obj["env"])
+
+
 # --- The other commands -----------------------------------------------------------------------------------------------
 
 

@@ -53,6 +53,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("In a pipeline: fail where anything is not healthy", f"{P} scan -A --fail-on degraded"),
         ("What needs attention, by name", f"{P} scan -o name"),
     ),
+    "controller": (
+        ("Is the controller itself all right?", f"{P} controller"),
+        ("Which version runs, for a script", f"{P} controller -o jsonpath='{{.controllers[*].version}}'"),
+    ),
     "probe": (
         ("Send the health check to each target, from a debug pod", f"{P} probe ing/web -n shop"),
         ("From each node, to see which way is closed", f"{P} probe ing/web --probe-node all"),

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import SOURCES
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.aws import LoadBalancer
+from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView
 from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.kinds import resource_name
@@ -162,6 +163,56 @@ def scan(scan: ScanReport, run: Run) -> Document:
             "slowedDown": reach.slowed,
         },
         **_found_out(scan.report),
+    }
+
+
+def controllers(page: ControllerPage, run: Run) -> Document:
+    """The controllers, what they say, and what is wrong with them."""
+    return {
+        **_head("ControllerPage", summaries.of_controllers(page), run),
+        "status": page.status.value,
+        "generatedAt": page.report.generated_at,
+        **_course(run),
+        "context": _context(page.report.context),
+        "autoMode": page.auto_mode,
+        "controllers": [_controller(controller) for controller in page.controllers],
+        "webhooks": [
+            {
+                "service": ref(webhook.service),
+                "port": webhook.port,
+                "readyEndpoints": webhook.endpoints,
+                "failurePolicies": list(webhook.policies),
+            }
+            for webhook in page.webhooks
+        ],
+        "errors": [
+            {
+                "code": error.code,
+                "text": without_credentials(error.text),
+                "count": error.count,
+                "lastSeen": error.last,
+                "object": None if error.about is None else ref(error.about),
+                "over": error.over,
+            }
+            for error in page.errors
+        ],
+        **_found_out(page.report),
+    }
+
+
+def _controller(controller: ControllerView) -> Document:
+    return {
+        **ref(controller.ref),
+        "replicas": controller.replicas,
+        "ready": controller.ready,
+        "version": controller.version,
+        "flags": dict(controller.flags),
+        "serviceAccount": controller.service_account,
+        "identity": {"kind": controller.identity.value, "roleArn": controller.role},
+        "pods": [
+            {"name": pod.name, "node": pod.node, "ready": pod.ready, "restarts": pod.restarts, "state": pod.state}
+            for pod in controller.pods
+        ],
     }
 
 
@@ -551,6 +602,7 @@ def _needing_attention(scan: ScanReport) -> Iterable[str]:
 _DOCUMENTS: dict[type, _Kind] = {
     Report: _Kind(report, lambda result: (resource_name(diagnosis.finding.object) for diagnosis in result.diagnoses)),
     ScanReport: _Kind(scan, _needing_attention, "frontends"),
+    ControllerPage: _Kind(controllers),
     ProbeReport: _Kind(probe_report),
     FixResult: _Kind(fix_result, _changed),
     UndoResult: _Kind(undo_result, _changed),

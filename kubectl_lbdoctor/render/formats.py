@@ -19,6 +19,7 @@ class Result(Enum):
 
     REPORT = "a diagnosis"
     SCAN = "a scan"
+    CONTROLLER = "the page of the controller"
     PROBES = "the probe command"
     FIX = "--fix"
     UNDO = "undo"
@@ -137,7 +138,7 @@ def _template(argument: str) -> Format:
 
 
 _NAMED = frozenset({Result.REPORT, Result.SCAN, Result.FIX, Result.UNDO, Result.CHECKS})
-_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.PROBES, Result.FIX, Result.UNDO})
+_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.CONTROLLER, Result.PROBES, Result.FIX, Result.UNDO})
 _FOR_CI = frozenset({Result.SCAN})
 
 FORMATS = {

@@ -45,7 +45,7 @@ def render(report: Report, view: View) -> str:
         proven = [d for d in report.diagnoses if d.finding.code != "LBD005"]
         errors = sum(1 for d in proven if d.severity is Severity.ERROR)
         blocks.append(paint("bold", _headline(errors, len(proven) - errors, len(proven) < len(report.diagnoses))))
-        blocks += ["\n".join(_diagnosis(d, report, view, paint)) for d in report.diagnoses]
+        blocks += ["\n".join(diagnosis_lines(d, report, view, paint)) for d in report.diagnoses]
     blocks.append("\n".join(_closing(report, view, paint)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -202,7 +202,8 @@ def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
     return order, target.zone, address, target.id, target.port
 
 
-def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
+def diagnosis_lines(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
+    """A root cause with its evidence and its repair."""
     finding, where = diagnosis.finding, report.where
     yield from _heading(diagnosis, view, paint)
     namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
