@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import datetime, timezone
 from time import monotonic
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
@@ -39,6 +38,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import AwsFacts, Context, Snapshot
+from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.record import record
 
 WORKERS = 16
@@ -195,10 +195,10 @@ def _outlined(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -
     """With the load balancers, the target groups and the counts of healthy targets: what few calls tell of all."""
     elb.read_whole(aws.pool, len(group_arns(traffic_paths(snapshot))), len(host_names(snapshot)))
     facts = LoadBalancerStages(elb, aws.pool).outline(snapshot)
-    if aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
+    now = parse_time(aws.plan.taken_at)
+    if now is not None and aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
         groups = [group for fact in facts.target_groups.values() if (group := fact.peek()) is not None]
-        counts = read_counts(reader, aws.pool, groups, datetime.now(timezone.utc))
-        facts = replace(facts, target_counts=counts)
+        facts = replace(facts, target_counts=read_counts(reader, aws.pool, groups, now))
     return replace(snapshot, aws=facts, network=network_reads.not_asked(_NOT_YET))
 
 
