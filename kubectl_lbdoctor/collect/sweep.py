@@ -37,7 +37,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.snapshot import AwsFacts, Context, Snapshot
+from kubectl_lbdoctor.model.snapshot import SPARED_NETWORK, AwsFacts, Context, Snapshot
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.record import record
 
@@ -245,7 +245,7 @@ def _detailed(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -
     """With everything that a diagnosis reads of the frontends that are not spared."""
     rest = tuple(ref for ref in snapshot.subjects if ref not in snapshot.spared)
     if not rest:
-        return replace(snapshot, network=network_reads.not_asked(_NOT_YET))
+        return replace(snapshot, network=SPARED_NETWORK)
     plan = ReadPlan(rest, aws.plan.reads, aws.plan.context, aws.plan.taken_at)
     some = replace(snapshot, subjects=rest)
     facts, network = load_balancers_and_network(elb, reader, aws.pool, plan, some, lambda: snapshot.cluster)

@@ -210,7 +210,7 @@ class Snapshot:
 
     def network_of(self, subject: ObjectRef) -> NetworkFacts:
         """What was read of the network around a subject."""
-        return _SPARED_NETWORK if subject in self.spared else self.network
+        return SPARED_NETWORK if subject in self.spared else self.network
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
@@ -243,7 +243,7 @@ def lookup(table: Mapping[str, Fact[T]], key: str, source: str, *, spared: bool 
     )
 
 
-_SPARED_NETWORK = NetworkFacts(
+SPARED_NETWORK = NetworkFacts(
     interfaces=Fact.not_needed(reads.NETWORK_INTERFACES, SPARED),
     security_groups=Fact.not_needed(reads.SECURITY_GROUPS, SPARED),
     subnets=Fact.not_needed(reads.SUBNETS, SPARED),
