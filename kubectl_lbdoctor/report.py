@@ -8,6 +8,7 @@ from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
+from kubectl_lbdoctor.analysis.ignores import without_ignored
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
@@ -51,10 +52,15 @@ _UNDECIDED = (CheckStatus.UNKNOWN, CheckStatus.CRASHED)
 
 
 def build(
-    snapshot: Snapshot, paths: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
+    snapshot: Snapshot,
+    paths: Sequence[TrafficPath],
+    results: Sequence[CheckResult],
+    catalogue: Catalogue,
+    ignore: Sequence[str] = (),
 ) -> Report:
-    """The report of one run."""
-    diagnoses = tuple(_quotable(diagnosis) for diagnosis in correlate(catalogue, paths, results))
+    """The report of one run. ignore: beginnings of codes that are ignored everywhere (`analysis.ignores`)."""
+    found = tuple(_quotable(diagnosis) for diagnosis in correlate(catalogue, paths, results))
+    diagnoses, ignored = without_ignored(snapshot, found, ignore)
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
     for path in paths:
@@ -64,13 +70,19 @@ def build(
     for diagnosis in diagnoses:
         for ref in diagnosis.affects:
             about[ref].append(diagnosis)
+    # What is unhealthy by design stays so where nobody wants to hear of it.
+    intended: dict[ObjectRef, set[str]] = {ref: set() for ref in snapshot.subjects}
+    for diagnosis in found:
+        if diagnosis.finding.code in by_design:
+            for ref in diagnosis.affects:
+                intended[ref].update(diagnosis.finding.targets)
     subjects = tuple(
         _subject(
             snapshot,
             ref,
             mine,
             about[ref],
-            by_design,
+            frozenset(intended[ref]),
             incomplete=any(path.key in undecided for path in mine) or not coverage_of(snapshot, mine).complete,
         )
         for ref, mine in by_subject.items()
@@ -86,6 +98,7 @@ def build(
         coverage=_coverage(snapshot.facts(), snapshot.aws.reason),
         unknown=_unknown(results, catalogue),
         applied=not snapshot.laid,
+        ignored=ignored,
     )
 
 
@@ -216,10 +229,10 @@ def _subject(
     ref: ObjectRef,
     paths: list[TrafficPath],
     mine: list[Diagnosis],
-    by_design_codes: frozenset[str],
+    by_design: frozenset[str],
     incomplete: bool,
 ) -> SubjectView:
-    by_design = frozenset(t for d in mine if d.finding.code in by_design_codes for t in d.finding.targets)
+    faulty = any(diagnosis.severity_for(ref) is Severity.ERROR for diagnosis in mine)
     balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
@@ -235,7 +248,7 @@ def _subject(
         # Nothing is made from it yet: what is found in it is all there is to say.
         return SubjectView(
             ref=ref,
-            status=_status([], mine, [], incomplete),
+            status=_status([], faulty, [], incomplete),
             class_name=frontend(snapshot, ref).class_name,
             load_balancer=balancers[0] if balancers else None,
             load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -244,7 +257,7 @@ def _subject(
     complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(
         ref=ref,
-        status=_status(list(groups.values()), mine, without, incomplete or not complete),
+        status=_status(list(groups.values()), faulty, without, incomplete or not complete),
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -254,9 +267,8 @@ def _subject(
     )
 
 
-def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: list[str], incomplete: bool) -> Status:
-    """Proven faults outrank unknowns, unknowns outrank health."""
-    faulty = any(d.severity is Severity.ERROR for d in diagnoses)
+def _status(groups: list[TargetGroupView], faulty: bool, without: list[str], incomplete: bool) -> Status:
+    """Proven faults outrank unknowns, unknowns outrank health. faulty: a root cause is an error for it."""
     serving, failing, waiting = 0, 0, 0
     dead = bool(without)
     for group in groups:

@@ -6,7 +6,7 @@ A part that was not asked for holds NOT_ASKED facts, so that a check which needs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
@@ -203,6 +203,10 @@ class Snapshot:
     spared: frozenset[ObjectRef] = frozenset()
     others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
     memo: Memo = memo_field()
+
+    def about(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
+        """The same facts, about these objects."""
+        return replace(self, subjects=subjects)
 
     def facts_of(self, namespace: str) -> NamespaceFacts:
         """What was read in a namespace; nothing was asked of one that no subject is in."""

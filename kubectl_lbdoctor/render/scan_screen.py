@@ -1,0 +1,213 @@
+"""The screen of a scan: a line for each frontend, the worst first, what many share once, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from kubectl_lbdoctor.checks.wording import counted, listed
+from kubectl_lbdoctor.model.finding import Diagnosis, Severity
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
+from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render.coverage_lines import coverage_lines
+from kubectl_lbdoctor.render.formats import View
+from kubectl_lbdoctor.render.report_screen import ignored_lines
+from kubectl_lbdoctor.render.text import Column, Paint, clean, cut, table_or_records, wrapped
+
+_COLOURS = {Status.UNHEALTHY: "red", Status.DEGRADED: "red", Status.UNKNOWN: "yellow", Status.HEALTHY: "green"}
+_SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+
+MOST_ROWS = 40
+"""Lines on a terminal beyond which healthy frontends are counted, not listed."""
+
+_LEAST_CAUSE = 30
+"""Columns that a root cause has at least before other columns go."""
+
+_MOST_AFFECTED = 5
+_MOST_UNKNOWN = 6
+_MOST_CODES = 3
+_MOST_PLACES = 3
+
+
+def render(scan: ScanReport, view: View) -> str:
+    """The whole screen, ending with a line break."""
+    paint = Paint(view.colour)
+    blocks = [_table(scan, view, paint)] if scan.rows else [_empty(scan, view)]
+    blocks += ["\n".join(_shared(diagnosis, scan, view, paint)) for diagnosis in scan.shared]
+    blocks.append("\n".join(_closing(scan, view, paint)))
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+# --- The table --------------------------------------------------------------------------------------------------------
+
+
+def _table(scan: ScanReport, view: View, paint: Paint) -> str:
+    rows = _shown(scan.rows, view)
+    columns, cells = _fitted(_columns(scan), [_cells(row, scan, view) for row in rows], view)
+    text = table_or_records(columns, cells, view.width, view.wide, headers=True)
+    lines = text.splitlines()
+    if lines and lines[0].startswith(columns[0].title) and "STATUS" in lines[0] and len(lines) == len(rows) + 1:
+        place = lines[0].index("STATUS")
+        painted = [_painted(line, place, row.status, paint) for line, row in zip(lines[1:], rows, strict=True)]
+        lines = [*(lines[:1] if view.headers else ()), *painted]
+    hidden = len(scan.rows) - len(rows)
+    more = [f"… {hidden} more, all healthy, see -o wide"] if hidden else []
+    return "\n".join([*lines, *more])
+
+
+def _shown(rows: Sequence[ScanRow], view: View) -> Sequence[ScanRow]:
+    """All rows in a pipe; on a terminal those that are not healthy, and healthy ones while there is room."""
+    if not view.width or len(rows) <= MOST_ROWS:
+        return rows
+    ill = sum(1 for row in rows if row.status is not Status.HEALTHY)
+    return rows[: max(ill, MOST_ROWS)]
+
+
+def _painted(line: str, place: int, status: Status, paint: Paint) -> str:
+    end = place + len(status.value)
+    return f"{line[:place]}{paint(_COLOURS[status], line[place:end])}{line[end:]}"
+
+
+def _columns(scan: ScanReport) -> list[Column]:
+    """As with `kubectl get`, namespaces are told where there may be several."""
+    return [
+        Column("NAMESPACE", 100 if not scan.namespace else 0, wide=bool(scan.namespace)),
+        Column("KIND", 50),
+        Column("NAME"),
+        Column("LOAD BALANCER", 30),
+        Column("HEALTHY"),
+        Column("STATUS"),
+        Column("TYPE", wide=True),
+        Column("SCHEME", wide=True),
+        Column("OBJECTS", wide=True),
+        Column("ROOT CAUSE"),
+    ]
+
+
+def _cells(row: ScanRow, scan: ScanReport, view: View) -> list[str]:
+    balancer = row.load_balancer
+    missing = "<none>" if row.load_balancer_known else "<unknown>"
+    return [
+        row.namespaces[0] if len(row.namespaces) == 1 else f"<{len(row.namespaces)} namespaces>",
+        row.kind,
+        row.name,
+        balancer.name if balancer is not None else missing,
+        count_healthy(row),
+        row.status.value,
+        balancer.type if balancer is not None else "",
+        balancer.scheme if balancer is not None else "",
+        ",".join(f"{ref.namespace}/{ref.name}" for ref in row.objects),
+        clean(_cause(row, scan, view)),
+    ]
+
+
+def count_healthy(row: ScanRow) -> str:
+    """ "3/4": healthy targets of those that count, "?/?" where no group's health was read, "3/4+?" where that of some
+    was not; "-" without any target group."""
+    if not row.target_groups:
+        return "-"
+    if row.unknown_groups == len(row.target_groups):
+        return "?/?"
+    return f"{row.healthy}/{row.targets}" + ("+?" if row.unknown_groups else "")
+
+
+def _cause(row: ScanRow, scan: ScanReport, view: View) -> str:
+    """The worst cause in a few words; of what is healthy the codes of its warnings alone."""
+    cause = row.cause
+    if cause is None:
+        codes = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
+        return f"ignored: {listed(codes, _MOST_CODES)}" if codes and row.status is not Status.HEALTHY else ""
+    codes = list(dict.fromkeys(told.finding.code for told in row.told))
+    if row.status is Status.HEALTHY and not view.wide:
+        return f"warning: {listed(codes, _MOST_CODES)}"
+    others = len(scan.rows_of(cause)) - 1
+    said = f"shared with {others} more, see below" if others else cause.message
+    more = f" (and {listed(codes[1:], _MOST_CODES)})" if len(codes) > 1 else ""
+    return f"{cause.finding.code} {said}{more}"
+
+
+def _fitted(columns: list[Column], cells: list[list[str]], view: View) -> tuple[list[Column], list[list[str]]]:
+    """The columns that leave room for the root cause in the last one, which is cut to it."""
+    if view.wide or not view.width:
+        return columns, cells
+    shown = [i for i, column in enumerate(columns) if not column.wide]
+    last = shown[-1]
+
+    def room() -> int:
+        widths = (max([len(columns[i].title), *(len(row[i]) for row in cells)]) + 2 for i in shown if i != last)
+        return view.width - sum(widths)
+
+    wanted = min(_LEAST_CAUSE, max((len(row[last]) for row in cells), default=0))
+    while room() < wanted and (droppable := [i for i in shown if columns[i].keep < 100]):
+        shown.remove(min(droppable, key=lambda i: columns[i].keep))
+    for row in cells:
+        row[last] = cut(row[last], max(room(), len(columns[last].title)))
+    return [Column(columns[i].title) for i in shown], [[row[i] for i in shown] for row in cells]
+
+
+# --- Below the table --------------------------------------------------------------------------------------------------
+
+
+def _shared(diagnosis: Diagnosis, scan: ScanReport, view: View, paint: Paint) -> Iterator[str]:
+    """A root cause of several rows, with all that it affects."""
+    finding, rows = diagnosis.finding, scan.rows_of(diagnosis)
+    head = f"{finding.code} {diagnosis.severity.value}"
+    text = wrapped(f"{head}  ", diagnosis.message, view.width)
+    yield paint(_SEVERITY_COLOURS[diagnosis.severity], head) + text[len(head) :]
+    namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
+    yield wrapped("  object    ", f"{finding.object}{namespace}", view.width)
+    names = [f"{row.namespaces[0]}/{row.name}" for row in rows]
+    affected = ", ".join(names) if view.wide else listed(names, _MOST_AFFECTED)
+    yield wrapped("  affects   ", f"{len(rows)} of {len(scan.rows)}: {affected}", view.width)
+    yield f"  more      {_diagnosis_of(rows[0].objects[0], scan)}"
+
+
+def _diagnosis_of(ref: ObjectRef, scan: ScanReport) -> str:
+    return clean(scan.report.where.command(kubectl("lbdoctor", str(ref), namespace=ref.namespace)))
+
+
+def _closing(scan: ScanReport, view: View, paint: Paint) -> Iterator[str]:
+    """How many have which status, what was left out, and everything that is not known, with what to add."""
+    if scan.rows:
+        parts = [paint(_COLOURS[status], f"{n} {status.value}") for status, n in scan.counts.items() if n]
+        yield f"{', '.join(parts)} of {counted(len(scan.rows), 'frontend')}"
+    yield from (wrapped("", line, view.width, 2) for line in _left_out(scan))
+    lines = list(coverage_lines(scan.report, view.wide))
+    for line in lines if view.wide else islice(lines, _MOST_UNKNOWN):
+        yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)
+    if len(lines) > _MOST_UNKNOWN and not view.wide:
+        yield f"… {len(lines) - _MOST_UNKNOWN} more lines of what was not read, see -o wide"
+    ill = [row for row in scan.rows if row.status is not Status.HEALTHY]
+    if ill:
+        yield f"more about the first: {_diagnosis_of(ill[0].objects[0], scan)}"
+
+
+def _left_out(scan: ScanReport) -> Iterator[str]:
+    if not scan.complete:
+        reach = scan.reach
+        groups = (
+            f": the targets of {reach.known} of {counted(reach.groups, 'target group')} are known"
+            if reach.groups
+            else ""
+        )
+        yield f"not complete{groups}"
+    by_place = list(ignored_lines(scan.report))
+    yield from by_place[:_MOST_PLACES]
+    if len(by_place) > _MOST_PLACES:
+        yield f"… ignored by {len(by_place) - _MOST_PLACES} more annotations, see -o json"
+    if scan.left_out:
+        names = [f"{ref.namespace}/{ref.name}" for ref in scan.left_out]
+        yield f"left out: {counted(len(names), 'object')} of other controllers ({listed(names, _MOST_AFFECTED)})"
+
+
+def _empty(scan: ScanReport, view: View) -> str:
+    where = f"in namespace {scan.namespace}" if scan.namespace else "in any namespace"
+    labels = f" with the labels {scan.labels}" if scan.labels else ""
+    what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
+    lines = [wrapped("", f"nothing to diagnose {where}{labels}: {what}", view.width, 2)]
+    if scan.namespace:
+        command = scan.report.where.command("kubectl lbdoctor scan -A")
+        lines.append(f"all namespaces: {clean(command)}")
+    return "\n".join(lines)
