@@ -8,10 +8,9 @@ object reads. The last stage holds everything that is going to be known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import datetime, timezone
 from time import monotonic
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
@@ -39,6 +38,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import SPARED_NETWORK, AwsFacts, Context, Snapshot
+from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.record import record
 
 WORKERS = 16
@@ -131,15 +131,19 @@ class _Aws:
 def _stages(snapshot: Snapshot, aws: _Aws) -> Iterator[Stage]:
     reader, reason = _opened(snapshot, aws)
     before = _not_asked(snapshot, reason or _NOT_YET)
-    yield _stage(before, aws, done=reader is None)
     if reader is None:
+        yield _stage(before, aws, done=True)
         return
     elb = KnownBalancers(reader, aws.plan.reads)
-    snapshot = _outlined(snapshot, elb, reader, aws)
+    # What comes next is begun before each stage, so that it is read while the stage is being looked at.
+    outlined = aws.pool.submit(_outlined, snapshot, elb, reader, aws)
+    yield _stage(before, aws)
+    snapshot = outlined.result()
     groups = unasked_groups(snapshot)
+    begun = {aws.pool.submit(elb.target_health, arn): arn for arn in groups}
     yield _stage(_with_spared(snapshot), aws, left=len(groups))
     asked: dict[str, Health] = {}
-    for asked in _asked(groups, elb, snapshot, aws):
+    for asked in _asked(begun, snapshot, aws):
         snapshot = replace(snapshot, aws=replace(snapshot.aws, target_health=dict(asked)))
         if len(asked) < len(groups):
             yield _stage(_with_spared(snapshot), aws, len(asked), len(groups) - len(asked))
@@ -191,10 +195,10 @@ def _outlined(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -
     """With the load balancers, the target groups and the counts of healthy targets: what few calls tell of all."""
     elb.read_whole(aws.pool, len(group_arns(traffic_paths(snapshot))), len(host_names(snapshot)))
     facts = LoadBalancerStages(elb, aws.pool).outline(snapshot)
-    if aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
+    now = parse_time(aws.plan.taken_at)
+    if now is not None and aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
         groups = [group for fact in facts.target_groups.values() if (group := fact.peek()) is not None]
-        counts = read_counts(reader, aws.pool, groups, datetime.now(timezone.utc))
-        facts = replace(facts, target_counts=counts)
+        facts = replace(facts, target_counts=read_counts(reader, aws.pool, groups, now))
     return replace(snapshot, aws=facts, network=network_reads.not_asked(_NOT_YET))
 
 
@@ -202,13 +206,13 @@ def _with_spared(snapshot: Snapshot) -> Snapshot:
     return replace(snapshot, spared=spared(replace(snapshot, spared=frozenset())))
 
 
-def _asked(groups: tuple[str, ...], elb: KnownBalancers, snapshot: Snapshot, aws: _Aws) -> Iterator[dict[str, Health]]:
+def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -> Iterator[dict[str, Health]]:
     """The health of these target groups, as a growing table: now and then, and when it is whole.
 
     What one call is denied, all are: the rest is not asked then.
     """
-    begun = _progress(snapshot, aws, 0, len(groups))
-    waiting: dict[Future[Health], str] = {aws.pool.submit(elb.target_health, arn): arn for arn in groups}
+    waiting, total = dict(begun), len(begun)
+    before = _progress(snapshot, aws, 0, total)
     found: dict[str, Health] = {}
     shown = monotonic()
     while waiting:
@@ -219,13 +223,9 @@ def _asked(groups: tuple[str, ...], elb: KnownBalancers, snapshot: Snapshot, aws
             if fact.permission:
                 found.update(_denied_alike(fact, waiting))
                 break
-        known = begun.known + sum(fact.is_known for fact in found.values())
-        asked = len(found)
-        aws.tell(
-            replace(
-                begun, known=known, asked=asked, left=len(groups) - asked, slowed=aws.pace.slowed, rate=aws.pace.rate
-            )
-        )
+        known = before.known + sum(fact.is_known for fact in found.values())
+        pace, asked = aws.pace, len(found)
+        aws.tell(replace(before, known=known, asked=asked, left=total - asked, slowed=pace.slowed, rate=pace.rate))
         if waiting and monotonic() - shown > STAGE_SECONDS:
             shown = monotonic()
             yield found
