@@ -136,18 +136,21 @@ def count_healthy(row: ScanRow) -> str:
 
 
 def _cause(row: ScanRow, scan: ScanReport, view: View) -> str:
-    """The worst cause in a few words; of what is healthy the codes of its warnings alone."""
-    cause = row.cause
-    if cause is None:
-        codes = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
-        return f"ignored: {listed(codes, _MOST_CODES)}" if codes and row.status is not Status.HEALTHY else ""
-    codes = list(dict.fromkeys(told.finding.code for told in row.told))
+    """The worst cause in a few words, one of its own before one that is told once for many; of what is healthy the
+    codes of its warnings alone."""
+    if not row.told:
+        ignored = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
+        return f"ignored: {listed(ignored, _MOST_CODES)}" if ignored and row.status is not Status.HEALTHY else ""
+    codes = list(dict.fromkeys(cause.finding.code for cause in row.told))
     if row.status is Status.HEALTHY and not view.wide:
         return f"warning: {listed(codes, _MOST_CODES)}"
-    others = len(scan.rows_of(cause)) - 1
-    said = f"shared with {others} more, see below" if others else cause.message
-    more = f" (and {listed(codes[1:], _MOST_CODES)})" if len(codes) > 1 else ""
-    return f"{cause.finding.code} {said}{more}"
+    worst = row.severity_of(row.told[0])
+    spread = {cause.rank: len(scan.rows_of(cause)) for cause in row.told if row.severity_of(cause) is worst}
+    cause = min((cause for cause in row.told if cause.rank in spread), key=lambda cause: spread[cause.rank] > 1)
+    code, many = cause.finding.code, spread[cause.rank]
+    said = f"see below ({many} share it)" if many > 1 else cause.message
+    others = [other for other in codes if other != code]
+    return f"{code} {said}" + (f" (and {listed(others, _MOST_CODES)})" if others else "")
 
 
 def _fitted(columns: list[Column], cells: list[list[str]], view: View) -> tuple[list[Column], list[list[str]]]:
