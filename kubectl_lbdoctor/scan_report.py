@@ -82,7 +82,7 @@ def _row(
 
 
 def _worst_first(rows: Sequence[ScanRow]) -> tuple[ScanRow, ...]:
-    """The worst state first, then the worst cause, then what has a cause of its own, then where most targets are out."""
+    """The worst state first, then the worst cause, then what has a cause of its own, then most targets out."""
     spread = Counter(cause.rank for row in rows for cause in row.causes)
 
     def order(row: ScanRow) -> tuple[int, int, bool, int, tuple[str, ...], str]:

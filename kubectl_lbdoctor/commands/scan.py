@@ -45,12 +45,19 @@ def scan(options: Options, env: Environment) -> ExitStatus:
     result. What was known when a person ends the run is printed, as a part.
     """
     check_save(options)
+    if options.scan.watch:
+        check_watch(options)
     settings = ScanSettings(ignored_codes(options), aws_rate(options), FailOn(options.verdict.fail_on))
     if options.bundle.load:
         return _of_bundle(options, env, settings)
     deadline = deadline_of(options, default=None)
     with Connections(options.kube, options.aws, env, deadline, options.output.level) as connections:
-        return _of_cluster(ClusterScan(connections, options, env, settings))
+        scanned = ClusterScan(connections, options, env, settings)
+        if options.scan.watch:
+            from kubectl_lbdoctor.commands.watch_scan import watch
+
+            return watch(scanned)
+        return _of_cluster(scanned)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class ScanSettings:
     ignore: tuple[str, ...]
     rate: float
     fail_on: FailOn
+
+
+def check_watch(options: Options) -> None:
+    """Raise UsageError for what does not go with -w."""
+    if options.bundle.load:
+        raise UsageError("-w watches a cluster, and a bundle stays as it is", "leave out --from")
+    if not format_of(options.output.format).for_people:
+        raise UsageError(f"-w prints no document, which -o {options.output.format} wants", "use -o table or wide")
 
 
 def aws_rate(options: Options) -> float:
@@ -154,7 +169,7 @@ def _of_cluster(scanned: ClusterScan) -> ExitStatus:
         for stage in scanned.stages():
             known = stage
             if not stage.done and env.is_terminal and format_of(options.output.format).for_people:
-                screen.show(_screen(scanned.report(stage, complete=False), options, env))
+                screen.show(screen_of(scanned.report(stage, complete=False), options, env))
     except KeyboardInterrupt:
         if known is None:
             raise
@@ -184,7 +199,8 @@ def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> Ex
     return _shown(snapshot, report, options, env, {})
 
 
-def _screen(report: ScanReport, options: Options, env: Environment) -> str:
+def screen_of(report: ScanReport, options: Options, env: Environment) -> str:
+    """The screen of a scan that goes on."""
     view = View(env.width, False, env.colour, not options.output.no_headers)
     return render(report, options.output.format, view)
 
