@@ -8,12 +8,12 @@ from kubectl_lbdoctor.analysis.frontends import Frontend, traffic_paths
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS
 from kubectl_lbdoctor.analysis.gateways import routes_of_subject
-from kubectl_lbdoctor.analysis.ownership import controller_version
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.route_precedence import Claim, Taken, routes_after_the_first, rules_without_requests
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
-from kubectl_lbdoctor.knowledge.annotation_catalogue import parse_version
+from kubectl_lbdoctor.knowledge.releases import parse_version
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
 from kubectl_lbdoctor.model.gateway_api import Route

@@ -114,7 +114,7 @@ def test_a_word_that_names_nothing(cloud: Cloud, word: str, words: str) -> None:
     assert words in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("flag", ["-A", "--all-namespaces", "-k", "--sort-by", "--show-labels", "-L", "--raw", "-q"])
+@pytest.mark.parametrize("flag", ["-k", "--sort-by", "--show-labels", "-L", "--raw", "-q"])
 def test_flags_of_kubectl_get_that_are_not_taken(flag: str) -> None:
     for args in (("ing", "web", flag), (flag, "ing"), (f"{flag}=x", "ing/web"), ("checks", flag)):
         result = run(*args, "-o", "json")
@@ -124,16 +124,31 @@ def test_flags_of_kubectl_get_that_are_not_taken(flag: str) -> None:
 
 
 GET = """
-    --all-namespaces --allow-missing-template-keys --chunk-size --field-selector --filename --ignore-not-found
+    --allow-missing-template-keys --chunk-size --field-selector --filename --ignore-not-found
     --kustomize --label-columns --no-headers --output --output-watch-events --raw --recursive --selector --server-print
     --show-kind --show-labels --show-managed-fields --sort-by --subresource --template --watch-only
 """
-"""What `kubectl get --help` of 1.34 lists, but for --watch."""
+"""What `kubectl get --help` of 1.34 lists, but for --all-namespaces and --watch, which a scan takes."""
 
 
 @pytest.mark.parametrize("flag", GET.split())
 def test_every_flag_of_kubectl_get_is_taken_or_refused_with_a_reason(flag: str) -> None:
     assert "No such option" not in run("ing", "web", flag).stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "long", "instead"),
+    [
+        ("-A", "--all-namespaces", "kubectl lbdoctor scan -A"),
+        ("--all-namespaces", "--all-namespaces", "kubectl lbdoctor scan -A"),
+        ("-w", "--watch", "kubectl lbdoctor scan -w"),
+    ],
+)
+def test_flags_that_only_a_scan_takes(cloud: Cloud, flag: str, long: str, instead: str) -> None:
+    for args in (("ing", flag), (flag, "ing")):
+        result = ask(cloud, *args)
+        assert result.status == ExitStatus.USAGE and f"error: ing takes no {long}\n" in result.stderr
+        assert f"{instead}\n" in result.stderr
 
 
 # --- All of a namespace ---

@@ -9,8 +9,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
 FILES = (
-    *("report.json", "fix-plan.json", "fix-result.json", "undo-result.json", "probe-report.json"),
-    *("check-list.json", "explanation.json", "version.json", "error.json"),
+    *("report.json", "scan-report.json", "fix-plan.json", "fix-result.json", "undo-result.json"),
+    *("probe-report.json", "check-list.json", "explanation.json", "version.json", "error.json"),
 )
 """The documents, in the order of the page; a schema that is missing here fails a test."""
 
@@ -79,7 +79,8 @@ def _described(value: Schema, root: Schema, schemas: dict[str, Schema]) -> tuple
         target = home["$defs"][place]
         shared = _described(target, home, schemas)[1] if "$ref" in target else {}
         inner = {**shared, **target["properties"], **value.get("properties", {})}
-        return _NAMES.get(place, "object"), {} if place == "ref" else inner, home
+        told_before = place == "ref" or (file == FILES[0] and root is not schemas[FILES[0]])
+        return _NAMES.get(place, "object"), {} if told_before else inner, home
     if "const" in value:
         return f"`{value['const']}`", {}, root
     if "enum" in value and "type" not in value:
