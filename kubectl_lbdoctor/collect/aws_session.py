@@ -7,13 +7,14 @@ The cluster's own kubeconfig usually knows both better than the shell does: some
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import AwsOptions
+from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -43,7 +44,7 @@ NO_CREDENTIALS_CAME = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class AwsSession:
     """A botocore session whose credentials were found (not yet used), with the origin of what it uses.
 

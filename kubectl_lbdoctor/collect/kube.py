@@ -15,7 +15,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -34,6 +33,7 @@ from kubectl_lbdoctor.errors import (
     WriteRefused,
 )
 from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.record import record
 
 PAGE_SIZE = 500
 """Objects per list request, kubectl's own --chunk-size."""
@@ -75,7 +75,7 @@ Params = Mapping[str, str | int | bool]
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
 
 
-@dataclass(frozen=True)
+@record
 class ApiPath:
     """What a Kubernetes URL path asks for, in RBAC's terms. `namespace` is "" for cluster-wide reads."""
 
@@ -125,7 +125,7 @@ def permission_of(verb: str, path: str) -> str:
     return f"{verb} {parsed.full_resource} {scope}"
 
 
-@dataclass(frozen=True)
+@record
 class _Answer:
     """A complete response. `truncated`: reading stopped at the limit of bytes or time."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.collect import manifests
@@ -18,11 +18,12 @@ from kubectl_lbdoctor.model.kinds import INGRESS, LEADS_TO_SUBJECTS, NAMESPACE, 
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import LaidObject
 from kubectl_lbdoctor.options import ObjectOptions
+from kubectl_lbdoctor.record import record
 
 FLAG = "--before-apply"
 
 
-@dataclass(frozen=True)
+@record
 class Files:
     """manifests: with their namespaces. live: of each one, by its index, the object that exists, None where it does
     not; what may not be read has no entry, and is taken to exist. planned: what is asked about is the cluster as it
