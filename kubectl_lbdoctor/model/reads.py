@@ -90,7 +90,7 @@ AWS = frozenset(
         *(PREFIX_LISTS, TARGET_COUNTS, *IDENTITY),
     }
 )
-"""Every read of AWS. Its name is boto3's name of the service and the API's name of the operation."""
+"""Every read of AWS. Its name is botocore's name of the service and the API's name of the operation."""
 
 KUBE_PROXY_NAME = "kube-proxy"
 """The name of kube-proxy's DaemonSet in kube-system, as EKS installs it."""
