@@ -133,7 +133,7 @@ def open_session(
         raise credentials_error(error, named) from error
     if credentials is None:
         raise NoCredentials(
-            "there are no AWS credentials: neither --profile nor the kubeconfig names a profile, and the AWS SDK found none",
+            "there are no AWS credentials: --profile and the kubeconfig name no profile, and the AWS SDK found none",
             "pass --profile NAME, or sign in (aws sso login, aws configure); --no-aws leaves AWS out",
         )
     if not region:
