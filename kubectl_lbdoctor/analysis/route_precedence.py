@@ -41,35 +41,39 @@ class Claim:
 
 @record
 class Taken:
-    """A rule that never gets a request at a Gateway, and the claim that takes its first one before it."""
+    """A rule (counted from 0) that never gets a request at a Gateway, and a claim that takes some before it."""
 
-    route: Route
     rule: int
     by: Claim
+
+
+@derived
+def claims_in_order(snapshot: Snapshot, namespace: str, name: str) -> Mapping[int, tuple[Claim, ...]]:
+    """What the HTTPRoutes and GRPCRoutes at each port of a Gateway ask for, in the order in which they are asked.
+    Raises `Unknown` where Gateways or routes could not be read."""
+    gateway = gateway_of(snapshot, namespace, name).need()
+    routes = routes_of(snapshot, namespace, name).need()
+    found = _by_port(snapshot, gateway, routes) if gateway is not None else {}
+    return {port: tuple(sorted(claims, key=cmp_to_key(_compare))) for port, claims in found.items()}
 
 
 @derived
 def rules_without_requests(snapshot: Snapshot, namespace: str, name: str) -> Mapping[ObjectRef, tuple[Taken, ...]]:
     """The rules of each HTTPRoute and GRPCRoute at a Gateway that never get a request, because others take all of them
     at every port. Raises `Unknown` where Gateways or routes could not be read."""
-    gateway = gateway_of(snapshot, namespace, name).need()
-    routes = routes_of(snapshot, namespace, name).need()
-    if gateway is None:
-        return {}
     taken: dict[tuple[ObjectRef, int], Claim] = {}
     alive: set[tuple[ObjectRef, int]] = set()
-    for claims in _by_port(snapshot, gateway, routes).values():
-        for claim, before in _in_order(claims):
+    for claims in claims_in_order(snapshot, namespace, name).values():
+        for claim, before in _taken_before(claims):
             key = (claim.route.ref, claim.rule)
             if before is None:
                 alive.add(key)
             else:
                 taken.setdefault(key, before)
     found: dict[ObjectRef, list[Taken]] = defaultdict(list)
-    by_ref = {route.ref: route for route in routes}
     for (ref, rule), before in sorted(taken.items(), key=lambda item: item[0]):
         if (ref, rule) not in alive:
-            found[ref].append(Taken(by_ref[ref], rule, before))
+            found[ref].append(Taken(rule, before))
     return {ref: tuple(several) for ref, several in found.items()}
 
 
@@ -139,10 +143,10 @@ def _as_path(route: Route, match: RouteMatch) -> RouteMatch:
 # --- Order ------------------------------------------------------------------------------------------------------------
 
 
-def _in_order(claims: Iterable[Claim]) -> Iterator[tuple[Claim, Claim | None]]:
-    """The claims of one port as they are asked, each with an earlier one that takes all of its requests, or None."""
+def _taken_before(claims: Iterable[Claim]) -> Iterator[tuple[Claim, Claim | None]]:
+    """The claims of one port in their order, each with an earlier one that takes all of its requests, or None."""
     earlier: dict[tuple[str, str, str], list[Claim]] = defaultdict(list)
-    for claim in sorted(claims, key=cmp_to_key(_compare)):
+    for claim in claims:
         yield claim, next((other for other in _candidates(claim, earlier) if _takes_all(other, claim)), None)
         kind, path = claim.request.path_kind, _plain_path(claim.request)
         for host in claim.hosts or ("",):

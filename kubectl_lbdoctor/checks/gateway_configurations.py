@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.gateway_conditions import refusal, refused, said
@@ -21,12 +22,14 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.knowledge.log_lines import parse_log_line
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import SETTINGS_GROUP, Gateway, GatewaySettings, Reference, Route
 from kubectl_lbdoctor.model.kinds import resource_name
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _LBC, _TGC = kinds.LOAD_BALANCER_CONFIGURATION, kinds.TARGET_GROUP_CONFIGURATION
@@ -118,7 +121,7 @@ def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, presen
     message="rule {rule} of {kind} {name} names {target}, {fault:missing=which does not exist|"
     "refused=which the controller does not accept|several=and another one beside it|"
     "kind=a kind that the controller does not read}",
-    reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS),
+    reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS, reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LOGS),
     explains=("LBD109", "LBD209", "LBD143", "LBD150"),
     distinct_by=("kind", "name", "target"),
     by_absence=(reads.LISTENER_RULE_CONFIGURATIONS,),
@@ -129,8 +132,12 @@ def extension_not_taken(frontend: Frontend) -> Iterator[Finding]:
     with a fixed 503 and makes no target group for it (Accepted False, IncompatibleFilters). A reference of another kind
     is passed over without a word: the rule works, and does not what the filter is meant to do.
 
+    A login (authenticate-oidc) needs a Secret, which the controller may not read as it is installed: its log alone says
+    "secrets is forbidden", and the configuration has no status.
+
     Source: listenerRuleConfigLoader in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go, and
+    clusterSecretsPermissions in helm/aws-load-balancer-controller/values.yaml there.
 
     Confirm by hand: `kubectl get listenerruleconfigurations -o yaml`. Repair: make the configuration, or correct the
     filter.
@@ -153,8 +160,32 @@ def _rule_configuration(frontend: Frontend, route: Route, number: int, reference
     found = beside.get(reference.name)
     if found is None:
         yield _extension(route, number, reference, "missing", ", ".join(sorted(beside)[:8]) or "none there")
-    elif found.accepted is False:
-        yield _extension(route, number, reference, "refused", found.message[:300])
+    elif found.accepted is False or (found.accepted is None and _waits_for(route, reference)):
+        error = _last_error(frontend.snapshot, found)
+        seen = found.message[:300] or "no status"
+        finding = _extension(route, number, reference, "refused", seen)
+        logged = (Evidence(Source.CONTROLLER_LOG, error[:300]),) if error else ()
+        advice = _GRANT if "forbidden" in error else finding.advice
+        yield replace(finding, evidence=(*logged, *finding.evidence), advice=advice)
+
+
+_GRANT = "let the controller read the Secret: a Role with get, list and watch for it, bound to its service account"
+
+
+def _waits_for(route: Route, reference: Reference) -> bool:
+    """Whether the controller says that it has not accepted a configuration which has no status."""
+    return any(f"/{reference.name}]" in found.text for found in refused(route, "Accepted"))
+
+
+def _last_error(snapshot: Snapshot, settings: GatewaySettings) -> str:
+    """The last error of the controller's log about a configuration; "" where there is none."""
+    lines = [line for log in snapshot.cluster.controller_logs.values() for line in (log.peek() or "").splitlines()]
+    for line in reversed(lines):
+        entry = parse_log_line(line)
+        about = entry is not None and (entry.namespace, entry.name) == (settings.meta.namespace, settings.meta.name)
+        if entry is not None and about and entry.error and "listenerrule" in entry.controller:
+            return entry.error
+    return ""
 
 
 def _extension(route: Route, number: int, reference: Reference, fault: str, seen: str) -> Finding:

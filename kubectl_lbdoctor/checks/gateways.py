@@ -42,7 +42,7 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
+from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, ListenerSet, Route
 from kubectl_lbdoctor.model.k8s import Condition, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.times import seconds_between
@@ -415,46 +415,84 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD145",
-    title="a backend of a route is of a kind that the controller does not know",
-    passes="every backend of a route is of a kind that the controller knows",
+    title="a backend of a route is none that the controller can send to",
+    passes="every backend of a route is one that the controller can send to",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=a Service "
-    "needs a port}",
+    message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=it needs "
+    "a port|missing=it does not exist|network=it is no Application Load Balancer|listener=no listener has its port|"
+    "unmade=its load balancer is not made}",
     reads=READS,
-    explains=("LBD109", "LBD209"),
+    explains=("LBD109", "LBD209", "LBD150"),
     distinct_by=("kind", "name", "target"),
+    by_absence=(reads.GATEWAYS,),
 )
-def backend_kind_unknown(frontend: Frontend) -> Iterator[Finding]:
-    """A route names a backend that is no Service, no target group and no Gateway, or a Service without a port. The
-    controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
+def backend_unusable(frontend: Frontend) -> Iterator[Finding]:
+    """A route names a backend that is no Service, no target group and no Gateway, or a Service or Gateway without a
+    port. The controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
+
+    A Gateway as backend puts a Network Load Balancer before an Application Load Balancer: the other Gateway has to
+    exist, to be of the class of Application Load Balancers, to have the port and to be made already.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
+    and backend_gateway.go there.
 
-    Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef.
+    Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef, or the Gateway that it names.
     """
     for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
         for _, backend in backends(route):
-            known = backend.kind in ("Service", "TargetGroupName", "Gateway")
-            if known and (backend.kind != "Service" or backend.port):
-                continue
-            yield Finding(
-                "LBD145",
-                route.ref,
-                params={
-                    "kind": route.kind,
-                    "name": f"{route.meta.namespace}/{route.meta.name}",
-                    "target": f"{backend.kind} {backend.name}",
-                    "fault": "port" if known else "kind",
-                },
-                evidence=(
-                    *refused(route, "ResolvedRefs"),
-                    Evidence(str(route.ref), f"backendRef {backend.group or 'core'}/{backend.kind} {backend.name}"),
-                ),
-                confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
-                by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
-                advice="name a port of the Service" if known else "name a Service and its port",
-            )
+            fault = _fault_of_backend(frontend, route, backend)
+            if fault:
+                yield _unusable(route, backend, fault)
+
+
+_BACKEND_ADVICE = {
+    "kind": "name a Service and its port",
+    "port": "name a port of it",
+    "missing": "make it, or correct its name and namespace",
+    "network": "name a Gateway of an Application Load Balancer",
+    "listener": "name the port of one of its listeners",
+    "unmade": "see what keeps it from being made",
+}
+
+
+def _fault_of_backend(frontend: Frontend, route: Route, backend: BackendReference) -> str:
+    """What is wrong with a backendRef, "" for nothing. That of a missing Service has a code of its own."""
+    if backend.kind not in ("Service", "TargetGroupName", "Gateway"):
+        return "kind"
+    if backend.kind != "TargetGroupName" and not backend.port:
+        return "port"
+    if backend.kind != "Gateway" or not granted(frontend.snapshot, route, backend):
+        return ""
+    behind = gateway_of(frontend.snapshot, backend.namespace or route.meta.namespace, backend.name).need()
+    if behind is None:
+        return "missing"
+    owner = class_of(frontend.snapshot, behind).need()
+    if owner is not None and owner.controller == NLB_CONTROLLER:
+        return "network"
+    if backend.port not in {section.listener.port for section in sections(frontend.snapshot, behind)}:
+        return "listener"
+    programmed = condition(behind.conditions, "Programmed")
+    return "" if programmed is not None and programmed.status == "True" else "unmade"
+
+
+def _unusable(route: Route, backend: BackendReference, fault: str) -> Finding:
+    port = f" port {backend.port}" if backend.port else ""
+    named = f"{backend.group or 'core'}/{backend.kind} {backend.name}{port}"
+    return Finding(
+        "LBD145",
+        route.ref,
+        params={
+            "kind": route.kind,
+            "name": f"{route.meta.namespace}/{route.meta.name}",
+            "target": f"{backend.kind} {backend.name}",
+            "fault": fault,
+        },
+        evidence=(*refused(route, "ResolvedRefs"), Evidence(str(route.ref), f"backendRef {named}")),
+        confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
+        by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+        advice=_BACKEND_ADVICE[fault],
+    )
 
 
 @check(

@@ -5,6 +5,8 @@ Source: https://gateway-api.sigs.k8s.io/reference/spec/
 
 from __future__ import annotations
 
+import hashlib
+
 from kubectl_lbdoctor.collect.convert_kube import conditions, meta, selector
 from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, optional_flag, text, texts
 from kubectl_lbdoctor.model import gateway_api as api
@@ -83,11 +85,15 @@ def reference_grant(raw: Raw) -> api.ReferenceGrant:
 
 def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
     """A configuration of group gateway.k8s.aws of this kind."""
+    return api.GatewaySettings(kind=kind, meta=meta(raw), spec=free(raw, "spec"))
+
+
+def rule_settings(raw: Raw) -> api.GatewaySettings:
+    """A ListenerRuleConfiguration: what the controller says of it. What it holds (logins) is not kept."""
     status = mapping(raw, "status")
     return api.GatewaySettings(
-        kind=kind,
+        kind="ListenerRuleConfiguration",
         meta=meta(raw),
-        spec=free(raw, "spec"),
         accepted=optional_flag(status, "accepted"),
         message=text(status, "message"),
     )
@@ -191,6 +197,11 @@ def _conditions(raw: Raw, key: str) -> tuple[api.MatchCondition, ...]:
         return text(entry, "name").lower() if key == "headers" else text(entry, "name")
 
     return tuple(
-        api.MatchCondition(name(entry), text(entry, "value"), text(entry, "type", "Exact"))
+        api.MatchCondition(name(entry), _digest(text(entry, "value")), text(entry, "type", "Exact"))
         for entry in objects(raw, key)
     )
+
+
+def _digest(value: str) -> str:
+    """Tells equal values from others, and not what they are: a header may hold a secret."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]

@@ -42,12 +42,14 @@ class ClusterInventory:
     def listed(self, kind: Kind, namespace: str, labels: str = "", fields: str = "") -> Objects:
         given = {"labelSelector": labels, "fieldSelector": fields}
         params = {key: value for key, value in given.items() if value}
-        sieve = Sieve(kind.plural)
-        try:
-            found = tuple(sieve.through(self._kube.list(kind.path(namespace), params or None), converter(kind)))
-        except ApiMissing:
-            found = ()
-        return sieve.marked(Fact.by_definition(found))
+        for version in kind.versions:
+            sieve = Sieve(kind.plural)
+            try:
+                raws = self._kube.list(kind.path(namespace, version=version), params or None)
+                return sieve.marked(Fact.by_definition(tuple(sieve.through(raws, converter(kind)))))
+            except ApiMissing:
+                continue
+        return Fact.by_definition(())
 
     def everywhere(self, kind: Kind, namespace: str) -> Objects:
         try:
@@ -68,7 +70,11 @@ _KEPT_IN = {
 }
 
 
-_OF_GATEWAY_API = {kinds.GATEWAY: "gateways", **dict.fromkeys(kinds.ROUTES, "routes")}
+_OF_GATEWAY_API = {
+    kinds.GATEWAY: "gateways",
+    kinds.LISTENER_SET: "listener_sets",
+    **dict.fromkeys(kinds.ROUTES, "routes"),
+}
 
 
 class BundleInventory:
@@ -80,6 +86,9 @@ class BundleInventory:
     def listed(self, kind: Kind, namespace: str, labels: str = "", fields: str = "") -> Objects:
         if labels:
             raise CouldNotRun("a bundle cannot be searched by labels", "name the objects, or leave them out for all")
+        if kind is kinds.NAMESPACE:
+            spaces = (facts.namespace.peek() for facts in self._snapshot.namespaces.values())
+            return Fact.by_definition(tuple(space for space in spaces if space is not None))
         if kind is kinds.NODE:
             facts: list[Objects] = [self._snapshot.cluster.nodes]
         elif kind in _OF_GATEWAY_API:
@@ -88,8 +97,8 @@ class BundleInventory:
                 whole = Fact.by_definition(())  # Nothing of it was read, because no subject is of it.
             facts = [whole.map(lambda entries: tuple(e for e in entries if namespace in ("", e.meta.namespace)))]
         else:
-            spaces = self._snapshot.namespaces
-            facts = [getattr(spaces[name], _KEPT_IN[kind]) for name in spaces if namespace in ("", name)]
+            kept = self._snapshot.namespaces
+            facts = [getattr(kept[name], _KEPT_IN[kind]) for name in kept if namespace in ("", name)]
         found: Objects = joined("bundle", facts)
         if not found.is_known:
             raise CouldNotRun(f"the bundle does not hold the {kind.plural}: {found.reason}", "name an object of it")

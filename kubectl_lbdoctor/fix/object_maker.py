@@ -140,10 +140,13 @@ class ObjectMaker:
             look_again(error, look)
 
     def _delete(self, change: Change, uid: str, dry_run: bool) -> None:
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        # The API server reads options from the body where there is one, and then none from the query: a dry run that
+        # is asked for there would delete (apiserver's handlers/delete.go).
+        dry = {"dryRun": ["All"]} if dry_run else {}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}, **dry}
         path = self._look(change.object).path
         try:
-            self._kube.send("DELETE", path, {"dryRun": "All"} if dry_run else {}, options)
+            self._kube.send("DELETE", path, {}, options)
         except LbdoctorError as error:
             if dry_run:
                 raise

@@ -140,8 +140,8 @@ class BackendReference:
 
 @record
 class MatchCondition:
-    """One header or query parameter that a request must have. kind: "Exact" or "RegularExpression"; names of headers
-    are in lower case, because their case does not matter."""
+    """One header or query parameter that a request must have. kind: "Exact" or "RegularExpression"; value: a digest of
+    it. Names of headers are in lower case, because their case does not matter."""
 
     name: str
     value: str = ""
@@ -212,7 +212,7 @@ class ReferenceGrant:
 @record
 class GatewaySettings:
     """A LoadBalancerConfiguration, a TargetGroupConfiguration or a ListenerRuleConfiguration (gateway.k8s.aws). spec:
-    as read. accepted, message: what the controller says of a ListenerRuleConfiguration, None and "" where nothing.
+    as read, but for the last one. accepted, message: what the controller says of that, None and "" where nothing.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     """

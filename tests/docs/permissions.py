@@ -43,7 +43,7 @@ TELLS = {
     reads.REFERENCE_GRANTS: "which routes may lead to Services of other namespaces",
     reads.LOAD_BALANCER_CONFIGURATIONS: "settings of Gateways and their classes",
     reads.TARGET_GROUP_CONFIGURATIONS: "target type and health check of a Gateway's target groups",
-    reads.LISTENER_RULE_CONFIGURATIONS: "settings of a Gateway's rules, which its routes name",
+    reads.LISTENER_RULE_CONFIGURATIONS: "whether an extension that a route names is there and accepted",
     reads.LOAD_BALANCERS: "the load balancer: state, zones, subnets, security groups",
     reads.LISTENERS: "listeners of the load balancer",
     reads.RULES: "rules that forward to the target group",
@@ -58,7 +58,6 @@ TELLS = {
     reads.NETWORK_ACLS: "entries that drop requests or replies",
     reads.ROUTE_TABLES: "routes between load balancer and targets, and to the internet",
     reads.PREFIX_LISTS: "addresses behind prefix lists that rules and routes name",
-    reads.TARGET_COUNTS: "how many targets of each group are healthy: `scan` then asks for those of the others only",
     reads.CLUSTER: "the cluster's OIDC issuer, which the controller's role must trust",
     reads.POD_IDENTITIES: "whether the controller has an EKS Pod Identity association",
     reads.POD_IDENTITY: "which role EKS Pod Identity gives the controller",
@@ -118,8 +117,6 @@ def _permission(name: str) -> str:
 
 def _lost(name: str) -> str:
     codes = [spec.code for spec in CATALOGUE if name in spec.reads]
-    if name == reads.TARGET_COUNTS:
-        return "no check; a scan is slower without it"
     if not codes:
         return "no check, where bindings may be read"
     links = f"{len(codes)} checks" if len(codes) > NAMED else ", ".join(f"[{c}](checks.md#{c.lower()})" for c in codes)
@@ -156,11 +153,9 @@ no resources in IAM, so they are for `*`.
 """
 
 _ROLE = """
-Optional: the controller's role, and counts of targets. The role is asked for only where AWS denies the controller
-something, to say what it lacks. To narrow that, replace `*` in the statement `LbdoctorReadControllerRoleOptional` by
-the cluster's and the role's name, or leave the statement out. `cloudwatch:GetMetricData` spares `scan` most of its
-calls of Elastic Load Balancing; AWS charges $0.01 for a thousand metrics, two of which are asked for each target
-group.
+Optional: the controller's role. These are asked only where AWS denies the controller something, to say what its role
+lacks. To narrow them, replace `*` in the statement `LbdoctorReadControllerRoleOptional` by the cluster's and the
+role's name, or leave the statement out.
 """
 
 _REST = """

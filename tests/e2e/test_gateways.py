@@ -78,7 +78,7 @@ def test_a_configuration_is_created_and_deleted_again(lab: Lab, space: str, tmp_
     undo = tmp_path / "undo.json"
     given = ("--yes", "--wait", "0", "--undo-file", str(undo))
     fixed = lab.lbdoctor("--fix", "target-type", "gateway/web", "-n", space, *given)
-    assert fixed.status == 0 and "creates it for Service web" in fixed.stdout, str(fixed)
+    assert fixed.status == 3 and "creates it for Service web" in fixed.stdout, str(fixed)  # Nothing is verified.
     made_one = lab.get("targetgroupconfiguration", "web", space)
     assert made_one["spec"]["defaultConfiguration"] == {"targetType": "ip"}
     # Pods are targets now, and the check of "/" is what is wrong with them.

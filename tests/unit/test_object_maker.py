@@ -51,7 +51,9 @@ class Api:
         if method in self.refuses:
             raise self.refuses[method]
         answer = {"POST": self._post, "PATCH": self._patch, "DELETE": self._delete}[method](path, deepcopy(body))
-        if "dryRun" not in (params or {}):
+        # As the API server: the options of a deletion count from its body, and then those of the query do not.
+        dry = body.get("dryRun") if method == "DELETE" else (params or {}).get("dryRun")
+        if not dry:
             self.writes.append(method)
             self._keep(path, answer)
         if self.lost:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from kubectl_lbdoctor.analysis.route_precedence import (
     Claim,
-    _by_port,
-    _in_order,
+    claims_in_order,
     routes_after_the_first,
     rules_without_requests,
 )
@@ -192,8 +191,7 @@ def takes(claim: Claim, host: str, path: str, canary: str) -> bool:
 @settings(max_examples=300, deadline=None)
 def test_a_rule_that_gets_a_request_is_never_called_without(several: list[Route]) -> None:
     facts = snapshot(*several)
-    web = facts.gateway_api.gateways.need()[0]
-    order = [claim for claim, _ in _in_order(_by_port(facts, web, several)[80])]
+    order = claims_in_order(facts, "shop", "web")[80]
     served = set()
     for host, path, canary in REQUESTS:
         first = next((claim for claim in order if takes(claim, host, path, canary)), None)
