@@ -37,7 +37,7 @@ class KubeFault:
     def of(cls, read: str, kind: str) -> KubeFault:
         """The fault that hits exactly one read of `model.reads`."""
         rule = reads.KUBE[read]
-        return cls(kind, rule.group, rule.resources, _where(read, rule), _SELECTED.get(read, ""))
+        return cls(kind, rule.kind.group, rule.resources, _where(read, rule), _SELECTED.get(read, ""))
 
     def hits(self, asked: Asked) -> bool:
         resource = rbac_resource(asked.resource)
