@@ -93,7 +93,7 @@ def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name
     if name == "alb" and not known:
         if known is None or not _has_auto_mode(cluster):
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
-        why = f'EKS Auto Mode does not read the annotation {CLASS_ANNOTATION} "{name}"'
+        why = f'Auto Mode reads no class annotation ("{name}")'
         return Ownership("nobody", why, name, (evidence,))
     wins = f", which wins over {ingress.spec_class_name}," if ingress.spec_class_name else ""
     why = f'class "{name}"{wins} is not the controller\'s'

@@ -609,7 +609,7 @@ def _behind_alb(traffic: TrafficPath, service: Service) -> bool | None:
     bindings = (
         index.bindings_by_service(traffic.snapshot, traffic.namespace).get(service.meta.name, ()) if known else ()
     )
-    if any(label.startswith("ingress.k8s.aws/") for b in bindings for label in b.meta.labels):
+    if any(binding.stack == "ingress" for binding in bindings):
         return True
     ingresses = traffic.namespace_facts.ingresses.peek()
     if ingresses is None:

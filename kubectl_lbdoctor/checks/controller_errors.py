@@ -280,7 +280,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     binding = traffic.binding.need()
     if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
         return
-    ref = ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name)
+    ref = binding.ref
     yield Finding(
         "LBD113",
         ref,
@@ -290,7 +290,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
             *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         ),
         confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
-        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
+        by_hand=(kubectl("delete", ref.resource, binding.meta.name, namespace=traffic.namespace),),
     )
 
 
@@ -324,10 +324,10 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
         return
     same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
-        names = tuple(sorted(b.meta.key for b in same))
+        names = tuple(sorted(f"{b.meta.key} ({b.group})" if b.group else b.meta.key for b in same))
         yield Finding(
             "LBD114",
-            ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
+            min(b.ref for b in same),
             params={"group": target_group_name(binding.target_group_arn), "bindings": names},
             confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
             advice="keep the binding that is meant and delete the others: each deregisters the others' targets",

@@ -8,10 +8,12 @@ are only peeked at: most people may not read IAM, and the denial stands without 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_account
+from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
@@ -35,7 +37,7 @@ from kubectl_lbdoctor.knowledge.trust_policy import (
     web_identity_statement,
 )
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact, ReadState
+from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -62,6 +64,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
     policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
+    EKS Auto Mode works with the role of the cluster, to which AmazonEKSLoadBalancingPolicy belongs.
     """
     for entry in standing_complaints(traffic):
         if entry.decoded.code != "LBD120":
@@ -69,7 +72,11 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         action = entry.decoded.aws_action
         # The name is what a person looks for; a principal that is no role is a user.
         role = accused_role(entry.decoded) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        compared, advice = _compared(traffic, accused_role(entry.decoded), action)
+        compared, advice = (
+            ((), _BY_AUTO_MODE)
+            if _is_of_auto_mode(traffic)
+            else _compared(traffic, accused_role(entry.decoded), action)
+        )
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
@@ -79,6 +86,21 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             advice=_explicit(entry) or advice,
             explains=step_of_action(action).undone,
         )
+
+
+# The managed policy allows changes of what carries the tag eks:eks-cluster-name, and no tags of one's own.
+# https://docs.aws.amazon.com/eks/latest/userguide/auto-learn-iam.html
+_BY_AUTO_MODE = (
+    "attach the managed policy AmazonEKSLoadBalancingPolicy to the role of the cluster; tags of one's own, and changes "
+    "of what lacks the tag eks:eks-cluster-name, need a further policy on that role"
+)
+
+
+def _is_of_auto_mode(traffic: TrafficPath) -> bool:
+    """Whether EKS Auto Mode works on the object; what AWS denied is told where that is not known, too."""
+    with suppress(Unknown):
+        return ownership(traffic).owner == "auto-mode"
+    return False
 
 
 def _explicit(entry: Complaint) -> str:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.served_lists import Lists, objects_of
 from kubectl_lbdoctor.collect.sieve import Sieve
-from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.kinds import Kind
 from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
 
 Objects = Fact[tuple[Any, ...]]
-
-
-class Lists(Protocol):
-    """What is needed of `collect.kube.KubeReader`."""
-
-    def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
 class Inventory(Protocol):
@@ -42,14 +37,9 @@ class ClusterInventory:
     def listed(self, kind: Kind, namespace: str, labels: str = "", fields: str = "") -> Objects:
         given = {"labelSelector": labels, "fieldSelector": fields}
         params = {key: value for key, value in given.items() if value}
-        for version in kind.versions:
-            sieve = Sieve(kind.plural)
-            try:
-                raws = self._kube.list(kind.path(namespace, version=version), params or None)
-                return sieve.marked(Fact.by_definition(tuple(sieve.through(raws, converter(kind)))))
-            except ApiMissing:
-                continue
-        return Fact.by_definition(())
+        sieve = Sieve(kind.plural)
+        found = tuple(sieve.through(objects_of(self._kube, kind, namespace, params), converter(kind)))
+        return sieve.marked(Fact.by_definition(found))
 
     def everywhere(self, kind: Kind, namespace: str) -> Objects:
         try:

@@ -228,7 +228,7 @@ SECTIONS: list[dict[str, Any]] = [
                 "since": "2.0.0",
                 "auto-mode": False,
                 "class": "group",
-                "note": "Auto Mode takes the group from IngressClassParams.group.",
+                "note": "EKS Auto Mode reads IngressClassParams.group.",
             },
             "group.order": {"type": "int", "min": -1000, "max": 1000, "default": "0", "since": "2.0.0"},
             "ip-address-type": {

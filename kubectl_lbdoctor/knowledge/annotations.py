@@ -218,9 +218,9 @@ _AUTO_MODE_INSTEAD: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 
 def _unsupported_in_auto_mode(facts: Facts, spec: AnnotationSpec, key: str) -> AnnotationProblem:
-    reason = "EKS Auto Mode does not support it"
+    reason = "EKS Auto Mode does not read it"
     if "Auto Mode" in spec.note:
-        reason += f"; {spec.note.rstrip('.')}"
+        reason = spec.note.rstrip(".")
     instead, by_value = _AUTO_MODE_INSTEAD.get(spec.suffix.removeprefix(NLB_STEM), ("", {}))
     if not instead or spec.prefix != SERVICE_PREFIX:
         return facts.problem("no-effect", "auto-mode", key, reason)

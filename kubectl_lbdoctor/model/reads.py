@@ -139,9 +139,9 @@ class KubeRead:
         return self.kinds[0]
 
     @property
-    def group(self) -> str:
-        """The API group of all its kinds."""
-        return self.kind.group
+    def groups(self) -> tuple[str, ...]:
+        """The API groups in which its kinds are read."""
+        return (self.kind.group, *(twin.group for twin in self.kind.twins))
 
     @property
     def resources(self) -> tuple[str, ...]:

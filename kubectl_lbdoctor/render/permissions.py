@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -76,8 +77,8 @@ def rbac(reads: Iterable[str]) -> str:
     for name in reads:
         if not is_aws(name):
             read = KUBE[name]
-            for resource in read.resources:
-                verbs.setdefault((read.group, resource, read.object_names), set()).update(read.verbs)
+            for group, resource in itertools.product(read.groups, read.resources):
+                verbs.setdefault((group, resource, read.object_names), set()).update(read.verbs)
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for (group, resource, names), allowed in sorted(verbs.items()):
         merged.setdefault((group, tuple(sorted(allowed)), names), []).append(resource)

@@ -124,7 +124,7 @@ def test_kubernetes_denies_a_read(cloud: Cloud, tmp_path: Path, read: str) -> No
     assert set(denied) == {read}
     verb, resource, *_ = denied[read].split()
     assert verb in KUBE[read].verbs
-    assert resource.removesuffix(f".{KUBE[read].group}") in KUBE[read].resources
+    assert resource.removesuffix(f".{KUBE[read].kind.group}") in KUBE[read].resources
     assert denied[read] in table.stdout
 
 

@@ -103,8 +103,8 @@ def _permission(name: str) -> str:
     if is_aws(name):
         return f"`{iam_action(name)}`"
     read = KUBE[name]
-    group = f".{read.group}" if read.group else ""
-    what = ", ".join(f"{resource}{group}" for resource in read.resources)
+    groups = [f".{group}" if group else "" for group in read.groups]
+    what = ", ".join(f"{resource}{group}" for group in groups for resource in read.resources)
     where = {
         reads.Scope.NAMESPACE: "",
         reads.Scope.CLUSTER: "",
