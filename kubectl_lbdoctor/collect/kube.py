@@ -33,6 +33,7 @@ from kubectl_lbdoctor.errors import (
     Unreachable,
     WriteRefused,
 )
+from kubectl_lbdoctor.model.kinds import KINDS
 from kubectl_lbdoctor.model.shell import shell
 
 PAGE_SIZE = 500
@@ -465,7 +466,8 @@ class KubeReader:
         half a list is not taken for a whole one."""
         metadata = page.get("metadata")
         token = metadata.get("continue") if isinstance(metadata, dict) else metadata
-        if token is None or (isinstance(token, str) and isinstance(metadata, dict)):
+        more = isinstance(metadata, dict) and metadata.get("remainingItemCount")
+        if (token is None and not more) or (isinstance(token, str) and isinstance(metadata, dict)):
             return token or ""
         raise ReadFailed(
             f"could not {permission_of('list', path)}: {self.context.server} answered with a list whose metadata "
@@ -473,15 +475,17 @@ class KubeReader:
         )
 
     def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[Any]:
-        """What stands in one page. The items of an empty list may be null, but what has no `items`, or does not call
-        itself a list then, is none: raises ReadFailed, so that it is not taken for an empty one."""
-        items = page.get("items", ())
-        if items is None and str(page.get("kind")).endswith("List"):
+        """What stands in one page. The items of an empty list may be null, but what has no `items`, or calls itself
+        another list, is none: raises ReadFailed, so that it is not taken for an empty one."""
+        items, kind, expected = page.get("items", ()), page.get("kind"), _list_kind(path)
+        fits = kind == expected if expected else str(kind).endswith("List")
+        if items is None and fits:
             return []
-        if not isinstance(items, list):
-            kind = page.get("kind") or "an object without kind"
+        if not isinstance(items, list) or not (fits or kind is None):
+            kind = kind or "an object without kind"
             raise ReadFailed(
-                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of a list"
+                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of "
+                f"{expected or 'a list'}"
             )
         return items
 
@@ -673,6 +677,18 @@ def _unpacked(response: Any) -> Iterator[bytes]:
         yield unpacked
     if gzip and not gzip.eof:
         raise _NotUnpacked("its gzip data is incomplete")
+
+
+_LIST_KINDS = {(kind.group, kind.plural): f"{kind.name}List" for kind in KINDS.values() if not kind.in_aws}
+
+
+def _list_kind(path: str) -> str:
+    """What a list of this collection calls itself ("PodList"); "" where the collection is none that we know.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#collections
+    """
+    parsed = ApiPath.parse(path)
+    return _LIST_KINDS.get((parsed.group, parsed.resource), "") if parsed is not None else ""
 
 
 def _identity(item: Any) -> str:
