@@ -65,6 +65,9 @@ MAX_WAIT = 5.0
 GRACE = 0.5
 """Seconds after a request's own limit at which an answer that trickles in is waited for no longer."""
 
+MAX_BODY = 1 << 30
+"""Bytes of one answer, unpacked: a page of 500 objects, each as large as etcd takes it (1.5 MiB), is smaller."""
+
 _MAX_PIECE = 64 * 1024
 """Bytes of a body that are taken from the connection at once."""
 
@@ -139,6 +142,10 @@ class _OutOfTime(Exception):
 
 class _NotUnpacked(Exception):
     """A compressed body that cannot be unpacked; its text says what is wrong with the body."""
+
+
+class _TooLarge(Exception):
+    """A body of more bytes than any answer of the API server has."""
 
 
 class KubeReader:
@@ -402,7 +409,7 @@ class KubeReader:
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, _TooLarge, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
     def headers(self, as_text: bool = False) -> Any:
@@ -581,6 +588,11 @@ class KubeReader:
                 f"could not {action}: the compressed answer of {server} cannot be unpacked: {error}",
                 "something between here and the API server changes its answers: check proxies",
             )
+        if isinstance(error, _TooLarge):
+            return ReadFailed(
+                f"could not {action}: the answer of {server} has more than {MAX_BODY >> 20} MiB",
+                "something between here and the API server answers in its place: check proxies",
+            )
         if isinstance(error, exceptions.SSLError) or "SSL" in type(error).__name__:
             return Unreachable(
                 f"TLS with the API server {server} failed: {_inner(error)}",
@@ -628,6 +640,8 @@ def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple
             if max_bytes is not None and size > max_bytes:
                 response.close()
                 return b"".join(pieces)[:max_bytes], True
+            if size > MAX_BODY:
+                raise _TooLarge
             if deadline is not None and time.monotonic() > deadline:
                 raise _OutOfTime
     except (_OutOfTime, ReadTimeoutError):
@@ -635,7 +649,7 @@ def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple
         if max_bytes is None or not size:
             raise
         return b"".join(pieces), True
-    except _NotUnpacked:
+    except (_NotUnpacked, _TooLarge):
         response.close()
         raise
     return b"".join(pieces), False
@@ -671,7 +685,7 @@ def _unpacked(response: Any) -> Iterator[bytes]:
     gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
     while piece := response.read1(_MAX_PIECE, decode_content=False):
         try:
-            unpacked = gzip.decompress(piece) if gzip else piece
+            unpacked = gzip.decompress(piece, MAX_BODY + 1) if gzip else piece
         except zlib.error as error:
             raise _NotUnpacked("its gzip data is damaged") from error
         yield unpacked

@@ -77,8 +77,8 @@ class Forward:
         self._writer.rehearse(run.step.change)
 
     def write(self, run: StepRun) -> None:
-        """Make the change."""
-        self._writer.apply(run.step.change)
+        """Make the change, in the object that was checked: the way back is to that one alone."""
+        self._writer.apply(run.step.change, run.uid)
 
 
 class Backward:

@@ -369,7 +369,7 @@ def test_what_is_no_list_is_not_an_empty_one(api: Api, reader: KubeReader) -> No
         reader.get(f"{PODS}/a")
     for document, kind in (({"kind": "Pod"}, "Pod"), ({"kind": "PodList", "items": {}}, "PodList"), ({}, "an object")):
         api.sequence(as_json(document))
-        with pytest.raises(ReadFailed, match=f"answered with {kind}.* instead of a list"):
+        with pytest.raises(ReadFailed, match=f"answered with {kind}.* instead of PodList"):
             uids(reader)
 
 
@@ -447,6 +447,19 @@ def test_gzip_and_counted_bytes(api: Api, reader: KubeReader) -> None:
     assert (reader.get(f"{PODS}/a") or {})["x"] == "y" * 5000
     assert api.requests[0].headers["Accept-Encoding"] == "gzip"
     assert reader.bytes_read == len(gzip.decompress(body))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_answer_unpacks_without_end(
+    api: Api, reader: KubeReader, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kilobyte of gzip is a megabyte of spaces."""
+    monkeypatch.setattr(kube, "MAX_BODY", 100_000)
+    body = b" " * 100_001
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    api.sequence(Response(gzip.compress(body) if packed else body, headers=headers))
+    with pytest.raises(ReadFailed, match="has more than 0 MiB"):
+        uids(reader)
 
 
 def test_big_answers_are_gzipped_and_chunked(api: Api, reader: KubeReader) -> None:
