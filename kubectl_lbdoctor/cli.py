@@ -461,7 +461,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.UsageError as error:
         env.progress("")
-        env.note(f"error: {error.format_message()}")
+        env.note(f"error: {_clean(error.format_message())}")
         hint = f"see {path_of(error.ctx)} --help" if error.ctx is not None else ""
         if hint:
             env.note(f"hint: {hint}")
@@ -480,7 +480,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return error.status
     except Exception as error:
         env.progress("")
-        env.note(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}")
+        env.note(_clean(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}"))
         if _verbose(args):
             _trace(error, env)
         else:
@@ -518,4 +518,11 @@ def _trace(error: BaseException, env: Environment) -> None:
 
     from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
-    env.note(without_credentials("".join(traceback.format_exception(error)).rstrip()))
+    for line in without_credentials("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        env.note(_clean(line))
+
+
+def _clean(text: str) -> str:
+    from kubectl_lbdoctor.render.text import clean
+
+    return clean(text)

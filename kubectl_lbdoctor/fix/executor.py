@@ -78,8 +78,8 @@ class Forward:
         self._writer.rehearse(run.step.change)
 
     def write(self, run: StepRun) -> StepRun:
-        """Make the change."""
-        made = self._writer.apply(run.step.change)
+        """Make the change, in the object that was checked: the way back is to that one alone."""
+        made = self._writer.apply(run.step.change, run.uid)
         return replace(run, uid=made or run.uid)
 
 

@@ -31,6 +31,15 @@ _MANAGERS = {
 }
 
 
+FIELD_MANAGER = "kubectl-lbdoctor"
+"""Under which name the API server notes what fixes write, in metadata.managedFields."""
+
+_ANCIENT = "ancient-changes"
+"""In which the API server sums up older managers (at most ten of updates are kept apart:
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/capmanagers.go).
+"""
+
+
 @record
 class GitOpsOwner:
     """The tool that owns an object, and where to change the value instead. owns_field: it is known to write the very
@@ -70,6 +79,25 @@ def gitops_owner(raw: Mapping[str, Any], change: Change) -> GitOpsOwner | None:
     return GitOpsOwner(tool, where, bool(owning)) if tool else None
 
 
+def setter_of_another(raw: Mapping[str, Any], undoing: Change) -> str:
+    """The field manager that has set a value which an undoing means to take back; "" where a fix may have done it.
+
+    The manager of a value is who changed it last, whatever else of the object is changed afterwards. Nothing is told
+    where the object names no managers, or a list only as a whole, and of values that are absent.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+    """
+    for edit in undoing.edits:
+        if edit.is_guard or edit.now is None:
+            continue
+        held = [(manager, _unresolved(fields, raw, edit.pointer)) for manager, fields in _managed(raw)]
+        managers = [manager for manager, rest in held if rest is not None]
+        exact = [manager for manager, rest in held if rest == 0]
+        if exact and not {FIELD_MANAGER, _ANCIENT} & set(managers):
+            return exact[0]
+    return ""
+
+
 def recorded_metadata(snapshot: Snapshot, ref: ObjectRef) -> dict[str, Any]:
     """An object of the bundle with its labels and annotations, which are all that it knows of who keeps it."""
     space = snapshot.namespaces.get(ref.namespace)
@@ -90,9 +118,17 @@ def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:
 def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
     """The managers of any of the fields that the change writes."""
     pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
-    for entry in raw.get("metadata", {}).get("managedFields") or ():
-        if any(owns(entry.get("fieldsV1") or {}, raw, pointer) for pointer in pointers):
-            yield str(entry.get("manager", ""))
+    for manager, fields in _managed(raw):
+        if any(owns(fields, raw, pointer) for pointer in pointers):
+            yield manager
+
+
+def _managed(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The managers that an object names, each with the tree of its fields."""
+    for entry in (raw.get("metadata") or {}).get("managedFields") or ():
+        fields = entry.get("fieldsV1") if isinstance(entry, Mapping) else None
+        if isinstance(fields, Mapping):
+            yield str(entry.get("manager", "")), fields
 
 
 def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
@@ -101,8 +137,15 @@ def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
     A list whose items have keys names each of them by `k:{"port":80,"protocol":"TCP"}`; one without, and any other
     atomic value, is held as a whole.
     """
+    return _unresolved(fields, raw, pointer) is not None
+
+
+def _unresolved(fields: Mapping[str, Any], raw: Any, pointer: str) -> int | None:
+    """How many segments of the pointer stand inside of what such a tree holds as a whole; None where it does not hold
+    the field."""
     node: Any = fields
-    for segment in pointer.split("/")[1:]:
+    segments = pointer.split("/")[1:]
+    for number, segment in enumerate(segments):
         key = unescape(segment)
         if isinstance(raw, list):
             item = raw[int(key)] if key.isdigit() and int(key) < len(raw) else None
@@ -112,9 +155,9 @@ def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
             child = node.get(f"f:{key}")
             raw = raw.get(key) if isinstance(raw, Mapping) else None
         if not isinstance(child, Mapping):
-            return node is not fields and not node
+            return len(segments) - number if node is not fields and not node else None
         node = child
-    return True
+    return 0
 
 
 def _names(name: str, item: Any) -> bool:

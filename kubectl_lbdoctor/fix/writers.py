@@ -14,6 +14,7 @@ from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, Lbdoct
 from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
 from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
+from kubectl_lbdoctor.fix.owners import FIELD_MANAGER, setter_of_another
 from kubectl_lbdoctor.fix.second_look import NotKnown, look_again
 from kubectl_lbdoctor.fix.values import compare, value_at
 from kubectl_lbdoctor.model import kinds
@@ -109,9 +110,9 @@ class Writer:
         self._check_aws(change)
         self._try_call(change.aws)
 
-    def apply(self, change: Change) -> str:
-        """Make the change; gives the uid of an object that was made, else "". Raises as `rehearse` does, and then
-        nothing was written by this change.
+    def apply(self, change: Change, uid: str = "") -> str:
+        """Make the change; gives the uid of an object that was made, else "". uid: of the object that the plan was made
+        for, "" for any (in AWS). Raises as `rehearse` does, and then nothing was written by this change.
 
         NotKnown alone leaves open whether it was made: the answer was none, and another look did not tell.
         """
@@ -120,7 +121,7 @@ class Writer:
         if change.group is not None:
             self._groups.write(change)
         elif change.aws is None:
-            self._patch(change, dry_run=False)
+            self._patch(change, dry_run=False, uid=uid)
         else:
             self._apply_aws(change, change.aws)
         return ""
@@ -159,7 +160,7 @@ class Writer:
         if change.creates is not None:
             self._maker.unmake(change, uid, dry_run=True)
         elif change.aws is None:
-            self._patch(inverse(change), dry_run=True, uid=uid)
+            self._patch(inverse(change), dry_run=True, uid=uid, back=True)
         else:
             self._try_undo(change.aws)
 
@@ -170,7 +171,7 @@ class Writer:
         elif change.creates is not None:
             self._maker.unmake(change, uid)
         elif change.aws is None:
-            self._patch(inverse(change), dry_run=False, uid=uid)
+            self._patch(inverse(change), dry_run=False, uid=uid, back=True)
         else:
             self.check_undo(change, uid)
             try:
@@ -200,21 +201,28 @@ class Writer:
     def _same(self, change: Change, uid: str) -> dict[str, Any]:
         """The object with this uid, compared with what takes a change back. Raises MovedOn and AlreadyThere."""
         _, raw = self._object(change.object)
-        if (raw.get("metadata") or {}).get("uid") != uid:
-            raise MovedOn(f"{change.object} was deleted and made anew since")
+        _check_uid(raw, change, uid)
         compare(raw, change, Expectation.SET_BY_FIX)
+        other = setter_of_another(raw, change)
+        if other:
+            raise MovedOn(
+                f"{change.object} says that {other} has set {change.field} to what it is, and no fix",
+                "the undo file is of another change; take this one back by hand where that is right",
+            )
         return raw
 
-    def _patch(self, change: Change, dry_run: bool, uid: str | None = None) -> None:
-        """Send the change for exactly the version of the object that was compared. uid: of the object whose change is
-        taken back; None for a change that is made."""
-        params: dict[str, str | int | bool] = {"fieldManager": "kubectl-lbdoctor"}
+    def _patch(self, change: Change, dry_run: bool, uid: str = "", back: bool = False) -> None:
+        """Send the change for exactly the version of the object that was compared. uid: of the object that it is meant
+        for, "" for any. back: it takes another change back."""
+        params: dict[str, str | int | bool] = {"fieldManager": FIELD_MANAGER}
         if dry_run:
             params["dryRun"] = "All"
 
         def look() -> dict[str, Any]:
-            raw = self.check(change) if uid is None else self._same(change, uid)
+            raw = self._same(change, uid) if back else self.check(change)
             assert raw is not None
+            if uid:
+                _check_uid(raw, change, uid)
             if change.restart and value_at(raw, _RESTARTED) == self._now:
                 raise AlreadyThere(f"{change.object} is restarted already")
             return raw
@@ -367,6 +375,12 @@ class Writer:
                 f"entry number {number} of {change.object} was taken since the plan was made",
                 "run the command again to see what is right now",
             )
+
+
+def _check_uid(raw: Mapping[str, Any], change: Change, uid: str) -> None:
+    """Raise MovedOn for an object that has only the name of the one that is meant."""
+    if (raw.get("metadata") or {}).get("uid") != uid:
+        raise MovedOn(f"{change.object} was deleted and made anew since", "run the command again to see what is right")
 
 
 def paths_of(ref: ObjectRef) -> tuple[str, ...]:

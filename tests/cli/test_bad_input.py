@@ -747,6 +747,17 @@ def test_crash_is_told_as_a_bug(good: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Traceback" in run("--from", str(good), "-v").stderr
 
 
+def test_a_bug_puts_nothing_into_the_terminal(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*args: object) -> None:
+        raise RuntimeError("\x1b[2Jodd\x9b31m\u202etext")
+
+    monkeypatch.setattr("kubectl_lbdoctor.commands.examination.build", crash)
+    for flags in ([], ["-v"], ["--verbose"]):
+        said = run("--from", str(good), *flags).stderr
+        assert "odd" in said and not {"\x1b", "\x9b", "\u202e"} & set(said), said
+    assert "\x1b" not in run("ing/web", "--no-such\x1b[2J").stderr
+
+
 def test_crashed_check_does_not_end_the_run(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = CATALOGUE["LBD106"]
     monkeypatch.setitem(CATALOGUE.specs, "LBD106", replace(spec, function=lambda route: 1 // 0))  # type: ignore[arg-type, return-value]
