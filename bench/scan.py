@@ -149,8 +149,8 @@ def _pace(account: Account) -> str:
     seen = [(at, taken) for at, service, _, taken in account.seen if service == "elbv2"]
     span = seen[-1][0] - seen[0][0] if len(seen) > 1 else 1.0
     refused = sum(not taken for _, taken in seen)
-    pace = f"{len(seen) / span:.1f} a second"
-    return f"{len(seen)} calls of ELBv2 in {span:.0f} s ({pace}), {refused} refused; {len(account.seen) - len(seen)} others"
+    pace, others = len(seen) / span, len(account.seen) - len(seen)
+    return f"{len(seen)} calls of ELBv2 in {span:.0f} s ({pace:.1f} a second), {refused} refused; {others} others"
 
 
 def _staged(output: str) -> Iterator[str]:
