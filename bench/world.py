@@ -560,13 +560,13 @@ class MemoryAws:
         return []  # attributes and tags: nothing but defaults
 
     def _counted(self, query: Raw) -> Raw:
-        """What CloudWatch knows of a target group: the minute before the last."""
+        """What CloudWatch knows of a target group: the minute that has ended."""
         metric = query["MetricStat"]["Metric"]
         dimensions = {entry["Name"]: entry["Value"] for entry in metric["Dimensions"]}
         targets = self._world.health.get(f"{_ARN}:{dimensions['TargetGroup']}", ())
         wanted = {"HealthyHostCount": "healthy", "UnHealthyHostCount": "unhealthy"}[metric["MetricName"]]
         value = sum(target["TargetHealth"]["State"] == wanted for target in targets)
-        minute = datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(minutes=2)
+        minute = datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(minutes=1)
         return {"Id": query["Id"], "Timestamps": [minute], "Values": [float(value)]}
 
     def _all(self, index: str, values: Iterable[str]) -> list[Raw]:

@@ -28,6 +28,7 @@ class KnownBalancers(ElbReader):
         self._groups: dict[str, Fact[aws.TargetGroup | None]] = {}
         self._balancers: dict[str, Fact[aws.LoadBalancer | None]] = {}
         self._health: dict[str, Fact[tuple[aws.TargetHealth, ...]]] = {}
+        self._denied: Fact[tuple[aws.TargetHealth, ...]] | None = None
 
     def read_whole(self, pool: Executor, groups: int, balancers: int) -> None:
         """Read all target groups, or all load balancers, of the account where so many of them are wanted."""
@@ -66,9 +67,17 @@ class KnownBalancers(ElbReader):
         return self._all_balancers if self._all_balancers is not None else super().all_load_balancers()
 
     def target_health(self, arn: str) -> Fact[tuple[aws.TargetHealth, ...]]:
-        if arn not in self._health:
-            self._health[arn] = super().target_health(arn)
-        return self._health[arn]
+        """Once it is denied for one target group, no other is asked for: the action knows no resources in IAM. What has
+        failed, as when AWS was asked too much, is asked again when it is wanted again."""
+        if (known := self._health.get(arn)) is not None:
+            return known
+        denied = self._denied
+        found = replace(denied, scope=arn) if denied is not None else super().target_health(arn)
+        if found.permission:
+            self._denied = found
+        if found.is_known:
+            self._health[arn] = found
+        return found
 
 
 def _picked(table: Fact[Mapping[str, T]], key: str, scope: str, *, name: str | None = "") -> Fact[T | None]:

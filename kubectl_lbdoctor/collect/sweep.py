@@ -207,10 +207,7 @@ def _with_spared(snapshot: Snapshot) -> Snapshot:
 
 
 def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -> Iterator[dict[str, Health]]:
-    """The health of these target groups, as a growing table: now and then, and when it is whole.
-
-    What one call is denied, all are: the rest is not asked then.
-    """
+    """The health of these target groups, as a growing table: now and then, and when it is whole."""
     waiting, total = dict(begun), len(begun)
     before = _progress(snapshot, aws, 0, total)
     found: dict[str, Health] = {}
@@ -218,11 +215,7 @@ def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -
     while waiting:
         done, _ = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
         for future in done:
-            arn = waiting.pop(future)
-            found[arn] = fact = future.result()
-            if fact.permission:
-                found.update(_denied_alike(fact, waiting))
-                break
+            found[waiting.pop(future)] = future.result()
         known = before.known + sum(fact.is_known for fact in found.values())
         pace, asked = aws.pace, len(found)
         aws.tell(replace(before, known=known, asked=asked, left=total - asked, slowed=pace.slowed, rate=pace.rate))
@@ -230,15 +223,6 @@ def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -
             shown = monotonic()
             yield found
     yield found
-
-
-def _denied_alike(fact: Health, waiting: dict[Future[Health], str]) -> dict[str, Health]:
-    """The same answer for every group that was not asked yet."""
-    for future in waiting:
-        future.cancel()
-    rest = {arn: replace(fact, scope=arn) for arn in waiting.values()}
-    waiting.clear()
-    return rest
 
 
 def _detailed(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -> Snapshot:
