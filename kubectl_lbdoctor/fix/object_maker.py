@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, LbdoctorError, ReadFailed
 from kubectl_lbdoctor.fix.errors import AlreadyThere, MovedOn, OutOfSight
+from kubectl_lbdoctor.fix.owners import FIELD_MANAGER
 from kubectl_lbdoctor.fix.second_look import look_again
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -23,7 +24,7 @@ MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION,)
 """The kinds of objects that a fix may make, and its undoing delete."""
 
 _JSON_PATCH = "application/json-patch+json"
-_MANAGER: Mapping[str, str | int | bool] = {"fieldManager": "kubectl-lbdoctor"}
+_MANAGER: Mapping[str, str | int | bool] = {"fieldManager": FIELD_MANAGER}
 
 
 @record
