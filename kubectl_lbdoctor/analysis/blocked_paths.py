@@ -155,6 +155,9 @@ def target_end(traffic: TrafficPath, target: TargetHealth) -> path.Endpoint:
         six = group is not None and group.ip_address_type == "ipv6"
         address = next((a for a in primary.private_ips if (":" in a) == six), primary.private_ips[0])
         return path.Endpoint.of(primary, address)
+    interface = _interface_of(traffic, target.id)
+    if interface is not None:
+        return path.Endpoint.of(interface, target.id)
     return path.endpoint_at(target.id, interfaces)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import target_reasons
-from kubectl_lbdoctor.model.aws import HealthCheck
+from kubectl_lbdoctor.model.aws import HealthCheck, describe_check
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
@@ -90,17 +90,6 @@ def _subject(subject: SubjectView, view: View) -> str:
 def _short_zones(zones: str) -> str:
     """Zones without their region: "us-west-2a,us-west-2c" → "2a,2c"."""
     return ",".join(zone.rsplit("-", 1)[-1] for zone in zones.split(",") if zone)
-
-
-def describe_check(check: HealthCheck, port: int) -> str:
-    """The request of a health check and what it expects: "HTTP :8080/healthz expects 200"."""
-    # A group of a named targetPort shows the dummy port 1: the real port differs per target.
-    number = check.port if check.port.isdigit() else str(port) if port > 1 else ""
-    if check.protocol == "TCP":
-        return f"TCP :{number}" if number else "TCP to each target's own port"
-    where = f":{number}{check.path}" if number else f"{check.path} on each target's own port"
-    expects = f" expects {check.matcher}" if check.matcher else ""
-    return f"{check.protocol} {where}{expects}"
 
 
 def describe_rhythm(check: HealthCheck) -> str:
