@@ -13,7 +13,7 @@ BY_FILTER = frozenset(codes.of(filter) for codes in (FROM_LOAD_BALANCER, TO_POD_
 
 
 def _at(place: Place, *numbers: int) -> dict[str, Place]:
-    return {f"LBD{number}": place for number in numbers}
+    return {f"LBD{number:03}": place for number in numbers}
 
 
 PLACES: Mapping[str, Place] = {
@@ -23,14 +23,16 @@ PLACES: Mapping[str, Place] = {
     **_at(Place.CLIENTS, 504, 510),
     **_at(Place.BALANCER, 604, 606),
     **_at(Place.RULE, 106, 107, 108, 145, 209, 224),
-    **_at(Place.GROUP, 109, 113, 114, 310, 311, 312, 607, 701),
+    **_at(Place.GROUP, 109, 113, 114, 607, 701),
     **_at(Place.REGISTRATION, 115, 201, 202, 203, 204, 205, 206, 207, 211, 212, 213, 217, 218, 220, 221, 702, 703, 704),
     **_at(Place.ZONE, 208, 603),
     **_at(Place.NODE, 210, 409, 516, 517, 518, 519, 520, 601, 602),
     **_at(Place.NODE_TO_POD, 502),
     **_at(Place.NETWORK_POLICY, 513),
     **_at(Place.POD, 214, 215, 319, 401, 402, 403, 404, 405, 406, 407, 408, 410),
-    **_at(Place.ANSWER, 5, 301, 302, 303, 304, 305, 306, 307, 308, 309, 313, 314, 315, 316, 317, 318, 605),
+    **_at(
+        Place.ANSWER, 5, 301, 302, 303, 304, 305, 306, 307, 308, 309, 310, 311, 312, 313, 314, 315, 316, 317, 318, 605
+    ),
 }
 """By code. Not in it: the codes of filters, LBD515 (`place_of`), and what is no problem of the way (LBD001 to 004)."""
 

@@ -20,7 +20,7 @@ _MAKERS = {
     "auto-mode": "EKS Auto Mode",
     "cloud-provider": "AWS cloud provider",
     "other": "another controller",
-    "nobody": "no controller",
+    "nobody": "no controller takes it",
 }
 _BALANCERS = {"application": "Application Load Balancer", "network": "Network Load Balancer"}
 _STATES = {"active": Verdict.PASSES, "active_impaired": Verdict.PASSES, "failed": Verdict.BLOCKS}
@@ -46,7 +46,7 @@ def controller_hop(front: Frontend, causes: Causes) -> Hop:
         missing = missing_of(unknown.fact)
         return judged(Place.CONTROLLER, _MAKERS["controller"], Verdict.UNKNOWN, mine, missing=missing)
     if owner != "controller":
-        own = Verdict.BLOCKS if owner == "nobody" else Verdict.PASSES
+        own = Verdict.NOT_REACHED if owner == "nobody" else Verdict.PASSES
         return judged(Place.CONTROLLER, _MAKERS[owner], own, mine)
     found = cluster.controllers
     own = Verdict.PASSES if found.is_known else Verdict.UNKNOWN
@@ -90,7 +90,8 @@ def balancer_hop(traffic: TrafficPath, causes: Causes, made: Sequence[Hop]) -> H
 def branch_hops(traffic: TrafficPath, causes: Causes) -> tuple[Hop, ...]:
     """What a branch begins with: its rule, its target group, and the Service whose pods are registered there."""
     if traffic.backend is None:
-        return ()
+        places = (Place.RULE, Place.GROUP, Place.REGISTRATION)
+        return tuple(judged(p, "no backend", Verdict.NOT_REACHED, mine) for p in places if (mine := causes.at(p)))
     return tuple(filter(None, (_rule(traffic, causes), _group(traffic, causes), _registration(traffic, causes))))
 
 

@@ -54,10 +54,17 @@ def stop_of(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     return Stop(view.key, health.state, hops, member.reason, view.pod, view.node, alike)
 
 
-def _node(traffic: TrafficPath, member: Member, causes: Causes) -> Hop:
+def _is_vouched_for(traffic: TrafficPath, member: Member) -> bool:
+    """Whether nothing has to be known of a target's node and pod: it answers, or is meant to fail."""
+    return member.expected or is_answered(traffic, member.health)
+
+
+def _node(traffic: TrafficPath, member: Member, causes: Causes) -> Hop | None:
     name, mine = member.view.node, causes.of_target(Place.NODE, member.view)
     nodes = traffic.cluster.nodes
-    answered = is_answered(traffic, member.health)
+    answered = _is_vouched_for(traffic, member)
+    if not name and member.expected:
+        return None  # Another cluster's.
     if not name or not nodes.is_known:
         own = Verdict.PASSES if answered else Verdict.UNKNOWN
         facts = (nodes, traffic.namespace_facts.pods) if not name else (nodes,)
@@ -72,11 +79,13 @@ def _node(traffic: TrafficPath, member: Member, causes: Causes) -> Hop:
     return judged(Place.NODE, name, own, mine, decided, ("whether it runs",))
 
 
-def _pod(traffic: TrafficPath, member: Member, causes: Causes) -> Hop:
+def _pod(traffic: TrafficPath, member: Member, causes: Causes) -> Hop | None:
     mine = causes.of_target(Place.POD, member.view)
     if traffic.target_type == "instance":
         return _pods_behind(traffic, member, causes)
-    answered = is_answered(traffic, member.health)
+    answered = _is_vouched_for(traffic, member)
+    if not member.view.pod and member.expected:
+        return None
     pods = traffic.namespace_facts.pods
     if not pods.is_known or not member.view.pod:
         own = Verdict.PASSES if answered else Verdict.UNKNOWN
@@ -95,7 +104,7 @@ def _pods_behind(traffic: TrafficPath, member: Member, causes: Causes) -> Hop:
     try:
         count = len(traffic.ready_endpoints())
     except Unknown as unknown:
-        own = Verdict.PASSES if is_answered(traffic, member.health) else Verdict.UNKNOWN
+        own = Verdict.PASSES if _is_vouched_for(traffic, member) else Verdict.UNKNOWN
         return judged(Place.POD, name, own, mine, missing=missing_of(unknown.fact))
     own = Verdict.PASSES if count else Verdict.NOT_REACHED
     return judged(Place.POD, name, own, mine, f"{count} ready")
@@ -128,7 +137,10 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     if not health.state.startswith("unhealthy"):
         return judged(Place.ANSWER, name, Verdict.UNKNOWN, mine, said, ("the first results of its check",))
     cut = any(h.verdict is Verdict.BLOCKS and h.place.position > Place.GROUP.position for h in before)
-    return judged(Place.ANSWER, name, Verdict.NOT_REACHED if cut else Verdict.BLOCKS, mine, said)
+    if cut:
+        return judged(Place.ANSWER, name, Verdict.NOT_REACHED, mine, said)
+    behind = tuple(d.rank for d in causes.diagnoses if d in mine or member.view.key in d.finding.targets)
+    return Hop(Place.ANSWER, name, Verdict.BLOCKS, said, causes=behind)
 
 
 def _port(member: Member) -> int:
