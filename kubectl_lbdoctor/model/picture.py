@@ -92,8 +92,9 @@ class Hop:
 
     name: as AWS or Kubernetes knows it, "" for what has no name. decided: the entry that decided, as a person finds it
     (a rule, the number of an entry, a route), or what is known of its state. missing: where it is unknown, the
-    permission to add for each denied read, or what else was not read. causes: ranks of the diagnoses that speak of it.
-    share: of how many targets ("2 of 3") a verdict on several of them holds, (0, 0) where it is about one or all.
+    permission to add for each denied read, or what else was not read. causes: ranks of the diagnoses that lie here.
+    effect_of: ranks of those that lie elsewhere and are why it blocks. share: of how many targets (2 of 3) a verdict
+    on several of them holds, (0, 0) where it is about one or all.
     """
 
     place: Place
@@ -102,6 +103,7 @@ class Hop:
     decided: str = ""
     missing: tuple[str, ...] = ()
     causes: tuple[int, ...] = ()
+    effect_of: tuple[int, ...] = ()
     share: tuple[int, int] = (0, 0)
 
 

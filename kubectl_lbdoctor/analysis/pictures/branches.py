@@ -36,7 +36,7 @@ def branch(
     hops = branch_hops(traffic, causes)
     members = _members(traffic, view)
     left = causes.left(member.view for member in members)
-    ends = tuple(judged(place, "", Verdict.NOT_REACHED, mine) for place, mine in left.items())
+    ends = tuple(judged(place, str(mine[0].finding.object), Verdict.NOT_REACHED, mine) for place, mine in left.items())
     if not traffic.target_health.is_known:
         missing = missing_of(traffic.target_health)
         ends = (*ends, judged(Place.ANSWER, "health of the targets", Verdict.UNKNOWN, missing=missing))

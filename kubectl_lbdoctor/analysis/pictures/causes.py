@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.pictures.places import place_of, stops_traffic
@@ -51,10 +52,11 @@ class Causes:
                 found[place] = mine
         return found
 
-    def of_code(self, code: str, target: str) -> tuple[Diagnosis, ...]:
-        """The root causes behind a finding of this code about a target: itself, or what explains it."""
-        own = tuple(d for d in self.diagnoses if d.finding.code == code and target in d.finding.targets)
-        return own or tuple(d for d in self.diagnoses if code in d.explains)
+    def blocked_by(self, hop: Hop, code: str, target: TargetView) -> Hop:
+        """A hop that blocks a target by a finding of this code, with the diagnosis of that, or what explains it."""
+        own = tuple(d.rank for d in self.diagnoses if d.finding.code == code and target.key in d.finding.targets)
+        behind = () if own else tuple(d.rank for d in self.diagnoses if code in d.explains)
+        return replace(hop, causes=own, effect_of=behind)
 
     @property
     def stopped(self) -> bool:

@@ -95,7 +95,7 @@ def _open(
     answered: bool,
 ) -> Hop:
     """A filter that nothing shows to block."""
-    owners = ", ".join(dict.fromkeys(hop.owner for _, hop in met if hop.owner))
+    owners = _owners(hop for _, hop in met)
     if all(hop.answer is Answer.ALLOWED for _, hop in met):
         return judged(place, owners, Verdict.PASSES, causes, _decided(hop for _, hop in met))
     if answered:
@@ -116,19 +116,20 @@ def _blocking(
     decided = _decided(b.hop for b in blocks)
     if len(stopped_from) < len({way.source for way, _ in met}):
         decided += f", from {', '.join(stopped_from)} only"
-    owners = ", ".join(dict.fromkeys(b.hop.owner for b in blocks if b.hop.owner))
-    ranks = _ranks(causes.of_code(blocks[0].hop.code, view.key))
-    return Hop(place, owners, Verdict.BLOCKS, decided, causes=ranks)
+    owners = _owners(b.hop for b in blocks)
+    return causes.blocked_by(Hop(place, owners, Verdict.BLOCKS, decided), blocks[0].hop.code, view)
 
 
-def second_hop(traffic: TrafficPath, health: TargetHealth, stopped: Stopped, causes: Causes) -> Hop | None:
+def second_hop(
+    traffic: TrafficPath, health: TargetHealth, view: TargetView, stopped: Stopped, causes: Causes
+) -> Hop | None:
     """From the node of an instance target to pods on other nodes; None where that is not the question: its packets do
     not get to the node, the target answers, or no way leads there."""
     beyond = stopped.beyond_node
     if beyond:
-        owners = ", ".join(dict.fromkeys(b.hop.owner for b in beyond if b.hop.owner))
-        ranks = _ranks(causes.of_code(beyond[0].hop.code, health.key))
-        return Hop(Place.NODE_TO_POD, owners, Verdict.BLOCKS, _decided(b.hop for b in beyond), causes=ranks)
+        owners = _owners(b.hop for b in beyond)
+        hop = Hop(Place.NODE_TO_POD, owners, Verdict.BLOCKS, _decided(b.hop for b in beyond))
+        return causes.blocked_by(hop, beyond[0].hop.code, view)
     if stopped.entries or is_answered(traffic, health):
         return None
     try:
@@ -140,6 +141,11 @@ def second_hop(traffic: TrafficPath, health: TargetHealth, stopped: Stopped, cau
     unread = tuple(dict.fromkeys(text for verdict in found for text in verdict.unknown))
     missing = missing_of(*_facts(traffic, Place.TARGET_GROUPS)) or unread
     return Hop(Place.NODE_TO_POD, "", Verdict.UNKNOWN if unread else Verdict.PASSES, "", missing if unread else ())
+
+
+def _owners(hops: Iterable[path.Hop]) -> str:
+    """The groups, ACLs or tables of several hops, each once."""
+    return ", ".join(dict.fromkeys(owner for hop in hops for owner in hop.owners))
 
 
 def merged(targets: Iterable[tuple[Iterable[Hop], int]]) -> tuple[Hop, ...]:
@@ -165,12 +171,9 @@ def _worst(met: Sequence[tuple[Hop, int]]) -> Hop:
         "; ".join(dict.fromkeys(other.decided for other, _ in alike[:3] if other.decided)),
         tuple(dict.fromkeys(text for other, _ in alike for text in other.missing)),
         tuple(sorted({rank for other, _ in met for rank in other.causes})),
+        tuple(sorted({rank for other, _ in met for rank in other.effect_of})),
         (of, total) if of < total else (0, 0),
     )
-
-
-def _ranks(diagnoses: Iterable[Diagnosis]) -> tuple[int, ...]:
-    return tuple(diagnosis.rank for diagnosis in diagnoses)
 
 
 def _facts(traffic: TrafficPath, place: Place) -> tuple:  # type: ignore[type-arg]

@@ -116,7 +116,8 @@ def _leading(traffic: TrafficPath, arn: str) -> Iterator[tuple[str, str]]:
         if _leads(listener.actions, arn):
             yield port, "default action of the listener"
         for rule in rules:
-            if rule.listener_arn == listener.arn and _leads(rule.actions, arn):
+            # Its default action is listed among the rules once more.
+            if rule.listener_arn == listener.arn and rule.priority != "default" and _leads(rule.actions, arn):
                 yield f"{port} {_conditions(rule)}".strip(), f"rule {rule.priority} ({rule.arn.rpartition('/')[2]})"
 
 
@@ -162,4 +163,4 @@ def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     ports = f"port {port.port} to {port.target}, " if port is not None else ""
     count = len(traffic.ready_endpoints())
     decided = f"{ports}{count} ready endpoint{'' if count == 1 else 's'}"
-    return judged(Place.REGISTRATION, name, Verdict.PASSES, mine, decided)
+    return judged(Place.REGISTRATION, name, Verdict.PASSES if count else Verdict.NOT_REACHED, mine, decided)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.blocked_paths import is_answered
 from kubectl_lbdoctor.analysis.pictures.causes import Causes, judged, missing_of
@@ -47,7 +48,7 @@ def stop_of(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     gates: tuple[Hop, ...] = ()
     if health.state not in _UNASKED:
         gates = gate_hops(traffic, health, view, member.stopped, causes)
-        own += [second_hop(traffic, health, member.stopped, causes), _policy(traffic, member, causes)]
+        own += [second_hop(traffic, health, view, member.stopped, causes), _policy(traffic, member, causes)]
     way = [hop for hop in (*before, *gates, *own) if hop is not None]
     way.sort(key=lambda hop: hop.place.position)
     hops = (*way, _answer(traffic, member, way, causes))
@@ -57,6 +58,11 @@ def stop_of(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
 def _is_vouched_for(traffic: TrafficPath, member: Member) -> bool:
     """Whether nothing has to be known of a target's node and pod: it answers, or is meant to fail."""
     return member.expected or is_answered(traffic, member.health)
+
+
+def _unread(missing: tuple[str, ...], answered: bool) -> str:
+    """What is not known of a hop that nevertheless passes, "" where it is unknown and says so itself."""
+    return f"not read: {', '.join(missing)}" if answered else ""
 
 
 def _node(traffic: TrafficPath, member: Member, causes: Causes) -> Hop | None:
@@ -69,7 +75,7 @@ def _node(traffic: TrafficPath, member: Member, causes: Causes) -> Hop | None:
         own = Verdict.PASSES if answered else Verdict.UNKNOWN
         facts = (nodes, traffic.namespace_facts.pods) if not name else (nodes,)
         missing = missing_of(*facts) or ("which node it is on",)
-        return judged(Place.NODE, name, own, mine, missing=missing)
+        return judged(Place.NODE, name or "not known", own, mine, _unread(missing, answered), missing)
     node = index.nodes_by_name(traffic.snapshot).get(name)
     ready = node.ready if node is not None else "unknown"
     own = Verdict.PASSES if ready == "True" or answered else Verdict.UNKNOWN
@@ -90,7 +96,7 @@ def _pod(traffic: TrafficPath, member: Member, causes: Causes) -> Hop | None:
     if not pods.is_known or not member.view.pod:
         own = Verdict.PASSES if answered else Verdict.UNKNOWN
         missing = missing_of(pods, traffic.slices) or ("which pod has this address",)
-        return judged(Place.POD, "", own, mine, missing=missing)
+        return judged(Place.POD, "not known", own, mine, _unread(missing, answered), missing)
     pod = index.pods_by_name(traffic.snapshot, traffic.namespace).get(member.view.pod)
     ready = pod is not None and pod.containers_ready
     own = Verdict.PASSES if ready or answered else Verdict.UNKNOWN
@@ -139,8 +145,8 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     cut = any(h.verdict is Verdict.BLOCKS and h.place.position > Place.GROUP.position for h in before)
     if cut:
         return judged(Place.ANSWER, name, Verdict.NOT_REACHED, mine, said)
-    behind = tuple(d.rank for d in causes.diagnoses if d in mine or member.view.key in d.finding.targets)
-    return Hop(Place.ANSWER, name, Verdict.BLOCKS, said, causes=behind)
+    others = tuple(d.rank for d in causes.diagnoses if d not in mine and member.view.key in d.finding.targets)
+    return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others)
 
 
 def _port(member: Member) -> int:
