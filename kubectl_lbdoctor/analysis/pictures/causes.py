@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.pictures.places import place_of, stops_traffic
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.picture import Hop, Place, Verdict
@@ -92,4 +93,5 @@ def judged(
 def missing_of(*facts: Fact[Any]) -> tuple[str, ...]:
     """What to add for these facts to be known: a permission for each denied one, else what became of the read."""
     unread = (fact for fact in facts if not fact.is_known)
-    return tuple(dict.fromkeys(fact.permission or f"{fact.source}: {fact.reason}" for fact in unread))
+    texts = (fact.permission or f"{fact.source}: {without_credentials(fact.reason)}" for fact in unread)
+    return tuple(dict.fromkeys(texts))
