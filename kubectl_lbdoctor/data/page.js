@@ -26,7 +26,7 @@ for (const pre of document.querySelectorAll("pre.command")) {
 }
 const closed = new Set();
 addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("details:not([open])")) {
+  for (const part of document.querySelectorAll("details:not([open]):not(.diagram *)")) {
     closed.add(part);
     part.open = true;
   }

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
-from kubectl_lbdoctor.render.page.parts import anchor, unbroken
+from kubectl_lbdoctor.render.page.parts import anchor, command, unbroken
 from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
 from kubectl_lbdoctor.render.report_screen import SURENESS
 from kubectl_lbdoctor.render.verdict import verdicts
@@ -104,7 +104,7 @@ def _wrong(report: Report) -> Child:
     for diagnosis in shown:
         sure = "" if diagnosis.finding.hypotheses else SURENESS[diagnosis.finding.confidence]
         code = tag("a", f"{diagnosis.finding.code} {diagnosis.severity.value}", href=f"#{anchor(diagnosis)}")
-        about = tag("p", f"change: {diagnosis.finding.object}", class_="about")
+        about = tag("p", f"to change: {diagnosis.finding.object}", class_="about")
         said = tag("p", unbroken(f"{sure}{diagnosis.message}"), class_="said")
         items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
     more = len(report.diagnoses) - len(shown)
@@ -151,7 +151,8 @@ def _unread(report: Report) -> Child:
     lines = list(coverage_lines(report, wide=True))
     if not lines:
         return None
-    items = [tag("li", line.strip()) for line in lines]
+    # What is indented is a command.
+    items = [tag("li", command(line.strip()) if line.startswith(" ") else line) for line in lines]
     return tag("section", tag("h2", "What could not be read", id="unread"), tag("ul", items), aria_labelledby="unread")
 
 

@@ -66,7 +66,7 @@ class Diagram:
             self._chain(branch.hops),
             class_="column",
         )
-        zones = [self._zone(zone) for zone in branch.zones]
+        zones = [self._zone(zone, branch.verdict is Verdict.PASSES) for zone in branch.zones]
         more = branch.more_zones
         if more:
             zones.append(tag("li", f"and {more} more subnets with targets", class_="more"))
@@ -94,14 +94,15 @@ class Diagram:
                 word = "backend" if left == 1 else "backends"
                 yield tag("li", _mark(verdict), f"{left} more {word}: {verdict.value}", class_="branch line")
 
-    def _zone(self, zone: ZonePart) -> Markup:
+    def _zone(self, zone: ZonePart, sound: bool) -> Markup:
+        """A subnet. sound: nothing is wrong in its branch, so that what is healthy needs not stand back."""
         name = " ".join(filter(None, (zone.zone or "zone not known", zone.subnet, zone.cidr)))
         own = [self._hop(zone.hop)] if zone.hop.causes else []
         body = tag(
             "div",
             tag("ol", own, self._gates(zone.gates), class_="gates") if own or zone.gates else "",
-            tag("ol", [self._stop(stop) for stop in zone.stops], _crowds(zone), class_="stops"),
-            class_="zone-body",
+            tag("ol", [self._stop(stop, sound) for stop in zone.stops], _crowds(zone), class_="stops"),
+            class_="zone-body slim" if not own and all(map(_is_folded, zone.gates)) else "zone-body",
         )
         reached = _CLASSES[worst([zone.hop.verdict, *(gate.verdict for gate in zone.gates)])]
         return tag("li", tag("p", name, class_="title"), body, class_=f"zone gates-{reached}")
@@ -110,7 +111,7 @@ class Diagram:
         """The filters before a zone; those that pass in a row are one line."""
         passing: list[Hop] = []
         for gate in gates:
-            if gate.verdict is Verdict.PASSES and not gate.causes:
+            if _is_folded(gate):
                 passing.append(gate)
                 continue
             yield from self._passing(passing)
@@ -126,13 +127,15 @@ class Diagram:
         inside = tag("ol", [self._hop(gate) for gate in gates], class_="chain")
         yield tag("li", tag("details", tag("summary", _mark(Verdict.PASSES), title), inside), class_="fold passes")
 
-    def _stop(self, stop: Stop) -> Markup:
+    def _stop(self, stop: Stop, sound: bool) -> Markup:
         alike = tag("p", f"and {stop.alike} more that fare alike", class_="more") if stop.alike else ""
-        own = [self._hop(hop) for hop in stop.hops if hop.place in AT_TARGET]
-        title = tag(
-            "p", stop.target, tag("span", " ".join((stop.state, stop.reason)).strip(), class_="state"), class_="title"
-        )
-        return tag("li", title, tag("ol", own, class_="chain"), alike, class_=f"stop {_CLASSES[stop.verdict]}")
+        own = tag("ol", [self._hop(hop) for hop in stop.hops if hop.place in AT_TARGET], class_="chain")
+        state = tag("span", f"{stop.state} {stop.reason}".strip(), class_="state")
+        shape = f"stop {_CLASSES[stop.verdict]}"
+        if stop.verdict is Verdict.PASSES and not sound:
+            summary = tag("summary", _mark(Verdict.PASSES), stop.target, state, class_="title")
+            return tag("li", tag("details", summary, own), alike, class_=shape)
+        return tag("li", tag("p", stop.target, state, class_="title"), own, alike, class_=shape)
 
     def _chain(self, hops: Iterable[Hop]) -> Markup:
         return tag("ol", [self._hop(hop) for hop in hops], class_="chain")
@@ -164,6 +167,11 @@ class Diagram:
             class_=f"call {diagnosis.severity.value}",
             id=f"at-{diagnosis.rank}",
         )
+
+
+def _is_folded(gate: Hop) -> bool:
+    """Whether a filter needs no look."""
+    return gate.verdict is Verdict.PASSES and not gate.causes
 
 
 def _named(hop: Hop) -> dict[str, str]:
