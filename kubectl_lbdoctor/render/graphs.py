@@ -1,7 +1,7 @@
 """`-o dot` and `-o mermaid`: the pictures as graphs, for Graphviz and for whatever draws Mermaid (GitHub, GitLab, Notion).
 
-Both draw one graph of nodes and edges: what stands on the way, and the filters between as words on an edge. A verdict
-shows in words, in a sign and in the line: solid passes, thick blocks, dashed is unknown, dotted is not reached.
+Both draw one graph of nodes and edges: what stands on the way, and the filters between as words on an edge. Verdicts
+show in words, in a sign and in the line: solid passes, thick blocks, dashed is unknown, dotted is not reached.
 """
 
 from __future__ import annotations
@@ -85,18 +85,21 @@ class _Builder:
         name = tuple(filter(None, (zone.zone or "zone not known", zone.subnet, zone.cidr)))
         key = self._node((*name, *self._causes(zone.hop)), zone.hop.verdict)
         gates = worst(gate.verdict for gate in zone.gates)
-        self._edge(tail, key, tuple(_filters(zone.gates)) + self._gate_causes(zone.gates), _after(reached, gates))
+        at_gates = _after(Verdict.PASSES, reached)
+        met = gates if at_gates is Verdict.PASSES else at_gates
+        self._edge(tail, key, tuple(_filters(zone.gates)) + self._gate_causes(zone.gates), met)
+        inside = _after(_after(at_gates, gates), zone.hop.verdict)
         for stop in zone.stops:
-            self._stop(key, stop, gates)
+            self._stop(key, stop, inside)
         for crowd in zone.crowds:
-            self._edge(key, self._node((crowd_of(crowd),), crowd.verdict), (), gates)
+            self._edge(key, self._node((crowd_of(crowd),), crowd.verdict), (), inside)
 
-    def _stop(self, tail: str, stop: Stop, gates: Verdict) -> None:
+    def _stop(self, tail: str, stop: Stop, reached: Verdict) -> None:
         own = [hop for hop in stop.hops if hop.place in AT_TARGET]
         alike = (f"and {stop.alike} more that fare alike",) if stop.alike else ()
-        key = self._node((stop.target, f"{stop.state} {stop.reason}".strip(), *alike), stop.verdict)
-        self._edge(tail, key, (), gates)
-        self._chain(key, own, gates)
+        key = self._node((stop.target, f"{stop.state} {stop.reason}".strip(), *alike), reached)
+        self._edge(tail, key, (), reached)
+        self._chain(key, own, reached)
 
     def _chain(self, tail: str, hops: Sequence[Hop], reached: Verdict) -> str:
         """Hops behind each other; the last of them, or the tail where there are none."""
@@ -139,12 +142,11 @@ def _filters(gates: Sequence[Hop]) -> Iterator[str]:
             yield f"{MARKS[gate.verdict]} {verdict_of(gate)}: {' '.join(filter(None, texts))}"
 
 
-def _after(reached: Verdict, passed: Verdict) -> Verdict:
-    """What gets beyond a hop that did `passed` with what reached it."""
-    stopped = (Verdict.BLOCKS, Verdict.NOT_REACHED)
-    if reached in stopped or passed in stopped:
-        return Verdict.NOT_REACHED if reached in stopped else passed
-    return worst((reached, passed))
+def _after(reached: Verdict, met: Verdict) -> Verdict:
+    """What gets beyond a hop with the verdict `met`, of what reached it."""
+    if {reached, met} & {Verdict.BLOCKS, Verdict.NOT_REACHED}:
+        return Verdict.NOT_REACHED
+    return worst((reached, met))
 
 
 # --- Graphviz: https://graphviz.org/doc/info/lang.html ----------------------------------------------------------------
