@@ -1,12 +1,13 @@
-"""`-o dot` and `-o mermaid`: the pictures as graphs, for Graphviz and for whatever draws Mermaid (GitHub, GitLab, Notion).
+"""`-o dot` and `-o mermaid`: the pictures as graphs, for Graphviz and for what draws Mermaid (GitHub, GitLab, wikis).
 
-Both draw one graph of nodes and edges: what stands on the way, and the filters between as words on an edge. Verdicts
-show in words, in a sign and in the line: solid passes, thick blocks, dashed is unknown, dotted is not reached.
+Both draw one graph of nodes and edges: what stands on the way, and the filters between as words on an edge.
+A verdict shows in words, in a sign and in the line: solid passes, thick blocks, dashed is unknown, dotted not reached.
 """
 
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.model.picture import AT_TARGET, Branch, Hop, Picture, Pictured, Stop, Verdict, ZonePart, worst
@@ -97,7 +98,7 @@ class _Builder:
     def _stop(self, tail: str, stop: Stop, reached: Verdict) -> None:
         own = [hop for hop in stop.hops if hop.place in AT_TARGET]
         alike = (f"and {stop.alike} more that fare alike",) if stop.alike else ()
-        key = self._node((stop.target, f"{stop.state} {stop.reason}".strip(), *alike), reached)
+        key = self._node((stop.target, f"{stop.state} {stop.reason}".strip(), *alike), reached, said=False)
         self._edge(tail, key, (), reached)
         self._chain(key, own, reached)
 
@@ -112,7 +113,8 @@ class _Builder:
 
     def _hop(self, hop: Hop) -> str:
         texts = (PLACES[hop.place], hop.name, hop.decided, missing_of(hop))
-        return self._node((*filter(None, texts), *self._causes(hop)), hop.verdict, verdict_of(hop))
+        first = f"{MARKS[hop.verdict]} {verdict_of(hop)}"
+        return self._node((first, *filter(None, texts), *self._causes(hop)), hop.verdict, said=False)
 
     def _causes(self, hop: Hop) -> tuple[str, ...]:
         found = (self._by_rank[rank] for rank in hop.causes)
@@ -121,10 +123,11 @@ class _Builder:
     def _gate_causes(self, gates: Sequence[Hop]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(text for gate in gates for text in self._causes(gate)))
 
-    def _node(self, lines: Sequence[str], verdict: Verdict, said: str = "") -> str:
+    def _node(self, lines: Sequence[str], verdict: Verdict, said: bool = True) -> str:
+        """A box. said: its verdict in words comes first."""
         key = f"n{len(self.nodes)}"
-        first = f"{MARKS[verdict]} {said or verdict.value}"
-        self.nodes.append(Node(key, (first, *filter(None, lines)), verdict))
+        first = (f"{MARKS[verdict]} {verdict.value}",) if said else ()
+        self.nodes.append(Node(key, (*first, *filter(None, lines)), verdict))
         return key
 
     def _edge(self, tail: str, head: str, lines: tuple[str, ...], verdict: Verdict) -> None:
@@ -165,6 +168,10 @@ _DOT_EDGES = {
 }
 
 
+_DOT_WIDTH = 48
+"""Characters of a line: Graphviz breaks none itself."""
+
+
 def dot(drawn: Pictured) -> str:
     """The pictures in Graphviz's language, one graph for each."""
     return "".join(_dot(graph_of(picture, drawn.report)) for picture in drawn.pictures)
@@ -183,7 +190,8 @@ def _dot(graph: Graph) -> str:
 
 def _dot_text(lines: Sequence[str]) -> str:
     r"""A quoted text; a backslash is doubled, because Graphviz reads \N, \G and their like in labels."""
-    escaped = (clean(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    pieces = (piece for line in lines for piece in textwrap.wrap(clean(line), _DOT_WIDTH, break_on_hyphens=False))
+    escaped = (piece.replace("\\", "\\\\").replace('"', '\\"') for piece in pieces)
     text = "\\n".join(escaped)
     return f'"{text}"'
 
