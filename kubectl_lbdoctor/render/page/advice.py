@@ -10,7 +10,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Source
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
-from kubectl_lbdoctor.render.page.parts import anchor, command, paragraphs
+from kubectl_lbdoctor.render.page.parts import anchor, command, cut, paragraphs
 from kubectl_lbdoctor.render.report_screen import by_hand, fix_commands, grouped_evidence
 
 _MOST_AFFECTED = 20
@@ -20,11 +20,15 @@ def advice(report: Report, most: int) -> Child:
     """A card for each diagnosis, the first `most` of them."""
     if not report.diagnoses:
         return None
-    cards = [_card(diagnosis, report) for diagnosis in report.diagnoses[:most]]
+    cards, explained = [], set[str]()
+    for diagnosis in report.diagnoses[:most]:
+        code = diagnosis.finding.code
+        cards.append(_card(diagnosis, report, explain=code not in explained))
+        explained.add(code)
     return tag("section", tag("h2", "What to do", id="do"), cards, aria_labelledby="do")
 
 
-def _card(diagnosis: Diagnosis, report: Report) -> Markup:
+def _card(diagnosis: Diagnosis, report: Report, explain: bool) -> Markup:
     finding = diagnosis.finding
     title = tag("h3", tag("span", f"{finding.code} {diagnosis.severity.value}", class_="code"), " ", diagnosis.title)
     rows = [tag("div", tag("dt", name), tag("dd", content)) for name, content in _rows(diagnosis, report)]
@@ -32,7 +36,7 @@ def _card(diagnosis: Diagnosis, report: Report) -> Markup:
         "article",
         title,
         tag("dl", rows, class_="rows"),
-        _explained(finding.code),
+        _explained(finding.code) if explain else "",
         id=anchor(diagnosis),
         class_=f"card {diagnosis.severity.value}",
     )
@@ -48,7 +52,9 @@ def _rows(diagnosis: Diagnosis, report: Report) -> Iterator[tuple[str, Child]]:
         label = "confirm" if finding.confidence is Confidence.CERTAIN else "to settle"
         yield label, [command(where.command(line)) for line in finding.confirm]
     if finding.evidence:
-        items = [tag("li", tag("b", source), " ", text) for source, text in grouped_evidence(finding.evidence)]
+        items = [
+            tag("li", tag("b", cut(source)), " ", cut(text)) for source, text in grouped_evidence(finding.evidence)
+        ]
         yield "evidence", tag("ul", items)
     if finding.rules_out:
         yield "ruled out", tag("p", finding.rules_out)
@@ -67,7 +73,7 @@ def _rows(diagnosis: Diagnosis, report: Report) -> Iterator[tuple[str, Child]]:
 def _repair(diagnosis: Diagnosis, where: Where) -> Iterator[Markup]:
     finding = diagnosis.finding
     if finding.advice:
-        yield tag("p", where.sentence(finding.advice))
+        yield tag("p", cut(where.sentence(finding.advice)))
     for number, line in enumerate(fix_commands(diagnosis)):
         if number:
             yield tag("p", "or", class_="between")

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
-from kubectl_lbdoctor.render.page.parts import anchor, command, unbroken
+from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
 from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
 from kubectl_lbdoctor.render.report_screen import SURENESS
 from kubectl_lbdoctor.render.verdict import verdicts
@@ -23,8 +23,8 @@ _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
 _CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
 MOST_TRACES = 24
 """Traces on one page."""
-MOST_CAUSES = 40
-"""Diagnoses on one page; a scan may have a hundred, and the first are the worst."""
+MOST_CAUSES = 24
+"""Diagnoses on one page; there may be a hundred, and the first are the worst."""
 
 _LEGEND = (
     (Verdict.PASSES, "passes", "passes"),
@@ -105,7 +105,7 @@ def _wrong(report: Report) -> Child:
         sure = "" if diagnosis.finding.hypotheses else SURENESS[diagnosis.finding.confidence]
         code = tag("a", f"{diagnosis.finding.code} {diagnosis.severity.value}", href=f"#{anchor(diagnosis)}")
         about = tag("p", f"to change: {diagnosis.finding.object}", class_="about")
-        said = tag("p", unbroken(f"{sure}{diagnosis.message}"), class_="said")
+        said = tag("p", unbroken(cut(f"{sure}{diagnosis.message}")), class_="said")
         items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
     more = len(report.diagnoses) - len(shown)
     left = tag("p", f"and {counted(more, 'more finding')}, see -o json") if more else ""
@@ -152,7 +152,7 @@ def _unread(report: Report) -> Child:
     if not lines:
         return None
     # What is indented is a command.
-    items = [tag("li", command(line.strip()) if line.startswith(" ") else line) for line in lines]
+    items = [tag("li", command(line.strip()) if line.startswith(" ") else cut(line)) for line in lines]
     return tag("section", tag("h2", "What could not be read", id="unread"), tag("ul", items), aria_labelledby="unread")
 
 

@@ -9,7 +9,7 @@ from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.picture import AT_TARGET, Branch, Hop, Picture, Stop, Verdict, ZonePart, worst
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
-from kubectl_lbdoctor.render.page.parts import anchor, command, first_fix, unbroken
+from kubectl_lbdoctor.render.page.parts import anchor, command, cut, first_fix, unbroken
 from kubectl_lbdoctor.render.picture_words import (
     MARKS,
     PLACES,
@@ -35,11 +35,6 @@ class Diagram:
         self._report = report
         self._by_rank = {diagnosis.rank: diagnosis for diagnosis in report.diagnoses}
         self._told: set[int] = set()
-
-    @property
-    def told(self) -> frozenset[int]:
-        """Ranks of the diagnoses that have a place in what was drawn so far."""
-        return frozenset(self._told)
 
     def picture(self, picture: Picture) -> Markup:
         """One frontend."""
@@ -143,9 +138,9 @@ class Diagram:
     def _hop(self, hop: Hop) -> Markup:
         lines: list[Child] = [
             tag("p", PLACES[hop.place], tag("b", verdict_of(hop), class_="verdict"), class_="kind"),
-            tag("p", unbroken(hop.name), class_="name") if hop.name else "",
-            tag("p", unbroken(hop.decided), class_="decided") if hop.decided else "",
-            tag("p", unbroken(missing_of(hop)), class_="missing") if hop.missing else "",
+            tag("p", unbroken(cut(hop.name)), class_="name") if hop.name else "",
+            tag("p", unbroken(cut(hop.decided)), class_="decided") if hop.decided else "",
+            tag("p", unbroken(cut(missing_of(hop))), class_="missing") if hop.missing else "",
         ]
         calls = [self._call(self._by_rank[rank], rank in hop.causes) for rank in (*hop.causes, *hop.effect_of)]
         inside = tag("div", _mark(hop.verdict), tag("div", lines, calls, class_="text"), **_named(hop))
@@ -162,7 +157,7 @@ class Diagram:
         return tag(
             "div",
             tag("p", tag("a", code, href=f"#{anchor(diagnosis)}"), class_="code"),
-            tag("p", unbroken(diagnosis.message), class_="said"),
+            tag("p", unbroken(cut(diagnosis.message)), class_="said"),
             command(fix) if fix else "",
             class_=f"call {diagnosis.severity.value}",
             id=f"at-{diagnosis.rank}",

@@ -10,6 +10,9 @@ from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.report_screen import fix_commands
 
+MOST_OF_TEXT, MOST_OF_COMMAND = 1_000, 4_000
+"""Characters. A page is read by people and sent by mail; `-o json` holds everything."""
+
 _QUOTED = re.compile("`([^`]*)`")
 
 
@@ -19,8 +22,16 @@ def anchor(diagnosis: Diagnosis) -> str:
 
 
 def command(line: str) -> Markup:
-    """A command line to be copied whole; where scripts run, it gets a button for that."""
+    """A command line to be copied whole; where scripts run, it gets a button for that. One that is too long for the
+    page is not shown: half a command would be worse than none."""
+    if len(line) > MOST_OF_COMMAND:
+        return tag("p", f"a command of {len(line):,} characters, with hundreds of names: see -o json")
     return tag("pre", tag("code", list(unbroken(line))), class_="command", tabindex="0")
+
+
+def cut(text: str) -> str:
+    """A text without the rest of what is too long to be read."""
+    return text if len(text) <= MOST_OF_TEXT else f"{text[:MOST_OF_TEXT]} …"
 
 
 def unbroken(text: str) -> Iterator[Child]:
