@@ -140,7 +140,7 @@ def test_an_answer_proves_what_was_not_read() -> None:
 
 
 def test_an_effect_names_the_cause_that_lies_elsewhere() -> None:
-    """The rule is missing because the controller is down: the gate is shut, and the diagnosis lies at the controller."""
+    """The rule is missing because the controller is down: the gate is shut, and its cause lies there."""
     (picture,) = drawn("LBD102-controller-down-rule-missing").pictures
     (controller,) = [hop for hop in picture.hops() if hop.place is Place.CONTROLLER]
     gates = [hop for hop in picture.hops() if hop.place is Place.TARGET_GROUPS]

@@ -57,18 +57,11 @@ def body(drawn: Pictured, run: Run) -> Markup:
 
 
 def _header(report: Report) -> Markup:
-    several = len(report.subjects) != 1
-    name = (
-        counted(len(report.subjects), "object")
-        if several
-        else f"{report.subjects[0].ref.kind} {report.subjects[0].ref.namespace}/{report.subjects[0].ref.name}"
-    )
-    lines = list(verdicts(report))
-    worst = lines[0]
-    if several:
-        said: Child = tag("p", _counts(report), class_="lead")
-    else:
-        said = tag("p", worst.text, class_="lead")
+    several = len(report.subjects) > 1
+    names = [f"{subject.ref.kind} {subject.ref.namespace}/{subject.ref.name}" for subject in report.subjects]
+    name = counted(len(names), "object") if several else "".join(names)
+    worst = next(verdicts(report))
+    said = tag("p", _counts(report) if several else worst.text, class_="lead")
     place = ", ".join(filter(None, (report.context.cluster, report.context.region)))
     read = f"{place}, read {report.generated_at}" if place else f"read {report.generated_at}"
     return tag(
