@@ -164,13 +164,15 @@ class ZonePart:
 
 @record
 class Branch:
-    """The way through one target group. backend: the Service and its port. hops: rule, target group, registration, and
-    what no target shows because there is none. healthy, total: targets that count, total -1 where health was not read.
-    idle: no traffic is meant for it. more_zones: how many subnets with targets are not shown."""
+    """The way through one target group. backend: the Service and its port. hops: rule, target group, registration.
+    ends: what lies beyond and is of no target, such as pods that are not registered. healthy, total: targets that
+    count, total -1 where health was not read. idle: no traffic is meant for it. more_zones: how many subnets with
+    targets are not shown."""
 
     backend: str
     hops: tuple[Hop, ...]
     zones: tuple[ZonePart, ...] = ()
+    ends: tuple[Hop, ...] = ()
     healthy: int = 0
     total: int = 0
     idle: bool = False
@@ -181,7 +183,7 @@ class Branch:
         """Whether traffic gets through; PASSES for what is meant to be idle."""
         if self.idle:
             return Verdict.PASSES
-        return worst([*(hop.verdict for hop in self.hops), *(zone.verdict for zone in self.zones)])
+        return worst([*(hop.verdict for hop in (*self.hops, *self.ends)), *(zone.verdict for zone in self.zones)])
 
 
 @record
@@ -211,8 +213,9 @@ class Picture:
                 yield from zone.gates
                 for stop in zone.stops:
                     yield from (hop for hop in stop.hops if hop.place in AT_TARGET)
+            yield from branch.ends
         for branch in self.folded:
-            yield from branch.hops
+            yield from (*branch.hops, *branch.ends)
 
 
 AT_TARGET = (Place.NODE, Place.NODE_TO_POD, Place.NETWORK_POLICY, Place.POD, Place.ANSWER)

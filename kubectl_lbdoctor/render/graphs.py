@@ -79,6 +79,7 @@ class _Builder:
         reached = worst(hop.verdict for hop in branch.hops)
         for zone in branch.zones:
             self._zone(last or balancer, zone, reached)
+        self._chain(last, branch.ends, _after(Verdict.PASSES, reached))
         if branch.more_zones:
             self._edge(last, self._node((f"{branch.more_zones} more subnets",), Verdict.PASSES), (), reached)
 

@@ -49,7 +49,8 @@ def branch(
         backend=f"{traffic.backend.service}:{traffic.backend.port}"
         if traffic.backend and traffic.backend.service
         else "",
-        hops=(*hops, *ends),
+        hops=hops,
+        ends=ends,
         zones=tuple(zones[:MOST_ZONES]),
         healthy=sum(1 for m in counted if m.health.state == "healthy"),
         total=len(counted) if traffic.target_health.is_known else -1,

@@ -141,11 +141,11 @@ def _order(drawn: Pictured) -> list[object]:
 
 def _unread(report: Report) -> Child:
     """What could not be read, with the permission to add, and what could not be judged without it."""
-    lines = list(coverage_lines(report, wide=True))
+    lines = list(coverage_lines(report, wide=False))
     if not lines:
         return None
     # What is indented is a command.
-    items = [tag("li", command(line.strip()) if line.startswith(" ") else cut(line)) for line in lines]
+    items = [tag("li", command(line.strip()) if line.startswith(" ") else line) for line in lines]
     return tag("section", tag("h2", "What could not be read", id="unread"), tag("ul", items), aria_labelledby="unread")
 
 

@@ -51,7 +51,7 @@ class Diagram:
             "div",
             entrance,
             tag("ol", branches, self._folded(picture), class_="branches") if picture.branches or picture.folded else "",
-            class_="diagram",
+            class_=f"diagram from-{_CLASSES[picture.front[-1].verdict] if picture.front else 'beyond'}",
         )
 
     def _branch(self, branch: Branch) -> Markup:
@@ -62,9 +62,10 @@ class Diagram:
             class_="column",
         )
         zones = [self._zone(zone, branch.verdict is Verdict.PASSES) for zone in branch.zones]
-        more = branch.more_zones
-        if more:
-            zones.append(tag("li", f"and {more} more subnets with targets", class_="more"))
+        if branch.ends:
+            zones.append(self._ends(branch))
+        if branch.more_zones:
+            zones.append(tag("li", f"and {branch.more_zones} more subnets with targets", class_="more"))
         leads = _CLASSES[worst(hop.verdict for hop in branch.hops)]
         shape = f"branch into-{leads}" if zones else f"branch into-{leads} no-zones"
         return tag("li", head, tag("ol", zones, class_="zones") if zones else "", class_=shape)
@@ -101,6 +102,11 @@ class Diagram:
         )
         reached = _CLASSES[worst([zone.hop.verdict, *(gate.verdict for gate in zone.gates)])]
         return tag("li", tag("p", name, class_="title"), body, class_=f"zone gates-{reached}")
+
+    def _ends(self, branch: Branch) -> Markup:
+        """What lies beyond the target group and is of no target."""
+        name = "targets" if branch.total < 0 else "not registered"
+        return tag("li", tag("p", name, class_="title"), self._chain(branch.ends), class_="zone ends")
 
     def _gates(self, gates: Sequence[Hop]) -> Iterator[Markup]:
         """The filters before a zone; those that pass in a row are one line."""
