@@ -7,6 +7,7 @@ wins. What the words that name objects mean stands in `words`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,7 +110,8 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    "kube", "objects", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT
+    *("kube", "objects", "time", "aws", "output", "page", "verdict", "bundle", "probe", "fix", "change"),
+    result=Result.REPORT,
 )
 
 
@@ -202,6 +204,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
         other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
+    if options.page.open:
+        options = _as_page(options)
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 
@@ -219,6 +223,15 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
 
     _check_format(options, Result.REPORT)
     return diagnose(options, ctx.obj["env"], objects)
+
+
+def _as_page(options: Options) -> Options:
+    """What --open asks for. Raises UsageError where something else is to be shown."""
+    if options.fix.names:
+        raise UsageError("--open shows a diagnosis, and goes not with --fix", "look first, then repair")
+    if options.output.format not in ("table", "html"):
+        raise UsageError(f"--open shows the page of -o html, not -o {options.output.format}")
+    return replace(options, output=replace(options.output, format="html"))
 
 
 def _check_format(options: Options, result: Result) -> None:

@@ -187,6 +187,15 @@ class OutputOptions:
 
 
 @record
+class PageOptions:
+    """Where a diagnosis is shown. open: as a page in the browser."""
+
+    heading: ClassVar[str] = "Output"
+
+    open: bool = flag("--open", help="Show it as a page (-o html) in the browser.", default=False)
+
+
+@record
 class VerdictOptions:
     """When findings fail the run. fail_on: a word of `model.report.FailOn`. ignore: as typed, codes or beginnings of
     codes with commas between. wait_healthy: as typed, "" for no wait."""
@@ -288,6 +297,7 @@ class Options:
     scan: ScanOptions = ScanOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
+    page: PageOptions = PageOptions()
     verdict: VerdictOptions = VerdictOptions()
     bundle: BundleOptions = BundleOptions()
     probe: ProbeFlags = ProbeFlags()
@@ -303,6 +313,7 @@ GROUPS: dict[str, type[Any]] = {
     "scan": ScanOptions,
     "aws": AwsOptions,
     "output": OutputOptions,
+    "page": PageOptions,
     "verdict": VerdictOptions,
     "bundle": BundleOptions,
     "probe": ProbeFlags,

@@ -271,10 +271,15 @@ def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
 
 
 def show(result: object, options: Options, env: Environment, run: Run) -> None:
-    """Print a result in the format of -o. run: how it was come by."""
+    """Print a result in the format of -o, or open it in the browser. run: how it was come by."""
     env.progress("")
     view = View(env.width, False, env.colour, not options.output.no_headers, run=run)
-    env.out(render(result, options.output.format, view))
+    text = render(result, options.output.format, view)
+    if options.page.open:
+        from kubectl_lbdoctor.commands import browser
+
+        text = browser.shown(text, env)
+    env.out(text)
 
 
 def note(env: Environment, text: str) -> None:

@@ -33,8 +33,13 @@ UNASKED = (
     "kubectl_lbdoctor.render.permissions",
     "kubectl_lbdoctor.probe.runner",
     "kubectl_lbdoctor.probe.pods",
+    "kubectl_lbdoctor.analysis.pictures",
+    "kubectl_lbdoctor.model.picture",
+    "kubectl_lbdoctor.render.page",
+    "kubectl_lbdoctor.commands.browser",
+    "webbrowser",
 )
-"""Nor these parts of the plugin, where nothing is repaired, saved or left for a probe to settle."""
+"""Nor these parts of the plugin, where nothing is repaired, saved, drawn or left for a probe to settle."""
 
 CLIENTS = ("botocore", "urllib3", "http.client", "ssl", "yaml", "kubectl_lbdoctor.collect.kube")
 """What talks to a cluster and reads a kubeconfig."""
