@@ -9,6 +9,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
+from kubectl_lbdoctor.analysis.last_change import last_changes
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
@@ -46,7 +47,7 @@ def build(
     snapshot: Snapshot, paths: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
 ) -> Report:
     """The report of one run."""
-    diagnoses = tuple(_quotable(diagnosis) for diagnosis in correlate(catalogue, paths, results))
+    diagnoses = tuple(_quotable(_with_authors(snapshot, d)) for d in correlate(catalogue, paths, results))
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
     for path in paths:
@@ -79,6 +80,13 @@ def build(
         unknown=_unknown(results, catalogue),
         applied=not snapshot.laid,
     )
+
+
+def _with_authors(snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:
+    """The diagnosis with who set what its repair changes, as a last line of evidence."""
+    finding = diagnosis.finding
+    evidence = (*finding.evidence, *last_changes(snapshot, finding))
+    return replace(diagnosis, finding=replace(finding, evidence=evidence))
 
 
 def _quotable(diagnosis: Diagnosis) -> Diagnosis:

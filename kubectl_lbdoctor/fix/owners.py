@@ -6,12 +6,12 @@ and metadata.managedFields, which names the manager of each field (Kubernetes se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kubectl_lbdoctor.knowledge.managed_fields import covers, held_fields
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, unescape
+from kubectl_lbdoctor.model.plan import Change
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
@@ -91,38 +91,6 @@ def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
     """The managers of any of the fields that the change writes."""
     pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
     for entry in raw.get("metadata", {}).get("managedFields") or ():
-        if any(owns(entry.get("fieldsV1") or {}, raw, pointer) for pointer in pointers):
+        held = [*held_fields(entry.get("fieldsV1") or {}, raw)]
+        if any(covers(field, pointer) for field in held for pointer in pointers):
             yield str(entry.get("manager", ""))
-
-
-def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
-    """Whether a managedFields tree (structured-merge-diff) holds the field of `raw` at this pointer.
-
-    A list whose items have keys names each of them by `k:{"port":80,"protocol":"TCP"}`; one without, and any other
-    atomic value, is held as a whole.
-    """
-    node: Any = fields
-    for segment in pointer.split("/")[1:]:
-        key = unescape(segment)
-        if isinstance(raw, list):
-            item = raw[int(key)] if key.isdigit() and int(key) < len(raw) else None
-            child = next((value for name, value in node.items() if _names(name, item)), None)
-            raw = item
-        else:
-            child = node.get(f"f:{key}")
-            raw = raw.get(key) if isinstance(raw, Mapping) else None
-        if not isinstance(child, Mapping):
-            return node is not fields and not node
-        node = child
-    return True
-
-
-def _names(name: str, item: Any) -> bool:
-    """Whether the key of a managedFields tree is the one of this list item."""
-    if not name.startswith("k:") or not isinstance(item, Mapping):
-        return False
-    try:
-        keys = json.loads(name[2:])
-    except ValueError:
-        return False
-    return isinstance(keys, dict) and all(item.get(key) == value for key, value in keys.items())
