@@ -51,4 +51,4 @@ def _written_objects(snapshot: Snapshot, namespace: str) -> Mapping[tuple[str, s
 def _said(manager: FieldManager, field: str, now: str) -> str:
     """The time is that of the manager's last write to any field that it holds: no API keeps one for each field."""
     age = seconds_between(manager.time, now)
-    return f"{field} was set by {manager.name}, whose last change of the object was {in_words(max(age, 0))} ago"
+    return f"{field}: set by {manager.name}, which last wrote {in_words(age)} ago"

@@ -155,7 +155,7 @@ def test_the_last_of_those_who_hold_the_field() -> None:
     assert last_changes(snapshot(*made, other), to_port(9090)) == (
         Evidence(
             "service/web",
-            "spec.ports[port=80].targetPort was set by kubectl-edit, whose last change of the object was 12 min ago",
+            "spec.ports[port=80].targetPort: set by kubectl-edit, which last wrote 12 min ago",
         ),
     )
 
@@ -172,9 +172,7 @@ def test_a_diagnosis_says_who_set_what_its_repair_changes() -> None:
     (diagnosis, *_) = cases.result("LBD307-wrong-target-port").report.diagnoses
     said = diagnosis.finding.evidence[-1]
     assert said.source == "service/web"
-    assert said.text.startswith(
-        "spec.ports[port=80].targetPort was set by kubectl-client-side-apply, whose last change"
-    )
+    assert said.text.startswith("spec.ports[port=80].targetPort: set by kubectl-client-side-apply, which last wrote ")
 
 
 @pytest.mark.parametrize(
