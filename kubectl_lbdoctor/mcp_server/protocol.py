@@ -62,7 +62,10 @@ async def _serve(desk: Desk, tools: Sequence[Tool]) -> None:
         on_list_tools=service.list_tools,
         on_call_tool=service.call_tool,
     )
-    async with stdio_server() as (reading, writing):
+    env = desk.env
+    # The package takes over the streams of the process by itself.
+    streams = () if env.has_process_streams else (anyio.wrap_file(env.stdin), anyio.wrap_file(env.stdout))
+    async with stdio_server(*streams) as (reading, writing):
         await server.run(reading, writing, server.create_initialization_options())
 
 

@@ -42,6 +42,6 @@ def _check(options: Options, allow_fix: bool) -> None:
     if options.fix.undo_file and not allow_fix:
         raise UsageError("--undo-file goes with --allow-fix")
     if options.fix.undo_file and not Path(options.fix.undo_file).is_dir():
-        raise UsageError(
-            f"--undo-file {options.fix.undo_file} is no directory: each fix writes a file of its own there"
+        raise CouldNotRun(
+            f"--undo-file {options.fix.undo_file} is no directory", "make one: each fix writes a file of its own there"
         )

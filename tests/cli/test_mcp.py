@@ -358,7 +358,6 @@ def test_what_leads_out_of_the_only_namespace_is_refused(cloud: Cloud) -> None:
     [
         (("--allow-fix", *BUNDLE), "--allow-fix goes with no --from"),
         (("--undo-file", "/tmp"), "--undo-file goes with --allow-fix"),
-        (("--allow-fix", "--undo-file", "/nonexistent/x"), "is no directory"),
         (("--probe", "pod", *BUNDLE), "with --from nothing is sent"),
     ],
 )
@@ -367,9 +366,15 @@ def test_flags_that_do_not_go_together(args: tuple[str, ...], sentence: str) -> 
     assert result.status == 2 and sentence in result.stderr and result.stdout == ""
 
 
-def test_a_bundle_that_cannot_be_read_ends_the_server_at_once() -> None:
-    result = run("mcp", "--from", "/nonexistent/bundle.json")
-    assert result.status == 4 and "/nonexistent/bundle.json" in result.stderr
+@pytest.mark.parametrize("args", [("--from", "/nonexistent/x"), ("--allow-fix", "--undo-file", "/nonexistent/x")])
+def test_what_is_not_there_ends_the_server_at_once(args: tuple[str, ...]) -> None:
+    result = run("mcp", *args)
+    assert result.status == 4 and "/nonexistent/x" in result.stderr
+
+
+def test_the_end_of_the_input_ends_the_server() -> None:
+    result = run("mcp", *BUNDLE)
+    assert (result.status, result.stdout) == (0, "")
 
 
 def test_without_the_package_a_sentence_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
