@@ -76,6 +76,11 @@ class Desk:
         """A call, from now on."""
         return Call(arguments, deadline_of(self.options))
 
+    def let_fix_end(self) -> None:
+        """Wait for the fix that is being made, where one is."""
+        with self._fixing:
+            pass
+
     # --- Tools. Each raises LbdoctorError, whose sentences are the answer then.
 
     def diagnose(self, call: Call) -> Document:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -47,8 +48,15 @@ _INSTRUCTIONS = (
 
 
 def serve(desk: Desk, tools: Sequence[Tool]) -> None:
-    """Answer on standard input and output until the client closes them."""
-    anyio.run(_serve, desk, tools)
+    """Answer on standard input and output until the client closes them. Raises KeyboardInterrupt for Ctrl-C, once a fix
+    that is being made has ended."""
+    # On a thread of its own: the one that waits for input cannot be interrupted while it reads.
+    executor = ThreadPoolExecutor(1)
+    try:
+        executor.submit(anyio.run, _serve, desk, tools).result()
+    finally:
+        executor.shutdown(wait=False)
+        desk.let_fix_end()
 
 
 async def _serve(desk: Desk, tools: Sequence[Tool]) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -18,7 +22,7 @@ from kubectl_lbdoctor.mcp_server.answers import NOTICE
 from tests.support.api_requests import Asked
 from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
-from tests.support.mcp_client import call, lines, said, talk
+from tests.support.mcp_client import call, command, lines, said, talk
 from tests.support.program import run
 from tests.support.shop import NS
 
@@ -238,14 +242,16 @@ def test_a_call_that_is_given_up_ends_its_reads_and_no_other(cloud: Cloud) -> No
 # --- the protocol's stream --------------------------------------------------------------------------------------------
 
 
+HELLO = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
 def request(number: int, method: str, **params: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
 
 def test_stdout_is_the_protocols_alone(cloud: Cloud) -> None:
-    client = {"name": "test", "version": "1"}
     answers, notes = lines(
-        request(1, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client),
+        request(1, "initialize", **HELLO),
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {"not": "json-rpc"},
         request(2, "tools/call", name="diagnose", arguments=WEB),
@@ -370,6 +376,17 @@ def test_flags_that_do_not_go_together(args: tuple[str, ...], sentence: str) -> 
 def test_what_is_not_there_ends_the_server_at_once(args: tuple[str, ...]) -> None:
     result = run("mcp", *args)
     assert result.status == 4 and "/nonexistent/x" in result.stderr
+
+
+def test_ctrl_c_ends_the_server() -> None:
+    with subprocess.Popen(command(*BUNDLE), env={**os.environ}, stdin=PIPE, stdout=PIPE, stderr=PIPE) as server:
+        assert server.stdin is not None and server.stdout is not None and server.stderr is not None
+        server.stdin.write(json.dumps(request(1, "initialize", **HELLO)).encode() + b"\n")
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 1
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 130
+        assert server.stderr.read().split() == [b"interrupted"]
 
 
 def test_the_end_of_the_input_ends_the_server() -> None:
