@@ -3,6 +3,7 @@
 python -m bench          what needs nothing but Python: cost of a path, of the start, and what is counted
 python -m bench start    processor time, time and memory of whole runs, also beside another checkout
 python -m bench lab      one diagnosis beside kubectl and the aws command, on the running lab
+python -m bench scan     a scan of a big cluster, and one diagnosis in it, beside kubectl, on a real API server
 python -m bench world    a big cluster on a real API server and moto, to try commands on
 """
 
@@ -26,6 +27,9 @@ def main() -> None:
     whole.add_argument("--beside", type=Path, help="another checkout, to compare with in pairs")
     lab = actions.add_parser("lab", help="needs the running lab")
     lab.add_argument("runs", nargs="?", type=int, default=5)
+    scan = actions.add_parser("scan", help="needs the lab's programs in the cache; ten minutes for all scales")
+    scan.add_argument("--scales", default="0.01,0.1,1", help="1: 400 nodes, 10,000 pods, 700 target groups")
+    scan.add_argument("--runs", type=int, default=3, help="how often each command is measured")
     world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
     world.add_argument("--scale", type=float, default=0.01, help="1: 400 nodes, 10,000 pods, 700 target groups")
     chosen = parser.parse_args()
@@ -39,6 +43,10 @@ def main() -> None:
         from bench.server import serve
 
         serve(chosen.scale)
+    elif chosen.command == "scan":
+        from bench.scan import compare as compare_scans
+
+        compare_scans([float(scale) for scale in chosen.scales.split(",")], chosen.runs)
     elif chosen.command == "start":
         from bench import start
 

@@ -14,8 +14,9 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 import yaml
 
 from bench import aws_server
+from bench.allowance import Account
 from bench.world import REGION, VPC_CIDR, Raw, Shape, World
 from tests.lab import build
 from tests.lab.crowd import Api
@@ -52,33 +54,41 @@ _SET_BY_SERVER = ("uid", "creationTimestamp", "generation")
 
 def serve(scale: float) -> None:
     """Start, fill and keep the world until Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    world = World.of(Shape().scaled(scale))
+    try:
+        with running(world) as variables:
+            say("ready; use it with:")
+            for name, value in variables.items():
+                print(f"export {name}={value}", flush=True)
+            _, namespace, name = world.subjects[0]
+            print(f"# for example: kubectl lbdoctor ingress {name} -n {namespace}", flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        say("stopping")
+
+
+@contextmanager
+def running(world: World, account: Account | None = None) -> Iterator[dict[str, str]]:
+    """A world on servers while the block runs: the environment that leads programs to them. account: limits what AWS
+    takes. Raises LabError where the API server does not start."""
     build.prepare_environment()
     build.ensure()
     directory = Path(tempfile.mkdtemp(prefix="bench-world-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-    signal.signal(signal.SIGTERM, _interrupt)
     processes: list[subprocess.Popen[bytes]] = []
     try:
-        world = World.of(Shape().scaled(scale))
-        aws_url = aws_server.start(world)
+        aws_url = aws_server.start(world, account)
         _cut_off("add")
         api = _start(directory, processes)
         _serve_logs(directory, world.kube["nodes"][0])
         _write(api, world)
-        say("ready; use it with:")
-        for name, value in {
+        yield {
             "KUBECONFIG": str(directory / "kubeconfig"),
             "AWS_ENDPOINT_URL": aws_url,
             "AWS_ACCESS_KEY_ID": "bench",
             "AWS_SECRET_ACCESS_KEY": "bench",
             "AWS_REGION": REGION,
-        }.items():
-            print(f"export {name}={value}", flush=True)
-        print(f"# for example: kubectl lbdoctor ingress {world.subjects[0][2]} -n {world.subjects[0][1]}", flush=True)
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.5)
-        raise LabError(f"the API server has stopped; see {directory}")
-    except KeyboardInterrupt:
-        say("stopping")
+        }
     finally:
         _cut_off("del")
         for process in reversed(processes):

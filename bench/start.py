@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _MEBIBYTE = 2**20
 _TRIES = 5
 """A run that ends otherwise than it should, because a busy machine answered it too late, is made again."""
 # What the console script does; `python -m` would add the import of runpy.
-_PROGRAM = "from kubectl_lbdoctor.__main__ import main; main()"
+PROGRAM = "from kubectl_lbdoctor.__main__ import main; main()"
 _CLICK = "import click"
 
 
@@ -57,28 +57,33 @@ class Start:
         raise RuntimeError(f"{self.name} of {self.checkout} ended with {status}, not {self.status}")
 
     def _run(self, env: Mapping[str, str]) -> tuple[int, Cost]:
+        own = {**env, "PYTHONPATH": str(self.checkout)}
+        return run([sys.executable, "-c", self.code, *self.args], own, cwd=self.checkout)
+
+
+def run(
+    command: Sequence[str], env: Mapping[str, str], output: Path | None = None, cwd: Path | None = None
+) -> tuple[int, Cost]:
+    """Run a command to its end: its exit status and what it cost. output: the file for what it prints; None for
+    nowhere."""
+    with contextlib.ExitStack() as files:
+        stdout = files.enter_context(output.open("wb")) if output is not None else subprocess.DEVNULL
         begun = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-c", self.code, *self.args],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**env, "PYTHONPATH": str(self.checkout)},
-            cwd=self.checkout,
-        )
+        process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env=env, cwd=cwd)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, else KiB
-        return process.returncode, Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * unit)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, else KiB
+    return process.returncode, Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * unit)
 
 
 def starts(checkout: Path) -> list[Start]:
     """What is measured of one checkout."""
     bundle = str(HERE / "docs/demo/bundle.json")
     return [
-        Start("lbdoctor --help", checkout, _PROGRAM, ("--help",)),
-        Start("lbdoctor --from BUNDLE", checkout, _PROGRAM, ("--from", bundle), 1),
-        Start("lbdoctor ingress NAME", checkout, _PROGRAM, ("ingress", "web")),
+        Start("lbdoctor --help", checkout, PROGRAM, ("--help",)),
+        Start("lbdoctor --from BUNDLE", checkout, PROGRAM, ("--from", bundle), 1),
+        Start("lbdoctor ingress NAME", checkout, PROGRAM, ("ingress", "web")),
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from typing import Any
 
@@ -530,7 +530,12 @@ class MemoryAws:
             "description": _by(world.ec2["NetworkInterfaces"], lambda raw: [raw["Description"]]),
         }
 
+    def keep_pace(self, service: str, pace: Any) -> None:
+        """Memory needs no sparing."""
+
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        if service == "cloudwatch":
+            return [self._counted(query) for query in params["MetricDataQueries"]]
         if service == "ec2" and operation == "DescribeNetworkInterfaces":
             chosen = params["Filters"][0]
             return self._all(chosen["Name"], chosen["Values"])
@@ -539,16 +544,30 @@ class MemoryAws:
         if operation == "DescribeTargetHealth":
             return self._world.health[params["TargetGroupArn"]]
         if operation == "DescribeTargetGroups":
+            if "TargetGroupArns" not in params:
+                return self._world.elb["TargetGroups"]
             return self._all("TargetGroupArn", params["TargetGroupArns"])
         if operation == "DescribeLoadBalancers":
             if "Names" in params:
                 return self._all("LoadBalancerName", params["Names"])
+            if "LoadBalancerArns" not in params:
+                return self._world.elb["LoadBalancers"]
             return self._all("LoadBalancerArn", params["LoadBalancerArns"])
         if operation == "DescribeListeners":
             return self._all("Listeners", [params["LoadBalancerArn"]])
         if operation == "DescribeRules":
             return self._all("Rules", [params["ListenerArn"]])
         return []  # attributes and tags: nothing but defaults
+
+    def _counted(self, query: Raw) -> Raw:
+        """What CloudWatch knows of a target group: the minute that has ended."""
+        metric = query["MetricStat"]["Metric"]
+        dimensions = {entry["Name"]: entry["Value"] for entry in metric["Dimensions"]}
+        targets = self._world.health.get(f"{_ARN}:{dimensions['TargetGroup']}", ())
+        wanted = {"HealthyHostCount": "healthy", "UnHealthyHostCount": "unhealthy"}[metric["MetricName"]]
+        value = sum(target["TargetHealth"]["State"] == wanted for target in targets)
+        minute = datetime.now(timezone.utc).replace(second=0, microsecond=0) - timedelta(minutes=1)
+        return {"Id": query["Id"], "Timestamps": [minute], "Values": [float(value)]}
 
     def _all(self, index: str, values: Iterable[str]) -> list[Raw]:
         found = [raw for value in values for raw in self._by_key[index].get(value, ())]

@@ -114,10 +114,18 @@ _DIAGNOSIS = take(
 )
 
 
+_SCAN = take(
+    *("kube", "objects.labels", "time", "scan", "aws", "output", "verdict.fail_on", "verdict.ignore", "bundle"),
+    result=Result.SCAN,
+)
+_ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN)}
+"""All flags, which may stand before a command; -o takes every format there, and the command says which are its own."""
+
+
 @click.group(
     cls=Commands,
     params=[
-        *_DIAGNOSIS,
+        *_ANY.values(),
         click.Option(
             ["-V", "--version"],
             is_flag=True,
@@ -139,9 +147,24 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
         return None
     options = options_of(ctx, {})
     named = options.objects.files or options.objects.labels or options.objects.fields
-    if options.bundle.load or options.fix.names or named:
+    sweeps = options.scan.all_namespaces or options.scan.watch
+    if not sweeps and (options.bundle.load or options.fix.names or named):
         return _diagnose(ctx, [], options)
-    raise click.exceptions.NoArgsIsHelpError(ctx)
+    return _scan(ctx, options)
+
+
+@cli.command("scan", params=_SCAN, short_help="Look at all frontends, a line for each, the worst first.")
+@click.pass_context
+def scan(ctx: click.Context, /, **values: Any) -> ExitStatus:
+    """Look at every Ingress, LoadBalancer Service, Gateway and TargetGroupBinding of a namespace, or of all (-A)."""
+    return _scan(ctx, options_of(ctx, values))
+
+
+def _scan(ctx: click.Context, options: Options) -> ExitStatus:
+    from kubectl_lbdoctor.commands.scan import scan
+
+    _check_format(options, Result.SCAN)
+    return scan(options, ctx.obj["env"])
 
 
 def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
@@ -232,6 +255,22 @@ def _question(ctx: click.Context, words: Sequence[str], options: Options) -> tup
     if not objects.files and (objects.recursive or objects.before_apply):
         raise UsageError(f"{'-R' if objects.recursive else '--before-apply'} goes with -f FILE")
     return selected(question, objects.labels, objects.fields)
+
+
+@cli.command(
+    "controller",
+    params=take("kube", "time", "output", "verdict.fail_on", "verdict.ignore", "bundle", result=Result.CONTROLLER),
+    short_help="Look at the controller itself: replicas, version, identity, errors.",
+)
+@click.pass_context
+def controller(ctx: click.Context, /, **values: Any) -> ExitStatus:
+    """Look at the AWS Load Balancer Controllers themselves: replicas, version, flags, IAM identity, webhook, recent
+    errors."""
+    from kubectl_lbdoctor.commands.controller import controller
+
+    options = options_of(ctx, values)
+    _check_format(options, Result.CONTROLLER)
+    return controller(options, ctx.obj["env"])
 
 
 # --- The other commands -----------------------------------------------------------------------------------------------
@@ -437,11 +476,6 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
         result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        env.note(error.format_message())
-        failed = Failed(Reason.USAGE, "no command and no object is named", f"see {PROGRAM} --help")
-        _tell(env, args, failed, ExitStatus.USAGE)
-        return ExitStatus.USAGE
     except click.UsageError as error:
         env.progress("")
         if isinstance(error, click.NoSuchOption) and error.option_name in REFUSED:

@@ -41,7 +41,8 @@ UNEXPLAINED = "LBD005"
 class _Merged:
     """One finding with the keys of all paths on which it was made.
 
-    claims: what this very finding accounts for (`Finding.explains`), as keys of paths with codes.
+    claims: what this very finding accounts for (`Finding.explains`), as keys of paths with codes. on_path: how severe
+    it is on each of its paths.
     """
 
     spec: CheckSpec
@@ -50,6 +51,12 @@ class _Merged:
     explains: list[str] = field(default_factory=list)
     folded: bool = False
     claims: set[tuple[str, str]] = field(default_factory=set)
+    on_path: dict[str, Severity] = field(default_factory=dict)
+
+    def weigh(self, paths: Iterable[str], severity: Severity) -> None:
+        """It is at least this severe on these paths."""
+        for path in paths:
+            self.on_path[path] = min(severity, self.on_path.get(path, severity), key=lambda s: s.order)
 
     @property
     def severity(self) -> Severity:
@@ -107,6 +114,7 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
             else:
                 entry.finding = _united(entry.finding, finding)
             entry.paths.update(result.paths)
+            entry.weigh(result.paths, finding.severity or spec.severity)
             entry.claims.update((path, code) for path in result.paths for code in finding.explains)
     return list(found.values())
 
@@ -198,6 +206,8 @@ def _take_severity(merged: list[_Merged]) -> None:
         if worst.order >= cause.severity.order:
             continue
         told = [e for e in effects if e.severity is worst]
+        for effect in told:
+            cause.weigh(cause.paths & effect.paths, worst)
         cause.finding = replace(
             cause.finding,
             severity=worst,
@@ -288,7 +298,10 @@ def _proven_instead(certain: Finding, likely: Finding) -> bool:
 
 
 def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath], catalogue: Catalogue) -> Diagnosis:
-    affected = sorted({paths[key].subject for key in entry.paths if key in paths})
+    affects: dict[ObjectRef, Severity] = {}
+    for key in sorted(entry.paths & paths.keys()):
+        subject, severity = paths[key].subject, entry.on_path.get(key, entry.severity)
+        affects[subject] = min(severity, affects.get(subject, severity), key=lambda s: s.order)
     if not (entry.finding.commands or entry.finding.repair_template or entry.finding.advice):
         entry.finding = replace(entry.finding, advice=entry.spec.repair)
     return Diagnosis(
@@ -297,7 +310,8 @@ def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath], cata
         severity=entry.severity,
         title=entry.spec.title,
         message=entry.spec.render(entry.finding),
-        affects=tuple(affected),
+        affects=tuple(sorted(affects)),
         effects=tuple(Effect(code, catalogue[code].title) for code in sorted(entry.explains)),
         fix=entry.finding.fix or entry.spec.fix,
+        milder=tuple((ref, affects[ref]) for ref in sorted(affects) if affects[ref].order > entry.severity.order),
     )

@@ -14,8 +14,8 @@ from typing import TextIO
 from kubectl_lbdoctor.errors import ExitStatus, UsageError
 from kubectl_lbdoctor.model.run import Run
 
-_USUAL_WIDTH = 120
-"""Columns of a terminal that does not say how wide it is."""
+_USUAL_WIDTH, _USUAL_HEIGHT = 120, 40
+"""Columns and lines of a terminal that does not say how large it is."""
 
 
 def _utc_now() -> str:
@@ -73,6 +73,16 @@ class Environment:
             return os.get_terminal_size(self.stdout.fileno()).columns or _USUAL_WIDTH
         except OSError:
             return _USUAL_WIDTH
+
+    @property
+    def height(self) -> int:
+        """Lines of the terminal."""
+        if self.variables.get("LINES", "").isdigit():
+            return int(self.variables["LINES"])
+        try:
+            return os.get_terminal_size(self.stdout.fileno()).lines or _USUAL_HEIGHT
+        except (OSError, ValueError):
+            return _USUAL_HEIGHT
 
     @property
     def colour(self) -> bool:

@@ -20,6 +20,8 @@ def _of(words: str, first: str) -> tuple[tuple[str, str], ...]:
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
+        ("Is anything wrong with the load balancers of this namespace, or of all?", P),
+        ("", f"{P} scan -A"),
         ("Why is this Ingress not healthy?", f"{P} ingress web -n shop"),
         ("Several objects of several kinds", f"{P} ing/web svc/api"),
         ("Start from what an alarm names", f"{P} tg k8s-shop-web-fdbb6ec3c4"),
@@ -44,6 +46,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "loadbalancer": (
         ("By its name", f"{P} loadbalancer k8s-shop-web-4ba434b31c"),
         ("By its DNS name", f"{P} lb web-1234567890.us-west-2.elb.amazonaws.com"),
+    ),
+    "scan": (
+        ("All namespaces, the worst first", f"{P} scan -A"),
+        ("Only objects with these labels, with all columns", f"{P} scan -l team=shop -o wide"),
+        ("In a pipeline: fail where anything is not healthy", f"{P} scan -A --fail-on degraded"),
+        ("What needs attention, by name", f"{P} scan -o name"),
+    ),
+    "controller": (
+        ("Is the controller itself all right?", f"{P} controller"),
+        ("Which version runs, for a script", f"{P} controller -o jsonpath='{{.controllers[*].version}}'"),
     ),
     "probe": (
         ("Send the health check to each target, from a debug pod", f"{P} probe ing/web -n shop"),

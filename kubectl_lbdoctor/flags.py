@@ -65,16 +65,15 @@ class Output(_ParamType):
         return whole or [CompletionItem(f"{name}=", nospace=True) for name in found]
 
 
-_ONE_NAMESPACE = (
-    "a diagnosis is about one namespace at a time",
-    "choose it with -n; in which is one: kubectl get ing -A",
-)
 _NO_KUSTOMIZE = ("kubectl builds kustomizations", "kubectl kustomize DIR | kubectl lbdoctor -f -")
-REFUSED: Mapping[str, tuple[str, str]] = {
-    **dict.fromkeys(("-A", "--all-namespaces"), _ONE_NAMESPACE),
-    **dict.fromkeys(("-k", "--kustomize"), _NO_KUSTOMIZE),
-}
+REFUSED: Mapping[str, tuple[str, str]] = dict.fromkeys(("-k", "--kustomize"), _NO_KUSTOMIZE)
 """Flags of `kubectl get` that no command takes, each with the reason and what to do instead."""
+
+_ELSEWHERE: Mapping[str, str] = {
+    "--all-namespaces": "all namespaces at once: kubectl lbdoctor scan -A",
+    "--watch": "to watch: kubectl lbdoctor scan -w",
+}
+"""What to do instead where a command does not take a flag that people expect of it."""
 
 _WITH = {VERBOSE: "output.level", "kube": "kubectl_only"}
 """What a command takes, too, where it takes one of these."""
@@ -123,7 +122,12 @@ def _named_file(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 
 _FIELDS = {f"{group}.{field.name}": (field, record) for group, record in GROUPS.items() for field in fields(record)}
-_NAMES: frozenset[str] = frozenset(name for field, _ in _FIELDS.values() for name in field.metadata["flag"].names)
+_LONG: Mapping[str, str] = {
+    name: max(field.metadata["flag"].names, key=len)
+    for field, _ in _FIELDS.values()
+    for name in field.metadata["flag"].names
+}
+"""The longest name of each flag, by all of its names."""
 _SHARED = {
     name: _option(name, field.metadata["flag"], field.default, record.heading)
     for name, (field, record) in _FIELDS.items()
@@ -260,13 +264,13 @@ class Command(_Sections, click.Command):
         try:
             rest = super().parse_args(ctx, canonical(args, self.get_params(ctx), whole=True))
         except click.NoSuchOption as error:
-            if error.option_name not in _NAMES:
+            if error.option_name not in _LONG:
                 raise
-            raise self._refusal(ctx, [error.option_name]) from None
+            raise self._refusal(ctx, [_LONG[error.option_name]]) from None
         before = _given((ctx.obj or {}).get("flags", {}))
         own = {param.name for param in self.params}
         foreign = [
-            max(field.metadata["flag"].names, key=len)
+            _LONG[field.metadata["flag"].names[0]]
             for name, (field, _) in _FIELDS.items()
             if name.replace(".", "_") in before and name.replace(".", "_") not in own
         ]
@@ -277,7 +281,8 @@ class Command(_Sections, click.Command):
     def _refusal(self, ctx: click.Context, names: list[str]) -> UsageError:
         hidden = ctx.command.hidden
         who = "a diagnosis" if hidden else ctx.info_name
-        return UsageError(f"{who} takes no {' and no '.join(names)}", f"see {path_of(ctx)} --help")
+        hint = next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), f"see {path_of(ctx)} --help")
+        return UsageError(f"{who} takes no {' and no '.join(names)}", hint)
 
 
 class Group(_Sections, click.Group):

@@ -130,7 +130,7 @@ class TimeOptions:
     limit: str = flag(
         "--timeout",
         metavar="TIME",
-        help="Longest time for the whole diagnosis [30s, 1s more for each further object; 0 = no end].",
+        help="Longest time for all reads [30s, 1s more for each further object; a scan has no end; 0 = no end].",
     )
 
 
@@ -143,6 +143,26 @@ class AwsOptions:
     profile: str = flag("--profile", metavar="NAME", help="AWS profile [from the kubeconfig's aws arguments].")
     region: str = flag("--region", metavar="NAME", help="AWS region [from the kubeconfig, then the nodes' labels].")
     no_aws: bool = flag("--no-aws", help="Do not ask AWS.", default=False)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScanOptions:
+    """What a scan looks at, and at which pace. aws_rate: calls of ELBv2 a second, as typed."""
+
+    heading: ClassVar[str] = "Scan"
+
+    all_namespaces: bool = flag("-A", "--all-namespaces", help="All namespaces.", default=False)
+    watch: bool = flag("-w", "--watch", help="Go on, and show what changes.", default=False)
+    aws_rate: str = flag(
+        "--aws-rate",
+        metavar="NUMBER",
+        help="Calls of the load balancers' API in a second [5, half of what AWS gives back; less once it slows down].",
+    )
+    no_cloudwatch: bool = flag(
+        "--no-cloudwatch",
+        help="Do not ask CloudWatch, which costs, how many targets are healthy: ask each target group.",
+        default=False,
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,7 +189,8 @@ class OutputOptions:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VerdictOptions:
-    """When findings fail the run. fail_on: a word of `model.report.FailOn`. wait_healthy: as typed, "" for no wait."""
+    """When findings fail the run. fail_on: a word of `model.report.FailOn`. ignore: as typed, codes or beginnings of
+    codes with commas between. wait_healthy: as typed, "" for no wait."""
 
     heading: ClassVar[str] = "Verdict"
 
@@ -178,6 +199,12 @@ class VerdictOptions:
         choices=("error", "degraded", "warning", "info"),
         help="Exit with 1 from this severity on; degraded: where any object is not healthy [error].",
         default="error",
+    )
+    ignore: tuple[str, ...] = flag(
+        "--ignore",
+        metavar="CODE,...",
+        help="Leave out these findings (LBD601,LBD7), which are counted; objects say so with lbdoctor.io/ignore.",
+        default=(),
     )
     wait_healthy: str = flag(
         "--wait-healthy",
@@ -259,6 +286,7 @@ class Options:
     objects: ObjectOptions = ObjectOptions()
     kubectl_only: KubectlOnly = KubectlOnly()
     time: TimeOptions = TimeOptions()
+    scan: ScanOptions = ScanOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
     verdict: VerdictOptions = VerdictOptions()
@@ -273,6 +301,7 @@ GROUPS: dict[str, type[Any]] = {
     "objects": ObjectOptions,
     "kubectl_only": KubectlOnly,
     "time": TimeOptions,
+    "scan": ScanOptions,
     "aws": AwsOptions,
     "output": OutputOptions,
     "verdict": VerdictOptions,

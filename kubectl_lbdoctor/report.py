@@ -8,6 +8,7 @@ from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
+from kubectl_lbdoctor.analysis.ignores import without_ignored
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.last_change import last_changes
 from kubectl_lbdoctor.checks.registry import Catalogue
@@ -28,6 +29,7 @@ from kubectl_lbdoctor.model.finding import (
     Severity,
 )
 from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.kinds import GATEWAY, ROUTES
 from kubectl_lbdoctor.model.report import (
     CheckCounts,
     Report,
@@ -37,17 +39,29 @@ from kubectl_lbdoctor.model.report import (
     TargetView,
     UnknownCheck,
 )
-from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot, facts_within
+from kubectl_lbdoctor.model.snapshot import (
+    AwsFacts,
+    ClusterFacts,
+    GatewayFacts,
+    Snapshot,
+    facts_within,
+)
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
+_OF_GATEWAYS = frozenset(kind.name for kind in (GATEWAY, *ROUTES))
 _UNDECIDED = (CheckStatus.UNKNOWN, CheckStatus.CRASHED)
 
 
 def build(
-    snapshot: Snapshot, paths: Sequence[TrafficPath], results: Sequence[CheckResult], catalogue: Catalogue
+    snapshot: Snapshot,
+    paths: Sequence[TrafficPath],
+    results: Sequence[CheckResult],
+    catalogue: Catalogue,
+    ignore: Sequence[str] = (),
 ) -> Report:
-    """The report of one run."""
-    diagnoses = tuple(_quotable(_with_authors(snapshot, d)) for d in correlate(catalogue, paths, results))
+    """The report of one run. ignore: beginnings of codes that are ignored everywhere (`analysis.ignores`)."""
+    found = tuple(_quotable(_with_authors(snapshot, d)) for d in correlate(catalogue, paths, results))
+    diagnoses, ignored = without_ignored(snapshot, found, ignore)
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
     for path in paths:
@@ -57,13 +71,19 @@ def build(
     for diagnosis in diagnoses:
         for ref in diagnosis.affects:
             about[ref].append(diagnosis)
+    # What is unhealthy by design stays so where nobody wants to hear of it.
+    intended: dict[ObjectRef, set[str]] = {ref: set() for ref in snapshot.subjects}
+    for diagnosis in found:
+        if diagnosis.finding.code in by_design:
+            for ref in diagnosis.affects:
+                intended[ref].update(diagnosis.finding.targets)
     subjects = tuple(
         _subject(
             snapshot,
             ref,
             mine,
             about[ref],
-            by_design,
+            frozenset(intended[ref]),
             incomplete=any(path.key in undecided for path in mine) or not coverage_of(snapshot, mine).complete,
         )
         for ref, mine in by_subject.items()
@@ -79,6 +99,7 @@ def build(
         coverage=_coverage(snapshot.facts(), snapshot.aws.reason),
         unknown=_unknown(results, catalogue),
         applied=not snapshot.laid,
+        ignored=ignored,
     )
 
 
@@ -142,7 +163,15 @@ def _facts_of(snapshot: Snapshot, paths: Sequence[TrafficPath]) -> Iterator[Fact
     """The facts that the paths rest on: of the whole cluster and network, of their namespaces, and of their own AWS
     objects."""
     of_all = AwsFacts(tagged_groups=snapshot.aws.tagged_groups, identity=snapshot.aws.identity)
-    yield from facts_within(replace(snapshot, namespaces={}, aws=of_all))
+    cluster, gateway_api = snapshot.cluster, snapshot.gateway_api
+    if not any(path.group for path in paths):
+        cluster = replace(cluster, group_ingresses=ClusterFacts().group_ingresses)
+    if not any(path.subject.kind in _OF_GATEWAYS for path in paths):
+        gateway_api = GatewayFacts()
+    for part in (cluster, gateway_api, of_all, snapshot.probes):
+        yield from facts_within(part)
+    for network in {id(found): found for path in paths for found in (path.network,)}.values():
+        yield from facts_within(network)
     for namespace in {name for path in paths for name in (path.namespace, path.subject.namespace)}:
         yield from facts_within(snapshot.facts_of(namespace))
     for path in paths:
@@ -184,7 +213,7 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
             (optional if fact.source in reads.OPTIONAL else denied).setdefault(
                 (fact.source, fact.permission), Denied(fact.source, fact.permission, without_credentials(fact.reason))
             )
-        elif fact.source in reads.OPTIONAL:
+        elif fact.source in reads.OPTIONAL or fact.state is ReadState.NOT_NEEDED:
             continue
         elif fact.state is ReadState.FAILED:
             failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, without_credentials(fact.reason)))
@@ -208,10 +237,10 @@ def _subject(
     ref: ObjectRef,
     paths: list[TrafficPath],
     mine: list[Diagnosis],
-    by_design_codes: frozenset[str],
+    by_design: frozenset[str],
     incomplete: bool,
 ) -> SubjectView:
-    by_design = frozenset(t for d in mine if d.finding.code in by_design_codes for t in d.finding.targets)
+    faulty = any(diagnosis.severity_for(ref) is Severity.ERROR for diagnosis in mine)
     balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
@@ -227,7 +256,7 @@ def _subject(
         # Nothing is made from it yet: what is found in it is all there is to say.
         return SubjectView(
             ref=ref,
-            status=_status([], mine, [], incomplete),
+            status=_status([], faulty, [], incomplete),
             class_name=frontend(snapshot, ref).class_name,
             load_balancer=balancers[0] if balancers else None,
             load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -236,7 +265,7 @@ def _subject(
     complete = bool(groups) or (bool(balancers) and not frontend(snapshot, ref).needs_targets)
     return SubjectView(
         ref=ref,
-        status=_status(list(groups.values()), mine, without, incomplete or not complete),
+        status=_status(list(groups.values()), faulty, without, incomplete or not complete),
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
@@ -246,9 +275,8 @@ def _subject(
     )
 
 
-def _status(groups: list[TargetGroupView], diagnoses: list[Diagnosis], without: list[str], incomplete: bool) -> Status:
-    """Proven faults outrank unknowns, unknowns outrank health."""
-    faulty = any(d.severity is Severity.ERROR for d in diagnoses)
+def _status(groups: list[TargetGroupView], faulty: bool, without: list[str], incomplete: bool) -> Status:
+    """Proven faults outrank unknowns, unknowns outrank health. faulty: a root cause is an error for it."""
     serving, failing, waiting = 0, 0, 0
     dead = bool(without)
     for group in groups:
@@ -331,8 +359,9 @@ def _target(traffic: TrafficPath, target: TargetHealth) -> TargetView:
 
 
 def needed_reads(catalogue: Catalogue) -> frozenset[str]:
-    """What a diagnosis reads: everything that its checks declare, and what the tables show."""
+    """What a diagnosis or a scan reads: everything that its checks declare, and what the tables show."""
     return catalogue.reads() | {
+        reads.TARGET_COUNTS,
         reads.LISTENERS,
         reads.RULES,
         reads.TAGS,

@@ -183,16 +183,18 @@ def _said(service: Service) -> str:
 
 
 def controller_version(traffic: TrafficPath) -> str | None:
-    """The version of the controller that runs, as its image tag or its label says ("v2.17.1"); None when not known."""
-    for workload in traffic.cluster.controllers.peek() or ():
-        for container in workload.containers:
-            tag = container.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-            if tag.lstrip("v")[:1].isdigit():
-                return tag
-        label = workload.meta.labels.get("app.kubernetes.io/version", "")
-        if label:
-            return label
-    return None
+    """The version of the controller that runs; None when not known."""
+    found = (version_of(workload) for workload in traffic.cluster.controllers.peek() or ())
+    return next(filter(None, found), None)
+
+
+def version_of(workload: Workload) -> str:
+    """The version of a controller, as its image tag or its label says ("v2.17.1"); "" when neither does."""
+    for container in workload.containers:
+        tag = container.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+        if tag.lstrip("v")[:1].isdigit():
+            return tag
+    return workload.meta.labels.get("app.kubernetes.io/version", "")
 
 
 def _accepted_classes(controllers: tuple[Workload, ...]) -> set[str]:

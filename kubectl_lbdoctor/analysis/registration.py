@@ -41,14 +41,18 @@ def group_ref(traffic: TrafficPath) -> ObjectRef:
     return ObjectRef("TargetGroup", "", target_group_name(group_arn(traffic)))
 
 
-def health_told_by_gates(traffic: TrafficPath) -> bool:
-    """Whether the targets' health is what their pods' readiness gates tell, because AWS was not asked for it."""
-    return traffic.target_health.source == reads.PODS
+def health_is_inferred(traffic: TrafficPath) -> bool:
+    """Whether the targets' health is what their pods' readiness gates or CloudWatch's counts tell, because AWS was not
+    asked for it: neither knows which targets are registered."""
+    return traffic.target_health.source in (reads.PODS, reads.TARGET_COUNTS)
 
 
 def health_from_aws(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
-    """Target health from AWS itself; raises `Unknown` where only readiness gates told it."""
-    if health_told_by_gates(traffic):
+    """Target health from AWS itself; raises `Unknown` where only readiness gates told it, and `NotApplicable` where a
+    scan has counted the targets instead."""
+    if traffic.target_health.source == reads.TARGET_COUNTS:
+        raise NotApplicable("a scan only counts the targets of a group where all of them are healthy")
+    if health_is_inferred(traffic):
         return lookup(traffic.aws.target_health, group_arn(traffic), reads.TARGET_HEALTH).need()
     return traffic.targets()
 

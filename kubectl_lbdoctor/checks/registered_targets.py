@@ -23,7 +23,7 @@ from kubectl_lbdoctor.analysis.node_targets import (
 from kubectl_lbdoctor.analysis.registration import (
     group_arn,
     group_ref,
-    health_told_by_gates,
+    health_is_inferred,
     is_registered,
     registration,
     stale_targets,
@@ -493,7 +493,7 @@ def _comparable(traffic: TrafficPath) -> bool:
         traffic.namespace_facts.bindings,
         traffic.cluster.nodes,
     )
-    if not all(fact.is_known for fact in facts) or health_told_by_gates(traffic):
+    if not all(fact.is_known for fact in facts) or health_is_inferred(traffic):
         return False
     try:
         stale_targets(traffic)

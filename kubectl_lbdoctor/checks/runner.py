@@ -72,6 +72,8 @@ def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
                 found.append(finding)
     except Unknown as unknown:
         fact = unknown.fact
+        if fact.state is ReadState.NOT_NEEDED and not found:
+            return CheckResult(spec.code, paths, CheckStatus.SKIPPED, reason=fact.reason)
         reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"
         status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
         return CheckResult(spec.code, paths, status, tuple(found), reason, read=fact.source)

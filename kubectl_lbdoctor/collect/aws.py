@@ -22,6 +22,7 @@ from kubectl_lbdoctor.collect.aws_session import (
     import_sdk,
 )
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
+from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.request_log import LoggedAws, RequestLog
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model.shell import shell
@@ -177,6 +178,22 @@ class AwsReader:
             raise TypeError(f"{service}:{operation}: {result_key} is no list")
         return value
 
+    def keep_pace(self, service: str, pace: Pace) -> None:
+        """Let each request of a service, pages and retries included, wait for its turn from now on."""
+
+        def wait(**_ignored: Any) -> None:
+            pace.take()
+
+        def heed(parsed_response: Any = None, **_ignored: Any) -> None:
+            code = ((parsed_response or {}).get("Error") or {}).get("Code", "")
+            if _base(code) in _THROTTLED:
+                pace.refused()
+
+        events = self._client(service).meta.events
+        # Before it is signed: a signature holds for minutes only.
+        events.register_first("request-created", wait)
+        events.register("response-received", heed)
+
     def permission(self, service: str, operation: str) -> str:
         """The IAM action of an operation: "elasticloadbalancing:DescribeTargetHealth"."""
         name = str(self._client(service).meta.service_model.signing_name)
@@ -246,7 +263,7 @@ class AwsReader:
         code = str(details.get("Code") or "")
         said = _shortened(str(details.get("Message") or ""))
         what = f"{service}:{operation}"
-        base = code.removeprefix("Client.").removesuffix("Exception")
+        base = _base(code)
         if base in _DENIED or base.startswith("AccessDenied"):
             return self._denied(service, operation, said)
         if base in _CREDENTIALS:
@@ -315,6 +332,11 @@ class AwsReader:
 
     def _attempts(self, error: Any) -> int:
         return int((error.response.get("ResponseMetadata") or {}).get("RetryAttempts", 0)) + 1
+
+
+def _base(code: str) -> str:
+    """An error code without what some services put around it."""
+    return code.removeprefix("Client.").removesuffix("Exception")
 
 
 def _boto_name(service_id: str) -> str:

@@ -6,8 +6,8 @@ Fact (`outcomes.attempt`). What is read is declared in `model.reads`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -114,14 +115,16 @@ class Collector:
         if aws is None:
             facts, network = load_balancer_stages.not_asked(snapshot, reason), network_reads.not_asked(reason)
         else:
-            facts, network = _load_balancers_and_network(aws, pool, plan, snapshot, controller)
+            facts, network = load_balancers_and_network(
+                ElbReader(aws, plan.reads), aws, pool, plan, snapshot, lambda: ClusterFacts(**controller.result())
+            )
         cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
-        snapshot = replace(snapshot, cluster=_with_own_logs(snapshot))
-        return replace(snapshot, context=_completed(snapshot))
+        snapshot = replace(snapshot, cluster=with_own_logs(snapshot))
+        return replace(snapshot, context=completed(snapshot))
 
     def _of_those_that_exist(self, snapshot: Snapshot) -> Snapshot:
         missing = missing_subjects(self._lists, snapshot)
@@ -160,13 +163,9 @@ class Collector:
 
         def node_region() -> str | None:
             nodes = cluster[reads.KUBE[reads.NODES].kept_in].result().peek() if reads.NODES in plan.reads else None
-            regions = {n.meta.labels.get("topology.kubernetes.io/region", "") for n in nodes or ()} - {""}
-            if not regions and reads.BINDINGS in plan.reads:
-                # Nodes may be denied; a target group's ARN names its region as well.
-                listed = [futures[reads.KUBE[reads.BINDINGS].kept_in].result().peek() for futures in spaces.values()]
-                arns = [parse_arn(binding.target_group_arn) for bindings in listed for binding in bindings or ()]
-                regions = {arn.region for arn in arns if arn is not None} - {""}
-            return min(regions, default=None)
+            bindings = reads.KUBE[reads.BINDINGS].kept_in if reads.BINDINGS in plan.reads else ""
+            listed = (futures[bindings].result().peek() for futures in spaces.values() if bindings)
+            return region_of(nodes or (), (binding for found in listed for binding in found or ()))
 
         try:
             return self._open_aws(node_region), ""
@@ -174,11 +173,28 @@ class Collector:
             return None, error.message
 
 
-def _load_balancers_and_network(
-    aws: Aws, pool: Executor, plan: ReadPlan, snapshot: Snapshot, controller: Future[dict[str, Any]]
+def region_of(nodes: Iterable[Node], bindings: Iterable[TargetGroupBinding]) -> str | None:
+    """The AWS region that the cluster's nodes are in; they may be denied, and a target group's ARN names it as well."""
+    regions = {node.meta.labels.get("topology.kubernetes.io/region", "") for node in nodes} - {""}
+    if not regions:
+        arns = [parse_arn(binding.target_group_arn) for binding in bindings]
+        regions = {arn.region for arn in arns if arn is not None} - {""}
+    return min(regions, default=None)
+
+
+def load_balancers_and_network(
+    elb: ElbReader,
+    aws: Aws,
+    pool: Executor,
+    plan: ReadPlan,
+    snapshot: Snapshot,
+    controllers: Callable[[], ClusterFacts],
 ) -> tuple[AwsFacts, NetworkFacts]:
-    """What ELB and EC2 hold. The interfaces of pods and nodes are asked for while the load balancers are read."""
-    stages = LoadBalancerStages(ElbReader(aws, plan.reads), pool)
+    """What ELB and EC2 hold. The interfaces of pods and nodes are asked for while the load balancers are read.
+
+    controllers: waits for what is read of the controllers; it is called where that matters.
+    """
+    stages = LoadBalancerStages(elb, pool)
     if reads.NETWORK_INTERFACES not in plan.reads:
         return stages.read(snapshot), NetworkFacts()
     network = NetworkReader(aws, pool)
@@ -190,14 +206,14 @@ def _load_balancers_and_network(
     interfaces = network.start_interfaces(ids, addresses)
     if webhook_is_unreachable(warnings):
         nodes = snapshot.cluster.nodes.peek() or ()
-        interfaces += network.start_interfaces(*webhook_places(ClusterFacts(**controller.result()), nodes))
+        interfaces += network.start_interfaces(*webhook_places(controllers(), nodes))
     facts = stages.read(snapshot)
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
     whole_vpc = plan.unmade or no_subnet_suits(warnings)
     return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
 
 
-def _with_own_logs(snapshot: Snapshot) -> ClusterFacts:
+def with_own_logs(snapshot: Snapshot) -> ClusterFacts:
     """The facts of the cluster with those lines of the controllers' logs that concern the subjects."""
     words = {word for path in traffic_paths(snapshot) for word in _names(path)}
     logs = {pod: log.map(lambda text: concerning(text, words)) for pod, log in snapshot.cluster.controller_logs.items()}
@@ -210,7 +226,7 @@ def _names(path: TrafficPath) -> tuple[str, ...]:
     return (path.namespace, path.group, binding.meta.name if binding is not None else "")
 
 
-def _completed(snapshot: Snapshot) -> Context:
+def completed(snapshot: Snapshot) -> Context:
     """The context with what the ARNs say of account and region."""
     arns = [*snapshot.aws.target_groups, *snapshot.aws.listeners]
     arn = next((found for found in map(parse_arn, arns) if found is not None), None)

@@ -390,6 +390,30 @@ def pod(raw: Raw, with_args: bool = False) -> k8s.Pod:
     )
 
 
+def pod_outline(raw: Raw) -> k8s.Pod:
+    """A Pod without its containers: what tells whose it is, where it is and whether it is there."""
+    spec, status = mapping(raw, "spec"), mapping(raw, "status")
+    return k8s.Pod(
+        meta=meta(raw),
+        node=text(spec, "nodeName"),
+        ip=text(status, "podIP"),
+        ips=tuple(text(i, "ip") for i in objects(status, "podIPs")),
+        host_ip=text(status, "hostIP"),
+        phase=text(status, "phase"),
+        host_network=flag(spec, "hostNetwork"),
+        started=text(status, "startTime"),
+        grace_seconds=number(spec, "terminationGracePeriodSeconds", 30),
+        conditions=conditions(status),
+    )
+
+
+def holds_node_ports(raw: Raw) -> bool:
+    """Whether a Pod's containers listen on its node's own address."""
+    spec = mapping(raw, "spec")
+    ports = (port for container in objects(spec, "containers") for port in objects(container, "ports"))
+    return flag(spec, "hostNetwork") or any(number(port, "hostPort") for port in ports)
+
+
 def node(raw: Raw) -> k8s.Node:
     """A core/v1 Node; addresses that kubelet has not published are "".
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from kubectl_lbdoctor.collect import convert_aws
 from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
+from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.collect.traced_balancers import balancer_name
 from kubectl_lbdoctor.model import aws, reads
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 BATCH = 20
 """Names or ARNs that one call of DescribeTargetGroups, DescribeLoadBalancers or DescribeTags takes."""
+
+PAGE = 400
+"""Objects that one page of all target groups or load balancers may hold."""
 
 _RESOURCE_TAGS = ("service.k8s.aws/resource", "ingress.k8s.aws/resource")
 _GROUP_ABSENT = ("TargetGroupNotFound",)
@@ -34,6 +38,8 @@ class Aws(Protocol):
     """What is needed of `collect.aws.AwsReader`."""
 
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
+
+    def keep_pace(self, service: str, pace: Pace) -> None: ...
 
 
 def batches(items: Sequence[str]) -> list[list[str]]:
@@ -142,11 +148,21 @@ class ElbReader:
             for host, name in names.items()
         }
 
+    def all_target_groups(self) -> Fact[Mapping[str, aws.TargetGroup]]:
+        """Every target group of the account and region, by ARN."""
+
+        def records() -> list[Mapping[str, Any]]:
+            return self._call("DescribeTargetGroups", "TargetGroups", PageSize=PAGE)
+
+        convert = convert_aws.target_group
+        found = self._listed(reads.TARGET_GROUPS, "", "TargetGroupArn", records, convert, "target groups")
+        return found.map(lambda several: {group.arn: group for group in several})
+
     def all_load_balancers(self) -> Fact[Mapping[str, aws.LoadBalancer]]:
         """Every load balancer of the account and region, by DNS name in lower case."""
 
         def records() -> list[Mapping[str, Any]]:
-            return self._call("DescribeLoadBalancers", "LoadBalancers")
+            return self._call("DescribeLoadBalancers", "LoadBalancers", PageSize=PAGE)
 
         convert, noun = convert_aws.load_balancer, "load balancers"
         found = self._listed(reads.LOAD_BALANCERS, "", "LoadBalancerArn", records, convert, noun)

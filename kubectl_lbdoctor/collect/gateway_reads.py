@@ -23,16 +23,26 @@ _SUBJECTS = frozenset(kind.name for kind in (kinds.GATEWAY, *kinds.ROUTES))
 
 
 def read_gateway_api(
-    lists: KubeLists, pool: Executor, asked: frozenset[str], subjects: Iterable[ObjectRef]
+    lists: KubeLists,
+    pool: Executor,
+    asked: frozenset[str],
+    subjects: Iterable[ObjectRef],
+    gateways: Fact[Objects] | None = None,
 ) -> GatewayFacts:
-    """All of Gateway API that the run asks for; nothing is read where no subject is a Gateway or a route."""
+    """All of Gateway API that the run asks for; nothing is read where no subject is a Gateway or a route. gateways:
+    where they have been listed already."""
     own = [subject for subject in subjects if subject.kind in _SUBJECTS]
     if not own:
         return GatewayFacts()
     namespaces = tuple(dict.fromkeys(subject.namespace for subject in own))
     chosen = [read for read in reads.KUBE.values() if read.scope is Scope.GATEWAY and read.name in asked]
-    found = {read.kept_in: pool.submit(_everywhere, lists, read, namespaces, own) for read in chosen}
-    facts = GatewayFacts(**{name: future.result() for name, future in found.items()})
+    listed = {} if gateways is None else {reads.KUBE[reads.GATEWAYS].kept_in: gateways}
+    found = {
+        read.kept_in: pool.submit(_everywhere, lists, read, namespaces, own)
+        for read in chosen
+        if read.kept_in not in listed
+    }
+    facts = GatewayFacts(**listed, **{name: future.result() for name, future in found.items()})
     return _without_needless_gaps(facts, tuple(own), frozenset(namespaces))
 
 

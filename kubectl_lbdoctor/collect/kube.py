@@ -47,6 +47,9 @@ ATTEMPTS = 3
 MAX_IDLE_PAGES = 10
 """Pages of a list that bring nothing new, one after the other, before it counts as endless."""
 
+MAX_LINE = 8 << 20
+"""Bytes of one event of a watch: etcd takes no object of more than 1.5 MiB."""
+
 BUILT_IN_GROUPS = frozenset(
     {
         *("", "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
@@ -239,6 +242,41 @@ class KubeReader:
             token = following
             if not token:
                 return
+
+    def watch(self, path: str, params: Params, accept: str, silence: float) -> Iterator[bytes]:
+        """The lines of a watch, each an event as JSON, as they come; the end is that of the server's answer.
+
+        accept: the form of the objects. silence: seconds without a byte after which the connection is given up. Raises
+        what other reads raise before the first line, and ReadFailed where the connection breaks. No deadline ends it.
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+        """
+        import urllib3
+
+        query = {"watch": "1", **{key: _query_value(value) for key, value in params.items()}}
+        headers = self.headers()
+        headers["Accept"], headers["Accept-Encoding"] = accept, "identity"
+        with self._counting:
+            parsed = ApiPath.parse(path)
+            self.calls[f"watch {parsed.full_resource if parsed else path}"] += 1
+        try:
+            response = self._pool.request(
+                "GET",
+                f"{self.context.server}{path}?{urlencode(query)}",
+                headers=headers,
+                timeout=urllib3.Timeout(connect=self._timeout, read=silence),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            if response.status != 200:
+                body, _ = _read(response, None, MAX_LINE)
+                answer = _Answer(response.status, response.headers, body)
+                if answer.status == 401:
+                    raise self._unauthorized(answer)
+                self._refused("watch", path, answer)
+            yield from _lines(response)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._not_answered("watch", path, error) from error
 
     def text(self, path: str, params: Params | None = None, max_bytes: int = 1 << 20) -> str:
         """Plain text such as a pod's log: its first `max_bytes` bytes, and no more than one request timeout of them.
@@ -635,6 +673,19 @@ def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple
         response.close()
         raise
     return b"".join(pieces), False
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """The whole lines of a body as they come. Raises ValueError for one that does not end."""
+    left = b""
+    try:
+        while piece := response.read1(1 << 16):
+            *whole, left = (left + piece).split(b"\n")
+            yield from filter(None, whole)
+            if len(left) > MAX_LINE:
+                raise ValueError(f"a line of more than {MAX_LINE} bytes")
+    finally:
+        response.close()
 
 
 def _start_of(response: Any, deadline: float, max_bytes: int) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
-from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.converters import Converter, converter
 from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.collect.outcomes import attempt
@@ -127,6 +127,25 @@ class KubeLists:
             return {name: sieves[name].marked(fact) for name, fact in known.items()}
 
         return attempt(read.name, path, split)
+
+    def everywhere(self, read: KubeRead, kind: Kind, convert: Converter, namespace: str = "") -> Fact[ByNamespace]:
+        """The objects of one kind in all namespaces that have any, or in one of them, from one list. convert: gives
+        None for an object that is not kept. What does not tell its namespace may be of any of them, and is left out in
+        each."""
+
+        def split() -> ByNamespace:
+            found: dict[str, list[Any]] = {}
+            sieves: dict[str, Sieve] = {}
+            homeless = Sieve(kind.plural)
+            for raw in self.of_kind(kind, namespace, read.params):
+                home = _home(raw, kind)
+                sieve = homeless if home is None else sieves.setdefault(home, Sieve(kind.plural))
+                mine = found.setdefault(home or "", [])
+                mine += (record for record in sieve.through((raw,), convert) if record is not None)
+            spaces = {name: Fact.known(read.name, tuple(found[name]), kind.path(name)) for name in sieves}
+            return {name: homeless.marked(sieves[name].marked(fact)) for name, fact in spaces.items()}
+
+        return attempt(read.name, kind.path(namespace), split)
 
     def with_single_objects(
         self, listed: Fact[Objects], read: KubeRead, subjects: Iterable[ObjectRef]

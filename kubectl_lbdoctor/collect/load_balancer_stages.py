@@ -35,11 +35,22 @@ class LoadBalancerStages:
         self._health: dict[str, Future[Fact[tuple[aws.TargetHealth, ...]]]] = {}
         self._attributes: dict[str, Future[Fact[Mapping[str, str]]]] = {}
 
+    def outline(self, snapshot: Snapshot) -> AwsFacts:
+        """The load balancers in front of the snapshot's subjects and the target groups behind, and nothing about
+        them."""
+        by_host = self._start_hosts(snapshot)
+        self._read_groups(group_arns(traffic_paths(snapshot)))
+        return AwsFacts(load_balancers=self._balancers(by_host), target_groups=dict(self._groups))
+
+    def _start_hosts(self, snapshot: Snapshot) -> list[Future[Balancers]]:
+        hosts = host_names(snapshot)
+        return [self._pool.submit(self._elb.load_balancers_by_host, batch) for batch in batches(hosts)]
+
     def read(self, snapshot: Snapshot) -> AwsFacts:
         """All facts of the load balancers in front of the snapshot's subjects, and of the target groups behind."""
         paths = traffic_paths(snapshot)
-        arns, hosts = group_arns(paths), host_names(snapshot)
-        by_host = [self._pool.submit(self._elb.load_balancers_by_host, batch) for batch in batches(hosts)]
+        arns = group_arns(paths)
+        by_host = self._start_hosts(snapshot)
         self._start_targets(arns)
         self._read_groups(arns)
         balancers = self._balancers(by_host)

@@ -1,19 +1,55 @@
 """What a scan reads, in stages, so that people see a first answer while target groups are still being asked.
 
-The first stage holds what Kubernetes tells; the last one everything that is going to be known.
+The first stage holds what Kubernetes tells; the second adds what few calls tell of all load balancers: which there are,
+and how many targets CloudWatch counts as healthy. Then target groups are asked one by one, but only those that look bad
+or of which nothing is known; and of the frontends that are not certainly healthy everything that a diagnosis of one
+object reads. The last stage holds everything that is going to be known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from time import monotonic
 
-from kubectl_lbdoctor.collect.collector import Collector, OpenAws, ReadPlan
-from kubectl_lbdoctor.collect.inventory import ClusterInventory
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.spared import groups_of, spared, unasked_groups
+from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
+from kubectl_lbdoctor.collect.collector import (
+    OpenAws,
+    ReadPlan,
+    completed,
+    load_balancers_and_network,
+    region_of,
+    with_own_logs,
+)
+from kubectl_lbdoctor.collect.elb_reads import Aws
+from kubectl_lbdoctor.collect.identity_reads import IdentityReader
+from kubectl_lbdoctor.collect.known_balancers import KnownBalancers
 from kubectl_lbdoctor.collect.kube_lists import Kube
-from kubectl_lbdoctor.collect.subjects import Finder
-from kubectl_lbdoctor.model.asked import AllOf
-from kubectl_lbdoctor.model.snapshot import Context, Snapshot
+from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages, group_arns, host_names
+from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.swept_lists import SweptLists
+from kubectl_lbdoctor.collect.target_counts import read_counts
+from kubectl_lbdoctor.errors import NoCredentials, ReadFailed
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.snapshot import SPARED_NETWORK, AwsFacts, Context, Snapshot
+from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.record import record
+
+WORKERS = 16
+"""Calls of AWS at a time; how many begin in a second is the pace's matter."""
+
+STAGE_SECONDS = 10.0
+"""After so long a new stage shows which target groups have been asked since."""
+
+_NOT_YET = "AWS has not been asked for it yet"
+
+Health = Fact[tuple[TargetHealth, ...]]
 
 
 @record
@@ -33,22 +69,29 @@ class SweepPlan:
 @record
 class SweepProgress:
     """How far a scan is. groups: target groups in all; known: those whose state is known; asked: those that were asked
-    one by one. slowed: AWS has asked for fewer calls."""
+    one by one. left: those that will still be asked. slowed: AWS has asked for fewer calls. rate: calls of ELBv2 a
+    second by now, 0 before AWS is asked."""
 
     objects: int = 0
     groups: int = 0
     known: int = 0
     asked: int = 0
     slowed: bool = False
+    left: int = 0
+    rate: float = 0.0
 
 
 @record
 class Stage:
-    """What is known so far. done: nothing more comes."""
+    """What is known so far. done: nothing more comes. foreign: objects of other controllers, which are left out.
+
+    A snapshot's subjects are the frontends; `Snapshot.spared` are those that were found healthy by counts.
+    """
 
     snapshot: Snapshot
     progress: SweepProgress
     done: bool
+    foreign: tuple[ObjectRef, ...] = ()
 
 
 def stages(
@@ -56,12 +99,152 @@ def stages(
 ) -> Iterator[Stage]:
     """The facts of a scan as they become known. tell: is called as groups are asked.
 
-    Raises CouldNotRun when the API server does not answer or refuses the credentials; that nothing is there is a
-    snapshot without subjects.
+    A consumer that stops, or is interrupted, closes the iterator (`close`): what still runs is let go, and the last
+    stage stays good. Raises CouldNotRun when the API server does not answer or refuses the credentials, and ValueError
+    for labels that are no selector; that nothing is there is a snapshot without subjects.
     """
-    found = Finder(ClusterInventory(kube), plan.namespace).find((AllOf(labels=plan.labels),))
-    snapshot = Collector(kube, open_aws).collect(
-        ReadPlan(tuple(found.subjects), plan.reads, plan.context, plan.taken_at)
+    lists = SweptLists(kube, plan.reads, plan.namespace, plan.labels, plan.context)
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="aws")
+    pace = Pace(plan.aws_rate)
+    try:
+        swept = lists.read(plan.taken_at)
+        snapshot = replace(swept.snapshot, cluster=with_own_logs(swept.snapshot))
+        for stage in _stages(snapshot, _Aws(open_aws, pool, pace, plan, tell)):
+            yield replace(stage, foreign=swept.foreign)
+    finally:
+        pace.end()
+        lists.close()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@record
+class _Aws:
+    """What the reads of AWS need."""
+
+    open: OpenAws
+    pool: Executor
+    pace: Pace
+    plan: SweepPlan
+    tell: Callable[[SweepProgress], None]
+
+
+def _stages(snapshot: Snapshot, aws: _Aws) -> Iterator[Stage]:
+    reader, reason = _opened(snapshot, aws)
+    before = _not_asked(snapshot, reason or _NOT_YET)
+    if reader is None:
+        yield _stage(before, aws, done=True)
+        return
+    elb = KnownBalancers(reader, aws.plan.reads)
+    # What comes next is begun before each stage, so that it is read while the stage is being looked at.
+    outlined = aws.pool.submit(_outlined, snapshot, elb, reader, aws)
+    yield _stage(before, aws)
+    snapshot = outlined.result()
+    groups = unasked_groups(snapshot)
+    begun = {aws.pool.submit(elb.target_health, arn): arn for arn in groups}
+    yield _stage(_with_spared(snapshot), aws, left=len(groups))
+    asked: dict[str, Health] = {}
+    for asked in _asked(begun, snapshot, aws):
+        snapshot = replace(snapshot, aws=replace(snapshot.aws, target_health=dict(asked)))
+        if len(asked) < len(groups):
+            yield _stage(_with_spared(snapshot), aws, len(asked), len(groups) - len(asked))
+    snapshot = _with_spared(snapshot)
+    yield _stage(_detailed(snapshot, elb, reader, aws), aws, len(asked), done=True)
+
+
+def _opened(snapshot: Snapshot, aws: _Aws) -> tuple[Aws | None, str]:
+    """The reader, or None and the reason why AWS is not asked."""
+    if not aws.plan.reads & reads.AWS:
+        return None, "no check needs AWS"
+    bindings = (b for facts in snapshot.namespaces.values() for b in facts.bindings.peek() or ())
+    try:
+        reader = aws.open(lambda: region_of(snapshot.cluster.nodes.peek() or (), bindings))
+        reader.keep_pace("elbv2", aws.pace)
+    except (NoCredentials, ReadFailed) as error:
+        return None, error.message
+    return reader, ""
+
+
+def _not_asked(snapshot: Snapshot, reason: str) -> Snapshot:
+    return replace(
+        snapshot,
+        aws=load_balancer_stages.not_asked(snapshot, reason),
+        network=network_reads.not_asked(reason),
     )
-    tell(SweepProgress(objects=len(found.subjects)))
-    yield Stage(snapshot, SweepProgress(objects=len(found.subjects)), done=True)
+
+
+def _stage(snapshot: Snapshot, aws: _Aws, asked: int = 0, left: int = 0, *, done: bool = False) -> Stage:
+    progress = _progress(snapshot, aws, asked, left)
+    aws.tell(progress)
+    return Stage(replace(snapshot, context=completed(snapshot)), progress, done)
+
+
+def _progress(snapshot: Snapshot, aws: _Aws, asked: int, left: int) -> SweepProgress:
+    known = groups_of(snapshot)
+    return SweepProgress(
+        objects=len(snapshot.subjects),
+        groups=len(known),
+        known=sum(known.values()),
+        asked=asked,
+        slowed=aws.pace.slowed,
+        left=left,
+        rate=aws.pace.rate,
+    )
+
+
+def _outlined(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -> Snapshot:
+    """With the load balancers, the target groups and the counts of healthy targets: what few calls tell of all."""
+    elb.read_whole(aws.pool, len(group_arns(traffic_paths(snapshot))), len(host_names(snapshot)))
+    facts = LoadBalancerStages(elb, aws.pool).outline(snapshot)
+    now = parse_time(aws.plan.taken_at)
+    if now is not None and aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
+        groups = [group for fact in facts.target_groups.values() if (group := fact.peek()) is not None]
+        facts = replace(facts, target_counts=read_counts(reader, aws.pool, groups, now))
+    return replace(snapshot, aws=facts, network=network_reads.not_asked(_NOT_YET))
+
+
+def _with_spared(snapshot: Snapshot) -> Snapshot:
+    return replace(snapshot, spared=spared(replace(snapshot, spared=frozenset())))
+
+
+def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -> Iterator[dict[str, Health]]:
+    """The health of these target groups, as a growing table: now and then, and when it is whole."""
+    waiting, total = dict(begun), len(begun)
+    before = _progress(snapshot, aws, 0, total)
+    found: dict[str, Health] = {}
+    shown = monotonic()
+    while waiting:
+        done, _ = wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED")
+        for future in done:
+            found[waiting.pop(future)] = future.result()
+        known = before.known + sum(fact.is_known for fact in found.values())
+        pace, asked = aws.pace, len(found)
+        aws.tell(replace(before, known=known, asked=asked, left=total - asked, slowed=pace.slowed, rate=pace.rate))
+        if waiting and monotonic() - shown > STAGE_SECONDS:
+            shown = monotonic()
+            yield found
+    yield found
+
+
+def _detailed(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -> Snapshot:
+    """With everything that a diagnosis reads of the frontends that are not spared."""
+    rest = tuple(ref for ref in snapshot.subjects if ref not in snapshot.spared)
+    if not rest:
+        return replace(snapshot, network=SPARED_NETWORK)
+    plan = ReadPlan(rest, aws.plan.reads, aws.plan.context, aws.plan.taken_at)
+    some = replace(snapshot, subjects=rest)
+    facts, network = load_balancers_and_network(elb, reader, aws.pool, plan, some, lambda: snapshot.cluster)
+    identity = facts.identity
+    if aws.plan.reads.issuperset(reads.IDENTITY):
+        identity = IdentityReader(reader, aws.pool).read(snapshot)
+    return replace(snapshot, aws=_joined(snapshot.aws, replace(facts, identity=identity)), network=network)
+
+
+def _joined(outline: AwsFacts, details: AwsFacts) -> AwsFacts:
+    """What was read of all frontends with what was read of some of them."""
+    return replace(
+        details,
+        load_balancers={**outline.load_balancers, **details.load_balancers},
+        target_groups={**outline.target_groups, **details.target_groups},
+        target_health={**outline.target_health, **details.target_health},
+        target_counts=outline.target_counts,
+    )

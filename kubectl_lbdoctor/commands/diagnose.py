@@ -8,6 +8,7 @@ from kubectl_lbdoctor.commands.examination import (
     deadline_of,
     examine,
     from_bundle,
+    ignored_codes,
     save_bundle,
     show,
     where_of_bundle,
@@ -28,6 +29,7 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     several objects do not exist the others are diagnosed, and the status is that of findings, else COULD_NOT_RUN.
     """
     check_save(options)
+    ignore = ignored_codes(options)
     missing = 0
     limit: float | None = None
     if options.verdict.wait_healthy:
@@ -44,12 +46,12 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
             begun = env.clock()
             snapshot, found = examination.examined(question)
             if limit is not None and not snapshot.laid:
-                waiting = wait_healthy.Waiting(examination, begun, limit, FailOn(options.verdict.fail_on))
+                waiting = wait_healthy.Waiting(examination, begun, limit, FailOn(options.verdict.fail_on), ignore)
                 snapshot = waiting.snapshot(snapshot)
             elif not snapshot.laid:
                 snapshot = examination.probes().settle(snapshot)
             missing, calls, where = examination.missing, connections.calls, connections.where
-    report = asked_first(examine(snapshot, where), found.routes)
+    report = asked_first(examine(snapshot, where, ignore), found.routes)
     status = report.exit_status(FailOn(options.verdict.fail_on))
     if missing and status is not ExitStatus.FINDINGS:
         status = ExitStatus.COULD_NOT_RUN

@@ -5,24 +5,24 @@ How facts are come by is imported where it happens: a run reads a cluster or a b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import is_foreign, traffic_paths
+from kubectl_lbdoctor.analysis.ignores import beginning
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.deadline import DEFAULT, Deadline
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, UsageError
 from kubectl_lbdoctor.model.asked import Question
-from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
-from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, render
@@ -114,7 +114,7 @@ class Examination:
         foreign = {
             traffic.subject
             for traffic in traffic_paths(snapshot)
-            if traffic.subject in found.swept and _foreign(traffic)
+            if traffic.subject in found.swept and is_foreign(traffic)
         }
         if not foreign:
             return snapshot
@@ -142,16 +142,10 @@ class Examination:
         """
         from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
 
-        context = self.connections.context
         plan = ReadPlan(
             subjects=subjects,
             reads=needed_reads(CATALOGUE) if reads is None else reads,
-            context=Context(
-                kube_context=context.name,
-                server=context.server,
-                namespace=context.namespace,
-                cluster=context.aws.cluster_name or context.cluster,
-            ),
+            context=context_of(self.connections),
             taken_at=self.env.now(),
             unmade=kube is not None,
         )
@@ -186,39 +180,58 @@ class Examination:
         return self.probes().settle(self.collect(subjects, quiet=quiet))
 
 
-def deadline_of(options: Options) -> Deadline:
-    """When the reads of a diagnosis end, from now on. Raises UsageError for a --timeout that is no time."""
+def context_of(connections: Connections) -> Context:
+    """Where the facts of a run are from, as far as the kubeconfig tells it."""
+    context = connections.context
+    return Context(
+        kube_context=context.name,
+        server=context.server,
+        namespace=context.namespace,
+        cluster=context.aws.cluster_name or context.cluster,
+    )
+
+
+def ignored_codes(options: Options) -> tuple[str, ...]:
+    """The beginnings of codes that --ignore names. Raises UsageError for a word that no code begins with."""
+    found = []
+    for word in (word for given in options.verdict.ignore for word in given.split(",")):
+        prefix = beginning(word)
+        if not prefix or not any(spec.code.startswith(prefix) for spec in CATALOGUE):
+            raise UsageError(
+                f'no code begins with "{word}"', "codes look like LBD301; --ignore LBD7 means all of LBD7xx"
+            )
+        found.append(prefix)
+    return tuple(found)
+
+
+def deadline_of(options: Options, default: float | None = DEFAULT) -> Deadline:
+    """When the reads of a run end, from now on. default: seconds where nobody has chosen, None for no end. Raises
+    UsageError for a --timeout that is no time."""
     given = options.time.limit
     if not given:
-        return Deadline(DEFAULT)
+        return Deadline(default)
     from kubectl_lbdoctor.collect.kubeconfig import parse_duration
 
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
 
-def examine(snapshot: Snapshot, where: Where = NOWHERE) -> Report:
-    """All checks on one snapshot. where: what leads the commands in the report to the same place. Pure."""
+def examine(snapshot: Snapshot, where: Where = NOWHERE, ignore: Sequence[str] = ()) -> Report:
+    """All checks on one snapshot. where: what leads the commands in the report to the same place. ignore: beginnings of
+    codes that nobody wants to hear of. Pure."""
     paths = traffic_paths(snapshot)
     if snapshot.laid:
         from kubectl_lbdoctor.before_apply import decided_by_objects, of_manifests
 
         catalogue = decided_by_objects(CATALOGUE)
-        report = of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue), snapshot)
+        report = of_manifests(build(snapshot, paths, run(catalogue, paths), catalogue, ignore), snapshot)
     else:
-        report = build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE)
+        report = build(snapshot, paths, run(CATALOGUE, paths), CATALOGUE, ignore)
     return replace(report, where=where)
 
 
 def where_of_bundle(options: Options) -> Where:
     """What the flags say beside --from: nothing else tells how its cluster is reached from here."""
     return where_of(options.kube, {}).in_aws(options.aws)
-
-
-def _foreign(traffic: TrafficPath) -> bool:
-    try:
-        return ownership(traffic).owner == "other"
-    except Unknown:
-        return False
 
 
 def from_bundle(options: Options, env: Environment, question: Question) -> tuple[Snapshot, Found]:

@@ -24,12 +24,14 @@ def seconds(text: str) -> float:
 
 @dataclass
 class Waiting:
-    """One wait. limit: seconds, from `begun` of the clock on. fail_on: what the exit status is judged by."""
+    """One wait. limit: seconds, from `begun` of the clock on. fail_on: what the exit status is judged by. ignore:
+    beginnings of codes that do not count."""
 
     examination: Examination
     begun: float
     limit: float
     fail_on: FailOn
+    ignore: tuple[str, ...] = ()
 
     def snapshot(self, first: Snapshot) -> Snapshot:
         """The last facts about the objects of the first look: the first that are good, or those at the end of the time.
@@ -39,7 +41,7 @@ class Waiting:
         env, begun = self.examination.env, self.begun
         snapshot, said = first, ""
         while True:
-            report = examine(snapshot)
+            report = examine(snapshot, ignore=self.ignore)
             passed = env.clock() - begun
             if report.exit_status(self.fail_on) is ExitStatus.HEALTHY:
                 return snapshot

@@ -108,3 +108,16 @@ class TargetHealth:
         if start < 0 or end < start:
             return ()
         return tuple(code.strip() for code in self.description[start + 1 : end].split(",") if code.strip())
+
+
+@record
+class TargetCounts:
+    """How many targets of a group CloudWatch counts as healthy and as unhealthy, in the minute that begins at `at`.
+
+    The fewest healthy and the most unhealthy ones that any node of the load balancer has seen in that minute.
+    Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html
+    """
+
+    healthy: int
+    unhealthy: int
+    at: str

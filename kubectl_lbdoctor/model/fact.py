@@ -20,12 +20,14 @@ U = TypeVar("U")
 
 
 class ReadState(str, Enum):
-    """How a read ended."""
+    """How a read ended. NOT_ASKED leaves open what was needed; NOT_NEEDED is what nobody has to know here, so that a
+    check that would look at it is skipped and takes nothing from health."""
 
     KNOWN = "known"
     DENIED = "denied"
     FAILED = "failed"
     NOT_ASKED = "not-asked"
+    NOT_NEEDED = "not-needed"
 
 
 class Unknown(Exception):
@@ -105,6 +107,11 @@ class Fact(Generic[T]):
     def not_asked(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
         """A read that was not made, and why, in one sentence."""
         return cls(source, ReadState.NOT_ASKED, reason=reason, scope=scope)
+
+    @classmethod
+    def not_needed(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
+        """A read that was left out because nothing has to be known there, and why, in one sentence."""
+        return cls(source, ReadState.NOT_NEEDED, reason=reason, scope=scope)
 
     @classmethod
     def denied(cls, source: str, reason: str, permission: str, scope: str = "") -> Fact[T]:

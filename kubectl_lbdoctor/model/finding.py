@@ -193,7 +193,8 @@ class Effect:
 
 @record
 class Diagnosis:
-    """A root cause: its finding, what it affects and the findings that it explains."""
+    """A root cause: its finding, what it affects and the findings that it explains. milder: of what it affects, the
+    objects for which it is less severe, with how severe it is there: whose targets serve all the same."""
 
     rank: int
     finding: Finding
@@ -203,6 +204,11 @@ class Diagnosis:
     affects: tuple[ObjectRef, ...] = ()
     effects: tuple[Effect, ...] = ()
     fix: str = ""
+    milder: tuple[tuple[ObjectRef, Severity], ...] = ()
+
+    def severity_for(self, ref: ObjectRef) -> Severity:
+        """How severe it is for an object that it affects."""
+        return next((severity for affected, severity in self.milder if affected == ref), self.severity)
 
     @property
     def explains(self) -> tuple[str, ...]:

@@ -90,6 +90,16 @@ class TargetGroupView:
     expected_unhealthy: frozenset[str] = frozenset()
     idle: bool = False
 
+    @property
+    def healthy(self) -> int:
+        """How many of its targets are healthy."""
+        return sum(1 for target in self.targets if target.state == "healthy")
+
+    @property
+    def counted(self) -> int:
+        """How many targets it has, without those that are on their way out."""
+        return sum(1 for target in self.targets if target.state != "draining")
+
 
 @record
 class SubjectView:
@@ -130,9 +140,20 @@ class UnknownCheck:
 
 
 @record
+class Ignored:
+    """A root cause that somebody has chosen not to hear of. objects: those of whose state it is left out. by: where
+    that is said, the flag or an annotated object, as people write them."""
+
+    diagnosis: Diagnosis
+    objects: tuple[ObjectRef, ...]
+    by: str
+
+
+@record
 class Report:
     """A diagnosis. applied: False where it is about manifests that are not; "healthy" then says that nothing that
-    objects decide is wrong with them. where: the flags that lead the commands in it to the same cluster and account."""
+    objects decide is wrong with them. where: the flags that lead the commands in it to the same cluster and account.
+    ignored: root causes that are left out of `diagnoses`."""
 
     status: Status
     generated_at: str
@@ -144,12 +165,21 @@ class Report:
     unknown: tuple[UnknownCheck, ...] = ()
     applied: bool = True
     where: Where = NOWHERE
+    ignored: tuple[Ignored, ...] = ()
 
     def exit_status(self, fail_on: FailOn = FailOn.ERROR) -> ExitStatus:
-        """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health."""
+        """0, 1 or 3, from the report alone: findings outrank unknowns, unknowns outrank health. To ignore why targets
+        fail does not make them serve."""
         found = any(d.severity.order <= fail_on.severity.order for d in self.diagnoses)
-        if found or any(fail_on.fails(subject.status) for subject in self.subjects):
+        if found or self._fails_ignored or any(fail_on.fails(subject.status) for subject in self.subjects):
             return ExitStatus.FINDINGS
         if self.unknown or not self.coverage.complete or self.status is Status.UNKNOWN:
             return ExitStatus.UNKNOWN
         return ExitStatus.HEALTHY
+
+    @property
+    def _fails_ignored(self) -> bool:
+        """Whether the targets of an object fail, for a cause that is an error and ignored."""
+        failing = {s.ref for s in self.subjects if s.status in (Status.UNHEALTHY, Status.DEGRADED)}
+        errors = (entry for entry in self.ignored if entry.diagnosis.severity is Severity.ERROR)
+        return any(not failing.isdisjoint(entry.objects) for entry in errors)

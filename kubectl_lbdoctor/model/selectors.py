@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
@@ -66,3 +67,33 @@ def _requirement(raw: Mapping[str, object]) -> LabelRequirement:
         str(raw.get("operator") or ""),
         tuple(map(str, values)) if isinstance(values, (list, tuple)) else (),
     )
+
+
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9])?"
+_VALUE = r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
+_EQUALITY = re.compile(rf"({_NAME})\s*(==|=|!=)\s*({_VALUE})")
+_SET = re.compile(rf"({_NAME})\s+(in|notin)\s*\(([^()]*)\)")
+_EXISTENCE = re.compile(rf"(!?)\s*({_NAME})")
+
+
+def parse(text: str) -> LabelSelector:
+    """A selector as kubectl's -l takes it: "a=b,c!=d,e in (f,g),h notin (i),j,!k"; "" selects all.
+
+    Raises ValueError, which says what is no requirement.
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+    """
+    # A comma inside of parentheses separates values.
+    parts = re.split(r",(?![^()]*\))", text) if text.strip() else []
+    return LabelSelector(match_expressions=tuple(_parsed(part.strip()) for part in parts))
+
+
+def _parsed(part: str) -> LabelRequirement:
+    if found := _EQUALITY.fullmatch(part):
+        return LabelRequirement(found[1], "NotIn" if found[3] == "!=" else "In", (found[4],))
+    if found := _SET.fullmatch(part):
+        values = tuple(value.strip() for value in found[4].split(","))
+        if all(re.fullmatch(_VALUE, value) for value in values):
+            return LabelRequirement(found[1], "In" if found[3] == "in" else "NotIn", values)
+    if found := _EXISTENCE.fullmatch(part):
+        return LabelRequirement(found[2], "DoesNotExist" if found[1] else "Exists")
+    raise ValueError(f"{part!r} is no requirement on labels")

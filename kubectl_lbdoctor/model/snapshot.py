@@ -6,11 +6,11 @@ A part that was not asked for holds NOT_ASKED facts, so that a check which needs
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetCounts, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import Memo, memo_field
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -54,6 +54,9 @@ from kubectl_lbdoctor.record import record
 T = TypeVar("T")
 
 SCHEMA = 1
+
+SPARED = "a scan does not look at it where all targets are healthy"
+"""Why a fact about a subject of `Snapshot.spared` is not needed."""
 
 
 def _not_asked(source: str) -> Any:
@@ -140,7 +143,8 @@ class AwsFacts:
     """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
 
     tagged_groups: target group ARNs by the resource that the controller's tags name ("ns/ingress-service:port" or
-    "ns/service:port"); read only where TargetGroupBindings could not be.
+    "ns/service:port"); read only where TargetGroupBindings could not be. target_counts: by target group ARN, read by
+    a scan; a group that is not in it was not counted.
     `reason` says why AWS was not asked at all ("" when it was).
     """
 
@@ -152,6 +156,7 @@ class AwsFacts:
     group_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     balancer_attributes: Mapping[str, Fact[Mapping[str, str]]] = field(default_factory=dict)
     tagged_groups: Fact[Mapping[str, str]] = _not_asked(reads.TAGS)
+    target_counts: Fact[Mapping[str, TargetCounts]] = _not_asked(reads.TARGET_COUNTS)
     identity: IdentityFacts = field(default_factory=IdentityFacts)
     reason: str = ""
 
@@ -180,6 +185,9 @@ class LaidObject:
 class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against. laid: objects that
     are not, or not so, in the cluster: the facts are those that would be, and only what objects alone decide is known.
+    spared: subjects that a scan has found healthy by less: listeners, rules, attributes and the network around them
+    were not looked at for their sake, and need not be. others: which further namespaces there are; a scan that may list
+    neither them nor objects of all of them at once does not know.
     """
 
     taken_at: str = ""
@@ -192,11 +200,21 @@ class Snapshot:
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
     laid: tuple[LaidObject, ...] = ()
+    spared: frozenset[ObjectRef] = frozenset()
+    others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
     memo: Memo = memo_field()
+
+    def about(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
+        """The same facts, about these objects."""
+        return replace(self, subjects=subjects)
 
     def facts_of(self, namespace: str) -> NamespaceFacts:
         """What was read in a namespace; nothing was asked of one that no subject is in."""
         return self.namespaces.get(namespace) or _NOTHING_ASKED
+
+    def network_of(self, subject: ObjectRef) -> NetworkFacts:
+        """What was read of the network around a subject."""
+        return SPARED_NETWORK if subject in self.spared else self.network
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
@@ -215,6 +233,25 @@ def facts_within(value: Any) -> Iterator[Fact[Any]]:
             yield from facts_within(getattr(value, part.name))
 
 
-def lookup(table: Mapping[str, Fact[T]], key: str, source: str) -> Fact[T]:
-    """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent. What has a key was needed."""
-    return table.get(key) or Fact.not_asked(source, f"{key or 'nothing'} was not read", key)
+def lookup(table: Mapping[str, Fact[T]], key: str, source: str, *, spared: bool = False) -> Fact[T]:
+    """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent. What has a key was needed.
+
+    spared: it may be left out (`Snapshot.spared`), and then is NOT_NEEDED.
+    """
+    if (found := table.get(key)) is not None:
+        return found
+    return (
+        Fact.not_needed(source, SPARED, key)
+        if spared
+        else Fact.not_asked(source, f"{key or 'nothing'} was not read", key)
+    )
+
+
+SPARED_NETWORK = NetworkFacts(
+    interfaces=Fact.not_needed(reads.NETWORK_INTERFACES, SPARED),
+    security_groups=Fact.not_needed(reads.SECURITY_GROUPS, SPARED),
+    subnets=Fact.not_needed(reads.SUBNETS, SPARED),
+    acls=Fact.not_needed(reads.NETWORK_ACLS, SPARED),
+    route_tables=Fact.not_needed(reads.ROUTE_TABLES, SPARED),
+    prefix_lists=Fact.not_needed(reads.PREFIX_LISTS, SPARED),
+)

@@ -108,7 +108,7 @@ class TrafficPath:
 
     @property
     def network(self) -> NetworkFacts:
-        return self.snapshot.network
+        return self.snapshot.network_of(self.subject)
 
     @property
     def context(self) -> Context:

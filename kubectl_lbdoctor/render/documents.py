@@ -17,11 +17,14 @@ from kubectl_lbdoctor.fix.verify import about
 from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import SOURCES
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+from kubectl_lbdoctor.model.aws import LoadBalancer
+from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView
 from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.kinds import resource_name
-from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView
+from kubectl_lbdoctor.model.report import Ignored, Report, Status, SubjectView, TargetGroupView
 from kubectl_lbdoctor.model.run import NOT_TOLD, Run
+from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.model.version import Version
 from kubectl_lbdoctor.model.where import Where
@@ -91,7 +94,15 @@ def report(report: Report, run: Run) -> Document:
         **_course(run),
         "context": _context(report.context),
         "subjects": [_subject(subject) for subject in report.subjects],
+        **_found_out(report),
+    }
+
+
+def _found_out(report: Report) -> Document:
+    """What checks and reads gave, of one object or of many."""
+    return {
         "diagnoses": [_diagnosis(diagnosis, report.where) for diagnosis in report.diagnoses],
+        "ignored": [_ignored(entry) for entry in report.ignored],
         "checks": {
             "passed": report.checks.passed,
             "failed": report.checks.failed,
@@ -118,6 +129,119 @@ def report(report: Report, run: Run) -> Document:
     }
 
 
+def _ignored(entry: Ignored) -> Document:
+    return {
+        "code": entry.diagnosis.finding.code,
+        "severity": entry.diagnosis.severity.value,
+        "message": entry.diagnosis.message,
+        "object": ref(entry.diagnosis.finding.object),
+        "affects": [ref(name) for name in entry.objects],
+        "by": entry.by,
+    }
+
+
+def scan(scan: ScanReport, run: Run) -> Document:
+    """A scan: a row for each frontend, and the root causes once."""
+    reach = scan.reach
+    return {
+        **_head("ScanReport", summaries.of_scan(scan), run),
+        "status": scan.status.value,
+        "complete": scan.complete,
+        "generatedAt": scan.report.generated_at,
+        **_course(run),
+        "context": _context(scan.report.context),
+        "namespace": scan.namespace,
+        "selector": scan.labels,
+        "counts": {status.value: number for status, number in scan.counts.items()},
+        "frontends": [_row(row) for row in scan.rows],
+        "leftOut": [ref(name) for name in scan.left_out],
+        "reach": {
+            "objects": reach.objects,
+            "targetGroups": reach.groups,
+            "known": reach.known,
+            "asked": reach.asked,
+            "slowedDown": reach.slowed,
+        },
+        **_found_out(scan.report),
+    }
+
+
+def controllers(page: ControllerPage, run: Run) -> Document:
+    """The controllers, what they say, and what is wrong with them."""
+    return {
+        **_head("ControllerPage", summaries.of_controllers(page), run),
+        "status": page.status.value,
+        "generatedAt": page.report.generated_at,
+        **_course(run),
+        "context": _context(page.report.context),
+        "autoMode": page.auto_mode,
+        "controllers": [_controller(controller) for controller in page.controllers],
+        "webhooks": [
+            {
+                "service": ref(webhook.service),
+                "port": webhook.port,
+                "readyEndpoints": webhook.endpoints,
+                "failurePolicies": list(webhook.policies),
+            }
+            for webhook in page.webhooks
+        ],
+        "errors": [
+            {
+                "code": error.code,
+                "text": without_credentials(error.text),
+                "count": error.count,
+                "lastSeen": error.last,
+                "object": None if error.about is None else ref(error.about),
+                "over": error.over,
+            }
+            for error in page.errors
+        ],
+        **_found_out(page.report),
+    }
+
+
+def _controller(controller: ControllerView) -> Document:
+    return {
+        **ref(controller.ref),
+        "replicas": controller.replicas,
+        "ready": controller.ready,
+        "version": controller.version,
+        "flags": dict(controller.flags),
+        "serviceAccount": controller.service_account,
+        "identity": {"kind": controller.identity.value, "roleArn": controller.role},
+        "pods": [
+            {"name": pod.name, "node": pod.node, "ready": pod.ready, "restarts": pod.restarts, "state": pod.state}
+            for pod in controller.pods
+        ],
+    }
+
+
+def _row(row: ScanRow) -> Document:
+    cause = row.cause
+    return {
+        "kind": row.kind,
+        "namespace": row.namespaces[0] if len(row.namespaces) == 1 else "",
+        "name": row.name,
+        "objects": [ref(name) for name in row.objects],
+        "status": row.status.value,
+        "loadBalancer": _balancer(row.load_balancer),
+        "targets": {"healthy": row.healthy, "total": row.targets},
+        "targetGroups": [
+            {
+                "arn": group.arn,
+                "name": group.name,
+                "known": group.known,
+                "healthy": group.healthy,
+                "total": group.counted,
+            }
+            for group in row.target_groups
+        ],
+        "rootCause": None if cause is None else {"code": cause.finding.code, "message": cause.message},
+        "causes": [cause.rank for cause in row.causes],
+        "ignored": [entry.diagnosis.finding.code for entry in row.ignored],
+    }
+
+
 def ref(name: ObjectRef) -> dict[str, str]:
     """An object's name."""
     return {"kind": name.kind, "namespace": name.namespace, "name": name.name}
@@ -139,23 +263,26 @@ def _context(context: Context) -> dict[str, str]:
 
 
 def _subject(subject: SubjectView) -> dict[str, Any]:
-    balancer = subject.load_balancer
     return {
         **ref(subject.ref),
         "status": subject.status.value,
         "class": subject.class_name,
-        "loadBalancer": None
-        if balancer is None
-        else {
-            "arn": balancer.arn,
-            "name": balancer.name,
-            "dnsName": balancer.dns_name,
-            "type": balancer.type,
-            "scheme": balancer.scheme,
-            "state": balancer.state,
-        },
+        "loadBalancer": _balancer(subject.load_balancer),
         "targetGroups": [_group(group) for group in subject.target_groups],
         "backendsWithoutTargetGroup": list(subject.backends_without_group),
+    }
+
+
+def _balancer(balancer: LoadBalancer | None) -> dict[str, str] | None:
+    if balancer is None:
+        return None
+    return {
+        "arn": balancer.arn,
+        "name": balancer.name,
+        "dnsName": balancer.dns_name,
+        "type": balancer.type,
+        "scheme": balancer.scheme,
+        "state": balancer.state,
     }
 
 
@@ -468,8 +595,14 @@ def _changed(result: FixResult | UndoResult) -> Iterable[str]:
     return (resource_name(run.step.change.object) for run in result.runs)
 
 
+def _needing_attention(scan: ScanReport) -> Iterable[str]:
+    return (resource_name(ref) for row in scan.rows if row.status is not Status.HEALTHY for ref in row.objects)
+
+
 _DOCUMENTS: dict[type, _Kind] = {
     Report: _Kind(report, lambda result: (resource_name(diagnosis.finding.object) for diagnosis in result.diagnoses)),
+    ScanReport: _Kind(scan, _needing_attention, "frontends"),
+    ControllerPage: _Kind(controllers),
     ProbeReport: _Kind(probe_report),
     FixResult: _Kind(fix_result, _changed),
     UndoResult: _Kind(undo_result, _changed),

@@ -18,6 +18,8 @@ class Result(Enum):
     """What a command may print."""
 
     REPORT = "a diagnosis"
+    SCAN = "a scan"
+    CONTROLLER = "the page of the controller"
     PROBES = "the probe command"
     FIX = "--fix"
     UNDO = "undo"
@@ -89,6 +91,20 @@ def as_names(result: Any, view: View) -> str:
     return "".join(f"{clean(name)}\n" for name in dict.fromkeys(names(result)))
 
 
+def as_junit(result: Any, view: View) -> str:
+    """JUnit XML."""
+    from kubectl_lbdoctor.render import junit
+
+    return junit.render(result, view)
+
+
+def as_sarif(result: Any, view: View) -> str:
+    """SARIF 2.1.0."""
+    from kubectl_lbdoctor.render import sarif
+
+    return sarif.render(result, view)
+
+
 def as_kubectl_does(result: Any, view: View) -> str:
     """A template of kubectl's."""
     from kubectl_lbdoctor.render.documents import document
@@ -121,8 +137,9 @@ def _template(argument: str) -> Format:
     return Format(as_kubectl_does, argument=argument, check=_check_template)
 
 
-_NAMED = frozenset({Result.REPORT, Result.FIX, Result.UNDO, Result.CHECKS})
-_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.PROBES, Result.FIX, Result.UNDO})
+_NAMED = frozenset({Result.REPORT, Result.SCAN, Result.FIX, Result.UNDO, Result.CHECKS})
+_WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.CONTROLLER, Result.PROBES, Result.FIX, Result.UNDO})
+_FOR_CI = frozenset({Result.SCAN})
 
 FORMATS = {
     "table": Format(as_table, for_people=True),
@@ -130,6 +147,8 @@ FORMATS = {
     "json": Format(as_json, tells_errors=True),
     "yaml": Format(as_yaml, tells_errors=True),
     "name": Format(as_names, _NAMED),
+    "junit": Format(as_junit, _FOR_CI),
+    "sarif": Format(as_sarif, _FOR_CI),
     "jsonpath": _template("TEMPLATE"),
     "jsonpath-as-json": _template("TEMPLATE"),
     "jsonpath-file": _template("FILE"),

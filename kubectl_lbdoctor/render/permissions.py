@@ -31,15 +31,17 @@ Source: https://docs.aws.amazon.com/service-authorization/latest/reference/refer
 
 def iam(reads: Iterable[str]) -> str:
     """An IAM policy with every AWS action, on kinds of resources where the action knows them. What may be left out
-    (`model.reads.OPTIONAL`) is a statement of its own."""
+    (`model.reads.OPTIONAL`) are statements of their own."""
     wanted = {iam_action(read): read in OPTIONAL for read in reads if is_aws(read)}
-    optional = sorted(action for action in wanted if wanted[action])
+    optional = sorted(action for action in wanted if wanted[action] and action in _RESOURCES)
+    counted = sorted(action for action in wanted if wanted[action] and action not in _RESOURCES)
     scoped = sorted(action for action in wanted if action in _RESOURCES and action not in optional)
-    others = sorted(set(wanted) - set(optional) - set(scoped))
+    others = sorted(set(wanted) - set(optional) - set(counted) - set(scoped))
     return _iam_policy(
         _statement("LbdoctorRead", others, "*"),
         _statement("LbdoctorReadPrefixLists", scoped, _resources(scoped)),
         _statement("LbdoctorReadControllerRoleOptional", optional, _resources(optional)),
+        _statement("LbdoctorReadTargetCountsOptional", counted, "*"),
     )
 
 

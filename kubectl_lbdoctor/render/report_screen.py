@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import HealthCheck
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
@@ -22,6 +23,7 @@ _WIDEST_SOURCE = 36
 _INDENT = 12
 _NARROW = 60
 _FEW_GROUPS = 2
+_MOST_CODES = 5
 # Beyond this a person looks for the odd ones, not for the list; -o wide shows all.
 MAX_TARGETS = 20
 
@@ -43,7 +45,7 @@ def render(report: Report, view: View) -> str:
         proven = [d for d in report.diagnoses if d.finding.code != "LBD005"]
         errors = sum(1 for d in proven if d.severity is Severity.ERROR)
         blocks.append(paint("bold", _headline(errors, len(proven) - errors, len(proven) < len(report.diagnoses))))
-        blocks += ["\n".join(_diagnosis(d, report, view, paint)) for d in report.diagnoses]
+        blocks += ["\n".join(diagnosis_lines(d, report, view, paint)) for d in report.diagnoses]
     blocks.append("\n".join(_closing(report, view, paint)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -146,10 +148,7 @@ def _target_groups(subject: SubjectView, view: View) -> str:
 
 def count_healthy(group: TargetGroupView) -> str:
     """ "1/2": healthy targets of those that count, "?/?" where health was not read."""
-    if not group.known:
-        return "?/?"
-    counted = [t for t in group.targets if t.state != "draining"]
-    return f"{sum(1 for t in counted if t.state == 'healthy')}/{len(counted)}"
+    return f"{group.healthy}/{group.counted}" if group.known else "?/?"
 
 
 def _targets(subject: SubjectView, view: View) -> str:
@@ -203,7 +202,8 @@ def _state_order(target: TargetView) -> tuple[int, str, list[int], str, int]:
     return order, target.zone, address, target.id, target.port
 
 
-def _diagnosis(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
+def diagnosis_lines(diagnosis: Diagnosis, report: Report, view: View, paint: Paint) -> Iterator[str]:
+    """A root cause with its evidence and its repair."""
     finding, where = diagnosis.finding, report.where
     yield from _heading(diagnosis, view, paint)
     namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
@@ -351,5 +351,17 @@ def _closing(report: Report, view: View, paint: Paint) -> Iterator[str]:
         yield paint(colour, verdict.word) + text[len(verdict.word) :]
     for line in coverage_lines(report, view.wide):
         yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)
+    for line in ignored_lines(report):
+        yield wrapped("", line, view.width, 2)
     if report.diagnoses:
         yield from (wrapped("", note, view.width, 2) for note in report.where.notes)
+
+
+def ignored_lines(report: Report) -> Iterator[str]:
+    """How many findings are left out because somebody has said so, and where that is said."""
+    by: dict[str, list[str]] = {}
+    for entry in report.ignored:
+        by.setdefault(entry.by, []).append(entry.diagnosis.finding.code)
+    for where, codes in by.items():
+        number = counted(len(codes), "finding")
+        yield f"ignored: {number} ({listed(sorted(dict.fromkeys(codes)), _MOST_CODES)}), by {where}"

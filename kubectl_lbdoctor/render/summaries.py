@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult, UndoOutcome, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun, StepState
+from kubectl_lbdoctor.model.controller_page import ControllerPage
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView
+from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.probe.report import ProbeReport
 
 
@@ -47,6 +49,24 @@ def _why(report: Report) -> str:
 
 def _said(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.message} ({diagnosis.finding.code})"
+
+
+def of_scan(scan: ScanReport) -> str:
+    """How many frontends are in which state, and the first root cause."""
+    if not scan.rows:
+        return "nothing to diagnose was found"
+    counts = ", ".join(f"{number} {status.value}" for status, number in scan.counts.items() if number)
+    partial = "" if scan.complete else " so far"
+    said = f"{counts} of {len(scan.rows)} frontend{'' if len(scan.rows) == 1 else 's'}{partial}"
+    ill = scan.status in (Status.UNHEALTHY, Status.DEGRADED)
+    return f"{said}: {_said(scan.report.diagnoses[0])}" if ill and scan.report.diagnoses else said
+
+
+def of_controllers(page: ControllerPage) -> str:
+    """How many controllers run, and the first root cause."""
+    ready = sum(1 for controller in page.controllers if controller.ready)
+    said = f"{ready} of {len(page.controllers)} controllers ready" if page.controllers else "no controller was found"
+    return f"{said}: {_said(page.report.diagnoses[0])}" if page.report.diagnoses else said
 
 
 def of_probes(report: ProbeReport) -> str:

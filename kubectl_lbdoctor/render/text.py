@@ -31,6 +31,11 @@ def quoted(text: str) -> str:
     return clean(without_credentials(text))
 
 
+def cut(text: str, width: int) -> str:
+    """Text that takes no more than `width` columns; what is longer ends with an ellipsis."""
+    return text if len(text) <= width else f"{text[: max(width - 1, 0)].rstrip()}…"
+
+
 @record
 class Column:
     """A column. `keep` orders which is dropped first when the table is too wide (the lowest; 100 never is); a `wide`

@@ -699,12 +699,6 @@ def test_usage(cloud: Cloud, args: tuple[str, ...], words: str) -> None:
     refused(run(*args, env=cloud.env), ExitStatus.USAGE, words)
 
 
-def test_bare_command_says_how_it_is_used() -> None:
-    result = run()
-    assert (result.status, result.stdout) == (ExitStatus.USAGE, "")
-    assert "Usage: kubectl lbdoctor" in result.stderr
-
-
 # --- Interrupted, and nobody reads ------------------------------------------------------------------------------------
 
 

@@ -122,7 +122,7 @@ def test_names_are_those_of_kubectl(cloud: Cloud) -> None:
         ("--output=json", "nonsense"),
         ("secret/web", "--output", "json"),
         ("-o", "json", "explain", "LBD999"),
-        ("-o", "json"),
+        ("scan", "-o", "json", "--aws-rate", "0"),
         ("ing", "web", "-l", "app=web", "-o", "json"),
         ("undo", "-o", "json"),
         ("-o", "table", "ing/web", "-o", "json", "--probe-node"),

@@ -114,12 +114,26 @@ def test_a_word_that_names_nothing(cloud: Cloud, word: str, words: str) -> None:
     assert words in result.stderr, result.stderr
 
 
-@pytest.mark.parametrize("flag", ["-A", "--all-namespaces", "-k"])
-def test_flags_of_kubectl_get_that_are_not_taken(cloud: Cloud, flag: str) -> None:
+def test_a_flag_of_kubectl_get_that_is_not_taken(cloud: Cloud) -> None:
+    for args in (("ing", "-k"), ("-k", "ing")):
+        result = ask(cloud, *args)
+        assert result.status == ExitStatus.USAGE and "error: -k is not taken" in result.stderr
+        assert "hint: " in result.stderr and "Did you mean" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "long", "instead"),
+    [
+        ("-A", "--all-namespaces", "kubectl lbdoctor scan -A"),
+        ("--all-namespaces", "--all-namespaces", "kubectl lbdoctor scan -A"),
+        ("-w", "--watch", "kubectl lbdoctor scan -w"),
+    ],
+)
+def test_flags_that_only_a_scan_takes(cloud: Cloud, flag: str, long: str, instead: str) -> None:
     for args in (("ing", flag), (flag, "ing")):
         result = ask(cloud, *args)
-        assert result.status == ExitStatus.USAGE and f"error: {flag} is not taken" in result.stderr
-        assert "hint: " in result.stderr and "Did you mean" not in result.stderr
+        assert result.status == ExitStatus.USAGE and f"error: ingress takes no {long}\n" in result.stderr
+        assert f"{instead}\n" in result.stderr
 
 
 # --- All of a namespace ---

@@ -57,6 +57,7 @@ TELLS = {
     reads.NETWORK_ACLS: "entries that drop requests or replies",
     reads.ROUTE_TABLES: "routes between load balancer and targets, and to the internet",
     reads.PREFIX_LISTS: "addresses behind prefix lists that rules and routes name",
+    reads.TARGET_COUNTS: "how many targets of each group are healthy: `scan` then asks for those of the others only",
     reads.CLUSTER: "the cluster's OIDC issuer, which the controller's role must trust",
     reads.POD_IDENTITIES: "whether the controller has an EKS Pod Identity association",
     reads.POD_IDENTITY: "which role EKS Pod Identity gives the controller",
@@ -116,6 +117,8 @@ def _permission(name: str) -> str:
 
 def _lost(name: str) -> str:
     codes = [spec.code for spec in CATALOGUE if name in spec.reads]
+    if name == reads.TARGET_COUNTS:
+        return "no check; a scan is slower without it"
     if not codes:
         return "no check, where bindings may be read"
     links = f"{len(codes)} checks" if len(codes) > NAMED else ", ".join(f"[{c}](checks.md#{c.lower()})" for c in codes)
@@ -152,9 +155,11 @@ no resources in IAM, so they are for `*`.
 """
 
 _ROLE = """
-Optional: the controller's role. These are asked only where AWS denies the controller something, to say what its role
-lacks. To narrow them, replace `*` in the statement `LbdoctorReadControllerRoleOptional` by the cluster's and the
-role's name, or leave the statement out.
+Optional: the controller's role, and counts of targets. The role is asked for only where AWS denies the controller
+something, to say what it lacks. To narrow that, replace `*` in the statement `LbdoctorReadControllerRoleOptional` by
+the cluster's and the role's name, or leave the statement out. `cloudwatch:GetMetricData` spares `scan` most of its
+calls of Elastic Load Balancing; AWS charges $0.01 for a thousand metrics, two of which are asked for each target
+group.
 """
 
 _REST = """

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
-FILES = ("report.json", "fix-plan.json", "fix-result.json", "undo-result.json", "probe-report.json", "error.json")
+FILES = (
+    *("report.json", "scan-report.json", "fix-plan.json", "fix-result.json", "undo-result.json"),
+    *("probe-report.json", "error.json"),
+)
 """The documents, in the order of the page; a schema that is missing here fails a test."""
 
 _HEAD_FIELDS = ("apiVersion", "kind", "toolVersion", "exitCode", "summary", "durationMs", "calls")
@@ -68,7 +71,8 @@ def _described(value: Schema, root: Schema, schemas: dict[str, Schema]) -> tuple
         home = schemas[file] if file else root
         target = home["$defs"][place]
         inner = {**target["properties"], **value.get("properties", {})}
-        return _NAMES.get(place, "object"), {} if place == "ref" else inner, home
+        told_before = place == "ref" or (file == FILES[0] and root is not schemas[FILES[0]])
+        return _NAMES.get(place, "object"), {} if told_before else inner, home
     if "const" in value:
         return f"`{value['const']}`", {}, root
     if "enum" in value and "type" not in value:

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Severity
 from kubectl_lbdoctor.model.probe import Outcome, Transport
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.scan_report import scan_report
 from tests.docs import report
 from tests.support import cases
 from tests.support.json_schemas import kinds, schemas, violations
@@ -30,13 +31,14 @@ def test_the_schemas_are_schemas() -> None:
     for schema in schemas().values():
         Draft202012Validator.check_schema(schema)
     assert set(kinds().values()) == set(report.FILES)
-    assert set(kinds()) == {"Report", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
+    assert set(kinds()) == {"Report", "ScanReport", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
 
 
 @pytest.mark.parametrize("name", cases.names())
 def test_documents_of_a_recorded_case(name: str) -> None:
     found = cases.result(name).report
     assert violations(document(found)) == []
+    assert violations(document(scan_report(cases.result(name).snapshot, found))) == []
     made = plan(found.diagnoses, [FixRequest("all")])
     runs = tuple(StepRun(step) for step in made.steps)
     planned = FixResult(("all",), found, runs, made.refusals)

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis.frontends.service import ServiceFrontend
 from kubectl_lbdoctor.analysis.ownership import Ownership
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -26,7 +27,16 @@ FRONTENDS: dict[str, type[Frontend]] = {
 }
 """What each kind of subject is, by kind."""
 
-__all__ = ["FRONTENDS", "Frontend", "frontend", "frontend_of", "listener_groups", "setting_source", "traffic_paths"]
+__all__ = [
+    "FRONTENDS",
+    "Frontend",
+    "frontend",
+    "frontend_of",
+    "is_foreign",
+    "listener_groups",
+    "setting_source",
+    "traffic_paths",
+]
 
 
 @derived
@@ -49,6 +59,14 @@ def traffic_paths(snapshot: Snapshot) -> tuple[TrafficPath, ...]:
 def ownership(traffic: TrafficPath) -> Ownership:
     """Who reconciles the frontend of the path; raises `Unknown` where that needs what could not be read."""
     return frontend_of(traffic).reconciler()
+
+
+def is_foreign(traffic: TrafficPath) -> bool:
+    """Whether the frontend of the path is certainly another controller's."""
+    try:
+        return ownership(traffic).owner == "other"
+    except Unknown:
+        return False
 
 
 def setting_source(traffic: TrafficPath, setting: str) -> SettingSource:

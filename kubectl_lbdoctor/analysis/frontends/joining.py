@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_targets import foreign_targets, gate_health
+from kubectl_lbdoctor.analysis.told_healthy import counted_healthy
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -55,7 +56,8 @@ def join(
         # DescribeTargetGroups may be denied alone: the binding names the ARN, which is all that target health needs.
         health = lookup(aws.target_health, bound.target_group_arn, reads.TARGET_HEALTH)
     balancer = load_balancer(snapshot, front, target_group)
-    found = balancer.then(lambda lb: listeners(snapshot, lb))
+    spared = front.ref in snapshot.spared
+    found = balancer.then(lambda lb: listeners(snapshot, lb, spared))
     traffic = TrafficPath(
         subject=front.ref,
         namespace=namespace,
@@ -67,19 +69,23 @@ def join(
         target_health=health,
         load_balancer=balancer,
         listeners=found,
-        rules=found.then(lambda several: _rules(snapshot, several)),
+        rules=found.then(lambda several: _rules(snapshot, several, spared)),
         group_attributes=target_group.then(
-            lambda group: _attributes(aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES)
+            lambda group: _attributes(
+                aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES, spared
+            )
         ),
         balancer_attributes=balancer.then(
-            lambda lb: _attributes(aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES)
+            lambda lb: _attributes(
+                aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES, spared
+            )
         ),
         snapshot=snapshot,
         made_as_alb=front.is_alb,
         group=front.group,
     )
     if not health.is_known:
-        return _as_gates_tell(traffic)
+        return _as_told_elsewhere(traffic)
     foreign = foreign_targets(traffic)
     return replace(traffic, foreign=foreign) if foreign else traffic
 
@@ -113,10 +119,14 @@ def group_of_binding(
     )
 
 
-def _as_gates_tell(traffic: TrafficPath) -> TrafficPath:
-    """Where AWS does not tell the targets' health, the pods' readiness gates may: the source says which of the two."""
-    told = gate_health(traffic)
-    return traffic if told is None else replace(traffic, target_health=Fact.known(reads.PODS, told))
+def _as_told_elsewhere(traffic: TrafficPath) -> TrafficPath:
+    """Where AWS was not asked for the targets' health, its counts may tell it, or the pods' readiness gates: the source
+    says which of them."""
+    for source, tell in ((reads.TARGET_COUNTS, counted_healthy), (reads.PODS, gate_health)):
+        told = tell(traffic)
+        if told is not None:
+            return replace(traffic, target_health=Fact.known(source, told))
+    return traffic
 
 
 def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetHealth, ...]]:
@@ -125,18 +135,21 @@ def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetH
     return lookup(snapshot.aws.target_health, group.arn, reads.TARGET_HEALTH)
 
 
-def _attributes(table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str) -> Fact[Mapping[str, str]]:
-    return lookup(table, arn, source) if arn else Fact.known(source, {})
+def _attributes(
+    table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str, spared: bool
+) -> Fact[Mapping[str, str]]:
+    return lookup(table, arn, source, spared=spared) if arn else Fact.known(source, {})
 
 
-def listeners(snapshot: Snapshot, balancer: LoadBalancer | None) -> Fact[tuple[Listener, ...]]:
+def listeners(snapshot: Snapshot, balancer: LoadBalancer | None, spared: bool = False) -> Fact[tuple[Listener, ...]]:
     if balancer is None:
         return Fact.known(reads.LOAD_BALANCERS, ())
-    return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS)
+    return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS, spared=spared)
 
 
-def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...]) -> Fact[tuple[ListenerRule, ...]]:
-    return joined(reads.RULES, (lookup(snapshot.aws.rules, listener.arn, reads.RULES) for listener in listeners))
+def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...], spared: bool) -> Fact[tuple[ListenerRule, ...]]:
+    found = (lookup(snapshot.aws.rules, listener.arn, reads.RULES, spared=spared) for listener in listeners)
+    return joined(reads.RULES, found)
 
 
 def load_balancer(

@@ -1,0 +1,121 @@
+"""Which frontends of a scan are so certainly healthy that nothing more has to be asked about them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, wanted_targets
+from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
+from kubectl_lbdoctor.knowledge.standing import unsettled
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.kinds import TARGET_GROUP_BINDING
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_ACTIVE = "active"
+
+
+def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
+    """The subjects behind whose every path all wanted targets are healthy and no other is registered, whose load
+    balancer is active, and of which nobody complains."""
+    suspects = {traffic.subject for traffic in traffic_paths(snapshot) if not _is_sound(traffic)}
+    return frozenset(snapshot.subjects) - suspects
+
+
+def unasked_groups(snapshot: Snapshot) -> tuple[str, ...]:
+    """ARNs of the target groups whose health nothing tells but DescribeTargetHealth; those that look bad first."""
+    found: dict[str, int] = {}
+    for traffic in traffic_paths(snapshot):
+        if (arn := _arn(traffic)) and not is_told(traffic):
+            found[arn] = min(_urgency(traffic, arn), found.get(arn, _UNKNOWN))
+    return tuple(sorted(found, key=lambda arn: found[arn]))
+
+
+def groups_of(snapshot: Snapshot) -> dict[str, bool]:
+    """The target groups of the scan, each with whether its health is known."""
+    found: dict[str, bool] = {}
+    for traffic in traffic_paths(snapshot):
+        if arn := _arn(traffic):
+            found[arn] = is_told(traffic) and found.get(arn, True)
+    return found
+
+
+def is_told(traffic: TrafficPath) -> bool:
+    """Whether the health of the path's targets is known as it is now: by AWS, by its counts, or by readiness gates that
+    have just turned."""
+    health = traffic.target_health
+    return health.is_known and (health.source != reads.PODS or gates_are_recent(traffic))
+
+
+def _arn(traffic: TrafficPath) -> str:
+    group, binding = traffic.target_group.peek(), traffic.binding.peek()
+    if group is not None:
+        return group.arn
+    if traffic.target_group.is_known or binding is None:
+        return ""
+    return binding.target_group_arn
+
+
+_BAD, _DOUBTFUL, _UNKNOWN = range(3)
+
+
+def _urgency(traffic: TrafficPath, arn: str) -> int:
+    counts = (traffic.aws.target_counts.peek() or {}).get(arn)
+    if counts is not None and (counts.unhealthy or not counts.healthy):
+        return _BAD
+    gates = traffic.target_health.peek() or ()
+    return _DOUBTFUL if counts is not None or any(t.state != "healthy" for t in gates) else _UNKNOWN
+
+
+def _is_sound(traffic: TrafficPath) -> bool:
+    try:
+        return is_told(traffic) and _as_wanted(traffic) and _is_active(traffic) and not _is_complained_of(traffic)
+    except Unknown:
+        return False
+
+
+def _as_wanted(traffic: TrafficPath) -> bool:
+    """Whether exactly the wanted targets are there, all healthy."""
+    binding = traffic.binding.need()
+    wanted = wanted_targets(traffic, binding) if binding is not None else ()
+    targets: tuple[TargetHealth, ...] = traffic.targets()
+    return bool(wanted) and all(t.state == "healthy" for t in targets) and _keys(targets) == _keys(wanted)
+
+
+def _keys(targets: tuple[TargetHealth, ...]) -> set[str]:
+    return {target.key for target in targets}
+
+
+def _is_active(traffic: TrafficPath) -> bool:
+    balancer = traffic.load_balancer.need()
+    if balancer is None:
+        return traffic.subject.kind == TARGET_GROUP_BINDING.name
+    return balancer.state == _ACTIVE
+
+
+def _is_complained_of(traffic: TrafficPath) -> bool:
+    binding = traffic.binding.peek()
+    about = {(traffic.subject.kind, traffic.subject.name), ("Service", traffic.service_ref.name)}
+    if binding is not None:
+        about.add((TARGET_GROUP_BINDING.name, binding.meta.name))
+    return any(
+        not about.isdisjoint(_complained_of(traffic.snapshot, namespace))
+        for namespace in {traffic.namespace, traffic.subject.namespace}
+    )
+
+
+@derived
+def _complained_of(snapshot: Snapshot, namespace: str) -> frozenset[tuple[str, str]]:
+    """Kind and name of what events of the namespace say that something is wrong with."""
+    return frozenset(_warned(snapshot, namespace))
+
+
+def _warned(snapshot: Snapshot, namespace: str) -> Iterator[tuple[str, str]]:
+    for event in unsettled(snapshot.facts_of(namespace).events.need()):
+        if event.kind in RECONCILED:
+            yield event.kind, event.name

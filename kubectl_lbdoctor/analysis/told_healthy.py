@@ -1,0 +1,127 @@
+"""What is known of a target group's health without asking for its targets: by counts of CloudWatch, by readiness gates.
+
+Neither names targets, so both only ever confirm what the controller wants to be registered: where one of them does not
+fit exactly, or is not of now, the group has to be asked. Nothing here takes silence for health. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints, gate_health, target_gates
+from kubectl_lbdoctor.analysis.node_targets import instance_nodes
+from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model.aws import TargetCounts, TargetHealth
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.k8s import Condition, Pod, TargetGroupBinding, condition
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.times import seconds_between
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+FRESH = 300.0
+"""Seconds for which a count or a gate's turning True stands for now. CloudWatch gives a minute two to three minutes
+after its end."""
+
+
+def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
+    """Every target that the controller wants, as healthy; None unless CloudWatch counts exactly as many healthy ones
+    and no other, in a minute that is not long past and that nothing about these targets has changed since."""
+    binding = traffic.binding.peek()
+    counts = (traffic.aws.target_counts.peek() or {}).get(binding.target_group_arn) if binding is not None else None
+    if binding is None or counts is None or seconds_between(counts.at, traffic.now) > FRESH:
+        return None
+    try:
+        wanted = wanted_targets(traffic, binding)
+        confirmed = (
+            bool(wanted)
+            and _fits(counts, len(wanted))
+            and all(seconds_between(time, counts.at) >= 0 for time in _changes(traffic, binding))
+        )
+    except Unknown:
+        return None
+    return wanted if confirmed else None
+
+
+def gates_are_recent(traffic: TrafficPath) -> bool:
+    """Whether readiness gates say of every target that the controller wants that it has just become healthy.
+
+    The controller looks after a target until its gate is True, and not afterwards; it writes True as well when the
+    binding is deleted. So only one that has just turned tells of now.
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/targetgroupbinding/resource_manager.go
+    """
+    binding, told = traffic.binding.peek(), gate_health(traffic)
+    if binding is None or binding.meta.deleted or told is None or any(t.state != "healthy" for t in told):
+        return False
+    for pod in _pods(traffic):
+        turned = [g.condition.since for g in target_gates(pod) if g.binding == binding.meta.name and g.condition]
+        if not turned or seconds_between(turned[0], traffic.now) > FRESH:
+            return False
+        if any(seconds_between(time, turned[0]) < 0 for time in _starts(pod)):
+            return False
+    return True
+
+
+def _fits(counts: TargetCounts, wanted: int) -> bool:
+    return counts.healthy == wanted and counts.unhealthy == 0
+
+
+def wanted_targets(traffic: TrafficPath, binding: TargetGroupBinding) -> tuple[TargetHealth, ...]:
+    """The targets that must be registered and no other can be; none where that is open: more than one binding or
+    cluster fills the group, targets come and go, or some nodes are unhealthy by design."""
+    if binding.meta.deleted or binding.multi_cluster or _times_bound(traffic.snapshot)[binding.target_group_arn] != 1:
+        return ()
+    if binding.target_type == "instance":
+        return tuple(_instances(traffic))
+    endpoints = desired_endpoints(traffic)
+    if endpoints.tolerated:
+        return ()
+    nodes = index.nodes_by_name(traffic.snapshot)
+    return tuple(
+        TargetHealth(e.address, e.port, zone=nodes[e.node].zone if e.node in nodes else "", state="healthy")
+        for e in endpoints.wanted
+    )
+
+
+def _instances(traffic: TrafficPath) -> Iterator[TargetHealth]:
+    service, port = traffic.service.need(), traffic.service_port.need()
+    if service is None or port is None or not port.node_port or service.external_traffic_policy == "Local":
+        return
+    for node in instance_nodes(traffic)[0]:
+        yield TargetHealth(node.instance_id, port.node_port, zone=node.zone, state="healthy")
+
+
+def _changes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]:
+    """When something last changed that decides which targets there are and whether they answer."""
+    yield binding.meta.created
+    if binding.target_type == "instance":
+        for node in instance_nodes(traffic)[0]:
+            yield from _since(condition(node.conditions, "Ready"))
+        return
+    for pod in _pods(traffic):
+        yield from _since(condition(pod.conditions, "Ready"))
+        yield from _starts(pod)
+
+
+def _since(found: Condition | None) -> Iterator[str]:
+    if found is not None:
+        yield found.since
+
+
+def _starts(pod: Pod) -> Iterator[str]:
+    """When the containers that serve were last started."""
+    yield from (status.since for status in pod.statuses if not status.init and status.state == "running")
+
+
+def _pods(traffic: TrafficPath) -> Iterator[Pod]:
+    """The pods behind the wanted endpoints."""
+    pods = index.pods_by_name(traffic.snapshot, traffic.namespace)
+    yield from (pods[endpoint.pod] for endpoint in desired_endpoints(traffic).wanted)
+
+
+@derived
+def _times_bound(snapshot: Snapshot) -> Counter[str]:
+    """How many bindings name each target group, in all namespaces that were read."""
+    spaces = snapshot.namespaces.values()
+    return Counter(b.target_group_arn for facts in spaces for b in facts.bindings.peek() or ())

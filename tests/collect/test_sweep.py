@@ -1,0 +1,323 @@
+"""A scan reads each list once, keeps what serves a frontend, and asks AWS one by one only for what may be unhealthy."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from threading import Lock
+from typing import Any
+
+import pytest
+
+from bench.faults import plant
+from bench.world import MemoryAws, MemoryKube, Shape, World
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, SweepProgress, stages
+from kubectl_lbdoctor.commands.examination import examine
+from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.report import needed_reads
+
+SHAPE = Shape(nodes=4, namespaces=2, services=8, ingresses=4, balanced=2, pods=30, crowded=6, events=40)
+READS = needed_reads(CATALOGUE)
+PODS, SERVICES = "/api/v1/pods", "/api/v1/services"
+
+
+def world() -> World:
+    return World.of(SHAPE)
+
+
+class Kube(MemoryKube):
+    """A world's cluster. denied: paths that may not be listed. broken: paths that fail."""
+
+    def __init__(
+        self, made: World, denied: tuple[str, ...] = (), broken: Mapping[str, Exception] | None = None
+    ) -> None:
+        super().__init__(made)
+        self.denied, self.broken = denied, broken or {}
+        self.paths: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        with self._lock:
+            self.paths[path] += 1
+        if path in self.broken:
+            raise self.broken[path]
+        if path in self.denied:
+            raise ReadDenied(f"may not list {path}", f"list {path}")
+        # The API server gives copies: whoever changes one changes nothing here.
+        return super().list(path, params)
+
+
+class Aws(MemoryAws):
+    """A world's AWS. denied: operations that may not be called. minutes: how old its counts are."""
+
+    def __init__(self, made: World, denied: tuple[str, ...] = (), minutes: float = 1) -> None:
+        super().__init__(made)
+        self.denied, self.minutes = denied, minutes
+        self.calls: Counter[str] = Counter()
+        self.paced: list[str] = []
+        self._lock = Lock()
+
+    def keep_pace(self, service: str, pace: Pace) -> None:
+        self.paced.append(service)
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        with self._lock:
+            self.calls[operation] += 1
+        if operation in self.denied:
+            raise ReadDenied(f"may not {operation}", f"x:{operation}")
+        found = super().call(service, operation, result_key, **params)
+        if operation == "GetMetricData":
+            at = datetime.now(timezone.utc) - timedelta(minutes=self.minutes)
+            return [{**result, "Timestamps": [at]} for result in found]
+        return found
+
+
+def plan(**values: Any) -> SweepPlan:
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    given = {"namespace": "", "reads": READS, "context": Context(namespace="team-000"), "taken_at": now, **values}
+    return SweepPlan(**given)
+
+
+def scan(kube: Kube, aws: Aws | None = None, **values: Any) -> list[Stage]:
+    def opened(node_region: Any) -> Any:
+        if aws is None:
+            raise NoCredentials("AWS was not asked: --no-aws")
+        return aws
+
+    return list(stages(kube, opened, plan(**values)))
+
+
+def statuses(stage: Stage) -> dict[str, str]:
+    return {s.ref.name: s.status.value for s in examine(stage.snapshot).subjects}
+
+
+def test_a_healthy_cluster_needs_three_kinds_of_calls() -> None:
+    made = world()
+    aws = Aws(made)
+    first, second, last = scan(Kube(made), aws)
+    assert (first.done, second.done, last.done) == (False, False, True)
+    assert aws.calls == {"DescribeTargetGroups": 1, "DescribeLoadBalancers": 1, "GetMetricData": 1}
+    assert set(statuses(first).values()) == {"unknown"}
+    assert set(statuses(second).values()) == {"healthy"} == set(statuses(last).values())
+    assert last.progress == SweepProgress(objects=6, groups=6, known=6, asked=0, rate=5.0)
+    assert aws.paced == ["elbv2"]
+
+
+def test_every_list_is_made_once_in_all_namespaces() -> None:
+    made = world()
+    kube = Kube(made)
+    scan(kube, Aws(made))
+    lists = {path: number for path, number in kube.paths.items() if "kube-system" not in path}
+    # The controllers are looked for by their label, besides.
+    assert {path: number for path, number in lists.items() if number > 1} == {"/apis/apps/v1/deployments": 2}
+    assert not any("/namespaces/" in path for path in lists)
+
+
+def test_faults_are_named_and_only_they_are_asked_for() -> None:
+    made = World.of(
+        Shape(nodes=4, namespaces=4, services=40, ingresses=20, balanced=10, pods=130, crowded=10, events=9)
+    )
+    planted = plant(made, share=0.1)
+    aws = Aws(made)
+    *_, last = scan(Kube(made), aws)
+    report = examine(last.snapshot)
+    named = {(ref.kind, ref.namespace, ref.name, d.finding.code) for d in report.diagnoses for ref in d.affects}
+    assert named == {(p.kind, p.namespace, p.name, p.code) for p in planted}
+    assert len(planted) == 3
+    assert aws.calls["DescribeTargetHealth"] == 3
+    assert aws.calls["DescribeListeners"] == 3
+    assert report.unknown == () and report.coverage.complete
+    assert Counter(statuses(last).values()) == {"healthy": 27, "unhealthy": 3}
+
+
+@pytest.mark.parametrize(
+    ("aws", "settings"),
+    [({"denied": ("GetMetricData",)}, {}), ({"minutes": 7}, {}), ({}, {"counts": False})],
+    ids=["denied", "old", "not wanted"],
+)
+def test_without_counts_of_now_every_group_is_asked(aws: Any, settings: Any) -> None:
+    made = world()
+    reader = Aws(made, **aws)
+    *_, last = scan(Kube(made), reader, **settings)
+    assert reader.calls["DescribeTargetHealth"] == 6
+    assert set(statuses(last).values()) == {"healthy"}
+    assert (last.progress.known, last.progress.asked) == (6, 6)
+
+
+def test_health_that_may_not_be_read_is_asked_for_once_and_is_unknown() -> None:
+    made = World.of(
+        Shape(nodes=4, namespaces=4, services=60, ingresses=40, balanced=20, pods=130, crowded=10, events=9)
+    )
+    aws = Aws(made, denied=("DescribeTargetHealth", "GetMetricData"))
+    *_, last = scan(Kube(made), aws)
+    assert aws.calls["DescribeTargetHealth"] <= 20, "those that were on their way"
+    assert set(statuses(last).values()) == {"unknown"}
+    report = examine(last.snapshot)
+    assert {d.permission for d in report.coverage.denied} == {"x:DescribeTargetHealth"}
+
+
+def test_without_aws_there_is_one_stage_that_says_why() -> None:
+    (only,) = scan(Kube(world()))
+    assert only.done and only.snapshot.aws.reason == "AWS was not asked: --no-aws"
+    assert set(statuses(only).values()) == {"unknown"}
+
+
+def test_what_a_namespace_denies_is_named_and_spoils_no_other() -> None:
+    made = world()
+    kube = Kube(made, denied=(PODS, "/api/v1/namespaces/team-001/pods"))
+    *_, last = scan(kube, Aws(made))
+    found = {s.ref: s.status.value for s in examine(last.snapshot).subjects}
+    assert {status for ref, status in found.items() if ref.namespace == "team-000"} == {"healthy"}
+    assert {status for ref, status in found.items() if ref.namespace == "team-001"} == {"unknown"}
+    denied = examine(last.snapshot).coverage.denied
+    assert [d.permission for d in denied] == ["list /api/v1/namespaces/team-001/pods"]
+
+
+def test_a_namespace_whose_services_may_not_be_listed_is_part_of_what_is_not_known() -> None:
+    made = world()
+    kube = Kube(made, denied=(SERVICES, "/api/v1/namespaces/team-001/services"))
+    *_, last = scan(kube, Aws(made))
+    assert not last.snapshot.namespaces["team-001"].services.is_known
+    assert {s for r, s in statuses(last).items() if ObjectRef("Ingress", "team-000", r) in last.snapshot.subjects} == {
+        "healthy"
+    }
+    assert not examine(last.snapshot).coverage.complete
+
+
+def test_who_may_list_no_namespaces_scans_the_context_s_and_says_so() -> None:
+    made = world()
+    everywhere = tuple(
+        f"{prefix}/{plural}"
+        for prefix, plurals in {
+            "/api/v1": ("pods", "services", "events", "namespaces"),
+            "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets", "replicasets"),
+            "/apis/discovery.k8s.io/v1": ("endpointslices",),
+            "/apis/networking.k8s.io/v1": ("ingresses", "networkpolicies"),
+            "/apis/elbv2.k8s.aws/v1beta1": ("targetgroupbindings",),
+        }.items()
+        for plural in plurals
+    )
+    *_, last = scan(Kube(made, denied=everywhere), Aws(made))
+    assert {ref.namespace for ref in last.snapshot.subjects} == {"team-000"}
+    assert last.snapshot.others.permission == "list /api/v1/namespaces"
+    assert not examine(last.snapshot).coverage.complete
+
+
+def test_one_namespace_alone() -> None:
+    made = world()
+    kube = Kube(made)
+    *_, last = scan(kube, Aws(made), namespace="team-001")
+    assert {ref.namespace for ref in last.snapshot.subjects} == {"team-001"}
+    assert set(last.snapshot.namespaces) == {"team-001"}
+    assert PODS not in kube.paths and kube.paths["/api/v1/namespaces/team-001/pods"] == 1
+    assert set(statuses(last).values()) == {"healthy"}
+
+
+def test_labels_choose_subjects_and_not_what_serves_them() -> None:
+    made = world()
+    for raw in made.kube["ingresses"][:2]:
+        raw["metadata"]["labels"] = {"tier": "edge"}
+    *_, last = scan(Kube(made), Aws(made), labels="tier in (edge),!team")
+    assert [ref.name for ref in last.snapshot.subjects] == ["app-0000", "app-0001"]
+    assert set(statuses(last).values()) == {"healthy"}
+    with pytest.raises(ValueError, match="no requirement"):
+        scan(Kube(made), labels="tier=a=b")
+
+
+def test_objects_of_other_controllers_are_left_out_and_named() -> None:
+    made = world()
+    made.kube["ingresses"][0]["spec"]["ingressClassName"] = "nginx"
+    made.kube["ingressclasses"].append({"metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}})
+    *_, last = scan(Kube(made), Aws(made))
+    assert last.foreign == (ObjectRef("Ingress", "team-000", "app-0000"),)
+    assert len(last.snapshot.subjects) == 5
+
+
+def test_of_pods_that_serve_nothing_only_the_outline_is_kept() -> None:
+    made = world()
+    (first, *_) = scan(Kube(made), Aws(made))
+    pods = {p.meta.name: p for p in first.snapshot.namespaces["team-000"].pods.need()}
+    assert len(pods) == sum(raw["metadata"]["namespace"] == "team-000" for raw in made.kube["pods"])
+    assert {bool(p.containers) for name, p in pods.items() if name.startswith("idle-")} == {False}
+    assert {bool(p.containers) for name, p in pods.items() if name.startswith("app-0000")} == {True}
+    idle = next(p for name, p in pods.items() if name.startswith("idle-"))
+    assert idle.ip and idle.node and idle.meta.labels and idle.is_ready
+
+
+def test_a_selector_that_matches_nothing_still_finds_what_was_meant() -> None:
+    made = world()
+    service = made.kube["services"][0]
+    service["spec"]["selector"] = {"app.kubernetes.io/name": "app-0000-renamed"}
+    made.kube["endpointslices"][0]["endpoints"] = []
+    made.health[made.elb["TargetGroups"][0]["TargetGroupArn"]] = []
+    *_, last = scan(Kube(made), Aws(made))
+    (found,) = [d for d in examine(last.snapshot).diagnoses if d.severity.value == "error"]
+    assert found.finding.code == "LBD201"
+    assert "app.kubernetes.io/name=app-0000" in found.finding.params["nearest_labels"]
+
+
+def test_pods_that_hold_ports_of_their_nodes_are_kept_whole() -> None:
+    made = world()
+    idle = [raw for raw in made.kube["pods"] if raw["metadata"]["name"].startswith("idle-")]
+    idle[0]["spec"]["hostNetwork"] = True
+    idle[1]["spec"]["containers"][0]["ports"][0]["hostPort"] = 9100
+    (first, *_) = scan(Kube(made), Aws(made))
+    whole = {p.meta.name for p in first.snapshot.namespaces["team-000"].pods.need() if p.containers}
+    assert {raw["metadata"]["name"] for raw in idle[:2]} <= whole
+
+
+def test_events_of_pods_that_serve_nothing_are_not_kept() -> None:
+    (first, *_) = scan(Kube(world()), Aws(world()))
+    about = {event.name[:4] for facts in first.snapshot.namespaces.values() for event in facts.events.need()}
+    assert about == {"app-"}
+
+
+def test_an_api_server_that_does_not_answer_ends_the_scan() -> None:
+    with pytest.raises(CouldNotRun):
+        scan(Kube(world(), broken={SERVICES: Unreachable("refused")}))
+
+
+def test_a_list_that_fails_leaves_everything_that_needs_it_unknown() -> None:
+    made = world()
+    *_, last = scan(Kube(made, broken={PODS: ReadFailed("could not list pods: timed out")}), Aws(made))
+    assert set(statuses(last).values()) == {"unknown"}
+    assert [f.read for f in examine(last.snapshot).coverage.failed] == ["core/pods"]
+
+
+def test_a_pod_that_cannot_be_understood_leaves_only_its_namespace_in_doubt() -> None:
+    made = world()
+    broken = next(raw for raw in made.kube["pods"] if raw["metadata"]["namespace"] == "team-001")
+    broken["spec"] = copy.deepcopy(broken["spec"]) | {"containers": []}
+    *_, last = scan(Kube(made), Aws(made))
+    gaps = {name: facts.pods.left_out for name, facts in last.snapshot.namespaces.items()}
+    assert gaps == {"team-000": (), "team-001": (broken["metadata"]["name"],)}
+
+
+def test_whoever_stops_early_leaves_nothing_running() -> None:
+    made = world()
+    aws = Aws(made, denied=("GetMetricData",))
+    iterator = stages(Kube(made), lambda _: aws, plan())
+    first = next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    assert len(first.snapshot.subjects) == 6
+    assert next(iterator, None) is None
+
+
+def test_progress_is_told_while_groups_are_asked() -> None:
+    made = world()
+    told: list[SweepProgress] = []
+    list(stages(Kube(made), lambda _: Aws(made, denied=("GetMetricData",)), plan(), told.append))
+    assert [p.left for p in told][-1] == 0 and max(p.left for p in told) == 6
+    assert told[-1].known == told[-1].groups == 6
+
+
+def test_nothing_there_is_a_scan_without_subjects() -> None:
+    made = World.with_nodes(2)
+    *_, last = scan(Kube(made), Aws(made))
+    assert last.done and last.snapshot.subjects == ()

@@ -1,0 +1,150 @@
+"""Counts and readiness gates stand for health only where they say exactly what must be so, and say it of now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.runner import run
+from kubectl_lbdoctor.model import k8s, reads
+from kubectl_lbdoctor.model.aws import TargetCounts
+from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from tests.support.world import GROUP_ARN, NOW, World, pod
+
+# NOW is noon of that day.
+MINUTE = "2026-11-23T11:57:00Z"
+LONG_AGO = "2026-11-23T08:00:00Z"
+
+
+def counted(world: World, healthy: int, unhealthy: int = 0, at: str = MINUTE) -> TrafficPath:
+    """The path of a world whose target group was counted and not asked."""
+    table = {GROUP_ARN: TargetCounts(healthy, unhealthy, at)}
+    cloud = {"target_health": {}, "target_counts": Fact.known(reads.TARGET_COUNTS, table)}
+    (traffic,) = traffic_paths(replace(world, aws=cloud).build())
+    return traffic
+
+
+def test_now_is_noon() -> None:
+    assert NOW == "2026-11-23T12:00:00Z"
+
+
+def test_as_many_healthy_targets_as_are_wanted_are_healthy() -> None:
+    traffic = counted(World(), 2)
+    assert traffic.target_health.source == "cloudwatch:GetMetricData"
+    assert [(t.key, t.state, t.zone) for t in traffic.targets()] == [
+        ("10.0.1.34:8080", "healthy", "us-west-2a"),
+        ("10.0.2.34:8080", "healthy", "us-west-2c"),
+    ]
+
+
+def test_instance_targets_are_the_nodes() -> None:
+    traffic = counted(World().instance_mode(), 2)
+    assert [t.key for t in traffic.targets()] == [f"{n.instance_id}:30080" for n in World().nodes]
+
+
+@pytest.mark.parametrize(("healthy", "unhealthy"), [(1, 0), (3, 0), (2, 1), (0, 0), (0, 2)])
+def test_any_other_count_leaves_the_health_open(healthy: int, unhealthy: int) -> None:
+    assert not counted(World(), healthy, unhealthy).target_health.is_known
+
+
+@pytest.mark.parametrize(
+    ("at", "known"), [("2026-11-23T11:55:00Z", True), ("2026-11-23T11:54:59Z", False), ("", False)]
+)
+def test_an_old_count_says_nothing_of_now(at: str, known: bool) -> None:
+    assert counted(World(), 2, at=at).target_health.is_known is known
+
+
+def ready_since(since: str) -> tuple[k8s.Condition, ...]:
+    return tuple(k8s.Condition(kind, "True", since=since) for kind in ("ContainersReady", "Ready"))
+
+
+@pytest.mark.parametrize(("since", "known"), [("2026-11-23T11:57:00Z", True), ("2026-11-23T11:57:01Z", False)])
+def test_a_count_from_before_a_pod_became_ready_is_not_about_it(since: str, known: bool) -> None:
+    world = World(pods=(pod(1), pod(2, conditions=ready_since(since))))
+    assert counted(world, 2).target_health.is_known is known
+
+
+def test_a_count_from_before_a_container_started_again_is_not_about_it() -> None:
+    again = k8s.ContainerStatus("app", ready=True, state="running", since="2026-11-23T11:58:00Z", restarts=1)
+    world = World(pods=(pod(1), pod(2, statuses=(again,))))
+    assert not counted(world, 2).target_health.is_known
+
+
+def test_targets_that_come_and_go_leave_the_health_open() -> None:
+    leaving = pod(2)
+    leaving = replace(leaving, meta=replace(leaving.meta, deleted=NOW))
+    assert not counted(World(pods=(pod(1), leaving)), 1).target_health.is_known
+
+
+def bound(**values: Any) -> World:
+    world = World()
+    return replace(world, binding=replace(world.made_binding(), **values))
+
+
+def test_a_group_that_others_fill_too_is_not_told_by_a_count() -> None:
+    assert not counted(bound(multi_cluster=True), 2).target_health.is_known
+
+
+def test_a_group_of_two_bindings_is_not_told_by_a_count() -> None:
+    binding = World().made_binding()
+    other = replace(binding, meta=replace(binding.meta, name="again"))
+    world = World(facts={"bindings": Fact.known(reads.BINDINGS, (binding, other))})
+    assert not counted(world, 2).target_health.is_known
+
+
+def test_nodes_that_are_unhealthy_by_design_are_asked() -> None:
+    world = World().instance_mode().with_service(external_traffic_policy="Local")
+    assert not counted(world, 2).target_health.is_known
+
+
+def test_what_cannot_be_counted_because_pods_may_not_be_read_stays_open() -> None:
+    world = World(facts={"pods": Fact.denied(reads.PODS, "no", "list pods")})
+    assert not counted(world, 2).target_health.is_known
+
+
+def test_a_count_proves_no_registration() -> None:
+    """LBD205 and LBD206 compare what is registered with what should be: a count does not tell that."""
+    results = {r.code: r for r in run(CATALOGUE, (counted(World(), 2),))}
+    assert {results[code].status.value for code in ("LBD205", "LBD206")} == {"skipped"}
+    assert "only counts" in results["LBD205"].reason
+
+
+GATE = "target-health.elbv2.k8s.aws/k8s-shop-web-fdbb6ec3c4"
+
+
+def gated(number: int, since: str, status: str = "True", started: str = LONG_AGO) -> k8s.Pod:
+    conditions = (
+        *ready_since(LONG_AGO),
+        k8s.Condition(GATE, status, reason="" if status == "True" else "x", since=since),
+    )
+    running = k8s.ContainerStatus("app", ready=True, state="running", since=started)
+    return pod(number, conditions=conditions, readiness_gates=(GATE,), statuses=(running,))
+
+
+def by_gates(*pods: k8s.Pod) -> bool:
+    (traffic,) = traffic_paths(replace(World(), pods=pods, aws={"target_health": {}}).build())
+    return gates_are_recent(traffic)
+
+
+def test_gates_that_have_just_turned_tell_of_now() -> None:
+    assert by_gates(gated(1, MINUTE), gated(2, MINUTE))
+
+
+def test_a_gate_that_turned_long_ago_does_not() -> None:
+    """The controller does not look after a target any more once its gate is True."""
+    assert not by_gates(gated(1, MINUTE), gated(2, LONG_AGO))
+
+
+def test_a_gate_from_before_the_container_started_again_does_not() -> None:
+    assert not by_gates(gated(1, MINUTE), gated(2, MINUTE, started="2026-11-23T11:58:00Z"))
+
+
+def test_closed_gates_and_pods_without_a_gate_tell_no_health() -> None:
+    assert not by_gates(gated(1, MINUTE), gated(2, MINUTE, "False"))
+    assert not by_gates(gated(1, MINUTE), pod(2))
