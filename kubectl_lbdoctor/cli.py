@@ -352,7 +352,10 @@ def checks(ctx: click.Context, /, codes: tuple[str, ...], fixable: bool, **value
 
 @cli.command(
     "mcp",
-    params=take("kube", "time", "aws", VERBOSE, "bundle.load", "probe", "fix.undo_file"),
+    params=take(
+        *("kube", "time", "aws", "scan.aws_rate", "scan.no_cloudwatch"),
+        *(VERBOSE, "bundle.load", "probe", "fix.undo_file"),
+    ),
     short_help="Serve agents over the Model Context Protocol.",
 )
 @click.option("--allow-fix", is_flag=True, help="Offer apply_fix, which changes the cluster and AWS.")

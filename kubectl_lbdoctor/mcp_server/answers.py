@@ -13,7 +13,8 @@ from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.collect.redact import Redactor
 from kubectl_lbdoctor.fix.result import FixResult
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import Report, Status
+from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.probe.report import ProbeReport
 from kubectl_lbdoctor.render.documents import API_VERSION, Document, document
@@ -26,6 +27,7 @@ NOTICE = (
 )
 
 SUBJECTS = 20
+FRONTENDS = 30
 DIAGNOSES = 10
 EVIDENCE = 6
 COMMANDS = 4
@@ -51,12 +53,12 @@ class Cutter:
     """Takes the first of lists, and counts what it leaves out by the name of the list."""
 
     def __init__(self) -> None:
-        self.left_out: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
 
     def first(self, name: str, items: Sequence[Any], limit: int) -> list[Any]:
         """The first items; `name` is the field that holds them."""
         if len(items) > limit:
-            self.left_out[name] += len(items) - limit
+            self.cut[name] += len(items) - limit
         return list(items[:limit])
 
     def keep(self, source: Mapping[str, Any], limits: Mapping[str, int]) -> Document:
@@ -77,7 +79,7 @@ def answer(content: Document, cutter: Cutter, notes: Iterable[str] = ()) -> Docu
         "toolVersion": __version__,
         **content,
         "notes": told,
-        "leftOut": dict(sorted(cutter.left_out.items())),
+        "cut": dict(sorted(cutter.cut.items())),
     }
     made: Document = _safe(whole, Redactor(places=False))
     return {**made, "dataNotice": NOTICE}
@@ -119,15 +121,46 @@ def of_report(report: Report, notes: Iterable[str]) -> Document:
             "generatedAt": made["generatedAt"],
             "context": made["context"],
             "subjects": [_subject(subject) for subject in cutter.first("subjects", made["subjects"], SUBJECTS)],
-            "diagnoses": [
-                _diagnosis(diagnosis, cutter) for diagnosis in cutter.first("diagnoses", made["diagnoses"], DIAGNOSES)
-            ],
-            "checks": made["checks"],
-            "notRead": cutter.first("notRead", _not_read(made["coverage"]), NOT_READ),
+            **_found_out(made, cutter),
         },
         cutter,
         notes,
     )
+
+
+def of_scan(scan: ScanReport, notes: Iterable[str]) -> Document:
+    """A scan: the frontends that are not healthy, the worst first, and each root cause once."""
+    made, cutter = document(scan), Cutter()
+    attention = [row for row in made["frontends"] if row["status"] != Status.HEALTHY.value or row["causes"]]
+    return answer(
+        {
+            **{
+                field: made[field] for field in ("status", "summary", "complete", "generatedAt", "context", "namespace")
+            },
+            **{field: made[field] for field in ("counts", "reach")},
+            "frontends": [cutter.keep(row, _FRONTEND) for row in cutter.first("frontends", attention, FRONTENDS)],
+            **_found_out(made, cutter),
+        },
+        cutter,
+        notes,
+    )
+
+
+_FRONTEND = {
+    **dict.fromkeys(("kind", "namespace", "name", "status", "targets", "rootCause"), 0),
+    **dict.fromkeys(("causes", "ignored"), NAMES),
+}
+
+
+def _found_out(made: Document, cutter: Cutter) -> Document:
+    """What was found, and what could not be read."""
+    diagnoses = cutter.first("diagnoses", made["diagnoses"], DIAGNOSES)
+    return {
+        "diagnoses": [_diagnosis(diagnosis, cutter) for diagnosis in diagnoses],
+        "ignored": cutter.first("ignored", sorted({entry["code"] for entry in made["ignored"]}), NAMES),
+        "checks": made["checks"],
+        "notRead": cutter.first("notRead", _not_read(made["coverage"]), NOT_READ),
+    }
 
 
 def _subject(subject: Document) -> Document:

@@ -17,7 +17,7 @@ from typing import Any
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.commands import explain, fix, probe
+from kubectl_lbdoctor.commands import explain, fix, probe, scan
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     deadline_of,
@@ -33,7 +33,7 @@ from kubectl_lbdoctor.fix.plan_digest import plan_digest
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.mcp_server import answers
 from kubectl_lbdoctor.model.asked import AllOf, LeadingTo, Named, Question
-from kubectl_lbdoctor.model.report import Report
+from kubectl_lbdoctor.model.report import FailOn, Report
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe.report import probe_report
 from kubectl_lbdoctor.render.documents import Document
@@ -72,9 +72,9 @@ class Desk:
         """Whether a bundle is asked in place of a cluster."""
         return bool(self.options.bundle.load)
 
-    def begin(self, arguments: Arguments) -> Call:
-        """A call, from now on."""
-        return Call(arguments, deadline_of(self.options))
+    def begin(self, arguments: Arguments, seconds: float) -> Call:
+        """A call, from now on. seconds: for its reads, where --timeout says nothing."""
+        return Call(arguments, deadline_of(self.options, seconds))
 
     def let_fix_end(self) -> None:
         """Wait for the fix that is being made, where one is."""
@@ -97,6 +97,21 @@ class Desk:
                 report = examine(snapshot, connections.where)
         self._check_subjects(report)
         return answers.of_report(asked_first(report, found.routes), surroundings.notes)
+
+    def scan(self, call: Call) -> Document:
+        """Look at all frontends of a namespace, or of all that may be looked at."""
+        options, _, surroundings = self._prepared(call)
+        everywhere = not options.kube.namespace
+        labels = replace(options.objects, labels=str(call.arguments.get("selector", "")))
+        options = replace(options, objects=labels, scan=replace(options.scan, all_namespaces=everywhere))
+        settings = scan.ScanSettings((), scan.aws_rate(options), FailOn.ERROR)
+        if self.recorded:
+            _, report = scan.recorded(options, surroundings.env, settings)
+        else:
+            with self._connections(options, call) as connections:
+                scanned = scan.ClusterScan(connections, options, surroundings.env, settings)
+                report = scanned.last_report(call.stopped.is_set)
+        return answers.of_scan(report, surroundings.notes)
 
     def probe(self, call: Call) -> Document:
         """Send the health checks of objects; through the API server, unless the server's flags say otherwise."""

@@ -104,7 +104,7 @@ class _Service:
         if wrong is not None:
             return _failed(f"{tool.name} cannot take {wrong.json_path}: {wrong.message}")
         async with self._places:
-            return await self._run(tool, self._desk.begin(arguments))
+            return await self._run(tool, self._desk.begin(arguments, tool.seconds))
 
     async def _run(self, tool: Tool, call: Call) -> types.CallToolResult:
         """Make the call on a thread. One that is cancelled ends its reads; a fix that has begun to write is waited for,

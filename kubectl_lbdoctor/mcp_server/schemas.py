@@ -81,6 +81,12 @@ _FIXES = {
     "maxItems": 20,
 }
 
+ABOUT_A_SCAN = _arguments(
+    {
+        "namespace": {**_WHERE["namespace"], "description": "The namespace to scan; without it all of them."},
+        "selector": _WHERE["selector"],
+    }
+)
 ABOUT_OBJECTS = _arguments({"objects": _OBJECTS, **_WHERE})
 ABOUT_FIXES = _arguments({"fixes": _FIXES, "objects": _OBJECTS, **_WHERE}, "fixes")
 ABOUT_A_PLAN = _arguments(
@@ -133,7 +139,7 @@ def _answer(fields: dict[str, Schema]) -> Schema:
             "toolVersion": _TEXT,
             **fields,
             "notes": _list(_TEXT, "What was told on the way."),
-            "leftOut": {**_COUNTS, "description": "How many items were left out, by the list that they belong to."},
+            "cut": {**_COUNTS, "description": "How many items were left out, by the list that they belong to."},
             "dataNotice": {"const": NOTICE},
         }
     )
@@ -146,6 +152,48 @@ _HEAD = {
     "summary": _text("One sentence."),
     "generatedAt": _text("When the facts were read, RFC 3339."),
     "context": _object(dict.fromkeys(("kubeContext", "namespace", "region", "account", "cluster"), _TEXT)),
+}
+
+_FOUND_OUT = {
+    "diagnoses": _list(
+        _object(
+            {
+                "rank": _NUMBER,
+                "code": _CODE,
+                "severity": _one_of(Severity),
+                "confidence": _one_of(Confidence),
+                "title": _TEXT,
+                "message": _text("What is wrong, in one sentence."),
+                "object": _REF,
+                "affects": _list(_REF),
+                "targets": _TEXTS,
+                "evidence": _list(_object({"source": _TEXT, "text": _TEXT})),
+                "rulesOut": _TEXT,
+                "explains": _list(_CODE, "Findings that are mere effects of it."),
+                "confirm": _list(_TEXT, "Commands with which a person sees the same."),
+                "hypotheses": _list(_object({"code": _TEXT, "text": _TEXT, "commands": _TEXTS})),
+                "fix": _or_null(
+                    _object(
+                        {
+                            "name": _text('What plan_fix takes; "" where a person has to make it.'),
+                            "command": _TEXT,
+                            "commands": _list(_TEXT, "The change by hand."),
+                            "automatic": {**_YES_OR_NO, "description": "Whether no value has to be chosen."},
+                            "advice": _TEXT,
+                        }
+                    )
+                ),
+                "docsUrl": _TEXT,
+            }
+        ),
+        "Root causes, the worst first.",
+    ),
+    "ignored": _list(_CODE, "Codes that were found, and that people have asked to ignore here."),
+    "checks": _object(dict.fromkeys(("passed", "failed", "unknown", "skipped", "crashed"), _NUMBER)),
+    "notRead": _list(
+        _object({"read": _TEXT, "permission": _TEXT, "reason": _TEXT}),
+        "What could not be read, with the permission to add: it is unknown, not absent.",
+    ),
 }
 
 DIAGNOSIS = _answer(
@@ -165,44 +213,34 @@ DIAGNOSIS = _answer(
                 }
             )
         ),
-        "diagnoses": _list(
+        **_FOUND_OUT,
+    }
+)
+
+SCAN = _answer(
+    {
+        **_HEAD,
+        "complete": {**_YES_OR_NO, "description": "Whether all was read that was meant to be."},
+        "namespace": _text('"" for all of them.'),
+        "counts": _object(dict.fromkeys((status.value for status in Status), _NUMBER), "Frontends by status."),
+        "reach": _object(
+            {**dict.fromkeys(("objects", "targetGroups", "known", "asked"), _NUMBER), "slowedDown": _YES_OR_NO},
+            "How many target groups there are, and of how many the state is known.",
+        ),
+        "frontends": _list(
             _object(
                 {
-                    "rank": _NUMBER,
-                    "code": _CODE,
-                    "severity": _one_of(Severity),
-                    "confidence": _one_of(Confidence),
-                    "title": _TEXT,
-                    "message": _text("What is wrong, in one sentence."),
-                    "object": _REF,
-                    "affects": _list(_REF),
-                    "targets": _TEXTS,
-                    "evidence": _list(_object({"source": _TEXT, "text": _TEXT})),
-                    "rulesOut": _TEXT,
-                    "explains": _list(_CODE, "Findings that are mere effects of it."),
-                    "confirm": _list(_TEXT, "Commands with which a person sees the same."),
-                    "hypotheses": _list(_object({"code": _TEXT, "text": _TEXT, "commands": _TEXTS})),
-                    "fix": _or_null(
-                        _object(
-                            {
-                                "name": _text('What plan_fix takes; "" where a person has to make it.'),
-                                "command": _TEXT,
-                                "commands": _list(_TEXT, "The change by hand."),
-                                "automatic": {**_YES_OR_NO, "description": "Whether no value has to be chosen."},
-                                "advice": _TEXT,
-                            }
-                        )
-                    ),
-                    "docsUrl": _TEXT,
+                    **_REF["properties"],
+                    "status": _STATUS,
+                    "targets": _object({"healthy": _NUMBER, "total": _NUMBER}),
+                    "rootCause": _or_null(_object({"code": _CODE, "message": _TEXT})),
+                    "causes": _list(_NUMBER, "Ranks of the diagnoses that affect it."),
+                    "ignored": _list(_CODE),
                 }
             ),
-            "Root causes, the worst first.",
+            "Those that need attention, the worst first; the others are in counts.",
         ),
-        "checks": _object(dict.fromkeys(("passed", "failed", "unknown", "skipped", "crashed"), _NUMBER)),
-        "notRead": _list(
-            _object({"read": _TEXT, "permission": _TEXT, "reason": _TEXT}),
-            "What could not be read, with the permission to add: it is unknown, not absent.",
-        ),
+        **_FOUND_OUT,
     }
 )
 

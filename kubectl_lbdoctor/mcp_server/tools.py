@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kubectl_lbdoctor.collect.deadline import DEFAULT
 from kubectl_lbdoctor.mcp_server import schemas
 from kubectl_lbdoctor.mcp_server.desk import Call, Desk
 from kubectl_lbdoctor.mcp_server.schemas import Schema
@@ -15,7 +16,8 @@ from kubectl_lbdoctor.render.documents import Document
 @record
 class Tool:
     """One tool. run: makes a call at a desk, and raises LbdoctorError. read_only: it changes nothing anywhere.
-    destructive: it may overwrite what is there. own_world: it asks neither the cluster nor AWS."""
+    destructive: it may overwrite what is there. own_world: it asks neither the cluster nor AWS. seconds: for its reads,
+    where nobody has chosen another time."""
 
     name: str
     title: str
@@ -26,6 +28,7 @@ class Tool:
     read_only: bool = True
     destructive: bool = False
     own_world: bool = False
+    seconds: float = DEFAULT
 
 
 DIAGNOSE = Tool(
@@ -37,6 +40,17 @@ DIAGNOSE = Tool(
     schemas.ABOUT_OBJECTS,
     schemas.DIAGNOSIS,
     Desk.diagnose,
+)
+SCAN = Tool(
+    "scan",
+    "Scan all load balancers",
+    "Which load balancers of a namespace, or of the whole cluster, are not healthy, and why: each root cause once with "
+    "all that it affects. Takes up to some minutes in large clusters, because AWS is asked at a pace that leaves the "
+    "controller its share; ask diagnose about one object where you know it.",
+    schemas.ABOUT_A_SCAN,
+    schemas.SCAN,
+    Desk.scan,
+    seconds=300.0,
 )
 EXPLAIN = Tool(
     "explain",
@@ -109,6 +123,7 @@ def offered(options: Options, allow_fix: bool) -> tuple[Tool, ...]:
     """The tools of a server that was started so."""
     return (
         DIAGNOSE,
+        SCAN,
         EXPLAIN,
         LIST_CODES,
         *((_probe(options),) if options.probe.mode != "off" else ()),

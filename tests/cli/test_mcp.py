@@ -53,7 +53,7 @@ def offered(*args: str) -> dict[str, types.Tool]:
 
 def test_nothing_that_changes_anything_is_offered_by_default() -> None:
     tools = offered()
-    assert list(tools) == ["diagnose", "explain", "list_codes", "probe", "plan_fix"]
+    assert list(tools) == ["diagnose", "scan", "explain", "list_codes", "probe", "plan_fix"]
     for tool in tools.values():
         assert tool.annotations is not None and tool.annotations.read_only_hint, tool.name
         assert not tool.annotations.destructive_hint
@@ -90,9 +90,12 @@ def test_a_recorded_cluster_without_any_server() -> None:
             await client.call_tool("plan_fix", {"fixes": ["all"]}),
             await client.call_tool("explain", {"topics": ["301", "timeout"]}),
             await client.call_tool("list_codes", {"prefixes": ["LBD3"], "fixable": True}),
+            await client.call_tool("scan", {}),
         ]
 
-    diagnosis, plan, explained, listed = talk(conversation, *BUNDLE)
+    diagnosis, plan, explained, listed, scanned = talk(conversation, *BUNDLE)
+    assert codes(scanned) == ["LBD301"] and scanned.structured_content["counts"]["unhealthy"] == 1
+    assert [row["rootCause"]["code"] for row in scanned.structured_content["frontends"]] == ["LBD301"]
     assert codes(diagnosis) == ["LBD301"]
     assert diagnosis.structured_content["diagnoses"][0]["fix"]["name"] == "healthcheck-path"
     assert diagnosis.structured_content["subjects"][0]["targets"] == {"unhealthy": 2}
@@ -143,6 +146,21 @@ def test_calls_at_the_same_time(cloud: Cloud) -> None:
 def test_without_objects_it_is_the_namespace(cloud: Cloud) -> None:
     cloud.wrong_port()
     assert codes(call("diagnose", env=cloud.env))[0] == "LBD307"
+
+
+def test_a_scan_is_of_all_namespaces_or_of_one(cloud: Cloud) -> None:
+    cloud.wrong_port()
+
+    async def conversation(client: Client) -> list[types.CallToolResult]:
+        one, selected = {"namespace": NS}, {"selector": "app=none"}
+        return [await client.call_tool("scan", arguments) for arguments in ({}, one, selected, {"namespace": "none"})]
+
+    everywhere, one, selected, missing = talk(conversation, env=cloud.env)
+    assert codes(everywhere)[0] == codes(one)[0] == "LBD307"
+    assert everywhere.structured_content["namespace"] == "" and one.structured_content["namespace"] == NS
+    assert one.structured_content["complete"] and one.structured_content["counts"]["unhealthy"] == 1
+    assert selected.structured_content["frontends"] == []
+    assert missing.is_error and said(missing).startswith('error: there is no namespace "none"')
 
 
 def test_probes_go_through_the_api_server_and_make_no_pod(cloud: Cloud) -> None:

@@ -20,6 +20,7 @@ from kubectl_lbdoctor.mcp_server import answers, schemas
 from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.probe.report import probe_report
+from kubectl_lbdoctor.scan_report import scan_report
 from tests.support import cases
 
 LARGEST = 60_000
@@ -46,6 +47,7 @@ def test_answers_about_a_recorded_case(name: str) -> None:
     made = answers.of_report(report, [])
     fits(made, schemas.DIAGNOSIS)
     assert [d["code"] for d in made["diagnoses"]] == [d.finding.code for d in report.diagnoses][: answers.DIAGNOSES]
+    fits(answers.of_scan(scan_report(cases.result(name).snapshot, report), []), schemas.SCAN)
     fits(answers.of_plan(result, plan_digest(result, CONTEXT), []), schemas.PLAN)
     done = replace(result, outcome=FixOutcome.UNHEALTHY, undo_file="/tmp/undo.json", seconds=4.2, after=report)
     fits(answers.of_fix(done, []), schemas.FIX)
@@ -74,7 +76,7 @@ def with_evidence(*texts: str) -> dict[str, Any]:
 def test_what_is_cut_is_counted() -> None:
     made = with_evidence(*(f"line {number}" for number in range(9)))
     assert [e["text"] for e in made["diagnoses"][0]["evidence"]] == [f"line {number}" for number in range(6)]
-    assert made["leftOut"] == {"evidence": 3} and made["notes"] == ["note"]
+    assert made["cut"] == {"evidence": 3} and made["notes"] == ["note"]
 
 
 def test_long_texts_are_cut_and_commands_are_not() -> None:
@@ -104,7 +106,7 @@ def test_a_plan_of_too_many_changes_has_no_digest() -> None:
     digest = plan_digest(result, CONTEXT)
     assert answers.of_plan(result, digest, [])["digest"] == digest
     many = answers.of_plan(replace(result, runs=(run,) * 21), digest, [])
-    assert many["digest"] == "" and many["leftOut"] == {"steps": 1} and "name fewer objects" in many["notes"][0]
+    assert many["digest"] == "" and many["cut"] == {"steps": 1} and "name fewer objects" in many["notes"][0]
 
 
 # --- digests ----------------------------------------------------------------------------------------------------------
