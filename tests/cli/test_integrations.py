@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from configparser import ConfigParser
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import lupa
 import pytest
@@ -191,3 +193,31 @@ def test_the_action_scans_what_it_is_told(tmp_path: Path, namespace: str, words:
     assert done.returncode == 0 and not (tmp_path / "out").exists()
     given = (tmp_path / "found.sarif").read_text().splitlines()
     assert given == ["lbdoctor", "scan", *shlex.split(words), "--fail-on", "warning", "--output", "sarif"]
+
+
+_QUIET = {
+    "HOME": "/nonexistent",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_REGION": "us-west-2",
+    "NO_PROXY": "127.0.0.1",
+}
+
+
+def test_the_action_writes_findings_and_fails(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    variables = {**_QUIET, **cloud.env, "NAMESPACE": "shop", "FAIL_ON": "error", "SARIF": "found.sarif"}
+    done = shell(tmp_path, ACTION["runs"]["steps"][-1]["run"], ASKS_NOBODY, **variables)
+    found = json.loads((tmp_path / "found.sarif").read_text())
+    assert done.returncode == 1, done.stderr
+    assert "LBD307" in [result["ruleId"] for result in found["runs"][0]["results"]]
+
+
+def test_the_job_of_gitlab_writes_a_test_for_each_object_and_fails(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    job = document("gitlab", "lbdoctor.gitlab-ci.yml")["lbdoctor"]
+    (line,) = job["script"]
+    program = f'exec {sys.executable} -m kubectl_lbdoctor "$@"'
+    done = shell(tmp_path, line, program, **_QUIET, **cloud.env, NAMESPACE="shop")
+    assert done.returncode == 1, done.stderr
+    suite = ElementTree.parse(tmp_path / job["artifacts"]["reports"]["junit"]).getroot()
+    assert [case.get("name") for case in suite.iter("testcase")] and "LBD307" in ElementTree.tostring(suite, "unicode")
