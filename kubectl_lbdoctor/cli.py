@@ -362,6 +362,25 @@ def checks(ctx: click.Context, /, codes: tuple[str, ...], fixable: bool, **value
     return command.checks(options, ctx.obj["env"], codes, fixable)
 
 
+@cli.command(
+    "mcp",
+    params=take(
+        *("kube", "time", "aws", "scan.aws_rate", "scan.no_cloudwatch"),
+        *(VERBOSE, "bundle.load", "probe", "fix.undo_file"),
+    ),
+    short_help="Serve agents over the Model Context Protocol.",
+)
+@click.option("--allow-fix", is_flag=True, help="Offer apply_fix, which changes the cluster and AWS.")
+@click.pass_context
+def mcp(ctx: click.Context, /, allow_fix: bool, **values: Any) -> ExitStatus:
+    """Serve agents over the Model Context Protocol, on standard input and output; read-only without --allow-fix."""
+    from kubectl_lbdoctor.mcp_server.serve import serve
+
+    options = options_of(ctx, values)
+    _check_probe_flags(options)
+    return serve(options, ctx.obj["env"], allow_fix)
+
+
 @cli.command("policy", params=take(VERBOSE), short_help="Print the permissions that it reads or writes with.")
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
 @click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")

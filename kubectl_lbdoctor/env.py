@@ -60,6 +60,11 @@ class Environment:
         return Run(status, round((self.clock() - self._began) * 1000), calls or {})
 
     @property
+    def has_process_streams(self) -> bool:
+        """Whether the input and the result go through the process's own streams."""
+        return self.stdin is sys.stdin and self.stdout is sys.stdout
+
+    @property
     def is_terminal(self) -> bool:
         """Whether a person looks at stdout."""
         return self.stdout.isatty()

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.analysis.ignores import without_ignored
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
+from kubectl_lbdoctor.analysis.last_change import last_changes
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model import reads
@@ -58,7 +59,7 @@ def build(
     ignore: Sequence[str] = (),
 ) -> Report:
     """The report of one run. ignore: beginnings of codes that are ignored everywhere (`analysis.ignores`)."""
-    found = tuple(_quotable(diagnosis) for diagnosis in correlate(catalogue, paths, results))
+    found = tuple(_quotable(_with_authors(snapshot, d)) for d in correlate(catalogue, paths, results))
     diagnoses, ignored = without_ignored(snapshot, found, ignore)
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
@@ -99,6 +100,13 @@ def build(
         applied=not snapshot.laid,
         ignored=ignored,
     )
+
+
+def _with_authors(snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:
+    """The diagnosis with who set what its repair changes, as a last line of evidence."""
+    finding = diagnosis.finding
+    evidence = (*finding.evidence, *last_changes(snapshot, finding))
+    return replace(diagnosis, finding=replace(finding, evidence=evidence))
 
 
 def _quotable(diagnosis: Diagnosis) -> Diagnosis:

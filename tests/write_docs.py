@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kubectl_lbdoctor.render.permissions import rbac
-from tests.docs import checks, permissions, plugin, report, screen
+from tests.docs import checks, contract, permissions, plugin, report, screen
 
 ROOT = Path(__file__).parent.parent
 CHECKS = ROOT / "docs" / "checks.md"
@@ -16,6 +16,7 @@ DOCUMENTS: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "permissions.md": permissions.page,
     ROOT / "docs" / "report.md": report.page,
     ROOT / "plugin.yaml": plugin.page,
+    contract.FILE: contract.page,
     ROOT / "docs" / "demo" / "screen.svg": screen.svg,
     ROOT / "examples" / "cronjob" / "role.yaml": lambda: rbac(permissions.declared()),
 }

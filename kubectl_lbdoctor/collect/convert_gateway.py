@@ -27,7 +27,7 @@ def gateway(raw: Raw) -> api.Gateway:
     """A Gateway with its listeners and what the controller says of them."""
     spec, status = mapping(raw, "spec"), mapping(raw, "status")
     return api.Gateway(
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         class_name=text(spec, "gatewayClassName"),
         listeners=_listeners(spec),
         parameters=_optional_reference(mapping(spec, "infrastructure"), "parametersRef"),
@@ -62,7 +62,7 @@ def route(raw: Raw, *, kind: str) -> api.Route:
     spec, status = mapping(raw, "spec"), mapping(raw, "status")
     return api.Route(
         kind=kind,
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         parents=tuple(_parent(entry) for entry in objects(spec, "parentRefs")),
         hostnames=texts(spec, "hostnames"),
         rules=tuple(_rule(rule) for rule in objects(spec, "rules")),
@@ -85,7 +85,7 @@ def reference_grant(raw: Raw) -> api.ReferenceGrant:
 
 def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
     """A configuration of group gateway.k8s.aws of this kind."""
-    return api.GatewaySettings(kind=kind, meta=meta(raw), spec=free(raw, "spec"))
+    return api.GatewaySettings(kind=kind, meta=meta(raw, managed=True), spec=free(raw, "spec"))
 
 
 def rule_settings(raw: Raw) -> api.GatewaySettings:

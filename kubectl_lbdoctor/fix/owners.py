@@ -6,12 +6,12 @@ and metadata.managedFields, which names the manager of each field (Kubernetes se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kubectl_lbdoctor.knowledge.managed_fields import covers, held_fields
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, unescape
+from kubectl_lbdoctor.model.plan import Change
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
@@ -87,13 +87,15 @@ def setter_of_another(raw: Mapping[str, Any], undoing: Change) -> str:
 
     https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
     """
+    held = [*_held(raw)]
     for edit in undoing.edits:
         if edit.is_guard or edit.now is None:
             continue
-        held = [(manager, _unresolved(fields, raw, edit.pointer)) for manager, fields in _managed(raw)]
-        managers = [manager for manager, rest in held if rest is not None]
-        exact = [manager for manager, rest in held if rest == 0]
-        if exact and not {FIELD_MANAGER, _ANCIENT} & set(managers):
+        managers = {manager for manager, fields in held if any(covers(field, edit.pointer) for field in fields)}
+        exact = [
+            manager for manager, fields in held if any(f"{field}/".startswith(f"{edit.pointer}/") for field in fields)
+        ]
+        if exact and not {FIELD_MANAGER, _ANCIENT} & managers:
             return exact[0]
     return ""
 
@@ -118,54 +120,14 @@ def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:
 def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
     """The managers of any of the fields that the change writes."""
     pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
-    for manager, fields in _managed(raw):
-        if any(owns(fields, raw, pointer) for pointer in pointers):
+    for manager, held in _held(raw):
+        if any(covers(field, pointer) for field in held for pointer in pointers):
             yield manager
 
 
-def _managed(raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The managers that an object names, each with the tree of its fields."""
+def _held(raw: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The managers that an object names, each with the pointers of the fields that it holds."""
     for entry in (raw.get("metadata") or {}).get("managedFields") or ():
         fields = entry.get("fieldsV1") if isinstance(entry, Mapping) else None
         if isinstance(fields, Mapping):
-            yield str(entry.get("manager", "")), fields
-
-
-def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
-    """Whether a managedFields tree (structured-merge-diff) holds the field of `raw` at this pointer.
-
-    A list whose items have keys names each of them by `k:{"port":80,"protocol":"TCP"}`; one without, and any other
-    atomic value, is held as a whole.
-    """
-    return _unresolved(fields, raw, pointer) is not None
-
-
-def _unresolved(fields: Mapping[str, Any], raw: Any, pointer: str) -> int | None:
-    """How many segments of the pointer stand inside of what such a tree holds as a whole; None where it does not hold
-    the field."""
-    node: Any = fields
-    segments = pointer.split("/")[1:]
-    for number, segment in enumerate(segments):
-        key = unescape(segment)
-        if isinstance(raw, list):
-            item = raw[int(key)] if key.isdigit() and int(key) < len(raw) else None
-            child = next((value for name, value in node.items() if _names(name, item)), None)
-            raw = item
-        else:
-            child = node.get(f"f:{key}")
-            raw = raw.get(key) if isinstance(raw, Mapping) else None
-        if not isinstance(child, Mapping):
-            return len(segments) - number if node is not fields and not node else None
-        node = child
-    return 0
-
-
-def _names(name: str, item: Any) -> bool:
-    """Whether the key of a managedFields tree is the one of this list item."""
-    if not name.startswith("k:") or not isinstance(item, Mapping):
-        return False
-    try:
-        keys = json.loads(name[2:])
-    except ValueError:
-        return False
-    return isinstance(keys, dict) and all(item.get(key) == value for key, value in keys.items())
+            yield str(entry.get("manager", "")), [*held_fields(fields, raw)]

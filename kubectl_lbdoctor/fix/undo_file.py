@@ -236,6 +236,12 @@ def _here(path: Path) -> Origin:
     return Origin(platform.node() or "localhost", user, str(path.absolute()))
 
 
+def kept(run: StepRun) -> dict[str, Any]:
+    """What a file holds of a step, as JSON: all that is written and what it replaces, and no words."""
+    found: dict[str, Any] = to_json(_kept(run))
+    return found
+
+
 def _kept(run: StepRun) -> _Kept:
     change = run.step.change
     call = _Call(change.aws.operation, dict(change.aws.params)) if change.aws is not None else None

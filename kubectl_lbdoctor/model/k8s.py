@@ -21,8 +21,19 @@ class OwnerReference:
 
 
 @record
+class FieldManager:
+    """A program that has written an object, and what it holds of it: JSON pointers, of the spec and of the controller's
+    annotations alone. time: of its last write to any field that it holds, RFC 3339."""
+
+    name: str
+    time: str
+    fields: tuple[str, ...] = ()
+
+
+@record
 class Meta:
-    """What every object carries. `deleted` is the deletionTimestamp: set while finalizers are still at work."""
+    """What every object carries. `deleted` is the deletionTimestamp: set while finalizers are still at work. managers:
+    who wrote it; kept of what people write and --fix changes, and of no pod."""
 
     name: str
     namespace: str = ""
@@ -35,6 +46,7 @@ class Meta:
     annotations: Mapping[str, str] = field(default_factory=dict)
     finalizers: tuple[str, ...] = ()
     owners: tuple[OwnerReference, ...] = ()
+    managers: tuple[FieldManager, ...] = ()
 
     @property
     def key(self) -> str:

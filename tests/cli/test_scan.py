@@ -199,9 +199,7 @@ def test_fail_on(cloud: Cloud) -> None:
     assert scan(cloud, "--fail-on", "degraded").status == ExitStatus.FINDINGS
 
 
-def two_stages(
-    monkeypatch: pytest.MonkeyPatch, plans: list[SweepPlan], end: BaseException | None = None
-) -> None:
+def two_stages(monkeypatch: pytest.MonkeyPatch, plans: list[SweepPlan], end: BaseException | None = None) -> None:
     """The real stages, of which the first is given as one that is not the last; then the others, or this end."""
     real = sweep.stages
 

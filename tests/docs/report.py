@@ -56,7 +56,7 @@ def _rows(root: Schema, schemas: dict[str, Schema], properties: Schema) -> Itera
 
 
 def _field(path: str, value: Schema, root: Schema, schemas: dict[str, Schema]) -> Iterator[str]:
-    kind, inner, home = _described(value, root, schemas)
+    kind, inner, home = described(value, root, schemas)
     yield f"| `{path}` | {kind} | {_meaning(value)} |"
     below = f"{path}[]" if kind.startswith("list") else path
     for name, field in inner.items():
@@ -66,18 +66,18 @@ def _field(path: str, value: Schema, root: Schema, schemas: dict[str, Schema]) -
 _NAMES = {"ref": "object's name"}
 
 
-def _described(value: Schema, root: Schema, schemas: dict[str, Schema]) -> tuple[str, Schema, Schema]:
+def described(value: Schema, root: Schema, schemas: dict[str, Schema]) -> tuple[str, Schema, Schema]:
     """The type in words, the fields inside, and the schema that these belong to."""
     if "anyOf" in value:
-        kind, inner, home = _described(value["anyOf"][0], root, schemas)
+        kind, inner, home = described(value["anyOf"][0], root, schemas)
         return f"{kind} or null", inner, home
     if "oneOf" in value:
-        return "object", _united([_described(way, root, schemas)[1] for way in value["oneOf"]]), root
+        return "object", _united([described(way, root, schemas)[1] for way in value["oneOf"]]), root
     if "$ref" in value:
         file, _, place = value["$ref"].partition("#/$defs/")
         home = schemas[file] if file else root
         target = home["$defs"][place]
-        shared = _described(target, home, schemas)[1] if "$ref" in target else {}
+        shared = described(target, home, schemas)[1] if "$ref" in target else {}
         inner = {**shared, **target["properties"], **value.get("properties", {})}
         told_before = place == "ref" or (file == FILES[0] and root is not schemas[FILES[0]])
         return _NAMES.get(place, "object"), {} if told_before else inner, home
@@ -87,10 +87,10 @@ def _described(value: Schema, root: Schema, schemas: dict[str, Schema]) -> tuple
         return ", ".join(f"`{word}`" for word in value["enum"]), {}, root
     types = value["type"] if isinstance(value["type"], list) else [value["type"]]
     if types[0] == "array":
-        kind, inner, home = _described(value["items"], root, schemas)
+        kind, inner, home = described(value["items"], root, schemas)
         return f"list of {_plural(kind)}", inner, home
     if types[0] == "object" and "properties" not in value:
-        kind, inner, home = _described(value["additionalProperties"], root, schemas)
+        kind, inner, home = described(value["additionalProperties"], root, schemas)
         return f"{kind} by name", {}, home
     return " or ".join(types), value.get("properties", {}), root
 

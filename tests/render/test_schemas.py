@@ -18,7 +18,7 @@ from kubectl_lbdoctor.model.probe import Outcome, Transport
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.scan_report import scan_report
-from tests.docs import report
+from tests.docs import contract, report
 from tests.support import cases
 from tests.support.json_schemas import kinds, schemas, violations
 
@@ -94,6 +94,12 @@ def test_the_words_are_those_of_the_program() -> None:
     assert set(values("common.json", "$defs", "step", "properties", "state")) == {state.value for state in StepState}
     assert set(values("probe-report.json", *probes, "via")) == {way.value for way in Transport}
     assert set(values("probe-report.json", *probes, "answer", "properties", "outcome")) == {o.value for o in Outcome}
+
+
+def test_nothing_of_the_contract_goes() -> None:
+    """A field that is renamed, removed or of another type is a new version: docs/schema/CHANGELOG.md."""
+    written = contract.FILE.read_text(encoding="utf-8").splitlines()
+    assert len(written) > 300 and sorted({*written} - contract.lines()) == []
 
 
 REPORT = document(cases.result("LBD301-path-404").report)

@@ -21,7 +21,7 @@ from kubectl_lbdoctor.fix import undo_file
 from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, MovedOn, ValueChanged
 from kubectl_lbdoctor.fix.follow import Follower, Reconciliations
 from kubectl_lbdoctor.fix.health import Health
-from kubectl_lbdoctor.fix.owners import gitops_owner, owns
+from kubectl_lbdoctor.fix.owners import gitops_owner
 from kubectl_lbdoctor.fix.step_run import StepRun, StepState
 from kubectl_lbdoctor.fix.undo_file import UndoFile
 from kubectl_lbdoctor.fix.writers import Writer, inverse, value_at
@@ -443,32 +443,8 @@ def test_nobody_owns_what_people_applied() -> None:
     assert gitops_owner({"metadata": {"labels": {"app.kubernetes.io/instance": "web"}}}, to_port(1, 2)) is None
 
 
-FIELDS = {
-    "f:metadata": {"f:annotations": {".": {}, "f:a/b": {}}},
-    "f:spec": {
-        "f:selector": {},
-        "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:targetPort": {}}},
-    },
-}
-OBJECT = raw(selector={"app": "web"}, ports=[{"port": 443, "protocol": "TCP"}, {"port": 80, "protocol": "TCP"}])
-
-
-@pytest.mark.parametrize(
-    ("pointer", "held"),
-    [
-        ("/spec/ports/1/targetPort", True),
-        ("/spec/ports/0/targetPort", False),
-        ("/spec/ports/1/nodePort", False),
-        ("/spec/ports/7/targetPort", False),
-        ("/spec/selector", True),
-        ("/spec/selector/app", True),
-        ("/spec/type", False),
-        ("/metadata/annotations/a~1b", True),
-        ("/metadata/annotations/other", False),
-    ],
-)
-def test_fields_of_a_manager(pointer: str, held: bool) -> None:
-    assert owns(FIELDS, OBJECT, pointer) is held
+FIELDS = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:targetPort": {}}}}}
+OBJECT = raw(ports=[{"port": 443, "protocol": "TCP"}, {"port": 80, "protocol": "TCP", "targetPort": 1}])
 
 
 def test_owner_by_the_very_field() -> None:
