@@ -488,6 +488,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
 
         return complete(env, cli, args[1:], state)
     try:
+        _check_text(args)
         width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
         result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
@@ -522,6 +523,16 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         )
         _tell(env, args, failed, ExitStatus.COULD_NOT_RUN)
         return ExitStatus.COULD_NOT_RUN
+
+
+def _check_text(args: list[str]) -> None:
+    """Raise UsageError for an argument that holds bytes which are no UTF-8: no name, path or value of the APIs does."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"the argument {shown} is no text in UTF-8") from error
 
 
 def _tell(env: Environment, args: list[str], failed: Failed, status: ExitStatus) -> None:
