@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 
 from kubectl_lbdoctor.cli import cli
+from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.options import GROUPS
 from kubectl_lbdoctor.render.formats import FORMATS, Result, formats_of
 from tests.support.cloud import Cloud
@@ -110,6 +111,18 @@ def test_a_format_that_cannot_show_the_result(args: tuple[str, ...]) -> None:
     result = run(*args)
     assert result.status == 2 and "table, wide, json" in result.stderr.replace("'", ""), result.text
     assert run("-o", "wide", "checks").status == 2
+
+
+@pytest.mark.parametrize("output", ["html", "dot", "mermaid", "json"])
+def test_a_format_of_a_diagnosis_stands_before_any_command(output: str) -> None:
+    result = run("--from", "docs/demo/bundle.json", "-o", output)
+    assert (result.status, result.stderr) == (ExitStatus.FINDINGS, "") and result.stdout
+    assert run("-o", output, "--from", "docs/demo/bundle.json", "ing/web").stdout == result.stdout
+
+
+def test_a_format_of_a_scan_stands_before_it() -> None:
+    assert "is not an output" not in run("-o", "junit", "scan").stderr
+    assert run("-o", "html", "scan").status == run("-o", "junit", "ing/web").status == ExitStatus.USAGE
 
 
 def test_formats_come_from_the_table() -> None:
