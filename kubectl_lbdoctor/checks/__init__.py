@@ -12,6 +12,7 @@ from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
+from kubectl_lbdoctor.checks import overlay as overlay
 from kubectl_lbdoctor.checks import partly_made as partly_made
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability
