@@ -2,6 +2,7 @@
 
 from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import client_access as client_access
+from kubectl_lbdoctor.checks import cloud_provider as cloud_provider
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
