@@ -50,7 +50,9 @@ def overlay_targets(traffic: TrafficPath) -> Iterator[Finding]:
     if service is None:
         raise NotApplicable("no Service behind this path")
     served = {t.id for t in traffic.target_health.need() if t.state == "healthy"}
-    pods = [pod for pod in overlay_pods.overlay_pods(traffic) if pod.ip not in served]
+    group = traffic.target_group.need()
+    six = group is not None and group.ip_address_type == "ipv6"
+    pods = [p for p in overlay_pods.overlay_pods(traffic) if p.ip not in served and (":" in p.ip) is six]
     if not pods:
         return
     port = traffic.service_port.need()
