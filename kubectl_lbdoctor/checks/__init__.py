@@ -1,5 +1,6 @@
 """All checks: importing this package declares them in `registry.CATALOGUE`."""
 
+from kubectl_lbdoctor.checks import address_families as address_families
 from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import client_access as client_access
 from kubectl_lbdoctor.checks import cloud_provider as cloud_provider
