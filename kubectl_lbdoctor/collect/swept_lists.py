@@ -21,6 +21,7 @@ from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gate
 from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists, Objects, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.outcomes import results
 from kubectl_lbdoctor.collect.served import require_whole
+from kubectl_lbdoctor.collect.wanted import Wanted, wanted
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.model import kinds, reads, selectors
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -61,19 +62,6 @@ class Spread:
     def unread(self) -> Iterator[str]:
         """The namespaces whose objects are not known."""
         return (name for name, fact in self.facts.items() if not fact.is_known)
-
-
-@record
-class Wanted:
-    """What serves the frontends: by namespace, the names of their Services and what these select."""
-
-    services: Mapping[str, frozenset[str]]
-    selectors: Mapping[str, tuple[Mapping[str, str], ...]]
-
-    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """Whether one of the Services selects what has these labels."""
-        carried = labels.items()
-        return any(selector.items() <= carried for selector in self.selectors.get(namespace, ()))
 
 
 @record
@@ -124,14 +112,14 @@ class SweptLists:
             snapshot = replace(snapshot, gateway_api=replace(snapshot.gateway_api, gateways=listed))
         spaces = self._spaces(snapshot, spread)
         also = [name for name in backend_namespaces(snapshot) if self._only and name != self._only]
-        beside = start_namespaces(self._lists, self._pool, self._asked, (), also)
+        beside = start_namespaces(self._lists, self._pool, self._asked, (), also, frozenset())
         snapshot = replace(
             snapshot,
             namespaces={name: self._facts(name, spread) for name in spaces},
             cluster=ClusterFacts(**results(cluster)),
         )
         snapshot, foreign = _without_foreign(snapshot)
-        self._wanted.set_result(_wanted(snapshot))
+        self._wanted.set_result(wanted(snapshot))
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
         facts |= {name: NamespaceFacts(**results(futures)) for name, futures in beside.items()}
@@ -292,22 +280,6 @@ def _without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...
         return snapshot, ()
     own = tuple(ref for ref in snapshot.subjects if ref not in foreign)
     return replace(snapshot, subjects=own), tuple(foreign)
-
-
-def _wanted(snapshot: Snapshot) -> Wanted:
-    services: dict[str, set[str]] = {}
-    chosen: dict[str, dict[tuple[tuple[str, str], ...], Mapping[str, str]]] = {}
-    for traffic in traffic_paths(snapshot):
-        if traffic.backend is None or not traffic.backend.service:
-            continue
-        services.setdefault(traffic.namespace, set()).add(traffic.backend.service)
-        service = traffic.service.peek()
-        if service is not None and service.selector:
-            chosen.setdefault(traffic.namespace, {})[tuple(sorted(service.selector.items()))] = service.selector
-    return Wanted(
-        {name: frozenset(found) for name, found in services.items()},
-        {name: tuple(found.values()) for name, found in chosen.items()},
-    )
 
 
 def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:
