@@ -134,6 +134,10 @@ class Connections:
             self._aws.prepare("elbv2")
         return self._aws
 
+    def forget_aws(self) -> None:
+        """Open AWS anew at the next call, with the credentials of then."""
+        self._aws = None
+
     def _credentials(self, opened: Callable[[], AwsSession]) -> AwsSession:
         """The session. The command of a credential_process may hang, and so may a sign-in service: they have the whole
         time of the run only where a person has chosen that."""

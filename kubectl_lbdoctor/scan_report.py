@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.frontends import frontend, is_foreign, traffic_paths
@@ -42,7 +42,7 @@ def scan_report(
     rows = [_row(group, views, causes, ignored) for group, views in _frontends(snapshot, report.subjects)]
     return ScanReport(
         report=report,
-        rows=tuple(sorted(rows, key=_order)),
+        rows=_worst_first(rows),
         left_out=tuple(left_out),
         reach=reach,
         complete=complete,
@@ -81,7 +81,13 @@ def _row(
     )
 
 
-def _order(row: ScanRow) -> tuple[int, int, int, tuple[str, ...], str]:
-    """The worst state first, then the worst cause, then where most targets are out."""
-    worst = min((row.severity_of(cause).order for cause in row.causes), default=len(Severity))
-    return row.status.order, worst, row.healthy - row.targets, row.namespaces, row.name
+def _worst_first(rows: Sequence[ScanRow]) -> tuple[ScanRow, ...]:
+    """The worst state first, then the worst cause, then what has a cause of its own, then most targets out."""
+    spread = Counter(cause.rank for row in rows for cause in row.causes)
+
+    def order(row: ScanRow) -> tuple[int, int, bool, int, tuple[str, ...], str]:
+        worst = min((row.severity_of(cause).order for cause in row.causes), default=len(Severity))
+        shared = all(spread[cause.rank] > 1 for cause in row.told)
+        return row.status.order, worst, shared, row.healthy - row.targets, row.namespaces, row.name
+
+    return tuple(sorted(rows, key=order))

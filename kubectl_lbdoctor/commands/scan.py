@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -45,12 +45,19 @@ def scan(options: Options, env: Environment) -> ExitStatus:
     result. What was known when a person ends the run is printed, as a part.
     """
     check_save(options)
+    if options.scan.watch:
+        check_watch(options)
     settings = ScanSettings(ignored_codes(options), aws_rate(options), FailOn(options.verdict.fail_on))
     if options.bundle.load:
         return _of_bundle(options, env, settings)
     deadline = deadline_of(options, default=None)
     with Connections(options.kube, options.aws, env, deadline, options.output.level) as connections:
-        return _of_cluster(ClusterScan(connections, options, env, settings))
+        scanned = ClusterScan(connections, options, env, settings)
+        if options.scan.watch:
+            from kubectl_lbdoctor.commands.watch_scan import watch
+
+            return watch(scanned)
+        return _of_cluster(scanned)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,14 @@ class ScanSettings:
     ignore: tuple[str, ...]
     rate: float
     fail_on: FailOn
+
+
+def check_watch(options: Options) -> None:
+    """Raise UsageError for what does not go with -w."""
+    if options.bundle.load:
+        raise UsageError("-w watches a cluster, and a bundle stays as it is", "leave out --from")
+    if not format_of(options.output.format).for_people:
+        raise UsageError(f"-w prints no document, which -o {options.output.format} wants", "use -o table or wide")
 
 
 def aws_rate(options: Options) -> float:
@@ -133,6 +148,18 @@ class ClusterScan:
             fail_on=self.settings.fail_on,
         )
 
+    def last_report(self, stopped: Callable[[], bool]) -> ScanReport:
+        """The scan as far as it comes until `stopped` holds. Raises as `stages` and `check_namespace` do."""
+        known: Stage | None = None
+        for stage in self.stages():
+            known = stage
+            if stopped():
+                break
+        assert known is not None, "a scan has a stage, or raises why it has none"
+        if not known.snapshot.subjects:
+            self.check_namespace()
+        return self.report(known, complete=known.done)
+
     def check_namespace(self) -> None:
         """Raise CouldNotRun where a namespace without any frontend does not exist; who may not see it is not told."""
         if not self.namespace:
@@ -154,7 +181,7 @@ def _of_cluster(scanned: ClusterScan) -> ExitStatus:
         for stage in scanned.stages():
             known = stage
             if not stage.done and env.is_terminal and format_of(options.output.format).for_people:
-                screen.show(_screen(scanned.report(stage, complete=False), options, env))
+                screen.show(screen_of(scanned.report(stage, complete=False), options, env))
     except KeyboardInterrupt:
         if known is None:
             raise
@@ -171,6 +198,13 @@ def _of_cluster(scanned: ClusterScan) -> ExitStatus:
 
 
 def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> ExitStatus:
+    snapshot, report = recorded(options, env, settings)
+    return _shown(snapshot, report, options, env, {})
+
+
+def recorded(options: Options, env: Environment, settings: ScanSettings) -> tuple[Snapshot, ScanReport]:
+    """The facts of --from, and the scan that they give. Raises CouldNotRun for a file that is no bundle, and for
+    labels."""
     if options.objects.labels:
         raise CouldNotRun("a bundle cannot be searched by labels", "leave out -l")
     snapshot, _ = from_bundle(options, env, ())
@@ -180,11 +214,11 @@ def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> Ex
     own, left_out = without_foreign(snapshot)
     found = examine(own, where_of_bundle(options), settings.ignore)
     reach = Reach(len(own.subjects))
-    report = scan_report(own, found, left_out, reach, namespace=namespace, fail_on=settings.fail_on)
-    return _shown(snapshot, report, options, env, {})
+    return snapshot, scan_report(own, found, left_out, reach, namespace=namespace, fail_on=settings.fail_on)
 
 
-def _screen(report: ScanReport, options: Options, env: Environment) -> str:
+def screen_of(report: ScanReport, options: Options, env: Environment) -> str:
+    """The screen of a scan that goes on."""
     view = View(env.width, False, env.colour, not options.output.no_headers)
     return render(report, options.output.format, view)
 

@@ -22,7 +22,8 @@ class CodecError(ValueError):
 
 
 def to_json(value: Any) -> Any:
-    """A JSON-ready copy: dataclasses become objects without their default-valued fields, tuples become arrays."""
+    """A JSON-ready copy: dataclasses become objects without their default-valued fields, tuples become arrays, and so
+    do sets, in order."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         out = {}
         for field in dataclasses.fields(value):
@@ -38,6 +39,8 @@ def to_json(value: Any) -> Any:
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
+    if isinstance(value, frozenset):
+        return [to_json(item) for item in sorted(value)]
     return value
 
 
@@ -67,10 +70,10 @@ def from_json(kind: Any, data: Any, where: str = "$") -> Any:
     cls = origin or kind
     if isinstance(cls, type) and dataclasses.is_dataclass(cls):
         return _dataclass_from_json(cls, args, data, where)
-    if cls is tuple:
+    if cls in (tuple, frozenset):
         if not isinstance(data, list):
             raise CodecError(f"{where}: an array was expected")
-        return tuple(from_json(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
+        return cls(from_json(args[0], item, f"{where}[{i}]") for i, item in enumerate(data))
     if cls in (Mapping, dict) or (isinstance(cls, type) and issubclass(cls, Mapping)):
         if not isinstance(data, dict):
             raise CodecError(f"{where}: an object was expected")

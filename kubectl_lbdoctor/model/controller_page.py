@@ -36,8 +36,8 @@ class ControllerPod:
 @record
 class ControllerView:
     """One controller. version: as its image tag or label says, "" where neither does. flags: those of its command line
-    that decide what it takes and where it works, by their names. identity: how it gets its role; role: the ARN, "" where
-    that is not known."""
+    that decide what it takes and where it works, by their names. identity: how it gets its role; role: its ARN, ""
+    where that is not known."""
 
     ref: ObjectRef
     replicas: int = 0

@@ -58,6 +58,11 @@ class ScanRow:
         return self.group or self.objects[0].name
 
     @property
+    def key(self) -> tuple[str, tuple[str, ...], str]:
+        """By which it is the same frontend in two scans; a group is, though Ingresses join and leave it."""
+        return self.kind, () if self.group else self.namespaces, self.name
+
+    @property
     def healthy(self) -> int:
         """Targets that are healthy, of those that count."""
         return sum(group.healthy for group in self.target_groups)

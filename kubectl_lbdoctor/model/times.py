@@ -33,6 +33,15 @@ def seconds_between(since: str, until: str) -> float:
     return (end - start).total_seconds() if start is not None and end is not None else float("inf")
 
 
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "90 s", "12 min", "5 h", "3 days"."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if whole >= 2 * size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
 CLOCK_TOLERANCE = timedelta(seconds=5)
 """How far the clocks of two machines may differ before what they write is put in order by it. Nodes, control plane and
 the reader's machine keep time by NTP and agree far better; a container's start and an object's creation are told in

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.registry import Scope
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -19,8 +21,10 @@ from kubectl_lbdoctor.render.text import Column, Paint, clean, cut, table_or_rec
 _COLOURS = {Status.UNHEALTHY: "red", Status.DEGRADED: "red", Status.UNKNOWN: "yellow", Status.HEALTHY: "green"}
 _SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
+_STATUS = "STATUS"
+
 MOST_ROWS = 40
-"""Lines on a terminal beyond which healthy frontends are counted, not listed."""
+"""Lines on a terminal beyond which frontends that have nothing of their own to say are counted, not listed."""
 
 _LEAST_CAUSE = 30
 """Columns that a root cause has at least before other columns go."""
@@ -28,6 +32,7 @@ _LEAST_CAUSE = 30
 _MOST_AFFECTED = 5
 _MOST_UNKNOWN = 6
 _MOST_CODES = 3
+_MOST_SHARED = 10
 _MOST_PLACES = 3
 
 
@@ -35,7 +40,10 @@ def render(scan: ScanReport, view: View) -> str:
     """The whole screen, ending with a line break."""
     paint = Paint(view.colour)
     blocks = [_table(scan, view, paint)] if scan.rows else [_empty(scan, view)]
-    blocks += ["\n".join(_shared(diagnosis, scan, view, paint)) for diagnosis in scan.shared]
+    shared = scan.shared if view.wide else scan.shared[:_MOST_SHARED]
+    blocks += ["\n".join(_shared(diagnosis, scan, view, paint)) for diagnosis in shared]
+    if len(scan.shared) > len(shared):
+        blocks.append(f"… {len(scan.shared) - len(shared)} more shared causes, see -o wide")
     blocks.append("\n".join(_closing(scan, view, paint)))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -44,25 +52,39 @@ def render(scan: ScanReport, view: View) -> str:
 
 
 def _table(scan: ScanReport, view: View, paint: Paint) -> str:
-    rows = _shown(scan.rows, view)
+    rows = _shown(scan, view)
     columns, cells = _fitted(_columns(scan), [_cells(row, scan, view) for row in rows], view)
-    text = table_or_records(columns, cells, view.width, view.wide, headers=True)
-    lines = text.splitlines()
-    if lines and lines[0].startswith(columns[0].title) and "STATUS" in lines[0] and len(lines) == len(rows) + 1:
-        place = lines[0].index("STATUS")
+    lines = table_or_records(columns, cells, view.width, view.wide).splitlines()
+    if len(lines) == len(rows) + 1:
+        place = lines[0].index(_STATUS)
         painted = [_painted(line, place, row.status, paint) for line, row in zip(lines[1:], rows, strict=True)]
         lines = [*(lines[:1] if view.headers else ()), *painted]
-    hidden = len(scan.rows) - len(rows)
-    more = [f"… {hidden} more, all healthy, see -o wide"] if hidden else []
-    return "\n".join([*lines, *more])
+    return "\n".join([*lines, *_hidden(scan, rows)])
 
 
-def _shown(rows: Sequence[ScanRow], view: View) -> Sequence[ScanRow]:
-    """All rows in a pipe; on a terminal those that are not healthy, and healthy ones while there is room."""
-    if not view.width or len(rows) <= MOST_ROWS:
-        return rows
-    ill = sum(1 for row in rows if row.status is not Status.HEALTHY)
-    return rows[: max(ill, MOST_ROWS)]
+def _shown(scan: ScanReport, view: View) -> list[ScanRow]:
+    """All rows in a pipe. On a terminal those that have something of their own to say, and others while there is room:
+    what is healthy is counted, and what only suffers from a shared cause is told with that."""
+    if not view.width or len(scan.rows) <= MOST_ROWS:
+        return list(scan.rows)
+    shared = {diagnosis.rank for diagnosis in scan.shared}
+    return [row for place, row in enumerate(scan.rows) if place < MOST_ROWS or _is_of_its_own(row, shared)]
+
+
+def _is_of_its_own(row: ScanRow, shared: set[int]) -> bool:
+    if row.status is Status.HEALTHY:
+        return False
+    return not row.told or any(cause.rank not in shared for cause in row.told)
+
+
+def _hidden(scan: ScanReport, shown: Sequence[ScanRow]) -> Iterator[str]:
+    seen = {id(row) for row in shown}
+    hidden = [row for row in scan.rows if id(row) not in seen]
+    if hidden:
+        states = [row.status for row in hidden]
+        counts = ", ".join(f"{states.count(status)} {status.value}" for status in Status if status in states)
+        ill = any(status is not Status.HEALTHY for status in states)
+        yield f"… {len(hidden)} more ({counts}{', by a shared cause alone' if ill else ''}), see -o wide"
 
 
 def _painted(line: str, place: int, status: Status, paint: Paint) -> str:
@@ -78,7 +100,7 @@ def _columns(scan: ScanReport) -> list[Column]:
         Column("NAME"),
         Column("LOAD BALANCER", 30),
         Column("HEALTHY"),
-        Column("STATUS"),
+        Column(_STATUS),
         Column("TYPE", wide=True),
         Column("SCHEME", wide=True),
         Column("OBJECTS", wide=True),
@@ -114,18 +136,21 @@ def count_healthy(row: ScanRow) -> str:
 
 
 def _cause(row: ScanRow, scan: ScanReport, view: View) -> str:
-    """The worst cause in a few words; of what is healthy the codes of its warnings alone."""
-    cause = row.cause
-    if cause is None:
-        codes = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
-        return f"ignored: {listed(codes, _MOST_CODES)}" if codes and row.status is not Status.HEALTHY else ""
-    codes = list(dict.fromkeys(told.finding.code for told in row.told))
+    """The worst cause in a few words, one of its own before one that is told once for many; of what is healthy the
+    codes of its warnings alone."""
+    if not row.told:
+        ignored = list(dict.fromkeys(entry.diagnosis.finding.code for entry in row.ignored))
+        return f"ignored: {listed(ignored, _MOST_CODES)}" if ignored and row.status is not Status.HEALTHY else ""
+    codes = list(dict.fromkeys(cause.finding.code for cause in row.told))
     if row.status is Status.HEALTHY and not view.wide:
         return f"warning: {listed(codes, _MOST_CODES)}"
-    others = len(scan.rows_of(cause)) - 1
-    said = f"shared with {others} more, see below" if others else cause.message
-    more = f" (and {listed(codes[1:], _MOST_CODES)})" if len(codes) > 1 else ""
-    return f"{cause.finding.code} {said}{more}"
+    worst = row.severity_of(row.told[0])
+    spread = {cause.rank: len(scan.rows_of(cause)) for cause in row.told if row.severity_of(cause) is worst}
+    cause = min((cause for cause in row.told if cause.rank in spread), key=lambda cause: spread[cause.rank] > 1)
+    code, many = cause.finding.code, spread[cause.rank]
+    said = f"see below ({many} share it)" if many > 1 else cause.message
+    others = [other for other in codes if other != code]
+    return f"{code} {said}" + (f" (and {listed(others, _MOST_CODES)})" if others else "")
 
 
 def _fitted(columns: list[Column], cells: list[list[str]], view: View) -> tuple[list[Column], list[list[str]]]:
@@ -161,7 +186,14 @@ def _shared(diagnosis: Diagnosis, scan: ScanReport, view: View, paint: Paint) ->
     names = [f"{row.namespaces[0]}/{row.name}" for row in rows]
     affected = ", ".join(names) if view.wide else listed(names, _MOST_AFFECTED)
     yield wrapped("  affects   ", f"{len(rows)} of {len(scan.rows)}: {affected}", view.width)
-    yield f"  more      {_diagnosis_of(rows[0].objects[0], scan)}"
+    yield f"  more      {_more(diagnosis, rows[0], scan)}"
+
+
+def _more(diagnosis: Diagnosis, row: ScanRow, scan: ScanReport) -> str:
+    """What tells more of a cause: the page of the controller for what is wrong with the whole cluster."""
+    if CATALOGUE[diagnosis.finding.code].scope is Scope.CLUSTER:
+        return clean(scan.report.where.command(kubectl("lbdoctor", "controller")))
+    return _diagnosis_of(row.objects[0], scan)
 
 
 def _diagnosis_of(ref: ObjectRef, scan: ScanReport) -> str:
