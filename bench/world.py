@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from kubectl_lbdoctor.model import selectors
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from tests.support import real_size
 
 Raw = dict[str, Any]
@@ -487,6 +488,8 @@ class MemoryKube:
 
     def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Raw]:
         namespace, resource, _ = _parts(path)
+        if f"/{AUTO_MODE_GROUP}/" in path:
+            return  # A cluster without EKS Auto Mode has none of its kinds.
         given = params or {}
         labels, fields = selectors.parse(str(given.get("labelSelector", ""))), str(given.get("fieldSelector", ""))
         for raw in self._lists[resource, namespace]:

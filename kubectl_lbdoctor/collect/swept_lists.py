@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
+from kubectl_lbdoctor.collect.event_hints import decoded_warnings, group_is_missing
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists, Objects, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.outcomes import results
@@ -123,9 +124,13 @@ class SweptLists:
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
         facts |= {name: NamespaceFacts(**results(futures)) for name, futures in beside.items()}
-        everything = replace(snapshot.cluster, **controller.result(), **self._of_all(snapshot, spread))
-        others = self._others(spread)
-        return Swept(replace(snapshot, namespaces=facts, cluster=everything, others=others), foreign)
+        snapshot = replace(
+            snapshot,
+            namespaces=facts,
+            cluster=replace(snapshot.cluster, **controller.result()),
+            others=self._others(spread),
+        )
+        return Swept(replace(snapshot, cluster=replace(snapshot.cluster, **self._of_all(snapshot, spread))), foreign)
 
     # --- Lists -------------------------------------------------------------------------------------------------------
 
@@ -253,14 +258,19 @@ class SweptLists:
     def _of_all(self, snapshot: Snapshot, spread: Mapping[str, list[Spread]]) -> dict[str, Any]:
         """Lists of all namespaces that a diagnosis reads where it has to. Where it is about all of them they are known
         already."""
-        grouped = any(traffic.group for traffic in traffic_paths(snapshot))
-        both = [(reads.ALL_BINDINGS, reads.BINDINGS), *([(reads.ALL_INGRESSES, reads.INGRESSES)] if grouped else [])]
+        cluster = snapshot.cluster
+        wanted_lists = []
+        if any(traffic.group for traffic in traffic_paths(snapshot)):
+            wanted_lists.append((reads.ALL_INGRESSES, reads.INGRESSES))
+        logs = [log.peek() or "" for log in cluster.controller_logs.values()]
+        if group_is_missing(decoded_warnings(snapshot), logs):
+            wanted_lists.append((reads.ALL_BINDINGS, reads.BINDINGS))
         found = {}
-        for whole, own in both:
+        for whole, own in wanted_lists:
             read, (part,) = reads.KUBE[whole], spread[own]
             if not self._only:
                 found[read.kept_in] = joined(whole, (*part.facts.values(), part.rest))
-            elif whole == reads.ALL_INGRESSES and whole in self._asked:
+            elif whole in self._asked:
                 found[read.kept_in] = self._lists.list(read, read.kind)
         return found
 

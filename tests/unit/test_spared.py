@@ -116,3 +116,23 @@ def test_old_gates_do_not_make_up_for_health_that_may_not_be_read() -> None:
 
     assert status("2026-11-23T08:00:00Z") == "unknown"
     assert status("2026-11-23T11:58:00Z") == "unknown", "and nothing tells which targets are registered"
+
+
+def test_one_whose_check_does_not_vouch_for_its_traffic_is_looked_at() -> None:
+    world = World()
+    check = world.group.health_check
+    assert spared(built(world.with_group(health_check=replace(check, port="8080"))))
+    assert not spared(built(world.with_group(health_check=replace(check, port="8081"))))
+    assert not spared(built(world.with_group(port=9000, health_check=replace(check, port="8080")), {}))
+
+
+def test_targets_that_see_clients_are_looked_at() -> None:
+    assert spared(built(World().as_nlb(), {}))
+    assert not spared(built(World().instance_mode().as_nlb(), {}))
+    assert spared(built(World().instance_mode(), {})), "an Application Load Balancer is the client itself"
+
+
+def test_a_port_with_two_protocols_is_looked_at() -> None:
+    tcp = World().service.ports[0]
+    both = World().as_nlb().with_service(ports=(tcp, replace(tcp, protocol="UDP", name="udp")))
+    assert not spared(built(both, {}))
