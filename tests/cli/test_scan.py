@@ -91,7 +91,7 @@ def test_the_worst_comes_first_and_says_why(cloud: Cloud) -> None:
     share(cloud, "team-1", "team-2")
     crash(cloud, "team-2")
     result = scan(cloud, "-A", "-o", "json")
-    assert [(namespace, status) for namespace, _, _, status in rows(result)][0][0] == "team-2"
+    assert [row[0] for row in rows(result)] == ["team-2", NS, "team-1"]
     first = result.json["frontends"][0]
     assert first["rootCause"]["code"] == "LBD403" and first["status"] in ("degraded", "unhealthy")
     ranks = {d["rank"]: d["code"] for d in result.json["diagnoses"]}
@@ -199,9 +199,7 @@ def test_fail_on(cloud: Cloud) -> None:
     assert scan(cloud, "--fail-on", "degraded").status == ExitStatus.FINDINGS
 
 
-def two_stages(
-    monkeypatch: pytest.MonkeyPatch, plans: list[SweepPlan], end: BaseException | None = None
-) -> None:
+def two_stages(monkeypatch: pytest.MonkeyPatch, plans: list[SweepPlan], end: BaseException | None = None) -> None:
     """The real stages, of which the first is given as one that is not the last; then the others, or this end."""
     real = sweep.stages
 
