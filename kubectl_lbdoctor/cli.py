@@ -7,6 +7,7 @@ wins. What the words that name objects mean stands in `words`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,6 @@ from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import (
     FORMAT,
     HEADERS,
-    REFUSED,
     VERBOSE,
     YES,
     Group,
@@ -110,7 +110,8 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    "kube", "objects", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT
+    *("kube", "objects", "time", "aws", "output", "page", "verdict", "bundle", "probe", "fix", "change"),
+    result=Result.REPORT,
 )
 
 
@@ -203,6 +204,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
         other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
+    if options.page.open:
+        options = _as_page(options)
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 
@@ -220,6 +223,15 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
 
     _check_format(options, Result.REPORT)
     return diagnose(options, ctx.obj["env"], objects)
+
+
+def _as_page(options: Options) -> Options:
+    """What --open asks for. Raises UsageError where something else is to be shown."""
+    if options.fix.names:
+        raise UsageError("--open shows a diagnosis, and goes not with --fix", "look first, then repair")
+    if options.output.format not in ("table", "html"):
+        raise UsageError(f"--open shows the page of -o html, not -o {options.output.format}")
+    return replace(options, output=replace(options.output, format="html"))
 
 
 def _check_format(options: Options, result: Result) -> None:
@@ -350,6 +362,25 @@ def checks(ctx: click.Context, /, codes: tuple[str, ...], fixable: bool, **value
     return command.checks(options, ctx.obj["env"], codes, fixable)
 
 
+@cli.command(
+    "mcp",
+    params=take(
+        *("kube", "time", "aws", "scan.aws_rate", "scan.no_cloudwatch"),
+        *(VERBOSE, "bundle.load", "probe", "fix.undo_file"),
+    ),
+    short_help="Serve agents over the Model Context Protocol.",
+)
+@click.option("--allow-fix", is_flag=True, help="Offer apply_fix, which changes the cluster and AWS.")
+@click.pass_context
+def mcp(ctx: click.Context, /, allow_fix: bool, **values: Any) -> ExitStatus:
+    """Serve agents over the Model Context Protocol, on standard input and output; read-only without --allow-fix."""
+    from kubectl_lbdoctor.mcp_server.serve import serve
+
+    options = options_of(ctx, values)
+    _check_probe_flags(options)
+    return serve(options, ctx.obj["env"], allow_fix)
+
+
 @cli.command("policy", params=take(VERBOSE), short_help="Print the permissions that it reads or writes with.")
 @click.argument("kind", type=click.Choice(["iam", "rbac"]))
 @click.option("--probe", is_flag=True, help="With rbac: a ClusterRole with what probes need, instead of the reads.")
@@ -462,12 +493,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.UsageError as error:
         env.progress("")
-        if isinstance(error, click.NoSuchOption) and error.option_name in REFUSED:
-            reason, hint = REFUSED[error.option_name]
-            env.note(f"error: {error.option_name} is not taken: {reason}")
-            env.note(f"hint: {hint}")
-            return ExitStatus.USAGE
-        env.note(f"error: {error.format_message()}")
+        env.note(f"error: {_clean(error.format_message())}")
         hint = f"see {path_of(error.ctx)} --help" if error.ctx is not None else ""
         if hint:
             env.note(f"hint: {hint}")
@@ -486,7 +512,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return error.status
     except Exception as error:
         env.progress("")
-        env.note(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}")
+        env.note(_clean(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}"))
         if _verbose(args):
             _trace(error, env)
         else:
@@ -524,4 +550,11 @@ def _trace(error: BaseException, env: Environment) -> None:
 
     from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
-    env.note(without_credentials("".join(traceback.format_exception(error)).rstrip()))
+    for line in without_credentials("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        env.note(_clean(line))
+
+
+def _clean(text: str) -> str:
+    from kubectl_lbdoctor.render.text import clean
+
+    return clean(text)

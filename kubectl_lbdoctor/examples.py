@@ -77,6 +77,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Those of health checks", f"{P} checks LBD3"),
         ("Those that --fix can repair", f"{P} checks --fixable"),
     ),
+    "mcp": (
+        ("What an agent's configuration has as its command", f"{P} mcp"),
+        ("For one cluster and one namespace", f"{P} mcp --context prod -n shop"),
+        ("About a recorded cluster", f"{P} mcp --from case.json.gz"),
+        ("With repairs, and undo files in a folder", f"{P} mcp --allow-fix --undo-file /var/lib/lbdoctor"),
+    ),
     "policy": (
         ("What a diagnosis reads in AWS", f"{P} policy iam"),
         ("What it reads in the cluster", f"{P} policy rbac | kubectl apply -f -"),

@@ -25,7 +25,7 @@ from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event, Meta
-from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, parse_time, whole_second
+from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, in_words, parse_time, whole_second
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
@@ -274,17 +274,12 @@ def _event_text(traffic: TrafficPath, event: Event) -> str:
     age = traffic.age(event.last)
     if age >= 1e6:
         return said
-    when = f"{_duration(age)} ago"
+    when = f"{in_words(age)} ago"
     if event.count > 1:
         begun = traffic.age(event.first)
-        since = f" in {_duration(begun - age)}" if age < begun < 1e6 else ""
+        since = f" in {in_words(begun - age)}" if age < begun < 1e6 else ""
         when += f", {event.count} times{since}"
     return f"{said} ({when})"
-
-
-def _duration(seconds: float) -> str:
-    whole = max(0, int(seconds))
-    return f"{whole} s" if whole < 120 else f"{whole // 60} min"
 
 
 @lru_cache(maxsize=8)

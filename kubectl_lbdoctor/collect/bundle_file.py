@@ -9,6 +9,7 @@ import stat
 import tempfile
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 from kubectl_lbdoctor.errors import CouldNotRun
 
@@ -64,11 +65,11 @@ def read(path: Path) -> bytes:
     than MAX_UNPACKED."""
     try:
         with path.open("rb") as source:  # A device may have no end.
-            data = source.read(MAX_UNPACKED + 1)
+            data = _at_most(MAX_UNPACKED + 1, source)
         unpacked = data
         if data[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-                unpacked = file.read(MAX_UNPACKED + 1)
+                unpacked = _at_most(MAX_UNPACKED + 1, file)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise CouldNotRun(f"the bundle {path} is cut off or damaged: {error}", "save it again with --save") from error
     except OSError as error:
@@ -78,6 +79,20 @@ def read(path: Path) -> bytes:
             f"the bundle {path} has or unpacks to more than {MAX_UNPACKED >> 20} MiB", "no --save makes such a file"
         )
     return unpacked
+
+
+def _at_most(limit: int, file: BinaryIO | gzip.GzipFile) -> bytes:
+    """The content, up to a number of bytes. Python makes room for all that one read asks for, and an address space may
+    be limited (ulimit -v)."""
+    parts: list[bytes] = []
+    left = limit
+    while left and (part := file.read(min(left, _PIECE))):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+_PIECE = 1 << 20
 
 
 def _resolved(path: Path) -> Path:

@@ -6,7 +6,7 @@ Fact (`outcomes.attempt`). What is read is declared in `model.reads`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
+from kubectl_lbdoctor.collect.crowded import CrowdedReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
 from kubectl_lbdoctor.collect.event_hints import (
     decoded_warnings,
@@ -23,7 +24,7 @@ from kubectl_lbdoctor.collect.event_hints import (
 )
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
-from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_cluster, start_namespaces
+from kubectl_lbdoctor.collect.kube_lists import TOO_MANY, Futures, Kube, KubeLists, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
 from kubectl_lbdoctor.collect.network_reads import NetworkReader, places, webhook_places
 from kubectl_lbdoctor.collect.outcomes import results
@@ -104,13 +105,16 @@ class Collector:
         also = backend_namespaces(snapshot)
         spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
         aws, reason = self._aws(plan, cluster, spaces)
-        found = {name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()}
+        found, crowded = _few_and_many(spaces)
         snapshot = replace(snapshot, namespaces=found)
         snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
         cluster_facts = ClusterFacts(**results(cluster))
         snapshot = replace(snapshot, cluster=cluster_facts)
+        crowd = CrowdedReader(self._lists, pool)
+        if crowded:
+            snapshot = crowd.complete(snapshot, crowded)
         grouped = self._start_group(pool, plan, snapshot)
         if aws is None:
             facts, network = load_balancer_stages.not_asked(snapshot, reason), network_reads.not_asked(reason)
@@ -120,6 +124,8 @@ class Collector:
             )
         cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
+        if crowded:
+            snapshot = crowd.with_the_rest(snapshot)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
@@ -171,6 +177,19 @@ class Collector:
             return self._open_aws(node_region), ""
         except (NoCredentials, ReadFailed) as error:
             return None, error.message
+
+
+def _few_and_many(spaces: Mapping[str, Futures]) -> tuple[dict[str, NamespaceFacts], dict[str, frozenset[str]]]:
+    """What was read of each namespace, and by namespace the reads of which there is too much."""
+    found: dict[str, NamespaceFacts] = {}
+    crowded: dict[str, frozenset[str]] = {}
+    names = {read.kept_in: read.name for read in reads.KUBE.values() if read.scope is reads.Scope.NAMESPACE}
+    for namespace, futures in spaces.items():
+        facts = results(futures)
+        found[namespace] = NamespaceFacts(**{part: fact for part, fact in facts.items() if fact is not TOO_MANY})
+        if many := frozenset(names[part] for part, fact in facts.items() if fact is TOO_MANY):
+            crowded[namespace] = many
+    return found, crowded
 
 
 def region_of(nodes: Iterable[Node], bindings: Iterable[TargetGroupBinding]) -> str | None:

@@ -7,6 +7,7 @@ raises NotUnderstood (`fields`): such an object is left out and counted, never h
 from __future__ import annotations
 
 import base64
+import sys
 from dataclasses import replace
 
 from kubectl_lbdoctor.collect.fields import (
@@ -23,17 +24,20 @@ from kubectl_lbdoctor.collect.fields import (
     text,
     texts,
 )
-from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
+from kubectl_lbdoctor.knowledge.managed_fields import held_fields
 from kubectl_lbdoctor.model import k8s
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
+from kubectl_lbdoctor.model.plan import ANNOTATIONS, escape
 from kubectl_lbdoctor.model.times import parse_time
 
 # Written by tools, never read by the controller, large, and may hold what a person would not share in a bundle.
 _DROPPED_ANNOTATIONS = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision")
 
 
-def meta(raw: Raw) -> k8s.Meta:
-    """The metadata of any object; one without it gets the name "".
+def meta(raw: Raw, managed: bool = False) -> k8s.Meta:
+    """The metadata of any object; one without it gets the name "". managed: with those who wrote it.
 
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/object-meta/
     """
@@ -54,7 +58,26 @@ def meta(raw: Raw) -> k8s.Meta:
             k8s.OwnerReference(text(o, "kind"), text(o, "name"), flag(o, "controller"))
             for o in objects(data, "ownerReferences")
         ),
+        managers=_managers(raw) if managed else (),
     )
+
+
+def _managers(raw: Raw) -> tuple[k8s.FieldManager, ...]:
+    """Who wrote the spec or the controller's annotations of an object. An entry that is odd is passed over: nothing
+    rests on it. Pointers are few and the same for many objects, so that each is kept once (sys.intern)."""
+    found = []
+    for entry in mapping(raw, "metadata").get("managedFields") or ():
+        tree = entry.get("fieldsV1") if isinstance(entry, dict) and not entry.get("subresource") else None
+        name, time = (entry.get("manager"), entry.get("time")) if isinstance(tree, dict) else (None, None)
+        if isinstance(tree, dict) and isinstance(name, str) and isinstance(time, str):
+            fields = tuple(sys.intern(f) for f in held_fields(tree, raw) if f.startswith(_MANAGED))
+            if fields:
+                found.append(k8s.FieldManager(name, time, fields))
+    return tuple(found)
+
+
+_MANAGED = ("/spec/", *(f"{ANNOTATIONS}/{escape(prefix)}" for prefix in (ALB_PREFIX, SERVICE_PREFIX)))
+"""What is kept of the fields that managers hold."""
 
 
 def conditions(raw: Raw) -> tuple[k8s.Condition, ...]:
@@ -123,7 +146,7 @@ def ingress(raw: Raw) -> k8s.Ingress:
                 )
             )
     default = mapping(spec, "defaultBackend")
-    parsed = meta(raw)
+    parsed = meta(raw, managed=True)
     return k8s.Ingress(
         meta=parsed,
         # The legacy annotation wins over the field:
@@ -146,15 +169,33 @@ def ingress_class(raw: Raw) -> k8s.IngressClass:
         controller=text(spec, "controller"),
         parameters_kind=text(parameters, "kind"),
         parameters_name=text(parameters, "name"),
+        parameters_group=text(parameters, "apiGroup"),
     )
 
 
-def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
-    """An elbv2.k8s.aws/v1beta1 IngressClassParams, its spec as it is ({} without one).
+# Fields that EKS Auto Mode calls otherwise than the controller does, of IngressClassParams and of their subnets.
+_AUTO_MODE_FIELDS = {"certificateARNs": "certificateArn", "matchTags": "tags"}
 
-    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
+
+def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
+    """An elbv2.k8s.aws/v1beta1 IngressClassParams, its spec as it is ({} without one), or one of eks.amazonaws.com/v1,
+    whose fields get the controller's names.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/,
+    https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html
     """
-    return k8s.IngressClassParams(meta=meta(raw), spec=free(raw, "spec"))
+    group, spec = _group_of(raw), free(raw, "spec")
+    if group:
+        spec = {_AUTO_MODE_FIELDS.get(key, key): value for key, value in spec.items()}
+        if isinstance(spec.get("subnets"), dict):
+            spec["subnets"] = {_AUTO_MODE_FIELDS.get(key, key): value for key, value in spec["subnets"].items()}
+    return k8s.IngressClassParams(meta=meta(raw), spec=spec, group=group)
+
+
+def _group_of(raw: Raw) -> str:
+    """The API group of an object that is EKS Auto Mode's, "" for any other."""
+    group = text(raw, "apiVersion").partition("/")[0]
+    return group if group == AUTO_MODE_GROUP else ""
 
 
 def service(raw: Raw) -> k8s.Service:
@@ -165,7 +206,7 @@ def service(raw: Raw) -> k8s.Service:
     """
     spec = mapping(raw, "spec")
     return k8s.Service(
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         type=text(spec, "type") or "ClusterIP",
         selector=strings(spec, "selector"),
         ports=tuple(
@@ -413,8 +454,9 @@ def node(raw: Raw) -> k8s.Node:
 
 
 def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
-    """An elbv2.k8s.aws/v1beta1 TargetGroupBinding. `node_selector` and `networking` are None where the spec has none:
-    without the one, every node is eligible; without the other, the controller writes no security group rules.
+    """An elbv2.k8s.aws/v1beta1 TargetGroupBinding, or one of eks.amazonaws.com/v1. `node_selector` and `networking`
+    are None where the spec has none: without the one, every node is eligible; without the other, the controller writes
+    no security group rules.
 
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/spec/
     """
@@ -422,7 +464,7 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
     reference = mapping(spec, "serviceRef")
     networking = free(spec, "networking") if spec.get("networking") is not None else None
     return k8s.TargetGroupBinding(
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         target_group_arn=text(spec, "targetGroupARN"),
         target_group_name=text(spec, "targetGroupName"),
         target_type=text(spec, "targetType"),
@@ -435,6 +477,7 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
         networking=tuple(objects(networking, "ingress")) if networking is not None else None,
         observed_generation=number(status, "observedGeneration"),
         conditions=conditions(status),
+        group=_group_of(raw),
     )
 
 

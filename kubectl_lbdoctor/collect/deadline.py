@@ -70,6 +70,11 @@ class Deadline:
         """No end from now on: what is written is never cut off."""
         self._end = None
 
+    def end(self) -> None:
+        """End the run now: nobody waits for its answer any more. What has no end, because it writes, goes on."""
+        if self._end is not None:
+            self._end = self._clock()
+
     @contextmanager
     def again(self) -> Iterator[None]:
         """The whole time anew for what is done inside, and no end after it."""

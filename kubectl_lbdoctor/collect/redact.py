@@ -35,9 +35,12 @@ class Redactor:
     """Replaces in all strings of a JSON value, keys included; the same secret always becomes the same token.
 
     own: blocks of the VPC's own subnets. IPv4 addresses in them are private whatever range they are from, and stay.
+    places: whether account ids, queries of URLs and public addresses are replaced, too; without them no command leads
+    to what it is about.
     """
 
-    def __init__(self, own: Iterable[str] = ()) -> None:
+    def __init__(self, own: Iterable[str] = (), *, places: bool = True) -> None:
+        self._places = places
         self._tokens: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._seen: dict[str, str] = {}
@@ -74,11 +77,14 @@ class Redactor:
 
     def _replaced(self, text: str) -> str:
         text = replaced(text, self.secret)
-        if "?" in text:
+        if self._places and "?" in text:
             text = _QUERY.sub(lambda m: f"?{self._token('query', m[1], 'q{:04d}')}", text)
         text = _ACCESS_KEY.sub(lambda m: self._access_key(m[0]), text)
         if "@" in text:
             text = _EMAIL.sub(lambda m: self._email(m[0]), text)
+        return self._without_places(text) if self._places else text
+
+    def _without_places(self, text: str) -> str:
         text = _SPACED.sub(self._spaced_account, text)
         text = _DIGITS.sub(self._account, text)
         if text.count(":") > 1:

@@ -25,9 +25,13 @@ def explain(options: Options, env: Environment, words: Sequence[str]) -> ExitSta
 
     Raises UsageError for a word that is none of these.
     """
-    topics = tuple(dict.fromkeys(topic for word in words for topic in _topics(word)))
-    _print(Explanation(topics), options, env)
+    _print(explanation(words), options, env)
     return ExitStatus.HEALTHY
+
+
+def explanation(words: Sequence[str]) -> Explanation:
+    """What these words mean, each once. Raises UsageError for one that means nothing."""
+    return Explanation(tuple(dict.fromkeys(topic for word in words for topic in _topics(word))))
 
 
 def _topics(word: str) -> Iterator[Topic]:
@@ -59,14 +63,19 @@ def checks(options: Options, env: Environment, prefixes: Sequence[str], fixable:
 
     Raises UsageError where none is left.
     """
-    chosen = Catalogue()
+    _print(chosen(prefixes, fixable), options, env)
+    return ExitStatus.HEALTHY
+
+
+def chosen(prefixes: Sequence[str], fixable: bool) -> Catalogue:
+    """The checks that `checks` lists. Raises UsageError where none is left."""
+    found = Catalogue()
     for spec in _beginning(prefixes):
         if spec.fix or not fixable:
-            chosen.specs[spec.code] = spec
-    if not chosen.specs:
+            found.specs[spec.code] = spec
+    if not found.specs:
         raise UsageError(f"no fix is known for {', '.join(prefixes)}", "leave out --fixable")
-    _print(chosen, options, env)
-    return ExitStatus.HEALTHY
+    return found
 
 
 def _print(result: object, options: Options, env: Environment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -23,6 +24,7 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.fix import planner
+from kubectl_lbdoctor.fix.events import Observe
 from kubectl_lbdoctor.fix.owners import gitops_owner, recorded_metadata
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
 from kubectl_lbdoctor.fix.run import FixRun
@@ -50,21 +52,8 @@ def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
         return _plan_of_bundle(options, env, question, requests, screen)
     with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
         examination = Examination(connections, options, env, strict=True)
-        snapshot = _snapshot(examination, question)
-        connections.deadline.lift()  # Nothing that is written is cut off, and --wait has its own time.
-        report = examine(snapshot, connections.where)
-        plan = planner.plan(report.diagnoses, requests, report.subjects)
-        run = FixRun(
-            result=_result(options, report, plan),
-            writer=Writer(connections.kube, cast("Aws | None", connections.aws), env.now()),
-            context=snapshot.context,
-            dry_run=options.change.dry_run,
-            undo_place=options.fix.undo_file,
-            now=env.now(),
-            confirm=Dialogue(env, options.change.yes).confirm_fix,
-            verifier=Verification(examination, snapshot.subjects, report, wait, screen),
-            observe=screen,
-        )
+        dialogue = Dialogue(env, options.change.yes)
+        run = prepared(examination, question, requests, wait, dialogue.confirm_fix, screen)
 
         def show(status: ExitStatus) -> None:
             screen.show(run.result, env.run(status, connections.calls))
@@ -72,6 +61,36 @@ def fix(options: Options, env: Environment, question: Question) -> ExitStatus:
                 env.note(f"{sum(connections.calls.values())} calls in all")
 
         return to_the_end(run.go, lambda: run.result.exit_status(FailOn(options.verdict.fail_on)), show)
+
+
+def prepared(
+    examination: Examination,
+    question: Question,
+    requests: tuple[planner.FixRequest, ...],
+    wait: float | None,
+    confirm: Callable[[FixResult], bool],
+    observe: Observe,
+    accept: Callable[[FixResult], None] = lambda result: None,
+) -> FixRun:
+    """A fix of what is asked about, ready to go: diagnosed and planned. wait: seconds of --wait, None without it.
+    confirm, observe, accept: as in `FixRun`. Raises CouldNotRun where there is nothing to diagnose."""
+    connections, options, env = examination.connections, examination.options, examination.env
+    snapshot = _snapshot(examination, question)
+    connections.deadline.lift()  # Nothing that is written is cut off, and --wait has its own time.
+    report = examine(snapshot, connections.where)
+    plan = planner.plan(report.diagnoses, requests, report.subjects)
+    return FixRun(
+        result=_result(options, report, plan),
+        writer=Writer(connections.kube, cast("Aws | None", connections.aws), env.now()),
+        context=snapshot.context,
+        dry_run=options.change.dry_run,
+        undo_place=options.fix.undo_file,
+        now=env.now(),
+        confirm=confirm,
+        verifier=Verification(examination, snapshot.subjects, report, wait, observe),
+        observe=observe,
+        accept=accept,
+    )
 
 
 def _result(options: Options, report: Report, plan: FixPlan) -> FixResult:
@@ -99,6 +118,19 @@ def _plan_of_bundle(
     screen: FixScreen,
 ) -> ExitStatus:
     """With --from nothing can be changed: the plan is all there is."""
+    result = planned_of_bundle(options, env, question, requests)
+    screen.plan(result)
+    env.note("nothing was changed: a bundle is diagnosed, not a cluster")
+    status = result.exit_status(FailOn(options.verdict.fail_on))
+    screen.show(result, env.run(status))
+    return status
+
+
+def planned_of_bundle(
+    options: Options, env: Environment, question: Question, requests: tuple[planner.FixRequest, ...]
+) -> FixResult:
+    """What would be changed of the recorded objects, with the tools that keep them. Raises CouldNotRun for a file that
+    is no bundle, or that does not hold one of the objects."""
     snapshot, _ = from_bundle(options, env, question)
     report = examine(snapshot, where_of_bundle(options))
     result = _result(options, report, planner.plan(report.diagnoses, requests, report.subjects))
@@ -107,9 +139,4 @@ def _plan_of_bundle(
         for run in result.runs
     )
     outcome = FixOutcome.PLANNED if runs else FixOutcome.NOTHING
-    result = replace(result, runs=runs, outcome=outcome, from_bundle=True)
-    screen.plan(result)
-    env.note("nothing was changed: a bundle is diagnosed, not a cluster")
-    status = result.exit_status(FailOn(options.verdict.fail_on))
-    screen.show(result, env.run(status))
-    return status
+    return replace(result, runs=runs, outcome=outcome, from_bundle=True)

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.fact import ReadState
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe.report import probe_report, requests_of
 
@@ -49,18 +50,12 @@ def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
     missing = 0
     calls: dict[str, int] = {}
     if options.bundle.load:
-        snapshot, _ = from_bundle(options, env, question)
-        if snapshot.probes.answers.state is ReadState.NOT_ASKED:
-            raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
+        snapshot = recorded(options, env, question)
     else:
         with Connections(options.kube, options.aws, env, deadline_of(options), options.output.level) as connections:
             examination = Examination(connections, options, env)
-            snapshot, _ = examination.examined(question, READS)
-            missing = examination.missing
-            policy = examination.probes()
-            how = policy.options(snapshot.cluster.nodes.peek() or (), default="pod")
-            snapshot = replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))
-            calls = connections.calls
+            snapshot = sent(examination, question, default="pod")
+            missing, calls = examination.missing, connections.calls
     report = probe_report(snapshot)
     status = report.exit_status
     if missing and status is not ExitStatus.FINDINGS:
@@ -68,3 +63,22 @@ def probe(options: Options, env: Environment, question: Question) -> ExitStatus:
     show(report, options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     return status
+
+
+def recorded(options: Options, env: Environment, question: Question) -> Snapshot:
+    """The facts of --from with the answers that it holds. Raises CouldNotRun where it holds none."""
+    snapshot, _ = from_bundle(options, env, question)
+    if snapshot.probes.answers.state is ReadState.NOT_ASKED:
+        raise CouldNotRun(f"the bundle {options.bundle.load} holds no probes", "save it with: probe … --save FILE")
+    return snapshot
+
+
+def sent(examination: Examination, question: Question, default: str) -> Snapshot:
+    """The facts about what is asked, with the answer of each target. default: the mode where the flags say none.
+
+    Raises CouldNotRun where there is nothing, UsageError for a node that does not exist.
+    """
+    snapshot, _ = examination.examined(question, READS)
+    policy = examination.probes()
+    how = policy.options(snapshot.cluster.nodes.peek() or (), default=default)
+    return replace(snapshot, probes=policy.send(requests_of(snapshot)[0], how))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -148,6 +148,18 @@ class ClusterScan:
             fail_on=self.settings.fail_on,
         )
 
+    def last_report(self, stopped: Callable[[], bool]) -> ScanReport:
+        """The scan as far as it comes until `stopped` holds. Raises as `stages` and `check_namespace` do."""
+        known: Stage | None = None
+        for stage in self.stages():
+            known = stage
+            if stopped():
+                break
+        assert known is not None, "a scan has a stage, or raises why it has none"
+        if not known.snapshot.subjects:
+            self.check_namespace()
+        return self.report(known, complete=known.done)
+
     def check_namespace(self) -> None:
         """Raise CouldNotRun where a namespace without any frontend does not exist; who may not see it is not told."""
         if not self.namespace:
@@ -186,6 +198,13 @@ def _of_cluster(scanned: ClusterScan) -> ExitStatus:
 
 
 def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> ExitStatus:
+    snapshot, report = recorded(options, env, settings)
+    return _shown(snapshot, report, options, env, {})
+
+
+def recorded(options: Options, env: Environment, settings: ScanSettings) -> tuple[Snapshot, ScanReport]:
+    """The facts of --from, and the scan that they give. Raises CouldNotRun for a file that is no bundle, and for
+    labels."""
     if options.objects.labels:
         raise CouldNotRun("a bundle cannot be searched by labels", "leave out -l")
     snapshot, _ = from_bundle(options, env, ())
@@ -195,8 +214,7 @@ def _of_bundle(options: Options, env: Environment, settings: ScanSettings) -> Ex
     own, left_out = without_foreign(snapshot)
     found = examine(own, where_of_bundle(options), settings.ignore)
     reach = Reach(len(own.subjects))
-    report = scan_report(own, found, left_out, reach, namespace=namespace, fail_on=settings.fail_on)
-    return _shown(snapshot, report, options, env, {})
+    return snapshot, scan_report(own, found, left_out, reach, namespace=namespace, fail_on=settings.fail_on)
 
 
 def screen_of(report: ScanReport, options: Options, env: Environment) -> str:

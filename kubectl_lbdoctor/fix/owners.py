@@ -6,12 +6,12 @@ and metadata.managedFields, which names the manager of each field (Kubernetes se
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from kubectl_lbdoctor.knowledge.managed_fields import covers, held_fields
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, unescape
+from kubectl_lbdoctor.model.plan import Change
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
@@ -29,6 +29,15 @@ _MANAGERS = {
     "fleetagent": "Fleet",
     "kapp": "kapp",
 }
+
+
+FIELD_MANAGER = "kubectl-lbdoctor"
+"""Under which name the API server notes what fixes write, in metadata.managedFields."""
+
+_ANCIENT = "ancient-changes"
+"""In which the API server sums up older managers (at most ten of updates are kept apart:
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/capmanagers.go).
+"""
 
 
 @record
@@ -70,6 +79,27 @@ def gitops_owner(raw: Mapping[str, Any], change: Change) -> GitOpsOwner | None:
     return GitOpsOwner(tool, where, bool(owning)) if tool else None
 
 
+def setter_of_another(raw: Mapping[str, Any], undoing: Change) -> str:
+    """The field manager that has set a value which an undoing means to take back; "" where a fix may have done it.
+
+    The manager of a value is who changed it last, whatever else of the object is changed afterwards. Nothing is told
+    where the object names no managers, or a list only as a whole, and of values that are absent.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+    """
+    held = [*_held(raw)]
+    for edit in undoing.edits:
+        if edit.is_guard or edit.now is None:
+            continue
+        managers = {manager for manager, fields in held if any(covers(field, edit.pointer) for field in fields)}
+        exact = [
+            manager for manager, fields in held if any(f"{field}/".startswith(f"{edit.pointer}/") for field in fields)
+        ]
+        if exact and not {FIELD_MANAGER, _ANCIENT} & managers:
+            return exact[0]
+    return ""
+
+
 def recorded_metadata(snapshot: Snapshot, ref: ObjectRef) -> dict[str, Any]:
     """An object of the bundle with its labels and annotations, which are all that it knows of who keeps it."""
     space = snapshot.namespaces.get(ref.namespace)
@@ -90,39 +120,14 @@ def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:
 def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
     """The managers of any of the fields that the change writes."""
     pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
-    for entry in raw.get("metadata", {}).get("managedFields") or ():
-        if any(owns(entry.get("fieldsV1") or {}, raw, pointer) for pointer in pointers):
-            yield str(entry.get("manager", ""))
+    for manager, held in _held(raw):
+        if any(covers(field, pointer) for field in held for pointer in pointers):
+            yield manager
 
 
-def owns(fields: Mapping[str, Any], raw: Any, pointer: str) -> bool:
-    """Whether a managedFields tree (structured-merge-diff) holds the field of `raw` at this pointer.
-
-    A list whose items have keys names each of them by `k:{"port":80,"protocol":"TCP"}`; one without, and any other
-    atomic value, is held as a whole.
-    """
-    node: Any = fields
-    for segment in pointer.split("/")[1:]:
-        key = unescape(segment)
-        if isinstance(raw, list):
-            item = raw[int(key)] if key.isdigit() and int(key) < len(raw) else None
-            child = next((value for name, value in node.items() if _names(name, item)), None)
-            raw = item
-        else:
-            child = node.get(f"f:{key}")
-            raw = raw.get(key) if isinstance(raw, Mapping) else None
-        if not isinstance(child, Mapping):
-            return node is not fields and not node
-        node = child
-    return True
-
-
-def _names(name: str, item: Any) -> bool:
-    """Whether the key of a managedFields tree is the one of this list item."""
-    if not name.startswith("k:") or not isinstance(item, Mapping):
-        return False
-    try:
-        keys = json.loads(name[2:])
-    except ValueError:
-        return False
-    return isinstance(keys, dict) and all(item.get(key) == value for key, value in keys.items())
+def _held(raw: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The managers that an object names, each with the pointers of the fields that it holds."""
+    for entry in (raw.get("metadata") or {}).get("managedFields") or ():
+        fields = entry.get("fieldsV1") if isinstance(entry, Mapping) else None
+        if isinstance(fields, Mapping):
+            yield str(entry.get("manager", "")), [*held_fields(fields, raw)]

@@ -49,7 +49,8 @@ class FixRun:
     """One fix. `result` is true at every moment, and holds how it ended.
 
     dry_run: none, client or server. confirm: asks a person. undo_place: the file or directory of the undo file, "" for
-    the current one. now: RFC 3339.
+    the current one. now: RFC 3339. accept: looks at the plan once it stands, before any server tries it, and raises
+    LbdoctorError where it is not the one that was agreed to.
     """
 
     result: FixResult
@@ -61,6 +62,7 @@ class FixRun:
     confirm: Callable[[FixResult], bool]
     verifier: Verifier
     observe: Observe
+    accept: Callable[[FixResult], None] = lambda result: None
 
     def __post_init__(self) -> None:
         self._executor = Executor(Forward(self.writer), self.result.runs, self.observe)
@@ -102,6 +104,7 @@ class FixRun:
         elif not self.result.runs:
             self._nothing(shown=True)
         else:
+            self.accept(self.result)
             undo_file.check(self.context, self.result.runs)
             self._try()
 

@@ -77,7 +77,10 @@ class Context:
 
 @record
 class NamespaceFacts:
-    """What was read in one namespace; each list holds all objects of its kind there."""
+    """What was read in one namespace; each list holds all objects of its kind there, or, where the namespace holds very
+    many, those that serve the subjects. selected_pods: of the pods it does not hold those that no Service of the
+    subjects selects.
+    """
 
     ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.INGRESSES)
     services: Fact[tuple[Service, ...]] = _not_asked(reads.SERVICES)
@@ -88,6 +91,7 @@ class NamespaceFacts:
     workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
     namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
     policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
+    selected_pods: bool = False
 
 
 _NOTHING_ASKED = NamespaceFacts()
@@ -136,6 +140,7 @@ class GatewayFacts:
     grants: Fact[tuple[ReferenceGrant, ...]] = _not_asked(reads.REFERENCE_GRANTS)
     balancer_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LOAD_BALANCER_CONFIGURATIONS)
     group_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.TARGET_GROUP_CONFIGURATIONS)
+    rule_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LISTENER_RULE_CONFIGURATIONS)
 
 
 @record

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 
+@lru_cache(maxsize=10_000)
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time (or one of zap's ISO 8601 form, "+0000"), in UTC where it names no zone.
 
@@ -29,6 +31,15 @@ def seconds_between(since: str, until: str) -> float:
     """Seconds from one time to the other, as texts; infinite where one of them is none."""
     start, end = parse_time(since), parse_time(until)
     return (end - start).total_seconds() if start is not None and end is not None else float("inf")
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "90 s", "12 min", "5 h", "3 days"."""
+    whole = max(0, int(seconds))
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if whole >= 2 * size:
+            return f"{whole // size} {unit}"
+    return f"{whole} s"
 
 
 CLOCK_TOLERANCE = timedelta(seconds=5)

@@ -55,7 +55,7 @@ def gateways(cloud: Cloud) -> None:
 
 
 def is_of_gateways(permission: Permission) -> bool:
-    return permission.group in {reads.KUBE[read].group for read in reads.OF_GATEWAYS}
+    return permission.group in {reads.KUBE[read].kind.group for read in reads.OF_GATEWAYS}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import gzip
 import os
 import stat
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,15 @@ def test_a_device_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(bundle_file, "MAX_UNPACKED", 1 << 20)
     with pytest.raises(CouldNotRun, match="unpacks to more than 1 MiB"):
         bundle_file.read(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("data", [b"{}", gzip.compress(b"{}")])
+def test_a_small_bundle_needs_little_memory(tmp_path: Path, data: bytes) -> None:
+    """An address space may be limited: HolmesGPT runs its commands under ulimit -v 800 MB."""
+    (tmp_path / "b.json").write_bytes(data)
+    tracemalloc.start()
+    try:
+        assert bundle_file.read(tmp_path / "b.json") == b"{}"
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
