@@ -29,8 +29,8 @@ PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
-VERDICT = {"--fail-on", "--wait-healthy"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout"}
+VERDICT = {"--fail-on", "--ignore", "--wait-healthy"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout", "--open"}
 
 
 def long_flags(command: str) -> set[str]:
