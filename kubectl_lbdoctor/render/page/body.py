@@ -22,14 +22,13 @@ from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
 _CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
-MOST_TRACES = 24
-"""Traces on one page."""
-MOST_CAUSES = 24
-"""Diagnoses on one page; there may be a hundred, and the first are the worst."""
+MOST_CAUSES, MOST_TOLD = 24, 5
+"""Diagnoses on one page, and those of them that come before an index; there may be a hundred, the first are the worst.
+"""
 
-MOST_LINES = 200
-ROOM_FOR_PICTURES = 120_000
-"""Bytes, of the 300,000 that a page may have: what does not fit is a line, and a page of its own."""
+MOST_OPEN, MOST_LINES = 2, 150
+ROOM_FOR_PICTURES, ROOM_FOR_TRACES = 100_000, 40_000
+"""Bytes, of the 300,000 that a page may have: what does not fit of many objects is a line, and a page of its own."""
 
 _LEGEND = (
     (Verdict.PASSES, "passes", "passes"),
@@ -55,7 +54,7 @@ def body(drawn: Pictured, run: Run) -> Markup:
     return tag(
         "main",
         _header(drawn),
-        _wrong(report),
+        _wrong(report, MOST_TOLD if _is_index(drawn) else MOST_CAUSES),
         _where(drawn, diagram),
         advice(report, MOST_CAUSES),
         _unread(report),
@@ -66,7 +65,7 @@ def body(drawn: Pictured, run: Run) -> Markup:
 
 def _header(drawn: Pictured) -> Markup:
     report = drawn.report
-    several = drawn.scan is not None or len(report.subjects) > 1
+    several = _is_index(drawn)
     names = [_name(subject.ref) for subject in report.subjects]
     name = (
         _scope(drawn.scan) if drawn.scan is not None else counted(len(names), "object") if several else "".join(names)
@@ -111,9 +110,14 @@ def _class(status: Status) -> str:
     return _CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
 
 
-def _wrong(report: Report) -> Child:
+def _is_index(drawn: Pictured) -> bool:
+    """Whether the page is about several objects, with a line for each."""
+    return drawn.scan is not None or len(drawn.report.subjects) > 1
+
+
+def _wrong(report: Report, most: int) -> Child:
     """What is wrong, one sentence for each root cause."""
-    shown = report.diagnoses[:MOST_CAUSES]
+    shown = report.diagnoses[:most]
     if not shown:
         return None
     items = []
@@ -124,7 +128,8 @@ def _wrong(report: Report) -> Child:
         said = tag("p", unbroken(cut(f"{sure}{diagnosis.message}")), class_="said")
         items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
     more = len(report.diagnoses) - len(shown)
-    left = tag("p", f"and {counted(more, 'more finding')}, see -o json") if more else ""
+    rest = "below" if len(report.diagnoses) <= MOST_CAUSES else "below, and all of them in -o json"
+    left = tag("p", f"and {counted(more, 'more finding')}: {rest}", class_="more") if more else ""
     errors = any(d.severity is Severity.ERROR for d in shown)
     heading = tag("h2", "What is wrong" if errors else "What to know", id="wrong")
     return tag("section", heading, tag("ol", items, class_="wrong"), left, aria_labelledby="wrong")
@@ -136,8 +141,8 @@ def _where(drawn: Pictured, diagram: Diagram) -> Markup:
         tag("li", tag("span", MARKS[verdict], class_=f"mark {class_}", aria_hidden="true"), text)
         for verdict, class_, text in _LEGEND
     ]
-    several = drawn.scan is not None or len(drawn.report.subjects) > 1
-    pictures = list(_index(drawn, diagram)) if several else [diagram.picture(picture) for picture in drawn.pictures]
+    one_by_one = [] if _is_index(drawn) else [diagram.picture(picture) for picture in drawn.pictures]
+    pictures = one_by_one or list(_index(drawn, diagram))
     return tag(
         "section",
         tag("h2", "Where on the way", id="way"),
@@ -152,13 +157,13 @@ def _index(drawn: Pictured, diagram: Diagram) -> Iterator[Markup]:
     subjects = sorted(drawn.report.subjects, key=lambda subject: subject.status.order)
     pictures = {picture.subject: picture for picture in drawn.pictures}
     room = ROOM_FOR_PICTURES
-    for subject, said in zip(subjects[:MOST_LINES], verdicts(drawn.report), strict=False):
+    for number, (subject, said) in enumerate(zip(subjects[:MOST_LINES], verdicts(drawn.report), strict=False)):
         line = [tag("h3", _badge(said.status, said.word), " ", _name(subject.ref)), tag("p", said.text)]
         picture = pictures.get(subject.ref)
         drawing = diagram.picture(picture) if picture is not None and room > 0 else Markup("")
         room -= len(drawing)
         if drawing:
-            is_open = subject.status is not Status.HEALTHY
+            is_open = number < MOST_OPEN and subject.status is not Status.HEALTHY
             yield tag("details", tag("summary", line), drawing, class_="subject", open=is_open)
         else:
             yield tag("div", line, class_="subject")
@@ -188,9 +193,12 @@ def _traces(drawn: Pictured) -> Child:
     ]
     if not stops:
         return None
-    shown = [_trace(picture, stop, several) for picture, stop in stops[:MOST_TRACES]]
+    shown: list[Markup] = []
+    for picture, stop in stops:
+        if sum(map(len, shown)) < ROOM_FOR_TRACES:
+            shown.append(_trace(picture, stop, several))
     more = len(stops) - len(shown)
-    left = tag("p", f"and {more} more, see -o dot or the objects one by one") if more else ""
+    left = tag("p", f"and {more} more: diagnose the objects one by one") if more else ""
     return tag("section", tag("h2", "Hop by hop", id="traces"), shown, left, aria_labelledby="traces")
 
 
