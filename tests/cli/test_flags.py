@@ -136,7 +136,8 @@ def test_formats_come_from_the_table() -> None:
         (option,) = (param for param in cli.commands[command].params if param.name == "output_format")
         assert tuple(option.type.choices) == formats_of(result)  # type: ignore[attr-defined]
     assert formats_of(Result.PROBES)[:4] == ("table", "wide", "json", "yaml")
-    assert set(FORMATS) - {*formats_of(Result.REPORT)} == {"junit", "sarif"}, "those of a scan"
+    assert tuple(FORMATS) == formats_of(Result.SCAN)
+    assert {*FORMATS} - {*formats_of(Result.REPORT)} == {"junit", "sarif"}, "those of a scan"
     assert tuple(FORMATS)[:5] == ("table", "wide", "json", "yaml", "name")
 
 
