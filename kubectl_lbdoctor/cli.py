@@ -110,7 +110,18 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    "kube", "objects", "time", "aws", "output", "verdict", "bundle", "probe", "fix", "change", result=Result.REPORT
+    "kube",
+    "objects",
+    "time",
+    "aws",
+    "output",
+    "verdict",
+    "history",
+    "bundle",
+    "probe",
+    "fix",
+    "change",
+    result=Result.REPORT,
 )
 
 
@@ -203,6 +214,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
         other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
+    if options.history.since and (options.fix.names or options.bundle.load):
+        raise UsageError("--since goes with neither --fix nor --from: a bundle holds what was asked when it was saved")
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 

@@ -214,6 +214,19 @@ class VerdictOptions:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class HistoryOptions:
+    """How far back a diagnosis looks. since: as typed, "" for not at all."""
+
+    heading: ClassVar[str] = "Verdict"
+
+    since: str = flag(
+        "--since",
+        metavar="TIME",
+        help="Also ask CloudWatch since when targets fail, and CloudTrail who changed what is the cause (3h, 2m).",
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class BundleOptions:
     """Files that hold everything that was read. save: is written, load: is read in place of a cluster."""
 
@@ -290,6 +303,7 @@ class Options:
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
     verdict: VerdictOptions = VerdictOptions()
+    history: HistoryOptions = HistoryOptions()
     bundle: BundleOptions = BundleOptions()
     probe: ProbeFlags = ProbeFlags()
     fix: FixOptions = FixOptions()
@@ -305,6 +319,7 @@ GROUPS: dict[str, type[Any]] = {
     "aws": AwsOptions,
     "output": OutputOptions,
     "verdict": VerdictOptions,
+    "history": HistoryOptions,
     "bundle": BundleOptions,
     "probe": ProbeFlags,
     "fix": FixOptions,
