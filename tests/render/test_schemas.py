@@ -31,7 +31,16 @@ def test_the_schemas_are_schemas() -> None:
     for schema in schemas().values():
         Draft202012Validator.check_schema(schema)
     assert set(kinds().values()) == set(report.FILES)
-    assert set(kinds()) == {"Report", "ScanReport", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
+    assert set(kinds()) == {
+        "Report",
+        "ScanReport",
+        "ControllerPage",
+        "FixPlan",
+        "FixResult",
+        "UndoResult",
+        "ProbeReport",
+        "Error",
+    }
 
 
 @pytest.mark.parametrize("name", cases.names())
