@@ -28,7 +28,7 @@ def span_of(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def with_history(examination: Examination, snapshot: Snapshot, span: timedelta, ignore: Sequence[str]) -> Snapshot:
+def with_history(examination: Examination, snapshot: Snapshot, span: timedelta, ignore: Sequence[str] = ()) -> Snapshot:
     """The facts with what was before of their target groups, and of what their root causes name. What could not be
     read is told, and nothing rests on it."""
     aws, now = examination.connections.aws, parse_time(snapshot.taken_at)

@@ -17,7 +17,7 @@ from typing import Any
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.commands import explain, fix, probe, scan
+from kubectl_lbdoctor.commands import explain, fix, look_back, probe, scan
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     deadline_of,
@@ -94,6 +94,8 @@ class Desk:
                 examination = Examination(connections, options, surroundings.env)
                 snapshot, found = examination.examined(question or (AllOf(),))
                 snapshot = examination.probes().settle(snapshot)
+                if since := str(call.arguments.get("since", "")):
+                    snapshot = look_back.with_history(examination, snapshot, look_back.span_of(since))
                 report = examine(snapshot, connections.where)
         self._check_subjects(report)
         return answers.of_report(asked_first(report, found.routes), surroundings.notes)

@@ -30,7 +30,7 @@ CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
 VERDICT = {"--fail-on", "--wait-healthy"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout", "--since"}
 
 
 def long_flags(command: str) -> set[str]:

@@ -148,6 +148,14 @@ def test_without_objects_it_is_the_namespace(cloud: Cloud) -> None:
     assert codes(call("diagnose", env=cloud.env))[0] == "LBD307"
 
 
+def test_what_was_before_is_asked_where_an_agent_wants_it(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    cloud.aws.faults = {"GetMetricData": "denied"}
+    result = call("diagnose", env=cloud.env, **WEB, since="3h")
+    assert codes(result)[0] == "LBD307"
+    assert any("cloudwatch:GetMetricData" in note for note in result.structured_content["notes"])
+
+
 def test_a_scan_is_of_all_namespaces_or_of_one(cloud: Cloud) -> None:
     cloud.wrong_port()
 
