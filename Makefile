@@ -14,8 +14,8 @@ help:
 	@echo "make lab    start a real cluster with real target health on this machine (root, Go)"
 	@echo "make e2e    tests on the lab;  make lab-down stops it"
 
-# The product alone: what `make demo` needs.
-$(PRODUCT): setup.cfg pyproject.toml
+# The product alone: what `make demo` needs. The models of AWS are cut anew when a read or a fix is declared.
+$(PRODUCT): setup.cfg pyproject.toml kubectl_lbdoctor/model/reads.py kubectl_lbdoctor/model/plan.py kubectl_lbdoctor/model/group_edits.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "error: $(PYTHON) is not Python 3.10 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 2; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv >/dev/null 2>&1 || { \

@@ -7,6 +7,7 @@ wins. What the words that name objects mean stands in `words`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +18,6 @@ from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import (
     FORMAT,
     HEADERS,
-    REFUSED,
     VERBOSE,
     YES,
     Group,
@@ -110,17 +110,7 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    "kube",
-    "objects",
-    "time",
-    "aws",
-    "output",
-    "verdict",
-    "history",
-    "bundle",
-    "probe",
-    "fix",
-    "change",
+    *("kube", "objects", "time", "aws", "output", "page", "verdict", "history", "bundle", "probe", "fix", "change"),
     result=Result.REPORT,
 )
 
@@ -216,6 +206,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
     if options.history.since and (options.fix.names or options.bundle.load):
         raise UsageError("--since goes with neither --fix nor --from: a bundle holds what was asked when it was saved")
+    if options.page.open:
+        options = _as_page(options)
     if options.fix.names:
         from kubectl_lbdoctor.commands.fix import fix
 
@@ -233,6 +225,15 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
 
     _check_format(options, Result.REPORT)
     return diagnose(options, ctx.obj["env"], objects)
+
+
+def _as_page(options: Options) -> Options:
+    """What --open asks for. Raises UsageError where something else is to be shown."""
+    if options.fix.names:
+        raise UsageError("--open shows a diagnosis, and goes not with --fix", "look first, then repair")
+    if options.output.format not in ("table", "html"):
+        raise UsageError(f"--open shows the page of -o html, not -o {options.output.format}")
+    return replace(options, output=replace(options.output, format="html"))
 
 
 def _check_format(options: Options, result: Result) -> None:
@@ -494,12 +495,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
     except click.UsageError as error:
         env.progress("")
-        if isinstance(error, click.NoSuchOption) and error.option_name in REFUSED:
-            reason, hint = REFUSED[error.option_name]
-            env.note(f"error: {error.option_name} is not taken: {reason}")
-            env.note(f"hint: {hint}")
-            return ExitStatus.USAGE
-        env.note(f"error: {error.format_message()}")
+        env.note(f"error: {_clean(error.format_message())}")
         hint = f"see {path_of(error.ctx)} --help" if error.ctx is not None else ""
         if hint:
             env.note(f"hint: {hint}")
@@ -518,7 +514,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         return error.status
     except Exception as error:
         env.progress("")
-        env.note(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}")
+        env.note(_clean(f"error: this is a bug of {PROGRAM}: {type(error).__name__}: {error}"))
         if _verbose(args):
             _trace(error, env)
         else:
@@ -556,4 +552,11 @@ def _trace(error: BaseException, env: Environment) -> None:
 
     from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
-    env.note(without_credentials("".join(traceback.format_exception(error)).rstrip()))
+    for line in without_credentials("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        env.note(_clean(line))
+
+
+def _clean(text: str) -> str:
+    from kubectl_lbdoctor.render.text import clean
+
+    return clean(text)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.controller_complaints import STALE_SECONDS
 from kubectl_lbdoctor.analysis.controller_present import present_controller
-from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS, version_of
+from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS
+from kubectl_lbdoctor.analysis.running_version import running
 from kubectl_lbdoctor.checks.registry import Catalogue, Scope
 from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.knowledge.controller_errors import decode_event
@@ -55,11 +56,12 @@ def controller_page(
     """The page of a snapshot, whatever its subjects. ignore: beginnings of codes that nobody wants to hear of."""
     snapshot = _alone(snapshot)
     cluster = snapshot.cluster
+    releases = {entry.workload.meta.key: entry.text for entry in running(snapshot)}
     whole = [spec for spec in catalogue.checks() if spec.scope is Scope.CLUSTER]
     results = [run_one(spec, snapshot, (_EVERYWHERE,)) for spec in whole]
     return ControllerPage(
         report=build(snapshot, (), results, catalogue, ignore),
-        controllers=tuple(_view(cluster, workload) for workload in cluster.controllers.peek() or ()),
+        controllers=tuple(_view(cluster, workload, releases) for workload in cluster.controllers.peek() or ()),
         webhooks=tuple(_webhooks(cluster)),
         errors=tuple(_errors(snapshot)),
         auto_mode=any(c.controller == AUTO_MODE_CLASS for c in cluster.ingress_classes.peek() or ()),
@@ -84,7 +86,7 @@ def _alone(snapshot: Snapshot) -> Snapshot:
     return Snapshot(snapshot.taken_at, snapshot.context, namespaces=events, cluster=cluster)
 
 
-def _view(cluster: ClusterFacts, workload: Workload) -> ControllerView:
+def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]) -> ControllerView:
     given = controller_flags(workload)
     pods = [pod for pod in cluster.controller_pods.peek() or () if _is_of(pod, workload)]
     account = workload.service_account or "default"
@@ -93,7 +95,7 @@ def _view(cluster: ClusterFacts, workload: Workload) -> ControllerView:
         ref=ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
         replicas=workload.replicas,
         ready=workload.ready,
-        version=version_of(workload),
+        version=releases.get(workload.meta.key, ""),
         flags={name: given[name] for name in FLAGS if name in given},
         service_account=account,
         identity=identity,

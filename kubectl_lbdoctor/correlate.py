@@ -314,4 +314,5 @@ def _diagnosis(rank: int, entry: _Merged, paths: Mapping[str, TrafficPath], cata
         effects=tuple(Effect(code, catalogue[code].title) for code in sorted(entry.explains)),
         fix=entry.finding.fix or entry.spec.fix,
         milder=tuple((ref, affects[ref]) for ref in sorted(affects) if affects[ref].order > entry.severity.order),
+        paths=tuple(sorted(entry.paths)),
     )

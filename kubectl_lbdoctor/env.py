@@ -18,6 +18,15 @@ _USUAL_WIDTH, _USUAL_HEIGHT = 120, 40
 """Columns and lines of a terminal that does not say how large it is."""
 
 
+def _forget_typed(terminal: TextIO) -> None:
+    """Drop what was typed, or pasted, before it was asked for."""
+    with suppress(ImportError, OSError, ValueError):  # Windows has no termios, and a terminal of tests no descriptor.
+        import termios
+
+        with suppress(termios.error):
+            termios.tcflush(terminal.fileno(), termios.TCIFLUSH)
+
+
 def _utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -113,18 +122,20 @@ class Environment:
             self.stdout.flush()
 
     def confirm(self, question: str) -> bool:
-        """Ask on stderr; only "y" or "yes" is a yes. Raises UsageError where nobody can answer."""
+        """Ask on stderr; only "y" or "yes" is a yes, and only one that was typed after the question. Raises UsageError
+        where nobody can answer."""
         if self.stdin is None or not self.stdin.isatty():
             raise UsageError("nobody can confirm the change: standard input is no terminal", "confirm with --yes")
         self.flush()
+        _forget_typed(self.stdin)
         with suppress(BrokenPipeError):
             self.stderr.write(question)
             self.stderr.flush()
         return self.stdin.readline().strip().lower() in ("y", "yes")
 
     def note(self, text: str) -> None:
-        """Progress, warnings and errors go to stderr."""
-        with suppress(BrokenPipeError):
+        """Progress, warnings and errors go to stderr; where that is gone (a terminal that was closed), nowhere."""
+        with suppress(OSError):
             self.stderr.write(text + "\n")
             self.stderr.flush()
 

@@ -66,8 +66,38 @@ class Output(_ParamType):
 
 
 _NO_KUSTOMIZE = ("kubectl builds kustomizations", "kubectl kustomize DIR | kubectl lbdoctor -f -")
-REFUSED: Mapping[str, tuple[str, str]] = dict.fromkeys(("-k", "--kustomize"), _NO_KUSTOMIZE)
-"""Flags of `kubectl get` that no command takes, each with the reason and what to do instead."""
+_NO_LABELS = ("the tables are about targets, and targets have no labels", "kubectl get ing --show-labels")
+_NO_STREAM = ("a scan that goes on tells what changes", "to watch: kubectl lbdoctor scan -w")
+REFUSED: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("-k", "--kustomize"), _NO_KUSTOMIZE),
+    **dict.fromkeys(("-L", "--label-columns", "--show-labels"), _NO_LABELS),
+    **dict.fromkeys(("--watch-only", "--output-watch-events"), _NO_STREAM),
+    "--all": ("all of a namespace is meant where no name is given", "kubectl lbdoctor ing"),
+    "--sort-by": (
+        "root causes stand in the order of their severity, targets with the failing ones first",
+        "another order: kubectl lbdoctor ing/NAME -o json | jq '.diagnoses | sort_by(.code)'",
+    ),
+    "--show-kind": ("objects are always shown with their kind", "leave it out"),
+    "--ignore-not-found": (
+        "an object that does not exist is never passed over",
+        "of several names those that exist are diagnosed, and exit status 4 tells of the others",
+    ),
+    "--template": ("a template stands behind its format", "write -o go-template=TEMPLATE or -o jsonpath=TEMPLATE"),
+    "--allow-missing-template-keys": (
+        "a missing field is always empty in a template, as it is by default",
+        "leave it out",
+    ),
+    "--show-managed-fields": ("documents hold the diagnosis and no objects", "kubectl get --show-managed-fields"),
+    "--chunk-size": ("lists are always read in pages", "leave it out"),
+    "--server-print": ("the tables are its own, not those of the API server", "leave it out"),
+    "--subresource": ("what is needed of an object is read without it", "kubectl get --subresource"),
+    "--raw": ("it asks only what a diagnosis needs", "kubectl get --raw PATH"),
+    **dict.fromkeys(
+        ("-q", "--quiet"), ("the exit status tells the result to programs", "kubectl lbdoctor ing/NAME >/dev/null")
+    ),
+}
+"""Flags that no command takes, and that people type because `kubectl get` or other programs take them, each with the
+reason and what to do instead."""
 
 _ELSEWHERE: Mapping[str, str] = {
     "--all-namespaces": "all namespaces at once: kubectl lbdoctor scan -A",
@@ -187,17 +217,20 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Sections:
-    """Help with examples and with the flags under their headings, and guesses at flags that do not exist."""
+    """Help with examples and with the flags under their headings, and words about flags that do not exist."""
 
     headings: Collection[str] | None = None
     """The headings that the help shows, None for all but the common ones."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, with guesses that are near."""
+        """As click does, with guesses that are near. Raises UsageError for a flag that no command takes on purpose."""
         try:
             return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
         except click.NoSuchOption as error:
             name = error.option_name
+            if name in REFUSED:
+                reason, hint = REFUSED[name]
+                raise UsageError(f"{name} is not taken: {reason}", hint) from None
             known = [n for p in self.get_params(ctx) for n in p.opts if n.startswith("--")]  # type: ignore[attr-defined]
             message = f"No such option: {name}. {question(likely(name, known))}".rstrip()
             raise click.NoSuchOption(name, message, ctx=ctx) from None

@@ -2,15 +2,14 @@
 
 The flags come in groups, one frozen record each; a command takes the groups that it can use. `flags` makes
 click's options from the records. An empty value means that the flag was not given.
-
-The records are made once per run and never compared or printed, so they go without the methods for that: making these
-costs a start of `--help` more than all the rest of this module.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, NamedTuple
+
+from kubectl_lbdoctor.record import record
 
 COMPLETE = "_LBDOCTOR_COMPLETE"
 """The variable with which a shell's script asks for completions in place of a command line."""
@@ -39,7 +38,7 @@ def flag(
     return field(default=default, metadata={"flag": Flag(names, help, metavar, choices, hidden)})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class KubeOptions:
     """Which cluster, as whom: kubectl's connection flags, with their names and meaning in kubectl.
 
@@ -77,7 +76,7 @@ class KubeOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ObjectOptions:
     """What is looked at, besides what is named: manifests and kubectl's selectors. files: as typed, "-" for standard
     input. labels, fields: as typed. before_apply: the manifests are looked at, not what is live."""
@@ -100,7 +99,7 @@ class ObjectOptions:
     fields: str = flag("--field-selector", metavar="QUERY", help="Only objects with these fields (metadata.name=web).")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class KubectlOnly:
     """Flags that kubectl takes with every command and that change nothing here: discovery is not cached, the plugin
     has no version that a server could match, warnings of the API server are not shown, klog is not used. They are
@@ -121,7 +120,7 @@ class KubectlOnly:
     vmodule: str = flag("--vmodule", hidden=True)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class TimeOptions:
     """How long a diagnosis may take. limit: for all of its reads together, as typed ("10s", "2m", "0" for no end)."""
 
@@ -134,7 +133,7 @@ class TimeOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class AwsOptions:
     """How AWS is asked, if at all."""
 
@@ -145,7 +144,7 @@ class AwsOptions:
     no_aws: bool = flag("--no-aws", help="Do not ask AWS.", default=False)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ScanOptions:
     """What a scan looks at, and at which pace. aws_rate: calls of ELBv2 a second, as typed."""
 
@@ -165,7 +164,7 @@ class ScanOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class OutputOptions:
     """What is printed. format: the name of a renderer (`render.FORMATS`), for some with "=" and an argument; which of
     them a command offers is its own. verbose: more is told on stderr. level: kubectl's log level. colour: auto leaves
@@ -187,7 +186,16 @@ class OutputOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
+class PageOptions:
+    """Where a diagnosis is shown. open: as a page in the browser."""
+
+    heading: ClassVar[str] = "Output"
+
+    open: bool = flag("--open", help="Show it as a page (-o html) in the browser.", default=False)
+
+
+@record
 class VerdictOptions:
     """When findings fail the run. fail_on: a word of `model.report.FailOn`. ignore: as typed, codes or beginnings of
     codes with commas between. wait_healthy: as typed, "" for no wait."""
@@ -213,7 +221,7 @@ class VerdictOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class HistoryOptions:
     """How far back a diagnosis looks. since: as typed, "" for not at all."""
 
@@ -226,7 +234,7 @@ class HistoryOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class BundleOptions:
     """Files that hold everything that was read. save: is written, load: is read in place of a cluster."""
 
@@ -236,7 +244,7 @@ class BundleOptions:
     load: str = flag("--from", metavar="FILE", help="Diagnose a bundle instead of a cluster.")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ProbeFlags:
     """Whether and how health checks are sent. mode: auto leaves it to the command. target: "pod" looks inside."""
 
@@ -260,7 +268,7 @@ class ProbeFlags:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class FixOptions:
     """What is repaired. names: as typed, NAME[=VALUE] with commas between. wait: as typed. undo_file: a file or a
     directory."""
@@ -276,7 +284,7 @@ class FixOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class ChangeOptions:
     """How changes are made, by a fix and by its undoing. dry_run: none, client or server."""
 
@@ -291,7 +299,7 @@ class ChangeOptions:
     )
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@record
 class Options:
     """Everything that the command line says, by group; a group that a command does not take holds its defaults."""
 
@@ -302,6 +310,7 @@ class Options:
     scan: ScanOptions = ScanOptions()
     aws: AwsOptions = AwsOptions()
     output: OutputOptions = OutputOptions()
+    page: PageOptions = PageOptions()
     verdict: VerdictOptions = VerdictOptions()
     history: HistoryOptions = HistoryOptions()
     bundle: BundleOptions = BundleOptions()
@@ -318,6 +327,7 @@ GROUPS: dict[str, type[Any]] = {
     "scan": ScanOptions,
     "aws": AwsOptions,
     "output": OutputOptions,
+    "page": PageOptions,
     "verdict": VerdictOptions,
     "history": HistoryOptions,
     "bundle": BundleOptions,

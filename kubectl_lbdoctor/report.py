@@ -14,7 +14,6 @@ from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.last_change import last_changes
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.correlate import correlate
-from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -114,14 +113,21 @@ def _with_past(snapshot: Snapshot, paths: Sequence[TrafficPath], diagnosis: Diag
 def _quotable(diagnosis: Diagnosis) -> Diagnosis:
     """The diagnosis without credentials in what it quotes. Its commands stay: they are to be run."""
     finding = diagnosis.finding
-    quoted = replace(
+    without = replace(
         finding,
-        evidence=tuple(replace(e, text=without_credentials(e.text)) for e in finding.evidence),
-        hypotheses=tuple(replace(h, text=without_credentials(h.text)) for h in finding.hypotheses),
-        advice=without_credentials(finding.advice),
-        rules_out=without_credentials(finding.rules_out),
+        evidence=tuple(replace(e, text=_quoted(e.text)) for e in finding.evidence),
+        hypotheses=tuple(replace(h, text=_quoted(h.text)) for h in finding.hypotheses),
+        advice=_quoted(finding.advice),
+        rules_out=_quoted(finding.rules_out),
     )
-    return replace(diagnosis, finding=quoted, message=without_credentials(diagnosis.message))
+    return replace(diagnosis, finding=without, message=_quoted(diagnosis.message))
+
+
+def _quoted(text: str) -> str:
+    """Words of others, without credentials. Imported where there are any: its patterns take a while to compile."""
+    from kubectl_lbdoctor.knowledge.secret_text import without_credentials
+
+    return without_credentials(text)
 
 
 def _counts(results: Iterable[CheckResult]) -> CheckCounts:
@@ -148,7 +154,7 @@ def _unknown(results: Iterable[CheckResult], catalogue: Catalogue) -> tuple[Unkn
         if r.status in _UNDECIDED:
             crashed = r.status is CheckStatus.CRASHED
             spec = catalogue[r.code]
-            reason = without_credentials(r.reason)
+            reason = _quoted(r.reason)
             entry = UnknownCheck(r.code, spec.title, spec.passes, reason, crashed, r.trace, r.read)
             found.setdefault((r.code, r.reason), entry)
     return tuple(found.values())
@@ -212,15 +218,15 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
                 partial.setdefault((fact.source, fact.reason), FailedRead(fact.source, fact.reason))
         elif fact.state is ReadState.DENIED:
             (optional if fact.source in reads.OPTIONAL else denied).setdefault(
-                (fact.source, fact.permission), Denied(fact.source, fact.permission, without_credentials(fact.reason))
+                (fact.source, fact.permission), Denied(fact.source, fact.permission, _quoted(fact.reason))
             )
         elif fact.source in reads.OPTIONAL or fact.state is ReadState.NOT_NEEDED:
             continue
         elif fact.state is ReadState.FAILED:
-            failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, without_credentials(fact.reason)))
+            failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, _quoted(fact.reason)))
         elif fact.scope:
             # Facts without a scope are parts that this kind of run never needs.
-            not_asked.setdefault(fact.source, f"{fact.source}: {without_credentials(fact.reason)}")
+            not_asked.setdefault(fact.source, f"{fact.source}: {_quoted(fact.reason)}")
     if reason and not not_asked:
         not_asked["aws"] = f"AWS: {reason}"
     return Coverage(

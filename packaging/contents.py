@@ -7,6 +7,8 @@ calls, of the client libraries the parts that a run imports. What it calls is as
 from __future__ import annotations
 
 import ast
+import configparser
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -34,27 +36,59 @@ CANDIDATES = (
 _REACHED = """
 import importlib, pkgutil, sys
 import kubectl_lbdoctor
+late, services, extras = (words.split() for words in sys.argv[1:])
+
+def reach(name):
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in extras:
+            raise
+
 for module in pkgutil.walk_packages(kubectl_lbdoctor.__path__, "kubectl_lbdoctor."):
-    importlib.import_module(module.name)
+    reach(module.name)
 from kubectl_lbdoctor.collect import aws_session
 aws_session.import_sdk()
-for name in sys.argv[1].split():
-    importlib.import_module(name)
+for name in late:
+    reach(name)
 import botocore.session
 core = botocore.session.Session()
-for service in sys.argv[2].split():
+for service in services:
     core.create_client(service, "us-west-2", aws_access_key_id="a", aws_secret_access_key="a")
 print("\\n".join(sorted(sys.modules)))
 """
-"""Imports all of the plugin, the client libraries as it does, what it imports only when needed, and AWS's clients."""
+"""Imports all of the plugin, the client libraries as it does, what it imports only when needed, and AWS's clients. What
+an extra of the plugin would bring may be missing, and nothing else."""
 
 
 def excluded() -> list[str]:
     """The modules that are left out: those of CANDIDATES that this state of the code does not import."""
-    command = [sys.executable, "-c", _REACHED, " ".join(late_imports()), " ".join(sorted(aws_services()))]
-    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    needed = (late_imports(), sorted(aws_services()), sorted(extras()))
+    command = [sys.executable, "-c", _REACHED, *map(" ".join, needed)]
+    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if run.returncode:
+        raise SystemExit("error: a module of the plugin cannot be imported here; the reason is above")
     imported = set(run.stdout.split())
     return [name for name in CANDIDATES if name not in imported]
+
+
+def extras() -> frozenset[str]:
+    """The packages that the plugin can do without, by the names of their modules: what its extras bring where it is
+    installed with pip, uv or pipx. The archive has none of them. What the tests need is nothing that it may import."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    brought = "\n".join(needed for extra, needed in setup["options.extras_require"].items() if extra != "test")
+    return frozenset(name.lower().replace("-", "_") for name in re.findall(r"^([\w.-]+)", brought, re.MULTILINE))
+
+
+def own_data() -> list[tuple[str, str]]:
+    """The files of the plugin that are no modules, each with its folder in the archive. The models of AWS are cut anew
+    for each archive, so that those of this tree are left out."""
+    package, models = ROOT / "kubectl_lbdoctor", ROOT / "kubectl_lbdoctor" / "data" / "botocore"
+    found = (path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc"))
+    return [
+        (str(path), path.parent.relative_to(ROOT).as_posix()) for path in sorted(found) if models not in path.parents
+    ]
 
 
 def late_imports() -> list[str]:

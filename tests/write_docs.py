@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kubectl_lbdoctor.render.permissions import rbac
-from tests.docs import checks, contract, permissions, report, screen
+from tests.docs import checks, contract, permissions, plugin, report, screen
 
 ROOT = Path(__file__).parent.parent
 CHECKS = ROOT / "docs" / "checks.md"
@@ -15,6 +15,7 @@ DOCUMENTS: dict[Path, Callable[[], str]] = {
     CHECKS: checks.page,
     ROOT / "docs" / "permissions.md": permissions.page,
     ROOT / "docs" / "report.md": report.page,
+    ROOT / "plugin.yaml": plugin.page,
     contract.FILE: contract.page,
     ROOT / "docs" / "demo" / "screen.svg": screen.svg,
     ROOT / "examples" / "cronjob" / "role.yaml": lambda: rbac(permissions.declared()),

@@ -89,6 +89,10 @@ OF_THE_TARGET_TYPE: Mapping[str, tuple[str, ...]] = {
 """Target type that is in force → codes of the findings that are only made with such targets."""
 
 
+_SINCE_2_4_6 = {"healthcheck-success-codes": "matcher"}
+"""The settings of a health check that older controllers do not read: annotation → field of `HealthCheckIntent`."""
+
+
 @record
 class Reading:
     """An annotation that is not read, and what it is taken for: the key `meant` on the object `place`."""
@@ -110,6 +114,19 @@ def explained_by(traffic: TrafficPath, reading: Reading) -> tuple[str, ...]:
             rest = _by_rest(traffic, front, then, reading)
             return tuple(dict.fromkeys((*explained_by_check(traffic, reading), *rest)))
     return ()
+
+
+def explained_if_read(traffic: TrafficPath, key: str, value: str) -> tuple[str, ...]:
+    """The codes of the findings that rest on the setting of a known annotation that the running controller is too old
+    for: the desired state, which takes the annotation for read, cannot be compared with itself. () for a setting of the
+    health check that AWS has all the same."""
+    name = _name(key)
+    setting = _SINCE_2_4_6.get(name, "")
+    if not setting:
+        return OF_THE_REST.get(name, ())
+    group = traffic.target_group.peek()
+    differs = group is not None and _real(group.health_check, setting) != value
+    return OF_THE_CHECK[setting] if differs and failing_targets(traffic) else ()
 
 
 def explained_by_check(traffic: TrafficPath, reading: Reading) -> tuple[str, ...]:

@@ -12,13 +12,23 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
-from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer, address_in, family
 from kubectl_lbdoctor.record import record
 
 PRESERVE = "preserve_client_ip.enabled"
+
+
+@record
+class Way:
+    """What the filters do with the packets from one interface to one address and port, and with their replies."""
+
+    source: str
+    destination: str
+    port: int
+    verdict: path.PathVerdict
 
 
 @record
@@ -77,6 +87,16 @@ def unchecked(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     )
 
 
+def is_answered(traffic: TrafficPath, target: TargetHealth) -> bool:
+    """Whether packets are known to reach a target on its checked port, and their replies to return: it passes its
+    check, or fails it for a reason that only an answer gives
+    (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetHealth.html)."""
+    if target.state == "healthy" or target.reason == RESPONSE_CODE_MISMATCH:
+        return True
+    return traffic.is_alb and target.reason == FAILED_HEALTH_CHECKS
+
+
+@derived
 def world(traffic: TrafficPath) -> path.NetworkWorld:
     """What was read of the VPC around a path."""
     return world_of(traffic.network)
@@ -135,6 +155,9 @@ def target_end(traffic: TrafficPath, target: TargetHealth) -> path.Endpoint:
         six = group is not None and group.ip_address_type == "ipv6"
         address = next((a for a in primary.private_ips if (":" in a) == six), primary.private_ips[0])
         return path.Endpoint.of(primary, address)
+    interface = _interface_of(traffic, target.id)
+    if interface is not None:
+        return path.Endpoint.of(interface, target.id)
     return path.endpoint_at(target.id, interfaces)
 
 
@@ -145,6 +168,47 @@ def _interface_of(traffic: TrafficPath, address: str) -> NetworkInterface | None
 def _interfaces(traffic: TrafficPath) -> Mapping[str, NetworkInterface]:
     """The interfaces that were read, by address; none where they could not be read, so that verdicts stay unknown."""
     return index.interfaces_by_address(traffic.snapshot) if traffic.network.interfaces.is_known else {}
+
+
+@derived
+def _fronts(traffic: TrafficPath) -> tuple[path.Endpoint, ...]:
+    """The interfaces of the load balancer in front; raises `Unknown` where it is not known which that is."""
+    balancer = traffic.load_balancer.need()
+    return tuple(sources(traffic, balancer)) if balancer is not None else ()
+
+
+def ways(traffic: TrafficPath, target: TargetHealth, port: int) -> Iterator[Way]:
+    """The ways to a port of a target, one from each interface of the load balancer that has its address family.
+
+    Raises `Unknown` where it is not known which load balancer is in front.
+    """
+    end = target_end(traffic, target)
+    interface = _interface_of(traffic, end.address)
+    branch = interface is not None and "branch-eni" in interface.description
+    codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
+    for front in _fronts(traffic):
+        if family(front.address) == family(end.address):
+            verdict = path.evaluate(front, end, "tcp", port, world(traffic), codes)
+            yield Way(front.address, end.address, port, verdict)
+
+
+def second_ways(traffic: TrafficPath, target: TargetHealth) -> Iterator[Way]:
+    """The ways from the node of an instance target to ready pods on other nodes; kube-proxy gives them the node's
+    address. None where it does not lead there. Raises `Unknown` where Service or endpoints were not read."""
+    service = traffic.service.need()
+    node = traffic.node_of(target)
+    if service is None or node is None or service.external_traffic_policy == "Local":
+        return
+    if target.state != "healthy" and checked_pod_port(traffic, target) is None:
+        return
+    node_end = target_end(traffic, target)
+    for endpoint in traffic.ready_endpoints():
+        # kube-proxy leads a node port to endpoints of the packet's own family.
+        if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
+            continue
+        end = path.endpoint_at(endpoint.address, traffic.network.interfaces.peek() or ())
+        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, world(traffic), path.SECOND_HOP)
+        yield Way(node_end.address, endpoint.address, endpoint.port, verdict)
 
 
 @derived
@@ -161,40 +225,28 @@ def is_admitted(traffic: TrafficPath, target: TargetHealth) -> bool:
     balancer = traffic.load_balancer.need()
     if balancer is None or not target.check_port.isdigit() or any(b.target == target for b in blocked(traffic)):
         return False
-    end = target_end(traffic, target)
-    six = ":" in end.address
-    fronts = [front for front in sources(traffic, balancer) if (":" in front.address) == six]
-    port = int(target.check_port)
-    verdicts = [path.evaluate(f, end, "tcp", port, world(traffic), path.FROM_LOAD_BALANCER) for f in fronts]
+    verdicts = [way.verdict for way in ways(traffic, target, int(target.check_port))]
     return bool(verdicts) and all(verdict.answer is Answer.ALLOWED for verdict in verdicts)
 
 
 def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:
     targets, silent = suspects(traffic), unchecked(traffic)
-    balancer = traffic.load_balancer.need()
-    if not (targets or silent) or balancer is None:
+    if not (targets or silent) or not _fronts(traffic):
         return
-    everything = world(traffic)
-    fronts = sources(traffic, balancer)
     for target in (*targets, *silent):
-        end = target_end(traffic, target)
-        interface = _interface_of(traffic, end.address)
-        branch = interface is not None and "branch-eni" in interface.description
-        codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
         reached = cut = False
         for port in _ports(traffic, target):
             if target.state != "healthy" and port == target.port and not cut and str(port) != target.check_port:
                 break  # The check is not stopped by a filter: what stands on the other port is not why it fails.
-            for front in fronts:
-                if family(front.address) != family(end.address):
-                    continue
-                verdict = path.evaluate(front, end, "tcp", port, everything, codes)
-                reached = reached or verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)
-                for hop in verdict.blocking:
+            for way in ways(traffic, target, port):
+                reached = reached or way.verdict.answer in (Answer.ALLOWED, Answer.PARTIAL)
+                for hop in way.verdict.blocking:
                     cut = True
-                    yield Blocked(target, hop, front.address, end.address, port)
+                    yield Blocked(target, hop, way.source, way.destination, port)
         if reached and target.id.startswith("i-"):
-            yield from _second_hop(traffic, target, end, everything)
+            for way in second_ways(traffic, target):
+                for hop in way.verdict.blocking:
+                    yield Blocked(target, hop, way.source, way.destination, way.port, second=True)
 
 
 def _ports(traffic: TrafficPath, target: TargetHealth) -> tuple[int, ...]:
@@ -203,23 +255,3 @@ def _ports(traffic: TrafficPath, target: TargetHealth) -> tuple[int, ...]:
     if target.state == "healthy":
         return (target.port,)
     return (checked,) if preserves_clients(traffic) else tuple(dict.fromkeys((checked, target.port)))
-
-
-def _second_hop(
-    traffic: TrafficPath, target: TargetHealth, node_end: path.Endpoint, everything: path.NetworkWorld
-) -> Iterator[Blocked]:
-    """From the node of an instance target to ready pods on other nodes; kube-proxy gives them the node's address."""
-    service = traffic.service.need()
-    node = traffic.node_of(target)
-    if service is None or node is None or service.external_traffic_policy == "Local":
-        return
-    if target.state != "healthy" and checked_pod_port(traffic, target) is None:
-        return
-    for endpoint in traffic.ready_endpoints():
-        # kube-proxy leads a node port to endpoints of the packet's own family.
-        if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
-            continue
-        end = path.endpoint_at(endpoint.address, traffic.network.interfaces.peek() or ())
-        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, everything, path.SECOND_HOP)
-        for hop in verdict.blocking:
-            yield Blocked(target, hop, node_end.address, endpoint.address, endpoint.port, second=True)

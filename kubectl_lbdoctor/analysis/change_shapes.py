@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_by
-from kubectl_lbdoctor.analysis.gateway_settings import changed_configuration, written
+from kubectl_lbdoctor.analysis.gateway_settings import changed_configuration, created_configuration, written
 from kubectl_lbdoctor.analysis.group_settings import setting
 from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -45,6 +45,7 @@ _CHOICES: dict[str, tuple[tuple[object, object], ...]] = {
 }
 """Fields of a Service that are changed by themselves, with the values that they are changed from and to."""
 
+_CREATED = (kinds.TARGET_GROUP_CONFIGURATION.name,)
 _RESTARTED = (kinds.DEPLOYMENT.name, kinds.DAEMON_SET.name, kinds.STATEFUL_SET.name)
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
@@ -87,7 +88,7 @@ def made_anew(change: Change, region: str = "") -> Change:
 
     Raises NoSuchShape for what no fix writes: another kind, field, value or call. why and risk are not derived.
     """
-    ways = (bool(change.edits), change.restart, change.aws is not None)
+    ways = (bool(change.edits), change.restart, change.aws is not None, change.creates is not None)
     if sum(ways) != 1:
         raise NoSuchShape("it does not say what was changed")
     if change.aws is not None:
@@ -95,6 +96,8 @@ def made_anew(change: Change, region: str = "") -> Change:
         if made is None or change.group is not None:
             raise NoSuchShape("the call in EC2")
     elif change.group is not None:
+        if change.creates is not None:
+            raise NoSuchShape("the target group")
         made = _of_group(change)
     else:
         made = _of_kubernetes(change)
@@ -114,6 +117,11 @@ def _of_kubernetes(change: Change) -> Change:
         if ref.kind not in _RESTARTED:
             raise NoSuchShape(f"a restart of a {ref.kind}")
         return restart(ref).changes[0]
+    if change.creates is not None:
+        created = created_configuration(ref, change.creates) if ref.kind in _CREATED else None
+        if created is None:
+            raise NoSuchShape(f"a new {ref.kind}, or what it says")
+        return created
     if not all(_is_text(edit.pointer) for edit in edits):
         raise NoSuchShape("the field")
     for shape in _SHAPES:
@@ -250,9 +258,20 @@ def _group_configuration(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None
     return changed_configuration(ref, edits)
 
 
+def _target_reference(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """The Service that a TargetGroupConfiguration is for."""
+    if ref.kind != kinds.TARGET_GROUP_CONFIGURATION.name or [e.pointer for e in edits] != [
+        "/spec/targetReference/name"
+    ]:
+        return None
+    (edit,) = edits
+    named = all(isinstance(name, str) and is_label(name) for name in (edit.now, edit.then))
+    return patch(ref, "spec.targetReference.name", edit) if named and edit.now != edit.then else None
+
+
 _SHAPES: tuple[Callable[[ObjectRef, Sequence[Edit]], Change | None], ...] = (
     *(_annotations, _service_field, _target_port, _ingress_class, _backend_port),
-    *(_route_port, _allowed_routes, _group_configuration),
+    *(_route_port, _allowed_routes, _group_configuration, _target_reference),
 )
 
 

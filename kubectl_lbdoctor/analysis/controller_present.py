@@ -54,7 +54,7 @@ def present_controller(snapshot: Snapshot) -> PresentController:
         return PresentController()
     present: set[str] = set()
     starts: list[datetime | None] = []
-    for living in (_living(workload, pods) for workload in workloads):
+    for living in (pods_of(workload, pods) for workload in workloads):
         if living:
             leading = _of_newest_template(living)
             starts.append(_since(snapshot, leading))
@@ -69,7 +69,8 @@ def present_controller(snapshot: Snapshot) -> PresentController:
     )
 
 
-def _living(workload: Workload, pods: Iterable[Pod]) -> list[Pod]:
+def pods_of(workload: Workload, pods: Iterable[Pod]) -> list[Pod]:
+    """The pods of a controller's Deployment that are neither finished nor about to go, of all its templates."""
     wanted = workload.selector.items()
     return [
         pod

@@ -1,4 +1,4 @@
-"""Which controllers take an object: by its class, by its namespace, and by what they are told to leave alone. Pure.
+"""What a controller that takes an object is told to leave alone, and whether anybody has taken it. Pure.
 
 A controller that does not take an object says nothing about it, neither in events nor in its log. Sources: LBC main.go,
 pkg/config (flags and feature gates), pkg/service/service_utils.go, pkg/ingress/class_loader.go; its documentation,
@@ -7,16 +7,13 @@ https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
 from kubectl_lbdoctor.analysis.desired_state import declaration_of, desired_target_type
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
-from kubectl_lbdoctor.analysis.ownership import SERVICE_CLASS
 from kubectl_lbdoctor.analysis.registration import registration
-from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
-from kubectl_lbdoctor.knowledge.controller_identity import controller_flags, gate_is_on, plain_flag
+from kubectl_lbdoctor.knowledge.controller_identity import gate_is_on
 from kubectl_lbdoctor.knowledge.standing import SUCCESS
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
@@ -33,37 +30,6 @@ PUBLISHING_SECONDS = 5 * 60
 FINALIZERS = (".k8s.aws/", "eks.amazonaws.com/", "service.kubernetes.io/load-balancer-cleanup")
 # How the reasons of events begin by which the controller and the cloud provider show that they work on an object.
 _AT_WORK = ("Failed", "EnsuringLoadBalancer", "SyncLoadBalancer", "CreatingLoadBalancer")
-
-
-@derived
-def takers(traffic: TrafficPath) -> tuple[Workload, ...]:
-    """The controllers that take objects of the frontend's class; none where it is not theirs.
-
-    Raises `Unknown` where controllers or classes were needed and not read.
-    """
-    frontend = frontend_of(traffic)
-    owner = frontend.reconciler()
-    controllers = traffic.cluster.controllers.need()
-    if owner.owner != "controller":
-        return ()
-    manifest = frontend.manifest.need()
-    if isinstance(manifest, Service) and manifest.load_balancer_class:
-        wanted = manifest.load_balancer_class
-        return tuple(w for w in controllers if controller_flags(w).get("load-balancer-class", SERVICE_CLASS) == wanted)
-    annotated = manifest.meta.annotations.get(CLASS_ANNOTATION) if frontend.ref.kind == "Ingress" and manifest else None
-    if annotated is not None:
-        return tuple(w for w in controllers if (controller_flags(w).get("ingress-class", "") or "alb") == annotated)
-    return controllers
-
-
-def watched_namespace(workload: Workload) -> str:
-    """The one namespace that a controller is confined to; "" where it takes all, or where that cannot be told."""
-    return plain_flag(workload, "watch-namespace") or ""
-
-
-def watching(controllers: Iterable[Workload], namespace: str) -> tuple[Workload, ...]:
-    """Those of the controllers that look at a namespace."""
-    return tuple(w for w in controllers if watched_namespace(w) in ("", namespace))
 
 
 @record

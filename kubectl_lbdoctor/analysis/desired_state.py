@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, cast
 
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, is_of_class
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
+    Reconciler,
     controller_flags,
-    controller_version,
     owner_of_ingress,
     owner_of_service,
 )
+from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_PREFIX,
@@ -35,7 +38,7 @@ from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
-READS = (*OWNERSHIP_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
+READS = (*OWNERSHIP_READS, *VERSION_READS, reads.BINDINGS, reads.INGRESS_CLASS_PARAMS)
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -74,7 +77,8 @@ def declaration_of(traffic: TrafficPath) -> Declaration | None:
     binding = traffic.binding.need()
     if binding is not None and binding.stack == "ingress":
         found = _ingress_of(traffic, binding)
-        return _alb(traffic, found, Ownership("controller", "made by it")) if found is not None else None
+        maker: Reconciler = "auto-mode" if binding.group else "controller"
+        return _alb(traffic, found, Ownership(maker, "made by it")) if found is not None else None
     if binding is not None and binding.stack != "service":
         return None  # Made by a user, whose target group has settings of its own.
     owner = owner_of_service(traffic)
@@ -90,11 +94,10 @@ def _alb(traffic: TrafficPath, ingress: Ingress, owner: Ownership) -> Declaratio
 
 def _ingress_of(traffic: TrafficPath, binding: TargetGroupBinding) -> Ingress | None:
     """The Ingress for whose backend the controller made a binding; None when several of a group may be it."""
-    labels, found = binding.meta.labels, traffic.namespace_facts.ingresses.need()
-    name = labels.get("ingress.k8s.aws/stack-name")
-    if name is not None:
+    found = traffic.namespace_facts.ingresses.need()
+    if name := binding.stack_label("stack-name"):
         return next((i for i in found if i.meta.name == name), None)
-    group = labels.get("ingress.k8s.aws/stack", "")
+    group = binding.stack_label("stack")
     members = [
         i
         for i in found
@@ -111,19 +114,9 @@ def class_parameters(traffic: TrafficPath, class_name: str) -> Mapping[str, obje
     for entry in traffic.cluster.ingress_classes.peek() or ():
         if entry.meta.name == class_name and entry.parameters_name:
             for params in traffic.cluster.class_params.need():
-                if params.meta.name == entry.parameters_name:
+                if is_of_class(params, entry):
                     return params.spec
     return {}
-
-
-@record
-class DesiredTargetType:
-    """ "instance" or "ip", and who says so: `ref` and `key` name the annotation, else both are empty."""
-
-    value: str
-    said: str
-    ref: ObjectRef | None = None
-    key: str = ""
 
 
 def desired_target_type(traffic: TrafficPath, front: Declaration) -> DesiredTargetType:

@@ -12,12 +12,21 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Node, Pod, condition
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.traffic_path import RoutedEndpoint, TrafficPath
 from kubectl_lbdoctor.record import record
 
-GATE_PREFIX = "target-health.elbv2.k8s.aws/"
+GATE_PREFIXES = {"": "target-health.elbv2.k8s.aws", AUTO_MODE_GROUP: f"target-health.{AUTO_MODE_GROUP}"}
+"""What stands before the slash of a gate, whose name is that of the binding: by the API group of the binding
+(`TargetGroupBinding.group`)."""
+INJECT_LABELS = {
+    "": "elbv2.k8s.aws/pod-readiness-gate-inject",
+    AUTO_MODE_GROUP: f"{AUTO_MODE_GROUP}/pod-readiness-gate-inject",
+}
+"""By which label a namespace asks for gates: by the same. EKS Auto Mode documents neither; its webhook configuration
+eks-load-balancing-webhook, which a cluster shows, selects namespaces by this label."""
 # Version 1 of the controller wrote this one; no later version sets its condition.
-LEGACY_GATE_PREFIX = "target-health.alb.ingress.k8s.aws/"
+LEGACY_GATE_PREFIX = "target-health.alb.ingress.k8s.aws"
 
 # The state behind each reason that a gate's condition copies; any other Target.* reason is a failing check.
 _STATES = {
@@ -101,15 +110,13 @@ class TargetGate:
 
 
 def target_gates(pod: Pod) -> tuple[TargetGate, ...]:
-    """The pod's target-health gates; those of the controller's first version name no binding."""
+    """The pod's target-health gates, of the controller and of EKS Auto Mode; those of the controller's first version
+    name no binding."""
     return tuple(
-        TargetGate(
-            gate,
-            gate.removeprefix(GATE_PREFIX) if gate.startswith(GATE_PREFIX) else "",
-            condition(pod.conditions, gate),
-        )
+        TargetGate(gate, "" if prefix == LEGACY_GATE_PREFIX else name, condition(pod.conditions, gate))
         for gate in pod.readiness_gates
-        if gate.startswith((GATE_PREFIX, LEGACY_GATE_PREFIX))
+        for prefix, slash, name in [gate.partition("/")]
+        if slash and prefix in (*GATE_PREFIXES.values(), LEGACY_GATE_PREFIX)
     )
 
 

@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
-from kubectl_lbdoctor.analysis.desired_state import DesiredTargetType
+from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
 from kubectl_lbdoctor.analysis.gateways import class_of, gateways_of_route, route_of
 from kubectl_lbdoctor.analysis.group_settings import FixedSetting
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import patch
 from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
@@ -67,16 +68,53 @@ class Properties:
     guard: Edit | None = None
 
 
+def configurations_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations that name a Service, by their names. Of several the controller takes any one."""
+    found = _configurations_by_service(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
+    mine = tuple(sorted(found.get((namespace, service), ()), key=lambda settings: settings.meta.name))
+    return snapshot.gateway_api.group_configurations.map(lambda _: mine)
+
+
 @derived
 def configuration_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[GatewaySettings | None]:
-    """The TargetGroupConfiguration that names a Service; of several, the one that the controller finds first, which is
-    that of the first name. None where there is none."""
+    """The TargetGroupConfiguration that names a Service; of several, that of the first name. None where there is
+    none."""
 
     def first() -> GatewaySettings | None:
-        mine = _configurations_by_service(snapshot).get((namespace, service), ())
-        return min(mine, key=lambda s: s.meta.name, default=None)
+        return next(iter(configurations_of_service(snapshot, namespace, service).need()), None)
 
     return snapshot.gateway_api.group_configurations.chosen(None, first)
+
+
+def astray_configurations(traffic: TrafficPath) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations of the path's namespace that name a Service which does not exist there."""
+    services = traffic.namespace_facts.services
+
+    def astray() -> tuple[GatewaySettings, ...]:
+        names = {service.meta.name for service in services.need()}
+        listed = traffic.snapshot.gateway_api.group_configurations.need()
+        here = (settings for settings in listed if settings.meta.namespace == traffic.namespace)
+        return tuple(s for s in here if (named := _service_of(s)) and named not in names)
+
+    return services.map(lambda _: astray())
+
+
+def target_reference(settings: GatewaySettings) -> str:
+    """The name that `targetReference` of a TargetGroupConfiguration says, of whatever kind; "" where it says none."""
+    return str(_mapping(settings.spec, "targetReference").get("name") or "")
+
+
+def default_name(settings: GatewaySettings) -> str:
+    """The TargetGroupConfiguration that a LoadBalancerConfiguration names for all of its target groups; "" for none."""
+    return str(_mapping(settings.spec, "defaultTargetGroupConfiguration").get("name") or "")
+
+
+def settings_that_it_makes(settings: GatewaySettings) -> frozenset[str]:
+    """The first parts of all settings that a TargetGroupConfiguration has ("targetType", "healthCheckConfig")."""
+    listed = settings.spec.get("routeConfigurations")
+    routes = [entry for entry in (listed if isinstance(listed, (list, tuple)) else ()) if isinstance(entry, Mapping)]
+    found = [_mapping(settings.spec, "defaultConfiguration"), *(_mapping(e, "targetGroupProps") for e in routes)]
+    return frozenset(key for block in found for key in block)
 
 
 @derived
@@ -121,8 +159,7 @@ def _balancer_configuration(snapshot: Snapshot, reference: Reference | None, hom
 def _default_of_gateway(snapshot: Snapshot, gateway: Gateway) -> GatewaySettings | None:
     """The TargetGroupConfiguration that the Gateway's LoadBalancerConfiguration names for all of its target groups."""
     for settings in configurations_of_gateway(snapshot, gateway):
-        name = str(_mapping(settings.spec, "defaultTargetGroupConfiguration").get("name") or "")
-        ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, settings.meta.namespace, name)
+        ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, settings.meta.namespace, default_name(settings))
         if found := _configurations(snapshot).get(ref):
             return found
     return None
@@ -229,28 +266,36 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
         field = _FIELDS["grpc-codes"]
     found = properties_of(traffic)
     own = [block for block in found if _service_of(block.settings) == traffic.service_ref.name]
-    if not own:
-        return FixedSetting(ref, ".".join(field), said=_to_be_made(traffic, field))
-    block = next((b for b in own if field[0] in b.values), own[-1])
     inherited = next((b.values[field[0]] for b in found if field[0] in b.values), None)
-    return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
+    if own:
+        block = next((b for b in own if field[0] in b.values), own[-1])
+        return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
+    said = _why_none_is_made(traffic)
+    if said:
+        return FixedSetting(ref, ".".join(field), said=said)
+    return NewConfiguration(_free_name(traffic), ".".join(field), {}, traffic.service_ref.name, field, inherited)
 
 
-def _to_be_made(traffic: TrafficPath, field: tuple[str, ...]) -> str:
-    names = {service.meta.name for service in traffic.namespace_facts.services.peek() or ()}
-    for settings in traffic.snapshot.gateway_api.group_configurations.peek() or ():
-        reference = _mapping(settings.spec, "targetReference")
-        astray = settings.meta.namespace == traffic.namespace and reference.get("name", "") not in ("", *names)
-        if astray and traffic.namespace_facts.services.is_known:
-            return (
-                f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name "
-                f"{traffic.service_ref.name}: it names {reference.get('name')}, which is no Service there"
-            )
-    return (
-        f"make a TargetGroupConfiguration in namespace {traffic.namespace} with targetReference.name "
-        f"{traffic.service_ref.name} that sets {'.'.join(field)} below spec.defaultConfiguration: there is none for "
-        "this Service, and a change in AWS would be taken back"
-    )
+def _why_none_is_made(traffic: TrafficPath) -> str:
+    """What a person does first where a new TargetGroupConfiguration for the Service may not be the answer; "" where
+    it is."""
+    service, listed = traffic.service_ref.name, traffic.snapshot.gateway_api.group_configurations
+    if listed.left_out:
+        return f"look for a TargetGroupConfiguration that names {service}: not all of them could be read"
+    for settings in astray_configurations(traffic).peek() or ():
+        return (
+            f"let targetReference of {settings.ref} (namespace {traffic.namespace}) name {service}: "
+            f"it names {_service_of(settings)}, which is no Service there"
+        )
+    return ""
+
+
+def _free_name(traffic: TrafficPath) -> ObjectRef:
+    """What a new TargetGroupConfiguration is called: as its Service, unless another one has that name."""
+    service, taken = traffic.service_ref.name, _configurations(traffic.snapshot)
+    names = (service, *(f"{service}-{number}" for number in range(2, 100)))
+    refs = (ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, traffic.namespace, name) for name in names)
+    return next(ref for ref in refs if ref not in taken)
 
 
 @record
@@ -296,6 +341,74 @@ class GatewaySetting(SettingSource):
         edits = _edits(self.block, wanted, self.inherited)
         guards = (self.block.guard,) if self.block.guard is not None else ()
         return written(self.ref, (*guards, *edits))
+
+
+@record
+class NewConfiguration(SettingSource):
+    """A setting of a Service that has no TargetGroupConfiguration: one is made, with what it inherits now and the
+    setting. ref: the object that is made. field, inherited: as of `GatewaySetting`."""
+
+    service: str = ""
+    field: tuple[str, ...] = ()
+    inherited: object = None
+
+    @property
+    def present(self) -> bool:
+        return False
+
+    @property
+    def value(self) -> str:
+        return ""
+
+    def how(self, value: str) -> str:
+        return f"make {self.ref} for Service {self.service}, with {self.label} {value}"
+
+    def repair(self, value: str, why: str = "", risk: str = "") -> Repair:
+        return Repair(value, (self.change(value),)).with_reason(why, risk)
+
+    @property
+    def template(self) -> Repair | None:
+        return None
+
+    def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
+        props: Mapping[str, object] = {}
+        for source, value in values:
+            if isinstance(source, NewConfiguration):
+                first = source.field[0]
+                around = props if first in props or source.inherited is None else {**props, first: source.inherited}
+                props = _nested(around, source.field, _typed(source.field, value))
+        return new_configuration(self.ref, self.service, props)
+
+
+def new_configuration(ref: ObjectRef, service: str, props: Mapping[str, object]) -> Change:
+    """The change that makes a TargetGroupConfiguration for a Service, with these settings for all of its routes."""
+    said = ", ".join(f"{name}={value}" for name, value in _leaves(props))
+    return Change(
+        ref,
+        field=f"creates it for Service {service}",
+        now="<none>",
+        then=said,
+        creates={"targetReference": {"kind": "Service", "name": service}, "defaultConfiguration": dict(props)},
+    )
+
+
+def created_configuration(ref: ObjectRef, spec: Mapping[str, object]) -> Change | None:
+    """The change that makes a TargetGroupConfiguration of this spec; None where no fix makes such."""
+    reference, props = _mapping(spec, "targetReference"), _mapping(spec, "defaultConfiguration")
+    service = reference.get("name")
+    if not isinstance(service, str) or not is_label(service) or not props or not _fits("", props):
+        return None
+    made = new_configuration(ref, service, props)
+    return made if made.creates == spec else None
+
+
+def _leaves(values: Mapping[str, object], path: str = "") -> Iterator[tuple[str, object]]:
+    """Each value with where it stands ("healthCheckConfig.healthCheckPath")."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
 
 
 def written(ref: ObjectRef, edits: Sequence[Edit]) -> Change:

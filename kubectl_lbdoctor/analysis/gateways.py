@@ -38,16 +38,14 @@ OUR_CONTROLLERS = (ALB_CONTROLLER, NLB_CONTROLLER, *AUTO_MODE_CONTROLLERS)
 """Who makes load balancers of Gateways in AWS, as a class names them."""
 
 _BY_PROTOCOL: Mapping[str, tuple[str, ...]] = {
-    "HTTP": ("HTTPRoute", "GRPCRoute"),
+    "HTTP": ("HTTPRoute",),
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
-    "TLS": ("TLSRoute",),
+    "TLS": ("TLSRoute", "TCPRoute"),
     "TCP": ("TCPRoute",),
     "UDP": ("UDPRoute",),
-    "TCP_UDP": ("TCPRoute", "UDPRoute"),
-    "QUIC": ("UDPRoute",),
-    "TCP_QUIC": ("TCPRoute", "UDPRoute"),
 }
-"""Which routes a listener takes that names no kinds (DefaultProtocolToRouteKindMap in routeutils/constants.go)."""
+"""Which routes a listener takes that names no kinds (DefaultProtocolToRouteKindMap in routeutils/constants.go): gRPC
+needs TLS."""
 
 
 def route_kinds(listener: GatewayListener) -> tuple[str, ...]:
@@ -305,7 +303,8 @@ def backends(route: Route) -> Iterator[tuple[RouteRule, BackendReference]]:
 def requests_of(route: Route, rule: RouteRule) -> tuple[str, ...]:
     """The requests that a rule is for, as an Ingress path is written ("*/api", "shop.example.com/")."""
     hosts = route.hostnames or ("*",)
-    matches = rule.matches or (("/",) if route.kind in ("HTTPRoute", "GRPCRoute") else ("",))
+    words = tuple(match.words for match in rule.matches)
+    matches = words or (("/",) if route.kind in ("HTTPRoute", "GRPCRoute") else ("",))
     return tuple(
         f"{host}{match}" if not match or match.startswith("/") else f"{host} {match}"
         for host in hosts

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS, DEFAULT_ANNOTATION
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend
+from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressClass, IngressClassParams
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import Backend
 
@@ -18,15 +20,33 @@ GROUP_ANNOTATION = ALB_PREFIX + "group.name"
 
 
 def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
-    """The explicit IngressGroup of an Ingress ("" when it is on its own); IngressClassParams win over annotations."""
+    """The explicit IngressGroup of an Ingress ("" when it is on its own); IngressClassParams win over annotations, and
+    EKS Auto Mode reads no annotation for it (https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html).
+    """
     classes, params = snapshot.cluster.ingress_classes.peek(), snapshot.cluster.class_params.peek()
-    for ingress_class in classes or ():
-        if ingress_class.meta.name == ingress.class_name and ingress_class.parameters_name:
-            for entry in params or ():
-                group = entry.spec.get("group") if entry.meta.name == ingress_class.parameters_name else None
-                if isinstance(group, dict) and group.get("name"):
-                    return str(group["name"])
+    own = [entry for entry in classes or () if _takes(entry, ingress)]
+    for ingress_class in own:
+        for entry in params or ():
+            group = entry.spec.get("group") if is_of_class(entry, ingress_class) else None
+            if isinstance(group, dict) and group.get("name"):
+                return str(group["name"])
+    if any(entry.controller == AUTO_MODE_CLASS for entry in own):
+        return ""
     return ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+
+
+def _takes(ingress_class: IngressClass, ingress: Ingress) -> bool:
+    if ingress.class_name:
+        return ingress_class.meta.name == ingress.class_name
+    return ingress_class.meta.annotations.get(DEFAULT_ANNOTATION) == "true"
+
+
+def is_of_class(params: IngressClassParams, ingress_class: IngressClass) -> bool:
+    """Whether these parameters are those that an IngressClass names. The controller and EKS Auto Mode each have
+    parameters in a group of their own, and on a cluster with both two may have one name."""
+    auto_mode = ingress_class.parameters_group == AUTO_MODE_GROUP
+    named = ingress_class.parameters_name
+    return bool(named) and params.meta.name == named and bool(params.group) is auto_mode
 
 
 def backends_of(ingress: Ingress) -> tuple[Backend, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.model.k8s import Ingress, Service, TargetGroupBinding
-from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, SERVICE, TARGET_GROUP_BINDING
+from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, SERVICE
 from kubectl_lbdoctor.model.objects import ObjectRef
 
 
@@ -35,7 +35,7 @@ def frontends_of(
         *dict.fromkeys(gateways),
         *(ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name) for i in leading),
         *(ObjectRef(SERVICE.name, s.meta.namespace, s.meta.name) for s in own),
-        *(ObjectRef(TARGET_GROUP_BINDING.name, b.meta.namespace, b.meta.name) for b in bound),
+        *(b.ref for b in bound),
     )
 
 
@@ -44,12 +44,10 @@ def gateway_of_binding(binding: TargetGroupBinding) -> ObjectRef | None:
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
     """
-    for stack in ("gateway.k8s.aws.alb", "gateway.k8s.aws.nlb"):
-        name = binding.meta.labels.get(f"{stack}/stack-name", "")
-        if name:
-            home = binding.meta.labels.get(f"{stack}/stack-namespace", binding.meta.namespace)
-            return ObjectRef(GATEWAY.name, home, name)
-    return None
+    name = binding.stack_label("stack-name") if binding.stack == "gateway" else ""
+    if not name:
+        return None
+    return ObjectRef(GATEWAY.name, binding.stack_label("stack-namespace") or binding.meta.namespace, name)
 
 
 def is_of_stack(binding: TargetGroupBinding) -> bool:

@@ -93,7 +93,7 @@ def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name
     if name == "alb" and not known:
         if known is None or not _has_auto_mode(cluster):
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
-        why = f'EKS Auto Mode does not read the annotation {CLASS_ANNOTATION} "{name}"'
+        why = f'Auto Mode reads no class annotation ("{name}")'
         return Ownership("nobody", why, name, (evidence,))
     wins = f", which wins over {ingress.spec_class_name}," if ingress.spec_class_name else ""
     why = f'class "{name}"{wins} is not the controller\'s'
@@ -180,21 +180,6 @@ def _said(service: Service) -> str:
         f"{key}: {service.meta.annotations[key]}" for key in (_TYPE, _TARGET_TYPE) if key in service.meta.annotations
     ]
     return ", ".join(found) or f"no annotation {_TYPE}"
-
-
-def controller_version(traffic: TrafficPath) -> str | None:
-    """The version of the controller that runs; None when not known."""
-    found = (version_of(workload) for workload in traffic.cluster.controllers.peek() or ())
-    return next(filter(None, found), None)
-
-
-def version_of(workload: Workload) -> str:
-    """The version of a controller, as its image tag or its label says ("v2.17.1"); "" when neither does."""
-    for container in workload.containers:
-        tag = container.image.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        if tag.lstrip("v")[:1].isdigit():
-            return tag
-    return workload.meta.labels.get("app.kubernetes.io/version", "")
 
 
 def _accepted_classes(controllers: tuple[Workload, ...]) -> set[str]:

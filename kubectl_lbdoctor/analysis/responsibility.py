@@ -22,6 +22,8 @@ class Duty(Enum):
 
     SAID = ("LBD103", "LBD104")
     """The controller's own words about a step, which report what has a code of its own."""
+    GATEWAY_STATUS = ("LBD150",)
+    """What the controller writes into the status of a Gateway that it works on."""
     LISTENERS = ("LBD209",)
     GROUP_SETTINGS = ("LBD311",)
     BINDING = ("LBD109",)
@@ -66,6 +68,7 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD134": Step.START,
     "LBD140": Step.START,
     "LBD141": Step.START,
+    "LBD146": Step.BUILD,
     "LBD103": Step.BUILD,
     "LBD111": Step.BUILD,
     "LBD204": Step.BUILD,

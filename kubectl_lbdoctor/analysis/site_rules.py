@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis.ingress_backends import GROUP_ANNOTATION
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressPath, Service
+from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressPath, Meta, Service
 from kubectl_lbdoctor.record import record
 
 EXTERNAL_DNS = ("external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname")
@@ -59,9 +59,14 @@ def matches_path(rule: IngressPath, path: str) -> bool:
 
 def published_names(thing: Ingress | Service) -> tuple[str, ...]:
     """The DNS names of an object: of its load balancer, and those that external-dns is asked to make."""
-    annotated = (thing.meta.annotations.get(key, "") for key in EXTERNAL_DNS)
+    return (*thing.addresses, *annotated_names(thing.meta))
+
+
+def annotated_names(meta: Meta) -> tuple[str, ...]:
+    """The DNS names that external-dns is asked to make for an object."""
+    annotated = (meta.annotations.get(key, "") for key in EXTERNAL_DNS)
     names = (name.strip().rstrip(".") for value in annotated for name in value.split(","))
-    return (*thing.addresses, *(name for name in names if name))
+    return tuple(name for name in names if name)
 
 
 def is_published(thing: Ingress | Service, host: str) -> bool:

@@ -6,6 +6,7 @@ from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import gates as gates
+from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
 from kubectl_lbdoctor.checks import gateways as gateways
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
@@ -16,7 +17,9 @@ from kubectl_lbdoctor.checks import partly_made as partly_made
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registered_targets as registered_targets
+from kubectl_lbdoctor.checks import releases as releases
 from kubectl_lbdoctor.checks import resilience as resilience
+from kubectl_lbdoctor.checks import route_rules as route_rules
 from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift

@@ -11,19 +11,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
+from kubectl_lbdoctor.analysis.annotation_readings import explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, spoken
 from kubectl_lbdoctor.analysis.ownership import (
-    READS as OWNERSHIP_READS,
-)
-from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
-    controller_version,
     owner_of_ingress,
     owner_of_service,
 )
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
+from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_version, newest_for
 from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
@@ -42,13 +41,13 @@ from kubectl_lbdoctor.knowledge.annotations import (
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
 _READS = (
-    *OWNERSHIP_READS,
+    *VERSION_READS,
     reads.INGRESS_CLASS_PARAMS,
     reads.ALL_INGRESSES,
     reads.BINDINGS,
@@ -58,7 +57,9 @@ _READS = (
     *misplaced_annotations.READS,
 )
 # What one annotation shows by itself, whatever else stands on the object or on the other one.
-_ALONE = frozenset({"unknown-key", "template", "value", "wrong-object", "auto-mode", "unsupported-in-version"})
+_ALONE = frozenset(
+    {"unknown-key", "unknown-to-us", "template", "value", "wrong-object", "auto-mode", "needs-release", "needs-gate"}
+)
 # LBD101 names this as the reason why nobody makes the load balancer.
 _TOLD_ELSEWHERE = frozenset({"nobody-responsible"})
 _SEVERITY = {"error": 0, "warning": 1, "info": 2}
@@ -154,15 +155,17 @@ def _all_backends(ingress: Ingress) -> list[IngressBackend]:
     title="an annotation is misspelt, so the controller ignores it",
     passes="every annotation under the controller's prefixes is known",
     severity=Severity.WARNING,
-    message="{object}: annotation {name} is ignored[: {reason}][ (misspelt {meant})][; did you mean {nearest}?]",
+    message="{object}: annotation {name} {fate:unknown=is not known here|*=is ignored}[: {reason}]"
+    "[ (misspelt {meant})][; did you mean {nearest}?]",
     reads=_READS,
     fix="annotation-key",
     distinct_by=("key",),
 )
 def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
-    """An annotation under the controller's prefix is read by nobody: mistyped, or from another version. The controller
+    """An annotation under the controller's prefix is read by nobody: mistyped, or of another program. The controller
     ignores it without a word, and the setting keeps its default. Where another finding would not be made if the key
-    were read as the nearest known one, this is its cause, and as severe.
+    were read as the nearest known one, this is its cause, and as severe. Of a controller that is newer than the
+    releases that are known here (LBD118), a key that is like no known one is named only: it may be read.
 
     Confirm by hand: compare with the controller's annotation guide. Repair: rename the annotation to the named key;
     old and new are changed in one command.
@@ -176,8 +179,13 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
             "name": _short(problem.found.key, near),
             "meant" if certain else "nearest": _short(near, problem.found.key),
             "reason": "" if near else problem.found.reason,
+            "fate": "unknown" if problem.found.rule == "unknown-to-us" else "ignored",
         }
         found = _finding("LBD110", problem, words, repairs, certain)
+        if problem.found.rule == "unknown-to-us":
+            found = replace(found, confidence=Confidence.POSSIBLE, advice="see the annotation guide of that release")
+            yield found
+            continue
         yield replace(found, explains=explains, confidence=sure)
 
 
@@ -263,6 +271,43 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+
+
+@check(
+    "LBD117",
+    title="an annotation needs a newer controller, or a feature gate",
+    passes="the running controller reads every annotation that is set",
+    severity=Severity.WARNING,
+    message="{object}: annotation {name} needs {needs}[; {running} runs]",
+    reads=_READS,
+    distinct_by=("key",),
+)
+def annotation_not_yet_read(traffic: TrafficPath) -> Iterator[Finding]:
+    """The annotation is a known one, and the controller that works on this object does not read it: its release is
+    older than the one that brought it, or the feature gate is off that it stands behind. The controller ignores it
+    without a word. Where another finding would not be made if it were read, this is its cause, and as severe.
+
+    Which release runs is told by the controller's log (the line "version"), else by the tag of its pods' image. Of
+    several controllers the newest that may work on the object counts.
+
+    Confirm by hand: `kubectl get pods -A -l app.kubernetes.io/name=aws-load-balancer-controller -o wide`, and the
+    annotation guide of that release. Repair: upgrade the controller, or open the gate with --feature-gates; or do
+    without the annotation.
+    """
+    entry = newest_for(traffic)
+    for problem in _problems(traffic, "LBD117"):
+        found, gate = problem.found, problem.found.rule == "needs-gate"
+        needs = f"the feature gate {found.needs}" if gate else f"controller {found.needs}"
+        running = "" if gate or entry is None else entry.text
+        result = _finding("LBD117", problem, {"needs": needs, "running": running}, (), certain=True)
+        yield replace(
+            result,
+            evidence=(*result.evidence, *((entry.evidence,) if entry is not None else ())),
+            explains=explained_if_read(traffic, found.key, found.value),
+            advice=f"start the controller with --feature-gates={found.needs}=true"
+            if gate
+            else f"upgrade the controller to {found.needs} or later, with its CRDs and its IAM policy",
+        )
 
 
 def _named(found: AnnotationProblem) -> dict[str, Param]:
@@ -371,7 +416,9 @@ def _rename(ref: ObjectRef, old: str, new: str, annotations: Mapping[str, str]) 
 def _code(found: AnnotationProblem) -> str:
     if found.kind == "unknown-key":
         return "LBD110"
-    if found.kind in ("no-effect", "unsupported-in-version"):
+    if found.kind == "not-yet-read":
+        return "LBD117"
+    if found.kind == "no-effect":
         return "LBD112"
     return "LBD310" if found.rule == "interval-timeout" else "LBD111"
 
@@ -457,6 +504,7 @@ def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) 
                 backends=frozenset(b.service for b in listed if b.service),
                 action_backends=frozenset(b.service for b in listed if b.is_action),
                 scheme=balancer.scheme if balancer is not None else None,
+                closed_gates=closed_gates(traffic),
             )
         )
     return found
@@ -527,6 +575,7 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
         class_parameters={k: _text(v) for k, v in class_parameters(traffic, front.class_name).items()} if front else {},
         scheme=balancer.scheme if balancer is not None else None,
         load_balancer_has_security_groups=bool(balancer.security_groups) if balancer is not None else None,
+        closed_gates=closed_gates(traffic),
     )
     ref, annotations = _ref(service), service.meta.annotations
     found = lint(
@@ -560,7 +609,7 @@ def _behind_alb(traffic: TrafficPath, service: Service) -> bool | None:
     bindings = (
         index.bindings_by_service(traffic.snapshot, traffic.namespace).get(service.meta.name, ()) if known else ()
     )
-    if any(label.startswith("ingress.k8s.aws/") for b in bindings for label in b.meta.labels):
+    if any(binding.stack == "ingress" for binding in bindings):
         return True
     ingresses = traffic.namespace_facts.ingresses.peek()
     if ingresses is None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
+from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
@@ -340,8 +341,12 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
         return
     if traffic.subject.kind == "Service" and service.type != "LoadBalancer":
         return
-    if ownership(traffic).owner != "controller" or traffic.age(front.meta.created) < 60:
+    maker = ownership(traffic).owner
+    if maker not in _BINDINGS_OF or traffic.age(front.meta.created) < 60:
         return
+    in_aws = maker == "auto-mode"
+    if in_aws and is_untouched(frontend_of(traffic), front):
+        return  # Whether anybody works on it cannot be seen; LBD132 tells where Auto Mode does not run.
     where = f"{traffic.backend.service}:{traffic.backend.port}"
     yield Finding(
         "LBD109",
@@ -354,15 +359,22 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
             ),
             *(hint.evidence for hint in former_complaints(traffic)),
         ),
-        confirm=(kubectl("get", "targetgroupbindings", namespace=traffic.namespace),),
+        confirm=(kubectl("get", _BINDINGS_OF[maker], namespace=traffic.namespace),),
         by_hand=tuple(
             kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
-            for w in (traffic.cluster.controllers.peek() or ())[:1]
+            for w in (() if in_aws else traffic.cluster.controllers.peek() or ())[:1]
         ),
-        advice="the controller makes it when it reconciles the object again, and its log says what keeps it from that",
+        advice="EKS Auto Mode makes it when it reconciles the object again, after any change of it; the events of the "
+        "object say what keeps it from that"
+        if in_aws
+        else "the controller makes it when it reconciles the object again, and its log says what keeps it from that",
     )
 
 
+_BINDINGS_OF = {
+    "controller": kinds.TARGET_GROUP_BINDING.plural,
+    "auto-mode": f"{kinds.TARGET_GROUP_BINDING.plural}.{kinds.AUTO_MODE_GROUP}",
+}
 _CLASSES = {kinds.INGRESS.name: ("ingressclass",), kinds.GATEWAY.name: ("gatewayclass",)}
 
 
@@ -445,7 +457,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
         )
     yield Finding(
         "LBD115",
-        ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
+        binding.ref,
         params={"binding": binding.meta.name, "service": binding.service, "ports": (), **missing},
         evidence=tuple(evidence),
         confirm=(kubectl("get", "service", namespace=traffic.namespace),),

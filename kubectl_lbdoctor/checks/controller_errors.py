@@ -20,11 +20,14 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
+from kubectl_lbdoctor.knowledge.controller_errors import decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
+from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
@@ -277,7 +280,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     binding = traffic.binding.need()
     if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
         return
-    ref = ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name)
+    ref = binding.ref
     yield Finding(
         "LBD113",
         ref,
@@ -287,7 +290,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
             *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         ),
         confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
-        by_hand=(kubectl("delete", "targetgroupbinding", binding.meta.name, namespace=traffic.namespace),),
+        by_hand=(kubectl("delete", ref.resource, binding.meta.name, namespace=traffic.namespace),),
     )
 
 
@@ -321,10 +324,10 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
         return
     same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
-        names = tuple(sorted(b.meta.key for b in same))
+        names = tuple(sorted(f"{b.meta.key} ({b.group})" if b.group else b.meta.key for b in same))
         yield Finding(
             "LBD114",
-            ObjectRef("TargetGroupBinding", traffic.namespace, sorted(b.meta.name for b in same)[0]),
+            min(b.ref for b in same),
             params={"group": target_group_name(binding.target_group_arn), "bindings": names},
             confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
             advice="keep the binding that is meant and delete the others: each deregisters the others' targets",
@@ -349,8 +352,8 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
     """The object was deleted, but the controller has not removed its finalizer: it does not run, AWS refuses the
     clean-up, the load balancer is protected, or another member of the group blocks it.
 
-    Repair what the event FailedRemoveFinalizer or FailedCleanup names; removing the finalizer by hand leaves the AWS
-    objects behind.
+    Repair what the event FailedRemoveFinalizer or FailedCleanup names, or the binding's condition Ready; removing the
+    finalizer by hand leaves the AWS objects behind.
     """
     for entry in (traffic.ingress.peek(), traffic.binding.peek(), traffic.service.peek()):
         if entry is None or not entry.meta.deleted or traffic.age(entry.meta.deleted) < 60:
@@ -359,24 +362,41 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
         if own:
             kind = type(entry).__name__
             complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
+            told, ref = _failed_cleanup(entry), ObjectRef(kind, traffic.namespace, entry.meta.name)
             yield Finding(
                 "LBD116",
-                ObjectRef(kind, traffic.namespace, entry.meta.name),
+                ref,
                 params={
                     "object": f"{kind} {entry.meta.name}",
                     "minutes": int(traffic.age(entry.meta.deleted) // 60),
                     "finalizer": own[0],
-                    "why": complaints[0].decoded.clause if complaints else "",
+                    "why": _why(complaints, told),
                 },
                 evidence=(
                     Evidence(f"{kind.lower()}/{entry.meta.name}", f"waits for finalizer {own[0]}"),
                     *(c.evidence for c in complaints[:3]),
+                    *((Evidence(str(ref), f"{told.reason}: {quotation(told.message)}"),) if told is not None else ()),
                 ),
                 confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
                 advice=_unprotect(kind)
                 if any(c.param("protection") for c in complaints)
                 else "let the controller run and AWS accept its clean-up: the controller then removes the finalizer",
             )
+
+
+def _why(complaints: list[Complaint], told: Condition | None) -> str:
+    if complaints:
+        return complaints[0].decoded.clause
+    return decode_event(told.reason, told.message).clause if told is not None else ""
+
+
+def _failed_cleanup(item: Ingress | TargetGroupBinding | Service) -> Condition | None:
+    """What a binding's status says about its clean-up. Controllers write it since 3.0, and unlike the event it stays.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/controllers/elbv2/targetgroupbinding_controller.go
+    """
+    ready = condition(item.conditions, "Ready") if isinstance(item, TargetGroupBinding) else None
+    return ready if ready is not None and ready.status == "False" else None
 
 
 def _unprotect(kind: str) -> str:

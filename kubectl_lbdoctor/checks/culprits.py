@@ -187,7 +187,7 @@ def _by_bindings(traffic: TrafficPath, binding: TargetGroupBinding, entry: Compl
         named = sorted(missing & _sources(other))
         if not named:
             continue
-        ref = ObjectRef("TargetGroupBinding", other.meta.namespace, other.meta.name)
+        ref = other.ref
         yield Finding(
             "LBD135",
             ref,
@@ -200,8 +200,8 @@ def _by_bindings(traffic: TrafficPath, binding: TargetGroupBinding, entry: Compl
                 Evidence(Source.BINDING, f"{other.meta.key}: spec.networking names {named[0]}"),
                 entry.evidence,
             ),
-            confirm=(kubectl("get", "targetgroupbinding", ref.name, "-o", "yaml", namespace=ref.namespace),),
-            by_hand=(kubectl("edit", "targetgroupbinding", ref.name, namespace=ref.namespace),),
+            confirm=(kubectl("get", ref.resource, ref.name, "-o", "yaml", namespace=ref.namespace),),
+            by_hand=(kubectl("edit", ref.resource, ref.name, namespace=ref.namespace),),
             advice="name a group that exists; a binding of the controller follows its Ingress or Service",
         )
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
-from kubectl_lbdoctor.analysis.desired_targets import TargetGate, target_gates
+from kubectl_lbdoctor.analysis.desired_targets import INJECT_LABELS, TargetGate, target_gates
 from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -15,11 +15,10 @@ from kubectl_lbdoctor.knowledge.controller_identity import GO_FALSE, plain_flag
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Pod, condition
+from kubectl_lbdoctor.model.k8s import Pod, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-INJECT_LABEL = "elbv2.k8s.aws/pod-readiness-gate-inject"
 _INJECT_FLAG = "enable-pod-readiness-gate-inject"
 # The controller looks every 15 s while a target is not healthy; four missed turns are no coincidence.
 LAG_SECONDS = 60
@@ -171,7 +170,9 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
 
     The controller's webhook adds gates when a pod is created, for `ip` targets only. It did not answer at that time
     (its failure policy may let pods pass), the label was set later, or the controller runs with
-    `--enable-pod-readiness-gate-inject=false`, which switches it off for all namespaces.
+    `--enable-pod-readiness-gate-inject=false`, which switches it off for all namespaces. Or the namespace has the
+    label of the AWS Load Balancer Controller, elbv2.k8s.aws/pod-readiness-gate-inject, where EKS Auto Mode makes the
+    targets, which reads eks.amazonaws.com/pod-readiness-gate-inject; or the other way round.
 
     Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
     """
@@ -187,10 +188,16 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     if not without:
         return
     namespace = traffic.namespace_facts.namespace.need()
-    if namespace is None or namespace.meta.labels.get(INJECT_LABEL) != "enabled":
+    asked = [label for label in INJECT_LABELS.values() if namespace and namespace.meta.labels.get(label) == "enabled"]
+    if not asked:
+        return
+    label = INJECT_LABELS[binding.group]
+    if label not in asked:
+        yield _label_of_the_other(traffic, binding, asked[0])
         return
     owner = workload_of(without[0])
-    off = next((w for w in traffic.cluster.controllers.peek() or () if plain_flag(w, _INJECT_FLAG) in GO_FALSE), None)
+    controllers = () if binding.group else traffic.cluster.controllers.peek() or ()
+    off = next((w for w in controllers if plain_flag(w, _INJECT_FLAG) in GO_FALSE), None)
     yield Finding(
         "LBD215",
         owner if off is None else ObjectRef("Deployment", off.meta.namespace, off.meta.name),
@@ -203,7 +210,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=(
             *((Evidence(f"deployment {off.meta.key}", f"--{_INJECT_FLAG}=false"),) if off is not None else ()),
-            Evidence(f"namespace {traffic.namespace}", f"label {INJECT_LABEL}=enabled"),
+            Evidence(f"namespace {traffic.namespace}", f"label {label}=enabled"),
             *(
                 Evidence(f"pod {pod.meta.name}", f"created {pod.meta.created}, binding {binding.meta.created}")
                 for pod in without[:3]
@@ -217,6 +224,31 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         advice="create the pods again: gates are injected into new pods only"
         if off is None
         else f"remove --{_INJECT_FLAG}=false from the controller, then create the pods again",
+    )
+
+
+def _label_of_the_other(traffic: TrafficPath, binding: TargetGroupBinding, label: str) -> Finding:
+    """The namespace has the label by which another controller is asked for gates."""
+    wanted = INJECT_LABELS[binding.group]
+    pods = traffic.matching_pods()
+    maker = "EKS Auto Mode" if binding.group else "the controller"
+    return Finding(
+        "LBD215",
+        ObjectRef("Namespace", "", traffic.namespace),
+        params={
+            "pods": len(pods),
+            "total": len(pods),
+            "service": binding.service,
+            "binding": binding.meta.name,
+            "off": "by a wrong label",
+        },
+        evidence=(
+            Evidence(f"namespace {traffic.namespace}", f"label {label}=enabled, not {wanted}"),
+            Evidence(str(binding.ref), f"made by {maker}"),
+        ),
+        confirm=(kubectl("get", "namespace", traffic.namespace, "--show-labels"),),
+        by_hand=(kubectl("label", "namespace", traffic.namespace, f"{wanted}=enabled"),),
+        advice="label the namespace, then create the pods again: gates are injected into new pods only",
     )
 
 

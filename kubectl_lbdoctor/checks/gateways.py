@@ -7,6 +7,16 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.controller_complaints import READS as CONTROLLER_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
+from kubectl_lbdoctor.analysis.gateway_conditions import (
+    SEE_EVENTS,
+    SETTLING_SECONDS,
+    not_taken_over,
+    refusal,
+    refused,
+    refused_at,
+    said,
+    stands,
+)
 from kubectl_lbdoctor.analysis.gateway_settings import READS, written
 from kubectl_lbdoctor.analysis.gateways import (
     ALB_CONTROLLER,
@@ -32,27 +42,21 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
+from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, ListenerSet, Route
 from kubectl_lbdoctor.model.k8s import Condition, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.times import seconds_between
-
-SETTLING_SECONDS = 60
-"""A new object is taken over within seconds; below this age nothing is late."""
 
 _GATES = {ALB_CONTROLLER: "ALBGatewayAPI", NLB_CONTROLLER: "NLBGatewayAPI"}
 """The feature gate of the controller's part that reconciles the Gateways of a class."""
 
 
-def _of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
+def of_gateway_api(frontend: Frontend) -> GatewayApiFrontend:
+    """The frontend, where it is a Gateway or a route. Raises NotApplicable for others, Unknown where it is unread."""
     if not isinstance(frontend, GatewayApiFrontend):
         raise NotApplicable("no Gateway and no route")
     frontend.manifest.need()
     return frontend
-
-
-def _said(what: str, found: Condition) -> Evidence:
-    return Evidence(what, f"{found.type} {found.status}, {found.reason}: {found.message[:300]}")
 
 
 @check(
@@ -73,10 +77,12 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl describe gatewayclass NAME`. Repair: make the LoadBalancerConfiguration, or correct or
     remove `parametersRef`.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         found = class_of(frontend.snapshot, gateway).need()
         accepted = condition(found.conditions, "Accepted") if found is not None else None
         if found is None or found.controller not in _GATES or accepted is None or accepted.status != "False":
+            continue
+        if not stands(accepted, found.meta.generation):
             continue
         ref, named = ObjectRef(kinds.GATEWAY_CLASS.name, "", found.meta.name), found.parameters
         yield Finding(
@@ -87,7 +93,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
                 "reason": accepted.message or accepted.reason,
             },
             evidence=(
-                _said(str(ref), accepted),
+                said(str(ref), accepted),
                 *((Evidence(str(ref), f"parametersRef {named.kind} {named.namespace}/{named.name}"),) if named else ()),
                 Evidence(str(gateway.ref), f"class {found.meta.name}"),
             ),
@@ -109,7 +115,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
 )
 def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     """The Gateway's class is the controller's, and a minute later nobody has written a condition or an event. The
-    controller leaves Gateways alone where its feature gate is off (before release 3.1 by default), or where it started
+    controller leaves Gateways alone where its feature gate is off (before release 3.2 by default), or where it started
     without the CRDs that it needs; that stands in its log alone. CRDs that are installed later need a restart of it.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/main/pkg/gateway/crddetect
@@ -117,7 +123,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: the controller's log has "Disabling ALBGatewayAPI" or "Disabling NLBGatewayAPI". Repair: install
     the CRDs of Gateway API and of the controller, and restart it; for an older release, its feature gates.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         found = class_of(frontend.snapshot, gateway).need()
         gate = _GATES.get(found.controller, "") if found is not None else ""
         if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
@@ -153,7 +159,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
                 kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
             ),
             advice="install the CRDs of Gateway API and of the controller that its release needs first; before "
-            f"release 3.1 start it with --feature-gates={gate}=true",
+            f"release 3.2 start it with --feature-gates={gate}=true",
         )
 
 
@@ -165,7 +171,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="listener {listener} of {kind} {name} is not valid: {reason}",
     reads=READS,
-    explains=("LBD209", "LBD143"),
+    explains=("LBD209", "LBD143", "LBD150"),
     distinct_by=("kind", "name", "listener"),
 )
 def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
@@ -174,7 +180,7 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get gateway NAME -o yaml`, status.listeners. Repair: the listener.
     """
-    for gateway in _of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).gateways:
         for owner in listener_owners(frontend.snapshot, gateway):
             for status in owner.listener_status:
                 refused = next((found for found in status.conditions if _refuses(found, owner.meta.generation)), None)
@@ -186,7 +192,7 @@ def _refuses(found: Condition, generation: int) -> bool:
     """Whether a condition of a listener, about this generation of its object, says that it is not valid."""
     if found.type not in ("Conflicted", "Accepted", "ResolvedRefs"):
         return False
-    if found.observed_generation and found.observed_generation < generation:
+    if not stands(found, generation):
         return False
     return found.status == ("True" if found.type == "Conflicted" else "False")
 
@@ -204,7 +210,7 @@ def _invalid(owner: Gateway | ListenerSet, name: str, refused: Condition) -> Fin
             "name": ref.name,
             "reason": refused.message or refused.reason,
         },
-        evidence=(_said(f"{ref}, listener {name}", refused), Evidence(str(ref), f"{name}: {where}")),
+        evidence=(said(f"{ref}, listener {name}", refused), Evidence(str(ref), f"{name}: {where}")),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
         by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
         advice="give it a port or a host name of its own"
@@ -221,7 +227,7 @@ def _invalid(owner: Gateway | ListenerSet, name: str, refused: Condition) -> Fin
     severity=Severity.ERROR,
     message="{kind} {name} is not attached to {parent}: {fault:missing=it does not exist|section=it has no listener "
     "{section}|namespace=it takes routes of {allowed} only|kind=its listeners take {allowed} only|"
-    "hostname=no host name in common ({allowed})}",
+    "hostname=no host name in common ({allowed})|said=the controller refuses it ({allowed})}",
     reads=(*READS, reads.NAMESPACES),
     explains=("LBD209",),
     fix="allowed-routes",
@@ -235,8 +241,11 @@ def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get ROUTE NAME -o yaml`, status.parents; the listener's attachedRoutes is 0. Repair: for
     another namespace allowedRoutes of the listener, else the route's parentRefs or hostnames.
+
+    The controller has rules of its own besides (an HTTPRoute and a GRPCRoute may not share a host name at one port):
+    what its status says of a route as it is now counts where these rules find nothing.
     """
-    found = _of_gateway_api(frontend)
+    found = of_gateway_api(frontend)
     for route in routes_of_subject(frontend.snapshot, found.ref):
         for parent in route.parents:
             ref = parent_ref(route, parent)
@@ -248,6 +257,21 @@ def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
             for attachment in attachments(frontend.snapshot, route, gateway):
                 if attachment.refusal is not None:
                     yield _not_attached(frontend, route, gateway, attachment, attachment.refusal)
+                elif (no := refused_at(route, attachment.parent)) is not None:
+                    yield _said_to_be_refused(route, gateway, no)
+
+
+def _said_to_be_refused(route: Route, gateway: Gateway, found: Condition) -> Finding:
+    parent = f"Gateway {gateway.meta.namespace}/{gateway.meta.name}"
+    return Finding(
+        "LBD143",
+        route.ref,
+        params=_params(route, parent, "said", allowed=found.reason),
+        evidence=(said(str(route.ref), found),),
+        confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
+        by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+        advice="correct what the controller says of it",
+    )
 
 
 def _no_parent(frontend: Frontend, route: Route, parent: ObjectRef) -> Finding:
@@ -290,7 +314,7 @@ def _not_attached(
     where = section.listener if section is not None else None
     names = ", ".join(f"{s.listener.name} ({s.listener.port})" for s in sections(frontend.snapshot, gateway)) or "none"
     status = [
-        _said(f"{route.ref} at {ref}", found)
+        said(f"{route.ref} at {ref}", found)
         for entry in route.status
         if parent_ref(route, entry.parent) == ref
         for found in entry.conditions
@@ -361,7 +385,7 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl get referencegrants -n NAMESPACE -o yaml`. Repair: a ReferenceGrant in the Service's
     namespace, made by whoever owns it.
     """
-    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
         for _, backend in backends(route):
             allowed = granted(frontend.snapshot, route, backend)
             if allowed:
@@ -379,7 +403,10 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
                     "target": f"{backend.kind} {backend.name}",
                     "namespace": backend.namespace,
                 },
-                evidence=(Evidence(f"referencegrants in {backend.namespace}", grants),),
+                evidence=(
+                    *refused(route, "ResolvedRefs"),
+                    Evidence(f"referencegrants in {backend.namespace}", grants),
+                ),
                 confirm=(kubectl("get", "referencegrants", "-o", "yaml", namespace=backend.namespace),),
                 advice=f"make a ReferenceGrant in namespace {backend.namespace}: from {route.kind} of namespace "
                 f"{route.meta.namespace} to {backend.kind} {backend.name}",
@@ -388,42 +415,123 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
 
 @check(
     "LBD145",
-    title="a backend of a route is of a kind that the controller does not know",
-    passes="every backend of a route is of a kind that the controller knows",
+    title="a backend of a route is none that the controller can send to",
+    passes="every backend of a route is one that the controller can send to",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=a Service "
-    "needs a port}",
+    message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=it needs "
+    "a port|missing=it does not exist|network=it is no Application Load Balancer|listener=no listener has its port|"
+    "unmade=its load balancer is not made}",
     reads=READS,
-    explains=("LBD109", "LBD209"),
+    explains=("LBD109", "LBD209", "LBD150"),
     distinct_by=("kind", "name", "target"),
+    by_absence=(reads.GATEWAYS,),
 )
-def backend_kind_unknown(frontend: Frontend) -> Iterator[Finding]:
-    """A route names a backend that is no Service, no target group and no Gateway, or a Service without a port. The
-    controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
+def backend_unusable(frontend: Frontend) -> Iterator[Finding]:
+    """A route names a backend that is no Service, no target group and no Gateway, or a Service or Gateway without a
+    port. The controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
+
+    A Gateway as backend puts a Network Load Balancer before an Application Load Balancer: the other Gateway has to
+    exist, to be of the class of Application Load Balancers, to have the port and to be made already.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
+    and backend_gateway.go there.
 
-    Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef.
+    Confirm by hand: `kubectl get ROUTE NAME -o yaml`. Repair: the backendRef, or the Gateway that it names.
     """
-    for route in routes_of_subject(frontend.snapshot, _of_gateway_api(frontend).ref):
+    for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
         for _, backend in backends(route):
-            known = backend.kind in ("Service", "TargetGroupName", "Gateway")
-            if known and (backend.kind != "Service" or backend.port):
-                continue
-            yield Finding(
-                "LBD145",
-                route.ref,
-                params={
-                    "kind": route.kind,
-                    "name": f"{route.meta.namespace}/{route.meta.name}",
-                    "target": f"{backend.kind} {backend.name}",
-                    "fault": "port" if known else "kind",
-                },
-                evidence=(
-                    Evidence(str(route.ref), f"backendRef {backend.group or 'core'}/{backend.kind} {backend.name}"),
-                ),
-                confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
-                by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
-                advice="name a port of the Service" if known else "name a Service and its port",
-            )
+            fault = _fault_of_backend(frontend, route, backend)
+            if fault:
+                yield _unusable(route, backend, fault)
+
+
+_BACKEND_ADVICE = {
+    "kind": "name a Service and its port",
+    "port": "name a port of it",
+    "missing": "make it, or correct its name and namespace",
+    "network": "name a Gateway of an Application Load Balancer",
+    "listener": "name the port of one of its listeners",
+    "unmade": "see what keeps it from being made",
+}
+
+
+def _fault_of_backend(frontend: Frontend, route: Route, backend: BackendReference) -> str:
+    """What is wrong with a backendRef, "" for nothing. That of a missing Service has a code of its own."""
+    if backend.kind not in ("Service", "TargetGroupName", "Gateway"):
+        return "kind"
+    if backend.kind != "TargetGroupName" and not backend.port:
+        return "port"
+    if backend.kind != "Gateway" or not granted(frontend.snapshot, route, backend):
+        return ""
+    behind = gateway_of(frontend.snapshot, backend.namespace or route.meta.namespace, backend.name).need()
+    if behind is None:
+        return "missing"
+    owner = class_of(frontend.snapshot, behind).need()
+    if owner is not None and owner.controller == NLB_CONTROLLER:
+        return "network"
+    if backend.port not in {section.listener.port for section in sections(frontend.snapshot, behind)}:
+        return "listener"
+    programmed = condition(behind.conditions, "Programmed")
+    return "" if programmed is not None and programmed.status == "True" else "unmade"
+
+
+def _unusable(route: Route, backend: BackendReference, fault: str) -> Finding:
+    port = f" port {backend.port}" if backend.port else ""
+    named = f"{backend.group or 'core'}/{backend.kind} {backend.name}{port}"
+    return Finding(
+        "LBD145",
+        route.ref,
+        params={
+            "kind": route.kind,
+            "name": f"{route.meta.namespace}/{route.meta.name}",
+            "target": f"{backend.kind} {backend.name}",
+            "fault": fault,
+        },
+        evidence=(*refused(route, "ResolvedRefs"), Evidence(str(route.ref), f"backendRef {named}")),
+        confirm=(kubectl("get", _resource(route), "-o", "yaml", namespace=route.meta.namespace),),
+        by_hand=(kubectl("edit", _resource(route), namespace=route.meta.namespace),),
+        advice=_BACKEND_ADVICE[fault],
+    )
+
+
+@check(
+    "LBD150",
+    title="the controller does not accept the Gateway, or not its last change",
+    passes="the controller has accepted the Gateway as it is",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="Gateway {name} {fault:refused=is not accepted ({reason})|stale=has changed, and the controller has not "
+    "taken it over}",
+    reads=READS,
+    explains=("LBD109", "LBD209"),
+    distinct_by=("name",),
+)
+def gateway_not_accepted(frontend: Frontend) -> Iterator[Finding]:
+    """The status of the Gateway says that it is not accepted, or it still speaks of an earlier generation although the
+    last change is a minute old. What the controller has made of it stays as it was. Usually another diagnosis says why;
+    alone, the controller's events and log do.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/gateway_controller.go
+
+    Confirm by hand: `kubectl describe gateway NAME`. Repair: what the condition or the newest event names.
+    """
+    for gateway in of_gateway_api(frontend).gateways:
+        no = refusal(gateway)
+        stale = not_taken_over(gateway, frontend.snapshot.taken_at)
+        found = no or stale
+        if found is None or gateway.meta.deleted:
+            continue
+        generations = f"generation {gateway.meta.generation}; the condition is of {found.observed_generation}"
+        yield Finding(
+            "LBD150",
+            gateway.ref,
+            params={
+                "name": gateway.meta.name,
+                "fault": "refused" if no is not None else "stale",
+                "reason": "its events say why" if found.message == SEE_EVENTS else found.reason,
+            },
+            evidence=(said(str(gateway.ref), found), *((Evidence(str(gateway.ref), generations),) if stale else ())),
+            confirm=(kubectl("describe", str(gateway.ref), namespace=gateway.meta.namespace),),
+            advice="correct what the controller says of it; it tries again by itself",
+        )

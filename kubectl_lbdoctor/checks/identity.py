@@ -8,12 +8,16 @@ are only peeked at: most people may not read IAM, and the denial stands without 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_account
+from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
+from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.checks.controller_errors import of_the_controller
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import (
@@ -33,7 +37,7 @@ from kubectl_lbdoctor.knowledge.trust_policy import (
     web_identity_statement,
 )
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact, ReadState
+from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -49,7 +53,7 @@ NAMED = 6
     passes="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
     message="AWS denies the controller {action:?a call}[ (role {role})]",
-    reads=(*READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
+    reads=(*READS, *VERSION_READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=undone_by("LBD120"),
     distinct_by=("action",),
 )
@@ -60,6 +64,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
     policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
+    EKS Auto Mode works with the role of the cluster, to which AmazonEKSLoadBalancingPolicy belongs.
     """
     for entry in standing_complaints(traffic):
         if entry.decoded.code != "LBD120":
@@ -67,7 +72,11 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         action = entry.decoded.aws_action
         # The name is what a person looks for; a principal that is no role is a user.
         role = accused_role(entry.decoded) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        compared, advice = _compared(traffic, accused_role(entry.decoded), action)
+        compared, advice = (
+            ((), _BY_AUTO_MODE)
+            if _is_of_auto_mode(traffic)
+            else _compared(traffic, accused_role(entry.decoded), action)
+        )
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
@@ -77,6 +86,21 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             advice=_explicit(entry) or advice,
             explains=step_of_action(action).undone,
         )
+
+
+# The managed policy allows changes of what carries the tag eks:eks-cluster-name, and no tags of one's own.
+# https://docs.aws.amazon.com/eks/latest/userguide/auto-learn-iam.html
+_BY_AUTO_MODE = (
+    "attach the managed policy AmazonEKSLoadBalancingPolicy to the role of the cluster; tags of one's own, and changes "
+    "of what lacks the tag eks:eks-cluster-name, need a further policy on that role"
+)
+
+
+def _is_of_auto_mode(traffic: TrafficPath) -> bool:
+    """Whether EKS Auto Mode works on the object; what AWS denied is told where that is not known, too."""
+    with suppress(Unknown):
+        return ownership(traffic).owner == "auto-mode"
+    return False
 
 
 def _explicit(entry: Complaint) -> str:
@@ -91,7 +115,7 @@ def _statement(action: str) -> str:
 
 def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
     """What the role's policies say about the denied action, and the advice that follows from it."""
-    version = _controller_version(traffic)
+    version = controller_version(traffic) or ""
     shipped = f"iam_policy.json of {version or 'the controller'}"
     plain = _statement(action) if action else f"compare the role's policy with {shipped}"
     known = traffic.aws.identity.roles.get(role)
@@ -150,16 +174,6 @@ def _why(fact: Fact[tuple[RolePolicy, ...]] | None) -> str:
     if fact is None:
         return "IAM was not asked"
     return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.reason
-
-
-def _controller_version(traffic: TrafficPath) -> str:
-    """The tag of the controller's image, "" where it has none."""
-    for workload in traffic.cluster.controllers.peek() or ():
-        for container in workload.containers:
-            _, _, tag = container.image.rpartition("/")[2].partition(":")
-            if tag:
-                return tag.partition("@")[0]
-    return ""
 
 
 def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidence, ...]:

@@ -34,7 +34,6 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod
-from kubectl_lbdoctor.model.network import Permission
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
@@ -42,7 +41,7 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
 from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict
 from kubectl_lbdoctor.network.matching import Answer
-from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
+from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, ports_of
 from kubectl_lbdoctor.record import record
 
 _READS = (
@@ -205,18 +204,9 @@ def _rules(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy) -> Iterator
         texts = []
         for rule in rules[:4]:
             peers = ",".join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or "-"
-            texts.append(f"{_ports_of(rule)} {'from' if remedy.direction is Direction.INGRESS else 'to'} {peers}")
+            texts.append(f"{ports_of(rule)} {'from' if remedy.direction is Direction.INGRESS else 'to'} {peers}")
         more = f" and {len(rules) - 4} more" if len(rules) > 4 else ""
         yield Evidence(f"{group.id}", f"{remedy.direction.value}: {'; '.join(texts) or 'no rule'}{more}")
-
-
-def _ports_of(rule: Permission) -> str:
-    """What a rule admits: "all protocols", "tcp 8080", "tcp 1024-65535"."""
-    if rule.protocol == "-1":
-        return "all protocols"
-    if rule.from_port is None:
-        return f"{rule.protocol} all ports"
-    return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
 
 
 def _confirm(ref: ObjectRef, region: str) -> tuple[str, ...]:

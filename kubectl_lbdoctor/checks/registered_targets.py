@@ -621,7 +621,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
         return  # AWS took one of them, whatever the binding says.
     yield Finding(
         "LBD213",
-        ObjectRef("TargetGroupBinding", traffic.namespace, binding.meta.name),
+        binding.ref,
         params={"family": family, "service": name, "found": tuple(families)},
         evidence=(
             Evidence(
@@ -630,7 +630,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.ENDPOINT_SLICES, f"ready endpoints: {_shown(e.key for e in traffic.ready_endpoints())}"),
         ),
         confirm=(
-            kubectl("get", "targetgroupbinding", binding.meta.name, "-o", "yaml", namespace=traffic.namespace),
+            kubectl("get", binding.ref.resource, binding.meta.name, "-o", "yaml", namespace=traffic.namespace),
             kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=traffic.namespace),
         ),
         advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.desired_targets import target_gates
+from kubectl_lbdoctor.analysis.desired_targets import INJECT_LABELS, target_gates
 from kubectl_lbdoctor.analysis.node_targets import eligible_nodes, is_outside_ec2
 from kubectl_lbdoctor.analysis.pod_problems import selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
@@ -110,7 +110,8 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
     With a target-health readiness gate and a rolling update the old pod stays until the new target is healthy.
 
     Confirm by hand: `aws elbv2 describe-target-health` during `kubectl rollout status`. Repair: run two replicas or
-    more; label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled and create the pods again.
+    more; label the namespace with elbv2.k8s.aws/pod-readiness-gate-inject=enabled (in EKS Auto Mode
+    eks.amazonaws.com/pod-readiness-gate-inject=enabled) and create the pods again.
     """
     _service(traffic)
     targets = traffic.targets()
@@ -130,9 +131,7 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
     ref = ObjectRef(workload.kind, traffic.namespace, workload.meta.name)
     commands = [kubectl("scale", str(ref), "--replicas=2", namespace=traffic.namespace)]
     if not gated and traffic.target_type == "ip":
-        commands.append(
-            kubectl("label", "namespace", traffic.namespace, "elbv2.k8s.aws/pod-readiness-gate-inject=enabled")
-        )
+        commands.append(kubectl("label", "namespace", traffic.namespace, f"{_inject_label(traffic)}=enabled"))
     yield Finding(
         "LBD702",
         ref,
@@ -144,6 +143,11 @@ def single_replica_rollout(traffic: TrafficPath) -> Iterator[Finding]:
         by_hand=tuple(commands),
         confirm=(kubectl("rollout", "status", str(ref), namespace=traffic.namespace),),
     )
+
+
+def _inject_label(traffic: TrafficPath) -> str:
+    binding = traffic.binding.peek()
+    return INJECT_LABELS[binding.group if binding is not None else ""]
 
 
 @check(

@@ -10,9 +10,6 @@ from kubectl_lbdoctor.analysis.controller_reach import (
     is_untouched,
     still_served,
     switched_off,
-    takers,
-    watched_namespace,
-    watching,
 )
 from kubectl_lbdoctor.analysis.desired_state import READS as DESIRED_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of
@@ -26,6 +23,7 @@ from kubectl_lbdoctor.analysis.ownership import (
 )
 from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl, shell
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.takers import takers, watched_namespace, watching
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model import index, reads

@@ -352,7 +352,8 @@ def _boto_name(service_id: str) -> str:
 def _check_answer(http_response: Any, model: Any, **_ignored: Any) -> None:
     """botocore's "after-call" event. Its parsers are lenient: the one of EC2 makes an empty list of any XML, and the
     one of JSON an empty answer of any text, a proxy's page included. The answer of an XML protocol has the root element
-    <OperationResponse>, one in JSON is an object that has a member of the operation's output.
+    <OperationResponse>, which is never empty (EC2's has a requestId), one in JSON is an object that has a member of the
+    operation's output.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/making-api-requests.html and
     https://docs.aws.amazon.com/eks/latest/APIReference/API_Operations.html
@@ -363,7 +364,7 @@ def _check_answer(http_response: Any, model: Any, **_ignored: Any) -> None:
     protocol = getattr(service, "resolved_protocol", service.metadata.get("protocol"))
     good = True
     if protocol in ("ec2", "query"):
-        good = _has_root(http_response.content, f"{model.name}Response")
+        good = _has_root(http_response.content, f"{model.name}Response", filled=protocol == "ec2")
     elif protocol in ("json", "rest-json"):
         good = _has_member(http_response.content, model.output_shape)
     if not good:
@@ -371,12 +372,17 @@ def _check_answer(http_response: Any, model: Any, **_ignored: Any) -> None:
         raise _not_from_aws(_boto_name(service.service_id.hyphenize()), model.name, f"it says {kind}")
 
 
-_BEFORE_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}(?:<\?xml[^>]{0,200}\?>\s{0,100})?<([\w.-]{1,200})[\s/>]")
+_BEFORE_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s{0,100}(?:<\?xml[^>]{0,200}\?>\s{0,100})?<([\w.-]{1,200})(?=[\s/>])")
+_FILLED_ROOT = re.compile(rb"[^<>]{0,500}(?<!/)>\s{0,100}<[\w.-]")
 
 
-def _has_root(body: bytes, name: str) -> bool:
+def _has_root(body: bytes, name: str, filled: bool) -> bool:
+    """Whether a document has this root element. filled: and something in it (botocore sees to that where a protocol
+    wraps its results)."""
     found = _BEFORE_ROOT.match(body)
-    return found is not None and found[1] == name.encode()
+    if found is None or found[1] != name.encode():
+        return False
+    return not filled or _FILLED_ROOT.match(body, found.end()) is not None
 
 
 def _has_member(body: bytes, shape: Any) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from kubectl_lbdoctor.collect.kubeconfig_files import exec_env, text_of, texts_of
+from kubectl_lbdoctor.record import record
 
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-\d+"
 # EKS endpoints: https://docs.aws.amazon.com/eks/latest/userguide/cluster-endpoint.html (IPv4, dual stack, China).
@@ -28,7 +29,7 @@ _FLAGS = {
 _AUTHENTICATOR_FLAGS = {"-i": "cluster_name", "-r": "role_arn"}
 
 
-@dataclass(frozen=True)
+@record
 class AwsHints:
     """What the kubeconfig says about the AWS side of the cluster; empty where it says nothing.
 

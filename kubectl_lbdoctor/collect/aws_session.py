@@ -7,13 +7,14 @@ The cluster's own kubeconfig usually knows both better than the shell does: some
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import AwsOptions
+from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -43,7 +44,7 @@ NO_CREDENTIALS_CAME = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class AwsSession:
     """A botocore session whose credentials were found (not yet used), with the origin of what it uses.
 
@@ -132,7 +133,7 @@ def open_session(
         raise credentials_error(error, named) from error
     if credentials is None:
         raise NoCredentials(
-            "there are no AWS credentials: no profile is named by --profile or the kubeconfig, and boto3 found none",
+            "there are no AWS credentials: --profile and the kubeconfig name no profile, and the AWS SDK found none",
             "pass --profile NAME, or sign in (aws sso login, aws configure); --no-aws leaves AWS out",
         )
     if not region:

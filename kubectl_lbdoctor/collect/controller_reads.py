@@ -22,6 +22,9 @@ CONTROLLER_IMAGE = "aws-load-balancer-controller"
 # Bounds of one controller pod's log: an hour of normal work fits, and a verbose one cannot hold up the diagnosis.
 LOG_LINES = 2000
 LOG_BYTES = 1 << 20
+# A line holds a whole Gateway or model at times. Fewer lines than these are not worth the look.
+_LONGEST_LINE = 64 << 10
+_FEWEST_LINES = 100
 
 
 class ControllerReader:
@@ -82,15 +85,24 @@ class ControllerReader:
         path = reads.KUBE[reads.CONTROLLER_LOGS].kind.path(pod.meta.namespace, pod.meta.name) + "/log"
         serving = pod.serving_containers()
         own = next((c for c in serving if CONTROLLER_IMAGE in c.image), serving[0] if serving else None)
-        params: dict[str, str | int | bool] = {"tailLines": LOG_LINES}
+        params: dict[str, str | int | bool] = {}
         if own is not None:
             params["container"] = own.name
             status = next((s for s in pod.statuses if s.name == own.name), None)
             if status is not None and status.state != "running" and status.restarts:
                 params["previous"] = True  # A crash loop says why in the log of the run that ended.
-        return attempt(
-            reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._kube.text(path, params, LOG_BYTES))
-        )
+        return attempt(reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._end_of(path, params)))
+
+    def _end_of(self, path: str, params: Mapping[str, str | int | bool]) -> str:
+        """The end of a log. Of a tail that is larger than the bound the newest lines are cut off, which are those that
+        matter, so that fewer lines are asked for until they fit."""
+        lines = LOG_LINES
+        while True:
+            found = self._kube.text(path, {**params, "tailLines": lines}, LOG_BYTES)
+            is_cut = found.count("\n") < lines and len(found) > LOG_BYTES - _LONGEST_LINE
+            if not is_cut or lines <= _FEWEST_LINES:
+                return found
+            lines //= 2
 
     def _service_accounts(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
         """The service account of each controller, by "namespace/name"."""

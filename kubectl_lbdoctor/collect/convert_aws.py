@@ -1,4 +1,4 @@
-"""From what boto3's elbv2 client returns to slim records. Pure.
+"""From what botocore's elbv2 client returns to slim records. Pure.
 
 The API reference (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Types.html) calls hardly any
 field of an answer required: what is missing becomes "", 0 or empty, unless a function says otherwise.

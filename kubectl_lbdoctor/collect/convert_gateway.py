@@ -5,8 +5,10 @@ Source: https://gateway-api.sigs.k8s.io/reference/spec/
 
 from __future__ import annotations
 
+import hashlib
+
 from kubectl_lbdoctor.collect.convert_kube import conditions, meta, selector
-from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, text, texts
+from kubectl_lbdoctor.collect.fields import Raw, free, mapping, number, objects, optional_flag, text, texts
 from kubectl_lbdoctor.model import gateway_api as api
 
 
@@ -33,7 +35,15 @@ def gateway(raw: Raw) -> api.Gateway:
         addresses=tuple(value for entry in objects(status, "addresses") if (value := text(entry, "value"))),
         conditions=conditions(status),
         listener_status=_listener_status(status),
+        changed=_changed(raw),
     )
+
+
+def _changed(raw: Raw) -> str:
+    """The last time at which fields other than those of the status were written
+    (https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers)."""
+    entries = objects(mapping(raw, "metadata"), "managedFields")
+    return max((text(entry, "time") for entry in entries if not text(entry, "subresource")), default="")
 
 
 def listener_set(raw: Raw) -> api.ListenerSet:
@@ -76,6 +86,17 @@ def reference_grant(raw: Raw) -> api.ReferenceGrant:
 def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
     """A configuration of group gateway.k8s.aws of this kind."""
     return api.GatewaySettings(kind=kind, meta=meta(raw, managed=True), spec=free(raw, "spec"))
+
+
+def rule_settings(raw: Raw) -> api.GatewaySettings:
+    """A ListenerRuleConfiguration: what the controller says of it. What it holds (logins) is not kept."""
+    status = mapping(raw, "status")
+    return api.GatewaySettings(
+        kind="ListenerRuleConfiguration",
+        meta=meta(raw),
+        accepted=optional_flag(status, "accepted"),
+        message=text(status, "message"),
+    )
 
 
 def _reference(raw: Raw, kind: str = "", group: str = "") -> api.Reference:
@@ -143,28 +164,44 @@ def _rule(raw: Raw) -> api.RouteRule:
     return api.RouteRule(
         matches=tuple(_match(entry) for entry in objects(raw, "matches")),
         backends=tuple(_backend(entry) for entry in objects(raw, "backendRefs")),
+        extensions=tuple(
+            _reference(mapping(entry, "extensionRef"))
+            for entry in objects(raw, "filters")
+            if text(entry, "type") == "ExtensionRef"
+        ),
     )
 
 
-def _match(raw: Raw) -> str:
-    """A match of an HTTPRoute or a GRPCRoute in words: method and path, then the headers and parameters it asks for.
-
-    A path match without a value is "/", and without a type a prefix.
-    """
+def _match(raw: Raw) -> api.RouteMatch:
+    """A match of an HTTPRoute or a GRPCRoute. A path match without a value is "/", and without a type a prefix."""
     path, method = mapping(raw, "path"), raw.get("method")
-    words = []
-    if isinstance(method, str):
-        words.append(method)
-    elif method is not None:
-        called = mapping(raw, "method")
-        words.append("/".join(part for part in (text(called, "service"), text(called, "method")) if part))
-    if path:
-        kind = {"PathPrefix": "", "Exact": " (exact)"}.get(text(path, "type", "PathPrefix"), " (regular expression)")
-        words.append(text(path, "value", "/").rstrip("*") + kind)
-    words += [f"{what} {text(entry, 'name')}" for what, entry in _named(raw)]
-    return " ".join(word for word in words if word)
+    if isinstance(method, (str, type(None))):
+        return api.RouteMatch(
+            path=text(path, "value", "/"),
+            path_kind=text(path, "type", "PathPrefix"),
+            method=text(raw, "method"),
+            headers=_conditions(raw, "headers"),
+            parameters=_conditions(raw, "queryParams"),
+        )
+    called = mapping(raw, "method")
+    return api.RouteMatch(
+        path="",
+        path_kind=text(called, "type", "Exact"),
+        method=f"{text(called, 'service')}/{text(called, 'method')}",
+        headers=_conditions(raw, "headers"),
+    )
 
 
-def _named(raw: Raw) -> list[tuple[str, Raw]]:
-    headers = [("header", entry) for entry in objects(raw, "headers")]
-    return headers + [("parameter", entry) for entry in objects(raw, "queryParams")]
+def _conditions(raw: Raw, key: str) -> tuple[api.MatchCondition, ...]:
+    def name(entry: Raw) -> str:
+        return text(entry, "name").lower() if key == "headers" else text(entry, "name")
+
+    return tuple(
+        api.MatchCondition(name(entry), _digest(text(entry, "value")), text(entry, "type", "Exact"))
+        for entry in objects(raw, key)
+    )
+
+
+def _digest(value: str) -> str:
+    """Tells equal values from others, and not what they are: a header may hold a secret."""
+    return hashlib.sha256(value.encode()).hexdigest()[:16]

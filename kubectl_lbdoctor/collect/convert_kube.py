@@ -28,6 +28,7 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION,
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
 from kubectl_lbdoctor.knowledge.managed_fields import held_fields
 from kubectl_lbdoctor.model import k8s
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, escape
 from kubectl_lbdoctor.model.times import parse_time
 
@@ -168,15 +169,33 @@ def ingress_class(raw: Raw) -> k8s.IngressClass:
         controller=text(spec, "controller"),
         parameters_kind=text(parameters, "kind"),
         parameters_name=text(parameters, "name"),
+        parameters_group=text(parameters, "apiGroup"),
     )
 
 
-def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
-    """An elbv2.k8s.aws/v1beta1 IngressClassParams, its spec as it is ({} without one).
+# Fields that EKS Auto Mode calls otherwise than the controller does, of IngressClassParams and of their subnets.
+_AUTO_MODE_FIELDS = {"certificateARNs": "certificateArn", "matchTags": "tags"}
 
-    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
+
+def ingress_class_params(raw: Raw) -> k8s.IngressClassParams:
+    """An elbv2.k8s.aws/v1beta1 IngressClassParams, its spec as it is ({} without one), or one of eks.amazonaws.com/v1,
+    whose fields get the controller's names.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/,
+    https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html
     """
-    return k8s.IngressClassParams(meta=meta(raw), spec=free(raw, "spec"))
+    group, spec = _group_of(raw), free(raw, "spec")
+    if group:
+        spec = {_AUTO_MODE_FIELDS.get(key, key): value for key, value in spec.items()}
+        if isinstance(spec.get("subnets"), dict):
+            spec["subnets"] = {_AUTO_MODE_FIELDS.get(key, key): value for key, value in spec["subnets"].items()}
+    return k8s.IngressClassParams(meta=meta(raw), spec=spec, group=group)
+
+
+def _group_of(raw: Raw) -> str:
+    """The API group of an object that is EKS Auto Mode's, "" for any other."""
+    group = text(raw, "apiVersion").partition("/")[0]
+    return group if group == AUTO_MODE_GROUP else ""
 
 
 def service(raw: Raw) -> k8s.Service:
@@ -435,8 +454,9 @@ def node(raw: Raw) -> k8s.Node:
 
 
 def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
-    """An elbv2.k8s.aws/v1beta1 TargetGroupBinding. `node_selector` and `networking` are None where the spec has none:
-    without the one, every node is eligible; without the other, the controller writes no security group rules.
+    """An elbv2.k8s.aws/v1beta1 TargetGroupBinding, or one of eks.amazonaws.com/v1. `node_selector` and `networking`
+    are None where the spec has none: without the one, every node is eligible; without the other, the controller writes
+    no security group rules.
 
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/spec/
     """
@@ -457,6 +477,7 @@ def target_group_binding(raw: Raw) -> k8s.TargetGroupBinding:
         networking=tuple(objects(networking, "ingress")) if networking is not None else None,
         observed_generation=number(status, "observedGeneration"),
         conditions=conditions(status),
+        group=_group_of(raw),
     )
 
 

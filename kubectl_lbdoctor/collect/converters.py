@@ -35,6 +35,7 @@ _CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
     **{kind: partial(convert_gateway.route, kind=kind.name) for kind in kinds.ROUTES},
     kinds.LOAD_BALANCER_CONFIGURATION: partial(convert_gateway.settings, kind=kinds.LOAD_BALANCER_CONFIGURATION.name),
     kinds.TARGET_GROUP_CONFIGURATION: partial(convert_gateway.settings, kind=kinds.TARGET_GROUP_CONFIGURATION.name),
+    kinds.LISTENER_RULE_CONFIGURATION: convert_gateway.rule_settings,
     kinds.DEPLOYMENT: partial(convert_kube.workload, kind=kinds.DEPLOYMENT.name),
     kinds.STATEFUL_SET: partial(convert_kube.workload, kind=kinds.STATEFUL_SET.name),
     kinds.DAEMON_SET: partial(convert_kube.workload, kind=kinds.DAEMON_SET.name),

@@ -3,7 +3,7 @@ refused.
 
 The Kubernetes API leaves empty fields out, and a null means the same as an absent field
 (https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#optional-vs-required);
-boto3 leaves out what AWS did not send. A value of another type, or a null inside a list, is never sent by either: to
+botocore leaves out what AWS did not send. A value of another type, or a null inside a list, is never sent by either: to
 read it as empty would say that something is absent, so every function here raises NotUnderstood for it.
 """
 

@@ -71,6 +71,7 @@ def _without_needless_gaps(facts: GatewayFacts, own: tuple[ObjectRef, ...], read
         "listener_sets": all(g.allowed_sets.namespaces in ("None", "Same") for g in gateways),
         "grants": of_backends <= read,
         "group_configurations": of_backends <= read,
+        "rule_configurations": {route.meta.namespace for route in routes} <= read,
         "balancer_configurations": not configured and {g.meta.namespace for g in gateways} <= read,
     }
     kept = {name: getattr(facts, name) for name, holds in enough.items() if holds and getattr(facts, name).left_out}

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from kubectl_lbdoctor.collect.converters import converter
+from kubectl_lbdoctor.collect.served_lists import Lists, objects_of
 from kubectl_lbdoctor.collect.sieve import Sieve
-from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied
+from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.kinds import Kind
 from kubectl_lbdoctor.model.snapshot import GatewayFacts, Snapshot
 
 Objects = Fact[tuple[Any, ...]]
-
-
-class Lists(Protocol):
-    """What is needed of `collect.kube.KubeReader`."""
-
-    def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
 
 
 class Inventory(Protocol):
@@ -43,10 +38,7 @@ class ClusterInventory:
         given = {"labelSelector": labels, "fieldSelector": fields}
         params = {key: value for key, value in given.items() if value}
         sieve = Sieve(kind.plural)
-        try:
-            found = tuple(sieve.through(self._kube.list(kind.path(namespace), params or None), converter(kind)))
-        except ApiMissing:
-            found = ()
+        found = tuple(sieve.through(objects_of(self._kube, kind, namespace, params), converter(kind)))
         return sieve.marked(Fact.by_definition(found))
 
     def everywhere(self, kind: Kind, namespace: str) -> Objects:
@@ -68,7 +60,11 @@ _KEPT_IN = {
 }
 
 
-_OF_GATEWAY_API = {kinds.GATEWAY: "gateways", **dict.fromkeys(kinds.ROUTES, "routes")}
+_OF_GATEWAY_API = {
+    kinds.GATEWAY: "gateways",
+    kinds.LISTENER_SET: "listener_sets",
+    **dict.fromkeys(kinds.ROUTES, "routes"),
+}
 
 
 class BundleInventory:
@@ -80,6 +76,9 @@ class BundleInventory:
     def listed(self, kind: Kind, namespace: str, labels: str = "", fields: str = "") -> Objects:
         if labels:
             raise CouldNotRun("a bundle cannot be searched by labels", "name the objects, or leave them out for all")
+        if kind is kinds.NAMESPACE:
+            spaces = (facts.namespace.peek() for facts in self._snapshot.namespaces.values())
+            return Fact.by_definition(tuple(space for space in spaces if space is not None))
         if kind is kinds.NODE:
             facts: list[Objects] = [self._snapshot.cluster.nodes]
         elif kind in _OF_GATEWAY_API:
@@ -88,8 +87,8 @@ class BundleInventory:
                 whole = Fact.by_definition(())  # Nothing of it was read, because no subject is of it.
             facts = [whole.map(lambda entries: tuple(e for e in entries if namespace in ("", e.meta.namespace)))]
         else:
-            spaces = self._snapshot.namespaces
-            facts = [getattr(spaces[name], _KEPT_IN[kind]) for name in spaces if namespace in ("", name)]
+            kept = self._snapshot.namespaces
+            facts = [getattr(kept[name], _KEPT_IN[kind]) for name in kept if namespace in ("", name)]
         found: Objects = joined("bundle", facts)
         if not found.is_known:
             raise CouldNotRun(f"the bundle does not hold the {kind.plural}: {found.reason}", "name an object of it")

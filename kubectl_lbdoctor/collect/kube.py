@@ -15,7 +15,6 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -33,7 +32,9 @@ from kubectl_lbdoctor.errors import (
     Unreachable,
     WriteRefused,
 )
+from kubectl_lbdoctor.model.kinds import KINDS
 from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.record import record
 
 PAGE_SIZE = 500
 """Objects per list request, kubectl's own --chunk-size."""
@@ -67,6 +68,9 @@ MAX_WAIT = 5.0
 GRACE = 0.5
 """Seconds after a request's own limit at which an answer that trickles in is waited for no longer."""
 
+MAX_BODY = 1 << 30
+"""Bytes of one answer, unpacked: a page of 500 objects, each as large as etcd takes it (1.5 MiB), is smaller."""
+
 _MAX_PIECE = 64 * 1024
 """Bytes of a body that are taken from the connection at once."""
 
@@ -75,7 +79,7 @@ Params = Mapping[str, str | int | bool]
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
 
 
-@dataclass(frozen=True)
+@record
 class ApiPath:
     """What a Kubernetes URL path asks for, in RBAC's terms. `namespace` is "" for cluster-wide reads."""
 
@@ -125,7 +129,7 @@ def permission_of(verb: str, path: str) -> str:
     return f"{verb} {parsed.full_resource} {scope}"
 
 
-@dataclass(frozen=True)
+@record
 class _Answer:
     """A complete response. `truncated`: reading stopped at the limit of bytes or time."""
 
@@ -141,6 +145,10 @@ class _OutOfTime(Exception):
 
 class _NotUnpacked(Exception):
     """A compressed body that cannot be unpacked; its text says what is wrong with the body."""
+
+
+class _TooLarge(Exception):
+    """A body of more bytes than any answer of the API server has."""
 
 
 class KubeReader:
@@ -439,7 +447,7 @@ class KubeReader:
                     f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
                 ) from error
             return None
-        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, _TooLarge, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
 
     def headers(self, as_text: bool = False) -> Any:
@@ -503,7 +511,8 @@ class KubeReader:
         half a list is not taken for a whole one."""
         metadata = page.get("metadata")
         token = metadata.get("continue") if isinstance(metadata, dict) else metadata
-        if token is None or (isinstance(token, str) and isinstance(metadata, dict)):
+        more = isinstance(metadata, dict) and metadata.get("remainingItemCount")
+        if (token is None and not more) or (isinstance(token, str) and isinstance(metadata, dict)):
             return token or ""
         raise ReadFailed(
             f"could not {permission_of('list', path)}: {self.context.server} answered with a list whose metadata "
@@ -511,15 +520,17 @@ class KubeReader:
         )
 
     def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[Any]:
-        """What stands in one page. The items of an empty list may be null, but what has no `items`, or does not call
-        itself a list then, is none: raises ReadFailed, so that it is not taken for an empty one."""
-        items = page.get("items", ())
-        if items is None and str(page.get("kind")).endswith("List"):
+        """What stands in one page. The items of an empty list may be null, but what has no `items`, or calls itself
+        another list, is none: raises ReadFailed, so that it is not taken for an empty one."""
+        items, kind, expected = page.get("items", ()), page.get("kind"), _list_kind(path)
+        fits = kind == expected if expected else str(kind).endswith("List")
+        if items is None and fits:
             return []
-        if not isinstance(items, list):
-            kind = page.get("kind") or "an object without kind"
+        if not isinstance(items, list) or not (fits or kind is None):
+            kind = kind or "an object without kind"
             raise ReadFailed(
-                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of a list"
+                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of "
+                f"{expected or 'a list'}"
             )
         return items
 
@@ -615,6 +626,11 @@ class KubeReader:
                 f"could not {action}: the compressed answer of {server} cannot be unpacked: {error}",
                 "something between here and the API server changes its answers: check proxies",
             )
+        if isinstance(error, _TooLarge):
+            return ReadFailed(
+                f"could not {action}: the answer of {server} has more than {MAX_BODY >> 20} MiB",
+                "something between here and the API server answers in its place: check proxies",
+            )
         if isinstance(error, exceptions.SSLError) or "SSL" in type(error).__name__:
             return Unreachable(
                 f"TLS with the API server {server} failed: {_inner(error)}",
@@ -662,6 +678,8 @@ def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple
             if max_bytes is not None and size > max_bytes:
                 response.close()
                 return b"".join(pieces)[:max_bytes], True
+            if size > MAX_BODY:
+                raise _TooLarge
             if deadline is not None and time.monotonic() > deadline:
                 raise _OutOfTime
     except (_OutOfTime, ReadTimeoutError):
@@ -669,7 +687,7 @@ def _read(response: Any, deadline: float | None, max_bytes: int | None) -> tuple
         if max_bytes is None or not size:
             raise
         return b"".join(pieces), True
-    except _NotUnpacked:
+    except (_NotUnpacked, _TooLarge):
         response.close()
         raise
     return b"".join(pieces), False
@@ -718,12 +736,24 @@ def _unpacked(response: Any) -> Iterator[bytes]:
     gzip = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS) if encoding == "gzip" else None
     while piece := response.read1(_MAX_PIECE, decode_content=False):
         try:
-            unpacked = gzip.decompress(piece) if gzip else piece
+            unpacked = gzip.decompress(piece, MAX_BODY + 1) if gzip else piece
         except zlib.error as error:
             raise _NotUnpacked("its gzip data is damaged") from error
         yield unpacked
     if gzip and not gzip.eof:
         raise _NotUnpacked("its gzip data is incomplete")
+
+
+_LIST_KINDS = {(kind.group, kind.plural): f"{kind.name}List" for kind in KINDS.values() if not kind.in_aws}
+
+
+def _list_kind(path: str) -> str:
+    """What a list of this collection calls itself ("PodList"); "" where the collection is none that we know.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#collections
+    """
+    parsed = ApiPath.parse(path)
+    return _LIST_KINDS.get((parsed.group, parsed.resource), "") if parsed is not None else ""
 
 
 def _identity(item: Any) -> str:

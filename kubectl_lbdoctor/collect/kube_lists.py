@@ -14,6 +14,7 @@ from kubectl_lbdoctor.collect.converters import Converter, converter
 from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.served_lists import objects_of
 from kubectl_lbdoctor.collect.sieve import Sieve, object_name
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, Unreachable
 from kubectl_lbdoctor.model import reads
@@ -63,16 +64,11 @@ class KubeLists:
     def of_kind(
         self, kind: Kind, namespace: str = "", params: Mapping[str, str] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """All objects of a kind, in the newest version of its API that the cluster serves; none where it serves no such
-        kind. Raises what `raw` raises."""
-        for version in kind.versions:
-            try:
-                yield from self._kube.list(kind.path(namespace, version=version), dict(params) if params else None)
-                return
-            except ApiMissing:
-                continue
-            except Unreachable as error:
-                raise CouldNotRun(error.message, error.hint) from error
+        """All objects of a kind as `served_lists.objects_of` gives them. Raises what `raw` raises."""
+        try:
+            yield from objects_of(self._kube, kind, namespace, params)
+        except Unreachable as error:
+            raise CouldNotRun(error.message, error.hint) from error
 
     def list(
         self, read: KubeRead, kind: Kind, namespace: str = "", params: Mapping[str, str] | None = None
@@ -89,12 +85,12 @@ class KubeLists:
         return sieve.marked(attempt(read.name, path, found))
 
     def one(self, read: KubeRead, kind: Kind, namespace: str, name: str) -> Fact[Any | None]:
-        """One object by its name; None where it does not exist."""
+        """One object by its name, in the group of its API that has it; None where it does not exist."""
         path = kind.path(namespace, name)
         convert = converter(kind, read.keeps_arguments)
 
         def get() -> Any | None:
-            raw = self._kube.get(path)
+            raw = self._found(kind, namespace, name)
             if raw is None:
                 return None
             if object_name(raw) != name:
@@ -104,6 +100,22 @@ class KubeLists:
             return record
 
         return attempt(read.name, path, get)
+
+    def _found(self, kind: Kind, namespace: str, name: str) -> dict[str, Any] | None:
+        """The object in the first group that has it. Raises ApiMissing where the cluster serves none of them."""
+        missing: ApiMissing | None = None
+        for served in (kind, *kind.twins):
+            try:
+                raw = self._kube.get(served.path(namespace, name))
+            except ApiMissing as error:
+                missing = error
+                continue
+            if raw is not None:
+                return raw
+            missing = None
+        if missing is not None:
+            raise missing
+        return None
 
     def in_namespace(self, read: KubeRead, kind: Kind, namespace: str) -> Fact[Any]:
         """What a read of `Scope.NAMESPACE` gives: the list of one namespace, or for its Namespace the object itself."""

@@ -14,7 +14,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -31,6 +31,7 @@ from kubectl_lbdoctor.collect.tls import Pem, Tls
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import KubeOptions
+from kubectl_lbdoctor.record import record
 
 DEFAULT_REQUEST_TIMEOUT = 15.0
 """Seconds for one request without --request-timeout. kubectl has no limit; a diagnosis must come to an end."""
@@ -42,7 +43,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where kubelet mounts a pod's service account (token, ca.crt, namespace)."""
 
 
-@dataclass(frozen=True)
+@record
 class KubeContext:
     """Everything that a reader needs to talk to one cluster.
 
@@ -102,7 +103,7 @@ def load_kube_context(
 # --- Choosing --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@record
 class Selection:
     """The context, cluster and user that the flags choose. `user` is None for anonymous access, as in kubectl; the
     namespace is "" where nothing names one."""
@@ -365,7 +366,7 @@ _AS_WHAT = {"--as-group": "as_groups", "--as-uid": "as_uid", "--as-user-extra": 
 """Flags that say more about the user of --as, with their fields."""
 
 
-@dataclass(frozen=True)
+@record
 class _User:
     """Who the user is: the section that the kubernetes package shall load, if any, the current token, the command line
     of the plugin ("" without one), and the client certificate."""

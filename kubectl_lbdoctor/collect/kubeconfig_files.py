@@ -12,9 +12,10 @@ import yaml
 
 from kubectl_lbdoctor.collect import given_file
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.record import record
 
 
-@dataclass(frozen=True)
+@record
 class Entry:
     """One named cluster, context or user, and the file that it came from (relative paths start there)."""
 

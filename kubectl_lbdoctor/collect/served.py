@@ -63,6 +63,7 @@ _ALWAYS: Mapping[Kind, tuple[str, ...]] = {
     # https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     kinds.LOAD_BALANCER_CONFIGURATION: (),
     kinds.TARGET_GROUP_CONFIGURATION: (),
+    kinds.LISTENER_RULE_CONFIGURATION: (),
     # Both lists are written even where they are empty, as null then. A port's number may lack in the API, but not in
     # slices that the endpoint slice controller makes.
     # https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/

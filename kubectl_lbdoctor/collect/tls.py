@@ -13,12 +13,13 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +28,7 @@ _OPEN_FILES = Path("/dev/fd")
 """Where an open file of this process has a path (Linux with /proc, macOS, the BSDs)."""
 
 
-@dataclass(frozen=True)
+@record
 class Pem:
     """Certificates or a key: the path of a file, or else the data itself. Empty where there is none."""
 
@@ -38,7 +39,7 @@ class Pem:
         return bool(self.path or self.data)
 
 
-@dataclass(frozen=True)
+@record
 class Tls:
     """How the API server is verified, and who is at this end.
 

@@ -62,16 +62,17 @@ def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[Obj
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
 
 
+_MADE_FOR = {"ingress": INGRESS.name, "service": SERVICE.name}
+
+
 def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[ObjectRef, ...]:
     """By the controller's stack labels; an IngressGroup's binding leads to the members that use its Service port."""
-    labels = binding.meta.labels
     if (gateway := gateway_of_binding(binding)) is not None:
         return (gateway,)
-    for stack, kind in (("ingress", INGRESS.name), ("service", SERVICE.name)):
-        name = labels.get(f"{stack}.k8s.aws/stack-name")
-        if name:
-            return (ObjectRef(kind, labels.get(f"{stack}.k8s.aws/stack-namespace", binding.meta.namespace), name),)
-    if "ingress.k8s.aws/stack" in labels:
+    kind, name = _MADE_FOR.get(binding.stack, ""), binding.stack_label("stack-name")
+    if kind and name:
+        return (ObjectRef(kind, binding.stack_label("stack-namespace") or binding.meta.namespace, name),)
+    if binding.stack == "ingress":
         members = tuple(
             ObjectRef(INGRESS.name, i.meta.namespace, i.meta.name)
             for i in ingresses
@@ -80,7 +81,7 @@ def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[
         )
         if members:
             return members
-    return (ObjectRef(TARGET_GROUP_BINDING.name, binding.meta.namespace, binding.meta.name),)
+    return (binding.ref,)
 
 
 def load_balancer(inventory: Inventory, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:

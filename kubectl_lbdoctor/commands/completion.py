@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import click
-from click.shell_completion import ShellComplete, get_completion_class, shell_complete
+from click.shell_completion import FishComplete, ShellComplete, get_completion_class, shell_complete
 
 from kubectl_lbdoctor.completion import install as installation
 from kubectl_lbdoctor.completion.kubectl_protocol import answer
@@ -18,6 +18,12 @@ from kubectl_lbdoctor.options import COMPLETE
 
 PROGRAM = "kubectl-lbdoctor"
 """The name by which a shell's script calls the program: `kubectl lbdoctor` is completed by kubectl's own script."""
+
+
+class _Fish(FishComplete):
+    """click's script takes an answer apart at each comma, and so it shortens lists of fixes and descriptions."""
+
+    source_template = FishComplete.source_template.replace("(string split ", "(string split --max 1 ")
 
 
 def complete(env: Environment, cli: click.Command, words: Sequence[str], state: dict[str, Any]) -> ExitStatus:
@@ -33,7 +39,7 @@ def complete(env: Environment, cli: click.Command, words: Sequence[str], state: 
 
 def shell_script(env: Environment, cli: click.Command, shell: str) -> ExitStatus:
     """Print the script that makes a shell complete `kubectl-lbdoctor`."""
-    kind = get_completion_class(shell)
+    kind = _Fish if shell == "fish" else get_completion_class(shell)
     assert kind is not None, shell
     # click's `BashComplete.source` would run bash to look at its version; the script is for another machine's, too.
     env.out(ShellComplete.source(kind(cli, {}, PROGRAM, COMPLETE)))

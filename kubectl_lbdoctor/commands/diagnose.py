@@ -20,7 +20,9 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.asked import Question
 from kubectl_lbdoctor.model.report import FailOn, Report
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.render.formats import format_of
 from kubectl_lbdoctor.report_order import asked_first
 
 
@@ -64,11 +66,20 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
     status = report.exit_status(FailOn(options.verdict.fail_on))
     if missing and status is not ExitStatus.FINDINGS:
         status = ExitStatus.COULD_NOT_RUN
-    show(report, options, env, env.run(status, calls))
+    show(_drawn(report, snapshot, options), options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     if options.output.verbose:
         _tell_unknown(report, env)
     return status
+
+
+def _drawn(report: Report, snapshot: Snapshot, options: Options) -> object:
+    """What the format of -o shows: the report, with pictures where it draws."""
+    if not format_of(options.output.format).draws:
+        return report
+    from kubectl_lbdoctor.analysis.pictures import pictured
+
+    return pictured(report, snapshot)
 
 
 def _tell_unknown(report: Report, env: Environment) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kubectl_lbdoctor.commands.examination import note
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.fix.result import FixResult
+from kubectl_lbdoctor.record import record
 from kubectl_lbdoctor.render.text import clean
 
 
-@dataclass(frozen=True)
+@record
 class Dialogue:
     """Asks on the terminal. yes: everything is confirmed already."""
 

@@ -6,7 +6,7 @@ How facts are come by is imported where it happens: a run reads a cluster or a b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
+from kubectl_lbdoctor.record import record
 from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.report import build, needed_reads
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from kubectl_lbdoctor.probe.policy import ProbePolicy
 
 
-@dataclass(frozen=True)
+@record
 class Examination:
     """Reads one cluster, again and again over the same connections.
 
@@ -270,10 +271,15 @@ def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
 
 
 def show(result: object, options: Options, env: Environment, run: Run) -> None:
-    """Print a result in the format of -o. run: how it was come by."""
+    """Print a result in the format of -o, or open it in the browser. run: how it was come by."""
     env.progress("")
     view = View(env.width, False, env.colour, not options.output.no_headers, run=run)
-    env.out(render(result, options.output.format, view))
+    text = render(result, options.output.format, view)
+    if options.page.open:
+        from kubectl_lbdoctor.commands import browser
+
+        text = browser.shown(text, env)
+    env.out(text)
 
 
 def note(env: Environment, text: str) -> None:

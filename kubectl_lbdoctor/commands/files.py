@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.collect import manifests
-from kubectl_lbdoctor.collect.inventory import Lists
 from kubectl_lbdoctor.collect.overlay import differences, is_same
+from kubectl_lbdoctor.collect.served_lists import Lists, objects_of
 from kubectl_lbdoctor.collect.sieve import object_name
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, UsageError
+from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied, UsageError
 from kubectl_lbdoctor.model.asked import Asked, LeadingTo, Manifest, Named
 from kubectl_lbdoctor.model.kinds import INGRESS, LEADS_TO_SUBJECTS, NAMESPACE, SERVICE, TARGET_GROUP_BINDING, Kind
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import LaidObject
 from kubectl_lbdoctor.options import ObjectOptions
+from kubectl_lbdoctor.record import record
 
 FLAG = "--before-apply"
 
 
-@dataclass(frozen=True)
+@record
 class Files:
     """manifests: with their namespaces. live: of each one, by its index, the object that exists, None where it does
     not; what may not be read has no entry, and is taken to exist. planned: what is asked about is the cluster as it
@@ -122,9 +123,7 @@ def _live(kube: Lists, found: Sequence[Manifest]) -> dict[int, dict[str, Any] | 
 def _by_name(kube: Lists, kind: Kind, namespace: str) -> dict[str, dict[str, Any]] | None:
     """None where it may not be read."""
     try:
-        return {object_name(raw): raw for raw in kube.list(kind.path(namespace))}
-    except ApiMissing:
-        return {}
+        return {object_name(raw): raw for raw in objects_of(kube, kind, namespace)}
     except ReadDenied:
         return None
 

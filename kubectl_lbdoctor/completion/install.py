@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
+from kubectl_lbdoctor.record import record
 
 NAME = "kubectl_complete-lbdoctor"
 """The name that kubectl looks for."""
@@ -21,7 +21,7 @@ _MARK = "kubectl lbdoctor completion install"
 _WINDOWS_SCRIPT = f"@rem Written by the plugin: {_MARK}\r\n@kubectl-lbdoctor __complete %*\r\n"
 
 
-@dataclass(frozen=True)
+@record
 class Installation:
     """What is to be written where. found: the file is there already and needs no change."""
 

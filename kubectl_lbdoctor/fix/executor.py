@@ -46,9 +46,10 @@ class Direction(Protocol):
     def rehearse(self, run: StepRun) -> None:
         """Let the server try the step. Raises LbdoctorError, CannotRehearse where no server can."""
 
-    def write(self, run: StepRun) -> None:
-        """Make the step. Raises AlreadyThere where it needs nothing, or LbdoctorError: NotKnown, or another ReadFailed
-        that is no AwsApiError, leaves open whether it was made."""
+    def write(self, run: StepRun) -> StepRun:
+        """Make the step; gives it with the uid of an object that it has made. Raises AlreadyThere where it needs
+        nothing, or LbdoctorError: NotKnown, or another ReadFailed that is no AwsApiError, leaves open whether it was
+        made."""
 
 
 class Forward:
@@ -76,9 +77,10 @@ class Forward:
         """Try the change on the server."""
         self._writer.rehearse(run.step.change)
 
-    def write(self, run: StepRun) -> None:
-        """Make the change."""
-        self._writer.apply(run.step.change)
+    def write(self, run: StepRun) -> StepRun:
+        """Make the change, in the object that was checked: the way back is to that one alone."""
+        made = self._writer.apply(run.step.change, run.uid)
+        return replace(run, uid=made or run.uid)
 
 
 class Backward:
@@ -103,9 +105,10 @@ class Backward:
         """Try on the server to take the change back."""
         self._writer.rehearse_undo(run.step.change, run.uid)
 
-    def write(self, run: StepRun) -> None:
+    def write(self, run: StepRun) -> StepRun:
         """Take the change back."""
         self._writer.undo(run.step.change, run.uid)
+        return run
 
 
 class Executor:
@@ -176,7 +179,7 @@ class Executor:
             if self._direction.sends:
                 self._mark(index, StepState.SENT, journal)
             try:
-                self._direction.write(before)
+                written = self._direction.write(before)
             except AlreadyThere:
                 self._mark(index, self._direction.settled, journal)
                 if self._direction.settled is not self._direction.done:
@@ -189,6 +192,7 @@ class Executor:
                 self._fail(Failure(before.step, error, Phase.WRITE, made, len(self.todo), certain))
                 return False
             else:
+                self.runs[index] = replace(self.runs[index], uid=written.uid)
                 self._mark(index, self._direction.done, journal)
             made += 1
             self._observe(StepMade(self.runs[index]))

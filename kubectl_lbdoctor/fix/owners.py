@@ -31,6 +31,15 @@ _MANAGERS = {
 }
 
 
+FIELD_MANAGER = "kubectl-lbdoctor"
+"""Under which name the API server notes what fixes write, in metadata.managedFields."""
+
+_ANCIENT = "ancient-changes"
+"""In which the API server sums up older managers (at most ten of updates are kept apart:
+https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/capmanagers.go).
+"""
+
+
 @record
 class GitOpsOwner:
     """The tool that owns an object, and where to change the value instead. owns_field: it is known to write the very
@@ -70,6 +79,27 @@ def gitops_owner(raw: Mapping[str, Any], change: Change) -> GitOpsOwner | None:
     return GitOpsOwner(tool, where, bool(owning)) if tool else None
 
 
+def setter_of_another(raw: Mapping[str, Any], undoing: Change) -> str:
+    """The field manager that has set a value which an undoing means to take back; "" where a fix may have done it.
+
+    The manager of a value is who changed it last, whatever else of the object is changed afterwards. Nothing is told
+    where the object names no managers, or a list only as a whole, and of values that are absent.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+    """
+    held = [*_held(raw)]
+    for edit in undoing.edits:
+        if edit.is_guard or edit.now is None:
+            continue
+        managers = {manager for manager, fields in held if any(covers(field, edit.pointer) for field in fields)}
+        exact = [
+            manager for manager, fields in held if any(f"{field}/".startswith(f"{edit.pointer}/") for field in fields)
+        ]
+        if exact and not {FIELD_MANAGER, _ANCIENT} & managers:
+            return exact[0]
+    return ""
+
+
 def recorded_metadata(snapshot: Snapshot, ref: ObjectRef) -> dict[str, Any]:
     """An object of the bundle with its labels and annotations, which are all that it knows of who keeps it."""
     space = snapshot.namespaces.get(ref.namespace)
@@ -90,7 +120,14 @@ def _flux(kind: str, labels: Mapping[str, str], controller: str) -> str:
 def _managers_of(raw: Mapping[str, Any], change: Change) -> Iterator[str]:
     """The managers of any of the fields that the change writes."""
     pointers = [edit.pointer for edit in change.edits if not edit.is_guard]
-    for entry in raw.get("metadata", {}).get("managedFields") or ():
-        held = [*held_fields(entry.get("fieldsV1") or {}, raw)]
+    for manager, held in _held(raw):
         if any(covers(field, pointer) for field in held for pointer in pointers):
-            yield str(entry.get("manager", ""))
+            yield manager
+
+
+def _held(raw: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """The managers that an object names, each with the pointers of the fields that it holds."""
+    for entry in (raw.get("metadata") or {}).get("managedFields") or ():
+        fields = entry.get("fieldsV1") if isinstance(entry, Mapping) else None
+        if isinstance(fields, Mapping):
+            yield str(entry.get("manager", "")), [*held_fields(fields, raw)]

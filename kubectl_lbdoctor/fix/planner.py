@@ -175,7 +175,8 @@ def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
 def _identity(change: Change) -> tuple[object, ...]:
     if change.aws is not None:
         return (change.object, change.aws.operation, repr(sorted(_flat(change.aws.params))))
-    return (change.object, change.restart, tuple((e.pointer, repr(e.then)) for e in change.edits))
+    made = repr(sorted(_flat(change.creates))) if change.creates is not None else ""
+    return (change.object, change.restart, made, tuple((e.pointer, repr(e.then)) for e in change.edits))
 
 
 def _flat(value: object, path: str = "") -> list[str]:
@@ -188,4 +189,5 @@ def _flat(value: object, path: str = "") -> list[str]:
 
 
 def _places(change: Change) -> list[tuple[str, str]]:
-    return [(edit.pointer, repr(edit.then)) for edit in change.edits]
+    made = [("/spec", repr(sorted(_flat(change.creates))))] if change.creates is not None else []
+    return made + [(edit.pointer, repr(edit.then)) for edit in change.edits]

@@ -77,6 +77,9 @@ class _Call:
     params: dict[str, object]
 
 
+_Spec = dict[str, object]
+
+
 @record
 class _Kept:
     """What the file holds of a step: all that its undoing needs, and no words."""
@@ -90,6 +93,7 @@ class _Kept:
     restart: bool = False
     call: _Call | None = None
     group: GroupAddress | None = None
+    creates: _Spec | None = None
 
 
 @record
@@ -126,7 +130,7 @@ def check(context: Context, runs: tuple[StepRun, ...]) -> None:
                 f"{change.object} is not changed, because nothing says in which account and region of AWS it is",
                 "name the region with --region",
             )
-        if not change.in_aws and not _UID.fullmatch(run.uid):
+        if not change.in_aws and change.creates is None and not _UID.fullmatch(run.uid):
             raise CouldNotRun(f"{change.object} is not changed, because it has no uid to know it by later")
 
 
@@ -251,6 +255,7 @@ def _kept(run: StepRun) -> _Kept:
         change.restart,
         call,
         change.group,
+        dict(change.creates) if change.creates is not None else None,
     )
 
 
@@ -287,7 +292,14 @@ def _run(kept: _Kept, number: int, context: Context) -> StepRun:
         if kept.call.operation not in AWS_WRITES:
             raise _DoesNotFit(f"step {number} is no change that a fix makes: the call in EC2")
         aws = AwsWrite(kept.call.operation, kept.call.params, "", "")
-    said = Change(kept.object, "", "", "", edits=kept.edits, restart=kept.restart, aws=aws, group=kept.group)
+    said = Change(
+        *(kept.object, "", "", ""),
+        edits=kept.edits,
+        restart=kept.restart,
+        aws=aws,
+        group=kept.group,
+        creates=kept.creates,
+    )
     try:
         change = made_anew(said, context.region)
     except NoSuchShape as error:
@@ -296,9 +308,14 @@ def _run(kept: _Kept, number: int, context: Context) -> StepRun:
         raise _DoesNotFit(f"step {number} does not say which fix made it")
     if change.in_aws:
         _check_aws(change, number, context)
-    elif not _UID.fullmatch(kept.uid):
+    elif not _UID.fullmatch(kept.uid) and not _is_not_made_yet(kept):
         raise _DoesNotFit(f"step {number} does not say which object was changed: its uid is missing")
     return StepRun(Step(kept.fix, kept.code, change), kept.state, kept.uid)
+
+
+def _is_not_made_yet(kept: _Kept) -> bool:
+    """Whether a step has no uid yet, because its object is not made, or not known to be when the fix was cut off."""
+    return kept.creates is not None and not kept.uid and kept.state is not StepState.APPLIED
 
 
 def _check_aws(change: Change, number: int, context: Context) -> None:

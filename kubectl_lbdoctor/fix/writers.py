@@ -1,5 +1,5 @@
-"""The only mutations: a change of a Kubernetes object, a rolling restart, a rule or an entry in EC2, a setting of a
-target group (`fix.group_writer`).
+"""The only mutations: a change of a Kubernetes object, a new one (`fix.object_maker`), a rolling restart, a rule or an
+entry in EC2, a setting of a target group (`fix.group_writer`).
 
 Each is checked against what is there at that moment, and Kubernetes refuses it by itself when the object has moved on
 between that look and the write (`test` operations on the values and on the resourceVersion).
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, LbdoctorError, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
+from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
+from kubectl_lbdoctor.fix.owners import FIELD_MANAGER, setter_of_another
 from kubectl_lbdoctor.fix.second_look import NotKnown, look_again
 from kubectl_lbdoctor.fix.values import compare, value_at
 from kubectl_lbdoctor.model import kinds
@@ -25,7 +27,7 @@ _CHANGED_KINDS = {
     for kind in (
         *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.NETWORK_POLICY),
         *(kinds.DEPLOYMENT, kinds.DAEMON_SET, kinds.STATEFUL_SET),
-        *(kinds.GATEWAY, *kinds.ROUTES, kinds.TARGET_GROUP_CONFIGURATION),
+        *(kinds.GATEWAY, *kinds.ROUTES, *MADE_KINDS),
     )
 }
 _RESTARTED = f"/spec/template{ANNOTATIONS}/kubectl.kubernetes.io~1restartedAt"
@@ -72,7 +74,7 @@ class Writer:
         self._now = now
 
     def check(self, change: Change) -> dict[str, Any] | None:
-        """Read again what the change builds on; gives the Kubernetes object (None for one in AWS).
+        """Read again what the change builds on; gives the Kubernetes object (None for one in AWS, or one to be made).
 
         Raises MovedOn when it is not as planned any more, AlreadyThere when the change is in effect already.
         """
@@ -81,6 +83,9 @@ class Writer:
             return None
         if change.group is not None:
             self._groups.check(change)
+            return None
+        if change.creates is not None:
+            self._maker.check(change)
             return None
         _, raw = self._object(change.object)
         if change.restart and (raw.get("spec") or {}).get("paused"):
@@ -96,26 +101,35 @@ class Writer:
         if change.group is not None:
             self._groups.check(change)
             raise CannotRehearse(change.not_rehearsed)
+        if change.creates is not None:
+            self._maker.rehearse(change)
+            return
         if change.aws is None:
             self._patch(change, dry_run=True)
             return
         self._check_aws(change)
         self._try_call(change.aws)
 
-    def apply(self, change: Change) -> None:
-        """Make the change; raises as `rehearse` does, and then nothing was written by this change.
+    def apply(self, change: Change, uid: str = "") -> str:
+        """Make the change; gives the uid of an object that was made, else "". uid: of the object that the plan was made
+        for, "" for any (in AWS). Raises as `rehearse` does, and then nothing was written by this change.
 
         NotKnown alone leaves open whether it was made: the answer was none, and another look did not tell.
         """
+        if change.creates is not None:
+            return self._maker.make(change)
         if change.group is not None:
             self._groups.write(change)
-            return
-        if change.aws is None:
-            self._patch(change, dry_run=False)
-            return
+        elif change.aws is None:
+            self._patch(change, dry_run=False, uid=uid)
+        else:
+            self._apply_aws(change, change.aws)
+        return ""
+
+    def _apply_aws(self, change: Change, write: AwsWrite) -> None:
         self._check_aws(change)
         try:
-            self._call(change.aws.operation, change.aws.params)
+            self._call(write.operation, write.params)
         except LbdoctorError as error:
             look_again(error, lambda: self._check_aws(change, own=True))
 
@@ -126,6 +140,9 @@ class Writer:
         """
         if change.group is not None:
             self._groups.check(inverse(change), Expectation.SET_BY_FIX)
+            return
+        if change.creates is not None:
+            self._maker.check_made(change, uid)
             return
         if change.aws is None:
             self._same(inverse(change), uid)
@@ -140,8 +157,10 @@ class Writer:
         """Let the server try to take the change back; raises as `rehearse` does."""
         if change.group is not None:
             raise CannotRehearse(change.not_rehearsed)
-        if change.aws is None:
-            self._patch(inverse(change), dry_run=True, uid=uid)
+        if change.creates is not None:
+            self._maker.unmake(change, uid, dry_run=True)
+        elif change.aws is None:
+            self._patch(inverse(change), dry_run=True, uid=uid, back=True)
         else:
             self._try_undo(change.aws)
 
@@ -149,8 +168,10 @@ class Writer:
         """Take the change back; raises as `check_undo` and `apply` do."""
         if change.group is not None:
             self._groups.write(inverse(change), Expectation.SET_BY_FIX)
+        elif change.creates is not None:
+            self._maker.unmake(change, uid)
         elif change.aws is None:
-            self._patch(inverse(change), dry_run=False, uid=uid)
+            self._patch(inverse(change), dry_run=False, uid=uid, back=True)
         else:
             self.check_undo(change, uid)
             try:
@@ -180,21 +201,28 @@ class Writer:
     def _same(self, change: Change, uid: str) -> dict[str, Any]:
         """The object with this uid, compared with what takes a change back. Raises MovedOn and AlreadyThere."""
         _, raw = self._object(change.object)
-        if (raw.get("metadata") or {}).get("uid") != uid:
-            raise MovedOn(f"{change.object} was deleted and made anew since")
+        _check_uid(raw, change, uid)
         compare(raw, change, Expectation.SET_BY_FIX)
+        other = setter_of_another(raw, change)
+        if other:
+            raise MovedOn(
+                f"{change.object} says that {other} has set {change.field} to what it is, and no fix",
+                "the undo file is of another change; take this one back by hand where that is right",
+            )
         return raw
 
-    def _patch(self, change: Change, dry_run: bool, uid: str | None = None) -> None:
-        """Send the change for exactly the version of the object that was compared. uid: of the object whose change is
-        taken back; None for a change that is made."""
-        params: dict[str, str | int | bool] = {"fieldManager": "kubectl-lbdoctor"}
+    def _patch(self, change: Change, dry_run: bool, uid: str = "", back: bool = False) -> None:
+        """Send the change for exactly the version of the object that was compared. uid: of the object that it is meant
+        for, "" for any. back: it takes another change back."""
+        params: dict[str, str | int | bool] = {"fieldManager": FIELD_MANAGER}
         if dry_run:
             params["dryRun"] = "All"
 
         def look() -> dict[str, Any]:
-            raw = self.check(change) if uid is None else self._same(change, uid)
+            raw = self._same(change, uid) if back else self.check(change)
             assert raw is not None
+            if uid:
+                _check_uid(raw, change, uid)
             if change.restart and value_at(raw, _RESTARTED) == self._now:
                 raise AlreadyThere(f"{change.object} is restarted already")
             return raw
@@ -246,6 +274,10 @@ class Writer:
     def _restart_edit(self, raw: Mapping[str, Any]) -> Edit:
         """What `kubectl rollout restart` writes: a new pod template makes the workload's controller replace pods."""
         return Edit(_RESTARTED, value_at(raw, _RESTARTED), self._now)
+
+    @property
+    def _maker(self) -> ObjectMaker:
+        return ObjectMaker(self._kube, paths_of)
 
     # --- AWS ---
 
@@ -343,6 +375,12 @@ class Writer:
                 f"entry number {number} of {change.object} was taken since the plan was made",
                 "run the command again to see what is right now",
             )
+
+
+def _check_uid(raw: Mapping[str, Any], change: Change, uid: str) -> None:
+    """Raise MovedOn for an object that has only the name of the one that is meant."""
+    if (raw.get("metadata") or {}).get("uid") != uid:
+        raise MovedOn(f"{change.object} was deleted and made anew since", "run the command again to see what is right")
 
 
 def paths_of(ref: ObjectRef) -> tuple[str, ...]:

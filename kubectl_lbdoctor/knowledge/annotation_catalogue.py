@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from kubectl_lbdoctor.knowledge import annotation_data
+from kubectl_lbdoctor.knowledge.releases import GATES
 from kubectl_lbdoctor.record import record
 
 ALB_PREFIX = "alb.ingress.kubernetes.io/"
@@ -25,7 +26,6 @@ NLB_PREFIX = SERVICE_PREFIX + NLB_STEM
 
 AnnotationType = Literal["bool", "int", "string", "enum", "list", "map", "json", "cidrs", "codes", "port", "path"]
 Reader = Literal["controller", "cloud-provider"]
-Version = tuple[int, int, int]
 
 
 @record
@@ -57,6 +57,8 @@ class AnnotationSpec:
     """First AWS Load Balancer Controller release that reads it; "" when only the cloud provider reads it."""
     value_since: tuple[tuple[str, str], ...] = ()
     """(value, first release) for values younger than the annotation."""
+    gate: str = ""
+    """The feature gate without which the controller does not read it, or ""."""
     exclusive_in_group: bool = False
     """Members of one IngressGroup must agree on it."""
     auto_mode_supported: bool = True
@@ -93,11 +95,6 @@ def catalogue() -> Mapping[str, AnnotationSpec]:
     return _load().specs
 
 
-def catalogue_version() -> Version:
-    """The controller release that the data file describes; what a newer controller reads besides is not known."""
-    return _load().version
-
-
 def spec_for(key: str) -> AnnotationSpec | None:
     """The annotation that `key` is, templates included; None when nobody reads it."""
     loaded = _load()
@@ -105,12 +102,6 @@ def spec_for(key: str) -> AnnotationSpec | None:
     if found is not None:
         return found if found.pattern is None else None
     return next((spec for spec in loaded.templates if spec.pattern is not None and spec.pattern.fullmatch(key)), None)
-
-
-def parse_version(text: str | None) -> Version | None:
-    """`v2.17.1`, `2.17` or `v2.17.1-eks.1` as three numbers; None when it does not start like a version."""
-    match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?", text or "")
-    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
 def nearest_key(key: str) -> NearKey | None:
@@ -152,11 +143,10 @@ def twin_key(spec: AnnotationSpec) -> str:
 
 @record
 class _Loaded:
-    """The catalogue as read from its file: plain keys, keys with a part to fill in, and the release that it is of."""
+    """The catalogue as read from its file: plain keys, and keys with a part to fill in."""
 
     specs: Mapping[str, AnnotationSpec]
     templates: tuple[AnnotationSpec, ...]
-    version: Version
     names: Mapping[str, Mapping[str, str]]
     """prefix → squeezed name (what `_squeeze` leaves, without `aws-load-balancer-`) → suffix."""
     stems: Mapping[str, Mapping[str, str]]
@@ -168,9 +158,6 @@ class _Loaded:
 @lru_cache(maxsize=1)
 def _load() -> _Loaded:
     specs = {spec.key: spec for spec in _specs()}
-    version = parse_version(annotation_data.CONTROLLER)
-    if version is None:
-        raise ValueError(f"annotation_data: controller {annotation_data.CONTROLLER!r} is no version")
     names: dict[str, dict[str, str]] = {ALB_PREFIX: {}, SERVICE_PREFIX: {}}
     stems: dict[str, dict[str, str]] = {ALB_PREFIX: {}, SERVICE_PREFIX: {}}
     alb_twins: dict[str, str] = {}
@@ -191,7 +178,6 @@ def _load() -> _Loaded:
     return _Loaded(
         specs=MappingProxyType(specs),
         templates=tuple(spec for spec in specs.values() if spec.pattern is not None),
-        version=version,
         names=names,
         stems=stems,
         alb_twins=alb_twins,
@@ -208,6 +194,9 @@ def _spec(section: Mapping[str, Any], suffix: str, entry: Mapping[str, Any]) -> 
     key = section["prefix"] + suffix
     if entry["type"] not in get_args(AnnotationType):
         raise ValueError(f"annotation_data: {key} has the unknown type {entry['type']!r}")
+    gate = entry.get("gate", "")
+    if gate and gate not in GATES:
+        raise ValueError(f"annotation_data: {key} has the unknown feature gate {gate!r}")
     return AnnotationSpec(
         key=key,
         prefix=section["prefix"],
@@ -223,6 +212,7 @@ def _spec(section: Mapping[str, Any], suffix: str, entry: Mapping[str, Any]) -> 
         readers=frozenset(section["readers"]),
         since=entry.get("since", ""),
         value_since=tuple(entry.get("value-since", {}).items()),
+        gate=gate,
         exclusive_in_group=entry.get("group") == "exclusive",
         auto_mode_supported=entry.get("auto-mode", True),
         class_field=entry.get("class", ""),

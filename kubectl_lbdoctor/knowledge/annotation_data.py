@@ -1,8 +1,8 @@
 """Annotations that the AWS Load Balancer Controller and the AWS cloud provider read, with what each accepts.
 
 Read by `annotation_catalogue`, which documents the fields; as Python it is parsed once, when it is installed.
-Snapshot: AWS Load Balancer Controller 3.5.0 (main @ 225f4456), cloud-provider-aws 1.36.1 (@ 63ec440c). Controller 3.6.0
-exists but was not read.
+Snapshot: AWS Load Balancer Controller 3.5.0 (main @ 225f4456; `releases.NEWEST_KNOWN`), cloud-provider-aws 1.36.1
+(@ 63ec440c). What names a later release is from its release notes.
 
 A section has `objects`, the kinds of object on which its annotations are read, and `readers`, who reads them. An entry:
 
@@ -12,6 +12,7 @@ A section has `objects`, the kinds of object on which its annotations are read, 
 - default
 - since: first controller release that reads it; value-since: the same for single values
 - group: "exclusive" when members of an IngressGroup must agree, "merge" when they are combined
+- gate: the feature gate without which the controller does not read it
 - auto-mode: False when EKS Auto Mode does not support it
 - class: IngressClassParams field that overrides it
 - twin: the Service annotation that asks a network load balancer for the same thing
@@ -23,9 +24,6 @@ A section has `objects`, the kinds of object on which its annotations are read, 
 from __future__ import annotations
 
 from typing import Any
-
-CONTROLLER = "3.5.0"
-"""The newest release of the controller that was read."""
 
 ALIASES: dict[str, dict[str, str]] = {
     "alb.ingress.kubernetes.io/": {
@@ -230,7 +228,7 @@ SECTIONS: list[dict[str, Any]] = [
                 "since": "2.0.0",
                 "auto-mode": False,
                 "class": "group",
-                "note": "Auto Mode takes the group from IngressClassParams.group.",
+                "note": "EKS Auto Mode reads IngressClassParams.group.",
             },
             "group.order": {"type": "int", "min": -1000, "max": 1000, "default": "0", "since": "2.0.0"},
             "ip-address-type": {
@@ -439,8 +437,9 @@ SECTIONS: list[dict[str, Any]] = [
             "frontend-nlb-tags": {"type": "map", "since": "2.14.0", "group": "exclusive"},
             "frontend-nlb-eip-allocations": {"type": "list", "since": "2.14.0"},
             "frontend-nlb-attributes": {"type": "map", "since": "3.2.0"},
-            "create-acm-cert": {"type": "bool", "since": "3.3.0"},
-            "acm-pca-arn": {"type": "string", "since": "3.3.0"},
+            "frontend-nlb-status-only": {"type": "string", "since": "3.6.0"},
+            "create-acm-cert": {"type": "bool", "since": "3.3.0", "gate": "EnableCertificateManagement"},
+            "acm-pca-arn": {"type": "string", "since": "3.3.0", "gate": "EnableCertificateManagement"},
             "dry-run-plan": {
                 "type": "json",
                 "since": "3.4.0",
@@ -695,7 +694,12 @@ SECTIONS: list[dict[str, Any]] = [
                 "since": "2.12.0",
                 "note": "Any value but on is ignored.",
             },
-            "aws-load-balancer-enable-tcp-udp-listener": {"type": "bool", "default": "false", "since": "2.13.0"},
+            "aws-load-balancer-enable-tcp-udp-listener": {
+                "type": "bool",
+                "default": "false",
+                "since": "2.13.0",
+                "gate": "EnableTCPUDPListener",
+            },
             "aws-load-balancer-disable-nlb-sg": {"type": "bool", "default": "false", "since": "2.14.0"},
             "aws-load-balancer-quic-enabled-ports": {"type": "list", "since": "2.15.0"},
             "actions.${protocol}-${port}": {"type": "json", "since": "2.16.0"},

@@ -16,10 +16,10 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     ALB_PREFIX,
     NLB_STEM,
     SERVICE_PREFIX,
-    parse_version,
     spec_for,
 )
 from kubectl_lbdoctor.knowledge.annotation_values import TRAFFIC_PORT, ValueProblem, parse_int, parse_port
+from kubectl_lbdoctor.knowledge.releases import parse_version
 from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ One rule is one generator over `Facts`. A rule that lacks a fact says nothing; i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Literal
 
 from kubectl_lbdoctor.knowledge.annotation_catalogue import ALB_PREFIX, NLB_STEM, SERVICE_PREFIX, spec_for
@@ -32,7 +32,7 @@ from kubectl_lbdoctor.knowledge.annotation_values import (
 from kubectl_lbdoctor.record import record
 
 Kind = Literal["Ingress", "Service"]
-ProblemKind = Literal["unknown-key", "invalid-value", "no-effect", "unsupported-in-version", "conflict"]
+ProblemKind = Literal["unknown-key", "invalid-value", "no-effect", "not-yet-read", "conflict"]
 
 
 @record
@@ -68,6 +68,8 @@ class AnnotationContext:
     scheme: str | None = None
     """Scheme of the existing load balancer."""
     load_balancer_has_security_groups: bool | None = None
+    closed_gates: frozenset[str] = frozenset()
+    """Feature gates of the controller that are certainly off."""
 
 
 @record
@@ -92,6 +94,8 @@ class AnnotationProblem:
     """Value to set on the suggested key, else on the same key; "" when none is known or the value may stay."""
     related: tuple[str, ...] = ()
     """Full keys of the annotations that it clashes with or depends on."""
+    needs: str = ""
+    """Of "not-yet-read": the release ("v2.11.0") or the feature gate that the controller lacks to read it."""
 
     @property
     def suggestion(self) -> str:
@@ -218,6 +222,14 @@ class Facts:
             suggested_value=suggested_value,
             related=tuple(name if "/" in name else self.key(name) for name in related),
         )
+
+    def lacking(self, key: str, needs: str, what: Literal["release", "gate"]) -> AnnotationProblem:
+        """A problem with a known annotation that the running controller, for want of `needs`, does not read."""
+        running = self.controller_version
+        reason = f"read since {needs}; the running controller is {running}"
+        if what == "gate":
+            reason = f"read with the feature gate {needs} only, which is off"
+        return replace(self.problem("not-yet-read", f"needs-{what}", key, reason), needs=needs)
 
 
 LintRule = Callable[[Facts], Iterator[AnnotationProblem]]

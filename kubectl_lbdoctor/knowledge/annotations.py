@@ -20,10 +20,8 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     AnnotationSpec,
     NearKey,
     catalogue,
-    catalogue_version,
     is_ours,
     nearest_key,
-    parse_version,
     same_name,
     spec_for,
     twin_key,
@@ -57,6 +55,7 @@ from kubectl_lbdoctor.knowledge.annotation_values import (
     parse_list,
     parse_success_codes,
 )
+from kubectl_lbdoctor.knowledge.releases import is_unknown, parse_version
 
 __all__ = [
     "ALB_PREFIX",
@@ -78,7 +77,6 @@ __all__ = [
     "Severity",
     "ValueProblem",
     "catalogue",
-    "catalogue_version",
     "check_value",
     "effective_health_check",
     "is_node_local",
@@ -120,7 +118,7 @@ def lint(
     for key, value in annotations.items():
         problems.extend(_lint_one(facts, key, value))
     # What is unreadable or unread already is neither blamed again nor held against another annotation.
-    settled = {problem.key for problem in problems if problem.rule != "unsupported-in-version"}
+    settled = {problem.key for problem in problems if problem.kind != "not-yet-read"}
     for rule in _rules(facts):
         problems.extend(problem for problem in rule(facts) if settled.isdisjoint({problem.key, *problem.related}))
     unique = dict.fromkeys(problems)
@@ -164,7 +162,7 @@ def _lint_one(facts: Facts, key: str, value: str) -> Iterator[AnnotationProblem]
     if unread is not None:
         yield unread
         return
-    yield from _too_new(facts, spec, key, value)
+    yield from _not_yet_read(facts, spec, key, value)
     yield from _bad_value(facts, spec, key, value)
 
 
@@ -172,14 +170,10 @@ def _unknown(facts: Facts, key: str) -> Iterator[AnnotationProblem]:
     if not is_ours(key):
         return
     near = nearest_key(key)
-    version = parse_version(facts.controller_version) if facts.owner == "controller" else None
-    newer = version is not None and version > catalogue_version()
-    severity: Severity = "warning"
-    if near is None or not near.certain:
-        # Releases that the catalogue does not describe may read what it does not know.
-        if near is None and newer:
-            return
-        severity = "info" if newer else "warning"
+    if near is None and facts.owner == "controller" and is_unknown(facts.controller_version):
+        reason = f"controller {facts.controller_version} may read it"
+        yield facts.problem("unknown-key", "unknown-to-us", key, reason)
+        return
     reason = "nothing reads it"
     if near is not None and key.partition("/")[0] != near.key.partition("/")[0]:
         reason += f", its prefix must be {near.key.partition('/')[0]}/"
@@ -190,7 +184,7 @@ def _unknown(facts: Facts, key: str) -> Iterator[AnnotationProblem]:
     if meant and facts.kind == "Ingress" and meant.startswith(SERVICE_PREFIX):
         spec = spec_for(meant)
         meant = (twin_key(spec) if spec is not None else "") or meant
-    yield facts.problem("unknown-key", "unknown-key", key, reason, severity=severity, suggested_key=meant)
+    yield facts.problem("unknown-key", "unknown-key", key, reason, suggested_key=meant)
 
 
 def _nlb_only(facts: Facts) -> bool:
@@ -224,9 +218,9 @@ _AUTO_MODE_INSTEAD: Mapping[str, tuple[str, Mapping[str, str]]] = {
 
 
 def _unsupported_in_auto_mode(facts: Facts, spec: AnnotationSpec, key: str) -> AnnotationProblem:
-    reason = "EKS Auto Mode does not support it"
+    reason = "EKS Auto Mode does not read it"
     if "Auto Mode" in spec.note:
-        reason += f"; {spec.note.rstrip('.')}"
+        reason = spec.note.rstrip(".")
     instead, by_value = _AUTO_MODE_INSTEAD.get(spec.suffix.removeprefix(NLB_STEM), ("", {}))
     if not instead or spec.prefix != SERVICE_PREFIX:
         return facts.problem("no-effect", "auto-mode", key, reason)
@@ -285,16 +279,18 @@ def _class_wins(facts: Facts, spec: AnnotationSpec, key: str) -> Iterator[Annota
     )
 
 
-def _too_new(facts: Facts, spec: AnnotationSpec, key: str, value: str) -> Iterator[AnnotationProblem]:
+def _not_yet_read(facts: Facts, spec: AnnotationSpec, key: str, value: str) -> Iterator[AnnotationProblem]:
+    """What the running controller lacks to read a known annotation: a release, or a feature gate."""
     running = parse_version(facts.controller_version)
     if facts.owner != "controller" or running is None:
         return
     for since in (spec.since, dict(spec.value_since).get(value, "")):
         first = parse_version(since)
         if first is not None and running < first:
-            reason = f"read since {since}; the running controller is {facts.controller_version}"
-            yield facts.problem("unsupported-in-version", "unsupported-in-version", key, reason)
+            yield facts.lacking(key, f"v{since}", "release")
             return
+    if spec.gate in facts.context.closed_gates:
+        yield facts.lacking(key, spec.gate, "gate")
 
 
 # Bad values of these are passed over by the controller instead of failing.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.knowledge.controller_errors import DecodedError, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import relevant_errors
+from kubectl_lbdoctor.knowledge.releases import GATES, Version
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.k8s import Pod, Workload
@@ -53,16 +54,6 @@ def command_line_flags(words: Iterable[str]) -> dict[str, str]:
     return flags
 
 
-FEATURE_GATES: dict[str, bool] = {
-    "EnableServiceController": True,
-    "ServiceTypeLoadBalancerOnly": False,
-    "EnableIPTargetType": True,
-    "NLBSecurityGroup": True,
-    "EnableTCPUDPListener": False,
-}
-"""The gates that decide what the controller makes, with their defaults (LBC pkg/config/feature_gates.go)."""
-
-
 def feature_gates(workload: Workload) -> dict[str, bool]:
     """The gates that a controller's flags --feature-gates=A=false,B=true set; the flag may be given several times."""
     found: dict[str, bool] = {}
@@ -91,9 +82,10 @@ GO_FALSE = frozenset(text for text, state in _GO_BOOLEANS.items() if not state)
 """How a boolean flag may be switched off."""
 
 
-def gate_is_on(workload: Workload, gate: str) -> bool:
-    """Whether a feature gate of `FEATURE_GATES` is open, by the controller's flags or by default."""
-    return feature_gates(workload).get(gate, FEATURE_GATES[gate])
+def gate_is_on(workload: Workload, gate: str, version: Version | None = None) -> bool:
+    """Whether a feature gate of `releases.GATES` is open, by the controller's flags or by the default of its release
+    (of the newest one where that is not given)."""
+    return feature_gates(workload).get(gate, GATES[gate].default_in(version))
 
 
 def plain_flag(workload: Workload, name: str) -> str | None:

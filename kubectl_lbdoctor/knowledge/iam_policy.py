@@ -2,7 +2,7 @@
 
 Why this exists: a role that was made for an older controller, or by hand, lacks actions, and the controller then fails
 one API call at a time. The shipped policy is the only complete list, so it is kept as data
-(`data/lbc_iam_policy.json`: docs/install/iam_policy.json of v2.17.1 with the release that introduced each action; see
+(`data/lbc_iam_policy.json`: docs/install/iam_policy.json with the release that introduced each action; see
 docs/facts.md, "The controller's permissions") and compared with what a role's policies allow.
 
 The comparison reads Effect, Action and NotAction only. It is not IAM: resources, conditions, permissions boundaries,
@@ -20,6 +20,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from kubectl_lbdoctor.knowledge.releases import NEWEST_KNOWN, parse_version
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.record import record
 
@@ -41,8 +42,6 @@ __all__ = [
 CLUSTER_TAG = "elbv2.k8s.aws/cluster"
 """Tag key on everything that the controller owns; most writes in the shipped policy are conditional on it (`Null:
 false`)."""
-
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 @record
@@ -96,15 +95,6 @@ def shipped_statements() -> tuple[PolicyStatement, ...]:
     )
 
 
-def _parse_version(version: str) -> tuple[int, int, int] | None:
-    """`v2.17.1`, `2.4`, `v2.4.7-eksbuild.1` → numbers; anything else (a digest, `latest`) → None."""
-    match = _VERSION.match(version.strip())
-    if match is None:
-        return None
-    major, minor, patch = match.groups()
-    return int(major), int(minor), int(patch or 0)
-
-
 def since_version(action: str) -> str:
     """The first controller release whose shipped policy has the action; "" when no release ships it."""
     known = {name.lower(): name for statement in shipped_statements() for name in statement.actions}
@@ -115,13 +105,11 @@ def since_version(action: str) -> str:
 
 
 def required_actions(version: str) -> frozenset[str]:
-    """Every action in the policy that belongs to the given controller version; all of them when the version is not
-    readable."""
-    wanted = _parse_version(version)
+    """Every action in the policy that belongs to the given controller version; those of the newest release that is
+    known to the end when the version is not readable."""
+    wanted = parse_version(version) or NEWEST_KNOWN
     names = {name for statement in shipped_statements() for name in statement.actions}
-    if wanted is None:
-        return frozenset(names)
-    return frozenset(name for name in names if (_parse_version(since_version(name)) or (0, 0, 0)) <= wanted)
+    return frozenset(name for name in names if (parse_version(since_version(name)) or (0, 0, 0)) <= wanted)
 
 
 def missing_actions(policy_documents: Iterable[Mapping[str, Any]], version: str) -> tuple[str, ...]:

@@ -15,18 +15,31 @@ HIDDEN = "***"
 
 # Texts are other people's and long: no pattern looks back or ahead without a bound, so that all take linear time.
 
+# "password" in the languages that people name their settings in; the short ones are parts of other words.
+_FOREIGN = (
+    r"passwort|kennwort|contrase(?:ñ|n)a|mot[ _-]de[ _-]passe|palavra[ _-]passe|wachtwoord|пароль|"
+    r"密码|密碼|口令|パスワード|비밀번호|l(?:ö|o)senord|salasana|adgangskode|jelsz(?:ó|o)|"
+    r"(?<![^\W_])(?:mdp|clave(?: secreta)?|senha|has(?:ł|l)o|heslo|parola|(?:ş|s)ifre)"
+)
 # Words that announce a secret, as the end of a name: DB_PASSWORD, clientSecret, X-Amz-Security-Token, apiKey.
 _WORDS = (
-    r"passw(?:or)?d|passphrase|passwd|pwd|secrets?|tokens?|(?:api|access|account|private|secret|signing|encryption|"
-    r"shared|auth|master|license|subscription)[_-]?key(?:[_-]?id)?|credentials?|signature|connection[_-]?string|"
-    r"session[_-]?id|authorization|passcode|hmac|(?<![A-Za-z])(?:auth|sig|pass|pw|otp|session|salt|pepper)"
+    r"passw(?:or)?d|pass[ _-]?phrase|passwd|pswd|pwd|secrets?|tokens?|(?:api|access|account|private|secret|signing|"
+    r"encryption|shared|auth|master|license|subscription|pass|priv)[_-]?key(?:[_-]?id)?|credentials?|signature|"
+    r"connection[_-]?string|session[_-]?id|phpsessid|authorization|passcode|hmac|code[_-]verifier|(?:bind|root|user)pw|"
+    r"(?<![A-Za-z])(?:auth|sig|pass|pgpass|pw|psw|t?otp|mfa|pin(?:[_-]?code)?|cvv|session|salt|pepper|nonce|csrf|xsrf|jwt|"
+    rf"saml|sas|creds?|bearer|geheim(?:nis)?)|{_FOREIGN}"
 )
 # What stands behind such a word in a name: SECRET_KEY_BASE, hmac_sha256, password2.
 _TAIL = r"(?:[_-]?(?:base|sha[_-]?\d{1,3}|md5|value|plain|raw|b64|base64|old|new|\d{1,3}))?"
 _STRONG = (
-    r"passw(?:or)?d|passphrase|passwd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|refresh[_-]?token|"
-    r"(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie"
+    r"passw(?:or)?d|pass[ _-]?phrase|passwd|pswd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|"
+    r"refresh[_-]?token|(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie|"
+    rf"bind_?pw|(?<![A-Za-z])x-csrf|{_FOREIGN}"
 )
+# Whose secret it is: password for user app, password (app), password[app].
+_OF = r"(?:[ ](?:for|of)[ ](?:user[ ])?[\w.'\"@-]{1,64}|[ ]?\([^()\r\n]{1,64}\)|\[[^\[\]\r\n]{1,64}\])?"
+_SPACE = r"(?:[ \xa0]|%20){0,4}"
+_EQUALS = r"(?:[=-]>|→|:=|=|＝|%3D|%3A|&#61;|\\u003d)"
 # A comma belongs to the value where no further key stands behind it.
 _VALUE = (
     r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\\"[^\"\\]*\\\"|\[[^\]]{0,512}\]|\{[^}]{0,512}\}|"
@@ -44,11 +57,27 @@ _SCHEME = re.compile(
     r"(?!(?:tokens?|auth\w*|realm|credentials?|constraints|format|scheme|headers?|errors?|http\w*)\b)([\w.~+/=-]{6,}[^\s\"']*)",
     re.IGNORECASE,
 )
-_PAIR = re.compile(rf"((?:{_WORDS}){_TAIL})([\"']?[ ]{{0,4}}(?:=>|:=|=|%3D|%3A)[ ]{{0,4}})({_VALUE})", re.IGNORECASE)
+_PAIR = re.compile(rf"((?:{_WORDS}){_TAIL}{_OF})([\"']?{_SPACE}{_EQUALS}{_SPACE})({_VALUE})", re.IGNORECASE)
 _QUOTED = re.compile(rf"((?:{_WORDS}){_TAIL}\\?[\"']\s{{0,8}}:\s{{0,8}})({_VALUE})", re.IGNORECASE)
+_MAY_BE_PAIR = re.compile(_EQUALS, re.IGNORECASE)
 # In YAML, the value may be the first of a list or stand in a block below.
 _BELOW = r"(?:[|>][+-]?\s{1,64}|-[ \t]{1,4})?"
-_COLON = re.compile(rf"((?:{_STRONG}){_TAIL}\s{{0,8}}:(?!=)\s{{0,8}}{_BELOW})({_VALUE})", re.IGNORECASE)
+_COLON = re.compile(rf"((?:{_STRONG}){_TAIL}{_OF}\s{{0,8}}[:：](?!=)\s{{0,8}}{_BELOW})({_VALUE})", re.IGNORECASE)
+_ENTITY = re.compile(rf"((?:{_WORDS}){_TAIL}&quot;\s{{0,8}}:\s{{0,8}}&quot;)([^&\s]{{1,512}})", re.IGNORECASE)
+# A variable, an attribute or a setting with its name and its value apart: "name": "DB_PASSWORD", "value": "X".
+_NAMED_VALUE = re.compile(
+    rf"(\b(?:name|key)\\?[\"']?[ ]{{0,4}}[:=][ ]{{0,4}}\\?[\"']?[\w.-]{{0,64}}(?:{_WORDS}){_TAIL}\\?[\"']?[\s,]{{1,64}}"
+    rf"\\?[\"']?value\\?[\"']?[ ]{{0,4}}[:=][ ]{{0,4}})({_VALUE})",
+    re.IGNORECASE,
+)
+# Codes of some digits: your OTP is 482193, PIN code 4821.
+_DIGIT_CODE = re.compile(
+    r"((?<![^\W_])(?:pin|t?otp|mfa|cvv|cvc|passcode|one-time (?:code|password)|verification code)(?:[ _-]?code)?"
+    r"(?:[ ]is)?[ ]?[:=]?[ ]?[\"']?)(\d{3,10})(?!\w)",
+    re.IGNORECASE,
+)
+# Settings and commands that a password follows.
+_COMMAND = re.compile(rf"(\b(?:requirepass|masterauth|aws_secret_access_key)[ \t]{{1,8}})({_VALUE})", re.IGNORECASE)
 # A line that is nothing but a name and a value.
 _LINE = re.compile(
     r"^([ \t-]{0,64}[\w.-]{0,64}(?:pass|hmac|salt|pepper|otp|"
@@ -74,18 +103,20 @@ _COOKIE = re.compile(r"((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)", re.IGNORE
 # Words behind which prose goes on: only a text of capitals, small letters and digits is no prose and no name.
 _MIXED = r"(?-i:(?=[^\sA-Z]{0,64}[A-Z])(?=[^\sa-z]{0,64}[a-z])(?=[^\s\d]{0,64}\d))"
 _NAMED_MIXED = re.compile(
-    rf"((?:(?<![\w-])|(?<=_))(?:key|code|iv|seed|nonce|pin|sid|state)[ ]?=[ ]?[\"']?)({_MIXED}[^\s\"'&;,]{{8,}})",
+    r"((?:(?<![\w-])|(?<=_))(?:key|code|iv|seed|sid|state|license|serial|ticket|private|pat|refresh|magic|assertion|dsn|"
+    rf"chave|clé|schlüssel)[ ]?=[ ]?[\"']?)({_MIXED}[^\s\"'&;,]{{8,}})",
     re.IGNORECASE,
 )
 _PROSE = re.compile(
     r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|credentials?|(?-i:\bPASS|\bAUTH)|"
     r"(?:api|encryption|secret)[ _-]key|authorization:\s{1,4}[A-Za-z]{1,16}|authorization)"
-    rf"(?:[ ]is)?(?::\s{{0,4}}|[ ]{{1,4}})[\"']?)(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
+    rf"{_OF}(?:[ ](?:is|was))?(?::\s{{0,4}}|[ \t|,;]{{1,4}})[\"']?)(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
     re.IGNORECASE,
 )
 # Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).
 _FLAG = re.compile(
-    rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})", re.IGNORECASE
+    rf"(--[\w-]{{0,32}}(?:passw(?:or)?d|passwort|kennwort|passphrase|secret|token|api-key)[ ]+)(?!-)({_VALUE})",
+    re.IGNORECASE,
 )
 _CLIENT = re.compile(
     rf"(\b(?:sshpass|redis-cli|mysql\w*|mariadb[\w-]*|mongo\w*)\s(?:[^;|&\n]{{0,120}}?\s)?-[ap][ ]?)({_VALUE})"
@@ -141,12 +172,12 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _ELEMENT.sub(_hide_value, text)
     if "/" in text:
         text = _WEBHOOK.sub(_hide_value, text)
-    if "=" in text or "%3" in text:
+    if _MAY_BE_PAIR.search(text):
         text = _PAIR.sub(_hide_pair, text)
         text = _NAMED_MIXED.sub(_hide_value, text)
-    if ":" in text:
+    if ":" in text or "：" in text:
         text = _COOKIE.sub(_hide_value, text)
-        text = _QUOTED.sub(_hide_value, text)
+        text = _ENTITY.sub(_hide_value, _QUOTED.sub(_hide_value, text))
         text = _COLON.sub(_hide_value, text)
         text = _LINE.sub(_hide_value, text)
     if "\n" in text:
@@ -158,6 +189,9 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _MIXED_FLAG.sub(_hide_value, _LOGIN_FLAG.sub(_hide_value, text))
         text = _SMB.sub(_hide_value, text)
         text = _USER_FLAG.sub(_hide_value, text)
+    if "alue" in text or "ALUE" in text:
+        text = _NAMED_VALUE.sub(_hide_value, text)
+    text = _DIGIT_CODE.sub(_hide_value, _COMMAND.sub(_hide_value, text))
     text = _PROSE.sub(_hide_value, text)
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
     return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)

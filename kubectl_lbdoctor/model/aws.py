@@ -69,6 +69,17 @@ class HealthCheck:
     unhealthy_threshold: int = 0
 
 
+def describe_check(check: HealthCheck, port: int) -> str:
+    """The request of a health check and what it expects: "HTTP :8080/healthz expects 200"."""
+    # A group of a named targetPort shows the dummy port 1: the real port differs per target.
+    number = check.port if check.port.isdigit() else str(port) if port > 1 else ""
+    if check.protocol == "TCP":
+        return f"TCP :{number}" if number else "TCP to each target's own port"
+    where = f":{number}{check.path}" if number else f"{check.path} on each target's own port"
+    expects = f" expects {check.matcher}" if check.matcher else ""
+    return f"{check.protocol} {where}{expects}"
+
+
 @record
 class TargetGroup:
     arn: str

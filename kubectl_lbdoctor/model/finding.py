@@ -194,7 +194,8 @@ class Effect:
 @record
 class Diagnosis:
     """A root cause: its finding, what it affects and the findings that it explains. milder: of what it affects, the
-    objects for which it is less severe, with how severe it is there: whose targets serve all the same."""
+    objects for which it is less severe, with how severe it is there: whose targets serve all the same. paths: keys of
+    the traffic paths that it is about."""
 
     rank: int
     finding: Finding
@@ -205,6 +206,7 @@ class Diagnosis:
     effects: tuple[Effect, ...] = ()
     fix: str = ""
     milder: tuple[tuple[ObjectRef, Severity], ...] = ()
+    paths: tuple[str, ...] = ()
 
     def severity_for(self, ref: ObjectRef) -> Severity:
         """How severe it is for an object that it affects."""

@@ -70,7 +70,8 @@ class ListenerStatus:
 @record
 class Gateway:
     """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
-    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes."""
+    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes.
+    changed: when somebody last wrote it, its status aside (RFC 3339, "" where nothing says so)."""
 
     meta: Meta
     class_name: str = ""
@@ -80,6 +81,7 @@ class Gateway:
     addresses: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
+    changed: str = ""
 
     @property
     def ref(self) -> ObjectRef:
@@ -137,11 +139,47 @@ class BackendReference:
 
 
 @record
-class RouteRule:
-    """One rule. matches: each in words ("/api", "GET /api exact"), () for every request."""
+class MatchCondition:
+    """One header or query parameter that a request must have. kind: "Exact" or "RegularExpression"; value: a digest of
+    it. Names of headers are in lower case, because their case does not matter."""
 
-    matches: tuple[str, ...] = ()
+    name: str
+    value: str = ""
+    kind: str = "Exact"
+
+
+@record
+class RouteMatch:
+    """What a request must be to be taken by a rule, all of it.
+
+    path_kind: "PathPrefix", "Exact" or "RegularExpression". method: of HTTP, "" for any; of gRPC "service/method",
+    where either may be empty.
+    """
+
+    path: str = "/"
+    path_kind: str = "PathPrefix"
+    method: str = ""
+    headers: tuple[MatchCondition, ...] = ()
+    parameters: tuple[MatchCondition, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The match as a person writes it ("/api", "GET /api (exact) header x-canary")."""
+        kind = {"PathPrefix": "", "Exact": " (exact)"}.get(self.path_kind, " (regular expression)")
+        said = [self.method, f"{self.path}{kind}" if self.path else ""]
+        said += [f"header {entry.name}" for entry in self.headers]
+        said += [f"parameter {entry.name}" for entry in self.parameters]
+        return " ".join(word for word in said if word)
+
+
+@record
+class RouteRule:
+    """One rule. matches: () for every request. extensions: the objects that its filters of type ExtensionRef name, in
+    the route's namespace."""
+
+    matches: tuple[RouteMatch, ...] = ()
     backends: tuple[BackendReference, ...] = ()
+    extensions: tuple[Reference, ...] = ()
 
 
 @record
@@ -173,7 +211,8 @@ class ReferenceGrant:
 
 @record
 class GatewaySettings:
-    """A LoadBalancerConfiguration or a TargetGroupConfiguration (gateway.k8s.aws). spec: as read.
+    """A LoadBalancerConfiguration, a TargetGroupConfiguration or a ListenerRuleConfiguration (gateway.k8s.aws). spec:
+    as read, but for the last one. accepted, message: what the controller says of that, None and "" where nothing.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     """
@@ -181,6 +220,8 @@ class GatewaySettings:
     kind: str
     meta: Meta
     spec: Mapping[str, object] = field(default_factory=dict)
+    accepted: bool | None = None
+    message: str = ""
 
     @property
     def ref(self) -> ObjectRef:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 
+from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.record import record
 
 
@@ -116,14 +117,17 @@ class IngressClass:
     controller: str = ""
     parameters_kind: str = ""
     parameters_name: str = ""
+    parameters_group: str = ""
 
 
 @record
 class IngressClassParams:
-    """`spec` is kept as read: its fields override annotations one by one."""
+    """`spec` is kept as read, with the field names of the controller: its fields override annotations one by one.
+    `group`: the API group, where it is EKS Auto Mode's."""
 
     meta: Meta
     spec: Mapping[str, object] = field(default_factory=dict)
+    group: str = ""
 
 
 @record
@@ -363,7 +367,8 @@ class Node:
 
 @record
 class TargetGroupBinding:
-    """`networking` is None when the spec has none: then the controller writes no security group rules for it."""
+    """`networking` is None when the spec has none: then the controller writes no security group rules for it.
+    `group`: the API group, where it is EKS Auto Mode's."""
 
     meta: Meta
     target_group_arn: str = ""
@@ -378,24 +383,44 @@ class TargetGroupBinding:
     networking: tuple[Mapping[str, object], ...] | None = None
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
+    group: str = ""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """Its name, with the API group where kubectl needs it."""
+        return ObjectRef("TargetGroupBinding", self.meta.namespace, self.meta.name, self.group)
 
     @property
     def stack(self) -> str:
-        """What the AWS Load Balancer Controller made it for: "ingress", "service" or "gateway"; "" where it did not."""
+        """What a controller, that of EKS Auto Mode included, made it for: "ingress", "service" or "gateway"; "" where a
+        person made it."""
         made = self._generated()
-        return made[1] if made is not None and made[2].startswith("k8s.aws") else ""
+        return made[1] if made is not None else ""
 
     @property
     def is_generated(self) -> bool:
         """Whether a controller made it, that of EKS Auto Mode included, and no person."""
         return self._generated() is not None
 
+    def made_for(self, stack: str, namespace: str, name: str) -> bool:
+        """Whether the controller's labels say that it was made for this object of a stack ("ingress", "service")."""
+        said = (self.stack_label("stack-namespace"), self.stack_label("stack-name"))
+        return self.stack == stack and said == (namespace, name)
+
+    def stack_label(self, name: str) -> str:
+        """What a label of the controller that made it says: "stack" is the IngressGroup, "stack-namespace" and
+        "stack-name" are those of the one object that it was made for; "" without the label."""
+        made = self._generated()
+        return self.meta.labels.get(f"{made[1]}.{made[2]}/{name}", "") if made is not None else ""
+
     def _generated(self) -> re.Match[str] | None:
         return next((found for label in self.meta.labels if (found := _STACK_LABEL.match(label))), None)
 
 
 # https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
-_STACK_LABEL = re.compile(r"(ingress|service|gateway)\.(k8s\.aws(?:\.[an]lb)?|eks\.amazonaws\.com)/stack")
+# EKS Auto Mode has the same labels under its own name, as the tags in AmazonEKSLoadBalancingPolicy
+# (https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSLoadBalancingPolicy.html).
+_STACK_LABEL = re.compile(r"(ingress|service|gateway)\.((?:k8s\.aws|eks\.amazonaws\.com)(?:\.[an]lb)?)/stack")
 
 
 @record

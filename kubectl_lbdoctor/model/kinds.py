@@ -26,6 +26,7 @@ class Kind:
     short_names: what kubectl takes for it ("svc"), and where it knows none, what people call it ("tgb").
     namespaced: whether its objects live in namespaces.
     is_subject: whether a diagnosis can be about it, because a load balancer is made from it.
+    twins: the same kind in other API groups, which is read and named together with it.
     in_aws: it is an object of AWS, which no Kubernetes API serves; named on the command line, it is traced to a
     subject.
     """
@@ -38,6 +39,7 @@ class Kind:
     namespaced: bool = True
     is_subject: bool = False
     in_aws: bool = False
+    twins: tuple[Kind, ...] = ()
 
     @property
     def singular(self) -> str:
@@ -55,7 +57,8 @@ class Kind:
         words = (self.plural, self.singular, *self.short_names)
         grouped = tuple(f"{word}.{self.group}" for word in words) if self.group else ()
         versioned = tuple(f"{word}.{version}.{self.group}" for word in words for version in self.versions)
-        return (*plain, *grouped, *versioned)
+        of_twins = tuple(alias for twin in self.twins for alias in twin.aliases if alias not in plain)
+        return (*plain, *grouped, *versioned, *of_twins)
 
     def path(self, namespace: str = "", name: str = "", version: str = "") -> str:
         """The URL path of a collection ("" for the namespace: of all namespaces) or of one object, in this version of
@@ -72,6 +75,9 @@ class Kind:
 
 _NETWORKING = "networking.k8s.io"
 _LBC = "elbv2.k8s.aws"
+AUTO_MODE_GROUP = "eks.amazonaws.com"
+"""The API group of EKS Auto Mode, which has kinds of the controller's in a group of its own:
+https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html"""
 _ADMISSION = "admissionregistration.k8s.io"
 _GATEWAY_API = "gateway.networking.k8s.io"
 _GATEWAY_SETTINGS = "gateway.k8s.aws"
@@ -80,7 +86,10 @@ INGRESS = Kind("Ingress", "ingresses", _NETWORKING, short_names=("ing",), is_sub
 SERVICE = Kind("Service", "services", short_names=("svc",), is_subject=True)
 # The CRD serves v1alpha1 as well; v1beta1 is what it stores (AWS Load Balancer Controller, config/crd).
 TARGET_GROUP_BINDING = Kind(
-    *("TargetGroupBinding", "targetgroupbindings", _LBC, ("v1beta1", "v1alpha1")), short_names=("tgb",), is_subject=True
+    *("TargetGroupBinding", "targetgroupbindings", _LBC, ("v1beta1", "v1alpha1")),
+    short_names=("tgb",),
+    is_subject=True,
+    twins=(Kind("TargetGroupBinding", "targetgroupbindings", AUTO_MODE_GROUP, short_names=("tgb",)),),
 )
 # Gateway API has raised its kinds to v1 one after the other; a cluster serves what its CRDs are of
 # (https://gateway-api.sigs.k8s.io/guides/getting-started/introduction/, release notes of v1.0 to v1.6).
@@ -108,8 +117,15 @@ LOAD_BALANCER_CONFIGURATION = Kind(
 TARGET_GROUP_CONFIGURATION = Kind(
     "TargetGroupConfiguration", "targetgroupconfigurations", _GATEWAY_SETTINGS, ("v1", "v1beta1")
 )
+LISTENER_RULE_CONFIGURATION = Kind(
+    "ListenerRuleConfiguration", "listenerruleconfigurations", _GATEWAY_SETTINGS, ("v1", "v1beta1")
+)
 INGRESS_CLASS = Kind("IngressClass", "ingressclasses", _NETWORKING, namespaced=False)
-INGRESS_CLASS_PARAMS = Kind("IngressClassParams", "ingressclassparams", _LBC, ("v1beta1",), namespaced=False)
+INGRESS_CLASS_PARAMS = Kind(
+    *("IngressClassParams", "ingressclassparams", _LBC, ("v1beta1",)),
+    namespaced=False,
+    twins=(Kind("IngressClassParams", "ingressclassparams", AUTO_MODE_GROUP, namespaced=False),),
+)
 NETWORK_POLICY = Kind("NetworkPolicy", "networkpolicies", _NETWORKING, short_names=("netpol",))
 ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io")
 POD = Kind("Pod", "pods", short_names=("po",))
@@ -133,7 +149,7 @@ VALIDATING_WEBHOOK_CONFIGURATION = Kind(
 _ALL = (
     *(INGRESS, SERVICE, GATEWAY, *ROUTES, TARGET_GROUP_BINDING, TARGET_GROUP, LOAD_BALANCER),
     *(GATEWAY_CLASS, LISTENER_SET, REFERENCE_GRANT),
-    *(LOAD_BALANCER_CONFIGURATION, TARGET_GROUP_CONFIGURATION),
+    *(LOAD_BALANCER_CONFIGURATION, TARGET_GROUP_CONFIGURATION, LISTENER_RULE_CONFIGURATION),
     *(INGRESS_CLASS, INGRESS_CLASS_PARAMS, NETWORK_POLICY, ENDPOINT_SLICE),
     *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET),
     *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET),
@@ -149,8 +165,8 @@ def resource_name(ref: ObjectRef) -> str:
     "ingress.networking.k8s.io/web", "service/web". What is no object of Kubernetes has no group: "securitygroup/sg-1".
     """
     kind = KINDS.get(ref.kind)
-    group = f".{kind.group}" if kind is not None and kind.group else ""
-    return f"{ref.kind.lower()}{group}/{ref.name}"
+    group = ref.group or (kind.group if kind is not None else "")
+    return f"{ref.kind.lower()}{'.' if group else ''}{group}/{ref.name}"
 
 
 SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 
 from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
+from kubectl_lbdoctor.model.kinds import KINDS, resource_name
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.model.shell import kubectl, shell
 from kubectl_lbdoctor.record import record
 
 ANNOTATIONS = "/metadata/annotations"
@@ -103,13 +104,24 @@ class AwsWrite:
         return {key: value for key, value in self.params.items() if key in _ENTRY_KEY}
 
 
+MADE_BY_FIX: Mapping[str, str] = {"app.kubernetes.io/managed-by": "kubectl-lbdoctor"}
+"""The labels of every object that a fix makes; what does not carry them is never deleted.
+
+https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+"""
+
+Spec = Mapping[str, object]
+"""The `spec` of a Kubernetes object."""
+
+
 @record
 class Change:
-    """One write to one object: exactly one of `edits`, `restart` and `aws` says how.
+    """One write to one object: exactly one of `edits`, `restart`, `aws` and `creates` says how.
 
     field, now, then, why and risk are the words of the plan that a person confirms. restart: a rolling restart of a
     workload, as `kubectl rollout restart` makes it; it cannot be taken back. group: the target group that the edits
     change in AWS, None where they change a Kubernetes object; their pointers are those of `model.group_edits`.
+    creates: the `spec` of an object that does not exist yet, and is made; undoing deletes it.
     """
 
     object: ObjectRef
@@ -122,6 +134,7 @@ class Change:
     restart: bool = False
     aws: AwsWrite | None = None
     group: GroupAddress | None = None
+    creates: Spec | None = None
 
     @property
     def in_aws(self) -> bool:
@@ -143,6 +156,8 @@ class Change:
         """What takes the change back, as one command line; "" for a restart."""
         if self.restart:
             return ""
+        if self.creates is not None:
+            return _unmaking(self.object)
         return self.aws.undo_command if self.aws is not None else inverse(self).command
 
     @property
@@ -153,6 +168,10 @@ class Change:
         if self.group is not None:
             return modify_commands(self.group, {e.pointer: e.then for e in self.edits if not e.is_guard})
         target = str(self.object)
+        if self.creates is not None:
+            return (
+                f"{shell('printf', '%s', json.dumps(manifest(self), sort_keys=True))} | {kubectl('create', '-f', '-')}"
+            )
         if self.restart:
             workload = f"{self.object.kind.lower()}.apps/{self.object.name}"
             return kubectl("rollout", "restart", workload, namespace=self.object.namespace)
@@ -163,6 +182,36 @@ class Change:
             return kubectl("annotate", target, *words, *overwrite, namespace=self.object.namespace)
         patch = json.dumps([operation for edit in self.edits for operation in edit.operations], sort_keys=True)
         return kubectl("patch", target, "--type=json", "-p", patch, namespace=self.object.namespace)
+
+
+def manifest(change: Change, version: str = "") -> dict[str, object]:
+    """The object that a change makes, in this version of its API; without one in the oldest that we can read, which
+    newer releases serve as well. Raises ValueError for a change that makes none."""
+    if change.creates is None:
+        raise ValueError(f"no object is made: {change.object}")
+    kind, ref = KINDS[change.object.kind], change.object
+    return {
+        "apiVersion": f"{kind.group}/{version or kind.versions[-1]}",
+        "kind": kind.name,
+        "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": dict(MADE_BY_FIX)},
+        "spec": dict(change.creates),
+    }
+
+
+EMPTIED: Mapping[str, object] = {}
+"""The `spec` of an object of ours that is about to be deleted. The controller's finalizer keeps a configuration, with
+its effect, for as long as something uses what it names; one that names nothing it lets go at once.
+
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
+"""
+
+
+def _unmaking(ref: ObjectRef) -> str:
+    """The command line that deletes an object which a fix has made."""
+    target = resource_name(ref)
+    emptied = json.dumps([{"op": "replace", "path": "/spec", "value": dict(EMPTIED)}])
+    empty = kubectl("patch", target, "--type=json", "-p", emptied, namespace=ref.namespace)
+    return f"{empty} && {kubectl('delete', target, namespace=ref.namespace)}"
 
 
 def inverse(change: Change) -> Change:

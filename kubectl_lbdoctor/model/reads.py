@@ -45,6 +45,7 @@ LISTENER_SETS = "gateway.networking.k8s.io/listenersets"
 REFERENCE_GRANTS = "gateway.networking.k8s.io/referencegrants"
 LOAD_BALANCER_CONFIGURATIONS = "gateway.k8s.aws/loadbalancerconfigurations"
 TARGET_GROUP_CONFIGURATIONS = "gateway.k8s.aws/targetgroupconfigurations"
+LISTENER_RULE_CONFIGURATIONS = "gateway.k8s.aws/listenerruleconfigurations"
 
 LOAD_BALANCERS = "elbv2:DescribeLoadBalancers"
 LISTENERS = "elbv2:DescribeListeners"
@@ -90,7 +91,7 @@ AWS = frozenset(
         *(PREFIX_LISTS, TARGET_COUNTS, CHANGES, *IDENTITY),
     }
 )
-"""Every read of AWS. Its name is boto3's name of the service and the API's name of the operation."""
+"""Every read of AWS. Its name is botocore's name of the service and the API's name of the operation."""
 
 KUBE_PROXY_NAME = "kube-proxy"
 """The name of kube-proxy's DaemonSet in kube-system, as EKS installs it."""
@@ -139,9 +140,9 @@ class KubeRead:
         return self.kinds[0]
 
     @property
-    def group(self) -> str:
-        """The API group of all its kinds."""
-        return self.kind.group
+    def groups(self) -> tuple[str, ...]:
+        """The API groups in which its kinds are read."""
+        return (self.kind.group, *(twin.group for twin in self.kind.twins))
 
     @property
     def resources(self) -> tuple[str, ...]:
@@ -209,6 +210,9 @@ _KUBE_READS = (
     ),
     KubeRead(
         *(TARGET_GROUP_CONFIGURATIONS, (kinds.TARGET_GROUP_CONFIGURATION,), Scope.GATEWAY, "group_configurations")
+    ),
+    KubeRead(
+        *(LISTENER_RULE_CONFIGURATIONS, (kinds.LISTENER_RULE_CONFIGURATION,), Scope.GATEWAY, "rule_configurations")
     ),
 )
 

@@ -137,6 +137,7 @@ class GatewayFacts:
     grants: Fact[tuple[ReferenceGrant, ...]] = _not_asked(reads.REFERENCE_GRANTS)
     balancer_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LOAD_BALANCER_CONFIGURATIONS)
     group_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.TARGET_GROUP_CONFIGURATIONS)
+    rule_configurations: Fact[tuple[GatewaySettings, ...]] = _not_asked(reads.LISTENER_RULE_CONFIGURATIONS)
 
 
 @record

@@ -11,10 +11,11 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
+from kubectl_lbdoctor.record import record
 
 _SECRETS = {"--token": "TOKEN", "--password": "PASSWORD"}
 """Flags whose values are never printed, and the variables that stand for them in a command."""
@@ -38,7 +39,7 @@ _IN_PROSE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Where:
     """Flags that lead a command to the same place, each word ready for a shell.
 

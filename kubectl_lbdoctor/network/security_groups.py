@@ -167,6 +167,15 @@ def command(remedy: GroupRemedy, region: str = "", verb: str = "authorize") -> s
     return shlex.join([*words, *(["--region", region] if region else [])])
 
 
+def ports_of(rule: Permission) -> str:
+    """What a rule admits: "all protocols", "tcp 8080", "tcp 1024-65535"."""
+    if rule.protocol == "-1":
+        return "all protocols"
+    if rule.from_port is None:
+        return f"{rule.protocol} all ports"
+    return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
+
+
 def _rules(group: SecurityGroup, direction: Direction) -> Sequence[Permission]:
     return group.ingress if direction is Direction.INGRESS else group.egress
 

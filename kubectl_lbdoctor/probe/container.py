@@ -9,6 +9,7 @@ import secrets
 import time
 from typing import Any
 
+from kubectl_lbdoctor.collect.fields import NotUnderstood, mapping, objects
 from kubectl_lbdoctor.collect.kube import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model import kinds
@@ -74,10 +75,13 @@ def _wait(kube: KubeReader, path: str, name: str, image: str, seconds: float) ->
         raw = kube.get(path)
         if raw is None:
             raise _NotStarted("the pod is gone")
-        for status in (raw.get("status") or {}).get("ephemeralContainerStatuses") or ():
-            if status.get("name") == name and (status.get("state") or {}).get("terminated"):
-                return
-        reason = stuck(raw, image, "ephemeralContainerStatuses", name)
+        try:
+            for status in objects(mapping(raw, "status"), "ephemeralContainerStatuses"):
+                if status.get("name") == name and mapping(mapping(status, "state"), "terminated"):
+                    return
+            reason = stuck(raw, image, "ephemeralContainerStatuses", name)
+        except NotUnderstood as error:
+            raise _NotStarted(f"what the API server says of the pod cannot be understood ({error})") from error
         if reason:
             raise _NotStarted(reason)
         if time.monotonic() > last:

@@ -7,24 +7,21 @@ label, stops by its own deadline, and is removed by the next run.
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
+from kubectl_lbdoctor.collect.fields import NotUnderstood, mapping, number, objects, strings, text
 from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
+from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, Unreachable, WriteRefused
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import DEFAULT_IMAGE, ProbeAnswer, Transport, inconclusive
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.probe import script
+from kubectl_lbdoctor.probe.interruption import Guard, guarded
 from kubectl_lbdoctor.probe.placement import Batch
 
 IMAGE = DEFAULT_IMAGE
@@ -55,12 +52,15 @@ Note = Callable[[str], None]
 
 @dataclass
 class _Pod:
+    """asked: it was sent to the API server. made: it is known to have been there."""
+
     batch: Batch
     name: str
     token: str
     answers: tuple[ProbeAnswer, ...] | None = None
     unscheduled: float = 0.0
-    refused: bool = False
+    asked: bool = False
+    made: bool = False
 
     def give_up(self, reason: str | LbdoctorError) -> None:
         """No answer of this pod will come, for a reason in one sentence or an error's."""
@@ -91,14 +91,17 @@ class DebugPods:
         for namespace in namespaces:
             self.remove_leftovers(namespace)
         pull = {namespace: self._pull_secrets(batches, namespace) for namespace in namespaces}
-        with interruptible():
+        with guarded() as guard:
             try:
-                self.note(_announcement(pods, self.image))
-                self._create(pods, pull)
-                self._follow(pods)
+                try:
+                    self.note(_announcement(pods, self.image))
+                    self._create(pods, pull)
+                    self._follow(pods, guard)
+                finally:
+                    guard.hold()
             finally:
-                with uninterruptible():
-                    self._remove(pods)
+                self._remove(pods)
+            guard.check()
         return tuple(answer for pod in pods for answer in pod.answers or ())
 
     # --- Steps ---
@@ -106,15 +109,16 @@ class DebugPods:
     def _create(self, pods: Sequence[_Pod], pull: Mapping[str, list[str]]) -> None:
         for pod in pods:
             body = manifest(pod.name, pod.token, pod.batch, self.image, pull[pod.batch.namespace], self._marks())
+            pod.asked = True
             try:
                 self.kube.send("POST", _path(pod.batch.namespace), body=body)
-            except ReadDenied as error:
-                pod.refused = True
-                pod.give_up(error)
+                pod.made = True
             except WriteRefused as error:
-                pod.refused = True
-                pod.give_up(f"the cluster does not admit the debug pod: {error.message}")
+                pod.asked = not _was_refused(error)
+                refused = "could not be created" if pod.asked else "is not admitted by the cluster"
+                pod.give_up(f"the debug pod {refused}: {error.message}")
             except LbdoctorError as error:
+                pod.asked = not isinstance(error, (ReadDenied, Unreachable))
                 pod.give_up(error)
 
     def _marks(self) -> dict[str, dict[str, str]]:
@@ -129,17 +133,18 @@ class DebugPods:
             },
         }
 
-    def _follow(self, pods: Sequence[_Pod]) -> None:
+    def _follow(self, pods: Sequence[_Pod], guard: Guard) -> None:
         """Wait for each pod to end, and read what it found."""
         started = time.monotonic()
         last = {pod.name: started + START_TIME for pod in pods}
         running: set[str] = set()
         while waiting := [pod for pod in pods if pod.answers is None]:
+            guard.check()
             self.progress(f"waiting for {len(waiting)} debug pod{'s' if len(waiting) > 1 else ''}")
             for namespace in dict.fromkeys(pod.batch.namespace for pod in waiting):
                 mine = [pod for pod in waiting if pod.batch.namespace == namespace]
                 try:
-                    found = {raw["metadata"]["name"]: raw for raw in self._list(namespace)}
+                    found = self._found(namespace)
                 except ReadDenied as error:
                     for pod in mine:
                         pod.give_up(error)
@@ -154,23 +159,26 @@ class DebugPods:
                     if raw is None:
                         pod.give_up("the debug pod was deleted by somebody else")
                         continue
-                    if raw.get("status", {}).get("phase") == "Running" and pod.name not in running:
-                        running.add(pod.name)
-                        last[pod.name] = time.monotonic() + script.seconds(pod.batch.requests) + 5.0
-                    self._look(pod, raw, last[pod.name])
+                    try:
+                        if pod.name not in running and text(mapping(raw, "status"), "phase") == "Running":
+                            running.add(pod.name)
+                            last[pod.name] = time.monotonic() + script.seconds(pod.batch.requests) + 5.0
+                        self._look(pod, raw, last[pod.name])
+                    except NotUnderstood as error:
+                        pod.give_up(f"what the API server says of the debug pod cannot be understood ({error})")
             if any(pod.answers is None for pod in pods):
                 time.sleep(POLL)
 
     def _look(self, pod: _Pod, raw: Mapping[str, Any], last: float) -> None:
-        status = raw.get("status") or {}
-        phase = status.get("phase")
+        status = mapping(raw, "status")
+        phase, why = text(status, "phase"), text(status, "reason")
         # A second before the phase says so.
-        ended = any((s.get("state") or {}).get("terminated") for s in status.get("containerStatuses") or ())
-        if phase == "Succeeded" or (ended and not status.get("reason")):
+        ended = any(mapping(mapping(s, "state"), "terminated") for s in objects(status, "containerStatuses"))
+        if phase == "Succeeded" or (ended and not why):
             self._read(pod)
             return
         if phase == "Failed":
-            pod.give_up(f"the debug pod failed: {status.get('reason')}: {status.get('message') or ''}".rstrip(": "))
+            pod.give_up(f"the debug pod failed: {why}: {text(status, 'message')}".rstrip(": "))
             return
         reason = stuck(raw, self.image)
         if reason:
@@ -193,8 +201,9 @@ class DebugPods:
         else:
             pod.answers = script.parse(log, pod.batch.requests, pod.token, Transport.POD, pod.batch.node)
 
-    def _list(self, namespace: str) -> Iterator[dict[str, Any]]:
-        return self.kube.list(_path(namespace), {"labelSelector": f"{RUN_LABEL}={self.run}"})
+    def _found(self, namespace: str) -> dict[str, Any]:
+        """The pods of this run that are there, by name."""
+        return _by_name(self.kube.list(_path(namespace), {"labelSelector": f"{RUN_LABEL}={self.run}"}))
 
     def _pull_secrets(self, batches: Sequence[Batch], namespace: str) -> list[str]:
         """Those of a target pod: an image from the same private registry can then be pulled. Best effort."""
@@ -203,41 +212,45 @@ class DebugPods:
             return []
         try:
             raw = self.kube.get(_path(namespace, name)) or {}
-        except LbdoctorError:
+            found = [text(secret, "name") for secret in objects(mapping(raw, "spec"), "imagePullSecrets")]
+        except (LbdoctorError, NotUnderstood):
             return []
-        return [s["name"] for s in (raw.get("spec") or {}).get("imagePullSecrets") or () if s.get("name")]
+        return list(filter(None, found))
 
     # --- Taking away ---
 
     def _remove(self, pods: Sequence[_Pod]) -> None:
-        """Delete by name (also what may only seem not to have been created) and see that all are gone."""
-        left = {pod.name: pod.batch.namespace for pod in pods if not pod.refused}
-        made = len(left)
+        """Delete by name (also what may only seem not to have been created) and see that all are gone.
+
+        A pod whose creation was not answered is looked for until the time is over: the API server may be at it still.
+        """
+        left = {pod.name: pod for pod in pods if pod.asked}
+        found: set[str] = set()
         deadline = time.monotonic() + GONE_TIME
         why = ""
         while left:
-            for name, namespace in left.items():
+            for pod in left.values():
                 try:
-                    self._delete(namespace, name)
+                    self._delete(pod.batch.namespace, pod.name)
+                    pod.made = True
                 except WriteRefused as error:
                     why = error.message if error.http_status != 404 else why
                 except LbdoctorError as error:
                     why = error.message
             try:
-                found = {raw["metadata"]["name"] for n in dict.fromkeys(left.values()) for raw in self._list(n)}
-                left = {name: namespace for name, namespace in left.items() if name in found}
+                spaces = dict.fromkeys(pod.batch.namespace for pod in left.values())
+                found = {name for namespace in spaces for name in self._found(namespace)}
+                left = {name: pod for name, pod in left.items() if name in found or not pod.made}
             except LbdoctorError as error:
                 why = why or error.message
             if not left or time.monotonic() > deadline:
                 break
             time.sleep(POLL)
-        for name, namespace in left.items():
-            self.note(
-                f"the debug pod {name} could not be removed: {why or 'it is still there'}; remove it with: "
-                f"{kubectl('delete', 'pod', name, namespace=namespace)}"
-            )
-        if made and not left:
-            self.note(f"removed: {made} debug pod{'s' if made > 1 else ''}")
+        for pod in left.values():
+            self.note(_left_behind(pod, why, pod.name in found))
+        removed = sum(pod.made and pod.name not in left for pod in pods)
+        if removed:
+            self.note(f"removed: {removed} debug pod{'s' if removed > 1 else ''}")
 
     def _delete(self, namespace: str, name: str) -> None:
         body = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
@@ -246,19 +259,49 @@ class DebugPods:
     def remove_leftovers(self, namespace: str) -> None:
         """Remove debug pods of earlier runs that outlived their own deadline: their process was killed."""
         try:
-            found = list(self.kube.list(_path(namespace), {"labelSelector": f"{LABEL}={NAME}"}))
+            found = _by_name(self.kube.list(_path(namespace), {"labelSelector": f"{LABEL}={NAME}"}))
         except LbdoctorError:
             return
-        for raw in found:
-            if not overdue(raw, self.now):
+        for name, raw in found.items():
+            # The label alone may stand on a pod of somebody else's.
+            if not name.startswith(f"{NAME}-") or not overdue(raw, self.now):
                 continue
-            name = raw["metadata"]["name"]
-            by = (raw["metadata"].get("annotations") or {}).get(BY) or "unknown"
+            by = _maker(raw)
             try:
                 self._delete(namespace, name)
                 self.note(f"removed the debug pod {name} that a killed run of {by} had left")
             except LbdoctorError as error:
                 self.note(f"the debug pod {name}, left by a killed run of {by}, could not be removed: {error.message}")
+
+
+def _was_refused(error: WriteRefused) -> bool:
+    """Whether the answer to a creation proves that nothing was made. A 5xx comes for pods that were, and a 409 may be
+    for the second of two equal requests, of which something in between has made two."""
+    return error.by_server and error.http_status < 500 and error.http_status != 409
+
+
+def _left_behind(pod: _Pod, why: str, there: bool) -> str:
+    """What a person has to know of a pod that may be there after the run."""
+    by_hand = kubectl("delete", "pod", pod.name, namespace=pod.batch.namespace)
+    if there or pod.made:
+        return f"the debug pod {pod.name} could not be removed: {why or 'it is still there'}; remove it with: {by_hand}"
+    return (
+        f"whether the debug pod {pod.name} was created is not known: {why or 'it is not there'}; should it come, it "
+        f"ends by itself, the next probe in this namespace removes it, and so does: {by_hand}"
+    )
+
+
+def _by_name(raws: Iterable[Any]) -> dict[str, Any]:
+    """The pods of a list by their names; what has none is no pod of ours."""
+    named = ((raw, raw.get("metadata")) for raw in raws if isinstance(raw, Mapping))
+    return {m["name"]: raw for raw, m in named if isinstance(m, Mapping) and isinstance(m.get("name"), str)}
+
+
+def _maker(raw: Mapping[str, Any]) -> str:
+    try:
+        return strings(mapping(raw, "metadata"), "annotations").get(BY) or "unknown"
+    except NotUnderstood:
+        return "unknown"
 
 
 def _announcement(pods: Sequence[_Pod], image: str) -> str:
@@ -330,12 +373,12 @@ SECURITY: Mapping[str, Any] = {
 
 
 def stuck(raw: Mapping[str, Any], image: str, statuses: str = "containerStatuses", name: str = "") -> str:
-    """Why a container will not start; "" while it may."""
-    for status in (raw.get("status") or {}).get(statuses) or ():
+    """Why a container will not start; "" while it may. Raises NotUnderstood."""
+    for status in objects(mapping(raw, "status"), statuses):
         if name and status.get("name") != name:
             continue
-        waiting = (status.get("state") or {}).get("waiting") or {}
-        reason, message = waiting.get("reason") or "", " ".join(str(waiting.get("message") or "").split())
+        waiting = mapping(mapping(status, "state"), "waiting")
+        reason, message = text(waiting, "reason"), " ".join(text(waiting, "message").split())
         if reason in _IMAGE:
             said = f": {message}" if message else ""
             return f"the image {image} cannot be pulled ({reason}{said}); choose another with --probe-image"
@@ -345,59 +388,22 @@ def stuck(raw: Mapping[str, Any], image: str, statuses: str = "containerStatuses
 
 
 def unscheduled(raw: Mapping[str, Any]) -> str:
-    """Why the scheduler finds no place for it; "" while it may."""
-    for condition in (raw.get("status") or {}).get("conditions") or ():
+    """Why the scheduler finds no place for it; "" while it may. Raises NotUnderstood."""
+    for condition in objects(mapping(raw, "status"), "conditions"):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return " ".join(str(condition.get("message") or condition.get("reason") or "unscheduled").split())
+            said = text(condition, "message") or text(condition, "reason", "unscheduled")
+            return " ".join(said.split())
     return ""
 
 
 def overdue(raw: Mapping[str, Any], now: str) -> bool:
     """Whether a debug pod is older than its own deadline, so that no run can still be waiting for it."""
-    created, current = parse_time(raw["metadata"].get("creationTimestamp") or ""), parse_time(now)
-    seconds = (raw.get("spec") or {}).get("activeDeadlineSeconds")
-    if created is None or current is None or not isinstance(seconds, int):
+    try:
+        created = parse_time(text(mapping(raw, "metadata"), "creationTimestamp"))
+        seconds = number(mapping(raw, "spec"), "activeDeadlineSeconds")
+    except NotUnderstood:
+        return False
+    current = parse_time(now)
+    if created is None or current is None or not seconds:
         return False
     return (current - created).total_seconds() > seconds + START_TIME
-
-
-# --- Signals ---------------------------------------------------------------------------------------------------------
-
-
-def _signals() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does: with an exception, so that pods are removed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handling(dict.fromkeys(_signals(), interrupt)):
-        yield
-
-
-@contextmanager
-def uninterruptible() -> Iterator[None]:
-    """Ctrl-C again does not stop the removal: it takes seconds at most."""
-
-    def hold(number: int, frame: FrameType | None) -> None:
-        os.write(2, b"removing debug pods, a moment\n")
-
-    with _handling(dict.fromkeys((signal.SIGINT, *_signals()), hold)):
-        yield
-
-
-@contextmanager
-def _handling(handlers: Mapping[int, Any]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield  # handlers can be set in the main thread only; there the caller is the one that is interrupted
-        return
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

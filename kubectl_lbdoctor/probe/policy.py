@@ -1,9 +1,12 @@
-"""When health checks are sent, and over which transport: what the flags say, and what is done where that is denied."""
+"""When health checks are sent, and over which transport: what the flags say, and what is done where that is denied.
+
+What sends them is imported when there is something to send: most diagnoses have nothing to ask.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.kube import KubeReader
@@ -11,12 +14,15 @@ from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import ProbeFlags
-from kubectl_lbdoctor.probe import pods, rounds, runner
-from kubectl_lbdoctor.probe.pods import Note
-from kubectl_lbdoctor.probe.runner import ProbeOptions
+from kubectl_lbdoctor.probe import rounds
+from kubectl_lbdoctor.record import record
+
+if TYPE_CHECKING:
+    from kubectl_lbdoctor.probe.pods import Note
+    from kubectl_lbdoctor.probe.runner import ProbeOptions
 
 
-@dataclass(frozen=True)
+@record
 class ProbePolicy:
     """Sends health checks as the flags ask for it.
 
@@ -35,6 +41,9 @@ class ProbePolicy:
 
     def options(self, nodes: Sequence[Node], default: str = "auto") -> ProbeOptions:
         """How the flags say to send; `default` is the mode where they leave it open. nodes: of the cluster."""
+        from kubectl_lbdoctor.probe import pods
+        from kubectl_lbdoctor.probe.runner import ProbeOptions
+
         flags = self.flags
         mode = flags.mode if flags.mode != "auto" else default
         if flags.target or flags.nodes or flags.image:
@@ -51,6 +60,8 @@ class ProbePolicy:
 
     def send(self, requests: Sequence[ProbeRequest], options: ProbeOptions) -> ProbeFacts:
         """Send the requests. Where debug pods may not be and targets are pods, the API server asks them instead."""
+        from kubectl_lbdoctor.probe import runner
+
         with self.deadline.suspended():
             facts = runner.send(self.kube, requests, options, self.note, self.progress)
         if options.mode != "pod" or options.inside or facts.answers.is_known or not any(r.pod for r in requests):
@@ -67,11 +78,13 @@ class ProbePolicy:
         """The snapshot with the answers to the health checks that separate what its facts leave open."""
         if self.flags.mode == "off":
             return snapshot
-        options = self.options(snapshot.cluster.nodes.peek() or ())
         first = True
 
         def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
+            from kubectl_lbdoctor.probe import runner
+
             nonlocal first
+            options = self.options(snapshot.cluster.nodes.peek() or ())
             by_pods, first = first and options.mode == "pod", False
             if by_pods:
                 return self.send(requests, options)

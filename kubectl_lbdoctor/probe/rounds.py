@@ -16,7 +16,6 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.probe.next_probes import PATIENCE, ROUNDS, next_probes
-from kubectl_lbdoctor.probe.runner import AUTO_BUDGET
 
 Send = Callable[[tuple[ProbeRequest, ...]], ProbeFacts]
 
@@ -26,6 +25,8 @@ MAX_REQUESTS = 40
 
 def budget(requests: tuple[ProbeRequest, ...]) -> float:
     """Seconds for a round that nobody asked for: only where an answer may be late is it waited for."""
+    from kubectl_lbdoctor.probe.runner import AUTO_BUDGET  # what sends is imported when there is something to send
+
     patient = max((r.timeout for r in requests if r.timeout >= PATIENCE), default=0.0)
     return max(AUTO_BUDGET, patient + 1)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kubectl_lbdoctor import HOME_PAGE, __version__
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.fix.result import FixResult, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun
 from kubectl_lbdoctor.fix.verify import about
@@ -522,7 +523,7 @@ def _step(run: StepRun, where: Where) -> Document:
 def catalogue(checks: Catalogue, run: Run) -> Document:
     """Checks with their stable codes."""
     return {
-        **_head("CheckList", f"{len(list(checks))} checks", run),
+        **_head("CheckList", counted(len(list(checks)), "check"), run),
         "checks": [_check(spec) for spec in checks],
     }
 

@@ -46,7 +46,8 @@ class Format(NamedTuple):
     any other format it goes to stderr, and the document comes at the end. results: what it can show. argument: what
     stands behind its name and a "=" ("TEMPLATE"), "" for nothing. check: takes what stands behind -o and raises
     UsageError where it cannot be used, before any work is done; CouldNotRun where this machine cannot make the format.
-    tells_errors: an error is a document on stdout, too."""
+    tells_errors: an error is a document on stdout, too. draws: it shows a report with its pictures
+    (`model.picture.Pictured`) in place of the report."""
 
     render: Callable[[Any, View], str]
     results: frozenset[Result] = frozenset(Result)
@@ -55,6 +56,7 @@ class Format(NamedTuple):
     argument: str = ""
     check: Callable[[str], None] = lambda output: None
     tells_errors: bool = False
+    draws: bool = False
 
 
 def as_table(result: Any, view: View) -> str:
@@ -133,6 +135,27 @@ def _check_columns(output: str) -> None:
     check(output)
 
 
+def as_page(result: Any, view: View) -> str:
+    """One HTML page with a picture."""
+    from kubectl_lbdoctor.render.page import page
+
+    return page(result, view.run)
+
+
+def as_dot(result: Any, view: View) -> str:
+    """A graph for Graphviz."""
+    from kubectl_lbdoctor.render.graphs import dot
+
+    return dot(result)
+
+
+def as_mermaid(result: Any, view: View) -> str:
+    """A flowchart for Mermaid."""
+    from kubectl_lbdoctor.render.graphs import mermaid
+
+    return mermaid(result)
+
+
 def _template(argument: str) -> Format:
     return Format(as_kubectl_does, argument=argument, check=_check_template)
 
@@ -140,6 +163,7 @@ def _template(argument: str) -> Format:
 _NAMED = frozenset({Result.REPORT, Result.SCAN, Result.FIX, Result.UNDO, Result.CHECKS})
 _WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.CONTROLLER, Result.PROBES, Result.FIX, Result.UNDO})
 _FOR_CI = frozenset({Result.SCAN})
+_DRAWN = frozenset({Result.REPORT})
 
 FORMATS = {
     "table": Format(as_table, for_people=True),
@@ -149,6 +173,9 @@ FORMATS = {
     "name": Format(as_names, _NAMED),
     "junit": Format(as_junit, _FOR_CI),
     "sarif": Format(as_sarif, _FOR_CI),
+    "html": Format(as_page, _DRAWN, draws=True),
+    "dot": Format(as_dot, _DRAWN, draws=True),
+    "mermaid": Format(as_mermaid, _DRAWN, draws=True),
     "jsonpath": _template("TEMPLATE"),
     "jsonpath-as-json": _template("TEMPLATE"),
     "jsonpath-file": _template("FILE"),

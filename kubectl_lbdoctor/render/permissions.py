@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -78,8 +79,8 @@ def rbac(reads: Iterable[str]) -> str:
     for name in reads:
         if not is_aws(name):
             read = KUBE[name]
-            for resource in read.resources:
-                verbs.setdefault((read.group, resource, read.object_names), set()).update(read.verbs)
+            for group, resource in itertools.product(read.groups, read.resources):
+                verbs.setdefault((group, resource, read.object_names), set()).update(read.verbs)
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for (group, resource, names), allowed in sorted(verbs.items()):
         merged.setdefault((group, tuple(sorted(allowed)), names), []).append(resource)
@@ -118,12 +119,16 @@ _PROBE = """What probes need beyond the reads; bind it in single namespaces with
 --probe-target pod needs pods/ephemeralcontainers."""
 
 
-# What a fix writes, and `undo` again: annotations and specs of what the controller reads, and kube-proxy's restart.
-_FIX_RULES: tuple[tuple[Kind, tuple[str, ...]], ...] = (
-    (kinds.SERVICE, ()),
-    (kinds.INGRESS, ()),
-    (kinds.DAEMON_SET, (KUBE_PROXY_NAME,)),
-    *((kind, ()) for kind in (kinds.GATEWAY, *kinds.ROUTES, kinds.TARGET_GROUP_CONFIGURATION)),
+# What a fix writes, and `undo` again: annotations and specs of what the controller reads, new configurations, and
+# kube-proxy's restart.
+_CHANGED = ("get", "patch")
+_FIX_RULES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
+    (kinds.SERVICE, _CHANGED, ()),
+    (kinds.INGRESS, _CHANGED, ()),
+    (kinds.DAEMON_SET, _CHANGED, (KUBE_PROXY_NAME,)),
+    *((kind, _CHANGED, ()) for kind in (kinds.GATEWAY, *kinds.ROUTES)),
+    # A setting of a Gateway's target groups may need one that does not exist yet; undoing deletes it again.
+    (kinds.TARGET_GROUP_CONFIGURATION, ("create", "delete", *_CHANGED), ()),
 )
 
 
@@ -131,9 +136,9 @@ def rbac_fix() -> str:
     """A ClusterRole with what `--fix` and `undo` need beyond the reads. Bind it in single namespaces; kube-proxy's
     DaemonSet is in kube-system."""
     rules = [
-        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": ["get", "patch"]}
+        {"apiGroups": [kind.group], "resources": [kind.plural], "verbs": list(verbs)}
         | ({"resourceNames": list(names)} if names else {})
-        for kind, names in _FIX_RULES
+        for kind, verbs, names in _FIX_RULES
     ]
     return _cluster_role("lbdoctor-fix", rules, _FIX)
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, Transport
 from kubectl_lbdoctor.probe.report import ProbeReport, ProbeRow
 from kubectl_lbdoctor.render.formats import View
-from kubectl_lbdoctor.render.text import Column, Paint, clean, table
+from kubectl_lbdoctor.render.text import Column, Paint, clean, quoted, table
 
 _WORDED = (Outcome.INCONCLUSIVE, Outcome.TLS, Outcome.GARBLED, Outcome.CLOSED)
 
@@ -96,7 +95,7 @@ def _table(report: ProbeReport, view: View) -> str:
             _time(row.answer),
             _verdict(row),
             _health(row.health) if wide or _health(row.health) != _verdict(row) else "the same",
-            without_credentials(row.answer.detail),
+            quoted(row.answer.detail),
         ]
         for row in report.rows
     ]
@@ -104,7 +103,7 @@ def _table(report: ProbeReport, view: View) -> str:
 
 
 def _said(row: ProbeRow) -> str:
-    return without_credentials(said(row.answer))
+    return quoted(said(row.answer))
 
 
 def _notes(report: ProbeReport, wide: bool) -> Iterator[str]:
@@ -112,11 +111,11 @@ def _notes(report: ProbeReport, wide: bool) -> Iterator[str]:
     yield from (f"{left.target} not asked: {left.reason}" for left in report.unasked)
     # A refusal and silence say all; the other failures have words of their own.
     details = Counter(
-        f"{_said(row)}: {without_credentials(row.answer.detail)}"
+        f"{_said(row)}: {quoted(row.answer.detail)}"
         for row in report.rows
         if row.answer.detail and row.answer.outcome in _WORDED
     )
-    moved = Counter(without_credentials(row.answer.location) for row in report.rows if len(said(row.answer)) > _LONGEST)
+    moved = Counter(quoted(row.answer.location) for row in report.rows if len(said(row.answer)) > _LONGEST)
     yield from (f"redirected to {location}" for location in moved if location and not wide)
     yield from (f"{text}" + (f" ({count} answers)" if count > 1 else "") for text, count in details.items())
     targets = {row.answer.request.target for row in report.rows}

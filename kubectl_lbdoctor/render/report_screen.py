@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import target_reasons
-from kubectl_lbdoctor.model.aws import HealthCheck
+from kubectl_lbdoctor.model.aws import HealthCheck, describe_check
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Finding, Hypothesis, Severity, Source
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
@@ -18,7 +18,7 @@ from kubectl_lbdoctor.render.verdict import verdicts
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
-_SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}
+SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}
 _WIDEST_SOURCE = 36
 _INDENT = 12
 _NARROW = 60
@@ -90,17 +90,6 @@ def _subject(subject: SubjectView, view: View) -> str:
 def _short_zones(zones: str) -> str:
     """Zones without their region: "us-west-2a,us-west-2c" → "2a,2c"."""
     return ",".join(zone.rsplit("-", 1)[-1] for zone in zones.split(",") if zone)
-
-
-def describe_check(check: HealthCheck, port: int) -> str:
-    """The request of a health check and what it expects: "HTTP :8080/healthz expects 200"."""
-    # A group of a named targetPort shows the dummy port 1: the real port differs per target.
-    number = check.port if check.port.isdigit() else str(port) if port > 1 else ""
-    if check.protocol == "TCP":
-        return f"TCP :{number}" if number else "TCP to each target's own port"
-    where = f":{number}{check.path}" if number else f"{check.path} on each target's own port"
-    expects = f" expects {check.matcher}" if check.matcher else ""
-    return f"{check.protocol} {where}{expects}"
 
 
 def describe_rhythm(check: HealthCheck) -> str:
@@ -229,7 +218,7 @@ def diagnosis_lines(diagnosis: Diagnosis, report: Report, view: View, paint: Pai
     for command in fix_commands(diagnosis):
         yield _command(label, where.command(command))
         label = "or"
-    for label, command in _by_hand(finding):
+    for label, command in by_hand(finding):
         yield _command(label, where.command(command))
     label = "confirm" if finding.confidence is Confidence.CERTAIN else "to settle"
     for command in finding.confirm if not finding.hypotheses else ():
@@ -243,7 +232,7 @@ def _heading(diagnosis: Diagnosis, view: View, paint: Paint) -> Iterator[str]:
     finding = diagnosis.finding
     head = f"{finding.code} {diagnosis.severity.value}"
     # The message of one with hypotheses says itself that nothing is proven.
-    sureness = "" if finding.hypotheses else _SURENESS[finding.confidence]
+    sureness = "" if finding.hypotheses else SURENESS[finding.confidence]
     indent = len(head) + 2 if view.width > _NARROW else 2
     first, *others = wrapped(f"{head}  ", f"{sureness}{diagnosis.message}", view.width, indent).splitlines()
     yield f"{paint(_COLOURS[diagnosis.severity], head)}  {paint('bold', first[len(head) + 2 :])}"
@@ -265,7 +254,7 @@ def _hypotheses(finding: Finding, view: View, where: Where) -> Iterator[str]:
 
 def _evidence(evidence: tuple[Evidence, ...], view: View) -> Iterator[str]:
     """The observed facts under each other; a source that is longer than most does not push the others aside."""
-    facts = _counted(evidence)
+    facts = grouped_evidence(evidence)
     sources = [source for source, _ in facts]
     pad = max((len(source) for source in sources if len(source) <= _WIDEST_SOURCE), default=0)
     if view.width and pad > view.width // 4:
@@ -280,7 +269,7 @@ def _evidence(evidence: tuple[Evidence, ...], view: View) -> Iterator[str]:
         label, before = "", source
 
 
-def _counted(evidence: tuple[Evidence, ...]) -> list[tuple[str, str]]:
+def grouped_evidence(evidence: tuple[Evidence, ...]) -> list[tuple[str, str]]:
     """Source and text of each fact; what several of a kind show alike is said once, with how many more there are."""
     by_text: dict[tuple[str, str], list[str]] = {}
     for entry in evidence:
@@ -292,7 +281,7 @@ def _counted(evidence: tuple[Evidence, ...]) -> list[tuple[str, str]]:
     ]
 
 
-def _by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
+def by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
     """The commands of every way to repair it: those of one way belong together, the ways are alternatives."""
     label = "by hand"
     for way in (*(repair.commands for repair in finding.repairs), *((command,) for command in finding.by_hand)):

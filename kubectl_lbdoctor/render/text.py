@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import tabulate as tables
 
-from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.record import record
 
 # kubectl puts two spaces between columns; tabulate would widen each header by two more.
@@ -28,6 +27,8 @@ def clean(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Somebody else's words on one line: clean, and without the credentials that they may show."""
+    from kubectl_lbdoctor.knowledge.secret_text import without_credentials  # a run without such words does without
+
     return clean(without_credentials(text))
 
 

@@ -16,7 +16,7 @@ LONGEST = 100
 NAME = 16
 """Characters of a name of usual length: longer ones are the reader's own, and count as this many."""
 
-_COMMAND = re.compile(r"^  (?:.{10})?(?:kubectl|aws|curl) ")
+_COMMAND = re.compile(r"^  (?:.{10})?(?:kubectl|aws|curl|printf) ")
 _CODE = re.compile(r"\bLBD\d{3}\b")
 _PLACEHOLDER = re.compile(
     r"(?<![\w./={\"'-])(?:NAME|POD|TARGET|NODE|PORT|PATH|ARN|ID|NAMESPACE|NODE_IP|NODEPORT)\b(?!:)"

@@ -124,7 +124,7 @@ def test_kubernetes_denies_a_read(cloud: Cloud, tmp_path: Path, read: str) -> No
     assert set(denied) == {read}
     verb, resource, *_ = denied[read].split()
     assert verb in KUBE[read].verbs
-    assert resource.removesuffix(f".{KUBE[read].group}") in KUBE[read].resources
+    assert resource.removesuffix(f".{KUBE[read].kind.group}") in KUBE[read].resources
     assert denied[read] in table.stdout
 
 
@@ -745,6 +745,17 @@ def test_crash_is_told_as_a_bug(good: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert result.status == ExitStatus.COULD_NOT_RUN
     assert "this is a bug of kubectl lbdoctor: ZeroDivisionError" in result.stderr and "Traceback" not in result.stderr
     assert "Traceback" in run("--from", str(good), "-v").stderr
+
+
+def test_a_bug_puts_nothing_into_the_terminal(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*args: object) -> None:
+        raise RuntimeError("\x1b[2Jodd\x9b31m\u202etext")
+
+    monkeypatch.setattr("kubectl_lbdoctor.commands.examination.build", crash)
+    for flags in ([], ["-v"], ["--verbose"]):
+        said = run("--from", str(good), *flags).stderr
+        assert "odd" in said and not {"\x1b", "\x9b", "\u202e"} & set(said), said
+    assert "\x1b" not in run("ing/web", "--no-such\x1b[2J").stderr
 
 
 def test_crashed_check_does_not_end_the_run(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:

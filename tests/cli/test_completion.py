@@ -161,24 +161,43 @@ def test_each_shell_has_a_script_for_the_program_itself(shell: str) -> None:
     assert "kubectl-lbdoctor" in script.stdout and f"{shell}_complete" in script.stdout
 
 
-def test_bash_completes_the_program(tmp_path: Path) -> None:
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("there is no bash here")
-    program = tmp_path / "kubectl-lbdoctor"
+def in_shell(shell: str, typed: str, folder: Path) -> str:
+    """What a shell prints that has read the script for it. typed: its words after that."""
+    found = shutil.which(shell)
+    if found is None:
+        pytest.skip(f"there is no {shell} here")
+    program = folder / "kubectl-lbdoctor"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m kubectl_lbdoctor "$@"\n')
     program.chmod(0o755)
-    script = tmp_path / "script"
-    script.write_text(run("completion", "bash").stdout)
-    typed = f"""
-    source {script}
-    COMP_WORDS=(kubectl-lbdoctor explain LBD60); COMP_CWORD=2
+    (folder / "script").write_text(run("completion", shell).stdout)
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": os.getcwd()}
+    words = [found, "-c", f"source {folder / 'script'}\n{typed}"]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, cwd=folder)
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"), [("explain LBD60", "LBD601"), ("--fix targetport,selec", "targetport,selector")]
+)
+def test_bash_completes_the_program(tmp_path: Path, typed: str, expected: str) -> None:
+    script = f"""
+    COMP_WORDS=(kubectl-lbdoctor {typed}); COMP_CWORD=2
     _kubectl_lbdoctor_completion kubectl-lbdoctor
     echo "${{COMPREPLY[@]}}"
     """
-    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run([bash, "-c", typed], capture_output=True, text=True, env=env, cwd=os.getcwd())
-    assert "LBD601" in done.stdout.split() and done.stderr == ""
+    assert expected in in_shell("bash", script, tmp_path).split()
+
+
+def test_fish_completes_the_program(tmp_path: Path) -> None:
+    lines = in_shell("fish", 'complete -C "kubectl-lbdoctor --fix targetport,selec"', tmp_path)
+    assert lines == "targetport,selector\n"
+    described = in_shell("fish", 'complete -C "kubectl-lbdoctor expl"', tmp_path)
+    assert described == "explain\tExplain a code, a reason of AWS, or a fix.\n"
+
+
+def test_the_script_of_fish_takes_nothing_apart_behind_the_first_comma() -> None:
+    assert 'string split --max 1 "," $completion' in run("completion", "fish").stdout
 
 
 # --- The file for kubectl ---------------------------------------------------------------------------------------------

@@ -27,8 +27,19 @@ NEVER = (
 )
 """Nothing that only diagnoses needs them."""
 
-UNASKED = ("kubectl_lbdoctor.fix", "kubectl_lbdoctor.collect.bundle_content", "kubectl_lbdoctor.render.permissions")
-"""Nor these parts of the plugin, where nothing is repaired or saved."""
+UNASKED = (
+    "kubectl_lbdoctor.fix",
+    "kubectl_lbdoctor.collect.bundle_content",
+    "kubectl_lbdoctor.render.permissions",
+    "kubectl_lbdoctor.probe.runner",
+    "kubectl_lbdoctor.probe.pods",
+    "kubectl_lbdoctor.analysis.pictures",
+    "kubectl_lbdoctor.model.picture",
+    "kubectl_lbdoctor.render.page",
+    "kubectl_lbdoctor.commands.browser",
+    "webbrowser",
+)
+"""Nor these parts of the plugin, where nothing is repaired, saved, drawn or left for a probe to settle."""
 
 CLIENTS = ("botocore", "urllib3", "http.client", "ssl", "yaml", "kubectl_lbdoctor.collect.kube")
 """What talks to a cluster and reads a kubeconfig."""

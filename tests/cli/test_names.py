@@ -114,11 +114,26 @@ def test_a_word_that_names_nothing(cloud: Cloud, word: str, words: str) -> None:
     assert words in result.stderr, result.stderr
 
 
-def test_a_flag_of_kubectl_get_that_is_not_taken(cloud: Cloud) -> None:
-    for args in (("ing", "-k"), ("-k", "ing")):
-        result = ask(cloud, *args)
-        assert result.status == ExitStatus.USAGE and "error: -k is not taken" in result.stderr
+@pytest.mark.parametrize("flag", ["-k", "--sort-by", "--show-labels", "-L", "--raw", "-q"])
+def test_flags_of_kubectl_get_that_are_not_taken(flag: str) -> None:
+    for args in (("ing", "web", flag), (flag, "ing"), (f"{flag}=x", "ing/web"), ("checks", flag)):
+        result = run(*args, "-o", "json")
+        assert result.status == ExitStatus.USAGE and f"error: {flag} is not taken" in result.stderr
         assert "hint: " in result.stderr and "Did you mean" not in result.stderr
+        assert is_error_document(result)
+
+
+GET = """
+    --allow-missing-template-keys --chunk-size --field-selector --filename --ignore-not-found
+    --kustomize --label-columns --no-headers --output --output-watch-events --raw --recursive --selector --server-print
+    --show-kind --show-labels --show-managed-fields --sort-by --subresource --template --watch-only
+"""
+"""What `kubectl get --help` of 1.34 lists, but for --all-namespaces and --watch, which a scan takes."""
+
+
+@pytest.mark.parametrize("flag", GET.split())
+def test_every_flag_of_kubectl_get_is_taken_or_refused_with_a_reason(flag: str) -> None:
+    assert "No such option" not in run("ing", "web", flag).stderr
 
 
 @pytest.mark.parametrize(
@@ -132,7 +147,7 @@ def test_a_flag_of_kubectl_get_that_is_not_taken(cloud: Cloud) -> None:
 def test_flags_that_only_a_scan_takes(cloud: Cloud, flag: str, long: str, instead: str) -> None:
     for args in (("ing", flag), (flag, "ing")):
         result = ask(cloud, *args)
-        assert result.status == ExitStatus.USAGE and f"error: ingress takes no {long}\n" in result.stderr
+        assert result.status == ExitStatus.USAGE and f"error: ing takes no {long}\n" in result.stderr
         assert f"{instead}\n" in result.stderr
 
 
@@ -414,6 +429,88 @@ def test_no_rule_for_the_path(cloud: Cloud) -> None:
     assert result.status == ExitStatus.COULD_NOT_RUN
     assert "no rule of ingress/only -n shop matches only.example.com/apix" in result.stderr
     assert "answers it with 404" in result.stderr and "its rules: only.example.com/api" in result.stderr
+
+
+# --- Sites of Gateways ---
+
+API = "gateway.networking.k8s.io"
+
+
+def add_gateway(cloud: Cloud, name: str = "front", **more: Any) -> None:
+    listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}, {"name": "https", "port": 443, "protocol": "HTTPS"}]
+    raw = {
+        "metadata": meta(name, NS, **more),
+        "spec": {"gatewayClassName": "aws-alb", "listeners": listeners},
+        "status": {"addresses": [{"type": "Hostname", "value": "k8s-shop-front-0.us-west-2.elb.amazonaws.com"}]},
+    }
+    cloud.kube.objects.setdefault((API, "gateways"), []).append(raw)
+
+
+def add_route(cloud: Cloud, name: str, path: str, *hosts: str, section: str = "", **rule: Any) -> None:
+    backends = [{"name": "web", "port": 80, "kind": "Service", "group": ""}]
+    match = {"matches": [{"path": {"type": "PathPrefix", "value": path}}]}
+    raw = {
+        "metadata": meta(name, NS),
+        "spec": {
+            "parentRefs": [{"name": "front", **({"sectionName": section} if section else {})}],
+            "hostnames": list(hosts),
+            "rules": [{**match, "backendRefs": backends, **rule}],
+        },
+        "status": {},
+    }
+    cloud.kube.objects.setdefault((API, "httproutes"), []).append(raw)
+
+
+@pytest.fixture
+def gateways(cloud: Cloud) -> Cloud:
+    add_gateway(cloud, annotations={"external-dns.alpha.kubernetes.io/hostname": "www.example.com"})
+    add_route(cloud, "api", "/api", "shop.example.com", section="https")
+    add_route(cloud, "site", "/", "shop.example.com", "*.apps.example.com", section="https")
+    redirect = [{"type": "RequestRedirect", "requestRedirect": {"scheme": "https"}}]
+    add_route(cloud, "redirect", "/", section="http", filters=redirect, backendRefs=[])
+    return cloud
+
+
+@pytest.mark.parametrize(
+    ("word", "expected", "note"),
+    [
+        ("https://shop.example.com/api/v1", {"api"}, "rule shop.example.com/api leads to service web"),
+        (
+            "https://shop.example.com/logo.png",
+            {"site"},
+            "*.apps.example.com/ leads to service web",
+        ),
+        ("shop.example.com", {"api", "site"}, "shop.example.com is answered by httproute/api -n shop"),
+        ("https://a.b.apps.example.com/", {"site"}, "leads to service web"),
+        ("http://www.example.com/x", {"redirect"}, "is answered by httproute/redirect -n shop"),
+    ],
+)
+def test_a_site_leads_to_routes_of_gateways(gateways: Cloud, word: str, expected: set[str], note: str) -> None:
+    result = ask(gateways, word, "-n", "default")
+    assert {name for kind, _, name in subjects(result) if kind == "HTTPRoute"} == expected
+    assert note in result.stderr
+
+
+def test_the_name_of_a_gateways_load_balancer_leads_to_the_gateway(gateways: Cloud) -> None:
+    for word in ("k8s-shop-front-0.us-west-2.elb.amazonaws.com", "www.example.com"):
+        assert subjects(ask(gateways, word)) == [("Gateway", NS, "front")], word
+
+
+def test_no_rule_of_a_gateway_for_the_path(cloud: Cloud) -> None:
+    add_gateway(cloud)
+    add_route(cloud, "api", "/api", "only.example.com")
+    result = ask(cloud, "https://only.example.com/other")
+    assert result.status == ExitStatus.COULD_NOT_RUN
+    assert "no rule of gateway/front -n shop matches only.example.com/other" in result.stderr
+    assert "its rules: only.example.com/api" in result.stderr
+
+
+def test_who_may_not_list_gateways_still_finds_an_ingress(gateways: Cloud) -> None:
+    sites(gateways)
+    gateways.kube.faults.append(KubeFault("denied", API, ("gateways",)))
+    assert subjects(ask(gateways, "https://www.example.com/")) == [("Ingress", NS, "annotated")]
+    result = ask(gateways, "https://a.b.nothing.test/")
+    assert result.status == ExitStatus.COULD_NOT_RUN and "list gateways" in result.stderr
 
 
 # --- What alarms name ---

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.probe.pods import NAME
 from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.program import _BARE, run
@@ -161,7 +162,7 @@ def test_without_debug_pods_the_api_server_asks(cloud: Cloud) -> None:
 def test_what_admission_says_is_said(cloud: Cloud, said: str) -> None:
     cloud.kube.admission = said
     result = run("probe", "ing/web", env=cloud.env)
-    assert result.status == 0 and said in result.stderr and "does not admit" in result.stderr
+    assert result.status == 0 and said in result.stderr and "is not admitted" in result.stderr
 
 
 def waiting(reason: str, message: str) -> dict[str, Any]:
@@ -200,10 +201,15 @@ def test_leftovers_of_a_killed_run_are_removed(cloud: Cloud) -> None:
         meta["annotations"] = {"kubectl-lbdoctor/created-by": "bob"}
         return {"metadata": meta, "spec": {"activeDeadlineSeconds": 80, "containers": []}, "status": {}}
 
-    cloud.kube.objects[("", "pods")] += [crashed("probe-old", LONG_AGO), crashed("probe-new", "2026-11-23T11:59:50Z")]
+    cloud.kube.objects[("", "pods")] += [
+        crashed(f"{NAME}-old", LONG_AGO),
+        crashed(f"{NAME}-new", "2026-11-23T11:59:50Z"),
+        crashed("mislabelled", LONG_AGO),  # no run gives such a name
+    ]
     result = run("probe", "ing/web", env=cloud.env)
-    assert "removed the debug pod probe-old that a killed run of bob had left" in result.stderr
-    assert leftovers(cloud) == ["probe-new"]  # another run's, still at work
+    assert f"removed the debug pod {NAME}-old that a killed run of bob had left" in result.stderr
+    assert leftovers(cloud) == [f"{NAME}-new"]  # another run's, still at work
+    assert any(p["metadata"]["name"] == "mislabelled" for p in cloud.kube.named("pods"))
 
 
 def test_inside_the_target_pods(cloud: Cloud) -> None:
@@ -274,7 +280,7 @@ def test_narrow_screens_and_pipes(cloud: Cloud) -> None:
 # --- Interrupted ---
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_an_interrupted_run_leaves_no_pod(cloud: Cloud, number: signal.Signals) -> None:
     """In a process of its own, as the signal reaches it: the pods run, and would for a minute."""
     cloud.kube.pods.debug_status = lambda raw: {"phase": "Running"}

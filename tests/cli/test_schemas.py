@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.knowledge.fixes import FIXES
+from kubectl_lbdoctor.knowledge.health_reasons import HEALTH_REASONS
 from tests.support.cloud import Cloud
 from tests.support.json_schemas import violations
 from tests.support.program import Result, run
@@ -38,6 +41,17 @@ def test_fix_and_undo(cloud: Cloud, tmp_path: Path) -> None:
     fits(run(*wanted, "--yes", env=cloud.env), "FixResult")
     fits(run("undo", file, "--dry-run=client", "-o", "json", env=cloud.env), "UndoResult")
     fits(run("undo", file, "--yes", "-o", "json", env=cloud.env), "UndoResult")
+
+
+def test_lists_and_pages() -> None:
+    fits(run("checks", "-o", "json"), "CheckList")
+    fits(run("checks", "LBD3", "--fixable", "-o", "json"), "CheckList")
+    fits(run("version", "-o", "json"), "Version")
+    every = [*(spec.code for spec in CATALOGUE), *HEALTH_REASONS, *FIXES]
+    pages = run("explain", *every, "-o", "json")
+    fits(pages, "Explanation")
+    assert [topic["name"] for topic in pages.json["topics"]] == every
+    assert {topic["topic"] for topic in pages.json["topics"]} == {"check", "reason", "fix"}
 
 
 @pytest.mark.parametrize("args", [("--from", "none.json"), ("ing/web",), ("ing/web", "--nonsense")])

@@ -60,7 +60,7 @@ def event(resource: str, operation: str, minutes: float, **more: Any) -> dict[st
 def test_nothing_is_asked_without_the_flag(cloud: Cloud) -> None:
     cloud.wrong_port()
     asked(cloud)
-    assert not {"monitoring:GetMetricData", "cloudtrail:LookupEvents"} & {*cloud.aws.asked}
+    assert not {"cloudwatch:GetMetricData", "cloudtrail:LookupEvents"} & {*cloud.aws.asked}
 
 
 def test_since_when_targets_fail_and_how_often_they_turned(cloud: Cloud) -> None:

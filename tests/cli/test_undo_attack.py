@@ -213,6 +213,15 @@ def test_the_uid_of_another_object(cloud: Cloud, fixed: Path) -> None:
     assert result.status == 1 and "deleted and made anew" in result.stderr and len(writes(cloud)) == 1, result.text
 
 
+def test_a_value_that_somebody_else_has_set(cloud: Cloud, fixed: Path) -> None:
+    """A file of the right shape for an object that no fix has changed: its uid, cluster and value fit."""
+    fields = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {"f:targetPort": {}}}}}
+    service(cloud)["metadata"]["managedFields"] = [{"manager": "helm", "operation": "Update", "fieldsV1": fields}]
+    result = undo(cloud, fixed, "--yes")
+    assert result.status == 1 and "says that helm has set spec.ports[port=80].targetPort" in result.stderr, result.text
+    assert len(writes(cloud)) == 1
+
+
 def test_an_object_that_is_made_anew_at_the_last_moment(cloud: Cloud, fixed: Path) -> None:
     """The write itself names the uid that was changed."""
     cloud.kube.before_write = lambda asked: service(cloud)["metadata"].update(uid="another")

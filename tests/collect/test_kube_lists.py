@@ -19,6 +19,8 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 ALL = frozenset(reads.KUBE)
 # Ingresses, Services, bindings, slices, pods, events, policies, Namespaces and four kinds of workloads.
 KINDS_OF_A_NAMESPACE = 12
+# Bindings are listed in the group of EKS Auto Mode as well.
+LISTS_OF_A_NAMESPACE = 13
 
 
 class Kube:
@@ -48,6 +50,8 @@ class Kube:
         with self._counting:
             self.calls[path] += 1
         name = path.rpartition("/")[2]
+        if path.count("/") == 2:
+            return {"kind": "APIGroup", "name": name}
         return {"metadata": {"name": name}} if name in self.namespaces else None
 
     def text(self, path: str, params: Any = None, max_bytes: int = 0) -> str:
@@ -65,7 +69,7 @@ def names(count: int) -> list[str]:
     return [f"team-{number}" for number in range(count)]
 
 
-@pytest.mark.parametrize(("namespaces", "calls"), [(1, 12), (4, 48), (5, 12), (200, 12)])
+@pytest.mark.parametrize(("namespaces", "calls"), [(1, 13), (4, 52), (5, 13), (200, 13)])
 def test_calls_do_not_grow_with_the_number_of_namespaces(namespaces: int, calls: int) -> None:
     kube = Kube(names(namespaces))
     found = read_namespaces(kube, names(namespaces))
@@ -93,7 +97,8 @@ def test_one_worker_is_enough_even_where_all_lists_are_denied() -> None:
     kube = Kube(names(40), denied=everywhere)
     found = read_namespaces(kube, names(40), workers=1)
     assert all([pod.meta.namespace for pod in facts["pods"].need()] == [ns] for ns, facts in found.items())
-    assert sum(kube.calls.values()) == KINDS_OF_A_NAMESPACE * (1 + 40)
+    # Of a kind in two groups, the second is not asked where the first is denied, and discovery tells that it is served.
+    assert sum(kube.calls.values()) == KINDS_OF_A_NAMESPACE + 1 + LISTS_OF_A_NAMESPACE * 40
 
 
 def test_reads_of_the_cluster_and_of_kube_system() -> None:
@@ -105,6 +110,7 @@ def test_reads_of_the_cluster_and_of_kube_system() -> None:
         "/api/v1/nodes": {"resourceVersion": "0"},
         "/apis/networking.k8s.io/v1/ingressclasses": None,
         "/apis/elbv2.k8s.aws/v1beta1/ingressclassparams": None,
+        "/apis/eks.amazonaws.com/v1/ingressclassparams": None,
         "/apis/apps/v1/namespaces/kube-system/daemonsets": None,
         "/api/v1/namespaces/kube-system/pods": {"labelSelector": "k8s-app=kube-proxy"},
     }

@@ -306,7 +306,7 @@ def test_null_items_are_an_empty_list(api: Api, reader: KubeReader) -> None:
     api.sequence(as_json({"kind": "PodList", "metadata": {}, "items": None}))
     assert uids(reader) == []
     api.sequence(as_json({"items": None}))
-    with pytest.raises(ReadFailed, match="an object without kind instead of a list"):
+    with pytest.raises(ReadFailed, match="an object without kind instead of PodList"):
         uids(reader)
 
 
@@ -324,7 +324,18 @@ def test_a_404_means_absent_for_custom_resources_alone(api: Api, reader: KubeRea
         reader.get(f"{PODS}/a")
 
 
-@pytest.mark.parametrize("metadata", [[], "x", 5, {"continue": 5}, {"continue": ["t"]}])
+@pytest.mark.parametrize("kind", ["ConfigMapList", "List", "Pod", "Status"])
+@pytest.mark.parametrize("items", [[], None])
+def test_another_list_is_not_an_empty_one(api: Api, reader: KubeReader, kind: str, items: Any) -> None:
+    api.sequence(as_json({"kind": kind, "metadata": {}, "items": items}))
+    with pytest.raises(ReadFailed, match=f"{kind}"):
+        uids(reader)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [[], "x", 5, {"continue": 5}, {"continue": ["t"]}, {"remainingItemCount": 7}, {"remainingItemCount": "x"}],
+)
 def test_a_list_that_does_not_say_whether_it_goes_on_is_none(api: Api, reader: KubeReader, metadata: Any) -> None:
     api.sequence(as_json({"metadata": metadata, "items": []}))
     with pytest.raises(ReadFailed, match="metadata cannot be understood"):
@@ -358,7 +369,7 @@ def test_what_is_no_list_is_not_an_empty_one(api: Api, reader: KubeReader) -> No
         reader.get(f"{PODS}/a")
     for document, kind in (({"kind": "Pod"}, "Pod"), ({"kind": "PodList", "items": {}}, "PodList"), ({}, "an object")):
         api.sequence(as_json(document))
-        with pytest.raises(ReadFailed, match=f"answered with {kind}.* instead of a list"):
+        with pytest.raises(ReadFailed, match=f"answered with {kind}.* instead of PodList"):
             uids(reader)
 
 
@@ -436,6 +447,19 @@ def test_gzip_and_counted_bytes(api: Api, reader: KubeReader) -> None:
     assert (reader.get(f"{PODS}/a") or {})["x"] == "y" * 5000
     assert api.requests[0].headers["Accept-Encoding"] == "gzip"
     assert reader.bytes_read == len(gzip.decompress(body))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_answer_unpacks_without_end(
+    api: Api, reader: KubeReader, packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kilobyte of gzip is a megabyte of spaces."""
+    monkeypatch.setattr(kube, "MAX_BODY", 100_000)
+    body = b" " * 100_001
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    api.sequence(Response(gzip.compress(body) if packed else body, headers=headers))
+    with pytest.raises(ReadFailed, match="has more than 0 MiB"):
+        uids(reader)
 
 
 def test_big_answers_are_gzipped_and_chunked(api: Api, reader: KubeReader) -> None:

@@ -43,6 +43,7 @@ TELLS = {
     reads.REFERENCE_GRANTS: "which routes may lead to Services of other namespaces",
     reads.LOAD_BALANCER_CONFIGURATIONS: "settings of Gateways and their classes",
     reads.TARGET_GROUP_CONFIGURATIONS: "target type and health check of a Gateway's target groups",
+    reads.LISTENER_RULE_CONFIGURATIONS: "whether an extension that a route names is there and accepted",
     reads.LOAD_BALANCERS: "the load balancer: state, zones, subnets, security groups",
     reads.LISTENERS: "listeners of the load balancer",
     reads.RULES: "rules that forward to the target group",
@@ -104,8 +105,8 @@ def _permission(name: str) -> str:
     if is_aws(name):
         return f"`{iam_action(name)}`"
     read = KUBE[name]
-    group = f".{read.group}" if read.group else ""
-    what = ", ".join(f"{resource}{group}" for resource in read.resources)
+    groups = [f".{group}" if group else "" for group in read.groups]
+    what = ", ".join(f"{resource}{group}" for group in groups for resource in read.resources)
     where = {
         reads.Scope.NAMESPACE: "",
         reads.Scope.CLUSTER: "",

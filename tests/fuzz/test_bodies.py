@@ -3,6 +3,7 @@ errors, and an answer that is no answer of AWS is never an empty list."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -89,6 +90,8 @@ def pages(operation: str) -> dict[str, tuple[int, bytes]]:
         "a page with the answer in an attribute": (200, b"<html a='<" + root + b"'/>"),
         "nothing": (200, b""),
         "no content": (204, b""),
+        "an empty answer": (200, b"<" + root + b"></" + root + b">"),
+        "an empty root": (200, b"<?xml version='1.0'?>\n<" + root + b" xmlns='http://ec2.amazonaws.com/doc'/>"),
         "another operation": (200, b"<DescribeOtherThingsResponse><x/></DescribeOtherThingsResponse>"),
         "another document": (200, b'{"kind":"Status","status":"Failure"}'),
         "an empty object": (200, b"{}"),
@@ -128,10 +131,13 @@ def test_no_page_passes_for_an_answer(reader: AwsReader, what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def reader() -> AwsReader:
+def reader() -> Iterator[AwsReader]:
+    """What botocore waits after a throttled call is not waited for."""
     session = botocore.session.Session()
     session.set_credentials("test", "test")
-    return AwsReader(AwsSession(session, REGION, "", "", ""), max_attempts=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.retries.adaptive.ClientRateLimiter.on_sending_request", lambda *args, **more: None)
+        yield AwsReader(AwsSession(session, REGION, "", "", ""), max_attempts=1)
 
 
 def test_bodies_that_are_no_answers(reader: AwsReader) -> None:

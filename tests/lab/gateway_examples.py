@@ -32,51 +32,79 @@ def classes() -> list[Manifest]:
     ]
 
 
-def gateway(class_name: str = ALB_CLASS, **listener: Any) -> Manifest:
-    """Gateway "web" with one listener, HTTP on port 80 unless it says otherwise."""
+def gateway(class_name: str = ALB_CLASS, name: str = "web", more: Sequence[Manifest] = (), **listener: Any) -> Manifest:
+    """A Gateway with one listener, HTTP on port 80 unless it says otherwise, and more of them."""
     return {
         "apiVersion": f"{API}/v1",
         "kind": "Gateway",
-        "metadata": {"name": "web"},
+        "metadata": {"name": name},
         "spec": {
             "gatewayClassName": class_name,
-            "listeners": [{"name": "main", "port": 80, "protocol": "HTTP", **listener}],
+            "listeners": [{"name": "main", "port": 80, "protocol": "HTTP", **listener}, *more],
         },
     }
+
+
+def with_parameters(own: Manifest, name: str) -> Manifest:
+    """The Gateway with a LoadBalancerConfiguration of its own."""
+    reference = {"group": SETTINGS, "kind": "LoadBalancerConfiguration", "name": name}
+    return {**own, "spec": {**own["spec"], "infrastructure": {"parametersRef": reference}}}
+
+
+def settings(kind: str, name: str, spec: Mapping[str, Any]) -> Manifest:
+    """A configuration of group gateway.k8s.aws, as the release on the lab serves it."""
+    return {"apiVersion": f"{SETTINGS}/v1beta1", "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
 def route(
     kind: str = "HTTPRoute",
     *,
+    name: str = "web",
     parent: Mapping[str, Any] | None = None,
     hostnames: Sequence[str] = (),
     backend: Mapping[str, Any] | None = None,
+    backends: Sequence[Mapping[str, Any]] = (),
+    rule: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """Route "web" from Gateway "web" to port 80 of Service "web"."""
+    """A route from Gateway "web" to port 80 of Service "web", with one rule. backend: changes of that one; backends:
+    others in its place; rule: what the rule has besides."""
+    own = [{"name": "web", "port": 80, **(backend or {})}]
     spec: Manifest = {
         "parentRefs": [{"name": "web", **(parent or {})}],
-        "rules": [{"backendRefs": [{"name": "web", "port": 80, **(backend or {})}]}],
+        "rules": [{"backendRefs": [dict(entry) for entry in backends] or own, **(rule or {})}],
     }
     return {
-        "apiVersion": f"{API}/{'v1' if kind in ('HTTPRoute', 'GRPCRoute') else 'v1alpha2'}",
+        "apiVersion": f"{API}/{'v1alpha2' if kind in ('TCPRoute', 'UDPRoute') else 'v1'}",
         "kind": kind,
-        "metadata": {"name": "web"},
+        "metadata": {"name": name},
         "spec": {**spec, **({"hostnames": list(hostnames)} if hostnames else {})},
     }
 
 
-def configuration(service: str = "web", target_type: str = "ip", path: str = examples.HEALTH_PATH) -> Manifest:
-    """TargetGroupConfiguration "web" for a Service. path: "" for a check by TCP."""
-    check = {**_FAST, **({"healthCheckPath": path} if path else {})}
-    return {
-        "apiVersion": f"{SETTINGS}/v1beta1",
-        "kind": "TargetGroupConfiguration",
-        "metadata": {"name": "web"},
-        "spec": {
-            "targetReference": {"name": service},
-            "defaultConfiguration": {"targetType": target_type, "healthCheckConfig": check},
-        },
+def listener_set(name: str, **listener: Any) -> Manifest:
+    """A ListenerSet that adds one listener to Gateway "web"."""
+    spec = {"parentRef": {"name": "web"}, "listeners": [{"name": "more", "port": 8081, "protocol": "HTTP", **listener}]}
+    return {"apiVersion": f"{API}/v1", "kind": "ListenerSet", "metadata": {"name": name}, "spec": spec}
+
+
+def reference_grant(route_kind: str, source: str, kind: str = "Service") -> Manifest:
+    """Lets routes of namespace `source` refer to Services of the namespace that it is made in."""
+    group = API if kind == "Gateway" else ""
+    spec = {
+        "from": [{"group": API, "kind": route_kind, "namespace": source}],
+        "to": [{"group": group, "kind": kind}],
     }
+    return {"apiVersion": f"{API}/v1beta1", "kind": "ReferenceGrant", "metadata": {"name": "web"}, "spec": spec}
+
+
+def configuration(
+    service: str = "web", target_type: str = "ip", path: str = examples.HEALTH_PATH, name: str = "web"
+) -> Manifest:
+    """A TargetGroupConfiguration for a Service ("" for none: a default). path: "" for a check by TCP."""
+    check = {**_FAST, **({"healthCheckPath": path} if path else {})}
+    spec = {"defaultConfiguration": {"targetType": target_type, "healthCheckConfig": check}}
+    reference = {"targetReference": {"name": service}} if service else {}
+    return settings("TargetGroupConfiguration", name, {**reference, **spec})
 
 
 def alb_ip() -> list[Manifest]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import contents
 import pytest
@@ -54,6 +55,25 @@ def test_what_a_run_can_import_stays() -> None:
 
 def test_imports_inside_functions_are_seen() -> None:
     assert {"orjson", "urllib3", "yaml", "websocket"} <= set(contents.late_imports())
+
+
+@pytest.mark.parametrize(("extras", "status"), [("nowhere", 0), ("elsewhere", 1)])
+def test_only_what_an_extra_brings_may_be_missing(extras: str, status: int) -> None:
+    words = [contents._REACHED, "nowhere.server", "", extras]
+    done = subprocess.run([sys.executable, "-c", *words], capture_output=True, text=True, cwd=contents.ROOT)
+    assert done.returncode == status and ("No module named 'nowhere'" in done.stderr) is bool(status)
+
+
+def test_what_the_tests_need_is_no_extra_of_a_run() -> None:
+    assert not contents.extras() & {"pytest", "boto3", "moto", "hypothesis"}
+
+
+def test_all_files_of_the_plugin_are_packed_where_it_looks_for_them() -> None:
+    packed = {f"{folder}/{Path(path).name}" for path, folder in contents.own_data()}
+    tracked = subprocess.run(["git", "ls-files", "kubectl_lbdoctor"], capture_output=True, text=True, cwd=contents.ROOT)
+    assert {"kubectl_lbdoctor/py.typed", "kubectl_lbdoctor/data/lbc_iam_policy.json"} <= packed
+    assert {name for name in tracked.stdout.split() if not name.endswith(".py")} <= packed
+    assert not any(name.startswith("kubectl_lbdoctor/data/botocore") for name in packed), "cut anew for each archive"
 
 
 def test_each_package_comes_with_its_licence() -> None:

@@ -165,6 +165,14 @@ def test_the_licences_come_with_it(machine: Machine) -> None:
     assert all(f"==== {name} ====" in others for name in ("botocore", "click", "Python", "urllib3"))
 
 
+def test_the_models_of_aws_are_cut_from_the_botocore_in_it(machine: Machine) -> None:
+    """Otherwise a diagnosis would parse botocore's own, with 760 operations of EC2."""
+    installed_offline(machine)
+    inside = machine.home / ".krew" / "store" / "lbdoctor" / f"v{__version__}" / "_internal"
+    release = (inside / "kubectl_lbdoctor" / "data" / "botocore" / "RELEASE").read_text().strip()
+    assert f"\nbotocore=={release} " in (ROOT / "packaging" / "requirements.lock").read_text()
+
+
 def test_completion_through_the_link_of_krew(machine: Machine) -> None:
     installed_offline(machine)
     asked = ("kubectl", "__complete", "lbdoctor", "explain", "LBD301")

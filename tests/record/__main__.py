@@ -25,8 +25,7 @@ from tests.support import product
 from tests.support.cassette import WORLDS as FOLDER
 from tests.support.cassette import parse_object
 
-SHARED = "cluster"
-# Recorded once, for all worlds: they do not depend on a stack.
+# Recorded once, for all worlds of a release of the controller: they do not depend on a stack.
 _SHARED_RECORDS = (
     *("Subnets", "NetworkAcls", "RouteTables", "PrefixLists"),
     *("Roles", "Policies", "PolicyVersions", "Clusters", "PodIdentityAssociations"),
@@ -159,12 +158,12 @@ def _write(
         kind: [normalise.ordered(words.value(record)) for record in _sorted(kind, entries)]
         for kind, entries in sorted(aws.records.items())
     }
-    if not (FOLDER / SHARED / "world.yaml").exists():
+    if not (FOLDER / spec.shared / "world.yaml").exists():
         about = {"collections": sorted(kube.collections)}
-        _folder(SHARED, about, shared, {k: v for k, v in records.items() if k in _SHARED_RECORDS}, "")
+        _folder(spec.shared, about, shared, {k: v for k, v in records.items() if k in _SHARED_RECORDS}, "")
     about = {
         "about": spec.about,
-        "extends": SHARED,
+        "extends": spec.shared,
         "namespace": "shop",
         "clock": normalise.CLOCK.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "subjects": list(spec.subjects),

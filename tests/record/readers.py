@@ -13,20 +13,32 @@ _KINDS = {
     "deployments": "Deployment",
     "endpointslices": "EndpointSlice",
     "events": "Event",
+    "gatewayclasses": "GatewayClass",
+    "gateways": "Gateway",
+    "grpcroutes": "GRPCRoute",
+    "httproutes": "HTTPRoute",
     "ingressclasses": "IngressClass",
     "ingressclassparams": "IngressClassParams",
     "ingresses": "Ingress",
+    "listenerruleconfigurations": "ListenerRuleConfiguration",
+    "listenersets": "ListenerSet",
+    "loadbalancerconfigurations": "LoadBalancerConfiguration",
     "mutatingwebhookconfigurations": "MutatingWebhookConfiguration",
     "namespaces": "Namespace",
     "networkpolicies": "NetworkPolicy",
     "nodes": "Node",
     "pods": "Pod",
+    "referencegrants": "ReferenceGrant",
     "replicasets": "ReplicaSet",
     "secrets": "Secret",
     "serviceaccounts": "ServiceAccount",
     "services": "Service",
     "statefulsets": "StatefulSet",
     "targetgroupbindings": "TargetGroupBinding",
+    "targetgroupconfigurations": "TargetGroupConfiguration",
+    "tcproutes": "TCPRoute",
+    "tlsroutes": "TLSRoute",
+    "udproutes": "UDPRoute",
     "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
 }
 
@@ -43,31 +55,31 @@ class RecordingKube:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Object | None:
         answer: Object | None = self._reader.get(path, params)
-        self._asked(path)
+        self.collections.add(self._collection(path))
         if answer is not None:
             self._keep(answer)
         return answer
 
     def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Object]:
-        collection = self._asked(path)
+        collection = self._collection(path)
         version, _, resource = collection.rpartition("/")
         for item in self._reader.list(path, params):
             self._keep({"apiVersion": version, "kind": _KINDS[resource], **item})
             yield item
+        self.collections.add(collection)  # Not where the cluster serves it in another version.
 
     def text(self, path: str, params: Mapping[str, Any] | None = None, max_bytes: int = 1 << 20) -> str:
         answer: str = self._reader.text(path, params, max_bytes)
         self.log += answer
         return answer
 
-    def _asked(self, path: str) -> str:
+    @staticmethod
+    def _collection(path: str) -> str:
         parts = path.strip("/").split("/")
         version, rest = (parts[1], parts[2:]) if parts[0] == "api" else ("/".join(parts[1:3]), parts[3:])
         if rest[0] == "namespaces" and len(rest) > 2:
             rest = rest[2:]
-        collection = f"{version}/{rest[0]}"
-        self.collections.add(collection)
-        return collection
+        return f"{version}/{rest[0]}"
 
     def _keep(self, item: Object) -> None:
         metadata = item["metadata"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.scenarios_objects import _action, own_binding
-from tests.lab import examples
+from tests.lab import examples, gateway_examples
 from tests.lab.api import Lab
 from tests.lab.examples import ALB, NLB
 
@@ -18,7 +18,8 @@ Manifests = list[dict[str, Any]]
 @dataclass(frozen=True)
 class WorldSpec:
     """about: a sentence for the world's file. setup: what belongs to it beside its manifests. labels: of the
-    namespace. restart: pods are made anew once there is a binding, so that they carry readiness gates."""
+    namespace. restart: pods are made anew once there is a binding, so that they carry readiness gates. shared: the
+    world that holds what all of the same release of the controller have in common."""
 
     about: str
     manifests: Callable[[], Manifests]
@@ -26,6 +27,7 @@ class WorldSpec:
     setup: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     gates: bool = False
     whole: bool = False
+    shared: str = "cluster"
 
 
 def _backends() -> Manifests:
@@ -190,5 +192,18 @@ WORLDS = {
         lambda: [examples.app(), examples.service()],
         ("TargetGroupBinding/own",),
         setup=own_binding,
+    ),
+    "gateway-alb": WorldSpec(
+        "A Gateway with an HTTPRoute whose targets are pods.",
+        gateway_examples.alb_ip,
+        ("Gateway/web",),
+        shared="cluster-3",
+        whole=True,
+    ),
+    "gateway-nlb": WorldSpec(
+        "A Gateway with a TCPRoute whose targets are pods.",
+        gateway_examples.nlb_ip,
+        ("Gateway/web",),
+        shared="cluster-3",
     ),
 }

@@ -31,16 +31,8 @@ def test_the_schemas_are_schemas() -> None:
     for schema in schemas().values():
         Draft202012Validator.check_schema(schema)
     assert set(kinds().values()) == set(report.FILES)
-    assert set(kinds()) == {
-        "Report",
-        "ScanReport",
-        "ControllerPage",
-        "FixPlan",
-        "FixResult",
-        "UndoResult",
-        "ProbeReport",
-        "Error",
-    }
+    results = {"Report", "ScanReport", "ControllerPage", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
+    assert set(kinds()) == results | {"CheckList", "Explanation", "Version"}
 
 
 @pytest.mark.parametrize("name", cases.names())
@@ -73,11 +65,12 @@ def test_every_object_is_closed_and_every_field_explained() -> None:
     for name, schema in schemas().items():
         for part in objects(schema):
             closed = part.get("additionalProperties") is False or part.get("unevaluatedProperties") is False
-            assert closed or part is schemas()["common.json"]["$defs"]["step"], (name, list(part["properties"]))
+            extended = [schemas()["common.json"]["$defs"][base] for base in ("step", "check")]
+            assert closed or any(part is base for base in extended), (name, list(part["properties"]))
             for field, value in part["properties"].items():
                 if isinstance(value, dict) and not (name == "common.json" and field == "properties"):
                     assert value.get("description"), (name, field)
-            assert set(part["required"]) <= set(part["properties"])
+            assert part["required"] == list(part["properties"]), "every field is always there"
 
 
 def values(file: str, *path: str) -> list[Any]:
@@ -95,6 +88,7 @@ def test_the_words_are_those_of_the_program() -> None:
     assert values("report.json", *diagnosis, "severity") == [severity.value for severity in Severity]
     assert values("report.json", *diagnosis, "confidence") == [confidence.value for confidence in Confidence]
     assert values("fix-plan.json", "properties", "status") == [outcome.value for outcome in FixOutcome]
+    assert values("common.json", "$defs", "check", "properties", "severity") == [s.value for s in Severity]
     assert set(values("fix-result.json", "properties", "status")) < {outcome.value for outcome in FixOutcome}
     assert set(values("undo-result.json", "properties", "status")) == {outcome.value for outcome in UndoOutcome}
     assert set(values("common.json", "$defs", "step", "properties", "state")) == {state.value for state in StepState}

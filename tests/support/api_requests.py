@@ -30,9 +30,12 @@ class Asked:
 
 
 def parse(verb: str, path: str, query: dict[str, str]) -> Asked:
-    """`verb` "get" becomes "list" (or "watch") for a collection. Raises Answer (404) for a path that is no resource."""
+    """`verb` "get" becomes "list" (or "watch") for a collection, "discover" for an API group. Raises
+    Answer (404) for a path that is neither."""
     parts = path.strip("/").split("/")
     core = parts[0] == "api"
+    if len(parts) == 2 and parts[0] == "apis":
+        return Asked("discover", parts[1], "", "", "", query)
     if len(parts) < (3 if core else 4) or parts[0] not in ("api", "apis"):
         raise no_such_path()
     group, version, rest = ("", parts[1], parts[2:]) if core else (parts[1], parts[2], parts[3:])

@@ -55,6 +55,10 @@ _KINDS = {
         "ingressclassparams": "IngressClassParams",
         "targetgroupbindings": "TargetGroupBinding",
     },
+    ("eks.amazonaws.com", "v1"): {
+        "ingressclassparams": "IngressClassParams",
+        "targetgroupbindings": "TargetGroupBinding",
+    },
     ("gateway.networking.k8s.io", "v1"): {
         "gatewayclasses": "GatewayClass",
         "gateways": "Gateway",
@@ -72,7 +76,7 @@ _KINDS = {
         "targetgroupconfigurations": "TargetGroupConfiguration",
     },
 }
-_CUSTOM_GROUPS = {"elbv2.k8s.aws", "gateway.networking.k8s.io", "gateway.k8s.aws"}
+_CUSTOM_GROUPS = {"elbv2.k8s.aws", "eks.amazonaws.com", "gateway.networking.k8s.io", "gateway.k8s.aws"}
 
 
 class FakeKube:
@@ -132,6 +136,8 @@ class FakeKube:
     # --- Requests ---
 
     def _respond(self, asked: Asked, body: Any, content_type: str) -> Any:
+        if asked.verb == "discover":
+            return self.discover(asked)
         if asked.verb == "create":
             return self.create(asked, body)
         if asked.verb == "delete":
@@ -141,6 +147,13 @@ class FakeKube:
         if asked.verb == "patch":
             return self.between(asked, lambda: self.patch(asked, body, content_type))
         return self.answer(asked)
+
+    def discover(self, asked: Asked) -> Raw:
+        """What group this is, which everybody may ask. Raises Answer (404) for a group that is not served."""
+        versions = [version for group, version in _KINDS if group == asked.group]
+        if asked.group in self.missing_groups or not versions:
+            raise no_such_path()
+        return {"kind": "APIGroup", "apiVersion": "v1", "name": asked.group}
 
     def answer(self, asked: Asked) -> Any:
         """A read: one object, a list, a watch, a log, or what is behind the pod proxy. Raises Answer for all else."""

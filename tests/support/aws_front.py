@@ -259,9 +259,10 @@ class FakeAws:
         region, service = scope.groups() if scope else ("", "")
         if service == "eks":
             action = _eks_action(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        self.asked.append(f"{service}:{action}")
+        permission = f"{_IAM_PREFIX.get(service, service)}:{action}"
+        self.asked.append(permission)
         self.regions.add(region)
-        if not self.allows(Call(f"{_IAM_PREFIX.get(service, service)}:{action}", form, environ["PATH_INFO"])):
+        if not self.allows(Call(permission, form, environ["PATH_INFO"])):
             return self._refuse(action, "denied", service, start_response)
         fault = self.faults.get(action)
         spoiled = self.spoiled.get(action)

@@ -81,6 +81,7 @@ class Case:
 def _expected(entry: dict[str, Any], namespace: str) -> dict[str, Any]:
     kind, space, name = cassette.parse_object(entry["object"], namespace)
     if kind in (
+        "Namespace",
         "Node",
         "GatewayClass",
         "TargetGroup",

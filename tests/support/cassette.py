@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from tests.support import auto_mode
 from tests.support.product import ApiMissing, ReadDenied, ReadFailed, permission_of
 
 WORLDS = Path(__file__).parent.parent / "worlds"
@@ -91,7 +92,7 @@ def _loaded(name: str) -> World:
     world = World(name, [], about.get("namespace", ""), about.get("clock", ""))
     if "extends" in about:
         shared = _loaded(about["extends"])
-        world.objects += shared.objects
+        world.objects += copy.deepcopy(shared.objects)
         world.collections |= shared.collections
         world.aws.update({kind: list(records) for kind, records in shared.aws.items()})
     world.subjects = [parse_object(text, world.namespace) for text in about.get("subjects", ())]
@@ -106,6 +107,8 @@ def _loaded(name: str) -> World:
             world.aws[kind] = [*world.aws[kind], *entries]
     log = folder / "controller.log"
     world.log = log.read_text() if log.exists() else ""
+    if about.get("as") == "auto-mode":
+        auto_mode.convert(world)
     return world
 
 
@@ -126,6 +129,8 @@ class ReplayKube:
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Object | None:
         self._world.refuse(permission_of("get", path))
+        if path == f"/apis/{auto_mode.GROUP}":
+            return self._discovered()
         collection, namespace, name = self._parsed(path)
         if not name or params:
             raise NotRecorded(f"world {self._world.name} has no answer to get {path} {dict(params or {})}")
@@ -158,7 +163,21 @@ class ReplayKube:
             return self._world.log[:max_bytes]
         return ""
 
+    def _discovered(self) -> Object:
+        """What the API server says of Auto Mode's group: nothing where the cluster has none of its objects."""
+        if not self._has_auto_mode():
+            raise ApiMissing(f"the cluster does not serve {auto_mode.GROUP}")
+        return {"kind": "APIGroup", "name": auto_mode.GROUP}
+
+    def _has_auto_mode(self) -> bool:
+        return any(item["apiVersion"].startswith(f"{auto_mode.GROUP}/") for item in self._world.objects)
+
     def _in(self, collection: str) -> Iterator[Object]:
+        if collection.startswith(f"{auto_mode.GROUP}/"):
+            if not self._has_auto_mode():
+                raise ApiMissing(f"the cluster does not serve {collection}")
+            yield from (item for item in self._world.objects if collection_of(item) == collection)
+            return
         if collection.rpartition("/")[0] in self._world.missing_apis:
             raise ApiMissing(f"the cluster does not serve {collection}")
         if self._in_another_version(collection):

@@ -32,16 +32,20 @@ class KubeFault:
     where: Callable[[str], bool] = lambda namespace: True
     selector: str = ""
     verbs: tuple[str, ...] = ("get", "list")
+    also: tuple[str, ...] = ()
+    """Further groups of the same resources."""
 
     @classmethod
     def of(cls, read: str, kind: str) -> KubeFault:
         """The fault that hits exactly one read of `model.reads`."""
         rule = reads.KUBE[read]
-        return cls(kind, rule.group, rule.resources, _where(read, rule), _SELECTED.get(read, ""))
+        group, *also = rule.groups
+        where, selector = _where(read, rule), _SELECTED.get(read, "")
+        return cls(kind, group, rule.resources, where, selector, also=tuple(also))
 
     def hits(self, asked: Asked) -> bool:
         resource = rbac_resource(asked.resource)
-        if self.resources and (asked.group != self.group or resource not in self.resources):
+        if self.resources and (asked.group not in (self.group, *self.also) or resource not in self.resources):
             return False
         selected = self.selector in asked.query.get("labelSelector", "")
         return asked.verb in self.verbs and self.where(asked.namespace) and selected

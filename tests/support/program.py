@@ -13,6 +13,8 @@ from unittest import mock
 
 from kubectl_lbdoctor.cli import main
 from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.render.documents import API_VERSION
+from tests.support.json_schemas import violations
 from tests.support.world import NOW
 
 # What would make boto3 or the program find something of the machine that the tests run on is taken away.
@@ -37,7 +39,11 @@ class Result:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.stdout)
+        """What was printed; a document of ours fits the schema of its kind."""
+        printed = json.loads(self.stdout)
+        if isinstance(printed, dict) and printed.get("apiVersion") == API_VERSION:
+            assert violations(printed) == []
+        return printed
 
     @property
     def text(self) -> str:

@@ -22,7 +22,6 @@ from kubectl_lbdoctor.knowledge.annotations import (
     AnnotationProblem,
     ValueProblem,
     catalogue,
-    catalogue_version,
     check_value,
     effective_health_check,
     is_ours,
@@ -72,8 +71,7 @@ def one(problems: tuple[AnnotationProblem, ...]) -> AnnotationProblem:
 
 def test_catalogue_is_complete_and_consistent() -> None:
     specs = catalogue()
-    assert len(specs) == 131
-    assert catalogue_version() == (3, 5, 0)
+    assert len(specs) == 132
     for key, spec in specs.items():
         assert spec.key == key == spec.prefix + spec.suffix
         assert spec.locations and spec.readers
@@ -581,13 +579,15 @@ def test_keys_written_by_the_controller_are_not_user_errors() -> None:
 def test_unknown_keys_of_a_newer_controller() -> None:
     context = AnnotationContext(is_alb=True)
     unheard = {ALB + "quantum-routing": "x"}
-    assert lint("Ingress", unheard, owner="controller", controller_version="v3.6.0", context=context) == ()
+    new = one(lint("Ingress", unheard, owner="controller", controller_version="v3.6.0", context=context))
+    assert (new.severity, new.rule, new.suggestion) == ("warning", "unknown-to-us", "")
+    assert new.reason == "controller v3.6.0 may read it"
     assert (
         one(lint("Ingress", unheard, owner="controller", controller_version="v3.5.0", context=context)).suggestion == ""
     )
     alike = {ALB + "healthcheck-paths": "x"}
     problem = one(lint("Ingress", alike, owner="controller", controller_version="v3.6.0", context=context))
-    assert (problem.severity, problem.suggestion) == ("info", ALB + "healthcheck-path")
+    assert (problem.severity, problem.suggestion) == ("warning", ALB + "healthcheck-path")
 
 
 # --- without effect ---------------------------------------------------------------------------------------------------
@@ -687,11 +687,22 @@ def test_older_controller() -> None:
 
     capacity = alb(minimum_load_balancer_capacity="CapacityUnits=100")
     problem = one(lint_at("v2.10.1", capacity))
-    assert (problem.kind, problem.rule) == ("unsupported-in-version", "unsupported-in-version")
+    assert (problem.kind, problem.rule, problem.needs) == ("not-yet-read", "needs-release", "v2.11.0")
     assert lint_at("v2.11.0", capacity) == () == lint_at(None, capacity)
     family = alb(ip_address_type="dualstack-without-public-ipv4")
-    assert one(lint_at("v2.7.2", family)).kind == "unsupported-in-version"
+    assert one(lint_at("v2.7.2", family)).needs == "v2.8.0"
     assert lint_at("v2.8.0", family) == ()
+
+
+def test_annotation_behind_a_feature_gate() -> None:
+    def lint_with(*closed: str) -> tuple[AnnotationProblem, ...]:
+        context = AnnotationContext(is_alb=True, closed_gates=frozenset(closed))
+        asked = alb(create_acm_cert="true")
+        return lint("Ingress", asked, owner="controller", controller_version="v3.3.0", context=context)
+
+    problem = one(lint_with("EnableCertificateManagement"))
+    assert (problem.kind, problem.rule, problem.needs) == ("not-yet-read", "needs-gate", "EnableCertificateManagement")
+    assert lint_with("EnableTCPUDPListener") == () == lint_with()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from kubectl_lbdoctor.analysis.frontends import ownership, traffic_paths
-from kubectl_lbdoctor.analysis.ownership import Ownership, controller_flags, controller_version
+from kubectl_lbdoctor.analysis.ownership import Ownership, controller_flags
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.finding import Finding, Severity

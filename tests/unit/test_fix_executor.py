@@ -49,7 +49,7 @@ class FakeWriter:
     def rehearse(self, change: Change) -> None:
         self._do("rehearse", change)
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: Change, uid: str = "") -> None:
         self._do("apply", change)
 
     def check_undo(self, change: Change, uid: str) -> None:

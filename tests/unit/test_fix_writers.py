@@ -456,6 +456,59 @@ def test_owner_by_the_very_field() -> None:
     assert owner is not None and owner.tool == "Terraform" and gitops_owner(meant, other) is None
 
 
+PORTS = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:targetPort": {}}}}}
+WHOLE = {"f:spec": {"f:ports": {}}}
+OTHER_FIELD = {"f:spec": {"f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}}}}}
+
+
+@pytest.mark.parametrize(
+    ("managed", "setter"),
+    [
+        ({}, ""),
+        ({"kubectl-edit": PORTS}, "kubectl-edit"),
+        ({"kubectl-edit": OTHER_FIELD, "kubectl-lbdoctor": PORTS}, ""),
+        ({"argocd-controller": PORTS, "kubectl-lbdoctor": PORTS}, ""),  # it applies what the fix has set
+        ({"kubectl-lbdoctor": OTHER_FIELD, "kubectl-edit": PORTS}, "kubectl-edit"),
+        ({"kubectl-edit": WHOLE}, ""),  # somebody has changed another item of the list
+        ({"ancient-changes": PORTS}, ""),
+        ({"kubectl-edit": OTHER_FIELD}, ""),
+        ({"kubectl-edit": []}, ""),
+    ],
+)
+def test_only_a_value_that_a_fix_may_have_set_is_taken_back(managed: Raw, setter: str) -> None:
+    """The uid, the value and the shape of the change fit an object that no fix has ever changed."""
+    found = raw(ports=[{"port": 80, "protocol": "TCP", "targetPort": 8080}])
+    found["metadata"]["managedFields"] = [{"manager": m, "fieldsV1": fields} for m, fields in managed.items()]
+    kube = Kube(found)
+    for attempt in ("check_undo", "rehearse_undo", "undo"):
+        if setter:
+            with pytest.raises(MovedOn, match=f"{setter} has set targetPort to what it is, and no fix"):
+                getattr(writer(kube), attempt)(to_port(9090, 8080), "u1")
+        else:
+            getattr(writer(kube), attempt)(to_port(9090, 8080), "u1")
+    assert (kube.raw or {})["spec"]["ports"][0]["targetPort"] == (8080 if setter else 9090)
+
+
+def test_a_value_that_the_fix_took_away_has_no_manager() -> None:
+    change = annotate(INGRESS, {"a": "1"}, {"a": None})
+    found = raw()
+    found["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "fieldsV1": {"f:metadata": {}}}]
+    writer(Kube(found)).check_undo(change, "u1")
+
+
+def test_an_object_that_was_made_anew_while_the_plan_was_read() -> None:
+    """Its undo file would be of the one before it."""
+    kube = Kube(raw(ports=[{"targetPort": 9090}]))
+    with pytest.raises(MovedOn, match="was deleted and made anew since"):
+        writer(kube).apply(to_port(9090, 8080), "u0")
+    assert kube.sent == []
+    kube.meanwhile = [raw(ports=[{"targetPort": 9090}])]
+    kube.meanwhile[0]["metadata"].update(uid="u2", resourceVersion="6")
+    with pytest.raises(MovedOn, match="was deleted and made anew since"):
+        writer(kube).apply(to_port(9090, 8080), "u1")
+    assert (kube.raw or {})["spec"]["ports"][0]["targetPort"] == 9090
+
+
 # --- undo files -------------------------------------------------------------------------------------------------------
 
 

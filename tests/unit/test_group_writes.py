@@ -198,7 +198,7 @@ def test_an_undo_file_holds_it_and_only_what_a_fix_makes(tmp_path: Path) -> None
         ('"name": "own"', '"name": "other"', "no change that a fix makes"),
         ('"account": "123456789012"', '"account": "210987654321"', "another account"),
         ('"account": "123456789012"', '"account": ""', "does not say in which account"),
-        ('"region": "us-west-2"', '"region": "eu-west-1"', ""),
+        ('"region": "us-west-2"', '"region": "eu-west-1"', "no change that a fix makes: the target group"),
     ):
         bent = text.replace(old, new)
         assert bent != text and json.loads(bent)

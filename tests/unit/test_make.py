@@ -20,8 +20,10 @@ def made(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """What of a clone the environment is made of."""
-    for name in ("Makefile", "lab.mk", "setup.cfg", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    declarations = [f"kubectl_lbdoctor/model/{name}.py" for name in ("reads", "plan", "group_edits")]
+    for name in ("Makefile", "lab.mk", "setup.cfg", "pyproject.toml", *declarations):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 

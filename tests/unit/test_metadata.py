@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +51,20 @@ def test_plugin_s_tree_is_the_commands() -> None:
     assert all(entry["shortDesc"].strip() for entry in PLUGIN["tree"])
 
 
+def test_plugin_says_what_the_help_says() -> None:
+    help_page = " ".join(run("--help").stdout.split())
+    for entry in PLUGIN["tree"]:
+        assert f" {entry['name']} {entry['shortDesc']} " in help_page, entry
+
+
+def test_plugin_says_nothing_twice() -> None:
+    """A parser of YAML keeps the last of two equal keys and says nothing."""
+    tree = yaml.compose((ROOT / "plugin.yaml").read_text())
+    for node in [tree, *tree.value[-1][1].value]:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), keys
+
+
 def test_plugin_s_example_runs() -> None:
     words = PLUGIN["example"].split()
     assert words[:2] == ["kubectl", "lbdoctor"]
@@ -87,6 +103,26 @@ def test_readme_names_only_commands_and_codes_that_exist() -> None:
     used = set(re.findall(r"kubectl[ -]lbdoctor ([a-z]+)\b(?![/:])", readme)) - {"explain"}
     assert used <= set(visible(cli)) | aliases
     assert set(re.findall(r"LBD\d{3}", readme)) <= {spec.code for spec in CATALOGUE} | {"LBD000"}
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The words behind `kubectl lbdoctor` in the blocks of a page, up to a pipe."""
+    blocks = "".join(re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^(?:.*[|$] )?kubectl lbdoctor (.*)$", blocks, re.MULTILINE)
+    return [[*itertools.takewhile(lambda word: word != "|", shlex.split(line, comments=True))] for line in lines]
+
+
+def test_the_pages_have_commands() -> None:
+    assert sum(len(commands_of(page)) for page in PAGES) > 25
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_program_understands_every_command_of_a_page(page: Path) -> None:
+    for words in commands_of(page):
+        assert run(*words).status != ExitStatus.USAGE or words == ["completion", "install"], words
 
 
 def test_help_names_every_exit_status() -> None:

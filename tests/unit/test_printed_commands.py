@@ -6,12 +6,13 @@ other. All commands then run in a real shell, in which programs that are called 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,35 +21,28 @@ import pytest
 from kubectl_lbdoctor.collect import bundle, convert_aws, convert_network
 from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.sieve import Sieve, target_id, under
-from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
-from tests.support import cases, product
+from kubectl_lbdoctor.render.documents import document
+from tests.support import cases, printed, product
+from tests.support.printed import strings
+from tests.support.program import run as run_program
 
 PAYLOADS = ("$(touch ran)", "';touch ran;'", "`touch ran`\n#")
 
 
 def commands(run: product.Run) -> set[str]:
-    """Every command that a screen or a document of this run may show."""
-    return {
+    """Every command that a screen or a document of this run may show, and those of effects, which it does not."""
+    of_findings = {
         command
         for result in run.results
         for finding in result.findings
         for command in (*finding.confirm, *finding.commands)
     }
-
-
-def strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from strings(inner)
+    return of_findings | {*printed.commands(document(run.report))}
 
 
 def replaced(value: Any, old: str, new: str) -> Any:
@@ -91,11 +85,11 @@ def test_the_shell_of_this_test_would_run_a_payload(folder: Path) -> None:
 def test_no_command_runs_a_value(name: str, folder: Path) -> None:
     run = cases.result(name)
     plain = commands(run)
-    document = to_json(run.snapshot)
-    shown = sorted({text for text in strings(document) if len(text) > 2 and any(text in line for line in plain)})
+    read = to_json(run.snapshot)
+    shown = sorted({text for text in strings(read) if len(text) > 2 and any(text in line for line in plain)})
     hostile: set[str] = set()
     for number, text in enumerate(shown):
-        changed = replaced(document, text, text + PAYLOADS[number % len(PAYLOADS)])
+        changed = replaced(read, text, text + PAYLOADS[number % len(PAYLOADS)])
         hostile |= commands(product.judge(from_json(Snapshot, changed))) - plain
     run_in_shell(folder, hostile)
     assert not (folder / "ran").exists(), "\n".join(sorted(line for line in hostile if "touch ran" in line))
@@ -110,11 +104,11 @@ def test_no_value_of_a_bundle_becomes_an_option(name: str, tmp_path: Path) -> No
     behind an equals sign."""
     run = cases.result(name)
     plain = commands(run)
-    document = to_json(run.snapshot)
-    shown = sorted({text for text in strings(document) if len(text) > 2 and any(text in line for line in plain)})
+    read = to_json(run.snapshot)
+    shown = sorted({text for text in strings(read) if len(text) > 2 and any(text in line for line in plain)})
     for text in shown:
         place = tmp_path / "bundle.json"
-        snapshot = replaced(document, text, OPTION)
+        snapshot = replaced(read, text, OPTION)
         place.write_text(
             json.dumps({"kind": bundle.KIND, "schema": SCHEMA, "tool": "test", "snapshot": snapshot}), "utf-8"
         )
@@ -125,6 +119,38 @@ def test_no_value_of_a_bundle_becomes_an_option(name: str, tmp_path: Path) -> No
         for command in commands(product.judge(loaded)):
             words = shlex.split(command)
             assert not any(word.startswith("--kubeconfig") for word in words), f"{text}: {command}"
+
+
+@pytest.fixture(scope="module")
+def printed_by_all_cases() -> list[str]:
+    return sorted({line for name in cases.names() for line in printed.commands(document(cases.result(name).report))})
+
+
+KUBECTL = shutil.which("kubectl")
+
+
+@pytest.mark.skipif(KUBECTL is None, reason="there is no kubectl here")
+def test_kubectl_understands_every_command(printed_by_all_cases: list[str], tmp_path: Path) -> None:
+    """It asks its server, where nobody answers; a flag or a word too many or too few ends it before that."""
+
+    def said(line: str) -> tuple[str, str]:
+        words = itertools.takewhile(lambda word: word != "|", shlex.split(line)[1:])
+        asked = [str(KUBECTL), "--server=http://127.0.0.1:1", *words]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=120, env={"HOME": str(tmp_path)})
+        return line, done.stderr
+
+    lines = [line for line in printed_by_all_cases if line.startswith("kubectl ")]
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(said, (line for line in lines if not line.startswith("kubectl lbdoctor ")))]
+    assert len(answers) > 100
+    assert [(line, text) for line, text in answers if "127.0.0.1:1 was refused" not in text] == []
+
+
+def test_the_program_understands_its_own_commands(printed_by_all_cases: list[str]) -> None:
+    lines = [line for line in printed_by_all_cases if line.startswith("kubectl lbdoctor ")]
+    assert len(lines) > 30
+    for line in lines:
+        assert run_program(*shlex.split(line)[2:]).status == ExitStatus.COULD_NOT_RUN, line
 
 
 @pytest.mark.parametrize(

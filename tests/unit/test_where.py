@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from kubectl_lbdoctor.render.documents import document
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import render
 from tests.support import cases
+from tests.support.printed import commands, strings
 
 GIVEN = KubeOptions(
     namespace="shop",
@@ -54,7 +54,8 @@ AWS = ("--profile", "prod")
 WHERE = where_of(GIVEN, {}).in_aws(AwsOptions(profile="prod", region="us-west-2"))
 
 BY_LABEL = re.compile(
-    r"^  (?:fix    |or     |by hand|and    |confirm|more   |       )   ((?:kubectl|aws) .*)$", re.MULTILINE
+    r"^  (?:fix      |or       |by hand  |and      |confirm  |to settle|more     |         ) ((?:kubectl|aws) .*)$",
+    re.MULTILINE,
 )
 NOT_LED = re.compile(r"\bkubectl (?:get|describe|logs|exec|rollout|edit|annotate|patch|label|delete|scale)\b")
 
@@ -74,17 +75,6 @@ def run_in_shell(folder: Path, lines: list[str]) -> list[list[str]]:
     assert ended.stderr == b"" and ended.returncode == 0, ended.stderr.decode()
     text = (folder / "calls").read_text()
     return [call.split("\0")[:-1] for call in text.split("\n\0")[:-1]]
-
-
-def strings(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from strings(inner)
 
 
 def check(words: list[str]) -> None:
@@ -107,7 +97,7 @@ def test_every_command_of_a_recorded_case(name: str, tmp_path: Path) -> None:
     report = replace(cases.result(name).report, where=WHERE)
     made = document(report)
     assert isinstance(made, dict)
-    found = [line for d in made["diagnoses"] for line in (*d["confirm"], *(d["fix"] or {}).get("commands", ()))]
+    found = [*commands(made)]
     screen = render(report, View())
     shown = BY_LABEL.findall(screen)
     calls = run_in_shell(tmp_path, [*found, *shown])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting, nlb_setting
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join
-from kubectl_lbdoctor.analysis.ownership import Ownership
+from kubectl_lbdoctor.analysis.ownership import Ownership, Reconciler
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.k8s import TargetGroupBinding
@@ -30,7 +30,9 @@ class BindingFrontend(Frontend):
         return ""
 
     def reconciler(self) -> Ownership:
-        return Ownership("controller", "a TargetGroupBinding has no class")
+        binding = self.manifest.need()
+        maker: Reconciler = "auto-mode" if binding is not None and binding.group else "controller"
+        return Ownership(maker, "a TargetGroupBinding has no class")
 
     def require_class(self) -> None:
         raise NotApplicable("a binding has no class")

@@ -222,12 +222,7 @@ def is_of_gateway(binding: TargetGroupBinding, gateway: Gateway) -> bool:
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
     """
-    labels = binding.meta.labels
-    return any(
-        labels.get(f"gateway.k8s.aws.{kind}/stack-namespace") == gateway.meta.namespace
-        and labels.get(f"gateway.k8s.aws.{kind}/stack-name") == gateway.meta.name
-        for kind in ("alb", "nlb")
-    )
+    return binding.made_for("gateway", gateway.meta.namespace, gateway.meta.name)
 
 
 def _plain(name: str) -> str:

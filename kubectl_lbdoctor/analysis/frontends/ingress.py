@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
@@ -11,7 +12,7 @@ from kubectl_lbdoctor.analysis.ingress_backends import answered_by_balancer, bac
 from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.k8s import Ingress, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
@@ -86,7 +87,14 @@ class IngressFrontend(Frontend):
         """The binding that the controller made for this backend of the Ingress or its group."""
         same_service = index.bindings_by_service(self.snapshot, self.ref.namespace).get(backend.service, ())
         same_port = (binding for binding in same_service if binding.port == backend.port)
-        return next(iter(of_stack(same_port, STACK, self.ref, self.group)), None)
+        found = of_stack(same_port, STACK, self.ref, self.group)
+        return next((b for b in found if bool(b.group) is self._is_of_auto_mode()), next(iter(found), None))
+
+    def _is_of_auto_mode(self) -> bool:
+        """Whether EKS Auto Mode makes it, whose bindings count where an Ingress has moved from the controller to it."""
+        with suppress(Unknown):
+            return self.reconciler().owner == "auto-mode"
+        return False
 
     def _path(self, backend: Backend | None, binding: Fact[TargetGroupBinding | None]) -> TrafficPath:
         read = self.manifest.peek() is not None

@@ -190,10 +190,6 @@ def of_stack(
 
 def _stack_is(binding: TargetGroupBinding, stack: str, subject: ObjectRef, group: str) -> bool:
     """Whether the controller's labels say that this binding belongs to the Ingress or its group (LBC pkg/deploy)."""
-    labels = binding.meta.labels
     if group:
-        return labels.get(f"{stack}.k8s.aws/stack") == group
-    return (
-        labels.get(f"{stack}.k8s.aws/stack-namespace") == subject.namespace
-        and labels.get(f"{stack}.k8s.aws/stack-name") == subject.name
-    )
+        return binding.stack == stack and binding.stack_label("stack") == group
+    return binding.made_for(stack, subject.namespace, subject.name)

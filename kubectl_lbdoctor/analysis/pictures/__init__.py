@@ -1,0 +1,78 @@
+"""The report as pictures of the way from clients to pods, one for each frontend. Pure.
+
+The verdicts are those of the evaluators and of the diagnoses: a filter blocks where `analysis.blocked_paths` says so, a
+station where a diagnosis lies there (`pictures.places`). What was not read is unknown, unless an answer proves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
+from kubectl_lbdoctor.analysis.pictures.branches import branch
+from kubectl_lbdoctor.analysis.pictures.causes import Causes
+from kubectl_lbdoctor.analysis.pictures.stations import balancer_hop, clients_hop, controller_hop, object_hop
+from kubectl_lbdoctor.model.picture import Branch, Hop, Picture, Pictured, Verdict
+from kubectl_lbdoctor.model.report import Report, SubjectView, TargetGroupView
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+__all__ = ["pictured"]
+
+MOST_BROKEN = 6
+MOST_SOUND = 2
+"""Branches that are shown in full: those with something wrong, and of a frontend without any, the first."""
+MOST_FOLDED = 40
+
+
+def pictured(report: Report, snapshot: Snapshot) -> Pictured:
+    """The report with its pictures. snapshot: the facts that it was made of."""
+    by_subject: dict[object, list[TrafficPath]] = {}
+    for path in traffic_paths(snapshot):
+        by_subject.setdefault(path.subject, []).append(path)
+    return Pictured(report, tuple(_picture(report, snapshot, s, by_subject.get(s.ref, [])) for s in report.subjects))
+
+
+def _picture(report: Report, snapshot: Snapshot, subject: SubjectView, paths: Sequence[TrafficPath]) -> Picture:
+    causes = Causes.of(report.diagnoses, (path.key for path in paths))
+    front = frontend(snapshot, subject.ref)
+    made = (object_hop(front, causes), controller_hop(front, causes))
+    if not paths:
+        return Picture(subject.ref, subject.status, made, ())
+    first = next((path for path in paths if path.load_balancer.peek() is not None), paths[0])
+    reached = (clients_hop(first, causes), balancer_hop(first, causes, made))
+    full, folded, left_out = _branches(report, subject, paths, reached)
+    return Picture(subject.ref, subject.status, made, reached, full, folded, left_out)
+
+
+def _branches(
+    report: Report, subject: SubjectView, paths: Sequence[TrafficPath], front: Sequence[Hop]
+) -> tuple[tuple[Branch, ...], tuple[Branch, ...], tuple[tuple[Verdict, int], ...]]:
+    """Branches in full, those as one line, and how many more of each verdict there are."""
+    views = {group.arn: group for group in subject.target_groups}
+    broken: list[tuple[TrafficPath, TargetGroupView | None, Causes]] = []
+    sound: list[tuple[TrafficPath, TargetGroupView | None, Causes]] = []
+    for path in paths:
+        view, mine = views.get(_arn(path)), Causes.of(report.diagnoses, (path.key,))
+        (sound if _is_sound(view, mine) else broken).append((path, view, mine))
+    in_full = broken[:MOST_BROKEN] or sound[:MOST_SOUND]
+    others = broken[MOST_BROKEN:] + (sound if broken else sound[MOST_SOUND:])
+    full = tuple(branch(path, view, front, mine) for path, view, mine in in_full)
+    lines = tuple(branch(path, view, front, mine, full=False) for path, view, mine in others)
+    rest = [line.verdict for line in lines[MOST_FOLDED:]]
+    return full, lines[:MOST_FOLDED], tuple((verdict, rest.count(verdict)) for verdict in Verdict if verdict in rest)
+
+
+def _is_sound(view: TargetGroupView | None, causes: Causes) -> bool:
+    """Whether a branch is sound by what the report says: every target that counts is healthy, and nothing stops it."""
+    if view is None or causes.stopped:
+        return False
+    if view.idle:
+        return True
+    counting = [t for t in view.targets if t.state != "draining" and t.key not in view.expected_unhealthy]
+    return view.known and bool(counting) and all(target.state == "healthy" for target in counting)
+
+
+def _arn(path: TrafficPath) -> str:
+    group, binding = path.target_group.peek(), path.binding.peek()
+    return group.arn if group is not None else binding.target_group_arn if binding is not None else ""

@@ -1,0 +1,218 @@
+"""The page from top to bottom: what is wrong, where on the way, what to do; then everything that this rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.model.finding import Severity
+from kubectl_lbdoctor.model.picture import Picture, Pictured, Stop, Verdict
+from kubectl_lbdoctor.model.report import Report, Status
+from kubectl_lbdoctor.model.run import Run
+from kubectl_lbdoctor.render.coverage_lines import coverage_lines
+from kubectl_lbdoctor.render.markup import Child, Markup, tag
+from kubectl_lbdoctor.render.page.advice import advice
+from kubectl_lbdoctor.render.page.diagram import Diagram
+from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
+from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
+from kubectl_lbdoctor.render.report_screen import SURENESS
+from kubectl_lbdoctor.render.verdict import verdicts
+
+_STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
+_CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
+MOST_TRACES = 24
+"""Traces on one page."""
+MOST_CAUSES = 24
+"""Diagnoses on one page; there may be a hundred, and the first are the worst."""
+
+_LEGEND = (
+    (Verdict.PASSES, "passes", "passes"),
+    (Verdict.BLOCKS, "blocks", "blocks"),
+    (Verdict.UNKNOWN, "unknown", "unknown: not read"),
+    (Verdict.NOT_REACHED, "beyond", "not reached"),
+)
+
+
+def title(report: Report) -> str:
+    """The title of the page: which objects, and how they are."""
+    names = ", ".join(f"{s.ref.kind} {s.ref.namespace}/{s.ref.name}" for s in report.subjects[:3])
+    more = f" and {len(report.subjects) - 3} more" if len(report.subjects) > 3 else ""
+    return f"{names or 'nothing'}{more}: {report.status.value}"
+
+
+def body(drawn: Pictured, run: Run) -> Markup:
+    """All that is on the page."""
+    report, diagram = drawn.report, Diagram(drawn.report)
+    return tag(
+        "main",
+        _header(report),
+        _wrong(report),
+        _where(drawn, diagram),
+        advice(report, MOST_CAUSES),
+        _unread(report),
+        _traces(drawn),
+        _origin(report, run),
+    )
+
+
+def _header(report: Report) -> Markup:
+    several = len(report.subjects) > 1
+    names = [f"{subject.ref.kind} {subject.ref.namespace}/{subject.ref.name}" for subject in report.subjects]
+    name = counted(len(names), "object") if several else "".join(names)
+    worst = next(verdicts(report))
+    said = tag("p", _counts(report) if several else worst.text, class_="lead")
+    place = ", ".join(filter(None, (report.context.cluster, report.context.region)))
+    read = f"{place}, read {report.generated_at}" if place else f"read {report.generated_at}"
+    return tag(
+        "header",
+        tag("p", read, class_="eyebrow"),
+        tag("h1", _badge(worst.status, worst.word), " ", name),
+        said,
+        class_=f"top {_class(worst.status)}",
+    )
+
+
+def _counts(report: Report) -> str:
+    words = {verdict.status: verdict.word for verdict in verdicts(report)}
+    statuses = [subject.status for subject in report.subjects]
+    return ", ".join(f"{statuses.count(s)} {words[s]}" for s in Status if s in statuses)
+
+
+def _badge(status: Status, word: str) -> Markup:
+    mark = MARKS[_STATUS.get(status, Verdict.BLOCKS)]
+    return tag("span", tag("span", mark, aria_hidden="true"), " ", word, class_=f"badge {_class(status)}")
+
+
+def _class(status: Status) -> str:
+    return _CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
+
+
+def _wrong(report: Report) -> Child:
+    """What is wrong, one sentence for each root cause."""
+    shown = report.diagnoses[:MOST_CAUSES]
+    if not shown:
+        return None
+    items = []
+    for diagnosis in shown:
+        sure = "" if diagnosis.finding.hypotheses else SURENESS[diagnosis.finding.confidence]
+        code = tag("a", f"{diagnosis.finding.code} {diagnosis.severity.value}", href=f"#{anchor(diagnosis)}")
+        about = tag("p", f"to change: {diagnosis.finding.object}", class_="about")
+        said = tag("p", unbroken(cut(f"{sure}{diagnosis.message}")), class_="said")
+        items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
+    more = len(report.diagnoses) - len(shown)
+    left = tag("p", f"and {counted(more, 'more finding')}, see -o json") if more else ""
+    errors = any(d.severity is Severity.ERROR for d in shown)
+    heading = tag("h2", "What is wrong" if errors else "What to know", id="wrong")
+    return tag("section", heading, tag("ol", items, class_="wrong"), left, aria_labelledby="wrong")
+
+
+def _where(drawn: Pictured, diagram: Diagram) -> Markup:
+    """The pictures; of several objects, each under its name, the sound ones closed."""
+    signs = [
+        tag("li", tag("span", MARKS[verdict], class_=f"mark {class_}", aria_hidden="true"), text)
+        for verdict, class_, text in _LEGEND
+    ]
+    several = len(drawn.pictures) > 1
+    verdict_of_subject = dict(zip(_order(drawn), verdicts(drawn.report), strict=True)) if several else {}
+    parts: list[Child] = []
+    for picture in sorted(drawn.pictures, key=lambda p: p.status.order):
+        if not several:
+            parts.append(diagram.picture(picture))
+            continue
+        said = verdict_of_subject[picture.subject]
+        name = f"{picture.subject.kind} {picture.subject.namespace}/{picture.subject.name}"
+        summary = tag("summary", tag("h3", _badge(said.status, said.word), " ", name), tag("p", said.text))
+        is_open = picture.status is not Status.HEALTHY
+        parts.append(tag("details", summary, diagram.picture(picture), class_="subject", open=is_open))
+    return tag(
+        "section",
+        tag("h2", "Where on the way", id="way"),
+        tag("ul", signs, class_="legend"),
+        parts,
+        aria_labelledby="way",
+    )
+
+
+def _order(drawn: Pictured) -> list[object]:
+    """The subjects in the order of their verdicts."""
+    return [subject.ref for subject in sorted(drawn.report.subjects, key=lambda s: s.status.order)]
+
+
+def _unread(report: Report) -> Child:
+    """What could not be read, with the permission to add, and what could not be judged without it."""
+    lines = list(coverage_lines(report, wide=False))
+    if not lines:
+        return None
+    # What is indented is a command.
+    items = [tag("li", command(line.strip()) if line.startswith(" ") else line) for line in lines]
+    return tag("section", tag("h2", "What could not be read", id="unread"), tag("ul", items), aria_labelledby="unread")
+
+
+def _traces(drawn: Pictured) -> Child:
+    """The way to each target that is shown, hop by hop, with the entry that decided."""
+    several = len(drawn.pictures) > 1
+    stops = [
+        (picture, stop)
+        for picture in drawn.pictures
+        for branch in picture.branches
+        for zone in branch.zones
+        for stop in zone.stops
+    ]
+    if not stops:
+        return None
+    shown = [_trace(picture, stop, several) for picture, stop in stops[:MOST_TRACES]]
+    more = len(stops) - len(shown)
+    left = tag("p", f"and {more} more, see -o dot or the objects one by one") if more else ""
+    return tag("section", tag("h2", "Hop by hop", id="traces"), shown, left, aria_labelledby="traces")
+
+
+def _trace(picture: Picture, stop: Stop, several: bool) -> Markup:
+    rows = [
+        tag(
+            "tr",
+            tag("td", tag("span", MARKS[hop.verdict], aria_hidden="true"), " ", verdict_of(hop)),
+            tag("th", PLACES[hop.place], scope="row"),
+            tag("td", hop.name),
+            tag("td", "; ".join(filter(None, (hop.decided, missing_of(hop))))),
+        )
+        for hop in stop.hops
+    ]
+    columns = tag("tr", [tag("th", text, scope="col") for text in ("verdict", "hop", "name", "decided by")])
+    table = tag("table", tag("thead", columns), tag("tbody", rows))
+    of = f"{picture.subject}: " if several else ""
+    alike = f", and {stop.alike} more that fare alike" if stop.alike else ""
+    name = f"{of}{stop.target} {stop.state} {stop.reason}".rstrip() + (f", pod {stop.pod}" if stop.pod else "") + alike
+    scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"trace of {stop.target}")
+    return tag("details", tag("summary", name), scroll)
+
+
+def _origin(report: Report, run: Run) -> Markup:
+    """When and where it was read, and by what."""
+    checks = report.checks
+    rows = list(_facts(report, run))
+    told = f"{checks.passed} passed, {checks.failed} failed, {checks.unknown} unknown, {checks.skipped} did not apply"
+    rows.append(("checks", told + (f", {checks.crashed} crashed" if checks.crashed else "")))
+    rows.append(("version", f"kubectl lbdoctor {__version__}"))
+    listed = [tag("div", tag("dt", name), tag("dd", text)) for name, text in rows]
+    notes = [tag("p", note) for note in report.where.notes] if report.diagnoses else []
+    return tag("footer", tag("h2", "When and where it was read"), tag("dl", listed), notes)
+
+
+def _facts(report: Report, run: Run) -> Iterator[tuple[str, str]]:
+    context = report.context
+    yield "read at", report.generated_at
+    for name, text in (
+        ("context", context.kube_context),
+        ("cluster", context.cluster),
+        ("API server", context.server),
+        ("namespace", context.namespace),
+        ("region", context.region),
+        ("account", context.account),
+    ):
+        if text:
+            yield name, text
+    if run.milliseconds is not None:
+        yield "took", f"{run.milliseconds / 1000:.1f} s"
+    if run.calls:
+        yield "requests", f"{sum(run.calls.values())}"

@@ -1,0 +1,90 @@
+"""Fixes of Gateways as documents: what FixPlan says of a setting in a configuration, of one that is created, and of
+what a listener takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.collect import bundle
+from tests.support import cases
+from tests.support.json_schemas import violations
+from tests.support.program import run
+
+
+def plan(tmp_path: Path, case: str, *fixes: str) -> dict[str, Any]:
+    """The one step of the plan for a recorded case."""
+    file = tmp_path / "case.json"
+    bundle.save(cases.result(case).snapshot, file)
+    result = run("--fix", ",".join(fixes), "--from", str(file), "-o", "json")
+    assert result.status == 0 and result.json["kind"] == "FixPlan", result.text
+    assert violations(result.json) == [] and result.json["refused"] == []
+    (step,) = result.json["steps"]
+    found: dict[str, Any] = step
+    return found
+
+
+def test_a_configuration_that_is_created(tmp_path: Path) -> None:
+    step = plan(tmp_path, "LBD204-gateway-without-configuration", "target-type")
+    assert step["object"] == {"kind": "TargetGroupConfiguration", "namespace": "shop", "name": "web"}
+    assert (step["field"], step["now"], step["then"]) == ("creates it for Service web", "<none>", "targetType=ip")
+    assert step["affects"] == [{"kind": "Gateway", "namespace": "shop", "name": "web"}]
+    assert (step["reversible"], step["rehearsable"]) == (True, True)
+    written = step["command"].removeprefix("printf %s '").partition("' | kubectl create -f -")
+    made = json.loads(written[0])
+    assert (made["apiVersion"], made["metadata"]["name"]) == ("gateway.k8s.aws/v1beta1", "web")
+    assert made["spec"] == {
+        "targetReference": {"kind": "Service", "name": "web"},
+        "defaultConfiguration": {"targetType": "ip"},
+    }
+
+
+def test_a_setting_of_a_configuration(tmp_path: Path) -> None:
+    step = plan(tmp_path, "LBD301-gateway-check-path", "healthcheck-path=/healthz")
+    assert step["object"]["kind"] == "TargetGroupConfiguration"
+    assert step["field"] == "spec.defaultConfiguration.healthCheckConfig.healthCheckPath"
+    assert (step["now"], step["then"]) == ("/nowhere", "/healthz")
+
+
+@pytest.mark.parametrize(
+    ("case", "fix", "field", "now", "then"),
+    [
+        (
+            *("LBD143-route-of-another-namespace", "allowed-routes=All"),
+            *("spec.listeners.0.allowedRoutes.namespaces.from", "Same", "All"),
+        ),
+        (
+            *("LBD149-configuration-of-a-service-that-does-not-exist", "target-reference"),
+            *("spec.targetReference.name", "wbe", "web"),
+        ),
+        (
+            *("LBD107-route-to-a-missing-port", "backend-port"),
+            *("backend web: port", "8080", "80"),
+        ),
+    ],
+)
+def test_other_fixes(tmp_path: Path, case: str, fix: str, field: str, now: str, then: str) -> None:
+    step = plan(tmp_path, case, fix)
+    assert (step["field"], step["now"], step["then"]) == (field, now, then)
+
+
+def test_values_of_headers_and_logins_are_in_no_bundle(tmp_path: Path) -> None:
+    """A header that tells a tenant, or a login's parameters, may be a secret."""
+    file = tmp_path / "case.json"
+    patches = [
+        {
+            "object": "HTTPRoute/web",
+            "json": [
+                {
+                    "op": "add",
+                    "path": "/spec/rules/0/matches/0/headers",
+                    "value": [{"name": "X-Key", "type": "Exact", "value": "s3cr3t-key"}],
+                }
+            ],
+        }
+    ]
+    bundle.save(cases.run(cases.Case("secret", "gateway-alb", "", 0, patches=patches)).snapshot, file)
+    assert "x-key" in file.read_text() and "s3cr3t" not in file.read_text()
