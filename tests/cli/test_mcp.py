@@ -414,6 +414,7 @@ def test_what_leads_out_of_the_only_namespace_is_refused(cloud: Cloud) -> None:
     (binding,) = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")
     result = call("diagnose", "-n", "other", env=cloud.env, objects=[binding["spec"]["targetGroupARN"]])
     assert result.is_error and "is about shop" in said(result)
+    assert not any(asked.resource in ("pods", "endpointslices") for asked in cloud.kube.asked)
 
 
 @pytest.mark.parametrize(
