@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,6 +86,14 @@ def test_who_changed_what_is_the_cause(cloud: Cloud) -> None:
     binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["name"]
     result = run(f"tgb/{binding}", "-o", "json", "--since", "3h", env=cloud.env, now="2026-11-24T12:00:00Z")
     assert evidence(result, "cloudtrail") == ["k8s-shop-web-fdbb6ec3c4: ModifyTargetGroup by deploy/jane 12 min ago"]
+
+
+def test_a_bundle_keeps_what_was_before(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    count(cloud, (170, 2, 0), (40, 0, 2), (1, 0, 2))
+    bundle = str(tmp_path / "case.json")
+    said = evidence(asked(cloud, "--since", "3h", "--save", bundle), "cloudwatch")
+    assert len(said) == 1 and evidence(run("--from", bundle, "-o", "json"), "cloudwatch") == said
 
 
 def test_a_denied_read_is_told_and_changes_nothing_else(cloud: Cloud) -> None:
