@@ -110,7 +110,7 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    *("kube", "objects", "time", "aws", "output", "page", "verdict", "bundle", "probe", "fix", "change"),
+    *("kube", "objects", "time", "aws", "output", "page", "verdict", "history", "bundle", "probe", "fix", "change"),
     result=Result.REPORT,
 )
 
@@ -206,6 +206,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
         other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
+    if options.history.since and (options.fix.names or options.bundle.load):
+        raise UsageError("--since goes with neither --fix nor --from: a bundle holds what was asked when it was saved")
     if options.page.open:
         options = _as_page(options)
     if options.fix.names:

@@ -54,6 +54,7 @@ RULES = "elbv2:DescribeRules"
 TARGET_GROUPS = "elbv2:DescribeTargetGroups"
 TARGET_HEALTH = "elbv2:DescribeTargetHealth"
 TARGET_COUNTS = "cloudwatch:GetMetricData"
+CHANGES = "cloudtrail:LookupEvents"
 TARGET_GROUP_ATTRIBUTES = "elbv2:DescribeTargetGroupAttributes"
 TAGS = "elbv2:DescribeTags"
 LOAD_BALANCER_ATTRIBUTES = "elbv2:DescribeLoadBalancerAttributes"
@@ -79,7 +80,7 @@ IDENTITY = (
 )
 """What the controller's role permits and who may assume it."""
 
-OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, TARGET_COUNTS})
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, TARGET_COUNTS, CHANGES})
 """Reads that most people rightly lack and that can only sharpen a diagnosis, show a fault before it is felt, or save a
 scan other reads. Denied, they leave a healthy object healthy; the finding that would have used them says so."""
 
@@ -88,7 +89,7 @@ AWS = frozenset(
     {
         *(LOAD_BALANCERS, LISTENERS, RULES, TARGET_GROUPS, TARGET_HEALTH, TARGET_GROUP_ATTRIBUTES, TAGS),
         *(LOAD_BALANCER_ATTRIBUTES, NETWORK_INTERFACES, SECURITY_GROUPS, SUBNETS, NETWORK_ACLS, ROUTE_TABLES),
-        *(PREFIX_LISTS, TARGET_COUNTS, *IDENTITY),
+        *(PREFIX_LISTS, TARGET_COUNTS, CHANGES, *IDENTITY),
     }
 )
 """Every read of AWS. Its name is botocore's name of the service and the API's name of the operation."""

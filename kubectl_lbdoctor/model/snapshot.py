@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.gateway_api import (
     ReferenceGrant,
     Route,
 )
+from kubectl_lbdoctor.model.history import HistoryFacts
 from kubectl_lbdoctor.model.identity import IdentityFacts
 from kubectl_lbdoctor.model.k8s import (
     EndpointSlice,
@@ -206,6 +207,7 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    history: HistoryFacts = field(default_factory=HistoryFacts)
     laid: tuple[LaidObject, ...] = ()
     spared: frozenset[ObjectRef] = frozenset()
     others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
