@@ -41,8 +41,8 @@ at the end of the page lists them for each target that is shown, with the entry 
 group, the number of an ACL's entry, the route. A filter that looks shut while answers come back passes.
 
 What has nothing wrong is folded to a count. Targets in one subnet that fare alike stand for each other; of many
-backends the broken ones come first, and the rest is a line or a number. Below the picture stand the repairs, how to confirm each
-diagnosis by hand, the evidence, what is ruled out, what could not be read, and when and where it was read.
+backends the broken ones come first, and the rest is a line or a number. Below the picture stand the repairs, how to
+confirm each diagnosis by hand, the evidence, what is ruled out, what could not be read, and when and where it was read.
 
 `--open` writes a file that its owner alone can read, in the directory for temporary files (TMPDIR), and prints its
 name; it stays there, because the browser reads it after the program has ended. Over SSH or without a display nothing is
