@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import STALE_SECONDS
 from kubectl_lbdoctor.analysis.controller_present import present_controller
@@ -27,7 +26,7 @@ from kubectl_lbdoctor.model.controller_page import (
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.report import FailOn
-from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, NamespaceFacts, NetworkFacts, Snapshot
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts, Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.report import build
 
@@ -37,7 +36,7 @@ READS = frozenset(
         *(reads.WEBHOOKS, reads.WEBHOOK_SLICES, reads.INGRESS_CLASSES),
     }
 )
-"""What the page is made from."""
+"""What the page is made from, with the events about what a controller reconciles."""
 
 FLAGS = (
     *("cluster-name", "aws-region", "aws-vpc-id", "aws-vpc-tags", "ingress-class", "load-balancer-class"),
@@ -55,8 +54,7 @@ def controller_page(
     snapshot: Snapshot, catalogue: Catalogue, ignore: Sequence[str] = (), fail_on: FailOn = FailOn.ERROR
 ) -> ControllerPage:
     """The page of a snapshot, whatever its subjects. ignore: beginnings of codes that nobody wants to hear of."""
-    events = {name: NamespaceFacts(events=facts.events) for name, facts in snapshot.namespaces.items()}
-    snapshot = replace(snapshot.about(()), aws=AwsFacts(), network=NetworkFacts(), namespaces=events)
+    snapshot = _alone(snapshot)
     cluster = snapshot.cluster
     releases = {entry.workload.meta.key: entry.text for entry in running(snapshot)}
     whole = [spec for spec in catalogue.checks() if spec.scope is Scope.CLUSTER]
@@ -70,6 +68,22 @@ def controller_page(
         known=cluster.controllers.is_known,
         fail_on=fail_on,
     )
+
+
+def _alone(snapshot: Snapshot) -> Snapshot:
+    """What `READS` give, and nothing that a diagnosis has read besides."""
+    whole = snapshot.cluster
+    cluster = ClusterFacts(
+        ingress_classes=whole.ingress_classes,
+        controllers=whole.controllers,
+        controller_pods=whole.controller_pods,
+        controller_logs=whole.controller_logs,
+        service_accounts=whole.service_accounts,
+        webhooks=whole.webhooks,
+        webhook_slices=whole.webhook_slices,
+    )
+    events = {name: NamespaceFacts(events=facts.events) for name, facts in snapshot.namespaces.items()}
+    return Snapshot(snapshot.taken_at, snapshot.context, namespaces=events, cluster=cluster)
 
 
 def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]) -> ControllerView:

@@ -166,14 +166,15 @@ _SHARED = {
 
 
 def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
-    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`."""
+    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`; None
+    where the command is not known yet: -o then takes every format."""
     wanted = {*names, *(_WITH[name] for name in names if name in _WITH)}
     taken: list[click.Parameter] = []
     for name, (field, record) in _FIELDS.items():
         if name not in wanted and name.partition(".")[0] not in wanted:
             continue
         if name == FORMAT:
-            offered = formats_of(result) if result is not None else ()
+            offered = formats_of(result) if result is not None else tuple(FORMATS)
             written = (f"{name}={FORMATS[name].argument}" if FORMATS[name].argument else name for name in offered)
             flag = field.metadata["flag"]
             made = _option(name, flag._replace(help=flag.help.format(", ".join(written))), "", record.heading)
@@ -299,7 +300,7 @@ class Command(_Sections, click.Command):
         except click.NoSuchOption as error:
             if error.option_name not in _LONG:
                 raise
-            raise self._refusal(ctx, [_LONG[error.option_name]]) from None
+            raise self._refusal(ctx, [error.option_name]) from None
         before = _given((ctx.obj or {}).get("flags", {}))
         own = {param.name for param in self.params}
         foreign = [
@@ -314,7 +315,8 @@ class Command(_Sections, click.Command):
     def _refusal(self, ctx: click.Context, names: list[str]) -> UsageError:
         hidden = ctx.command.hidden
         who = "a diagnosis" if hidden else ctx.info_name
-        hint = next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), f"see {path_of(ctx)} --help")
+        elsewhere = (_ELSEWHERE[_LONG[name]] for name in names if _LONG[name] in _ELSEWHERE)
+        hint = next(elsewhere, f"see {path_of(ctx)} --help")
         return UsageError(f"{who} takes no {' and no '.join(names)}", hint)
 
 

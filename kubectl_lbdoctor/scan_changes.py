@@ -41,4 +41,5 @@ def changes(before: ScanReport | None, after: ScanReport) -> Iterator[RowChange]
 
 
 def _cause(row: ScanRow) -> str:
-    return row.cause.finding.code if row.cause is not None else ""
+    """Warnings about what is healthy come and go without anybody waiting for them."""
+    return row.cause.finding.code if row.cause is not None and row.status is not Status.HEALTHY else ""

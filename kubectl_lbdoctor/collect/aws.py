@@ -111,6 +111,7 @@ class AwsReader:
             user_agent_extra=f"kubectl-lbdoctor/{__version__}",
         )
         self._clients: dict[str, Any] = {}
+        self._paces: dict[str, Pace] = {}
         self._creating = threading.Lock()
         self._counting = threading.Lock()
 
@@ -179,15 +180,19 @@ class AwsReader:
         return value
 
     def keep_pace(self, service: str, pace: Pace) -> None:
-        """Let each request of a service, pages and retries included, wait for its turn from now on."""
+        """Let each request of a service, pages and retries included, wait for its turn from now on; a pace that was
+        kept before counts no more."""
+        kept, self._paces[service] = self._paces.get(service), pace
+        if kept is not None:
+            return
 
         def wait(**_ignored: Any) -> None:
-            pace.take()
+            self._paces[service].take()
 
         def heed(parsed_response: Any = None, **_ignored: Any) -> None:
             code = ((parsed_response or {}).get("Error") or {}).get("Code", "")
             if _base(code) in _THROTTLED:
-                pace.refused()
+                self._paces[service].refused()
 
         events = self._client(service).meta.events
         # Before it is signed: a signature holds for minutes only.

@@ -21,7 +21,9 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import joined
+from kubectl_lbdoctor.model.fact import Fact, joined
+from kubectl_lbdoctor.model.index import grouped
+from kubectl_lbdoctor.model.k8s import Event
 from kubectl_lbdoctor.model.report import FailOn
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts, Snapshot
 from kubectl_lbdoctor.options import Options
@@ -64,6 +66,15 @@ def _read(connections: Connections, env: Environment) -> Snapshot:
     return Snapshot(
         taken_at=env.now(),
         context=context_of(connections),
-        namespaces={"": NamespaceFacts(events=told)},
+        namespaces=_by_namespace(told, connections.namespace),
         cluster=cluster,
     )
+
+
+def _by_namespace(told: Fact[tuple[Event, ...]], own: str) -> dict[str, NamespaceFacts]:
+    """The events of all namespaces where they belong; what was not read stands in the namespace of the run."""
+    events = told.peek()
+    if events is None:
+        return {own: NamespaceFacts(events=told)}
+    found = grouped(events, lambda event: (event.namespace,))
+    return {name: NamespaceFacts(events=Fact.known(told.source, mine, name)) for name, mine in found.items()}

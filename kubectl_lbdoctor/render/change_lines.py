@@ -21,7 +21,8 @@ def change_lines(changes: Iterable[RowChange], now: str) -> Iterator[str]:
 def _said(change: RowChange) -> str:
     if change.after is None:
         return "is gone"
-    row, cause = change.row, change.row.cause
+    row = change.row
+    cause = row.cause if change.after is not Status.HEALTHY else None
     targets = f"{count_healthy(row)} targets healthy"
     why = f", {cause.finding.code} {cause.message}" if cause is not None else ""
     if change.same_state:

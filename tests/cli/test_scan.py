@@ -91,7 +91,7 @@ def test_the_worst_comes_first_and_says_why(cloud: Cloud) -> None:
     share(cloud, "team-1", "team-2")
     crash(cloud, "team-2")
     result = scan(cloud, "-A", "-o", "json")
-    assert rows(result)[0][0] == "team-2"
+    assert [row[0] for row in rows(result)] == ["team-2", NS, "team-1"]
     first = result.json["frontends"][0]
     assert first["rootCause"]["code"] == "LBD403" and first["status"] in ("degraded", "unhealthy")
     ranks = {d["rank"]: d["code"] for d in result.json["diagnoses"]}

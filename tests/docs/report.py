@@ -9,7 +9,8 @@ from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schema"
 FILES = (
-    *("report.json", "scan-report.json", "fix-plan.json", "fix-result.json", "undo-result.json"),
+    *("report.json", "scan-report.json", "controller-page.json"),
+    *("fix-plan.json", "fix-result.json", "undo-result.json"),
     *("probe-report.json", "check-list.json", "explanation.json", "version.json", "error.json"),
 )
 """The documents, in the order of the page; a schema that is missing here fails a test."""

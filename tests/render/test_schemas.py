@@ -31,7 +31,7 @@ def test_the_schemas_are_schemas() -> None:
     for schema in schemas().values():
         Draft202012Validator.check_schema(schema)
     assert set(kinds().values()) == set(report.FILES)
-    results = {"Report", "ScanReport", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
+    results = {"Report", "ScanReport", "ControllerPage", "FixPlan", "FixResult", "UndoResult", "ProbeReport", "Error"}
     assert set(kinds()) == results | {"CheckList", "Explanation", "Version"}
 
 

@@ -1,0 +1,102 @@
+"""`controller`: the controllers' own page."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+from kubectl_lbdoctor.errors import ExitStatus
+from tests.cli.test_scan import no_controller_pod
+from tests.support.cloud import Cloud
+from tests.support.faults import KubeFault
+from tests.support.json_schemas import violations
+from tests.support.program import Result, run
+
+
+def page(cloud: Cloud, *args: str) -> Result:
+    return run("controller", *args, env=cloud.env)
+
+
+def own(cloud: Cloud) -> dict[str, object]:
+    (found,) = [o for o in cloud.kube.objects["apps", "deployments"] if o["metadata"]["namespace"] == "kube-system"]
+    return found
+
+
+def test_what_runs_and_who_it_is(cloud: Cloud) -> None:
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.json["status"]) == (ExitStatus.HEALTHY, "healthy")
+    assert violations(result.json) == []
+    (controller,) = result.json["controllers"]
+    assert (controller["name"], controller["version"]) == ("aws-load-balancer-controller", "v2.17.1")
+    assert (controller["ready"], controller["replicas"]) == (2, 2)
+    assert controller["flags"] == {"cluster-name": "lab", "aws-region": "us-west-2", "ingress-class": "alb"}
+    assert controller["identity"] == {"kind": "IRSA", "roleArn": "arn:aws:iam::123456789012:role/lbc"}
+    assert [pod["ready"] for pod in controller["pods"]] == [True, True]
+    (webhook,) = result.json["webhooks"]
+    assert (webhook["readyEndpoints"], webhook["failurePolicies"]) == (2, ["Fail"])
+    assert not [call for call in result.json["calls"] if ":" in call]
+
+
+def test_the_screen(cloud: Cloud) -> None:
+    screen = page(cloud).stdout
+    assert screen.splitlines()[1].split()[:3] == ["kube-system/aws-load-balancer-controller", "2/2", "v2.17.1"]
+    assert "identity  IRSA arn:aws:iam::123456789012:role/lbc (serviceaccount/" in screen
+    assert screen.endswith("\nhealthy: 1 controller\n")
+
+
+def test_no_ready_replica(cloud: Cloud) -> None:
+    no_controller_pod(cloud)
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.codes) == (ExitStatus.FINDINGS, ["LBD102"])
+    assert page(cloud, "--ignore", "LBD102").status == ExitStatus.HEALTHY
+    assert "LBD102 error  the controller has no ready replica: it is scaled to zero" in page(cloud).stdout
+
+
+def test_what_it_is_denied_in_aws(cloud: Cloud) -> None:
+    cloud.permission_denied()
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.json["status"]) == (ExitStatus.FINDINGS, "unhealthy")
+    (error,) = result.json["errors"]
+    assert (error["code"], error["object"]["name"], error["over"]) == ("LBD120", "web", False)
+    assert result.json["controllers"][0]["identity"]["kind"] in ("IRSA", "Pod Identity")
+
+
+def test_an_object_that_it_refuses_is_not_its_own_fault(cloud: Cloud) -> None:
+    cloud.group_missing()
+    result = page(cloud, "-o", "json")
+    assert result.status == ExitStatus.HEALTHY and len(result.json["errors"]) == 1
+
+
+def test_several_controllers_of_one_class(cloud: Cloud) -> None:
+    second = deepcopy(own(cloud))
+    second["metadata"] |= {"namespace": "other", "uid": "second"}  # type: ignore[operator]
+    cloud.kube.objects["apps", "deployments"].append(second)
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.codes) == (ExitStatus.FINDINGS, ["LBD127"])
+    assert [c["namespace"] for c in result.json["controllers"]] == ["kube-system", "other"]
+
+
+def test_auto_mode_has_none_in_the_cluster(cloud: Cloud) -> None:
+    cloud.kube.objects["apps", "deployments"].remove(own(cloud))
+    cloud.kube.objects["admissionregistration.k8s.io", "mutatingwebhookconfigurations"].clear()
+    missing = page(cloud)
+    assert missing.status == ExitStatus.UNKNOWN
+    assert "unknown: no AWS Load Balancer Controller runs in this cluster" in missing.stdout
+    cloud.kube.objects["networking.k8s.io", "ingressclasses"][0]["spec"]["controller"] = "eks.amazonaws.com/alb"
+    result = page(cloud)
+    assert result.status == ExitStatus.HEALTHY and "EKS Auto Mode runs its own in AWS" in result.stdout
+
+
+def test_what_may_not_be_read_is_unknown(cloud: Cloud) -> None:
+    cloud.kube.faults = [KubeFault("denied", group="apps", resources=("deployments",))]
+    result = page(cloud)
+    assert result.status == ExitStatus.UNKNOWN and "whether a controller runs was not read" in result.stdout
+    assert "LBD001 denied: list deployments.apps" in result.stdout
+
+
+def test_from_a_bundle(cloud: Cloud, tmp_path: Path) -> None:
+    file = str(tmp_path / "case.json.gz")
+    live = page(cloud, "--save", file)
+    again = run("controller", "--from", file)
+    assert again.status == live.status == ExitStatus.HEALTHY
+    assert again.stdout.splitlines()[:2] == live.stdout.splitlines()[:2]
