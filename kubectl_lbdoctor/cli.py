@@ -119,7 +119,7 @@ _SCAN = take(
     *("kube", "objects.labels", "time", "scan", "aws", "output", "verdict.fail_on", "verdict.ignore", "bundle"),
     result=Result.SCAN,
 )
-_ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN)}
+_ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN, *take(FORMAT))}
 """All flags, which may stand before a command; -o takes every format there, and the command says which are its own."""
 
 

@@ -30,7 +30,7 @@ CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
 VERDICT = {"--fail-on", "--ignore", "--wait-healthy"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout", "--open"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -118,13 +118,19 @@ def test_a_format_that_cannot_show_the_result(args: tuple[str, ...]) -> None:
     assert run("-o", "wide", "checks").status == 2
 
 
+@pytest.mark.parametrize("output", ["html", "junit", "sarif", "name"])
+def test_every_format_may_stand_before_the_command(output: str) -> None:
+    command = "ing/web" if output == "html" else "scan"
+    assert "is not an output of" not in run("-o", output, command).stderr
+
+
 def test_formats_come_from_the_table() -> None:
     for command, result in (("ingress", Result.REPORT), ("scan", Result.SCAN), ("undo", Result.UNDO)):
         (option,) = (param for param in cli.commands[command].params if param.name == "output_format")
         assert tuple(option.type.choices) == formats_of(result)  # type: ignore[attr-defined]
     assert formats_of(Result.PROBES)[:4] == ("table", "wide", "json", "yaml")
-    assert tuple(FORMATS) == formats_of(Result.SCAN)
     assert {*FORMATS} - {*formats_of(Result.REPORT)} == {"junit", "sarif"}
+    assert {*FORMATS} - {*formats_of(Result.SCAN)} == {"html", "dot", "mermaid"}
     assert tuple(FORMATS)[:5] == ("table", "wide", "json", "yaml", "name")
 
 
