@@ -110,13 +110,13 @@ def _codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 # --- Diagnose and fix -------------------------------------------------------------------------------------------------
 
 _DIAGNOSIS = take(
-    *("kube", "objects", "time", "aws", "output", "page", "verdict", "bundle", "probe", "fix", "change"),
+    *("kube", "objects", "time", "aws", "output", "page", "verdict", "history", "bundle", "probe", "fix", "change"),
     result=Result.REPORT,
 )
 
 
 _SCAN = take(
-    *("kube", "objects.labels", "time", "scan", "aws", "output", "verdict.fail_on", "verdict.ignore", "bundle"),
+    *("kube", "objects.labels", "time", "scan", "aws", "output", "page", "verdict.fail_on", "verdict.ignore", "bundle"),
     result=Result.SCAN,
 )
 _ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN, *take(FORMAT))}
@@ -164,6 +164,8 @@ def scan(ctx: click.Context, /, **values: Any) -> ExitStatus:
 def _scan(ctx: click.Context, options: Options) -> ExitStatus:
     from kubectl_lbdoctor.commands.scan import scan
 
+    if options.page.open:
+        options = _as_page(options)
     _check_format(options, Result.SCAN)
     return scan(options, ctx.obj["env"])
 
@@ -204,6 +206,8 @@ def _diagnose(ctx: click.Context, words: Sequence[str], options: Options) -> Exi
     if options.verdict.wait_healthy and (options.fix.names or options.bundle.load):
         other = "a fix has --wait" if options.fix.names else "a bundle stays as it is"
         raise UsageError(f"--wait-healthy goes with neither --fix nor --from: {other}")
+    if options.history.since and (options.fix.names or options.bundle.load):
+        raise UsageError("--since goes with neither --fix nor --from: a bundle holds what was asked when it was saved")
     if options.page.open:
         options = _as_page(options)
     if options.fix.names:
@@ -488,6 +492,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
 
         return complete(env, cli, args[1:], state)
     try:
+        _check_text(args)
         width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
         result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
@@ -522,6 +527,16 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         )
         _tell(env, args, failed, ExitStatus.COULD_NOT_RUN)
         return ExitStatus.COULD_NOT_RUN
+
+
+def _check_text(args: list[str]) -> None:
+    """Raise UsageError for an argument that holds bytes which are no UTF-8: no name, path or value of the APIs does."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"the argument {shown} is no text in UTF-8") from error
 
 
 def _tell(env: Environment, args: list[str], failed: Failed, status: ExitStatus) -> None:

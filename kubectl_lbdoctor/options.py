@@ -222,6 +222,19 @@ class VerdictOptions:
 
 
 @record
+class HistoryOptions:
+    """How far back a diagnosis looks. since: as typed, "" for not at all."""
+
+    heading: ClassVar[str] = "Verdict"
+
+    since: str = flag(
+        "--since",
+        metavar="TIME",
+        help="Also ask CloudWatch since when targets fail, and CloudTrail who changed what is the cause (3h, 2m).",
+    )
+
+
+@record
 class BundleOptions:
     """Files that hold everything that was read. save: is written, load: is read in place of a cluster."""
 
@@ -299,6 +312,7 @@ class Options:
     output: OutputOptions = OutputOptions()
     page: PageOptions = PageOptions()
     verdict: VerdictOptions = VerdictOptions()
+    history: HistoryOptions = HistoryOptions()
     bundle: BundleOptions = BundleOptions()
     probe: ProbeFlags = ProbeFlags()
     fix: FixOptions = FixOptions()
@@ -315,6 +329,7 @@ GROUPS: dict[str, type[Any]] = {
     "output": OutputOptions,
     "page": PageOptions,
     "verdict": VerdictOptions,
+    "history": HistoryOptions,
     "bundle": BundleOptions,
     "probe": ProbeFlags,
     "fix": FixOptions,

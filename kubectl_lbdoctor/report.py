@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
+from kubectl_lbdoctor.analysis.history import past
 from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.analysis.ignores import without_ignored
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
@@ -59,7 +60,7 @@ def build(
     ignore: Sequence[str] = (),
 ) -> Report:
     """The report of one run. ignore: beginnings of codes that are ignored everywhere (`analysis.ignores`)."""
-    found = tuple(_quotable(_with_authors(snapshot, d)) for d in correlate(catalogue, paths, results))
+    found = tuple(_quotable(_with_past(snapshot, paths, d)) for d in correlate(catalogue, paths, results))
     diagnoses, ignored = without_ignored(snapshot, found, ignore)
     by_design = frozenset(spec.code for spec in catalogue if spec.by_design)
     by_subject: dict[ObjectRef, list[TrafficPath]] = {ref: [] for ref in snapshot.subjects}
@@ -102,10 +103,10 @@ def build(
     )
 
 
-def _with_authors(snapshot: Snapshot, diagnosis: Diagnosis) -> Diagnosis:
-    """The diagnosis with who set what its repair changes, as a last line of evidence."""
+def _with_past(snapshot: Snapshot, paths: Sequence[TrafficPath], diagnosis: Diagnosis) -> Diagnosis:
+    """The diagnosis with who set what its repair changes, and what was before, as last lines of evidence."""
     finding = diagnosis.finding
-    evidence = (*finding.evidence, *last_changes(snapshot, finding))
+    evidence = (*finding.evidence, *last_changes(snapshot, finding), *past(snapshot, paths, diagnosis))
     return replace(diagnosis, finding=replace(finding, evidence=evidence))
 
 
@@ -368,6 +369,7 @@ def needed_reads(catalogue: Catalogue) -> frozenset[str]:
     """What a diagnosis or a scan reads: everything that its checks declare, and what the tables show."""
     return catalogue.reads() | {
         reads.TARGET_COUNTS,
+        reads.CHANGES,
         reads.LISTENERS,
         reads.RULES,
         reads.TAGS,

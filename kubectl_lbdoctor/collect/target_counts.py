@@ -39,7 +39,7 @@ def read_counts(aws: Aws, pool: Executor, groups: Iterable[TargetGroup], now: da
 
     now: with a time zone. A group that CloudWatch says nothing of is not in the table.
     """
-    asked = [(group.arn, query) for group in groups for query in [_queries(group)] if query]
+    asked = [(group.arn, query) for group in groups for query in [queries_of(group)] if query]
     share = QUERIES // len(_METRICS)
     parts = [asked[start : start + share] for start in range(0, len(asked), share)]
     futures = [pool.submit(_part, aws, part, now) for part in parts]
@@ -51,7 +51,7 @@ def read_counts(aws: Aws, pool: Executor, groups: Iterable[TargetGroup], now: da
     return Fact.known(reads.TARGET_COUNTS, table, "target groups")
 
 
-def _queries(group: TargetGroup) -> list[dict[str, Any]]:
+def queries_of(group: TargetGroup) -> list[dict[str, Any]]:
     """The metrics of a group, without their ids; none where no load balancer, or more than one, leads to it: each of
     them counts for itself."""
     if len(group.load_balancer_arns) != 1:
@@ -91,7 +91,7 @@ def _part(aws: Aws, part: list[tuple[str, list[dict[str, Any]]]], now: datetime)
             EndTime=now,
             ScanBy="TimestampDescending",
         )
-        values = _values(results)
+        values = values_of(results)
         found = {
             arn: _latest(values.get(f"h{place}", {}), values.get(f"u{place}", {}))
             for place, (arn, _) in enumerate(part)
@@ -101,7 +101,7 @@ def _part(aws: Aws, part: list[tuple[str, list[dict[str, Any]]]], now: datetime)
     return attempt(reads.TARGET_COUNTS, "target groups", read)
 
 
-def _values(results: Iterable[Mapping[str, Any]]) -> dict[str, dict[datetime, float]]:
+def values_of(results: Iterable[Mapping[str, Any]]) -> dict[str, dict[datetime, float]]:
     """The values of each query by their minutes; a query's values may be spread over several pages."""
     found: dict[str, dict[datetime, float]] = {}
     for result in results:

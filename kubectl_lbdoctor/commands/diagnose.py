@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     check_save,
@@ -38,6 +40,11 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
         from kubectl_lbdoctor.commands import wait_healthy
 
         limit = wait_healthy.seconds(options.verdict.wait_healthy)
+    span: timedelta | None = None
+    if options.history.since:
+        from kubectl_lbdoctor.commands import look_back
+
+        span = look_back.span_of(options.history.since)
     calls: dict[str, int] = {}
     if options.bundle.load:
         snapshot, found = from_bundle(options, env, question)
@@ -52,6 +59,8 @@ def diagnose(options: Options, env: Environment, question: Question) -> ExitStat
                 snapshot = waiting.snapshot(snapshot)
             elif not snapshot.laid:
                 snapshot = examination.probes().settle(snapshot)
+            if span is not None and not snapshot.laid:
+                snapshot = look_back.with_history(examination, snapshot, span, ignore)
             missing, calls, where = examination.missing, connections.calls, connections.where
     report = asked_first(examine(snapshot, where, ignore), found.routes)
     status = report.exit_status(FailOn(options.verdict.fail_on))

@@ -5,7 +5,7 @@ How facts are come by is imported where it happens: a run reads a cluster or a b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -42,13 +42,15 @@ class Examination:
     """Reads one cluster, again and again over the same connections.
 
     strict: the run ends where one of several objects is missing; else it is told on stderr, the others are examined,
-    and `missing` counts it.
+    and `missing` counts it. accept: looks at what a question leads to before anything is read of it, and raises
+    LbdoctorError for what is not to be looked at.
     """
 
     connections: Connections
     options: Options
     env: Environment
     strict: bool = False
+    accept: Callable[[Found], None] = lambda found: None
     _missing: list[LbdoctorError] = field(default_factory=list)
 
     @property
@@ -72,6 +74,7 @@ class Examination:
             raise last
         for error in found.missing:
             self._tell_missing(error)
+        self.accept(found)
         tell_notes(found, self.env)
         return found
 
@@ -267,7 +270,7 @@ def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
         from kubectl_lbdoctor.collect import bundle
 
         bundle.save(snapshot, Path(options.bundle.save))
-        env.note(f"bundle saved: {options.bundle.save}")
+        note(env, f"bundle saved: {options.bundle.save}")
 
 
 def show(result: object, options: Options, env: Environment, run: Run) -> None:

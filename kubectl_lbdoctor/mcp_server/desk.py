@@ -17,7 +17,8 @@ from typing import Any
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.commands import explain, fix, probe, scan
+from kubectl_lbdoctor.collect.subjects import Found
+from kubectl_lbdoctor.commands import explain, fix, look_back, probe, scan
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     deadline_of,
@@ -33,7 +34,7 @@ from kubectl_lbdoctor.fix.plan_digest import plan_digest
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.mcp_server import answers
 from kubectl_lbdoctor.model.asked import AllOf, LeadingTo, Named, Question
-from kubectl_lbdoctor.model.report import FailOn, Report
+from kubectl_lbdoctor.model.report import FailOn
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.probe.report import probe_report
 from kubectl_lbdoctor.render.documents import Document
@@ -88,14 +89,16 @@ class Desk:
         options, question, surroundings = self._prepared(call)
         if self.recorded:
             snapshot, found = from_bundle(options, surroundings.env, question)
+            self._check_namespace(ref.namespace for ref in snapshot.subjects)
             report = examine(snapshot, where_of_bundle(options))
         else:
             with self._connections(options, call) as connections:
-                examination = Examination(connections, options, surroundings.env)
+                examination = Examination(connections, options, surroundings.env, accept=self._check_found)
                 snapshot, found = examination.examined(question or (AllOf(),))
                 snapshot = examination.probes().settle(snapshot)
+                if since := str(call.arguments.get("since", "")):
+                    snapshot = look_back.with_history(examination, snapshot, look_back.span_of(since))
                 report = examine(snapshot, connections.where)
-        self._check_subjects(report)
         return answers.of_report(asked_first(report, found.routes), surroundings.notes)
 
     def scan(self, call: Call) -> Document:
@@ -118,11 +121,11 @@ class Desk:
         options, question, surroundings = self._prepared(call)
         if self.recorded:
             snapshot = probe.recorded(options, surroundings.env, question)
+            self._check_namespace(ref.namespace for ref in snapshot.subjects)
         else:
             with self._connections(options, call) as connections:
-                examination = Examination(connections, options, surroundings.env)
+                examination = Examination(connections, options, surroundings.env, accept=self._check_found)
                 snapshot = probe.sent(examination, question or (AllOf(),), default="proxy")
-        self._check_namespace(subject.namespace for subject in snapshot.subjects)
         return answers.of_probes(probe_report(snapshot), surroundings.notes)
 
     def plan_fix(self, call: Call) -> Document:
@@ -131,12 +134,12 @@ class Desk:
         requests = planner.parse(call.arguments["fixes"], CATALOGUE)
         if self.recorded:
             result = fix.planned_of_bundle(options, surroundings.env, question, requests)
+            self._check_namespace(subject.ref.namespace for subject in result.before.subjects)
             return answers.of_plan(result, "", surroundings.notes)
         options = replace(options, change=replace(options.change, dry_run="client"))
         with self._connections(options, call) as connections:
-            examination = Examination(connections, options, surroundings.env, strict=True)
+            examination = Examination(connections, options, surroundings.env, strict=True, accept=self._check_found)
             run = fix.prepared(examination, question, requests, 0, _nobody, _unheard)
-            self._check_subjects(run.result.before)
             run.go()
         digest = plan_digest(run.result, run.context) if not run.result.failures else ""
         return answers.of_plan(run.result, digest, surroundings.notes)
@@ -148,7 +151,7 @@ class Desk:
         options = replace(options, fix=replace(options.fix, undo_file=os.path.abspath(options.fix.undo_file or ".")))
         wait, digest = float(call.arguments.get("waitSeconds", 120)), call.arguments["digest"]
         with self._alone(), self._connections(options, call) as connections:
-            examination = Examination(connections, options, surroundings.env, strict=True)
+            examination = Examination(connections, options, surroundings.env, strict=True, accept=self._check_found)
             run = fix.prepared(
                 examination,
                 question,
@@ -158,7 +161,6 @@ class Desk:
                 observe=_unheard,
                 accept=lambda result: _check_same(digest, plan_digest(result, run.context)),
             )
-            self._check_subjects(run.result.before)
             try:
                 run.go()
             except LbdoctorError:
@@ -190,8 +192,8 @@ class Desk:
         )
         return options, question, _Surroundings(self.env)
 
-    def _check_subjects(self, report: Report) -> None:
-        self._check_namespace(subject.ref.namespace for subject in report.subjects)
+    def _check_found(self, found: Found) -> None:
+        self._check_namespace(ref.namespace for ref in found.subjects)
 
     def _check_namespace(self, namespaces: Iterable[str]) -> None:
         """Raise UsageError for one that is not the one that the server was started with, where it was started so."""

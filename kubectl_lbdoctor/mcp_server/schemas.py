@@ -88,6 +88,16 @@ ABOUT_A_SCAN = _arguments(
     }
 )
 ABOUT_OBJECTS = _arguments({"objects": _OBJECTS, **_WHERE})
+ABOUT_A_DIAGNOSIS = _arguments(
+    {
+        **ABOUT_OBJECTS["properties"],
+        "since": _text(
+            "How far back to look (3h): since when targets fail (CloudWatch), and who changed what is the cause "
+            "(CloudTrail); needs permissions that many do not have.",
+            pattern="^[0-9]{1,6}[smh]$",
+        ),
+    }
+)
 ABOUT_FIXES = _arguments({"fixes": _FIXES, "objects": _OBJECTS, **_WHERE}, "fixes")
 ABOUT_A_PLAN = _arguments(
     {

@@ -37,7 +37,7 @@ DIAGNOSE = Tool(
     "Why are the targets of an AWS load balancer on EKS unhealthy, missing or slow to come? Reads the cluster and AWS, "
     "joins Ingress, Service or Gateway with controller, load balancer, target group, pods, nodes, security groups, "
     "network ACLs and routes, and gives root causes with evidence, the worst first. Call it first.",
-    schemas.ABOUT_OBJECTS,
+    schemas.ABOUT_A_DIAGNOSIS,
     schemas.DIAGNOSIS,
     Desk.diagnose,
 )

@@ -22,6 +22,7 @@ from kubectl_lbdoctor.model.gateway_api import (
     ReferenceGrant,
     Route,
 )
+from kubectl_lbdoctor.model.history import HistoryFacts
 from kubectl_lbdoctor.model.identity import IdentityFacts
 from kubectl_lbdoctor.model.k8s import (
     EndpointSlice,
@@ -105,7 +106,8 @@ class ClusterFacts:
     each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
     webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
     group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup. all_bindings: bindings of
-    all namespaces, read when the controller says that a security group does not exist.
+    all namespaces, read when the controller says that a security group does not exist. services_elsewhere: Services of
+    all namespaces that have the name of a backend that does not exist in its own.
     """
 
     nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
@@ -120,6 +122,7 @@ class ClusterFacts:
     webhook_certificates: Fact[tuple[TlsCertificate, ...]] = _not_asked(reads.WEBHOOK_SECRET)
     group_ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.ALL_INGRESSES)
     all_bindings: Fact[tuple[TargetGroupBinding, ...]] = _not_asked(reads.ALL_BINDINGS)
+    services_elsewhere: Fact[tuple[Service, ...]] = _not_asked(reads.ALL_SERVICES)
     kube_proxy: Fact[tuple[Workload, ...]] = _not_asked(reads.KUBE_PROXY)
     kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
 
@@ -204,6 +207,7 @@ class Snapshot:
     aws: AwsFacts = field(default_factory=AwsFacts)
     network: NetworkFacts = field(default_factory=NetworkFacts)
     probes: ProbeFacts = field(default_factory=ProbeFacts)
+    history: HistoryFacts = field(default_factory=HistoryFacts)
     laid: tuple[LaidObject, ...] = ()
     spared: frozenset[ObjectRef] = frozenset()
     others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)

@@ -35,14 +35,16 @@ def iam(reads: Iterable[str]) -> str:
     (`model.reads.OPTIONAL`) are statements of their own."""
     wanted = {iam_action(read): read in OPTIONAL for read in reads if is_aws(read)}
     optional = sorted(action for action in wanted if wanted[action] and action in _RESOURCES)
-    counted = sorted(action for action in wanted if wanted[action] and action not in _RESOURCES)
+    counted = sorted(action for action in wanted if wanted[action] and action.startswith("cloudwatch:"))
+    told = sorted(action for action in wanted if wanted[action] and action.startswith("cloudtrail:"))
     scoped = sorted(action for action in wanted if action in _RESOURCES and action not in optional)
-    others = sorted(set(wanted) - set(optional) - set(counted) - set(scoped))
+    others = sorted(set(wanted) - {*optional, *counted, *told, *scoped})
     return _iam_policy(
         _statement("LbdoctorRead", others, "*"),
         _statement("LbdoctorReadPrefixLists", scoped, _resources(scoped)),
         _statement("LbdoctorReadControllerRoleOptional", optional, _resources(optional)),
         _statement("LbdoctorReadTargetCountsOptional", counted, "*"),
+        _statement("LbdoctorReadChangesOptional", told, "*"),
     )
 
 

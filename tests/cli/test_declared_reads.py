@@ -20,6 +20,10 @@ def test_every_declared_read_is_made(cloud: Cloud) -> None:
     asked = list(cloud.kube.asked)
     cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
     run("ing", "web", env=cloud.env)
+    cloud.kube.faults = []
+    cloud.wrong_path()
+    cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["labels"] = {}
+    run("tgb", "--since", "3h", env=cloud.env)
     declared = needed_reads(CATALOGUE)
     # What is read for a Gateway alone has tests of its own (tests/cli/test_gateways.py).
     declared -= {name for name, read in reads.KUBE.items() if read.scope is reads.Scope.GATEWAY}

@@ -148,6 +148,14 @@ def test_without_objects_it_is_the_namespace(cloud: Cloud) -> None:
     assert codes(call("diagnose", env=cloud.env))[0] == "LBD307"
 
 
+def test_what_was_before_is_asked_where_an_agent_wants_it(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    cloud.aws.faults = {"GetMetricData": "denied"}
+    result = call("diagnose", env=cloud.env, **WEB, since="3h")
+    assert codes(result)[0] == "LBD307"
+    assert any("cloudwatch:GetMetricData" in note for note in result.structured_content["notes"])
+
+
 def test_a_scan_is_of_all_namespaces_or_of_one(cloud: Cloud) -> None:
     cloud.wrong_port()
 
@@ -339,6 +347,37 @@ def test_nothing_is_changed_where_the_plan_is_another_one_by_then(cloud: Cloud, 
     assert list(tmp_path.glob("*undo*")) == []
 
 
+def test_a_fix_that_is_given_up_before_it_writes_does_not_write(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    slow = KubeFault("slow", "discovery.k8s.io", ("endpointslices",))
+
+    async def conversation(client: Client) -> types.CallToolResult:
+        digest = (await client.call_tool("plan_fix", FIX)).structured_content["digest"]
+        cloud.kube.faults.append(slow)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.call_tool("apply_fix", {**FIX, "digest": digest}), 2)
+        cloud.kube.faults.remove(slow)
+        return await client.call_tool("diagnose", WEB)
+
+    assert codes(talk(conversation, "--allow-fix", "--undo-file", str(tmp_path), env=cloud.env))[0] == "LBD307"
+    assert writes(cloud) == [] and target_port(cloud) == 9090
+
+
+def test_one_fix_is_made_at_a_time(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+
+    async def conversation(client: Client) -> list[types.CallToolResult]:
+        digest = (await client.call_tool("plan_fix", FIX)).structured_content["digest"]
+        arguments = {**FIX, "digest": digest}
+        return await asyncio.gather(*(client.call_tool("apply_fix", arguments) for _ in range(3)))
+
+    results = talk(conversation, "--allow-fix", "--undo-file", str(tmp_path), env=cloud.env)
+    made = [result for result in results if not result.is_error]
+    assert [result.structured_content["status"] for result in made] == ["healthy"]
+    assert sum("another fix is being made" in said(result) for result in results) == 2
+    assert len(writes(cloud)) == 1
+
+
 def test_a_fix_waits_no_longer_than_it_is_told(cloud: Cloud, tmp_path: Path) -> None:
     cloud.wrong_port()
     cloud.kube.written = lambda asked, raw: None
@@ -375,6 +414,7 @@ def test_what_leads_out_of_the_only_namespace_is_refused(cloud: Cloud) -> None:
     (binding,) = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")
     result = call("diagnose", "-n", "other", env=cloud.env, objects=[binding["spec"]["targetGroupARN"]])
     assert result.is_error and "is about shop" in said(result)
+    assert not any(asked.resource in ("pods", "endpointslices") for asked in cloud.kube.asked)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ TELLS = {
     reads.WEBHOOK_SLICES: "whether the webhook's Service has a ready endpoint",
     reads.WEBHOOK_SECRET: "the certificate of the controller's webhook; of the two Secrets only tls.crt is kept",
     reads.ALL_INGRESSES: "members of an IngressGroup in other namespaces",
+    reads.ALL_SERVICES: "in which namespace a backend is that is missing in its own",
     reads.ALL_BINDINGS: "bindings elsewhere that stop the controller's work on a shared security group",
     reads.GATEWAYS: "Gateways: listeners, class, and what the controller says of them",
     reads.GATEWAY_CLASSES: "which controller a Gateway belongs to",
@@ -59,6 +60,7 @@ TELLS = {
     reads.ROUTE_TABLES: "routes between load balancer and targets, and to the internet",
     reads.PREFIX_LISTS: "addresses behind prefix lists that rules and routes name",
     reads.TARGET_COUNTS: "how many targets of each group are healthy: `scan` then asks for those of the others only",
+    reads.CHANGES: "`--since`: who changed the security group, network ACL or target group of a root cause",
     reads.CLUSTER: "the cluster's OIDC issuer, which the controller's role must trust",
     reads.POD_IDENTITIES: "whether the controller has an EKS Pod Identity association",
     reads.POD_IDENTITY: "which role EKS Pod Identity gives the controller",
@@ -119,7 +121,9 @@ def _permission(name: str) -> str:
 def _lost(name: str) -> str:
     codes = [spec.code for spec in CATALOGUE if name in spec.reads]
     if name == reads.TARGET_COUNTS:
-        return "no check; a scan is slower without it"
+        return "no check; a scan is slower without it, and `--since` does not say since when targets fail"
+    if name == reads.CHANGES:
+        return "no check; `--since` does not say who it was"
     if not codes:
         return "no check, where bindings may be read"
     links = f"{len(codes)} checks" if len(codes) > NAMED else ", ".join(f"[{c}](checks.md#{c.lower()})" for c in codes)
@@ -156,11 +160,12 @@ no resources in IAM, so they are for `*`.
 """
 
 _ROLE = """
-Optional: the controller's role, and counts of targets. The role is asked for only where AWS denies the controller
-something, to say what it lacks. To narrow that, replace `*` in the statement `LbdoctorReadControllerRoleOptional` by
+Optional: the controller's role, counts of targets, and who changed what. The role is asked for only where AWS denies
+the controller something, to say what it lacks. To narrow that, replace `*` in the statement
+`LbdoctorReadControllerRoleOptional` by
 the cluster's and the role's name, or leave the statement out. `cloudwatch:GetMetricData` spares `scan` most of its
 calls of Elastic Load Balancing; AWS charges $0.01 for a thousand metrics, two of which are asked for each target
-group.
+group. `cloudtrail:LookupEvents` is asked with `--since` alone, about five resources at most.
 """
 
 _REST = """

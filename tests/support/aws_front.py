@@ -34,6 +34,10 @@ _ERRORS = {
 }
 
 
+_IAM_PREFIX = {"monitoring": "cloudwatch"}
+"""Of services whose requests are signed for another name."""
+
+
 _PAGES = {
     "bad gateway": (502, b"<html>bad gateway</html>"),
     "gateway timeout": (504, b"upstream timed out"),
@@ -98,6 +102,9 @@ class FakeAws:
         # moto's own dispatcher lists its modules on disk at every request.
         self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks", "sts")}
         self._moto["elasticloadbalancing"] = create_backend_app("elbv2")
+        self._moto["monitoring"] = create_backend_app("cloudwatch")
+        # What CloudTrail knows, as LookupEvents gives it, each with the names of its resources.
+        self.trail: list[Raw] = []
         # moto's answers to reads, by checked path: all that is ever written after the seed.
         self._path = "/healthz"
         self._answers: dict[tuple[str, str, bytes], tuple[str, list[Any], bytes]] = {}
@@ -228,6 +235,7 @@ class FakeAws:
         self._recover = threading.Event()
         self.faults, self.acted, self.spoiled = {}, lambda action: None, {}
         self.allows = lambda call: True
+        self.trail = []
         self.health = [Health("10.0.1.34", f"{REGION}a"), Health("10.0.2.34", f"{REGION}c")]
         self.check_path("/healthz")
         self.asked, self.regions = [], set()
@@ -246,14 +254,15 @@ class FakeAws:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         form = parse_qs(body.decode("utf-8", "replace"))
-        action = form.get("Action", [""])[0]
+        action = form.get("Action", [""])[0] or _action_of_headers(environ)
         scope = re.search(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
         region, service = scope.groups() if scope else ("", "")
         if service == "eks":
             action = _eks_action(environ["REQUEST_METHOD"], environ["PATH_INFO"])
-        self.asked.append(f"{service}:{action}")
+        permission = f"{_IAM_PREFIX.get(service, service)}:{action}"
+        self.asked.append(permission)
         self.regions.add(region)
-        if not self.allows(Call(f"{service}:{action}", form, environ["PATH_INFO"])):
+        if not self.allows(Call(permission, form, environ["PATH_INFO"])):
             return self._refuse(action, "denied", service, start_response)
         fault = self.faults.get(action)
         spoiled = self.spoiled.get(action)
@@ -276,6 +285,9 @@ class FakeAws:
         if action in _POD_IDENTITY:  # moto does not know them.
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(_POD_IDENTITY[action]).encode()]
+        if action == "LookupEvents":  # moto does not know it.
+            start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
+            return [json.dumps({"Events": self._trail_of(json.loads(body))}).encode()]
         if action == "DescribeTargetHealth":
             members = "".join(target.xml() for target in self.health)
             return _xml(
@@ -284,6 +296,16 @@ class FakeAws:
         status, headers, data = self._from_moto(environ, region, service, action, body)
         start_response(status, headers)
         return [data]
+
+    def _trail_of(self, request: Raw) -> list[Raw]:
+        (attribute,) = request["LookupAttributes"]
+        wanted, since, until = attribute["AttributeValue"], request["StartTime"], request["EndTime"]
+        return [
+            event
+            for event in self.trail
+            if any(resource["ResourceName"] == wanted for resource in event["Resources"])
+            and since <= event["EventTime"] <= until
+        ]
 
     def _spoil(
         self, action: str, spoiled: Spoiled, service: str, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -318,14 +340,15 @@ class FakeAws:
 
     def _refuse(self, action: str, fault: str, service: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
         status, code = _ERRORS[fault]
+        permission = f"{_IAM_PREFIX.get(service, service)}:{action}"
         message = {
-            "denied": f"User: arn:aws:iam::123456789012:user/dev is not authorized to perform: {service}:{action} "
-            f"because no identity-based policy allows the {service}:{action} action",
+            "denied": f"User: arn:aws:iam::123456789012:user/dev is not authorized to perform: {permission} "
+            f"because no identity-based policy allows the {permission} action",
             "throttled": "Rate exceeded",
         }.get(fault, "no luck")
-        if service == "eks":
+        if service in ("eks", "cloudtrail", "monitoring"):
             start_response(f"{status} x", [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)])
-            return [json.dumps({"message": message}).encode()]
+            return [json.dumps({"__type": code, "message": message}).encode()]
         if service == "ec2":
             code = {"AccessDenied": "UnauthorizedOperation", "Throttling": "RequestLimitExceeded"}.get(code, code)
             text = (
@@ -338,6 +361,11 @@ class FakeAws:
                 "<RequestId>1</RequestId></ErrorResponse>"
             )
         return _xml(start_response, status, text)
+
+
+def _action_of_headers(environ: dict[str, Any]) -> str:
+    """The operation of a request of AWS's JSON protocols, which is no form."""
+    return str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2]
 
 
 def _policy(statement: Raw) -> str:

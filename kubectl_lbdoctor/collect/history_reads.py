@@ -1,0 +1,97 @@
+"""What was before: counts of targets from CloudWatch, and calls that changed what the root causes name from CloudTrail.
+
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html (of the last 90 days, two calls a
+second)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from kubectl_lbdoctor.collect.elb_reads import Aws
+from kubectl_lbdoctor.collect.fields import text
+from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.target_counts import queries_of, values_of
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetCounts, TargetGroup
+from kubectl_lbdoctor.model.history import AwsChange, GroupHistory, HistoryFacts
+
+LONGEST = timedelta(days=14)
+"""CloudWatch keeps numbers of each minute for 15 days
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html)."""
+
+GROUPS = 10
+"""Target groups whose counts are asked for, in one call: a number for each minute of each."""
+
+RESOURCES = 5
+"""Resources that CloudTrail is asked about, one call each."""
+
+
+def read_history(
+    aws: Aws, groups: Sequence[TargetGroup], resources: Sequence[str], now: datetime, span: timedelta
+) -> HistoryFacts:
+    """What CloudWatch counted of these groups, and who changed these resources, in the time until now. now: with a time
+    zone. What is denied or fails is unknown, and nothing rests on it."""
+    since = now - span
+
+    def counts() -> tuple[GroupHistory, ...]:
+        return tuple(_counts(aws, groups[:GROUPS], since, now))
+
+    def changes() -> tuple[AwsChange, ...]:
+        found = [change for name in resources[:RESOURCES] for change in _changes(aws, name, since, now)]
+        return tuple(sorted(found, key=lambda change: change.at, reverse=True))
+
+    return HistoryFacts(
+        since.isoformat(),
+        attempt(reads.TARGET_COUNTS, "target groups", counts),
+        attempt(reads.CHANGES, "resources of AWS", changes),
+    )
+
+
+def _counts(aws: Aws, groups: Sequence[TargetGroup], since: datetime, now: datetime) -> Iterator[GroupHistory]:
+    asked = [(group.arn, own) for group in groups if (own := queries_of(group))]
+    if not asked:
+        return
+    queries = [{**query, "Id": f"{query['Id']}{place}"} for place, (_, own) in enumerate(asked) for query in own]
+    results = aws.call(
+        *("cloudwatch", "GetMetricData", "MetricDataResults"),
+        MetricDataQueries=queries,
+        StartTime=since,
+        EndTime=now,
+        ScanBy="TimestampAscending",
+    )
+    values = values_of(results)
+    for place, (arn, _) in enumerate(asked):
+        healthy, unhealthy = values.get(f"h{place}", {}), values.get(f"u{place}", {})
+        times = sorted(healthy.keys() & unhealthy.keys())
+        yield GroupHistory(
+            arn, tuple(TargetCounts(round(healthy[at]), round(unhealthy[at]), at.isoformat()) for at in times)
+        )
+
+
+def _changes(aws: Aws, resource: str, since: datetime, now: datetime) -> Iterator[AwsChange]:
+    """The calls that changed a resource; those that only read it, were refused, or only tried it are left out."""
+    events: Iterable[Mapping[str, Any]] = aws.call(
+        *("cloudtrail", "LookupEvents", "Events"),
+        LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": resource}],
+        StartTime=since,
+        EndTime=now,
+    )
+    for event in events:
+        record = json.loads(text(event, "CloudTrailEvent") or "{}")
+        if text(event, "ReadOnly") != "true" and not text(record, "errorCode"):
+            yield AwsChange(resource, text(event, "EventName"), _author(event, record), event["EventTime"].isoformat())
+
+
+def _author(event: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    """Who it was: ROLE/SESSION or USER, from the ARN; else what CloudTrail calls the user.
+
+    https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
+    """
+    identity = record.get("userIdentity")
+    arn = text(identity, "arn") if isinstance(identity, dict) else ""
+    return arn.rpartition(":")[2].removeprefix("assumed-role/") or text(event, "Username") or "an unknown user"

@@ -1,0 +1,46 @@
+"""`--since TIME`: since when targets fail, how often they turned, and who changed what is the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.history import groups_of, resources_of
+from kubectl_lbdoctor.collect.history_reads import LONGEST, read_history
+from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+from kubectl_lbdoctor.commands.examination import Examination, examine, note
+from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.times import parse_time
+
+if TYPE_CHECKING:
+    from kubectl_lbdoctor.collect.elb_reads import Aws
+
+
+def span_of(text: str) -> timedelta:
+    """The time of --since. Raises UsageError for what is no time, for none, and for more than CloudWatch keeps."""
+    seconds = parse_duration(text, "--since", "3h looks three hours back")
+    if not 0 < seconds <= LONGEST.total_seconds():
+        raise UsageError(f"--since {text} is not between a second and {LONGEST.days} days", "for example --since 3h")
+    return timedelta(seconds=seconds)
+
+
+def with_history(examination: Examination, snapshot: Snapshot, span: timedelta, ignore: Sequence[str] = ()) -> Snapshot:
+    """The facts with what was before of their target groups, and of what their root causes name. What could not be
+    read is told, and nothing rests on it."""
+    aws, now = examination.connections.aws, parse_time(snapshot.taken_at)
+    if aws is None or now is None:
+        note(examination.env, f"--since: {snapshot.aws.reason or 'AWS was not asked'}")
+        return snapshot
+    examination.env.progress("reading what was before")
+    groups = groups_of(traffic_paths(snapshot))
+    resources = resources_of(examine(snapshot, ignore=ignore).diagnoses, groups)
+    history = read_history(cast("Aws", aws), groups, resources, now, span)
+    for fact in (history.counts, history.changes):
+        if not fact.is_known:
+            add = f"; add permission: {fact.permission}" if fact.permission else ""
+            note(examination.env, f"--since: {fact.reason}{add}")
+    return replace(snapshot, history=history)

@@ -1,0 +1,122 @@
+"""`--since`: since when targets fail, how often they turned, and who changed what is the cause."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cloud import Cloud
+from tests.support.program import Result, run
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=timezone.utc)
+
+
+def at(minutes: float) -> datetime:
+    """So many minutes before now."""
+    return NOW - timedelta(minutes=minutes)
+
+
+def asked(cloud: Cloud, *args: str) -> Result:
+    return run("ing/web", "-o", "json", *args, env=cloud.env, now=NOW.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def evidence(result: Result, source: str) -> list[str]:
+    return [e["text"] for d in result.json["diagnoses"] for e in d["evidence"] if e["source"] == source]
+
+
+def count(cloud: Cloud, *minutes: tuple[int, int, int]) -> None:
+    """What CloudWatch has: (minutes ago, healthy, unhealthy)."""
+    group = cloud.aws.group_arn.rpartition(":")[2]
+    (balancer,) = cloud.aws.client("elbv2").describe_load_balancers()["LoadBalancers"]
+    dimensions = [
+        {"Name": "TargetGroup", "Value": group},
+        {"Name": "LoadBalancer", "Value": balancer["LoadBalancerArn"].partition(":loadbalancer/")[2]},
+    ]
+    cloud.aws.client("cloudwatch").put_metric_data(
+        Namespace="AWS/ApplicationELB",
+        MetricData=[
+            {"MetricName": name, "Dimensions": dimensions, "Timestamp": at(ago), "Value": value}
+            for ago, healthy, unhealthy in minutes
+            for name, value in (("HealthyHostCount", healthy), ("UnHealthyHostCount", unhealthy))
+        ],
+    )
+
+
+def event(resource: str, operation: str, minutes: float, **more: Any) -> dict[str, Any]:
+    record = {"userIdentity": {"arn": "arn:aws:sts::123456789012:assumed-role/deploy/jane"}, **more}
+    return {
+        "EventName": operation,
+        "EventTime": at(minutes).timestamp(),
+        "Username": "jane",
+        "ReadOnly": "false",
+        "Resources": [{"ResourceType": "AWS::EC2::SecurityGroup", "ResourceName": resource}],
+        "CloudTrailEvent": json.dumps(record),
+    }
+
+
+def test_nothing_is_asked_without_the_flag(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    asked(cloud)
+    assert not {"cloudwatch:GetMetricData", "cloudtrail:LookupEvents"} & {*cloud.aws.asked}
+
+
+def test_since_when_targets_fail_and_how_often_they_turned(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    count(cloud, (170, 2, 0), (120, 1, 1), (90, 2, 0), (40, 0, 2), (1, 0, 2))
+    (said,) = evidence(asked(cloud, "--since", "3h"), "cloudwatch")
+    assert said == "k8s-shop-web-fdbb6ec3c4: 0 of 2 healthy since 40 min ago; turned 3 times in the last 3 h"
+
+
+def test_who_changed_what_is_the_cause(cloud: Cloud) -> None:
+    """The target group was made outside the cluster, so that its own setting is the cause."""
+    cloud.wrong_path()
+    cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["labels"] = {}
+    arn = cloud.aws.group_arn
+    cloud.aws.trail = [
+        event(arn, "ModifyTargetGroup", 12),
+        event(arn, "ModifyTargetGroup", 20, errorCode="AccessDenied"),
+        {**event(arn, "DescribeTargetHealth", 5), "ReadOnly": "true"},
+        event(arn, "ModifyTargetGroup", 400),
+        event("sg-0123", "RevokeSecurityGroupIngress", 3),
+    ]
+    binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["name"]
+    result = run(f"tgb/{binding}", "-o", "json", "--since", "3h", env=cloud.env, now="2026-11-24T12:00:00Z")
+    assert evidence(result, "cloudtrail") == ["k8s-shop-web-fdbb6ec3c4: ModifyTargetGroup by deploy/jane 12 min ago"]
+
+
+def test_a_bundle_keeps_what_was_before(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.wrong_port()
+    count(cloud, (170, 2, 0), (40, 0, 2), (1, 0, 2))
+    bundle = str(tmp_path / "case.json")
+    said = evidence(asked(cloud, "--since", "3h", "--save", bundle), "cloudwatch")
+    assert len(said) == 1 and evidence(run("--from", bundle, "-o", "json"), "cloudwatch") == said
+
+
+def test_a_denied_read_is_told_and_changes_nothing_else(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    before = asked(cloud)
+    cloud.aws.faults = {"GetMetricData": "denied", "LookupEvents": "denied"}
+    result = asked(cloud, "--since", "3h")
+    assert (result.status, result.codes) == (before.status, before.codes)
+    assert "add permission: cloudwatch:GetMetricData" in result.stderr
+    permissions = [entry["permission"] for entry in result.json["coverage"]["optional"]]
+    assert "cloudwatch:GetMetricData" in permissions
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("--since", "soon"), "is not a duration"),
+        (("--since", "0"), "is not between a second and 14 days"),
+        (("--since", "400h"), "is not between a second and 14 days"),
+        (("--since", "3h", "--from", "docs/demo/bundle.json"), "--since goes with neither --fix nor --from"),
+        (("--since", "3h", "--fix", "all"), "--since goes with neither --fix nor --from"),
+    ],
+)
+def test_times_that_are_none(args: tuple[str, ...], sentence: str) -> None:
+    result = run("ing/web", *args)
+    assert result.status == 2 and sentence in result.stderr
