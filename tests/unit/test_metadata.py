@@ -109,10 +109,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROO
 
 
 def commands_of(page: Path) -> list[list[str]]:
-    """The words behind `kubectl lbdoctor` in the blocks of a page, up to a pipe."""
+    """The words behind `kubectl lbdoctor` in the blocks of a page, up to a pipe or a file."""
     blocks = "".join(re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
     lines = re.findall(r"^(?:.*[|$] )?kubectl lbdoctor (.*)$", blocks, re.MULTILINE)
-    return [[*itertools.takewhile(lambda word: word != "|", shlex.split(line, comments=True))] for line in lines]
+    return [
+        [*itertools.takewhile(lambda word: word not in ("|", ">"), shlex.split(line, comments=True))] for line in lines
+    ]
 
 
 def test_the_pages_have_commands() -> None:
