@@ -119,7 +119,7 @@ _SCAN = take(
     *("kube", "objects.labels", "time", "scan", "aws", "output", "verdict.fail_on", "verdict.ignore", "bundle"),
     result=Result.SCAN,
 )
-_ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN)}
+_ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN, *take(FORMAT))}
 """All flags, which may stand before a command; -o takes every format there, and the command says which are its own."""
 
 
@@ -490,6 +490,7 @@ def main(args: list[str], env: Environment) -> ExitStatus:
 
         return complete(env, cli, args[1:], state)
     try:
+        _check_text(args)
         width = max(min(env.width or _HELP_WIDTH, _MAX_HELP_WIDTH) - 2, 50)
         result = cli.main(args=args, prog_name=PROGRAM, standalone_mode=False, obj=state, terminal_width=width)
         return result if isinstance(result, ExitStatus) else ExitStatus(result or 0)
@@ -524,6 +525,16 @@ def main(args: list[str], env: Environment) -> ExitStatus:
         )
         _tell(env, args, failed, ExitStatus.COULD_NOT_RUN)
         return ExitStatus.COULD_NOT_RUN
+
+
+def _check_text(args: list[str]) -> None:
+    """Raise UsageError for an argument that holds bytes which are no UTF-8: no name, path or value of the APIs does."""
+    for word in args:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode("utf-8", "backslashreplace").decode()
+            raise UsageError(f"the argument {shown} is no text in UTF-8") from error
 
 
 def _tell(env: Environment, args: list[str], failed: Failed, status: ExitStatus) -> None:

@@ -166,14 +166,15 @@ _SHARED = {
 
 
 def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
-    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`."""
+    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`; None where
+    the command is not known yet: -o then takes every format."""
     wanted = {*names, *(_WITH[name] for name in names if name in _WITH)}
     taken: list[click.Parameter] = []
     for name, (field, record) in _FIELDS.items():
         if name not in wanted and name.partition(".")[0] not in wanted:
             continue
         if name == FORMAT:
-            offered = formats_of(result) if result is not None else ()
+            offered = formats_of(result) if result is not None else tuple(FORMATS)
             written = (f"{name}={FORMATS[name].argument}" if FORMATS[name].argument else name for name in offered)
             flag = field.metadata["flag"]
             made = _option(name, flag._replace(help=flag.help.format(", ".join(written))), "", record.heading)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as CONTROLLER_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend
@@ -39,12 +39,14 @@ from kubectl_lbdoctor.analysis.remediation import edit, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.knowledge.controller_identity import feature_gates
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, ListenerSet, Route
-from kubectl_lbdoctor.model.k8s import Condition, condition
+from kubectl_lbdoctor.model.k8s import Condition, Workload, condition
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
 
 _GATES = {ALB_CONTROLLER: "ALBGatewayAPI", NLB_CONTROLLER: "NLBGatewayAPI"}
@@ -109,7 +111,8 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     passes="the controller's part for Gateways is at work",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="nobody has looked at Gateway {name}: the controller's {gate} does not run",
+    message="nobody {fault:never=has looked|left=looks any more} at Gateway {name}: the controller's {gate} does not "
+    "run",
     reads=(*READS, *CONTROLLER_READS, reads.EVENTS, reads.CONTROLLER_LOGS),
     explains=undone_by("LBD141"),
 )
@@ -117,6 +120,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     """The Gateway's class is the controller's, and a minute later nobody has written a condition or an event. The
     controller leaves Gateways alone where its feature gate is off (before release 3.2 by default), or where it started
     without the CRDs that it needs; that stands in its log alone. CRDs that are installed later need a restart of it.
+    Of a Gateway that it has worked on before, all goes on, and no change is taken over.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/main/pkg/gateway/crddetect
 
@@ -128,39 +132,57 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
         gate = _GATES.get(found.controller, "") if found is not None else ""
         if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
             continue
-        if gateway.meta.finalizers or any(c.reason not in ("Pending", "") for c in gateway.conditions):
-            continue
-        ref = gateway.ref
         controllers = frontend.snapshot.cluster.controllers.need()
-        events = frontend.snapshot.facts_of(gateway.meta.namespace).events.need()
-        if not controllers or any((e.kind, e.name) == (ref.kind, ref.name) for e in events):
+        closed = _closed_gate(frontend.snapshot, controllers, gate)
+        seen = gateway.meta.finalizers or any(c.reason not in ("Pending", "") for c in gateway.conditions)
+        if not controllers or (seen and not closed) or (not seen and _has_events(frontend.snapshot, gateway)):
             continue
-        lines = [
-            line
-            for log in frontend.snapshot.cluster.controller_logs.values()
-            for line in (log.peek() or "").splitlines()
-            if f"Disabling {gate}" in line
-        ]
-        workload = controllers[0]
-        yield Finding(
-            "LBD141",
-            ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
-            params={"name": gateway.meta.name, "gate": gate},
-            evidence=(
-                Evidence(str(ref), "no condition, no finalizer and no event of the controller"),
-                *(Evidence(Source.CONTROLLER_LOG, line[:300]) for line in lines[-1:]),
-            ),
-            confirm=(
-                kubectl(
-                    "get", "crd", "gateways.gateway.networking.k8s.io", "targetgroupconfigurations.gateway.k8s.aws"
-                ),
-            ),
-            by_hand=(
-                kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
-            ),
-            advice="install the CRDs of Gateway API and of the controller that its release needs first; before "
-            f"release 3.2 start it with --feature-gates={gate}=true",
+        yield _part_off(gateway, gate, controllers[0], closed, bool(seen))
+
+
+def _has_events(snapshot: Snapshot, gateway: Gateway) -> bool:
+    events = snapshot.facts_of(gateway.meta.namespace).events.need()
+    return any((event.kind, event.name) == (gateway.ref.kind, gateway.ref.name) for event in events)
+
+
+def _closed_gate(snapshot: Snapshot, controllers: Iterable[Workload], gate: str) -> tuple[Evidence, ...]:
+    """What says that the controller's part does not run: its flag, or the line that it writes when it starts."""
+    flags = [
+        Evidence(f"deployment/{workload.meta.name}", f"--feature-gates has {gate}=false")
+        for workload in controllers
+        if feature_gates(workload).get(gate) is False
+    ]
+    lines = [line for log in snapshot.cluster.controller_logs.values() for line in (log.peek() or "").splitlines()]
+    started = [line for line in lines if f"Disabling {gate}" in line]
+    return (*flags, *(Evidence(Source.CONTROLLER_LOG, line[:300]) for line in started[-1:]))
+
+
+def _part_off(gateway: Gateway, gate: str, workload: Workload, closed: tuple[Evidence, ...], seen: bool) -> Finding:
+    """seen: the controller has worked on the Gateway before, so that what it made goes on as it is."""
+    never = "no condition, no finalizer and no event of the controller"
+    left = "what the controller has made of it goes on, and no change is taken over"
+    by_flag = any("feature-gates" in entry.text for entry in closed)
+    advice = (
+        f"start it without {gate}=false in --feature-gates"
+        if by_flag
+        else (
+            "install the CRDs of Gateway API and of the controller that its release needs first; before "
+            f"release 3.2 start it with --feature-gates={gate}=true"
         )
+    )
+    crds = ("gateways.gateway.networking.k8s.io", "targetgroupconfigurations.gateway.k8s.aws")
+    restart = kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace)
+    return Finding(
+        "LBD141",
+        ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
+        params={"name": gateway.meta.name, "gate": gate, "fault": "left" if seen else "never"},
+        severity=Severity.WARNING if seen else None,
+        explains=("LBD150",) if seen else (),
+        evidence=(*closed, Evidence(str(gateway.ref), left if seen else never)),
+        confirm=(kubectl("get", "crd", *crds),),
+        by_hand=() if by_flag else (restart,),
+        advice=advice,
+    )
 
 
 @check(

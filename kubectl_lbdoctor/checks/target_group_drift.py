@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from kubectl_lbdoctor.analysis.check_settings import (
     checked_pod_port,
     readiness_of,
 )
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
 from kubectl_lbdoctor.analysis.desired_state import (
     Declaration,
@@ -31,7 +34,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
@@ -58,7 +61,7 @@ def _front(traffic: TrafficPath) -> Declaration:
     passes="instance targets have a node port",
     severity=Severity.ERROR,
     message="Service {service} ({type}) has no node port for port {port}, which instance targets need",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *GATEWAY_READS),
+    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *GATEWAY_READS, *COMPLAINT_READS),
     explains=undone_by("LBD204"),
     fix="target-type",
     distinct_by=("port",),
@@ -78,7 +81,9 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
     if service is None or port is None or service.type == "ExternalName" or port.node_port:
         return
     wanted = desired_target_type(traffic, front) if front is not None else target_type_of_gateway(traffic)
-    if wanted.value != "instance" or (not wanted.key and traffic.target_type == "ip"):
+    if wanted.value != "instance":
+        return
+    if not wanted.key and traffic.target_type == "ip" and not _is_refused(traffic):
         return  # A binding that is there says better than a default what is asked for.
     ref = traffic.service_ref
     repairs = [_with_node_ports(ref, service)]
@@ -105,6 +110,13 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
         if len(repairs) > 1
         else owner.instruction,
     )
+
+
+def _is_refused(traffic: TrafficPath) -> bool:
+    """Whether the controller says now that it finds no port for instance targets."""
+    with suppress(Unknown):
+        return any(complaint.decoded.code == "LBD204" for complaint in standing_complaints(traffic))
+    return False
 
 
 def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:

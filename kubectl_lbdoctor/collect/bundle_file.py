@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from kubectl_lbdoctor.errors import CouldNotRun
 
-MAX_UNPACKED = 1 << 30
-"""Bytes. A bundle of 10,000 pods has some 60 MB; a file that unpacks to more than this was not made by --save."""
+MAX_UNPACKED = 1 << 29
+"""Bytes, half of the memory that unpacking takes. A bundle of 10,000 pods has some 60 MB; a file that unpacks to more
+than this was not made by --save."""
 
 # Links below these lead to open files of a process (/dev/stdout): what is there is written to, never replaced.
 _OPEN_FILES = ("/dev/", "/proc/")
@@ -22,8 +23,8 @@ _OPEN_FILES = ("/dev/", "/proc/")
 
 def check_place(path: Path) -> None:
     """Find out before the work whether a bundle can be written there. Raises CouldNotRun, with what is wrong."""
-    place = _resolved(path)
     try:
+        place = _resolved(path)
         if _is_written_through(path):
             if not os.access(path, os.W_OK):
                 raise PermissionError(13, os.strerror(13))

@@ -8,8 +8,8 @@ on (`reads.OPTIONAL`): the denial itself is proven by what AWS told the controll
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor
-from typing import Any, Protocol
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple, Protocol
 
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
 from kubectl_lbdoctor.knowledge.controller_identity import (
@@ -36,6 +36,14 @@ class Aws(Protocol):
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
+class _RoleReads(NamedTuple):
+    """What is being read of one role."""
+
+    role: Future[Fact[Role | None]]
+    attached: Future[Fact[tuple[RolePolicy, ...]]]
+    inline: Future[Fact[tuple[RolePolicy, ...]]]
+
+
 class IdentityReader:
     """Reads of IAM and EKS."""
 
@@ -50,23 +58,32 @@ class IdentityReader:
             return IdentityFacts()
         cluster = _cluster_name(snapshot)
         issuer = self._pool.submit(self._issuer, cluster)
-        associated: Fact[tuple[PodIdentity, ...]] = IdentityFacts().associations
+        associating = None
         if uses_pod_identity(snapshot.cluster) or not irsa_roles(snapshot.cluster):
-            associated = self._associations(cluster, snapshot.cluster.service_accounts)
+            associating = self._pool.submit(self._associations, cluster, snapshot.cluster.service_accounts)
         names = [accused_role(entry) for entry in heard]
         names += [role_name(arn) for arn in irsa_roles(snapshot.cluster).values()]
-        names += [role_name(entry.role_arn) for entry in associated.peek() or ()]
-        chosen = [name for name in dict.fromkeys(names) if name][:MAX_ROLES]
-        roles = {name: self._pool.submit(self._role, name) for name in chosen}
-        attached = {name: self._pool.submit(self._attached, name) for name in chosen}
-        inline = {name: self._pool.submit(self._inline, name) for name in chosen}
+        reading: dict[str, _RoleReads] = {}
+        self._start(reading, names)  # Beside EKS: each of the two may be silent.
+        associated = associating.result() if associating is not None else IdentityFacts().associations
+        self._start(reading, [role_name(entry.role_arn) for entry in associated.peek() or ()])
         return IdentityFacts(
             issuer=issuer.result(),
             associations=associated,
-            roles={name: future.result() for name, future in roles.items()},
-            attached={name: future.result() for name, future in attached.items()},
-            inline={name: future.result() for name, future in inline.items()},
+            roles={name: started.role.result() for name, started in reading.items()},
+            attached={name: started.attached.result() for name, started in reading.items()},
+            inline={name: started.inline.result() for name, started in reading.items()},
         )
+
+    def _start(self, reading: dict[str, _RoleReads], names: Iterable[str]) -> None:
+        """Begin to read further roles, up to MAX_ROLES in all."""
+        for name in dict.fromkeys(names):
+            if name and name not in reading and len(reading) < MAX_ROLES:
+                reading[name] = _RoleReads(
+                    self._pool.submit(self._role, name),
+                    self._pool.submit(self._attached, name),
+                    self._pool.submit(self._inline, name),
+                )
 
     def _call(self, read: str, result_key: str | None = None, **params: Any) -> Any:
         service, _, operation = read.partition(":")

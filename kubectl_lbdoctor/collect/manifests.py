@@ -56,14 +56,18 @@ def _texts(places: Iterable[str], recursive: bool, stdin: TextIO | None) -> Iter
 
 def _files(place: str, recursive: bool) -> list[Path]:
     path = Path(place)
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # A name that is too long.
+        raise UsageError(f"cannot read the manifest {path}: {error.strerror or error}") from error
+    if is_folder:
         inside = path.rglob("*") if recursive else path.glob("*")
         found = sorted(entry for entry in inside if entry.suffix in _ENDINGS and entry.is_file())
         if not found:
             deeper = "" if recursive else "; directories below are read with -R"
             raise UsageError(f"{place} holds no file that ends in {', '.join(_ENDINGS)}{deeper}")
         return found
-    if not path.exists() and any(mark in place for mark in "*?["):
+    if not is_there and any(mark in place for mark in "*?["):
         # kubectl takes patterns, for which a shell would need no help if they were not quoted.
         found = sorted(Path(path.anchor or ".").glob(str(path.relative_to(path.anchor) if path.anchor else path)))
         if found:
@@ -92,7 +96,26 @@ def _objects(text: str, place: str) -> Iterator[dict[str, Any]]:
         raise UsageError(f"{place} cannot be read{line}: {problem}") from error
     for document in documents:
         if document is not None:
+            try:
+                _check_finite(document, set(), set())
+            except (RecursionError, ValueError) as error:
+                raise UsageError(
+                    f"{place} is no manifest: a value in it holds itself, or is nested too deeply"
+                ) from error
             yield from _flat(document, place)
+
+
+def _check_finite(value: Any, above: set[int], done: set[int]) -> None:
+    """Raise ValueError for a value that holds itself, as an alias of YAML can make it."""
+    if not isinstance(value, (dict, list)) or id(value) in done:
+        return
+    if id(value) in above:
+        raise ValueError("it holds itself")
+    above.add(id(value))
+    for inner in value.values() if isinstance(value, dict) else value:
+        _check_finite(inner, above, done)
+    above.remove(id(value))
+    done.add(id(value))
 
 
 def _flat(document: Any, place: str) -> Iterator[dict[str, Any]]:

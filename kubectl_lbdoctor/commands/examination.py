@@ -270,7 +270,7 @@ def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
         from kubectl_lbdoctor.collect import bundle
 
         bundle.save(snapshot, Path(options.bundle.save))
-        env.note(f"bundle saved: {options.bundle.save}")
+        note(env, f"bundle saved: {options.bundle.save}")
 
 
 def show(result: object, options: Options, env: Environment, run: Run) -> None:

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.fix.owners import FIELD_MANAGER
 from kubectl_lbdoctor.fix.second_look import look_again
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import EMPTIED, MADE_BY_FIX, Change, manifest
+from kubectl_lbdoctor.model.plan import MADE_BY_FIX, Change, Spec, emptied, manifest
 from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class ObjectMaker:
             raise MovedOn(f"{change.object} was deleted and made anew since")
         if _is_being_deleted(raw):
             raise AlreadyThere(f"{change.object} is being deleted already")
-        if not _is_as_made(raw, change) and not _is_emptied(raw):
+        if not _is_as_made(raw, change) and not _is_emptied(raw, change):
             raise MovedOn(
                 f"{change.object} is not as the fix has made it: it was changed since",
                 f"delete it by hand if it is not needed: {change.undo_command}",
@@ -95,10 +95,12 @@ class ObjectMaker:
         return raw
 
     def unmake(self, change: Change, uid: str, dry_run: bool = False) -> None:
-        """Delete the object, emptied first (`EMPTIED`). Raises as `check_made` does, and what the server refuses."""
-        raw = self.check_made(change, uid)
-        if not _is_emptied(raw):
-            self._empty(change, uid, raw, dry_run)
+        """Delete the object, emptied first (`model.plan.emptied`). Raises as `check_made` does, and what the server
+        refuses."""
+        for spec in emptied(change):
+            raw = self.check_made(change, uid)
+            if not _holds_only(raw.get("spec"), spec):
+                self._empty(change, uid, raw, spec, dry_run)
         self._delete(change, uid, dry_run)
 
     def _look(self, ref: ObjectRef) -> _Look:
@@ -121,12 +123,12 @@ class ObjectMaker:
             raise ReadFailed(f"could not make {change.object}: the answer is not this object")
         return answer
 
-    def _empty(self, change: Change, uid: str, raw: Mapping[str, Any], dry_run: bool) -> None:
+    def _empty(self, change: Change, uid: str, raw: Mapping[str, Any], spec: Spec, dry_run: bool) -> None:
         tests = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "test", "path": "/metadata/resourceVersion", "value": _metadata(raw).get("resourceVersion")},
         ]
-        body = [*tests, {"op": "replace", "path": "/spec", "value": dict(EMPTIED)}]
+        body = [*tests, {"op": "replace", "path": "/spec", "value": dict(spec)}]
         path = self._look(change.object).path
         try:
             self._kube.send("PATCH", path, _params(dry_run), body, _JSON_PATCH)
@@ -135,7 +137,7 @@ class ObjectMaker:
                 raise
 
             def look() -> None:
-                if _is_emptied(self.check_made(change, uid)):
+                if _holds_only(self.check_made(change, uid).get("spec"), spec):
                     raise AlreadyThere(f"{change.object} is emptied")
 
             look_again(error, look)
@@ -181,9 +183,14 @@ def _is_as_made(raw: Mapping[str, Any], change: Change) -> bool:
     return _is_ours(raw) and _metadata(raw).get("generation") == 1 and _holds(raw.get("spec"), change.creates)
 
 
-def _is_emptied(raw: Mapping[str, Any]) -> bool:
+def _is_emptied(raw: Mapping[str, Any], change: Change) -> bool:
     """Whether the undoing of a fix has emptied an object of a fix, and was cut off before it was deleted."""
-    return _is_ours(raw) and not raw.get("spec")
+    return _is_ours(raw) and any(_holds_only(raw.get("spec"), spec) for spec in emptied(change))
+
+
+def _holds_only(found: object, wanted: Spec) -> bool:
+    """Whether a spec holds all that is wanted, and no other part."""
+    return set(found if isinstance(found, Mapping) else ()) == set(wanted) and _holds(found or {}, wanted)
 
 
 def _holds(found: object, wanted: object) -> bool:

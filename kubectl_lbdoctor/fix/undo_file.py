@@ -139,7 +139,15 @@ def place(chosen: str, now: str) -> Path:
 
     Raises CouldNotRun where something else is there, a link included.
     """
-    path = Path(chosen)
+    try:
+        return _place(Path(chosen), chosen, now)
+    except OSError as error:  # A name that is too long, or a folder that may not be looked into.
+        raise CouldNotRun(
+            f"cannot write the undo file {chosen}: {error.strerror or error}; nothing is changed without it", _ELSEWHERE
+        ) from error
+
+
+def _place(path: Path, chosen: str, now: str) -> Path:
     if chosen and (path.is_symlink() or not path.is_dir()):
         if path.is_symlink():
             raise CouldNotRun(f"{path} is a symbolic link; an undo file follows none", _ELSEWHERE)

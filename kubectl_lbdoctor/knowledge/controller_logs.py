@@ -171,7 +171,7 @@ def read_log(lines: Iterable[bytes | str]) -> LogReading:
 _KEPT = re.compile(
     r'"level":"(?:error|fatal|panic|dpanic|warn)"|^\S*\s*[EFW]\d{4} |panic|deployed model|Successful reconcile'
     r"|Requeue for|[Rr]egistered targets|deleted targetGroupBinding|SuccessfullyReconciled|Starting workers"
-    r"|adding health check for controller|starting podInfo repo|\"msg\":\"version\""
+    r"|adding health check for controller|starting podInfo repo|\"msg\":\"version\"|Disabling \w*Gateway"
 )
 _BUILT = re.compile(r'^(.*"msg":"successfully built model","model":")((?:[^"\\]|\\.){0,200}).*$')
 

@@ -157,7 +157,7 @@ class Change:
         if self.restart:
             return ""
         if self.creates is not None:
-            return _unmaking(self.object)
+            return _unmaking(self)
         return self.aws.undo_command if self.aws is not None else inverse(self).command
 
     @property
@@ -198,20 +198,26 @@ def manifest(change: Change, version: str = "") -> dict[str, object]:
     }
 
 
-EMPTIED: Mapping[str, object] = {}
-"""The `spec` of an object of ours that is about to be deleted. The controller's finalizer keeps a configuration, with
-its effect, for as long as something uses what it names; one that names nothing it lets go at once.
+def emptied(change: Change) -> tuple[Spec, ...]:
+    """What the `spec` of an object that a change has made becomes, one after the other, before it is deleted.
 
-https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
-"""
+    The controller's finalizer keeps a configuration, with its effect, for as long as something uses what it names; one
+    that names nothing it lets go at once. It looks again at what a configuration names at the moment of a change, so
+    that the settings go first, and the name after them.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
+    and controllers/gateway/eventhandlers/target_group_configuration_events.go there.
+    """
+    name = "targetReference"
+    return ({key: value for key, value in (change.creates or {}).items() if key == name}, {})
 
 
-def _unmaking(ref: ObjectRef) -> str:
-    """The command line that deletes an object which a fix has made."""
-    target = resource_name(ref)
-    emptied = json.dumps([{"op": "replace", "path": "/spec", "value": dict(EMPTIED)}])
-    empty = kubectl("patch", target, "--type=json", "-p", emptied, namespace=ref.namespace)
-    return f"{empty} && {kubectl('delete', target, namespace=ref.namespace)}"
+def _unmaking(change: Change) -> str:
+    """The command line that deletes an object which a change has made."""
+    ref, target = change.object, resource_name(change.object)
+    patches = [json.dumps([{"op": "replace", "path": "/spec", "value": dict(spec)}]) for spec in emptied(change)]
+    steps = [kubectl("patch", target, "--type=json", "-p", patch, namespace=ref.namespace) for patch in patches]
+    return " && ".join((*steps, kubectl("delete", target, namespace=ref.namespace)))
 
 
 def inverse(change: Change) -> Change:

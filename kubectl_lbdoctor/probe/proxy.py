@@ -75,9 +75,18 @@ def unsupported_reason(request: ProbeRequest) -> str:
     if request.tls:
         return f"the API server's proxy cannot be held to TLS {request.tls}"
     path, _, _ = request.path.partition("?")
-    if "//" in path or "%2f" in path.lower() or "#" in request.path or {".", ".."} & set(unquote(path).split("/")):
+    if "//" in path or "%2f" in path.lower() or "#" in request.path or _leads_elsewhere(path):
         return "the API server's proxy would change the path"
     return ""
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a path has segments that a gateway before the API server might resolve. Some decode more than once, take
+    a backslash for a slash, or pass over what stands behind a semicolon ("/..;/")."""
+    for _ in range(3):
+        path = unquote(path)
+    segments = re.split(r"[/\\]", path)
+    return any(segment.partition(";")[0] in (".", "..") for segment in segments)
 
 
 def decode(

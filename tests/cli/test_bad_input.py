@@ -747,6 +747,33 @@ def test_crash_is_told_as_a_bug(good: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Traceback" in run("--from", str(good), "-v").stderr
 
 
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        (["--from", LONG], 4),
+        (["ing/web", "--save", LONG], 4),
+        (["ing/web", "--save", f"{LONG}/x"], 4),
+        (["ing/web", "--kubeconfig", LONG], 4),
+        (["undo", LONG, "--yes"], 4),
+        (["ing/web", "-n", "\udcff\udcfe"], 2),
+        (["svc", "-l", "a=\udcff"], 2),
+        (["--from", "\udcff"], 2),
+    ],
+)
+def test_a_name_that_no_file_and_no_object_can_have(args: list[str], status: int) -> None:
+    result = run(*args)
+    assert result.status == status and "this is a bug" not in result.stderr, result.text
+    assert len([line for line in result.stderr.splitlines() if line.startswith("error: ")]) == 1, result.text
+
+
+def test_the_name_of_a_bundle_is_shown_clean(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "bundle saved: [2J" in run("--from", str(good), "--save", "\x1b[2J").stderr
+
+
 def test_a_bug_puts_nothing_into_the_terminal(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*args: object) -> None:
         raise RuntimeError("\x1b[2Jodd\x9b31m\u202etext")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -451,3 +452,19 @@ def test_policies_are_usable() -> None:
     role = yaml.safe_load(run("policy", "rbac").stdout)
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
     assert role["kind"] == "ClusterRole" and verbs <= {"get", "list"}
+
+
+def test_iam_is_asked_while_eks_says_nothing(cloud: Cloud) -> None:
+    """The role is known from what the controller complains of, so that two silent services cost the time of one."""
+    cloud.permission_denied()
+    asked, in_time = threading.Event(), []
+
+    def acted(action: str) -> None:
+        if action == "GetRole":
+            asked.set()
+        elif action == "ListPodIdentityAssociations":
+            in_time.append(asked.wait(20))
+
+    cloud.aws.acted = acted
+    result = run("ing/web", "-o", "json", env=cloud.env)
+    assert result.codes == ["LBD120"] and in_time == [True], result.text

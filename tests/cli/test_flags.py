@@ -7,6 +7,7 @@ from dataclasses import fields
 import pytest
 
 from kubectl_lbdoctor.cli import cli
+from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.options import GROUPS
 from kubectl_lbdoctor.render.formats import FORMATS, Result, formats_of
 from tests.support.cloud import Cloud
@@ -29,8 +30,8 @@ PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
-VERDICT = {"--fail-on", "--wait-healthy"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--timeout", "--since"}
+VERDICT = {"--fail-on", "--ignore", "--wait-healthy", "--since"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--open", "--timeout"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -70,7 +71,7 @@ def test_every_flag_has_one_record_and_stands_before_the_commands_too() -> None:
         (("--probe-image", "x", "undo", "f.json"), "undo takes no --probe-image"),
         (("undo", "f.json", "--wait=5"), "undo takes no --wait"),
         (("--wait", "5", "--fail-on", "info", "undo", "f.json"), "undo takes no --fail-on and no --wait"),
-        (("probe", "ing/web", "-y"), "probe takes no -y"),
+        (("probe", "ing/web", "-y"), "probe takes no --yes"),
         (("-y", "probe", "ing/web"), "probe takes no --yes"),
         (("--fix", "all", "probe", "ing/web"), "probe takes no --fix"),
         (("-n", "shop", "version"), "version takes no --namespace"),
@@ -112,12 +113,24 @@ def test_a_format_that_cannot_show_the_result(args: tuple[str, ...]) -> None:
     assert run("-o", "wide", "checks").status == 2
 
 
+@pytest.mark.parametrize("output", ["html", "dot", "mermaid", "json"])
+def test_a_format_of_a_diagnosis_stands_before_any_command(output: str) -> None:
+    result = run("--from", "docs/demo/bundle.json", "-o", output)
+    assert (result.status, result.stderr) == (ExitStatus.FINDINGS, "") and result.stdout
+    assert run("-o", output, "--from", "docs/demo/bundle.json", "ing/web").stdout == result.stdout
+
+
+def test_a_format_of_a_scan_stands_before_it() -> None:
+    assert "is not an output" not in run("-o", "junit", "scan").stderr
+    assert run("-o", "html", "scan").status == run("-o", "junit", "ing/web").status == ExitStatus.USAGE
+
+
 def test_formats_come_from_the_table() -> None:
     for command, result in (("ingress", Result.REPORT), ("probe", Result.PROBES), ("undo", Result.UNDO)):
         (option,) = (param for param in cli.commands[command].params if param.name == "output_format")
         assert tuple(option.type.choices) == formats_of(result)  # type: ignore[attr-defined]
     assert formats_of(Result.PROBES)[:4] == ("table", "wide", "json", "yaml")
-    assert tuple(FORMATS) == formats_of(Result.REPORT)
+    assert set(FORMATS) - {*formats_of(Result.REPORT)} == {"junit", "sarif"}, "those of a scan"
     assert tuple(FORMATS)[:5] == ("table", "wide", "json", "yaml", "name")
 
 

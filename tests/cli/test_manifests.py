@@ -352,3 +352,26 @@ def test_flags_that_do_not_go_together(cloud: Cloud, args: tuple[str, ...], word
     result = ask(cloud, *args)
     assert result.status == ExitStatus.USAGE and words in result.stderr, result.text
     assert (result.json["kind"], result.json["exitCode"]) == ("Error", ExitStatus.USAGE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: List\nitems: &i\n- kind: List\n  items: *i\n",
+        "&a\nkind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata: {name: web, labels: *a}\n",
+        "&a [*a]\n",
+    ],
+)
+def test_a_manifest_that_holds_itself(cloud: Cloud, tmp_path: Path, text: str) -> None:
+    place = tmp_path / "m.yaml"
+    place.write_text(text)
+    for flags in ([], ["--before-apply"]):
+        result = run("-f", str(place), *flags, env=cloud.env)
+        assert result.status == ExitStatus.USAGE and "this is a bug" not in result.stderr, result.text
+        assert "is no manifest: " in result.stderr, result.text
+
+
+@pytest.mark.parametrize("place", ["a" * 300, "a" * 300 + "/*.yaml"])
+def test_a_name_that_no_file_can_have(cloud: Cloud, place: str) -> None:
+    result = run("-f", place, env=cloud.env)
+    assert result.status == ExitStatus.USAGE and "cannot read the manifest" in result.stderr, result.text

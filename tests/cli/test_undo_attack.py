@@ -261,7 +261,7 @@ def test_a_link_to_an_undo_file_stays_one(cloud: Cloud, fixed: Path) -> None:
     assert Path("link.json").is_symlink() and json.loads(fixed.read_text())["fix"]["steps"][0]["state"] == "undone"
 
 
-@pytest.mark.parametrize("odd", ["link", "dangling", "folder-link", "pipe", "/dev/null", "there"])
+@pytest.mark.parametrize("odd", ["link", "dangling", "folder-link", "pipe", "/dev/null", "there", "a" * 300])
 def test_an_undo_file_goes_nowhere_else(cloud: Cloud, odd: str) -> None:
     """Nothing is followed, replaced or filled, and nothing is changed."""
     cloud.wrong_port()
