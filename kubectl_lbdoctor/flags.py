@@ -166,8 +166,8 @@ _SHARED = {
 
 
 def take(*names: str, result: Result | None = None) -> list[click.Parameter]:
-    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`; None where
-    the command is not known yet: -o then takes every format."""
+    """The options of these groups (GROUP) and single flags (GROUP.FIELD), for a command that prints `result`; None
+    where the command is not known yet: -o then takes every format."""
     wanted = {*names, *(_WITH[name] for name in names if name in _WITH)}
     taken: list[click.Parameter] = []
     for name, (field, record) in _FIELDS.items():
