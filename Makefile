@@ -6,7 +6,7 @@ STAMP := .venv/.ready
 FREEZER := build/freezer/.ready
 TOOLS := build/tools/.ready
 
-.PHONY: help demo dist dist-check packages sbom lock audit test lint docs fuzz e2e e2e-smoke bench clean
+.PHONY: help demo dist dist-check packages sbom lock audit test lint docs fuzz e2e e2e-smoke browser-test bench clean
 help:
 	@echo "make demo   diagnose a recorded cluster (no cloud, no cluster)"
 	@echo "make dist   the plugin with Python inside, for krew (this platform); make dist-check tries it with the real krew"
@@ -89,6 +89,16 @@ e2e: lab
 
 e2e-smoke: lab
 	@$(BIN)/python -m pytest tests/e2e -v -m smoke
+
+# Pages in a real browser: a chromium on PATH, and npm for axe-core, which judges contrast and names.
+build/browser/.ready: setup.cfg
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' playwright
+	@npm install --silent --no-save --prefix $(@D) axe-core mermaid || echo "without npm: contrast is not judged" >&2
+	@touch $@
+
+browser-test: build/browser/.ready
+	@BROWSER_MODULES=build/browser/node_modules build/browser/bin/python -m pytest tests/browser -v -rs
 
 bench: $(STAMP)
 	@$(BIN)/python -m bench

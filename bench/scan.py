@@ -157,8 +157,7 @@ def _staged(output: str) -> Iterator[str]:
     """When which stage came."""
     stages = [json.loads(line) for line in output.splitlines()]
     for number, stage in enumerate(stages):
-        after = stage["shown"] - stages[0]["came"]
-        yield (
-            f"stage {number + 1}: came after {stage['came']:.1f} s, shown {after:.1f} s after the reads of Kubernetes; "
-            f"{stage['known']} of {stage['groups']} groups known, {stage['asked']} asked, {stage['faults']} root causes"
-        )
+        after, cpu = stage["shown"] - stages[0]["came"], stage["cpu"] - stages[0]["read"]
+        known = f"{stage['known']} of {stage['groups']} groups known, {stage['asked']} asked"
+        yield f"stage {number + 1} came after {stage['came']:.1f} s: {known}, {stage['faults']} root causes"
+        yield f"    shown {after:.1f} s after the reads of Kubernetes, with {cpu:.1f} s of processor time"

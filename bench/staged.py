@@ -26,11 +26,13 @@ def main() -> None:
     with Connections(KubeOptions(), AwsOptions(), env) as connections:
         plan = SweepPlan("", needed_reads(CATALOGUE), Context(), env.now())
         for stage in stages(connections.kube, connections.open_aws, plan):
-            came = time.monotonic() - begun
+            came, read = time.monotonic() - begun, time.process_time()
             report = examine(stage.snapshot)
             line = {
                 "came": came,
+                "read": read,
                 "shown": time.monotonic() - begun,
+                "cpu": time.process_time(),
                 "groups": stage.progress.groups,
                 "known": stage.progress.known,
                 "asked": stage.progress.asked,

@@ -15,7 +15,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,16 +64,33 @@ def run(
     command: Sequence[str], env: Mapping[str, str], output: Path | None = None, cwd: Path | None = None
 ) -> tuple[int, Cost]:
     """Run a command to its end: its exit status and what it cost. output: the file for what it prints; None for
-    nowhere."""
+    nowhere.
+
+    A process between measures it: Linux counts the memory of the process that starts another as the other's own.
+    """
     with contextlib.ExitStack() as files:
         stdout = files.enter_context(output.open("wb")) if output is not None else subprocess.DEVNULL
-        begun = time.perf_counter()
-        process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.DEVNULL, env=env, cwd=cwd)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
+        reading, writing = os.pipe()
+        files.callback(os.close, reading)
+        between = [sys.executable, "-S", "-c", _MEASURE, str(writing), *command]
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(between, stdout=stdout, stderr=quiet, env=env, cwd=cwd, pass_fds=(writing,))
+        os.close(writing)
+        process.wait()
+        status, cpu, wall, memory = json.loads(os.read(reading, 1000))
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, else KiB
-    return process.returncode, Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * unit)
+    return status, Cost(cpu, wall, memory * unit)
+
+
+_MEASURE = """
+import json, os, sys, time
+begun = time.perf_counter()
+child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.perf_counter() - begun
+found = [os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss]
+os.write(int(sys.argv[1]), json.dumps(found).encode())
+"""
 
 
 def starts(checkout: Path) -> list[Start]:

@@ -13,6 +13,8 @@ from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from typing import Any
 
+from kubectl_lbdoctor.model import selectors
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from tests.support import real_size
 
 Raw = dict[str, Any]
@@ -486,9 +488,12 @@ class MemoryKube:
 
     def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Raw]:
         namespace, resource, _ = _parts(path)
-        labels = dict(pair.split("=", 1) for pair in str((params or {}).get("labelSelector", "")).split(",") if pair)
+        if f"/{AUTO_MODE_GROUP}/" in path:
+            return  # A cluster without EKS Auto Mode has none of its kinds.
+        given = params or {}
+        labels, fields = selectors.parse(str(given.get("labelSelector", ""))), str(given.get("fieldSelector", ""))
         for raw in self._lists[resource, namespace]:
-            if labels.items() <= raw["metadata"].get("labels", {}).items():
+            if labels.selects(raw["metadata"].get("labels", {})) and _has_fields(raw, fields):
                 yield raw
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Raw | None:
@@ -497,6 +502,18 @@ class MemoryKube:
 
     def text(self, path: str, params: Mapping[str, Any] | None = None, max_bytes: int = 0) -> str:
         return ""
+
+
+def _has_fields(raw: Raw, selector: str) -> bool:
+    """Whether an object has the fields of a field selector: "type!=Normal,involvedObject.kind=Pod"."""
+    for part in filter(None, selector.split(",")):
+        field, wanted = part.replace("!=", "=").split("=")
+        value: Any = raw
+        for step in field.split("."):
+            value = value.get(step, {})
+        if (value == wanted) is ("!=" in part):
+            return False
+    return True
 
 
 def _parts(path: str) -> tuple[str, str, str]:

@@ -116,7 +116,7 @@ _DIAGNOSIS = take(
 
 
 _SCAN = take(
-    *("kube", "objects.labels", "time", "scan", "aws", "output", "verdict.fail_on", "verdict.ignore", "bundle"),
+    *("kube", "objects.labels", "time", "scan", "aws", "output", "page", "verdict.fail_on", "verdict.ignore", "bundle"),
     result=Result.SCAN,
 )
 _ANY = {param.name: param for param in (*_DIAGNOSIS, *_SCAN, *take(FORMAT))}
@@ -164,6 +164,8 @@ def scan(ctx: click.Context, /, **values: Any) -> ExitStatus:
 def _scan(ctx: click.Context, options: Options) -> ExitStatus:
     from kubectl_lbdoctor.commands.scan import scan
 
+    if options.page.open:
+        options = _as_page(options)
     _check_format(options, Result.SCAN)
     return scan(options, ctx.obj["env"])
 

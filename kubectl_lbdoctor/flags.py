@@ -300,7 +300,7 @@ class Command(_Sections, click.Command):
         except click.NoSuchOption as error:
             if error.option_name not in _LONG:
                 raise
-            raise self._refusal(ctx, [_LONG[error.option_name]]) from None
+            raise self._refusal(ctx, [error.option_name]) from None
         before = _given((ctx.obj or {}).get("flags", {}))
         own = {param.name for param in self.params}
         foreign = [
@@ -315,7 +315,8 @@ class Command(_Sections, click.Command):
     def _refusal(self, ctx: click.Context, names: list[str]) -> UsageError:
         hidden = ctx.command.hidden
         who = "a diagnosis" if hidden else ctx.info_name
-        hint = next((_ELSEWHERE[name] for name in names if name in _ELSEWHERE), f"see {path_of(ctx)} --help")
+        elsewhere = (_ELSEWHERE[_LONG[name]] for name in names if _LONG[name] in _ELSEWHERE)
+        hint = next(elsewhere, f"see {path_of(ctx)} --help")
         return UsageError(f"{who} takes no {' and no '.join(names)}", hint)
 
 

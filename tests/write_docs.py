@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kubectl_lbdoctor.render.permissions import rbac
-from tests.docs import checks, contract, permissions, plugin, report, screen
+from tests.docs import checks, contract, permissions, picture, plugin, report, screen
 
 ROOT = Path(__file__).parent.parent
 CHECKS = ROOT / "docs" / "checks.md"
@@ -14,6 +14,7 @@ CHECKS = ROOT / "docs" / "checks.md"
 DOCUMENTS: dict[Path, Callable[[], str]] = {
     CHECKS: checks.page,
     ROOT / "docs" / "permissions.md": permissions.page,
+    ROOT / "docs" / "picture.md": picture.page,
     ROOT / "docs" / "report.md": report.page,
     ROOT / "plugin.yaml": plugin.page,
     contract.FILE: contract.page,

@@ -144,6 +144,16 @@ def desired_target_type(traffic: TrafficPath, front: Declaration) -> DesiredTarg
     return DesiredTargetType("instance", "the controller's default")
 
 
+def asked_address_type(front: Declaration) -> tuple[str, str]:
+    """The address type of the load balancer that is asked for ("ipv4" without a word), and the annotation for it.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#ip-address-type
+    """
+    key = ALB_PREFIX + "ip-address-type" if front.kind == "alb" else NLB_PREFIX + "ip-address-type"
+    annotations = front.ingress_annotations if front.kind == "alb" else front.service_annotations
+    return str(front.parameters.get("ipAddressType") or annotations.get(key, "") or "ipv4"), key
+
+
 def desired_health_check(traffic: TrafficPath, front: Declaration) -> HealthCheckIntent:
     """The health check that the annotations ask for, with targets of the type that the target group has."""
     service = front.service

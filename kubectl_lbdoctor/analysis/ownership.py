@@ -158,10 +158,18 @@ def reconciler_of_service(cluster: ClusterFacts, service: Service | None) -> Own
     if kind == "external":
         why = f"annotation {_TYPE.rpartition('/')[2]} external needs {_TARGET_TYPE.rpartition('/')[2]}"
         return Ownership("nobody", why, "", evidence)
-    made = "Network" if kind == "nlb" else "Classic"
+    made = "Classic" if is_classic(service) else "Network"
     return Ownership(
         "cloud-provider", f"no loadBalancerClass: the cloud provider makes a {made} Load Balancer", "", evidence
     )
+
+
+def is_classic(service: Service) -> bool:
+    """Whether the load balancer that the cloud provider makes for the Service is a Classic one.
+
+    https://github.com/kubernetes/cloud-provider-aws/blob/master/docs/service_controller.md
+    """
+    return service.meta.annotations.get(_TYPE) != "nlb"
 
 
 def _by_service_class(cluster: ClusterFacts, name: str, evidence: Evidence) -> Ownership:

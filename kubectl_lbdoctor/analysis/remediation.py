@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
-from kubectl_lbdoctor.model.k8s import Ingress
+from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, Repair, escape
 from kubectl_lbdoctor.model.shell import kubectl, shell
@@ -55,6 +55,16 @@ def patch(target: ObjectRef, field: str, *edits: Edit) -> Change:
         then=", ".join(_shown(e.then) for e in edits),
         edits=edits,
     )
+
+
+def with_node_ports(ref: ObjectRef, service: Service) -> Repair:
+    """Give a Service that has no node ports some: by its type, or by the field that keeps them from a LoadBalancer."""
+    if service.type == "LoadBalancer":
+        pointer = "/spec/allocateLoadBalancerNodePorts"
+        change = patch(ref, "spec.allocateLoadBalancerNodePorts", edit(pointer, service.allocate_node_ports, True))
+    else:
+        change = patch(ref, "spec.type", edit("/spec/type", service.type, "NodePort"))
+    return Repair("nodeport", (change,)).with_reason("instance targets need a node port", "opens a port on every node")
 
 
 def class_now(legacy: str, spec: str) -> str:

@@ -72,6 +72,7 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD103": Step.BUILD,
     "LBD111": Step.BUILD,
     "LBD204": Step.BUILD,
+    "LBD226": Step.BUILD,
     "LBD310": Step.BUILD,
     "LBD511": Step.BUILD,
     "LBD104": Step.DEPLOY,

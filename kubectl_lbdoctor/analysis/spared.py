@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, wanted_targets
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
@@ -17,12 +18,12 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_ACTIVE = "active"
+_ACTIVE, _TRAFFIC_PORT = "active", "traffic-port"
 
 
 def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
-    """The subjects behind whose every path all wanted targets are healthy and no other is registered, whose load
-    balancer is active, and of which nobody complains."""
+    """The subjects behind whose every path all wanted targets are healthy and no other is registered, whose health
+    checks vouch for their traffic, whose load balancer is active, and of which nobody complains."""
     suspects = {traffic.subject for traffic in traffic_paths(snapshot) if not _is_sound(traffic)}
     return frozenset(snapshot.subjects) - suspects
 
@@ -74,9 +75,23 @@ def _urgency(traffic: TrafficPath, arn: str) -> int:
 
 def _is_sound(traffic: TrafficPath) -> bool:
     try:
-        return is_told(traffic) and _as_wanted(traffic) and _is_active(traffic) and not _is_complained_of(traffic)
+        healthy = is_told(traffic) and _as_wanted(traffic) and _is_active(traffic)
+        return healthy and _vouches(traffic) and not _is_complained_of(traffic)
     except Unknown:
         return False
+
+
+def _vouches(traffic: TrafficPath) -> bool:
+    """Whether the traffic takes the way that the health check takes. It does not where another port is checked, where
+    targets see the clients' addresses and so must admit them, and where a second protocol has no target group."""
+    group, service = traffic.target_group.need(), traffic.service.need()
+    if group is None or preserves_clients(traffic):
+        return False
+    if group.health_check.port not in ("", _TRAFFIC_PORT, str(group.port)):
+        return False
+    port = traffic.service_port.need()
+    ports = service.ports if service is not None else ()
+    return port is None or {p.protocol for p in ports if p.port == port.port} == {port.protocol}
 
 
 def _as_wanted(traffic: TrafficPath) -> bool:

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.desired_state import class_parameters
+from kubectl_lbdoctor.analysis.desired_state import asked_address_type, class_parameters, declaration_of
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import shell
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import RouteTable, Subnet
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -34,6 +34,7 @@ READS = (
 )
 FREE_ADDRESSES = 8
 _SHOWN = 8
+_NO_IPV6 = "no IPv6 range"
 
 
 @record
@@ -45,7 +46,13 @@ class Judged:
     taggable: bool = False
 
 
-def judge(subnets: Iterable[Subnet], tables: tuple[RouteTable, ...] | None, scheme: str, cluster: str) -> list[Judged]:
+def judge(
+    subnets: Iterable[Subnet],
+    tables: tuple[RouteTable, ...] | None,
+    scheme: str,
+    cluster: str,
+    dual_stack: bool = False,
+) -> list[Judged]:
     """Every subnet as the controller's discovery sees it; those that it may choose have nothing against them."""
     everyone = sorted(subnets, key=lambda s: (s.zone, s.id))
     role = role_tag(scheme)
@@ -69,6 +76,8 @@ def judge(subnets: Iterable[Subnet], tables: tuple[RouteTable, ...] | None, sche
             against.append(f"tagged for cluster {', '.join(others)}, not for {cluster}")
         if subnet.free_addresses is not None and subnet.free_addresses < FREE_ADDRESSES:
             against.append(f"{subnet.free_addresses} free addresses, {FREE_ADDRESSES} are needed")
+        if dual_stack and not any(":" in cidr for cidr in subnet.cidrs):
+            against.append(_NO_IPV6)
         found.append(Judged(subnet, tuple(against), len(against) == by_role == 1 and fits is not False))
     return found
 
@@ -86,7 +95,7 @@ def with_subnets(traffic: TrafficPath, finding: Finding) -> Finding:
         return finding
     names = {controller_flags(w).get("cluster-name", "") for w in traffic.cluster.controllers.peek() or ()} - {""}
     cluster = next(iter(names)) if len(names) == 1 else ""
-    judged = judge(subnets, traffic.network.route_tables.peek(), scheme, cluster)
+    judged = judge(subnets, traffic.network.route_tables.peek(), scheme, cluster, _is_dual_stack(traffic))
     judged.sort(key=lambda j: not j.against)
     evidence = [Evidence(reads.SUBNETS, f"for scheme {scheme}: {_line(j)}") for j in judged[:_SHOWN]]
     if len(judged) > _SHOWN:
@@ -99,7 +108,17 @@ def with_subnets(traffic: TrafficPath, finding: Finding) -> Finding:
     if untagged:
         tag = f"Key={role_tag(scheme)},Value=1"
         commands = (*commands, shell("aws", "ec2", "create-tags", "--resources", *untagged, "--tags", tag, *region))
-    return replace(finding, evidence=(*finding.evidence, *evidence), by_hand=commands)
+    lacking = [j.subnet.id for j in judged if j.against == (_NO_IPV6,)]
+    advice = f"give {', '.join(lacking)} an IPv6 range each, or set ip-address-type to ipv4" if lacking else ""
+    return replace(finding, evidence=(*finding.evidence, *evidence), by_hand=commands, advice=advice or finding.advice)
+
+
+def _is_dual_stack(traffic: TrafficPath) -> bool:
+    """Whether a load balancer with IPv6 addresses is asked for; False also where that was not read."""
+    with suppress(Unknown, NotApplicable):
+        front = declaration_of(traffic)
+        return front is not None and asked_address_type(front)[0].startswith("dualstack")
+    return False
 
 
 def wanted_scheme(traffic: TrafficPath) -> str:

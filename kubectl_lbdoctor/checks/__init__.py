@@ -1,7 +1,9 @@
 """All checks: importing this package declares them in `registry.CATALOGUE`."""
 
+from kubectl_lbdoctor.checks import address_families as address_families
 from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import client_access as client_access
+from kubectl_lbdoctor.checks import cloud_provider as cloud_provider
 from kubectl_lbdoctor.checks import controller as controller
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
@@ -13,6 +15,7 @@ from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
+from kubectl_lbdoctor.checks import overlay as overlay
 from kubectl_lbdoctor.checks import partly_made as partly_made
 from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import reachability as reachability

@@ -56,10 +56,11 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     title="a backend names a Service that does not exist",
     passes="every backend Service exists",
     severity=Severity.ERROR,
-    message='{kind} {name} routes {paths} to Service "{service}", which does not exist[; did you mean "{nearest}"?]',
+    message='{kind} {name} routes {paths} to Service "{service}", which does not exist'
+    '[ here, but in {elsewhere:=namespace|namespaces} {elsewhere:,2}][; did you mean "{nearest}"?]',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
-        *GATEWAY_READS,
+        *(reads.ALL_SERVICES, *GATEWAY_READS),
     ),
     explains=("LBD109", "LBD201", "LBD217", "LBD209"),
     distinct_by=("service",),
@@ -81,8 +82,11 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     if traffic.service.need() is not None:
         return
     names = sorted(s.meta.name for s in traffic.namespace_facts.services.need())
-    close = nearest(service, names)
+    elsewhere = _namespaces_of(traffic, service)
+    close = "" if elsewhere else nearest(service, names)
     evidence = [Evidence(f"services in {traffic.namespace}", ", ".join(names[:8]) or "none")]
+    if elsewhere:
+        evidence.append(Evidence(f"services named {service}", f"in {', '.join(elsewhere[:8])}"))
     for rule in traffic.rules.peek() or ():
         for action in rule.actions:
             if action.type == "fixed-response" and "does not exist" in action.message_body:
@@ -101,6 +105,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "service": service,
             "paths": tuple(map(spoken, traffic.backend.paths)) if traffic.backend else (),
             "nearest": close,
+            "elsewhere": elsewhere,
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
@@ -111,8 +116,26 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
+        else _ELSEWHERE[owner.kind == "Ingress"].format(namespace=elsewhere[0])
+        if elsewhere
         else f"create Service {service} in namespace {traffic.namespace}, or name another one there",
     )
+
+
+# An Ingress leads to Services of its own namespace, a route to others, where a grant there allows it.
+# https://kubernetes.io/docs/concepts/services-networking/ingress/,
+# https://gateway-api.sigs.k8s.io/api-types/referencegrant/
+_ELSEWHERE = {
+    True: "an Ingress leads to Services of its own namespace only: make one in namespace {namespace}; with one "
+    "IngressGroup for both they share the load balancer",
+    False: "name namespace {namespace} in the route's backendRefs, and allow it by a ReferenceGrant there",
+}
+
+
+def _namespaces_of(traffic: TrafficPath, service: str) -> tuple[str, ...]:
+    """The other namespaces in which a Service of this name is; none where they could not be searched."""
+    found = traffic.cluster.services_elsewhere.peek() or ()
+    return tuple(sorted({s.meta.namespace for s in found if s.meta.name == service} - {traffic.namespace}))
 
 
 @check(

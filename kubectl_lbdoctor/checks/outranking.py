@@ -40,6 +40,7 @@ STATIC_SUSPICIONS: Mapping[str, Suspicion] = {
     "LBD107": Suspicion(accepted_and_healthy, Severity.WARNING),
     "LBD111": Suspicion(accepted_and_healthy, Severity.WARNING),
     "LBD204": Suspicion(accepted_and_healthy, Severity.WARNING),
+    "LBD226": Suspicion(accepted_and_healthy, Severity.WARNING),
     "LBD310": Suspicion(accepted_and_healthy, Severity.WARNING),
     # Endpoints that should not be able to serve, or pods that should be none.
     "LBD203": Suspicion(all_targets_healthy, Severity.WARNING),
@@ -57,6 +58,7 @@ NEEDS_TRAFFIC = frozenset(
     {
         *("LBD005", "LBD201", "LBD202", "LBD203", "LBD204", "LBD205", "LBD206", "LBD207", "LBD208", "LBD209"),
         *("LBD210", "LBD211", "LBD212", "LBD213", "LBD216", "LBD217", "LBD218", "LBD220", "LBD221"),
+        *("LBD225", "LBD226"),
         *("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD306", "LBD307", "LBD308", "LBD309", "LBD312"),
         *("LBD313", "LBD314", "LBD315", "LBD316", "LBD317", "LBD318"),
         *("LBD401", "LBD402", "LBD403", "LBD404", "LBD405", "LBD406", "LBD407", "LBD408", "LBD409", "LBD410"),

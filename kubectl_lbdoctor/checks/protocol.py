@@ -27,7 +27,7 @@ from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_heal
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -653,7 +653,7 @@ def _ports_of_services(snapshot: Snapshot, namespace: str) -> frozenset[int]:
 def _ports_on_nodes(snapshot: Snapshot, namespace: str) -> frozenset[int]:
     """Ports of the nodes that pods of the namespace hold."""
     found: set[int] = set()
-    for pod in snapshot.facts_of(namespace).pods.need():
+    for pod in index.all_pods(snapshot, namespace):
         for container in pod.serving_containers():
             found |= {p.port if pod.host_network else p.host_port for p in container.ports}
         if pod.host_network:

@@ -19,13 +19,9 @@ def run(catalogue: Catalogue, paths: Iterable[TrafficPath]) -> tuple[CheckResult
     A result names all paths that it is about: those of the snapshot or of the frontend, or the one path.
     """
     paths = tuple(paths)
-    return tuple(result for spec in catalogue.checks() for result in run_check(spec, paths))
-
-
-def run_check(spec: CheckSpec, paths: tuple[TrafficPath, ...]) -> Iterator[CheckResult]:
-    """The results of one check for the paths of one snapshot, one per subject of its scope."""
-    for subject, keys in _subjects(spec.scope, paths):
-        yield run_one(spec, subject, keys)
+    # The same for every check of a scope: hundreds of paths are not named anew for each of them.
+    subjects = {scope: tuple(_subjects(scope, paths)) for scope in Scope}
+    return tuple(run_one(spec, *subject) for spec in catalogue.checks() for subject in subjects[spec.scope])
 
 
 def _subjects(scope: Scope, paths: tuple[TrafficPath, ...]) -> Iterator[tuple[Subject, tuple[str, ...]]]:

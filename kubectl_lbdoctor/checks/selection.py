@@ -56,7 +56,7 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     workload that carries the Service's name counts a little, so that "web" is preferred for Service "web".
     """
     grouped: dict[ObjectRef, tuple[Mapping[str, str], int]] = {}
-    for pod in traffic.namespace_facts.pods.need():
+    for pod in index.all_pods(traffic.snapshot, traffic.namespace):
         if not pod.is_finished and not pod.meta.deleted:
             owner = workload_of(pod)
             labels, count = grouped.get(owner, (pod.meta.labels, 0))
@@ -141,7 +141,7 @@ class _Meant:
 def _meant(traffic: TrafficPath, service: Service, ref: ObjectRef) -> _Meant:
     candidates = _candidates(traffic, service)
     if not candidates:
-        text = f"{len(traffic.namespace_facts.pods.need())} pods, none similar"
+        text = f"{len(index.all_pods(traffic.snapshot, traffic.namespace))} pods, none similar"
         return _Meant((Evidence(f"pods in {traffic.namespace}", text),))
     best = candidates[0]
     differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]

@@ -28,7 +28,12 @@ from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
-from kubectl_lbdoctor.analysis.remediation import describe_target_group, describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import (
+    describe_target_group,
+    describe_target_health,
+    kubectl,
+    with_node_ports,
+)
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
@@ -37,7 +42,6 @@ from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
-from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import lookup
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -86,7 +90,7 @@ def instance_targets_without_node_port(traffic: TrafficPath) -> Iterator[Finding
     if not wanted.key and traffic.target_type == "ip" and not _is_refused(traffic):
         return  # A binding that is there says better than a default what is asked for.
     ref = traffic.service_ref
-    repairs = [_with_node_ports(ref, service)]
+    repairs = [with_node_ports(ref, service)]
     setting = "nlb-target-type" if front is not None and front.kind == "nlb" else "target-type"
     owner = setting_source(traffic, setting)
     decided = front is not None and ("targetType" in front.parameters or front.owner.owner == "cloud-provider")
@@ -117,15 +121,6 @@ def _is_refused(traffic: TrafficPath) -> bool:
     with suppress(Unknown):
         return any(complaint.decoded.code == "LBD204" for complaint in standing_complaints(traffic))
     return False
-
-
-def _with_node_ports(ref: ObjectRef, service: Service) -> Repair:
-    if service.type == "LoadBalancer":
-        pointer = "/spec/allocateLoadBalancerNodePorts"
-        change = patch(ref, "spec.allocateLoadBalancerNodePorts", edit(pointer, service.allocate_node_ports, True))
-    else:
-        change = patch(ref, "spec.type", edit("/spec/type", service.type, "NodePort"))
-    return Repair("nodeport", (change,)).with_reason("instance targets need a node port", "opens a port on every node")
 
 
 @check(

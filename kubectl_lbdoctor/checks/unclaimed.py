@@ -295,7 +295,7 @@ def _describe_cluster(context: Context) -> tuple[str, ...]:
     message="Service {service} has no loadBalancerClass, so the controller leaves it alone",
     reads=(*_READS, reads.WEBHOOKS),
     # What the cloud provider makes of its annotations is no matter where it is not meant.
-    explains=(*undone_by("LBD133"), "LBD110", "LBD111", "LBD112"),
+    explains=(*undone_by("LBD133"), "LBD110", "LBD111", "LBD112", "LBD608"),
 )
 def made_before_the_webhook(frontend: Frontend) -> Iterator[Finding]:
     """The controller's webhook sets `loadBalancerClass` on Services of type LoadBalancer when they are created. This

@@ -6,7 +6,7 @@ Fact (`outcomes.attempt`). What is read is declared in `model.reads`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
+from kubectl_lbdoctor.collect.crowded import CrowdedReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
 from kubectl_lbdoctor.collect.event_hints import (
     decoded_warnings,
@@ -23,7 +24,7 @@ from kubectl_lbdoctor.collect.event_hints import (
 )
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
-from kubectl_lbdoctor.collect.kube_lists import Futures, Kube, KubeLists, start_cluster, start_namespaces
+from kubectl_lbdoctor.collect.kube_lists import TOO_MANY, Futures, Kube, KubeLists, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
 from kubectl_lbdoctor.collect.network_reads import NetworkReader, places, webhook_places
 from kubectl_lbdoctor.collect.outcomes import results
@@ -31,7 +32,9 @@ from kubectl_lbdoctor.collect.required_subjects import missing_subjects
 from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.fact import joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
@@ -104,13 +107,16 @@ class Collector:
         also = backend_namespaces(snapshot)
         spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
         aws, reason = self._aws(plan, cluster, spaces)
-        found = {name: NamespaceFacts(**results(futures)) for name, futures in spaces.items()}
+        found, crowded = _few_and_many(spaces)
         snapshot = replace(snapshot, namespaces=found)
         snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
         cluster_facts = ClusterFacts(**results(cluster))
         snapshot = replace(snapshot, cluster=cluster_facts)
+        crowd = CrowdedReader(self._lists, pool)
+        if crowded:
+            snapshot = crowd.complete(snapshot, crowded)
         grouped = self._start_group(pool, plan, snapshot)
         if aws is None:
             facts, network = load_balancer_stages.not_asked(snapshot, reason), network_reads.not_asked(reason)
@@ -120,6 +126,8 @@ class Collector:
             )
         cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
+        if crowded:
+            snapshot = crowd.with_the_rest(snapshot)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
@@ -149,12 +157,19 @@ class Collector:
         return {read.kept_in: pool.submit(self._lists.list, read, read.kind)}
 
     def _elsewhere(self, plan: ReadPlan, snapshot: Snapshot) -> dict[str, Any]:
-        """Bindings of all namespaces, only where the controller complains of what one of them may have caused."""
+        """Objects of other namespaces, each only where something points there: bindings where the controller complains
+        of what one of them may have caused, and Services of the name of a backend that does not exist."""
+        found: dict[str, Any] = {}
         read = reads.KUBE[reads.ALL_BINDINGS]
         logs = [log.peek() or "" for log in snapshot.cluster.controller_logs.values()]
-        if read.name not in plan.reads or not group_is_missing(decoded_warnings(snapshot), logs):
-            return {}
-        return {read.kept_in: self._lists.list(read, read.kind)}
+        if read.name in plan.reads and group_is_missing(decoded_warnings(snapshot), logs):
+            found[read.kept_in] = self._lists.list(read, read.kind)
+        read = reads.KUBE[reads.ALL_SERVICES]
+        names = _missing_backends(snapshot) if read.name in plan.reads else ()
+        if names:
+            listed = [self._lists.list(read, read.kind, params={"fieldSelector": f"metadata.name={n}"}) for n in names]
+            found[read.kept_in] = joined(read.name, listed)
+        return found
 
     def _aws(self, plan: ReadPlan, cluster: Futures, spaces: dict[str, Futures]) -> tuple[Aws | None, str]:
         """The reader, or None and the reason why AWS is not asked."""
@@ -171,6 +186,19 @@ class Collector:
             return self._open_aws(node_region), ""
         except (NoCredentials, ReadFailed) as error:
             return None, error.message
+
+
+def _few_and_many(spaces: Mapping[str, Futures]) -> tuple[dict[str, NamespaceFacts], dict[str, frozenset[str]]]:
+    """What was read of each namespace, and by namespace the reads of which there is too much."""
+    found: dict[str, NamespaceFacts] = {}
+    crowded: dict[str, frozenset[str]] = {}
+    names = {read.kept_in: read.name for read in reads.KUBE.values() if read.scope is reads.Scope.NAMESPACE}
+    for namespace, futures in spaces.items():
+        facts = results(futures)
+        found[namespace] = NamespaceFacts(**{part: fact for part, fact in facts.items() if fact is not TOO_MANY})
+        if many := frozenset(names[part] for part, fact in facts.items() if fact is TOO_MANY):
+            crowded[namespace] = many
+    return found, crowded
 
 
 def region_of(nodes: Iterable[Node], bindings: Iterable[TargetGroupBinding]) -> str | None:
@@ -211,6 +239,20 @@ def load_balancers_and_network(
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
     whole_vpc = plan.unmade or no_subnet_suits(warnings)
     return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
+
+
+_MOST_NAMES = 5
+"""Of so many missing backends at most the namesakes are looked for: each is a list of its own."""
+
+
+def _missing_backends(snapshot: Snapshot) -> tuple[str, ...]:
+    """The names of Services that backends of the subjects name, and that are certainly not in their namespace."""
+    names = {
+        path.backend.service
+        for path in traffic_paths(snapshot)
+        if path.backend is not None and path.backend.service and path.service.is_known and path.service.peek() is None
+    }
+    return tuple(sorted(name for name in names if is_label(name)))[:_MOST_NAMES]
 
 
 def with_own_logs(snapshot: Snapshot) -> ClusterFacts:

@@ -20,7 +20,10 @@ from kubectl_lbdoctor.model.k8s import EndpointSlice, Pod, TlsCertificate, Webho
 # The chart's label finds it first; a controller that was installed otherwise is found by its image or its arguments.
 CONTROLLER_IMAGE = "aws-load-balancer-controller"
 # Bounds of one controller pod's log: an hour of normal work fits, and a verbose one cannot hold up the diagnosis.
+# Two hours hold every complaint that still stands: the controller repeats one after at most 17 minutes (docs/facts.md,
+# "How long a complaint of the controller holds").
 LOG_LINES = 2000
+LOG_SECONDS = 2 * 60 * 60
 LOG_BYTES = 1 << 20
 # A line holds a whole Gateway or model at times. Fewer lines than these are not worth the look.
 _LONGEST_LINE = 64 << 10
@@ -85,12 +88,13 @@ class ControllerReader:
         path = reads.KUBE[reads.CONTROLLER_LOGS].kind.path(pod.meta.namespace, pod.meta.name) + "/log"
         serving = pod.serving_containers()
         own = next((c for c in serving if CONTROLLER_IMAGE in c.image), serving[0] if serving else None)
-        params: dict[str, str | int | bool] = {}
+        params: dict[str, str | int | bool] = {"sinceSeconds": LOG_SECONDS}
         if own is not None:
             params["container"] = own.name
             status = next((s for s in pod.statuses if s.name == own.name), None)
             if status is not None and status.state != "running" and status.restarts:
-                params["previous"] = True  # A crash loop says why in the log of the run that ended.
+                # A crash loop says why in the log of the run that ended, however long ago.
+                params = {"container": own.name, "previous": True}
         return attempt(reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._end_of(path, params)))
 
     def _end_of(self, path: str, params: Mapping[str, str | int | bool]) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, Protocol, TypeVar
+from enum import Enum
+from itertools import islice
+from typing import Any, Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.collect.converters import Converter, converter
 from kubectl_lbdoctor.collect.fields import NotUnderstood
@@ -28,8 +30,23 @@ T = TypeVar("T")
 MANY_NAMESPACES = 5
 """From so many namespaces on, one list of all namespaces replaces one list for each of them."""
 
+FEW = 100
+"""Up to so many objects of a kind, a namespace's list is taken whole; of more only a part serves the subjects."""
+
+BOUNDED = frozenset({reads.PODS, reads.EVENTS, reads.ENDPOINT_SLICES, reads.WORKLOADS})
+"""The reads whose lists grow with what else is in a namespace."""
+
 Objects = tuple[Any, ...]
 ByNamespace = Mapping[str, Fact[Objects]]
+
+
+class TooMany(Enum):
+    """What a list gives that was left because it is too long."""
+
+    TOO_MANY = "too many"
+
+
+TOO_MANY = TooMany.TOO_MANY
 
 
 class Kube(Protocol):
@@ -83,6 +100,21 @@ class KubeLists:
             return tuple(sieve.through(self.of_kind(kind, namespace, asked), convert))
 
         return sieve.marked(attempt(read.name, path, found))
+
+    def few(self, read: KubeRead, kind: Kind, namespace: str) -> Fact[Objects] | TooMany:
+        """The objects of one kind in a namespace; TOO_MANY where there are more than FEW."""
+        convert = converter(kind, read.keeps_arguments)
+        sieve = Sieve(kind.plural)
+        params = {**read.params, "limit": str(FEW)}
+
+        def found() -> Objects | None:
+            raws = list(islice(self.of_kind(kind, namespace, params), FEW + 1))
+            return tuple(sieve.through(raws, convert)) if len(raws) <= FEW else None
+
+        fact = attempt(read.name, kind.path(namespace), found)
+        if fact.is_known and fact.need() is None:
+            return TOO_MANY
+        return sieve.marked(cast("Fact[Objects]", fact))
 
     def one(self, read: KubeRead, kind: Kind, namespace: str, name: str) -> Fact[Any | None]:
         """One object by its name, in the group of its API that has it; None where it does not exist."""
@@ -200,9 +232,11 @@ def start_namespaces(
     asked: frozenset[str],
     subjects: Sequence[ObjectRef],
     also: Iterable[str] = (),
+    bounded: frozenset[str] = BOUNDED,
 ) -> dict[str, Futures]:
     """Begin the reads of every namespace of the subjects, and of those that their routes lead to (`also`). By
-    namespace, then by field of NamespaceFacts."""
+    namespace, then by field of NamespaceFacts. Where a namespace holds too much of it, a read that is bounded
+    gives TOO_MANY."""
     namespaces = tuple(dict.fromkeys((*(subject.namespace for subject in subjects), *also)))
     chosen = [read for read in reads.KUBE.values() if read.name in asked and read.scope is Scope.NAMESPACE]
     everywhere: dict[tuple[str, str], Future[Fact[ByNamespace]]] = {}
@@ -218,7 +252,9 @@ def start_namespaces(
         futures: Futures = {}
         for read in chosen:
             parts = [
-                pool.submit(_part, lists, read, kind, namespace, everywhere.get((read.name, kind.name)))
+                pool.submit(
+                    _part, lists, read, kind, namespace, everywhere.get((read.name, kind.name)), read.name in bounded
+                )
                 for kind in read.kinds
             ]
             futures[read.kept_in] = parts[0] if len(parts) == 1 else pool.submit(_joined, read.name, parts)
@@ -238,11 +274,14 @@ def _part(
     kind: Kind,
     namespace: str,
     everywhere: Future[Fact[ByNamespace]] | None,
-) -> Fact[Any]:
+    bounded: bool,
+) -> Fact[Any] | TooMany:
     """One namespace's part of the list of all namespaces; where that could not be had, the namespace's own list.
 
     So a user who may list some namespaces only is told of the others alone.
     """
+    if everywhere is None and bounded:
+        return lists.few(read, kind, namespace)
     whole = everywhere.result() if everywhere is not None else None
     if whole is None or not whole.is_known:
         return lists.in_namespace(read, kind, namespace)
@@ -250,8 +289,9 @@ def _part(
     return objects if kind.namespaced else objects.chosen(namespace, lambda: next(iter(objects.need()), None))
 
 
-def _joined(source: str, parts: Iterable[Future[Fact[Objects]]]) -> Fact[Objects]:
-    return joined(source, (part.result() for part in parts))
+def _joined(source: str, parts: Iterable[Future[Fact[Objects] | TooMany]]) -> Fact[Objects] | TooMany:
+    found = [part.result() for part in parts]
+    return TOO_MANY if TOO_MANY in found else joined(source, cast("list[Fact[Objects]]", found))
 
 
 def _with_single_objects(

@@ -17,10 +17,12 @@ from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
+from kubectl_lbdoctor.collect.event_hints import decoded_warnings, group_is_missing
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists, Objects, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.outcomes import results
 from kubectl_lbdoctor.collect.served import require_whole
+from kubectl_lbdoctor.collect.wanted import Wanted, wanted
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.model import kinds, reads, selectors
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -61,19 +63,6 @@ class Spread:
     def unread(self) -> Iterator[str]:
         """The namespaces whose objects are not known."""
         return (name for name, fact in self.facts.items() if not fact.is_known)
-
-
-@record
-class Wanted:
-    """What serves the frontends: by namespace, the names of their Services and what these select."""
-
-    services: Mapping[str, frozenset[str]]
-    selectors: Mapping[str, tuple[Mapping[str, str], ...]]
-
-    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        """Whether one of the Services selects what has these labels."""
-        carried = labels.items()
-        return any(selector.items() <= carried for selector in self.selectors.get(namespace, ()))
 
 
 @record
@@ -124,20 +113,24 @@ class SweptLists:
             snapshot = replace(snapshot, gateway_api=replace(snapshot.gateway_api, gateways=listed))
         spaces = self._spaces(snapshot, spread)
         also = [name for name in backend_namespaces(snapshot) if self._only and name != self._only]
-        beside = start_namespaces(self._lists, self._pool, self._asked, (), also)
+        beside = start_namespaces(self._lists, self._pool, self._asked, (), also, frozenset())
         snapshot = replace(
             snapshot,
             namespaces={name: self._facts(name, spread) for name in spaces},
             cluster=ClusterFacts(**results(cluster)),
         )
         snapshot, foreign = _without_foreign(snapshot)
-        self._wanted.set_result(_wanted(snapshot))
+        self._wanted.set_result(wanted(snapshot))
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
         facts |= {name: NamespaceFacts(**results(futures)) for name, futures in beside.items()}
-        everything = replace(snapshot.cluster, **controller.result(), **self._of_all(snapshot, spread))
-        others = self._others(spread)
-        return Swept(replace(snapshot, namespaces=facts, cluster=everything, others=others), foreign)
+        snapshot = replace(
+            snapshot,
+            namespaces=facts,
+            cluster=replace(snapshot.cluster, **controller.result()),
+            others=self._others(spread),
+        )
+        return Swept(replace(snapshot, cluster=replace(snapshot.cluster, **self._of_all(snapshot, spread))), foreign)
 
     # --- Lists -------------------------------------------------------------------------------------------------------
 
@@ -265,14 +258,19 @@ class SweptLists:
     def _of_all(self, snapshot: Snapshot, spread: Mapping[str, list[Spread]]) -> dict[str, Any]:
         """Lists of all namespaces that a diagnosis reads where it has to. Where it is about all of them they are known
         already."""
-        grouped = any(traffic.group for traffic in traffic_paths(snapshot))
-        both = [(reads.ALL_BINDINGS, reads.BINDINGS), *([(reads.ALL_INGRESSES, reads.INGRESSES)] if grouped else [])]
+        cluster = snapshot.cluster
+        wanted_lists = []
+        if any(traffic.group for traffic in traffic_paths(snapshot)):
+            wanted_lists.append((reads.ALL_INGRESSES, reads.INGRESSES))
+        logs = [log.peek() or "" for log in cluster.controller_logs.values()]
+        if group_is_missing(decoded_warnings(snapshot), logs):
+            wanted_lists.append((reads.ALL_BINDINGS, reads.BINDINGS))
         found = {}
-        for whole, own in both:
+        for whole, own in wanted_lists:
             read, (part,) = reads.KUBE[whole], spread[own]
             if not self._only:
                 found[read.kept_in] = joined(whole, (*part.facts.values(), part.rest))
-            elif whole == reads.ALL_INGRESSES and whole in self._asked:
+            elif whole in self._asked:
                 found[read.kept_in] = self._lists.list(read, read.kind)
         return found
 
@@ -292,22 +290,6 @@ def _without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...
         return snapshot, ()
     own = tuple(ref for ref in snapshot.subjects if ref not in foreign)
     return replace(snapshot, subjects=own), tuple(foreign)
-
-
-def _wanted(snapshot: Snapshot) -> Wanted:
-    services: dict[str, set[str]] = {}
-    chosen: dict[str, dict[tuple[tuple[str, str], ...], Mapping[str, str]]] = {}
-    for traffic in traffic_paths(snapshot):
-        if traffic.backend is None or not traffic.backend.service:
-            continue
-        services.setdefault(traffic.namespace, set()).add(traffic.backend.service)
-        service = traffic.service.peek()
-        if service is not None and service.selector:
-            chosen.setdefault(traffic.namespace, {})[tuple(sorted(service.selector.items()))] = service.selector
-    return Wanted(
-        {name: frozenset(found) for name, found in services.items()},
-        {name: tuple(found.values()) for name, found in chosen.items()},
-    )
 
 
 def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from kubectl_lbdoctor.checks import CATALOGUE
@@ -233,9 +233,18 @@ def _shown(
 ) -> ExitStatus:
     """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that."""
     status = report.exit_status if ending is None else ending
-    show(report, options, env, env.run(status, calls))
+    show(_drawn(report, snapshot, options), options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     return status
+
+
+def _drawn(scan: ScanReport, snapshot: Snapshot, options: Options) -> object:
+    """What the format of -o shows: the scan, or where it draws, its report with pictures."""
+    if not format_of(options.output.format).draws:
+        return scan
+    from kubectl_lbdoctor.analysis.pictures import pictured
+
+    return replace(pictured(scan.report, snapshot), scan=scan)
 
 
 def _reach(progress: SweepProgress) -> Reach:

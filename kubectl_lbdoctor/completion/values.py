@@ -133,6 +133,13 @@ def _fixes(incomplete: str, options: KubeOptions, variables: Mapping[str, str]) 
     return _starting(name, ["all", *(spec.fix for spec in CATALOGUE if spec.fix)], before + comma, before.split(","))
 
 
+def _ignored(incomplete: str, options: KubeOptions, variables: Mapping[str, str]) -> Items:
+    from kubectl_lbdoctor.checks import CATALOGUE
+
+    before, comma, code = incomplete.rpartition(",")
+    return _starting(code.upper(), [spec.code for spec in CATALOGUE], before + comma, before.split(","))
+
+
 _FLAGS: Mapping[str, Callable[[str, KubeOptions, Mapping[str, str]], Items]] = {
     "kube_namespace": _in_cluster(NAMESPACE),
     "kube_context": _in_kubeconfig("contexts"),
@@ -142,5 +149,6 @@ _FLAGS: Mapping[str, Callable[[str, KubeOptions, Mapping[str, str]], Items]] = {
     "aws_region": _regions,
     "probe_nodes": _in_cluster(NODE, "all"),
     "fix_names": _fixes,
+    "verdict_ignore": _ignored,
 }
 """The flags whose values are known, by their names in click: GROUP_FIELD of `options`."""

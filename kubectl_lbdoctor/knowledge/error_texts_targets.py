@@ -142,7 +142,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD511",
         r"subnets? \[?(?P<subnets>subnet-[^\]]*)\]? do(?:es)? not have an associated IPv6 CIDR block",
-        "Dualstack needs an IPv6 block on each subnet; these have none: {subnets}.",
+        "No IPv6 range on {subnets}.",
     ),
     rule(
         "LBD511",
@@ -283,7 +283,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "Service {service} has no NodePort, which instance targets need.",
     ),
     rule(
-        "LBD213",
+        "LBD226",
         r"unsupported IPv6 configuration, lb not dual-stack",
         "The Service is IPv6 and the load balancer is not dualstack.",
     ),

@@ -26,6 +26,8 @@ FIXES: dict[str, str] = {
     "healthcheck-timeout": f"Sets the timeout of the health check, and its interval where that has to be longer. "
     f"{_ANNOTATION}",
     "ingress-class": "Sets the class of the Ingress to one of the AWS Load Balancer Controller.",
+    "ip-address-type": "Makes the load balancer dual-stack, by the annotation of that name. Each of its subnets needs "
+    "an IPv6 range.",
     "kube-proxy": "Restarts the DaemonSet kube-proxy in kube-system, node by node. It cannot be taken back, and need "
     "not be.",
     "lb-egress": "Adds one outbound rule to a security group of the load balancer: to the target's group, for the "
@@ -39,8 +41,8 @@ FIXES: dict[str, str] = {
     "selector": "Changes the Service's selector so that it takes in the pods that are meant.",
     "success-codes": f"Sets the status codes that the health check accepts. {_ANNOTATION}",
     "target-reference": "Lets a TargetGroupConfiguration name the Service that it is meant for (targetReference.name).",
-    "target-type": "Sets the target type to ip, so that no node port is needed. The controller makes a new target "
-    "group.",
+    "target-type": "Sets the target type to ip, so that no node port is needed, or to instance, where pods cannot be "
+    "reached. The controller makes a new target group.",
     "targetport": "Sets targetPort of the Service to the port that the pods listen on. Endpoints, and with them "
     "targets, are registered anew.",
     "traffic-policy": "Sets externalTrafficPolicy of the Service to Cluster. The application then sees addresses of "

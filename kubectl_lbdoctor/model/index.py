@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.k8s import EndpointSlice, Event, Ingress, Node, Pod, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -26,6 +28,16 @@ def grouped(items: Iterable[T], keys: Callable[[T], Iterable[K]]) -> Mapping[K, 
         for key in dict.fromkeys(keys(item)):
             found[key].append(item)
     return {key: tuple(mine) for key, mine in found.items()}
+
+
+def all_pods(snapshot: Snapshot, namespace: str) -> tuple[Pod, ...]:
+    """All pods of a namespace, also those that no Service of the subjects selects; `Unknown` where only these were
+    read."""
+    facts = snapshot.facts_of(namespace)
+    if facts.selected_pods:
+        reason = f"of the pods of namespace {namespace} only those that the Services select were read"
+        raise Unknown(Fact.not_asked(reads.PODS, reason, namespace))
+    return facts.pods.need()
 
 
 @derived

@@ -11,6 +11,7 @@ from enum import Enum
 
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.report import Report, Status
+from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.record import record
 
 
@@ -224,7 +225,9 @@ AT_TARGET = (Place.NODE, Place.NODE_TO_POD, Place.NETWORK_POLICY, Place.POD, Pla
 
 @record
 class Pictured:
-    """A report with a picture of each of its subjects, in their order."""
+    """A report with pictures of its subjects, the worst first; where there are many, not of all. scan: the scan that
+    the report is of, None for a diagnosis of what was named."""
 
     report: Report
     pictures: tuple[Picture, ...]
+    scan: ScanReport | None = None

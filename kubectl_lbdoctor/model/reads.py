@@ -33,6 +33,7 @@ SERVICE_ACCOUNTS = "core/serviceaccounts"
 WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
 WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
 ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
+ALL_SERVICES = "core/services (all namespaces)"
 ALL_BINDINGS = "elbv2.k8s.aws/targetgroupbindings (all namespaces)"
 NETWORK_POLICIES = "networking.k8s.io/networkpolicies"
 WEBHOOK_SECRET = "core/secrets (webhook certificate)"
@@ -79,7 +80,7 @@ IDENTITY = (
 )
 """What the controller's role permits and who may assume it."""
 
-OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, TARGET_COUNTS, CHANGES})
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, TARGET_COUNTS, CHANGES})
 """Reads that most people rightly lack and that can only sharpen a diagnosis, show a fault before it is felt, or save a
 scan other reads. Denied, they leave a healthy object healthy; the finding that would have used them says so."""
 
@@ -110,6 +111,7 @@ class Scope(Enum):
     CONTROLLER = "where the controllers run; each step needs the one before"
     SHARED_BALANCER = "the whole cluster, where a subject shares its load balancer with other objects"
     COMPLAINT = "the whole cluster, where the controller complains of what an object elsewhere may have caused"
+    MISSING_BACKEND = "the whole cluster, by the names of Services that backends name and that do not exist"
 
 
 @record
@@ -200,6 +202,7 @@ _KUBE_READS = (
     KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
     # The rules of all bindings that share a security group are written in one call, which one bad source spoils.
     KubeRead(ALL_BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.COMPLAINT, "all_bindings"),
+    KubeRead(ALL_SERVICES, (kinds.SERVICE,), Scope.MISSING_BACKEND, "services_elsewhere"),
     KubeRead(GATEWAYS, (kinds.GATEWAY,), Scope.GATEWAY, "gateways", verbs=("get", "list")),
     KubeRead(GATEWAY_CLASSES, (kinds.GATEWAY_CLASS,), Scope.GATEWAY, "classes"),
     KubeRead(ROUTES, kinds.ROUTES, Scope.GATEWAY, "routes", verbs=("get", "list")),

@@ -78,7 +78,10 @@ class Context:
 
 @record
 class NamespaceFacts:
-    """What was read in one namespace; each list holds all objects of its kind there."""
+    """What was read in one namespace; each list holds all objects of its kind there, or, where the namespace holds very
+    many, those that serve the subjects. selected_pods: of the pods it does not hold those that no Service of the
+    subjects selects.
+    """
 
     ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.INGRESSES)
     services: Fact[tuple[Service, ...]] = _not_asked(reads.SERVICES)
@@ -89,6 +92,7 @@ class NamespaceFacts:
     workloads: Fact[tuple[Workload, ...]] = _not_asked(reads.WORKLOADS)
     namespace: Fact[Namespace | None] = _not_asked(reads.NAMESPACES)
     policies: Fact[tuple[NetworkPolicy, ...]] = _not_asked(reads.NETWORK_POLICIES)
+    selected_pods: bool = False
 
 
 _NOTHING_ASKED = NamespaceFacts()
@@ -102,7 +106,8 @@ class ClusterFacts:
     each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
     webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
     group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup. all_bindings: bindings of
-    all namespaces, read when the controller says that a security group does not exist.
+    all namespaces, read when the controller says that a security group does not exist. services_elsewhere: Services of
+    all namespaces that have the name of a backend that does not exist in its own.
     """
 
     nodes: Fact[tuple[Node, ...]] = _not_asked(reads.NODES)
@@ -117,6 +122,7 @@ class ClusterFacts:
     webhook_certificates: Fact[tuple[TlsCertificate, ...]] = _not_asked(reads.WEBHOOK_SECRET)
     group_ingresses: Fact[tuple[Ingress, ...]] = _not_asked(reads.ALL_INGRESSES)
     all_bindings: Fact[tuple[TargetGroupBinding, ...]] = _not_asked(reads.ALL_BINDINGS)
+    services_elsewhere: Fact[tuple[Service, ...]] = _not_asked(reads.ALL_SERVICES)
     kube_proxy: Fact[tuple[Workload, ...]] = _not_asked(reads.KUBE_PROXY)
     kube_proxy_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.KUBE_PROXY_PODS)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 
+@lru_cache(maxsize=10_000)
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time (or one of zap's ISO 8601 form, "+0000"), in UTC where it names no zone.
 

@@ -241,9 +241,8 @@ class TrafficPath:
 
     def pod_of(self, target: TargetHealth) -> Pod | None:
         """The pod that an ip target is (host-network pods share their node's address and are told apart by port)."""
-        candidates = [
-            p for p in self.namespace_facts.pods.need() if target.id in (p.ips or (p.ip,)) and not p.is_finished
-        ]
+        there = index.pods_by_address(self.snapshot, self.namespace).get(target.id, ())
+        candidates = [pod for pod in there if not pod.is_finished]
         if len(candidates) > 1:
             names = {e.pod for e in self.endpoints() if e.key == target.key}
             candidates = [p for p in candidates if p.meta.name in names] or candidates

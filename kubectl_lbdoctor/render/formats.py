@@ -163,7 +163,7 @@ def _template(argument: str) -> Format:
 _NAMED = frozenset({Result.REPORT, Result.SCAN, Result.FIX, Result.UNDO, Result.CHECKS})
 _WITH_WIDE_TABLES = frozenset({Result.REPORT, Result.SCAN, Result.CONTROLLER, Result.PROBES, Result.FIX, Result.UNDO})
 _FOR_CI = frozenset({Result.SCAN})
-_DRAWN = frozenset({Result.REPORT})
+_DRAWN = frozenset({Result.REPORT, Result.SCAN})
 
 FORMATS = {
     "table": Format(as_table, for_people=True),

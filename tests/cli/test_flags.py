@@ -30,8 +30,8 @@ PROBE = {"--probe", "--probe-image", "--probe-node", "--probe-target"}
 CHANGE = {"--yes", "--dry-run"}
 FIX = {"--fix", "--wait", "--undo-file", *CHANGE}
 OBJECTS = {"--selector", "--field-selector", "--filename", "--recursive", "--before-apply"}
-VERDICT = {"--fail-on", "--ignore", "--wait-healthy", "--since"}
-DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--open", "--timeout"}
+VERDICT = {"--fail-on", "--ignore", "--wait-healthy"}
+DIAGNOSIS = {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, *FIX, *VERDICT, "--open", "--since", "--timeout"}
 
 
 def long_flags(command: str) -> set[str]:
@@ -46,6 +46,12 @@ def long_flags(command: str) -> set[str]:
         ("objects", DIAGNOSIS),
         ("undo", {*CONNECTION, *AWS, *TABLES, *CHANGE}),
         ("probe", {*CONNECTION, *OBJECTS, *AWS, *OUTPUT, *BUNDLE, *PROBE, "--timeout"}),
+        (
+            "scan",
+            {*CONNECTION, *AWS, *OUTPUT, *BUNDLE, "--timeout", "--selector", "--fail-on", "--ignore"}
+            | {"--all-namespaces", "--watch", "--aws-rate", "--no-cloudwatch"},
+        ),
+        ("controller", {*CONNECTION, *OUTPUT, *BUNDLE, "--timeout", "--fail-on", "--ignore"}),
         ("checks", {*TABLES, "--fixable"}),
         ("explain", DOCUMENT),
         ("policy", {"--verbose", "--v", "--probe", "--fix"}),
@@ -126,11 +132,12 @@ def test_a_format_of_a_scan_stands_before_it() -> None:
 
 
 def test_formats_come_from_the_table() -> None:
-    for command, result in (("ingress", Result.REPORT), ("probe", Result.PROBES), ("undo", Result.UNDO)):
+    for command, result in (("ingress", Result.REPORT), ("scan", Result.SCAN), ("undo", Result.UNDO)):
         (option,) = (param for param in cli.commands[command].params if param.name == "output_format")
         assert tuple(option.type.choices) == formats_of(result)  # type: ignore[attr-defined]
     assert formats_of(Result.PROBES)[:4] == ("table", "wide", "json", "yaml")
-    assert set(FORMATS) - {*formats_of(Result.REPORT)} == {"junit", "sarif"}, "those of a scan"
+    assert tuple(FORMATS) == formats_of(Result.SCAN)
+    assert {*FORMATS} - {*formats_of(Result.REPORT)} == {"junit", "sarif"}, "those of a scan"
     assert tuple(FORMATS)[:5] == ("table", "wide", "json", "yaml", "name")
 
 

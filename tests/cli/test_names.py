@@ -145,9 +145,9 @@ def test_every_flag_of_kubectl_get_is_taken_or_refused_with_a_reason(flag: str) 
     ],
 )
 def test_flags_that_only_a_scan_takes(cloud: Cloud, flag: str, long: str, instead: str) -> None:
-    for args in (("ing", flag), (flag, "ing")):
+    for args, name in ((("ing", flag), flag), ((flag, "ing"), long)):
         result = ask(cloud, *args)
-        assert result.status == ExitStatus.USAGE and f"error: ing takes no {long}\n" in result.stderr
+        assert result.status == ExitStatus.USAGE and f"error: ing takes no {name}\n" in result.stderr
         assert f"{instead}\n" in result.stderr
 
 

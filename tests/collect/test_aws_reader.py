@@ -20,6 +20,7 @@ from kubectl_lbdoctor.collect import aws
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.collect.aws_session import AwsSession, open_session
+from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.errors import (
     AwsApiError,
     LbdoctorError,
@@ -512,6 +513,45 @@ def test_retries_count_as_calls(refusing: Refusing, tmp_path: Path, monkeypatch:
     with pytest.raises(ReadFailed, match="failed inside AWS"):
         reader.call("elbv2", "DescribeLoadBalancers")
     assert reader.calls["elbv2:DescribeLoadBalancers"] == len(refusing.operations) == 3
+
+
+class CountingPace(Pace):
+    """Lets everything through and counts it."""
+
+    def __init__(self) -> None:
+        super().__init__(1000.0)
+        self.taken = 0
+
+    def take(self) -> None:
+        self.taken += 1
+
+
+def test_every_attempt_waits_for_its_turn(refusing: Refusing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *args: 0.0)
+    refusing.code, refusing.status = "InternalFailure", 500
+    reader, pace = reader_for(refusing.url, tmp_path, "elbv2", max_attempts=3), CountingPace()
+    reader.keep_pace("elbv2", pace)
+    with pytest.raises(ReadFailed):
+        reader.call("elbv2", "DescribeLoadBalancers")
+    assert pace.taken == 3 and not pace.slowed
+
+
+def test_a_refusal_for_too_many_requests_slows_the_pace(refusing: Refusing, tmp_path: Path) -> None:
+    refusing.code, refusing.message, refusing.status = "Throttling", "Rate exceeded", 400
+    reader, pace = reader_for(refusing.url, tmp_path, "elbv2", max_attempts=1), CountingPace()
+    reader.keep_pace("elbv2", pace)
+    with pytest.raises(ReadFailed):
+        reader.call("elbv2", "DescribeLoadBalancers")
+    assert pace.slowed and pace.rate == 500.0
+
+
+def test_an_ended_run_sends_nothing_more(refusing: Refusing, tmp_path: Path) -> None:
+    reader, pace = reader_for(refusing.url, tmp_path, "elbv2", max_attempts=1), Pace(5.0)
+    reader.keep_pace("elbv2", pace)
+    pace.end()
+    with pytest.raises(ReadFailed, match="the run was ended"):
+        reader.call("elbv2", "DescribeLoadBalancers")
+    assert refusing.operations == []
 
 
 def test_other_codes_are_kept(refused: Refuse) -> None:

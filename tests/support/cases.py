@@ -126,11 +126,11 @@ def run(case: Case) -> product.Run:
     subjects = product.resolved(kube, world.subjects)
     snapshot = product.collect(kube, lambda _: aws, subjects, world.namespace, world.clock)
     if case.answers:
-        snapshot = product.probed(snapshot, functools.partial(_answer, case))
+        snapshot = product.probed(snapshot, functools.partial(answer, case))
     return product.judge(snapshot)
 
 
-def _answer(case: Case, request: product.ProbeRequest) -> list[Mapping[str, Any]]:
+def answer(case: Case, request: product.ProbeRequest) -> list[Mapping[str, Any]]:
     """The answers of the first entry that matches the request; one without an entry tells nothing."""
     for entry in case.answers:
         if all(fnmatch.fnmatchcase(str(getattr(request, key)), str(value)) for key, value in entry["match"].items()):

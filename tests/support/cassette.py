@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests.support import auto_mode
+from tests.support import auto_mode, ipv6
 from tests.support.product import ApiMissing, ReadDenied, ReadFailed, permission_of
 
 WORLDS = Path(__file__).parent.parent / "worlds"
@@ -107,9 +107,13 @@ def _loaded(name: str) -> World:
             world.aws[kind] = [*world.aws[kind], *entries]
     log = folder / "controller.log"
     world.log = log.read_text() if log.exists() else ""
-    if about.get("as") == "auto-mode":
-        auto_mode.convert(world)
+    if "as" in about:
+        _CONVERSIONS[about["as"]](world)
     return world
+
+
+_CONVERSIONS = {"auto-mode": auto_mode.convert, "ipv6": ipv6.convert}
+"""What a world may be, made of another one: `as` in its world.yaml."""
 
 
 def parse_object(text: str, namespace: str) -> tuple[str, str, str]:

@@ -10,7 +10,7 @@ from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
 from kubectl_lbdoctor.model.selectors import LabelSelector
-from kubectl_lbdoctor.render.report_screen import _by_hand
+from kubectl_lbdoctor.render.report_screen import by_hand
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -179,10 +179,10 @@ def test_what_belongs_together_is_not_offered_as_a_choice() -> None:
     report = World(health=TIMED_OUT, acls=(acl(*denied),)).report()
     finding = report.diagnoses[0].finding
     assert finding.code == "LBD508" and len(finding.repairs) == 1 and len(finding.commands) == 2
-    assert [label for label, _ in _by_hand(finding)] == ["by hand", "and"]
+    assert [label for label, _ in by_hand(finding)] == ["by hand", "and"]
     other = replace(finding, by_hand=("kubectl annotate …",))
-    assert [label for label, _ in _by_hand(other)] == ["by hand", "and", "or"]
-    assert [label for label, _ in _by_hand(replace(finding, repairs=(), by_hand=("a", "b")))] == ["by hand", "or"]
+    assert [label for label, _ in by_hand(other)] == ["by hand", "and", "or"]
+    assert [label for label, _ in by_hand(replace(finding, repairs=(), by_hand=("a", "b")))] == ["by hand", "or"]
 
 
 def test_two_filters_are_two_root_causes() -> None:

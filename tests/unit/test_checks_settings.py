@@ -10,7 +10,8 @@ import pytest
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.runner import run, run_check
+from kubectl_lbdoctor.checks.registry import Catalogue
+from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
@@ -394,7 +395,7 @@ def test_declared_reads_hold_in_these_worlds(name: str) -> None:
     for traffic in traffic_paths(WORLDS[name].build()):
         for spec in CATALOGUE.checks():
             with recording() as opened:
-                list(run_check(spec, (traffic,)))
+                run(Catalogue({spec.code: spec}), (traffic,))
             assert spec.code not in OWN or opened <= spec.reads, f"{spec.code} opens {opened - spec.reads}"
 
 

@@ -19,7 +19,7 @@ ELSEWHERE = ObjectRef("Ingress", "pay", "api")
 
 def denied(facts: NamespaceFacts) -> NamespaceFacts:
     """All reads of a namespace, refused."""
-    every = {f.name: getattr(facts, f.name).source for f in fields(NamespaceFacts)}
+    every = {f.name: getattr(facts, f.name).source for f in fields(NamespaceFacts) if f.name != "selected_pods"}
     return NamespaceFacts(
         **{name: Fact.denied(source, "forbidden", f"list in pay: {source}", "pay") for name, source in every.items()}
     )

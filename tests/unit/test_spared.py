@@ -18,7 +18,7 @@ from kubectl_lbdoctor.model.aws import TargetCounts
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckStatus
 from kubectl_lbdoctor.model.snapshot import SPARED, NetworkFacts, Snapshot
-from tests.support.world import GROUP_ARN, HOST, World, refused, target
+from tests.support.world import GROUP_ARN, HOST, READY, World, pod, refused, target
 
 COUNTED = {
     "target_health": {},
@@ -100,3 +100,39 @@ def test_what_a_suspect_beside_it_has_read_is_known_for_a_spared_one_too() -> No
     (traffic,) = traffic_paths(snapshot)
     assert [listener.port for listener in traffic.listeners.need()] == [80]
     assert not traffic.network.interfaces.is_known
+
+
+def test_old_gates_do_not_make_up_for_health_that_may_not_be_read() -> None:
+    """They tell what was when they turned; a target may have failed since."""
+    denied = {"target_health": {GROUP_ARN: Fact.denied(reads.TARGET_HEALTH, "no", "DescribeTargetHealth", GROUP_ARN)}}
+    gate = "target-health.elbv2.k8s.aws/k8s-shop-web-fdbb6ec3c4"
+
+    def gated(number: int, since: str) -> k8s.Pod:
+        turned = k8s.Condition(gate, "True", since=since)
+        return pod(number, conditions=(*READY, turned), readiness_gates=(gate,))
+
+    def status(since: str) -> str:
+        return examine(built(World(pods=(gated(1, since), gated(2, since))), denied)).subjects[0].status.value
+
+    assert status("2026-11-23T08:00:00Z") == "unknown"
+    assert status("2026-11-23T11:58:00Z") == "unknown", "and nothing tells which targets are registered"
+
+
+def test_one_whose_check_does_not_vouch_for_its_traffic_is_looked_at() -> None:
+    world = World()
+    check = world.group.health_check
+    assert spared(built(world.with_group(health_check=replace(check, port="8080"))))
+    assert not spared(built(world.with_group(health_check=replace(check, port="8081"))))
+    assert not spared(built(world.with_group(port=9000, health_check=replace(check, port="8080")), {}))
+
+
+def test_targets_that_see_clients_are_looked_at() -> None:
+    assert spared(built(World().as_nlb(), {}))
+    assert not spared(built(World().instance_mode().as_nlb(), {}))
+    assert spared(built(World().instance_mode(), {})), "an Application Load Balancer is the client itself"
+
+
+def test_a_port_with_two_protocols_is_looked_at() -> None:
+    tcp = World().service.ports[0]
+    both = World().as_nlb().with_service(ports=(tcp, replace(tcp, protocol="UDP", name="udp")))
+    assert not spared(built(both, {}))

@@ -25,16 +25,21 @@ MOST_SOUND = 2
 MOST_FOLDED = 40
 
 
+MOST_PICTURES = 60
+"""More than a page has room for."""
+
+
 def pictured(report: Report, snapshot: Snapshot) -> Pictured:
     """The report with its pictures. snapshot: the facts that it was made of."""
     by_subject: dict[object, list[TrafficPath]] = {}
     for path in traffic_paths(snapshot):
         by_subject.setdefault(path.subject, []).append(path)
-    return Pictured(report, tuple(_picture(report, snapshot, s, by_subject.get(s.ref, [])) for s in report.subjects))
+    worst_first = sorted(report.subjects, key=lambda subject: subject.status.order)[:MOST_PICTURES]
+    return Pictured(report, tuple(_picture(report, snapshot, s, by_subject.get(s.ref, [])) for s in worst_first))
 
 
 def _picture(report: Report, snapshot: Snapshot, subject: SubjectView, paths: Sequence[TrafficPath]) -> Picture:
-    causes = Causes.of(report.diagnoses, (path.key for path in paths))
+    causes = Causes.of(report.diagnoses, subject.ref, (path.key for path in paths))
     front = frontend(snapshot, subject.ref)
     made = (object_hop(front, causes), controller_hop(front, causes))
     if not paths:
@@ -53,7 +58,7 @@ def _branches(
     broken: list[tuple[TrafficPath, TargetGroupView | None, Causes]] = []
     sound: list[tuple[TrafficPath, TargetGroupView | None, Causes]] = []
     for path in paths:
-        view, mine = views.get(_arn(path)), Causes.of(report.diagnoses, (path.key,))
+        view, mine = views.get(_arn(path)), Causes.of(report.diagnoses, subject.ref, (path.key,))
         (sound if _is_sound(view, mine) else broken).append((path, view, mine))
     in_full = broken[:MOST_BROKEN] or sound[:MOST_SOUND]
     others = broken[MOST_BROKEN:] + (sound if broken else sound[MOST_SOUND:])

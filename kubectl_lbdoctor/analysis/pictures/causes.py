@@ -9,7 +9,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.pictures.places import place_of, stops_traffic
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.finding import Diagnosis
+from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
 from kubectl_lbdoctor.model.picture import Hop, Place, Verdict
 from kubectl_lbdoctor.model.report import TargetView
 from kubectl_lbdoctor.record import record
@@ -29,10 +29,12 @@ class Causes:
     diagnoses: tuple[Diagnosis, ...]
 
     @classmethod
-    def of(cls, diagnoses: Iterable[Diagnosis], paths: Iterable[str]) -> Causes:
-        """Those of the report's that are about one of these paths, by their keys."""
+    def of(cls, diagnoses: Iterable[Diagnosis], subject: ObjectRef, paths: Iterable[str]) -> Causes:
+        """Those of the report's that are about one of these paths of an object, by their keys, as severe as they are
+        for it."""
         wanted = frozenset(paths)
-        return cls(tuple(d for d in diagnoses if not wanted.isdisjoint(d.paths)))
+        mine = (d for d in diagnoses if not wanted.isdisjoint(d.paths))
+        return cls(tuple(replace(d, severity=d.severity_for(subject)) for d in mine))
 
     def at(self, place: Place) -> tuple[Diagnosis, ...]:
         """What lies at a place of the way."""

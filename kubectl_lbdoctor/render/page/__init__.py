@@ -21,7 +21,7 @@ def page(drawn: Pictured, run: Run) -> str:
     """The whole page of a diagnosis."""
     from kubectl_lbdoctor.render.page.body import body, title
 
-    return document(title(drawn.report), body(drawn, run))
+    return document(title(drawn), body(drawn, run))
 
 
 def document(title: str, content: Child) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.checks.wording import counted
-from kubectl_lbdoctor.model.finding import Severity
+from kubectl_lbdoctor.model.finding import ObjectRef, Severity
 from kubectl_lbdoctor.model.picture import Picture, Pictured, Stop, Verdict
 from kubectl_lbdoctor.model.report import Report, Status
 from kubectl_lbdoctor.model.run import Run
+from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
@@ -21,10 +22,13 @@ from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
 _CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
-MOST_TRACES = 24
-"""Traces on one page."""
-MOST_CAUSES = 24
-"""Diagnoses on one page; there may be a hundred, and the first are the worst."""
+MOST_CAUSES, MOST_TOLD = 24, 5
+"""Diagnoses on one page, and those of them that come before an index; there may be a hundred, the first are the worst.
+"""
+
+MOST_OPEN, MOST_LINES = 2, 150
+ROOM_FOR_PICTURES, ROOM_FOR_TRACES = 100_000, 40_000
+"""Bytes, of the 300,000 that a page may have: what does not fit of many objects is a line, and a page of its own."""
 
 _LEGEND = (
     (Verdict.PASSES, "passes", "passes"),
@@ -34,9 +38,12 @@ _LEGEND = (
 )
 
 
-def title(report: Report) -> str:
+def title(drawn: Pictured) -> str:
     """The title of the page: which objects, and how they are."""
-    names = ", ".join(f"{s.ref.kind} {s.ref.namespace}/{s.ref.name}" for s in report.subjects[:3])
+    report = drawn.report
+    if drawn.scan is not None:
+        return f"{_scope(drawn.scan)}: {_counts(report) or 'nothing found'}"
+    names = ", ".join(map(_name, (subject.ref for subject in report.subjects[:3])))
     more = f" and {len(report.subjects) - 3} more" if len(report.subjects) > 3 else ""
     return f"{names or 'nothing'}{more}: {report.status.value}"
 
@@ -46,8 +53,8 @@ def body(drawn: Pictured, run: Run) -> Markup:
     report, diagram = drawn.report, Diagram(drawn.report)
     return tag(
         "main",
-        _header(report),
-        _wrong(report),
+        _header(drawn),
+        _wrong(report, MOST_TOLD if _is_index(drawn) else MOST_CAUSES),
         _where(drawn, diagram),
         advice(report, MOST_CAUSES),
         _unread(report),
@@ -56,21 +63,36 @@ def body(drawn: Pictured, run: Run) -> Markup:
     )
 
 
-def _header(report: Report) -> Markup:
-    several = len(report.subjects) > 1
-    names = [f"{subject.ref.kind} {subject.ref.namespace}/{subject.ref.name}" for subject in report.subjects]
-    name = counted(len(names), "object") if several else "".join(names)
+def _header(drawn: Pictured) -> Markup:
+    report = drawn.report
+    several = _is_index(drawn)
+    names = [_name(subject.ref) for subject in report.subjects]
+    name = (
+        _scope(drawn.scan) if drawn.scan is not None else counted(len(names), "object") if several else "".join(names)
+    )
     worst = next(verdicts(report))
-    said = tag("p", _counts(report) if several else worst.text, class_="lead")
+    said = _counts(report) if several and names else worst.text
     place = ", ".join(filter(None, (report.context.cluster, report.context.region)))
     read = f"{place}, read {report.generated_at}" if place else f"read {report.generated_at}"
+    ended = drawn.scan is not None and not drawn.scan.complete
     return tag(
         "header",
         tag("p", read, class_="eyebrow"),
         tag("h1", _badge(worst.status, worst.word), " ", name),
-        said,
+        tag("p", said, class_="lead"),
+        tag("p", "The scan was ended before it was done: what is here is a part.", class_="lead") if ended else "",
         class_=f"top {_class(worst.status)}",
     )
+
+
+def _scope(scan: ScanReport) -> str:
+    """What was scanned."""
+    labels = f" with {scan.labels}" if scan.labels else ""
+    return (f"namespace {scan.namespace}" if scan.namespace else "all namespaces") + labels
+
+
+def _name(ref: ObjectRef) -> str:
+    return f"{ref.kind} {ref.namespace}/{ref.name}"
 
 
 def _counts(report: Report) -> str:
@@ -88,9 +110,14 @@ def _class(status: Status) -> str:
     return _CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
 
 
-def _wrong(report: Report) -> Child:
+def _is_index(drawn: Pictured) -> bool:
+    """Whether the page is about several objects, with a line for each."""
+    return drawn.scan is not None or len(drawn.report.subjects) > 1
+
+
+def _wrong(report: Report, most: int) -> Child:
     """What is wrong, one sentence for each root cause."""
-    shown = report.diagnoses[:MOST_CAUSES]
+    shown = report.diagnoses[:most]
     if not shown:
         return None
     items = []
@@ -101,42 +128,47 @@ def _wrong(report: Report) -> Child:
         said = tag("p", unbroken(cut(f"{sure}{diagnosis.message}")), class_="said")
         items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
     more = len(report.diagnoses) - len(shown)
-    left = tag("p", f"and {counted(more, 'more finding')}, see -o json") if more else ""
+    rest = "below" if len(report.diagnoses) <= MOST_CAUSES else "below, and all of them in -o json"
+    left = tag("p", f"and {counted(more, 'more finding')}: {rest}", class_="more") if more else ""
     errors = any(d.severity is Severity.ERROR for d in shown)
     heading = tag("h2", "What is wrong" if errors else "What to know", id="wrong")
     return tag("section", heading, tag("ol", items, class_="wrong"), left, aria_labelledby="wrong")
 
 
 def _where(drawn: Pictured, diagram: Diagram) -> Markup:
-    """The pictures; of several objects, each under its name, the sound ones closed."""
+    """The pictures; of several objects, an index with a line and a picture for each, as far as there is room."""
     signs = [
         tag("li", tag("span", MARKS[verdict], class_=f"mark {class_}", aria_hidden="true"), text)
         for verdict, class_, text in _LEGEND
     ]
-    several = len(drawn.pictures) > 1
-    verdict_of_subject = dict(zip(_order(drawn), verdicts(drawn.report), strict=True)) if several else {}
-    parts: list[Child] = []
-    for picture in sorted(drawn.pictures, key=lambda p: p.status.order):
-        if not several:
-            parts.append(diagram.picture(picture))
-            continue
-        said = verdict_of_subject[picture.subject]
-        name = f"{picture.subject.kind} {picture.subject.namespace}/{picture.subject.name}"
-        summary = tag("summary", tag("h3", _badge(said.status, said.word), " ", name), tag("p", said.text))
-        is_open = picture.status is not Status.HEALTHY
-        parts.append(tag("details", summary, diagram.picture(picture), class_="subject", open=is_open))
+    one_by_one = [] if _is_index(drawn) else [diagram.picture(picture) for picture in drawn.pictures]
+    pictures = one_by_one or list(_index(drawn, diagram))
     return tag(
         "section",
         tag("h2", "Where on the way", id="way"),
         tag("ul", signs, class_="legend"),
-        parts,
+        pictures,
         aria_labelledby="way",
     )
 
 
-def _order(drawn: Pictured) -> list[object]:
-    """The subjects in the order of their verdicts."""
-    return [subject.ref for subject in sorted(drawn.report.subjects, key=lambda s: s.status.order)]
+def _index(drawn: Pictured, diagram: Diagram) -> Iterator[Markup]:
+    """A line for each object, the worst first, with its picture inside where the page has room for it."""
+    subjects = sorted(drawn.report.subjects, key=lambda subject: subject.status.order)
+    pictures = {picture.subject: picture for picture in drawn.pictures}
+    room = ROOM_FOR_PICTURES
+    for number, (subject, said) in enumerate(zip(subjects[:MOST_LINES], verdicts(drawn.report), strict=False)):
+        line = [tag("h3", _badge(said.status, said.word), " ", _name(subject.ref)), tag("p", said.text)]
+        picture = pictures.get(subject.ref)
+        drawing = diagram.picture(picture) if picture is not None and room > 0 else Markup("")
+        room -= len(drawing)
+        if drawing:
+            is_open = number < MOST_OPEN and subject.status is not Status.HEALTHY
+            yield tag("details", tag("summary", line), drawing, class_="subject", open=is_open)
+        else:
+            yield tag("div", line, class_="subject")
+    if len(subjects) > MOST_LINES:
+        yield tag("p", f"and {counted(len(subjects) - MOST_LINES, 'more object')}, see -o wide", class_="more")
 
 
 def _unread(report: Report) -> Child:
@@ -161,9 +193,12 @@ def _traces(drawn: Pictured) -> Child:
     ]
     if not stops:
         return None
-    shown = [_trace(picture, stop, several) for picture, stop in stops[:MOST_TRACES]]
+    shown: list[Markup] = []
+    for picture, stop in stops:
+        if sum(map(len, shown)) < ROOM_FOR_TRACES:
+            shown.append(_trace(picture, stop, several))
     more = len(stops) - len(shown)
-    left = tag("p", f"and {more} more, see -o dot or the objects one by one") if more else ""
+    left = tag("p", f"and {more} more: diagnose the objects one by one") if more else ""
     return tag("section", tag("h2", "Hop by hop", id="traces"), shown, left, aria_labelledby="traces")
 
 

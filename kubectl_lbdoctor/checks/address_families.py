@@ -1,0 +1,68 @@
+"""LBD226: Services with IPv6 addresses behind a load balancer that has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
+from kubectl_lbdoctor.analysis.desired_state import asked_address_type, declaration_of
+from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.k8s import Ingress, Service
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_DUAL_STACK = "dualstack"
+
+
+@check(
+    "LBD226",
+    title="the Service has IPv6 addresses, and the load balancer is not dual-stack",
+    passes="the load balancer is dual-stack where the Service has IPv6 addresses",
+    severity=Severity.ERROR,
+    message="Service {service} has IPv6 addresses, and its load balancer is asked for as {wanted}",
+    reads=(*INTENT_READS, reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.LOAD_BALANCERS),
+    explains=(*undone_by("LBD226"), "LBD213"),
+    fix="ip-address-type",
+)
+def ipv6_needs_dual_stack(traffic: TrafficPath) -> Iterator[Finding]:
+    """One of the Service's families (`spec.ipFamilies`) is IPv6. The controller then makes a target group of IPv6
+    addresses for it, also where IPv4 stands first, and refuses to build anything where the load balancer has IPv4
+    alone: "unsupported IPv6 configuration, lb not dual-stack".
+
+    Source: buildTargetGroupIPAddressType in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_target_group.go
+    and .../pkg/service/model_build_target_group.go.
+
+    Confirm by hand: `kubectl get service NAME -o jsonpath='{.spec.ipFamilies}'`. Repair: set the annotation
+    `ip-address-type` to dualstack, for which each subnet of the load balancer needs an IPv6 range; or give the Service
+    the family IPv4 alone.
+    """
+    front, service = declaration_of(traffic), traffic.service.need()
+    if front is None or service is None or front.owner.owner == "cloud-provider":
+        raise NotApplicable("no annotations of the controller's decide about this load balancer")
+    wanted, key = asked_address_type(front)
+    if "IPv6" not in service.ip_families or wanted.startswith(_DUAL_STACK):
+        return
+    owner: Ingress | Service = front.ingress or service
+    ref = ObjectRef(type(owner).__name__, owner.meta.namespace, owner.meta.name)
+    reason = f"Service {service.meta.name} has IPv6 addresses"
+    change = annotate(ref, owner.meta.annotations, {key: _DUAL_STACK})
+    decided = "ipAddressType" in front.parameters
+    yield Finding(
+        "LBD226",
+        ref,
+        params={"service": service.meta.name, "wanted": wanted},
+        evidence=(
+            Evidence(str(traffic.service_ref), f"ipFamilies: {', '.join(service.ip_families)}"),
+            Evidence("IngressClassParams" if decided else str(ref), f"ip-address-type {wanted}"),
+        ),
+        confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=traffic.namespace),),
+        repairs=() if decided else (Repair(_DUAL_STACK, (change,)).with_reason(reason),),
+        fix_automatic=not decided,
+        advice="set ipAddressType of the IngressClassParams to dualstack" if decided else "",
+    )

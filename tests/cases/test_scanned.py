@@ -1,0 +1,63 @@
+"""A scan reads in another way than a diagnosis of one object, less and in another order, and says the same of it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubectl_lbdoctor.collect.sweep import SweepPlan, stages
+from kubectl_lbdoctor.errors import ReadDenied
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.report import needed_reads
+from tests.support import cases, cassette, product
+from tests.support.cassette_aws import ReplayAws
+
+SPARED = {
+    "LBD504-clients-not-admitted": "healthy targets: security groups of their load balancer are not looked at",
+    "LBD603-one-zone-without-target": "healthy targets: attributes are not looked at",
+    "denied-security-groups": "healthy targets: security groups are not needed",
+}
+"""Cases of which a scan says less, each with the reason (docs/how-it-decides.md, "What a scan does not look at")."""
+
+
+class Aws(ReplayAws):
+    """A world's AWS as a scan asks it. CloudWatch may not be asked, so that every target group is."""
+
+    def keep_pace(self, service: str, pace: Any) -> None:
+        """Nothing to spare."""
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        if service == "cloudwatch":
+            raise ReadDenied("no counts were recorded", "cloudwatch:GetMetricData")
+        params.pop("PageSize", None)
+        return super().call(service, operation, result_key, **params)
+
+
+def scanned(case: cases.Case) -> product.Run | None:
+    """What a scan of the case's namespace says of its subjects; None where a scan is not about one of them."""
+    world = case.changed_world()
+    kube, aws = cassette.ReplayKube(world), Aws(world)
+    subjects = tuple(ObjectRef(*subject) for subject in product.resolved(kube, world.subjects))
+    context = Context(kube_context="lab", server="https://10.0.0.1:6443", namespace=world.namespace, cluster="lab")
+    plan = SweepPlan(world.namespace, needed_reads(product.CATALOGUE), context, world.clock, aws_rate=10_000)
+    *_, last = stages(kube, lambda _: aws, plan)
+    if not {*subjects} <= {*last.snapshot.subjects}:
+        return None
+    snapshot = replace(last.snapshot, subjects=subjects)
+    if case.answers:
+        snapshot = product.probed(snapshot, functools.partial(cases.answer, case))
+    return product.judge(snapshot)
+
+
+@pytest.mark.parametrize("name", [name for name in cases.names() if not cases.load(name).known_wrong])
+def test_a_scan_says_what_a_diagnosis_says(name: str) -> None:
+    case = cases.load(name)
+    run = scanned(case)
+    if run is None:
+        pytest.skip("a route, a binding of the controller's or an object of another controller: a scan is not about it")
+    assert run.report.checks.crashed == 0
+    assert (product.said(run) == case.expected()) is (name not in SPARED)
