@@ -20,8 +20,9 @@ def run(catalogue: Catalogue, paths: Iterable[TrafficPath]) -> tuple[CheckResult
     """
     paths = tuple(paths)
     # The same for every check of a scope: hundreds of paths are not named anew for each of them.
-    subjects = {scope: tuple(_subjects(scope, paths)) for scope in Scope}
-    return tuple(run_one(spec, *subject) for spec in catalogue.checks() for subject in subjects[spec.scope])
+    checks = catalogue.checks()
+    subjects = {scope: tuple(_subjects(scope, paths)) for scope in {spec.scope for spec in checks}}
+    return tuple(run_one(spec, *subject) for spec in checks for subject in subjects[spec.scope])
 
 
 def _subjects(scope: Scope, paths: tuple[TrafficPath, ...]) -> Iterator[tuple[Subject, tuple[str, ...]]]:

@@ -199,7 +199,8 @@ def _outlined(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -
     if now is not None and aws.plan.counts and reads.TARGET_COUNTS in aws.plan.reads:
         groups = [group for fact in facts.target_groups.values() if (group := fact.peek()) is not None]
         facts = replace(facts, target_counts=read_counts(reader, aws.pool, groups, now))
-    return replace(snapshot, aws=facts, network=network_reads.not_asked(_NOT_YET))
+    # What is not spared is unknown for want of its listeners; the network leaves nobody else in doubt meanwhile.
+    return replace(snapshot, aws=facts, network=SPARED_NETWORK)
 
 
 def _with_spared(snapshot: Snapshot) -> Snapshot:
