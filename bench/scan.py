@@ -48,9 +48,9 @@ class Measured:
     costs: dict[str, list[Cost]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
-    def wall(self, name: str) -> float:
-        """Seconds, the median."""
-        return statistics.median(cost.wall for cost in self.costs[name])
+    def middle(self, name: str, figure: str) -> float:
+        """The median of a figure of `Cost`, in seconds."""
+        return statistics.median(getattr(cost, figure) for cost in self.costs[name])
 
 
 def compare(scales: Sequence[float], runs: int) -> None:
@@ -61,9 +61,9 @@ def compare(scales: Sequence[float], runs: int) -> None:
     print(f"{'scale':>6} {'wall':>9} {'cpu':>9} {'memory':>9}")
     for found in measured:
         for name, costs in found.costs.items():
-            cpu = statistics.median(cost.cpu for cost in costs)
             memory = max(cost.memory for cost in costs) / _MEBIBYTE
-            print(f"{found.scale:>6g} {found.wall(name):>7.2f} s {cpu:>7.2f} s {memory:>5.0f} MiB  {name}")
+            wall, cpu = found.middle(name, "wall"), found.middle(name, "cpu")
+            print(f"{found.scale:>6g} {wall:>7.2f} s {cpu:>7.2f} s {memory:>5.0f} MiB  {name}")
     print("\nRatios")
     for line in _ratios(measured):
         print(line)
@@ -116,17 +116,19 @@ def _one_of(world: World, planted: Sequence[Planted], namespace: str) -> tuple[s
 
 
 def _ratios(measured: Sequence[Measured]) -> Iterator[str]:
+    """Of the time that passed, and of processor time: on a busy machine the figure that tells more."""
     first = measured[0]
     for found in measured:
-        beside = found.wall(WITHOUT_AWS) / found.wall(KUBECTL)
-        crowded = found.wall(MANY) / found.wall(FEW)
-        grown = found.wall(MANY) / first.wall(MANY)
-        yield f"{beside:>8.2f} x  {WITHOUT_AWS} beside {KUBECTL}, scale {found.scale:g}"
-        yield f"{crowded:>8.2f} x  {MANY}, beside the one with few, scale {found.scale:g}"
-        yield f"{grown:>8.2f} x  {MANY}, scale {found.scale:g} beside {first.scale:g}"
+        yield _ratio(found, WITHOUT_AWS, found, KUBECTL)
+        yield _ratio(found, MANY, found, FEW)
+        yield _ratio(found, MANY, first, MANY)
     for small, large in pairwise(measured):
-        extra = large.wall(WITHOUT_AWS) / small.wall(WITHOUT_AWS)
-        yield f"{extra:>8.2f} x  {WITHOUT_AWS}, for {large.scale / small.scale:g} times the cluster"
+        yield _ratio(large, WITHOUT_AWS, small, WITHOUT_AWS)
+
+
+def _ratio(one: Measured, name: str, other: Measured, beside: str) -> str:
+    wall, cpu = (one.middle(name, figure) / other.middle(beside, figure) for figure in ("wall", "cpu"))
+    return f"{wall:>7.2f} x, cpu {cpu:>6.2f} x: {name}, scale {one.scale:g}; beside {beside}, scale {other.scale:g}"
 
 
 def _judged(document: Mapping[str, Any], planted: Sequence[Planted]) -> Iterator[str]:

@@ -15,6 +15,9 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
+from kubectl_lbdoctor.analysis.frontends import frontend_of
+from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
@@ -27,6 +30,7 @@ from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
@@ -346,7 +350,7 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the object is not stuck deleting",
     severity=Severity.WARNING,
     message="{object} has been deleting for {minutes:minute}[: {why}]",
-    reads=READS,
+    reads=(*READS, *GATEWAY_READS),
 )
 def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
     """The object was deleted, but the controller has not removed its finalizer: it does not run, AWS refuses the
@@ -355,14 +359,14 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
     Repair what the event FailedRemoveFinalizer or FailedCleanup names, or the binding's condition Ready; removing the
     finalizer by hand leaves the AWS objects behind.
     """
-    for entry in (traffic.ingress.peek(), traffic.binding.peek(), traffic.service.peek()):
+    for entry in (traffic.ingress.peek(), traffic.binding.peek(), traffic.service.peek(), *_gateways(traffic)):
         if entry is None or not entry.meta.deleted or traffic.age(entry.meta.deleted) < 60:
             continue
         own = [f for f in entry.meta.finalizers if ".k8s.aws/" in f or ".eks.amazonaws.com/" in f]
         if own:
             kind = type(entry).__name__
             complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
-            told, ref = _failed_cleanup(entry), ObjectRef(kind, traffic.namespace, entry.meta.name)
+            told, ref = _failed_cleanup(entry), ObjectRef(kind, entry.meta.namespace, entry.meta.name)
             yield Finding(
                 "LBD116",
                 ref,
@@ -377,11 +381,16 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
                     *(c.evidence for c in complaints[:3]),
                     *((Evidence(str(ref), f"{told.reason}: {quotation(told.message)}"),) if told is not None else ()),
                 ),
-                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=traffic.namespace),),
+                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=ref.namespace),),
                 advice=_unprotect(kind)
                 if any(c.param("protection") for c in complaints)
                 else "let the controller run and AWS accept its clean-up: the controller then removes the finalizer",
             )
+
+
+def _gateways(traffic: TrafficPath) -> tuple[Gateway, ...]:
+    front = frontend_of(traffic)
+    return front.gateways if isinstance(front, GatewayApiFrontend) else ()
 
 
 def _why(complaints: list[Complaint], told: Condition | None) -> str:
@@ -390,7 +399,7 @@ def _why(complaints: list[Complaint], told: Condition | None) -> str:
     return decode_event(told.reason, told.message).clause if told is not None else ""
 
 
-def _failed_cleanup(item: Ingress | TargetGroupBinding | Service) -> Condition | None:
+def _failed_cleanup(item: Ingress | TargetGroupBinding | Service | Gateway) -> Condition | None:
     """What a binding's status says about its clean-up. Controllers write it since 3.0, and unlike the event it stays.
 
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/controllers/elbv2/targetgroupbinding_controller.go
@@ -400,6 +409,9 @@ def _failed_cleanup(item: Ingress | TargetGroupBinding | Service) -> Condition |
 
 
 def _unprotect(kind: str) -> str:
+    if kind == "Gateway":
+        where = "loadBalancerAttributes of the Gateway's LoadBalancerConfiguration"
+        return f"set deletion_protection.enabled=false in {where} if the load balancer may go"
     key = ALB_PREFIX + "load-balancer-attributes" if kind == "Ingress" else NLB_PREFIX + "attributes"
     return f"set deletion_protection.enabled=false in annotation {key} if the load balancer may go"
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
 from kubectl_lbdoctor.analysis.desired_targets import address_family
+from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.node_targets import (
     Exclusion,
@@ -188,7 +190,7 @@ def _behind(traffic: TrafficPath, target: TargetHealth) -> str:
     severity=Severity.WARNING,
     message="{nodes:=node {nodes} is|{nodes:node} ({nodes:,3}) are} left out as instance "
     "{nodes:=target|targets}: {why}[; {effect}]",
-    reads=_READS,
+    reads=(*_READS, reads.INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, reads.LOAD_BALANCERS),
     explains=("LBD601", "LBD603"),
     distinct_by=("why", "effect"),
 )
@@ -211,7 +213,19 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     taken, left = instance_nodes(traffic)
     names = {node.meta.name for node in taken}
     for (exclusion, effect), nodes in _left_out(traffic, service, names, left).items():
-        yield _node_finding(traffic, exclusion, effect, nodes, len(taken))
+        finding = _node_finding(traffic, exclusion, effect, nodes, len(taken))
+        only_fargate = exclusion.kind is Exclusion.FARGATE and not taken
+        yield _by_target_type(traffic, finding) if only_fargate else finding
+
+
+def _by_target_type(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The same about the setting that asks for instances: pods on Fargate have interfaces of their own, and Fargate
+    nodes are no instances (https://docs.aws.amazon.com/eks/latest/userguide/fargate.html)."""
+    source = setting_source(traffic, "target-type" if traffic.is_alb else "nlb-target-type")
+    if not source.settable:
+        return finding
+    repair = source.repair("ip", "Fargate nodes are no instances", "the target group is replaced by one of pods")
+    return replace(finding, object=source.ref, repairs=(repair,), fix="target-type", fix_automatic=True, advice="")
 
 
 # What it comes to that nodes are left out.

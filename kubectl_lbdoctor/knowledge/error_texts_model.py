@@ -292,8 +292,8 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "LBD116",
-        r"cannot be deleted because (?P<protection>deletion protection) is enabled",
-        "Deletion protection of the load balancer is on, so it cannot be deleted.",
+        r"(?:cannot be deleted|Unable to delete gateway \S+) because (?P<protection>deletion protection) is enabled",
+        "Deletion protection keeps its load balancer.",
     ),
     rule(
         "LBD116",

@@ -21,6 +21,12 @@ def test_a_bundle_is_drawn(form: str, begin: str) -> None:
     assert result.stdout.startswith(begin) and result.stderr == ""
 
 
+def test_a_scan_is_a_page_with_a_line_for_each_object() -> None:
+    result = run("scan", "--from", BUNDLE, "-o", "html")
+    assert result.status == 1 and "<title>all namespaces: 1 not working</title>" in result.stdout
+    assert result.stdout.count('class="subject"') == 1
+
+
 def test_a_fix_is_not_drawn() -> None:
     result = run("--fix", "all", "ing/web", "-o", "html")
     assert result.status == 2 and "-o html is not an output of --fix" in result.stderr

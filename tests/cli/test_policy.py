@@ -125,10 +125,11 @@ def test_they_are_enough_where_everything_is_asked(cloud: Cloud, limited: Callab
 
 
 def test_nothing_is_printed_that_is_never_used(cloud: Cloud) -> None:
-    """Over the world that needs most, one of many namespaces, one whose bindings may not be read, and Gateways with
-    their routes, listed and, where that is denied, by their names."""
+    """Over the world that needs most, a scan of it, one of many namespaces, one whose bindings may not be read, and
+    Gateways with their routes, listed and, where that is denied, by their names."""
     sick(cloud)
     run("ing/web", env=cloud.env)
+    run("scan", env=cloud.env)
     cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
     run("ing/web", env=cloud.env)
     cloud.kube.faults = []

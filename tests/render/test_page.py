@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kubectl_lbdoctor.analysis.pictures import pictured
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.picture import Hop, Picture, Pictured, Place, Verdict
-from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.model.report import Ignored, Status
 from kubectl_lbdoctor.render.formats import View, render
 from kubectl_lbdoctor.render.markup import Markup, joined, tag
 from kubectl_lbdoctor.render.text import clean
@@ -146,6 +146,23 @@ def test_several_objects_have_a_picture_each() -> None:
     opened = ["open" in attributes for attributes in parsed.of("details") if attributes.get("class") == "subject"]
     assert opened == [True, False]  # What is healthy is closed.
     assert "Ingress shop/web" in parsed.text and "Service shop/api" in parsed.text and "2 objects" in parsed.text
+
+
+def test_of_hundreds_of_objects_the_worst_have_a_line() -> None:
+    views = [replace(subject(Status.HEALTHY), ref=ObjectRef("Service", "shop", f"s{n}")) for n in range(399)]
+    made = report(Status.UNHEALTHY, *views, subject(Status.UNHEALTHY), diagnoses=(WRONG_PATH,))
+    page = render(Pictured(made, ()), "html", View())
+    parsed = Parsed(page)
+    assert len(page.encode()) < 300_000 and parsed.wrong == []
+    assert parsed.text.index("Ingress shop/web") < parsed.text.index("Service shop/s0")
+    assert "1 not working, 399 healthy" in parsed.text and "and 250 more objects" in parsed.text
+
+
+def test_what_is_ignored_is_told() -> None:
+    made = report(Status.UNHEALTHY, subject(Status.UNHEALTHY))
+    made = replace(made, ignored=(Ignored(WRONG_PATH, (), "--ignore"),))
+    text = Parsed(render(Pictured(made, ()), "html", View())).text
+    assert "What is ignored" in text and "LBD301" in text
 
 
 def test_a_report_without_objects_is_a_page_too() -> None:

@@ -88,7 +88,7 @@ PERMISSION = """( IpProtocol IpRanges[].CidrIp Ipv6Ranges[].CidrIpv6 PrefixListI
 MAY_COME_OUT = {
     "Ingress": f"""{META} spec.( ingressClassName defaultBackend.( {BACKEND} ) tls[].hosts[] rules[].( host
         http.paths[].( path pathType backend.( {BACKEND} ) ) ) ) status.loadBalancer.ingress[].hostname""",
-    "IngressClass": f"{META} spec.( controller parameters.kind parameters.name )",
+    "IngressClass": f"{META} spec.( controller parameters.( apiGroup kind name ) )",
     "Service": f"""{META} spec.( type selector{{}} clusterIP externalName externalTrafficPolicy ipFamilies[]
         loadBalancerClass loadBalancerSourceRanges[] ports[].( name protocol targetPort appProtocol ) )
         status.{CONDITION} status.loadBalancer.ingress[].hostname""",
@@ -265,8 +265,8 @@ def _filled(kind: Any, planted: Callable[[], str], parameters: Mapping[Any, Any]
         hints = typing.get_type_hints(cls)
         inner = dict(zip(getattr(cls, "__parameters__", ()), args, strict=False))
         return cls(**{f.name: _filled(hints[f.name], planted, inner) for f in dataclasses.fields(cls) if f.init})  # type: ignore[operator]
-    if cls is tuple:
-        return (_filled(args[0], planted, parameters),)
+    if cls in (tuple, frozenset):
+        return cls((_filled(args[0], planted, parameters),))
     if isinstance(cls, type) and issubclass(cls, Mapping):
         return {planted(): _filled(args[1], planted, parameters)}
     simple = {bool: True, int: 7, float: 1.5, object: None}

@@ -83,7 +83,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         {"service_type": "ClusterIP", "target_type": "instance"},
     ),
     ("service type must be either 'NodePort' or 'LoadBalancer': shop/web", "LBD204", {"service": "shop/web"}),
-    ("unsupported IPv6 configuration, lb not dual-stack", "LBD213", {}),
+    ("unsupported IPv6 configuration, lb not dual-stack", "LBD226", {}),
     ("unsupported targetType: ip when EnableIPTargetType is false", "LBD103", {"value": "ip"}),
     ("unable to find port 8080 on service shop/api", "LBD107", {"port": "8080", "service": "shop/api"}),
     ("unsupported health check protocol XTP", "LBD111", {"value": "XTP"}),

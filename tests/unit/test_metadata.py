@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -103,26 +101,6 @@ def test_readme_names_only_commands_and_codes_that_exist() -> None:
     used = set(re.findall(r"kubectl[ -]lbdoctor ([a-z]+)\b(?![/:])", readme)) - {"explain"}
     assert used <= set(visible(cli)) | aliases
     assert set(re.findall(r"LBD\d{3}", readme)) <= {spec.code for spec in CATALOGUE} | {"LBD000"}
-
-
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-
-
-def commands_of(page: Path) -> list[list[str]]:
-    """The words behind `kubectl lbdoctor` in the blocks of a page, up to a pipe."""
-    blocks = "".join(re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
-    lines = re.findall(r"^(?:.*[|$] )?kubectl lbdoctor (.*)$", blocks, re.MULTILINE)
-    return [[*itertools.takewhile(lambda word: word != "|", shlex.split(line, comments=True))] for line in lines]
-
-
-def test_the_pages_have_commands() -> None:
-    assert sum(len(commands_of(page)) for page in PAGES) > 25
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_the_program_understands_every_command_of_a_page(page: Path) -> None:
-    for words in commands_of(page):
-        assert run(*words).status != ExitStatus.USAGE or words == ["completion", "install"], words
 
 
 def test_help_names_every_exit_status() -> None:

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
 from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
 from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
-from kubectl_lbdoctor.render.report_screen import SURENESS
+from kubectl_lbdoctor.render.report_screen import SURENESS, ignored_lines
 from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
@@ -43,7 +43,8 @@ def title(drawn: Pictured) -> str:
     report = drawn.report
     if drawn.scan is not None:
         return f"{_scope(drawn.scan)}: {_counts(report) or 'nothing found'}"
-    names = ", ".join(map(_name, (subject.ref for subject in report.subjects[:3])))
+    worst_first = sorted(report.subjects, key=lambda subject: subject.status.order)
+    names = ", ".join(_name(subject.ref) for subject in worst_first[:3])
     more = f" and {len(report.subjects) - 3} more" if len(report.subjects) > 3 else ""
     return f"{names or 'nothing'}{more}: {report.status.value}"
 
@@ -58,6 +59,7 @@ def body(drawn: Pictured, run: Run) -> Markup:
         _where(drawn, diagram),
         advice(report, MOST_CAUSES),
         _unread(report),
+        _ignored(report),
         _traces(drawn),
         _origin(report, run),
     )
@@ -179,6 +181,14 @@ def _unread(report: Report) -> Child:
     # What is indented is a command.
     items = [tag("li", command(line.strip()) if line.startswith(" ") else line) for line in lines]
     return tag("section", tag("h2", "What could not be read", id="unread"), tag("ul", items), aria_labelledby="unread")
+
+
+def _ignored(report: Report) -> Child:
+    """What was found and is ignored, and who says so."""
+    items = [tag("li", cut(line)) for line in ignored_lines(report)]
+    if not items:
+        return None
+    return tag("section", tag("h2", "What is ignored", id="ignored"), tag("ul", items), aria_labelledby="ignored")
 
 
 def _traces(drawn: Pictured) -> Child:
