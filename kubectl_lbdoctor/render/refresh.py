@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from itertools import accumulate
+
 from kubectl_lbdoctor.env import Environment
 
 _UP, _CLEAR_BELOW = "\x1b[{}F", "\x1b[J"
 """Control sequences: to the begin of the line that many lines up; clear from here to the end of the screen.
 https://invisible-island.net/xterm/ctlseqs/ctlseqs.html (CPL, ED)"""
+
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Refresh:
@@ -21,12 +27,24 @@ class Refresh:
         """Write a screen in the place of the last one."""
         lines = text.rstrip("\n").split("\n")
         room = self._env.height - 2
-        if len(lines) > room:
-            lines = [*lines[: room - 1], f"… {len(lines) - room + 1} more lines"]
+        shown = lines[: self._fitting(lines, room)]
+        if len(shown) < len(lines):
+            shown = lines[: self._fitting(lines, room - 1)]
+            shown.append(f"… {len(lines) - len(shown)} more lines")
         self.clear()
-        self._env.out("".join(f"{line}\n" for line in lines))
+        self._env.out("".join(f"{line}\n" for line in shown))
         self._env.flush()
-        self._lines = len(lines)
+        self._lines = sum(map(self._height, shown))
+
+    def _fitting(self, lines: list[str], room: int) -> int:
+        """How many of the lines fit into so many lines of the terminal."""
+        heights = accumulate(map(self._height, lines))
+        return sum(1 for height in heights if height <= room)
+
+    def _height(self, line: str) -> int:
+        """Lines of the terminal that a line takes: one that is wider than the terminal goes on in the next."""
+        width = len(_COLOUR.sub("", line))
+        return max(1, -(-width // max(self._env.width, 1)))
 
     def clear(self) -> None:
         """Take the last screen away."""
