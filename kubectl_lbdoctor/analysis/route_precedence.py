@@ -1,8 +1,9 @@
 """Which route of a listener takes a request first, and which rules therefore never get one. Pure.
 
 The controller makes a listener rule of each match of a route's rules, in this order: the more specific host name, the
-more specific path, the one with more conditions, the older route, the name. HTTPRoutes come before GRPCRoutes. Of the
-routes of a TCP, UDP or TLS listener the oldest takes everything since release 3.4; before, all of them shared it.
+more specific path, the one with more conditions, the older route, the name. HTTPRoutes come before GRPCRoutes. Host
+names are compared one by one, so that a route without any is as specific as every other. Of the routes of a TCP, UDP or
+TLS listener the oldest takes everything since release 3.4; before, all of them shared it.
 
 Sources: pkg/gateway/routeutils/route_rule_precedence.go, route_rule_condition.go and pickOneL4Route in
 pkg/gateway/model/model_build_listener.go of https://github.com/kubernetes-sigs/aws-load-balancer-controller.
@@ -232,6 +233,8 @@ def _takes_all(earlier: Claim, claim: Claim) -> bool:
     """
     if earlier.route.rules[earlier.rule].extensions or not _hosts_hold(earlier.hosts, claim.hosts):
         return False
+    if _compare(earlier, claim) >= 0:
+        return False  # Host names make no whole order: what stands before in a list need not be asked before.
     one, other = earlier.request, claim.request
     return (
         one.method in ("", other.method)

@@ -38,9 +38,10 @@ https://github.com/kubernetes-sigs/aws-load-balancer-controller/pull/4745"""
 def rule_without_requests(frontend: Frontend) -> Iterator[Finding]:
     """Another route, or an earlier rule of the same one, takes every request that a rule asks for, at all ports where
     it is attached. The rule with the more specific host name comes first, then the one with the more specific path and
-    more conditions, then the older route; HTTPRoutes come before GRPCRoutes. Since release 3.4 a TCP, UDP or TLS
-    listener serves the oldest of its routes alone. Nothing says so: such a route is accepted, and its targets are
-    healthy.
+    more conditions, then the older route; a route without host names counts as specific as every other, so that an
+    older one of the same path comes before those with a host name. HTTPRoutes come before GRPCRoutes. Since release 3.4
+    a TCP, UDP or TLS listener serves the oldest of its routes alone. Nothing says so: such a route is accepted, and its
+    targets are healthy.
 
     Source: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule, and
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/route_rule_precedence.go
@@ -90,7 +91,9 @@ def _finding(route: Route, taken: tuple[Taken, ...]) -> Finding:
         ),
         confirm=(kubectl("get", resource_name(route.ref), "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource_name(route.ref), namespace=route.meta.namespace),),
-        advice="tell them apart by host name, path or header, or put both backends into one rule with weights",
+        advice=f"give {taker} host names, too: without any it is asked first, because it is older"
+        if route.hostnames and not by.hosts
+        else "tell them apart by host name, path or header, or put both backends into one rule with weights",
     )
 
 

@@ -141,6 +141,12 @@ FAULTS = [
         lambda: [*base(), made.route(name="z-second")],
     ),
     Fault(
+        "host-behind-an-older-route-without-one",
+        "LBD148",
+        "HTTPRoute/z-second",
+        lambda: [*base(), made.route(name="z-second", hostnames=["shop.example.com"])],
+    ),
+    Fault(
         "http-and-grpc-share-a-host",
         "LBD143",
         "GRPCRoute/z-second",
@@ -187,7 +193,11 @@ TWINS = [
             *base(),
             made.route(name="api", rule={"matches": [{"path": {"type": "PathPrefix", "value": "/api"}}]}),
             made.route(name="canary", rule={"matches": [{"headers": [{"name": "X-Canary", "value": "1"}]}]}),
-            made.route(name="host", hostnames=["shop.example.com"]),
+            made.route(
+                name="host",
+                hostnames=["shop.example.com"],
+                rule={"matches": [{"path": {"type": "PathPrefix", "value": "/shop"}}]},
+            ),
         ],
     ),
     Twin(

@@ -106,7 +106,9 @@ def test_a_route_of_another_namespace_is_let_in(lab: Lab, space: str) -> None:
     lab.apply(base(), space)
     wait_for(lab, space, "gateway/web", [])
     with lab.namespace() as other:
-        far = made.route(parent={"namespace": space}, hostnames=["far.example.com"])  # Else it would get no request.
+        # With the same path it would get no request, also with a host name of its own: the other route is older.
+        path = {"matches": [{"path": {"type": "PathPrefix", "value": "/far"}}]}
+        far = made.route(parent={"namespace": space}, rule=path)
         lab.apply([examples.app(), examples.service(), far, made.configuration()], other)
         wait_for(lab, other, "httproute/web", ["LBD143"])
         fixed = lab.lbdoctor("--fix", "allowed-routes=All", "httproute/web", "-n", other, "--yes", "--wait", "90s")

@@ -107,6 +107,9 @@ CANARY = RouteMatch("/", headers=(MatchCondition("x-canary", "1"),))
         ),
         # More specific hosts come first, whatever the paths are.
         ([route("a", prefix("/"), hosts=("a.example.com",)), route("b", prefix("/api"), hosts=(ANY,))], {}),
+        # A route without host names ties with every other, and then the older one is first (seen with release 3.3.0).
+        ([route("a", prefix("/")), route("b", prefix("/"), hosts=("shop.example.com",), created=NEW)], {"b": "a"}),
+        ([route("a", prefix("/"), created=NEW), route("b", prefix("/"), hosts=("shop.example.com",))], {}),
         # A regular expression is held by "/" alone, where that comes first: by its host name.
         ([route("a", prefix("/")), route("b", RouteMatch("/a.*", "RegularExpression"), created=NEW)], {"b": "a"}),
         # HTTPRoutes come before GRPCRoutes.
