@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from kubectl_lbdoctor.analysis.frontends import frontend, is_foreign, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.report import FailOn, Ignored, Report, SubjectView
 from kubectl_lbdoctor.model.scan import Reach, ScanReport, ScanRow
 from kubectl_lbdoctor.model.snapshot import Snapshot
-
-
-def without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...]]:
-    """The snapshot without the objects of other controllers, and those objects. Whose controller is not known stays."""
-    foreign = {path.subject for path in traffic_paths(snapshot) if is_foreign(path)}
-    left = tuple(ref for ref in snapshot.subjects if ref not in foreign)
-    return (snapshot.about(left), tuple(sorted(foreign))) if foreign else (snapshot, ())
 
 
 def scan_report(

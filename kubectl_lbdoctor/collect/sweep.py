@@ -37,6 +37,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.scan import Reach
 from kubectl_lbdoctor.model.snapshot import SPARED_NETWORK, AwsFacts, Context, Snapshot
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.record import record
@@ -67,21 +68,6 @@ class SweepPlan:
 
 
 @record
-class SweepProgress:
-    """How far a scan is. groups: target groups in all; known: those whose state is known; asked: those that were asked
-    one by one. left: those that will still be asked. slowed: AWS has asked for fewer calls. rate: calls of ELBv2 a
-    second by now, 0 before AWS is asked."""
-
-    objects: int = 0
-    groups: int = 0
-    known: int = 0
-    asked: int = 0
-    slowed: bool = False
-    left: int = 0
-    rate: float = 0.0
-
-
-@record
 class Stage:
     """What is known so far. done: nothing more comes. foreign: objects of other controllers, which are left out.
 
@@ -89,13 +75,13 @@ class Stage:
     """
 
     snapshot: Snapshot
-    progress: SweepProgress
+    progress: Reach
     done: bool
     foreign: tuple[ObjectRef, ...] = ()
 
 
 def stages(
-    kube: Kube, open_aws: OpenAws, plan: SweepPlan, tell: Callable[[SweepProgress], None] = lambda _: None
+    kube: Kube, open_aws: OpenAws, plan: SweepPlan, tell: Callable[[Reach], None] = lambda _: None
 ) -> Iterator[Stage]:
     """The facts of a scan as they become known. tell: is called as groups are asked.
 
@@ -125,7 +111,7 @@ class _Aws:
     pool: Executor
     pace: Pace
     plan: SweepPlan
-    tell: Callable[[SweepProgress], None]
+    tell: Callable[[Reach], None]
 
 
 def _stages(snapshot: Snapshot, aws: _Aws) -> Iterator[Stage]:
@@ -178,9 +164,9 @@ def _stage(snapshot: Snapshot, aws: _Aws, asked: int = 0, left: int = 0, *, done
     return Stage(replace(snapshot, context=completed(snapshot)), progress, done)
 
 
-def _progress(snapshot: Snapshot, aws: _Aws, asked: int, left: int) -> SweepProgress:
+def _progress(snapshot: Snapshot, aws: _Aws, asked: int, left: int) -> Reach:
     known = groups_of(snapshot)
-    return SweepProgress(
+    return Reach(
         objects=len(snapshot.subjects),
         groups=len(known),
         known=sum(known.values()),

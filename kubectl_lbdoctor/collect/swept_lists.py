@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.frontends import is_foreign, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import traffic_paths, without_foreign
 from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
@@ -119,7 +119,7 @@ class SweptLists:
             namespaces={name: self._facts(name, spread) for name in spaces},
             cluster=ClusterFacts(**results(cluster)),
         )
-        snapshot, foreign = _without_foreign(snapshot)
+        snapshot, foreign = without_foreign(snapshot)
         self._wanted.set_result(wanted(snapshot))
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
@@ -281,15 +281,6 @@ class SweptLists:
         if self._only or names.is_known or all(part.rest.is_known for name in _FIRST for part in spread[name]):
             return Fact.by_definition(())
         return _unknown(names)
-
-
-def _without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...]]:
-    """Without what another controller reconciles: who scans a cluster does not mean that."""
-    foreign = {traffic.subject: None for traffic in traffic_paths(snapshot) if is_foreign(traffic)}
-    if not foreign:
-        return snapshot, ()
-    own = tuple(ref for ref in snapshot.subjects if ref not in foreign)
-    return replace(snapshot, subjects=own), tuple(foreign)
 
 
 def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:

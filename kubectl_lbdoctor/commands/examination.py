@@ -10,7 +10,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kubectl_lbdoctor.analysis.frontends import is_foreign, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import foreign_subjects, traffic_paths
 from kubectl_lbdoctor.analysis.ignores import beginning
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
@@ -115,11 +115,7 @@ class Examination:
 
     def _own(self, snapshot: Snapshot, found: Found) -> Snapshot:
         """Without swept objects of other controllers: who asks about a namespace does not mean those."""
-        foreign = {
-            traffic.subject
-            for traffic in traffic_paths(snapshot)
-            if traffic.subject in found.swept and is_foreign(traffic)
-        }
+        foreign = {*foreign_subjects(snapshot)} & found.swept
         if not foreign:
             return snapshot
         if foreign >= {*snapshot.subjects}:
@@ -130,7 +126,7 @@ class Examination:
                 "name an object to see why",
             )
         note(self.env, f"left out, because of another controller: {', '.join(sorted(map(str, foreign)))}")
-        return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in foreign))
+        return snapshot.about(tuple(ref for ref in snapshot.subjects if ref not in foreign))
 
     def collect(
         self,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
+from kubectl_lbdoctor.analysis.frontends import without_foreign
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.collector import OpenAws
-from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, SweepProgress, stages
+from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import (
     check_save,
     context_of,
@@ -31,7 +32,7 @@ from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, format_of, render
 from kubectl_lbdoctor.render.refresh import Refresh
 from kubectl_lbdoctor.report import needed_reads
-from kubectl_lbdoctor.scan_report import scan_report, without_foreign
+from kubectl_lbdoctor.scan_report import scan_report
 
 DEFAULT_RATE = 5.0
 """Calls of ELBv2 in a second: half of what AWS gives back to an account, so that the controller keeps the other half.
@@ -123,7 +124,7 @@ class ClusterScan:
         except ValueError as error:
             raise UsageError(f"-l {plan.labels}: {error}", "labels look like app=web,tier!=test") from error
 
-    def _tell(self, progress: SweepProgress) -> None:
+    def _tell(self, progress: Reach) -> None:
         """How far it is, on stderr while a person watches."""
         parts = [f"{progress.objects} objects"]
         if progress.groups:
@@ -141,7 +142,7 @@ class ClusterScan:
             stage.snapshot,
             examine(stage.snapshot, self.connections.where, self.settings.ignore),
             stage.foreign,
-            _reach(stage.progress),
+            stage.progress,
             complete=complete,
             namespace=self.namespace,
             labels=self.options.objects.labels,
@@ -245,7 +246,3 @@ def _drawn(scan: ScanReport, snapshot: Snapshot, options: Options) -> object:
     from kubectl_lbdoctor.analysis.pictures import pictured
 
     return replace(pictured(scan.report, snapshot), scan=scan)
-
-
-def _reach(progress: SweepProgress) -> Reach:
-    return Reach(progress.objects, progress.groups, progress.known, progress.asked, progress.slowed)

@@ -18,13 +18,16 @@ INGRESS_GROUP = "IngressGroup"
 @record
 class Reach:
     """How far a scan came. groups: target groups in all; known: those whose state is known; asked: those that were
-    asked one by one. slowed: AWS has asked for fewer calls."""
+    asked one by one; left: those that will still be asked. slowed: AWS has asked for fewer calls. rate: calls of ELBv2
+    a second by now, 0 before AWS is asked."""
 
     objects: int = 0
     groups: int = 0
     known: int = 0
     asked: int = 0
     slowed: bool = False
+    left: int = 0
+    rate: float = 0.0
 
 
 @record

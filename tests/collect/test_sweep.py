@@ -15,10 +15,11 @@ from bench.faults import plant
 from bench.world import MemoryAws, MemoryKube, Shape, World
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.pace import Pace
-from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, SweepProgress, stages
+from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import examine
 from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.scan import Reach
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.report import needed_reads
 
@@ -105,7 +106,7 @@ def test_a_healthy_cluster_needs_three_kinds_of_calls() -> None:
     assert aws.calls == {"DescribeTargetGroups": 1, "DescribeLoadBalancers": 1, "GetMetricData": 1}
     assert set(statuses(first).values()) == {"unknown"}
     assert set(statuses(second).values()) == {"healthy"} == set(statuses(last).values())
-    assert last.progress == SweepProgress(objects=6, groups=6, known=6, asked=0, rate=5.0)
+    assert last.progress == Reach(objects=6, groups=6, known=6, asked=0, rate=5.0)
     assert aws.paced == ["elbv2"]
 
 
@@ -311,7 +312,7 @@ def test_whoever_stops_early_leaves_nothing_running() -> None:
 
 def test_progress_is_told_while_groups_are_asked() -> None:
     made = world()
-    told: list[SweepProgress] = []
+    told: list[Reach] = []
     list(stages(Kube(made), lambda _: Aws(made, denied=("GetMetricData",)), plan(), told.append))
     assert [p.left for p in told][-1] == 0 and max(p.left for p in told) == 6
     assert told[-1].known == told[-1].groups == 6

@@ -30,12 +30,13 @@ FRONTENDS: dict[str, type[Frontend]] = {
 __all__ = [
     "FRONTENDS",
     "Frontend",
+    "foreign_subjects",
     "frontend",
     "frontend_of",
-    "is_foreign",
     "listener_groups",
     "setting_source",
     "traffic_paths",
+    "without_foreign",
 ]
 
 
@@ -61,8 +62,20 @@ def ownership(traffic: TrafficPath) -> Ownership:
     return frontend_of(traffic).reconciler()
 
 
-def is_foreign(traffic: TrafficPath) -> bool:
-    """Whether the frontend of the path is certainly another controller's."""
+def foreign_subjects(snapshot: Snapshot) -> tuple[ObjectRef, ...]:
+    """The subjects that are certainly another controller's, in their order."""
+    return tuple(dict.fromkeys(path.subject for path in traffic_paths(snapshot) if _is_foreign(path)))
+
+
+def without_foreign(snapshot: Snapshot) -> tuple[Snapshot, tuple[ObjectRef, ...]]:
+    """The snapshot without the subjects of other controllers, and these: who scans a cluster does not mean them."""
+    foreign = foreign_subjects(snapshot)
+    if not foreign:
+        return snapshot, ()
+    return snapshot.about(tuple(ref for ref in snapshot.subjects if ref not in {*foreign})), tuple(sorted(foreign))
+
+
+def _is_foreign(traffic: TrafficPath) -> bool:
     try:
         return ownership(traffic).owner == "other"
     except Unknown:
