@@ -87,7 +87,7 @@ def test_a_device_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         bundle_file.read(Path("/dev/zero"))
 
 
-@pytest.mark.parametrize("data", [b"{}", gzip.compress(b"{}")])
+@pytest.mark.parametrize("data", [b"{}", gzip.compress(b"{}")], ids=["plain", "packed"])
 def test_a_small_bundle_needs_little_memory(tmp_path: Path, data: bytes) -> None:
     """An address space may be limited: HolmesGPT runs its commands under ulimit -v 800 MB."""
     (tmp_path / "b.json").write_bytes(data)
