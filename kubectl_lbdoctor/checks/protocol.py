@@ -615,12 +615,15 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     if port is None or not traffic.ready_endpoints():
         return None
     used = _ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
-    used |= _ports_on_nodes(traffic.snapshot, traffic.namespace)
     failing = [
         t
         for t in traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
         if t.check_port.isdigit() and t.check_port != str(port.node_port) and int(t.check_port) not in used
     ]
+    if failing:
+        # Any pod of the namespace may hold a port of its node; where nothing fails they need not be known.
+        held = _ports_on_nodes(traffic.snapshot, traffic.namespace)
+        failing = [t for t in failing if int(t.check_port) not in held]
     if not failing:
         return None
     number = int(failing[0].check_port)

@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from tests.support import auto_mode, ipv6
+from tests.support.api_lists import by_labels
 from tests.support.product import ApiMissing, ReadDenied, ReadFailed, permission_of
 
 WORLDS = Path(__file__).parent.parent / "worlds"
@@ -151,11 +152,12 @@ class ReplayKube:
         fields = query.pop("fieldSelector", "")
         if name or query:
             raise NotRecorded(f"world {self._world.name} has no answer to list {path} {query}")
+        labelled = by_labels(selector)
         for item in self._in(collection):
             metadata = item["metadata"]
             if namespace and metadata.get("namespace", "") != namespace:
                 continue
-            if _labelled(metadata.get("labels") or {}, selector) and _has_fields(item, fields):
+            if labelled(item) and _has_fields(item, fields):
                 # The API server leaves kind and apiVersion out of the items of a list.
                 yield {key: copy.deepcopy(part) for key, part in item.items() if key not in ("kind", "apiVersion")}
 
@@ -213,30 +215,21 @@ class ReplayKube:
         return f"{version}/{rest[0]}", namespace, rest[1] if len(rest) > 1 else ""
 
 
-def _labelled(labels: Mapping[str, str], selector: str) -> bool:
-    """Equality-based selectors: "a=b,c!=d,e,!f" (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/)."""
-    for part in filter(None, selector.split(",")):
-        if " " in part or "(" in part:
-            raise NotRecorded(f"the cassette does not know the label selector {selector!r}")
-        if "!=" in part:
-            key, _, value = part.partition("!=")
-            holds = labels.get(key) != value
-        elif "=" in part:
-            key, _, value = part.replace("==", "=").partition("=")
-            holds = labels.get(key) == value
-        else:
-            holds = (part.lstrip("!") in labels) != part.startswith("!")
-        if not holds:
-            return False
-    return True
+_FIELDS = {
+    *("metadata.name", "metadata.namespace", "spec.nodeName", "type"),
+    *("involvedObject.name", "involvedObject.kind"),
+}
 
 
 def _has_fields(item: Object, selector: str) -> bool:
+    """Whether an object has the fields of a field selector ("type!=Normal,involvedObject.kind=Pod")."""
     for part in filter(None, selector.split(",")):
-        path, _, value = part.partition("=")
-        if path not in ("metadata.name", "metadata.namespace", "spec.nodeName", "involvedObject.name"):
+        path, _, value = part.replace("!=", "=").partition("=")
+        if path not in _FIELDS:
             raise NotRecorded(f"the cassette does not know the field selector {selector!r}")
-        first, _, second = path.partition(".")
-        if str(item.get(first, {}).get(second, "")) != value:
+        found: Any = item
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        if (str(found or "") == value) is ("!=" in part):
             return False
     return True
