@@ -368,6 +368,7 @@ def _target(traffic: TrafficPath, target: TargetHealth) -> TargetView:
 def needed_reads(catalogue: Catalogue) -> frozenset[str]:
     """What a diagnosis or a scan reads: everything that its checks declare, and what the tables show."""
     return catalogue.reads() | {
+        reads.LOAD_BALANCERS,
         reads.TARGET_COUNTS,
         reads.CHANGES,
         reads.LISTENERS,

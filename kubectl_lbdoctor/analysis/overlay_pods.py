@@ -27,14 +27,14 @@ def overlay_pods(traffic: TrafficPath) -> tuple[Pod, ...]:
     no route of it but the default one holds. Raises `Unknown` where that cannot be told."""
     pods = [pod for pod in traffic.matching_pods() if pod.ip and not pod.host_network]
     nodes = index.nodes_by_name(traffic.snapshot)
+    everyone = traffic.network.interfaces.need()
     interfaces = index.interfaces_by_address(traffic.snapshot)
-    traffic.network.interfaces.need()
     own = [
         pod
         for pod in pods
         if (node := nodes.get(pod.node)) is not None and not is_outside_ec2(node) and node.internal_ip in interfaces
     ]
-    strange = [pod for pod in own if not _is_of_interface(pod.ip, traffic.network.interfaces.need())]
+    strange = [pod for pod in own if not _is_of_interface(pod.ip, everyone)]
     if not strange:
         return ()
     routes = [route for table in traffic.network.route_tables.need() for route in table.routes if route.destination]

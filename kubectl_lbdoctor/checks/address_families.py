@@ -11,7 +11,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -59,7 +59,7 @@ def ipv6_needs_dual_stack(traffic: TrafficPath) -> Iterator[Finding]:
         params={"service": service.meta.name, "wanted": wanted},
         evidence=(
             Evidence(str(traffic.service_ref), f"ipFamilies: {', '.join(service.ip_families)}"),
-            Evidence("IngressClassParams" if decided else str(ref), f"ip-address-type {wanted}"),
+            Evidence(Source.CLASS_PARAMS if decided else str(ref), f"ip-address-type {wanted}"),
         ),
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=() if decided else (Repair(_DUAL_STACK, (change,)).with_reason(reason),),

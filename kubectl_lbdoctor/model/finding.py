@@ -91,6 +91,7 @@ class Source:
     BINDING = "targetgroupbinding"
     BINDINGS = "targetgroupbindings"
     INGRESS_CLASSES = "ingressclasses"
+    CLASS_PARAMS = "ingressclassparams"
     ANNOTATIONS = "annotations"
     CONTROLLER = "controller"
     CONTROLLER_LOG = "controller log"

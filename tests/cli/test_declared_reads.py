@@ -12,12 +12,17 @@ from tests.support.program import run
 
 def test_every_declared_read_is_made(cloud: Cloud) -> None:
     """In a world that needs them all: an IngressGroup, a controller without permission and without a security group, a
-    second run without bindings (whose tags are then asked for)."""
+    missing Service, a run without bindings (whose tags are then asked for)."""
     cloud.in_group()
     cloud.permission_denied()
     cloud.group_missing()
     run("ing", "web", env=cloud.env)
     asked = list(cloud.kube.asked)
+    services = cloud.kube.objects["", "services"]
+    cloud.kube.objects["", "services"] = []
+    run("ing", "web", env=cloud.env)  # A backend that is missing is looked for in all namespaces.
+    asked += cloud.kube.asked
+    cloud.kube.objects["", "services"] = services
     cloud.kube.faults = [KubeFault.of(reads.BINDINGS, "denied")]
     run("ing", "web", env=cloud.env)
     cloud.kube.faults = []

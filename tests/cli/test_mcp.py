@@ -437,7 +437,15 @@ def test_what_is_not_there_ends_the_server_at_once(args: tuple[str, ...]) -> Non
 
 
 def test_ctrl_c_ends_the_server() -> None:
-    with subprocess.Popen(command(*BUNDLE), env={**os.environ}, stdin=PIPE, stdout=PIPE, stderr=PIPE) as server:
+    with subprocess.Popen(
+        command(*BUNDLE),
+        env={**os.environ},
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        # A shell starts what it puts into the background with SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as server:
         assert server.stdin is not None and server.stdout is not None and server.stderr is not None
         server.stdin.write(json.dumps(request(1, "initialize", **HELLO)).encode() + b"\n")
         server.stdin.flush()

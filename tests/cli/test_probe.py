@@ -292,8 +292,8 @@ def test_an_interrupted_run_leaves_no_pod(cloud: Cloud, number: signal.Signals) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell starts what it puts into the background with SIGINT ignored, and that is inherited.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A shell starts what it puts into the background with signals ignored, and so does nohup; that is inherited.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
     try:
         end = time.monotonic() + 30

@@ -11,7 +11,7 @@ from tests.support.cloud import Cloud
 from tests.support.program import run
 
 KUBE = re.compile(
-    r"^GET http://127\.0\.0\.1:\d+/api/v1/namespaces/shop/pods\?limit=500 200 OK in \d+ milliseconds$", re.M
+    r"^GET http://127\.0\.0\.1:\d+/api/v1/namespaces/shop/pods\?limit=100 200 OK in \d+ milliseconds$", re.M
 )
 AWS = re.compile(r"^POST http://\S+/ \(elbv2:DescribeTargetHealth\) 200 OK in \d+ milliseconds$", re.M)
 

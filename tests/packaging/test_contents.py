@@ -13,7 +13,7 @@ from kubectl_lbdoctor.collect.aws_session import CREDENTIAL_SERVICES
 
 
 def test_the_services_that_are_called() -> None:
-    reads = {"elbv2", "ec2", "iam", "eks", "cloudwatch"}
+    reads = {"elbv2", "ec2", "iam", "eks", "cloudwatch", "cloudtrail"}
     assert contents.aws_services() == reads | {"sts", "sso", "sso-oidc", "signin"}
     assert {"sts", "sso", "sso-oidc", "signin"} == CREDENTIAL_SERVICES
 

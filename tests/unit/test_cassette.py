@@ -28,8 +28,9 @@ def test_a_selector_is_evaluated_on_what_a_patch_left() -> None:
     kube = ReplayKube(world)
     assert len(list(kube.list(PODS, {"labelSelector": "app=web"}))) == 1
     assert len(list(kube.list(PODS, {"labelSelector": "app!=web,app"}))) == 1
+    assert len(list(kube.list(PODS, {"labelSelector": "app in (web,api)"}))) == 1
     with pytest.raises(NotRecorded, match="selector"):
-        list(kube.list(PODS, {"labelSelector": "app in (web)"}))
+        list(kube.list(PODS, {"fieldSelector": "spec.schedulerName=x"}))
 
 
 def test_an_absent_object_is_none_and_an_unrecorded_kind_fails() -> None:
@@ -69,8 +70,8 @@ def test_an_unknown_operation_parameter_or_filter_fails() -> None:
         aws.call("ec2", "DescribeVpcs", "Vpcs")
     with pytest.raises(NotRecorded, match="tag:Name"):
         aws.call("ec2", "DescribeSubnets", "Subnets", Filters=[{"Name": "tag:Name", "Values": ["x"]}])
-    with pytest.raises(NotRecorded, match="PageSize"):
-        aws.call("elbv2", "DescribeTargetGroups", "TargetGroups", PageSize=1)
+    with pytest.raises(NotRecorded, match="Marker"):
+        aws.call("elbv2", "DescribeTargetGroups", "TargetGroups", Marker="x")
 
 
 @pytest.mark.parametrize(

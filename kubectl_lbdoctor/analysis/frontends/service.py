@@ -112,6 +112,7 @@ class ServiceFrontend(Frontend):
         addresses = service.addresses if service is not None and service.type == "LoadBalancer" else ()
         if not addresses:
             return Fact.known(reads.SERVICES, None)
+        source = reads.LISTENERS
         for address in addresses:
             balancer = lookup(aws.load_balancers, address, reads.LOAD_BALANCERS)
             if not balancer.is_known:
@@ -125,4 +126,5 @@ class ServiceFrontend(Frontend):
                         return lookup(aws.target_groups, next(iter(action.target_groups)), reads.TARGET_GROUPS)
             if found.left_out:
                 return Fact.failed(found.source, found.reason, found.scope)
-        return Fact.known(reads.LISTENERS, None)
+            source = found.source
+        return Fact.known(source, None)
