@@ -69,17 +69,20 @@ def _requirement(raw: Mapping[str, object]) -> LabelRequirement:
     )
 
 
-_NAME = r"[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9])?"
-_VALUE = r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?"
-_EQUALITY = re.compile(rf"({_NAME})\s*(==|=|!=)\s*({_VALUE})")
-_SET = re.compile(rf"({_NAME})\s+(in|notin)\s*\(([^()]*)\)")
-_EXISTENCE = re.compile(rf"(!?)\s*({_NAME})")
+_PREFIX = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+_SEGMENT = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_KEY = rf"(?P<key>(?:{_PREFIX}/)?{_SEGMENT})"
+_VALUE = rf"(?:{_SEGMENT})?"
+_EQUALITY = re.compile(rf"{_KEY}\s*(?P<operator>==|=|!=)\s*(?P<value>{_VALUE})")
+_SET = re.compile(rf"{_KEY}\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
+_EXISTENCE = re.compile(rf"(?P<absent>!?)\s*{_KEY}")
 
 
 def parse(text: str) -> LabelSelector:
     """A selector as kubectl's -l takes it: "a=b,c!=d,e in (f,g),h notin (i),j,!k"; "" selects all.
 
-    Raises ValueError, which says what is no requirement.
+    Raises ValueError, which says what is no requirement, such as a key or a value that no label can have, or an empty
+    set of values.
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
     """
     # A comma inside of parentheses separates values.
@@ -89,11 +92,11 @@ def parse(text: str) -> LabelSelector:
 
 def _parsed(part: str) -> LabelRequirement:
     if found := _EQUALITY.fullmatch(part):
-        return LabelRequirement(found[1], "NotIn" if found[3] == "!=" else "In", (found[4],))
-    if found := _SET.fullmatch(part):
-        values = tuple(value.strip() for value in found[4].split(","))
+        return LabelRequirement(found["key"], "NotIn" if found["operator"] == "!=" else "In", (found["value"],))
+    if (found := _SET.fullmatch(part)) and found["values"].strip():
+        values = tuple(value.strip() for value in found["values"].split(","))
         if all(re.fullmatch(_VALUE, value) for value in values):
-            return LabelRequirement(found[1], "In" if found[3] == "in" else "NotIn", values)
+            return LabelRequirement(found["key"], "In" if found["operator"] == "in" else "NotIn", values)
     if found := _EXISTENCE.fullmatch(part):
-        return LabelRequirement(found[2], "DoesNotExist" if found[1] else "Exists")
+        return LabelRequirement(found["key"], "DoesNotExist" if found["absent"] else "Exists")
     raise ValueError(f"{part!r} is no requirement on labels")

@@ -77,7 +77,12 @@ def test_selectors_of_people(text: str, selects: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["app=web=x", "app in web", "in (a)", "app in (a b)", ",", "app,,tier", "=x", "a b", "app=(x)", "app in (a"]
+    "text",
+    [
+        *("app=web=x", "app in web", "in (a)", "app in (a b)", ",", "app,,tier", "=x", "a b", "app=(x)", "app in (a"),
+        # kubectl refuses an empty set, and what no label can be: with != they would select everything.
+        *("app in ()", "app notin ( )", "a/b/app!=x", "Team/app!=x", f"{'a' * 64}!=x", f"app!={'x' * 64}"),
+    ],
 )
 def test_what_is_no_selector_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="is no requirement on labels"):
