@@ -175,12 +175,12 @@ class KubeLists:
     def everywhere(self, read: KubeRead, kind: Kind, convert: Converter, namespace: str = "") -> Fact[ByNamespace]:
         """The objects of one kind in all namespaces that have any, or in one of them, from one list. convert: gives
         None for an object that is not kept. What does not tell its namespace may be of any of them, and is left out in
-        each."""
+        each, and of the whole."""
+        homeless = Sieve(kind.plural)
 
         def split() -> ByNamespace:
             found: dict[str, list[Any]] = {}
             sieves: dict[str, Sieve] = {}
-            homeless = Sieve(kind.plural)
             for raw in self.of_kind(kind, namespace, read.params):
                 home = _home(raw, kind)
                 sieve = homeless if home is None else sieves.setdefault(home, Sieve(kind.plural))
@@ -189,7 +189,7 @@ class KubeLists:
             spaces = {name: Fact.known(read.name, tuple(found[name]), kind.path(name)) for name in sieves}
             return {name: homeless.marked(sieves[name].marked(fact)) for name, fact in spaces.items()}
 
-        return attempt(read.name, kind.path(namespace), split)
+        return homeless.marked(attempt(read.name, kind.path(namespace), split))
 
     def with_single_objects(
         self, listed: Fact[Objects], read: KubeRead, subjects: Iterable[ObjectRef]

@@ -19,7 +19,7 @@ from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
 from kubectl_lbdoctor.collect.event_hints import decoded_warnings, group_is_missing
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
-from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists, Objects, start_cluster, start_namespaces
+from kubectl_lbdoctor.collect.kube_lists import ByNamespace, Kube, KubeLists, Objects, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.outcomes import results
 from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.wanted import Wanted, wanted
@@ -61,8 +61,8 @@ class Spread:
             yield from fact.peek() or ()
 
     def unread(self) -> Iterator[str]:
-        """The namespaces whose objects are not known."""
-        return (name for name, fact in self.facts.items() if not fact.is_known)
+        """The namespaces of which not all objects are known."""
+        return (name for name, fact in self.facts.items() if not _is_whole(fact))
 
 
 @record
@@ -163,16 +163,15 @@ class SweptLists:
         """One list of all namespaces; where that is denied, one of each namespace that is known."""
         whole = self._lists.everywhere(read, kind, convert, self._only)
         if self._only:
-            mine = whole.map(lambda table: table.get(self._only, Fact.known(read.name, (), kind.path(self._only))))
             elsewhere = Fact[Objects].not_asked(read.name, f"only namespace {self._only} was asked for")
-            return Spread({self._only: mine.need() if mine.is_known else _unknown(mine)}, elsewhere)
+            return Spread({self._only: _own(whole, self._only, kind)}, elsewhere)
         if whole.is_known:
-            return Spread(whole.need(), Fact.known(read.name, (), kind.path()))
+            return Spread(whole.need(), _without_any(whole, kind.path()))
         if not whole.permission:
             return Spread({}, _unknown(whole))
         names = self._known_names()
         single = {n: self._singles.submit(self._lists.everywhere, read, kind, convert, n) for n in names}
-        return Spread({n: _own(part.result(), n, read, kind) for n, part in single.items()}, _unknown(whole))
+        return Spread({n: _own(part.result(), n, kind) for n, part in single.items()}, _unknown(whole))
 
     def _known_names(self) -> tuple[str, ...]:
         """The namespaces that may be asked one by one: all, or where these may not be listed the context's own."""
@@ -275,12 +274,17 @@ class SweptLists:
         return found
 
     def _others(self, spread: Mapping[str, list[Spread]]) -> Fact[tuple[str, ...]]:
-        """Which namespaces there are besides those that were read: unknown where neither they nor what all of them hold
-        may be listed."""
+        """Which namespaces with frontends there are besides those that were read: unknown where neither they nor what
+        all of them hold may be listed, or where that list failed or could not be understood."""
         names = self._names.result()
-        if self._only or names.is_known or all(part.rest.is_known for name in _FIRST for part in spread[name]):
+        rests = [part.rest for name in _FIRST for part in spread[name]]
+        if self._only:
             return Fact.by_definition(())
-        return _unknown(names)
+        if not names.is_known and not all(rest.is_known for rest in rests):
+            return _unknown(names)
+        # Where all of them may not be listed at once, each has been asked.
+        broken = next((rest for rest in rests if not _is_whole(rest) and not rest.permission), None)
+        return broken.map(lambda _: ()) if broken is not None else Fact.by_definition(())
 
 
 def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:
@@ -302,11 +306,21 @@ def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:
     return kept
 
 
-def _own(found: Fact[Mapping[str, Fact[Objects]]], namespace: str, read: KubeRead, kind: Kind) -> Fact[Objects]:
+def _own(found: Fact[ByNamespace], namespace: str, kind: Kind) -> Fact[Objects]:
     """What one list of a namespace gives for it."""
     if not found.is_known:
         return _unknown(found)
-    return found.need().get(namespace) or Fact.known(read.name, (), kind.path(namespace))
+    return found.need().get(namespace) or _without_any(found, kind.path(namespace))
+
+
+def _without_any(found: Fact[ByNamespace], path: str) -> Fact[Objects]:
+    """What a list tells of a namespace of which it holds nothing; what it could not understand may be there."""
+    return replace(found.map(lambda _: ()), scope=path)
+
+
+def _is_whole(fact: Fact[Any]) -> bool:
+    """Whether what the list does not hold does not exist."""
+    return fact.is_known and not fact.left_out
 
 
 def _unknown(fact: Fact[Any]) -> Fact[Objects]:

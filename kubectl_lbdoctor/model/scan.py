@@ -117,11 +117,11 @@ class ScanReport:
 
     @property
     def status(self) -> Status:
-        """The worst status of the rows. Where nothing was found and everything was read, nothing is wrong."""
-        if not self.rows:
-            return Status.HEALTHY if self.complete and self.report.coverage.complete else Status.UNKNOWN
-        worst = min((row.status for row in self.rows), key=lambda status: status.order)
-        return Status.UNKNOWN if worst is Status.HEALTHY and not self.complete else worst
+        """The worst status of the rows. Nothing is wrong where that is healthy, or nothing was found, and everything
+        was read: what could not be may hold a frontend that fails."""
+        worst = min((row.status for row in self.rows), key=lambda status: status.order, default=Status.HEALTHY)
+        whole = self.complete and self.report.coverage.complete
+        return Status.UNKNOWN if worst is Status.HEALTHY and not whole else worst
 
     @property
     def counts(self) -> Mapping[Status, int]:

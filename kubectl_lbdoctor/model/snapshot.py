@@ -194,8 +194,8 @@ class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against. laid: objects that
     are not, or not so, in the cluster: the facts are those that would be, and only what objects alone decide is known.
     spared: subjects that a scan has found healthy by less: listeners, rules, attributes and the network around them
-    were not looked at for their sake, and need not be. others: which further namespaces there are; a scan that may list
-    neither them nor objects of all of them at once does not know.
+    were not looked at for their sake, and need not be. others: which further namespaces there are with frontends; a
+    scan does not know where neither they nor objects of all of them at once may be listed, or where such a list failed.
     """
 
     taken_at: str = ""

@@ -17,15 +17,19 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import examine
-from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.scan import Reach
+from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.model.scan import Reach, ScanReport
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.report import needed_reads
+from kubectl_lbdoctor.scan_report import scan_report
 
 SHAPE = Shape(nodes=4, namespaces=2, services=8, ingresses=4, balanced=2, pods=30, crowded=6, events=40)
 READS = needed_reads(CATALOGUE)
 PODS, SERVICES = "/api/v1/pods", "/api/v1/services"
+INGRESSES = "/apis/networking.k8s.io/v1/ingresses"
+BINDINGS = "/apis/elbv2.k8s.aws/v1beta1/targetgroupbindings"
 
 
 def world() -> World:
@@ -289,6 +293,31 @@ def test_a_list_that_fails_leaves_everything_that_needs_it_unknown() -> None:
     *_, last = scan(Kube(made, broken={PODS: ReadFailed("could not list pods: timed out")}), Aws(made))
     assert set(statuses(last).values()) == {"unknown"}
     assert [f.read for f in examine(last.snapshot).coverage.failed] == ["core/pods"]
+
+
+def whole_scan(stage: Stage) -> ScanReport:
+    return scan_report(stage.snapshot, examine(stage.snapshot), stage.foreign, stage.progress)
+
+
+@pytest.mark.parametrize("path", [INGRESSES, SERVICES, BINDINGS])
+def test_where_a_list_of_frontends_fails_finding_none_is_not_health(path: str) -> None:
+    made = World.with_nodes(2)
+    *_, last = scan(Kube(made, broken={path: ReadFailed("could not list: timed out")}), Aws(made))
+    found = whole_scan(last)
+    assert (found.rows, found.status, found.exit_status) == ((), Status.UNKNOWN, ExitStatus.UNKNOWN)
+    assert [f.read.rpartition("/")[2] for f in found.report.coverage.failed] == [path.rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("metadata", [{"name": "x", "namespace": "elsewhere"}, {"name": "x"}])
+@pytest.mark.parametrize("beside", [False, True])
+def test_an_ingress_that_cannot_be_understood_is_not_health(metadata: dict[str, str], beside: bool) -> None:
+    """Neither in a namespace of which nothing else is known, nor where its namespace cannot be told."""
+    made = world() if beside else World.with_nodes(2)
+    made.kube["ingresses"].append({"metadata": metadata, "spec": {"rules": "none"}})
+    *_, last = scan(Kube(made), Aws(made))
+    found = whole_scan(last)
+    assert (len(found.rows), found.status, found.exit_status) == (6 * beside, Status.UNKNOWN, ExitStatus.UNKNOWN)
+    assert {f.read for f in found.report.coverage.partial} == {"networking.k8s.io/ingresses"}
 
 
 def test_a_pod_that_cannot_be_understood_leaves_only_its_namespace_in_doubt() -> None:
