@@ -58,7 +58,7 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
         turned = [g.condition.since for g in target_gates(pod) if g.binding == binding.meta.name and g.condition]
         if not turned or seconds_between(turned[0], traffic.now) > FRESH:
             return False
-        if any(seconds_between(time, turned[0]) < 0 for time in _starts(pod)):
+        if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *_edits(traffic))):
             return False
     return True
 
@@ -95,6 +95,9 @@ def _instances(traffic: TrafficPath) -> Iterator[TargetHealth]:
 def _changes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]:
     """When something last changed that decides which targets there are and whether they answer."""
     yield binding.meta.created
+    yield from _edits(traffic)
+    # A Service that selects other pods has those that were ready long ago: only its slices tell when.
+    yield from (piece.changed for piece in traffic.slices.need())
     if binding.target_type == "instance":
         for node in instance_nodes(traffic)[0]:
             yield from _since(condition(node.conditions, "Ready"))
@@ -102,6 +105,13 @@ def _changes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]
     for pod in _pods(traffic):
         yield from _since(condition(pod.conditions, "Ready"))
         yield from _starts(pod)
+
+
+def _edits(traffic: TrafficPath) -> Iterator[str]:
+    """When the manifests that decide on the targets and their check were last written."""
+    service, ingress = traffic.service.peek(), traffic.ingress.peek()
+    for meta in (found.meta for found in (service, ingress) if found is not None):
+        yield from (manager.time for manager in meta.managers)
 
 
 def _since(found: Condition | None) -> Iterator[str]:

@@ -265,6 +265,7 @@ def endpoint_slice(raw: Raw) -> k8s.EndpointSlice:
             for p in objects(raw, "ports")
         ),
         endpoints=tuple(endpoints),
+        changed=max((text(entry, "time") for entry in objects(mapping(raw, "metadata"), "managedFields")), default=""),
     )
 
 

@@ -199,11 +199,14 @@ class Endpoint:
 
 @record
 class EndpointSlice:
+    """changed: when it was last written, RFC 3339, "" where it does not say."""
+
     meta: Meta
     service: str = ""
     address_type: str = "IPv4"
     ports: tuple[EndpointPort, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
+    changed: str = ""
 
 
 @record

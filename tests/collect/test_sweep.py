@@ -155,6 +155,17 @@ def test_without_counts_of_now_every_group_is_asked(aws: Any, settings: Any) -> 
     assert (last.progress.known, last.progress.asked) == (6, 6)
 
 
+def test_a_group_whose_endpoints_have_just_changed_is_asked() -> None:
+    """CloudWatch has counted those that were there before."""
+    made = world()
+    wrote = {"manager": "kube-controller-manager", "time": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    made.kube["endpointslices"][0]["metadata"]["managedFields"] = [{**wrote, "time": "2026-01-01T00:00:00Z"}, wrote]
+    aws = Aws(made)
+    *_, last = scan(Kube(made), aws)
+    assert aws.calls["DescribeTargetHealth"] == 1
+    assert set(statuses(last).values()) == {"healthy"}
+
+
 def test_health_that_may_not_be_read_is_asked_for_once_and_is_unknown() -> None:
     made = World.of(
         Shape(nodes=4, namespaces=4, services=60, ingresses=40, balanced=20, pods=130, crowded=10, events=9)

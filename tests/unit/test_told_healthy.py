@@ -76,6 +76,32 @@ def test_a_count_from_before_a_container_started_again_is_not_about_it() -> None
     assert not counted(world, 2).target_health.is_known
 
 
+EDITED = [("2026-11-23T11:57:00Z", True), ("2026-11-23T11:57:01Z", False)]
+
+
+@pytest.mark.parametrize(("changed", "known"), EDITED)
+def test_a_count_from_before_other_pods_were_selected_is_not_about_them(changed: str, known: bool) -> None:
+    """As where a Service goes from blue pods to green ones, which have long been ready."""
+    world = World()
+    slices = tuple(replace(piece, changed=changed) for piece in world.build().namespaces["shop"].slices.need())
+    assert counted(replace(world, slices=slices), 2).target_health.is_known is known
+
+
+def written(at: str) -> tuple[k8s.FieldManager, ...]:
+    return (k8s.FieldManager("kubectl", LONG_AGO, ("/spec/type",)), k8s.FieldManager("helm", at, ("/spec/ports",)))
+
+
+@pytest.mark.parametrize(("at", "known"), EDITED)
+def test_a_count_from_before_a_manifest_was_edited_is_not_about_it(at: str, known: bool) -> None:
+    """Another node port, or another path for the health check: the counted targets were checked differently."""
+    world = World()
+    service = world.with_service(meta=replace(world.service.meta, managers=written(at)))
+    assert counted(service, 2).target_health.is_known is known
+    assert counted(service.instance_mode(), 2).target_health.is_known is known
+    ingress = replace(world.ingress, meta=replace(world.ingress.meta, managers=written(at)))
+    assert counted(replace(world, ingress=ingress), 2).target_health.is_known is known
+
+
 def test_targets_that_come_and_go_leave_the_health_open() -> None:
     leaving = pod(2)
     leaving = replace(leaving, meta=replace(leaving.meta, deleted=NOW))
@@ -127,13 +153,19 @@ def gated(number: int, since: str, status: str = "True", started: str = LONG_AGO
     return pod(number, conditions=conditions, readiness_gates=(GATE,), statuses=(running,))
 
 
-def by_gates(*pods: k8s.Pod) -> bool:
-    (traffic,) = traffic_paths(replace(World(), pods=pods, aws={"target_health": {}}).build())
+def by_gates(*pods: k8s.Pod, world: World = World()) -> bool:  # noqa: B008
+    (traffic,) = traffic_paths(replace(world, pods=pods, aws={"target_health": {}}).build())
     return gates_are_recent(traffic)
 
 
 def test_gates_that_have_just_turned_tell_of_now() -> None:
     assert by_gates(gated(1, MINUTE), gated(2, MINUTE))
+
+
+def test_gates_that_turned_before_a_manifest_was_edited_do_not() -> None:
+    world = World()
+    edited = world.with_service(meta=replace(world.service.meta, managers=written("2026-11-23T11:57:01Z")))
+    assert not by_gates(gated(1, MINUTE), gated(2, MINUTE), world=edited)
 
 
 def test_a_gate_that_turned_long_ago_does_not() -> None:
