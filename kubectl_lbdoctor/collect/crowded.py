@@ -31,6 +31,10 @@ _NOT_ABOUT_PODS = "involvedObject.kind!=Pod,type!=Normal"
 by these fields: https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selectors/"""
 
 
+_FAILED_PROBES = "involvedObject.kind=Pod,reason=Unhealthy"
+"""Answers of pods to the kubelet's probes: also a pod that is ready now tells there that it is slow."""
+
+
 class CrowdedReader:
     """Completes what was read of namespaces in which some lists were too long (`kube_lists.TOO_MANY`)."""
 
@@ -86,14 +90,15 @@ class CrowdedReader:
         return joined(name, [part.result() for part in parts], read.kind.path(namespace))
 
     def _events(self, snapshot: Snapshot, namespace: str, pods: tuple[Pod, ...]) -> Fact[Objects]:
-        """Events of what is reconciled, complaints of anything but pods, and the events of pods in trouble."""
+        """Events of what is reconciled, complaints of anything but pods, failed probes, and the events of pods in
+        trouble."""
         about = [kind for kind in (*RECONCILED, *(k.name for k in kinds.ROUTES)) if kind in _kinds_of(snapshot)]
-        fields = [_NOT_ABOUT_PODS, *(f"involvedObject.kind={kind},type=Normal" for kind in about)]
+        fields = [_NOT_ABOUT_PODS, _FAILED_PROBES, *(f"involvedObject.kind={kind},type=Normal" for kind in about)]
         troubled = [pod.meta.name for pod in pods if _is_troubled(pod)]
         if len(troubled) > NAMED:
-            fields.append("involvedObject.kind=Pod")
+            fields.append("involvedObject.kind=Pod,reason!=Unhealthy")
         else:
-            fields += [f"involvedObject.kind=Pod,involvedObject.name={name}" for name in troubled]
+            fields += [f"involvedObject.kind=Pod,involvedObject.name={name},reason!=Unhealthy" for name in troubled]
         return self._joined(reads.EVENTS, namespace, [{"fieldSelector": field} for field in fields])
 
     def _workloads(self, namespace: str, pods: tuple[Pod, ...], unmatched: bool) -> Fact[Objects]:

@@ -147,8 +147,23 @@ def test_events_of_pods_in_trouble_are_read_by_their_names() -> None:
     kube = Kube(world)
     facts = diagnosed(world, kube).namespaces["shop"]
     name = pod["metadata"]["name"]
-    assert ("events", f"involvedObject.kind=Pod,involvedObject.name={name}") in kube.asked
+    assert ("events", f"involvedObject.kind=Pod,involvedObject.name={name},reason!=Unhealthy") in kube.asked
     assert [event.name for event in facts.events.need()] == [name]
+
+
+def test_a_ready_pod_whose_readiness_probe_runs_out_of_time_is_heard() -> None:
+    """Its check by the load balancer times out for the same reason (LBD309)."""
+    words = 'Readiness probe failed: Get "http://10.0.0.1:8080/": context deadline exceeded'
+    for idle in (3, 300):
+        world = shop(idle)
+        for pod in [p for p in world.kube["pods"] if p["metadata"]["labels"].get("app.kubernetes.io/name") == "web"]:
+            world._event(pod, "Unhealthy", len(world.kube["events"]))
+            world.kube["events"][-1] |= {"type": "Warning", "message": words}
+        for target in (target for targets in world.health.values() for target in targets):
+            target["TargetHealth"] = {"State": "unhealthy", "Reason": "Target.Timeout"}
+        snapshot = diagnosed(world)
+        assert [e.message for e in snapshot.namespaces["shop"].events.need() if e.reason == "Unhealthy"] == [words] * 3
+        assert list(errors(snapshot)) == ["LBD309"]
 
 
 def test_successes_and_complaints_about_what_is_reconciled_are_read() -> None:

@@ -216,7 +216,7 @@ class ReplayKube:
 
 
 _FIELDS = {
-    *("metadata.name", "metadata.namespace", "spec.nodeName", "type"),
+    *("metadata.name", "metadata.namespace", "spec.nodeName", "type", "reason"),
     *("involvedObject.name", "involvedObject.kind"),
 }
 
