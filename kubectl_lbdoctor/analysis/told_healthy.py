@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.aws import TargetCounts, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Pod, TargetGroupBinding, condition
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -36,6 +37,7 @@ def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
         wanted = wanted_targets(traffic, binding)
         confirmed = (
             bool(wanted)
+            and _is_kept_so(traffic, binding)
             and _fits(counts, len(wanted))
             and all(seconds_between(time, counts.at) >= 0 for time in _changes(traffic, binding))
         )
@@ -61,6 +63,13 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
         if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *_edits(traffic))):
             return False
     return True
+
+
+def _is_kept_so(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
+    """Whether a controller makes the wanted targets the registered ones: without any, old targets stay, and are
+    counted. One that may not be looked for leaves more unknown than this."""
+    controllers = traffic.cluster.controllers.peek()
+    return controllers is None or binding.group == AUTO_MODE_GROUP or any(workload.ready for workload in controllers)
 
 
 def _fits(counts: TargetCounts, wanted: int) -> bool:

@@ -166,6 +166,17 @@ def test_a_group_whose_endpoints_have_just_changed_is_asked() -> None:
     assert set(statuses(last).values()) == {"healthy"}
 
 
+def test_without_a_controller_every_group_is_asked() -> None:
+    """Whether its absence is an error or only a warning rests on which targets are registered."""
+    made = world()
+    made.kube["deployments"] = [d for d in made.kube["deployments"] if d["metadata"]["namespace"] != "kube-system"]
+    aws = Aws(made)
+    *_, last = scan(Kube(made), aws)
+    assert aws.calls["DescribeTargetHealth"] == 6
+    assert set(statuses(last).values()) == {"healthy"}
+    assert {(d.finding.code, d.severity.value) for d in examine(last.snapshot).diagnoses} == {("LBD129", "warning")}
+
+
 def test_health_that_may_not_be_read_is_asked_for_once_and_is_unknown() -> None:
     made = World.of(
         Shape(nodes=4, namespaces=4, services=60, ingresses=40, balanced=20, pods=130, crowded=10, events=9)

@@ -14,8 +14,9 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.aws import TargetCounts
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-from tests.support.world import GROUP_ARN, NOW, World, pod
+from tests.support.world import GROUP_ARN, NOW, World, controller, pod
 
 # NOW is noon of that day.
 MINUTE = "2026-11-23T11:57:00Z"
@@ -74,6 +75,18 @@ def test_a_count_from_before_a_container_started_again_is_not_about_it() -> None
     again = k8s.ContainerStatus("app", ready=True, state="running", since="2026-11-23T11:58:00Z", restarts=1)
     world = World(pods=(pod(1), pod(2, statuses=(again,))))
     assert not counted(world, 2).target_health.is_known
+
+
+def test_without_a_controller_at_work_a_count_is_not_about_the_wanted_targets() -> None:
+    """Nobody replaces the targets then: those that were there before are counted."""
+    down = {"controllers": Fact.known(reads.CONTROLLER, (controller(ready=0),))}
+    none = {"controllers": Fact.known(reads.CONTROLLER, ())}
+    denied = {"controllers": Fact.denied(reads.CONTROLLER, "no", "list deployments")}
+    assert not counted(World(cluster=down), 2).target_health.is_known
+    assert not counted(World(cluster=none), 2).target_health.is_known
+    assert counted(World(cluster=denied), 2).target_health.is_known, "which leaves every frontend unknown"
+    in_aws = bound(group=AUTO_MODE_GROUP)
+    assert counted(replace(in_aws, cluster=none), 2).target_health.is_known, "EKS Auto Mode runs it in AWS"
 
 
 EDITED = [("2026-11-23T11:57:00Z", True), ("2026-11-23T11:57:01Z", False)]
