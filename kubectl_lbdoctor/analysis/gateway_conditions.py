@@ -29,7 +29,8 @@ def stands(found: Condition, generation: int) -> bool:
 
 def said(what: str, found: Condition) -> Evidence:
     """A condition of an object as evidence, with its reason and message."""
-    return Evidence(what, f"{found.type} {found.status}, {found.reason}: {found.message[:300]}")
+    message = f": {found.message[:300]}" if found.message else ""
+    return Evidence(what, f"{found.type} {found.status}, {found.reason}{message}")
 
 
 def refused(route: Route, kind: str) -> tuple[Evidence, ...]:

@@ -51,7 +51,7 @@ def classic_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
             if name
             else kubectl("describe", str(traffic.service_ref), namespace=traffic.namespace),
         ),
-        advice="look at its instances as above; for target groups, create the Service anew with a loadBalancerClass",
+        advice="ask for the state of its instances; for target groups create the Service anew with a loadBalancerClass",
     )
 
 

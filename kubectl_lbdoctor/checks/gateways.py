@@ -555,5 +555,9 @@ def gateway_not_accepted(frontend: Frontend) -> Iterator[Finding]:
             },
             evidence=(said(str(gateway.ref), found), *((Evidence(str(gateway.ref), generations),) if stale else ())),
             confirm=(kubectl("describe", str(gateway.ref), namespace=gateway.meta.namespace),),
-            advice="correct what the controller says of it; it tries again by itself",
+            advice=(
+                "correct what the controller says of it; it tries again by itself"
+                if no is not None
+                else "see in the events and the log of the controller why it has not; it tries again by itself"
+            ),
         )

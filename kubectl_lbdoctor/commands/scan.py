@@ -8,6 +8,7 @@ from typing import cast
 
 from kubectl_lbdoctor.analysis.frontends import without_foreign
 from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.collect.collector import OpenAws
 from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import (
@@ -126,7 +127,7 @@ class ClusterScan:
 
     def _tell(self, progress: Reach) -> None:
         """How far it is, on stderr while a person watches."""
-        parts = [f"{progress.objects} objects"]
+        parts = [counted(progress.objects, "object")]
         if progress.groups:
             parts.append(
                 f"target groups: {progress.known} of {progress.groups} known, {progress.asked} asked, "

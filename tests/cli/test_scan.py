@@ -241,6 +241,13 @@ def test_the_first_screen_is_replaced_on_a_terminal(cloud: Cloud, monkeypatch: p
     assert scan(cloud).stdout.count("Ingress  web") == 1
 
 
+def test_how_far_it_is_counts_one_object_in_the_singular(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("kubectl_lbdoctor.env.Environment.progress", lambda env, text: told.append(text))
+    scan(cloud)
+    assert any(text.startswith("1 object, target groups: ") for text in told), told
+
+
 def test_the_pace_reaches_the_reads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     plans: list[SweepPlan] = []
     two_stages(monkeypatch, plans)
