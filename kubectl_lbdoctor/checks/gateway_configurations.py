@@ -165,8 +165,9 @@ def _rule_configuration(frontend: Frontend, route: Route, number: int, reference
         seen = found.message[:300] or "no status"
         finding = _extension(route, number, reference, "refused", seen)
         logged = (Evidence(Source.CONTROLLER_LOG, error[:300]),) if error else ()
-        advice = _GRANT if "forbidden" in error else finding.advice
-        yield replace(finding, evidence=(*logged, *finding.evidence), advice=advice)
+        finding = replace(finding, evidence=(*logged, *finding.evidence))
+        # What is forbidden to the controller is repaired by a Role, and not in the configuration.
+        yield replace(finding, advice=_GRANT, by_hand=()) if "forbidden" in error else finding
 
 
 _GRANT = "let the controller read the Secret: a Role with get, list and watch for it, bound to its service account"
@@ -219,8 +220,8 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
     title="a TargetGroupConfiguration is for no Service, or not alone",
     passes="the Service has one TargetGroupConfiguration at most, and none misses it",
     severity=Severity.WARNING,
-    message="TargetGroupConfiguration {name} {fault:astray=is for Service {target}, which does not exist; {service} "
-    "has none|several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any one}",
+    message="TargetGroupConfiguration {name} {fault:astray=is for Service {target}, which does not exist; Service "
+    "{service} has none|several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any one}",
     reads=(*READS, reads.SERVICES),
     fix="target-reference",
     by_absence=(reads.SERVICES,),

@@ -11,8 +11,9 @@ from kubectl_lbdoctor.model.report import Report, UnknownCheck
 _MOST = 2
 
 
-def coverage_lines(report: Report, wide: bool) -> Iterator[str]:
-    """The lines, those that a permission would mend first; `wide` names every check and every read."""
+def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[str]:
+    """The lines, those that a permission would mend first; `wide` names every check and every read. ended: False where
+    reads are left to be made, so that what was not asked says nothing."""
     coverage = report.coverage
     undecided = [check for check in report.unknown if not check.crashed]
     told: set[str] = set()
@@ -30,9 +31,10 @@ def coverage_lines(report: Report, wide: bool) -> Iterator[str]:
         yield f"LBD002 not read: {_named(failed.read, failed.error)}. {unjudged(failed.read)}"
     for part in coverage.partial:
         yield f"LBD002 read in part: {_named(part.read, part.error)}. {unjudged(part.read)}"
-    for missing in coverage.not_asked if wide else coverage.not_asked[:1]:
+    not_asked = coverage.not_asked if ended else ()
+    for missing in not_asked if wide else not_asked[:1]:
         yield f"LBD004 not asked: {missing}"
-    if not coverage.not_asked:
+    if ended and not not_asked:
         others = [check for check in undecided if check.read not in told]
         for reason in dict.fromkeys(check.reason for check in others):
             yield f"LBD002 {reason}. {_unjudged([c for c in others if c.reason == reason], wide)}"

@@ -206,7 +206,7 @@ def _closing(scan: ScanReport, view: View, paint: Paint) -> Iterator[str]:
         parts = [paint(_COLOURS[status], f"{n} {status.value}") for status, n in scan.counts.items() if n]
         yield f"{', '.join(parts)} of {counted(len(scan.rows), 'frontend')}"
     yield from (wrapped("", line, view.width, 2) for line in _left_out(scan))
-    lines = list(coverage_lines(scan.report, view.wide))
+    lines = list(coverage_lines(scan.report, view.wide, scan.complete))
     for line in lines if view.wide else islice(lines, _MOST_UNKNOWN):
         yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)
     if len(lines) > _MOST_UNKNOWN and not view.wide:

@@ -119,3 +119,11 @@ def test_sets_of_objects_are_kept_in_bundles() -> None:
     written = to_json(spared)
     assert [entry["name"] for entry in written["spared"]] == ["app-001", "app-002"]
     assert from_json(Snapshot, written) == spared
+
+
+def test_before_the_end_what_is_not_asked_yet_is_no_gap() -> None:
+    made = scan({service(1): Status.UNKNOWN})
+    later = replace(made.report.coverage, not_asked=("elbv2:DescribeTargetHealth: AWS has not been asked for it yet",))
+    made = replace(made, report=replace(made.report, coverage=later))
+    assert "LBD004 not asked" in render(made, "table", View(width=100))
+    assert "LBD004" not in render(replace(made, complete=False), "table", View(width=100))
