@@ -221,7 +221,8 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
     passes="the Service has one TargetGroupConfiguration at most, and none misses it",
     severity=Severity.WARNING,
     message="TargetGroupConfiguration {name} {fault:astray=is for Service {target}, which does not exist; Service "
-    "{service} has none|several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any one}",
+    "{service} has none|several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any "
+    "one}",
     reads=(*READS, reads.SERVICES),
     fix="target-reference",
     by_absence=(reads.SERVICES,),
