@@ -257,7 +257,7 @@ def test_a_call_that_is_given_up_ends_its_reads_and_no_other(cloud: Cloud) -> No
     cloud.kube.faults.append(slow)
 
     async def conversation(client: Client) -> types.CallToolResult:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.call_tool("diagnose", WEB), 2)
         cloud.kube.faults.remove(slow)
         return await client.call_tool("diagnose", WEB)
@@ -354,7 +354,7 @@ def test_a_fix_that_is_given_up_before_it_writes_does_not_write(cloud: Cloud, tm
     async def conversation(client: Client) -> types.CallToolResult:
         digest = (await client.call_tool("plan_fix", FIX)).structured_content["digest"]
         cloud.kube.faults.append(slow)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(client.call_tool("apply_fix", {**FIX, "digest": digest}), 2)
         cloud.kube.faults.remove(slow)
         return await client.call_tool("diagnose", WEB)
