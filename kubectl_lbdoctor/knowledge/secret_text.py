@@ -33,7 +33,9 @@ _WORDS = (
 _TAIL = r"(?:[_-]?(?:base|sha[_-]?\d{1,3}|md5|value|plain|raw|b64|base64|old|new|\d{1,3}))?"
 _STRONG = (
     r"passw(?:or)?d|pass[ _-]?phrase|passwd|pswd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|"
-    r"refresh[_-]?token|(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|auth-token|vault-token)|(?:set-)?cookie|"
+    r"refresh[_-]?token|(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|vault-token)|(?:set-)?cookie|"
+    # An image may be called so: registry.example/auth-token:TAG.
+    r"x-auth-token|auth-token(?=\s{0,8}[:：]\s)|"
     rf"bind_?pw|(?<![A-Za-z])x-csrf|{_FOREIGN}"
 )
 # Whose secret it is: password for user app, password (app), password[app].

@@ -45,8 +45,8 @@ def test_healthy_stays_healthy(crowded: Cloud, monkeypatch: pytest.MonkeyPatch, 
     assert result.json["status"] == "healthy" and result.codes == []
     assert_all_known(result)
     lists = [a.resource for a in crowded.kube.asked if a.verb == "list"]
-    # A page and the next tell that there are many, which may be refused once; then four kinds of events are asked for.
-    assert lists.count("events") == 2 + 4 + expire
+    # A page and the next tell that there are many, which may be refused once; then five kinds of events are asked for.
+    assert lists.count("events") == 2 + 5 + expire
     snapshot = json.loads(Path("bundle.json").read_text())["snapshot"]
     listed = snapshot["namespaces"][NS]
     pods = [pod["meta"]["name"] for pod in listed["pods"]["value"]]

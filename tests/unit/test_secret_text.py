@@ -7,7 +7,7 @@ import string
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.collect.redact import Redactor
@@ -201,6 +201,7 @@ diagnostics = st.one_of(
 )
 
 
+@example(f"registry.example/auth-token:{'0' * 40}")
 @given(st.lists(diagnostics, min_size=1, max_size=3).map("; ".join))
 def test_what_diagnoses_are_made_of_stays(text: str) -> None:
     assert without_credentials(text) == text
