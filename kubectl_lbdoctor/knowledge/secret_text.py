@@ -33,9 +33,9 @@ _WORDS = (
 _TAIL = r"(?:[_-]?(?:base|sha[_-]?\d{1,3}|md5|value|plain|raw|b64|base64|old|new|\d{1,3}))?"
 _STRONG = (
     r"passw(?:or)?d|pass[ _-]?phrase|passwd|pswd|pwd|(?:client|app)[_-]?secret|secret[_-]?key|access[_-]?token|"
-    r"refresh[_-]?token|(?:api|access|account|private|secret)[_-]?key|(?:x-)?(?:api-key|vault-token)|(?:set-)?cookie|"
+    r"refresh[_-]?token|(?:api|access|account|private|secret)[_-]?key|(?:x-)?api-key|(?:set-)?cookie|"
     # An image may be called so: registry.example/auth-token:TAG.
-    r"x-auth-token|auth-token(?=\s{0,8}[:：]\s)|"
+    r"x-(?:auth|vault)-token|(?:auth|vault)-token(?=\s{0,8}[:：]\s)|"
     rf"bind_?pw|(?<![A-Za-z])x-csrf|{_FOREIGN}"
 )
 # Whose secret it is: password for user app, password (app), password[app].
@@ -112,7 +112,7 @@ _NAMED_MIXED = re.compile(
 _PROSE = re.compile(
     r"((?:passw(?:or)?d|passwd|passcode|passphrase|bindpw|secrets?|tokens?|bearer|credentials?|(?-i:\bPASS|\bAUTH)|"
     r"(?:api|encryption|secret)[ _-]key|authorization:\s{1,4}[A-Za-z]{1,16}|authorization)"
-    rf"{_OF}(?:[ ](?:is|was))?(?::\s{{0,4}}|[ \t|,;]{{1,4}})[\"']?)(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
+    rf"{_OF}(?:[ ](?:is|was))?(?::\s{{0,4}}|[ \t|,]{{1,4}})[\"']?)(?![\"'])({_MIXED}[^\s\"',;]{{8,}})",
     re.IGNORECASE,
 )
 # Flags of command lines: --password X, and the short ones of clients that probes call (redis-cli -a X, mysql -pX).

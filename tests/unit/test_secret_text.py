@@ -202,6 +202,8 @@ diagnostics = st.one_of(
 
 
 @example(f"registry.example/auth-token:{'0' * 40}")
+@example(f"psql -p 1 -h token; oidc.eks.us-west-2.amazonaws.com/id/{'0' * 28}A000:aud")
+@example("auth-secret-secret; assumed-role/AWSReservedSSO_AdministratorAccess_1273299335d18bf9/web")
 @given(st.lists(diagnostics, min_size=1, max_size=3).map("; ".join))
 def test_what_diagnoses_are_made_of_stays(text: str) -> None:
     assert without_credentials(text) == text
