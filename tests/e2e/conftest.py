@@ -16,6 +16,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of something that changes what all of the lab share is marked `alone`."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if any(getattr(value, "alone", False) for value in parameters.values()):
+            item.add_marker(pytest.mark.alone)
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     # A run that is cancelled or out of time must still undo its fault: the lab is everybody's.

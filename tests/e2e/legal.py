@@ -30,7 +30,7 @@ class SetUp:
     """document: the address of the page that describes it. seen: waits until it works as AWS or Kubernetes shows it.
 
     notes: codes of severity "info" that may be shown. warns: codes of warnings that a careful engineer would want to
-    see here. subject, setup, around: as of a Scenario.
+    see here. subject, setup, around, alone: as of a Scenario.
     """
 
     name: str
@@ -42,6 +42,7 @@ class SetUp:
     around: Callable[[Lab, str], AbstractContextManager[object]] | None = None
     notes: Sequence[str] = ()
     warns: Sequence[str] = ()
+    alone: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -413,6 +414,7 @@ SET_UPS += [
         examples.alb_instance,
         healthy(1),
         around=alone.node_labelled("node2", "node.kubernetes.io/exclude-from-external-load-balancers=true"),
+        alone=True,
         notes=["LBD207"],
     ),
     SetUp(
@@ -420,20 +422,29 @@ SET_UPS += [
         "https://kubernetes.io/docs/concepts/architecture/nodes/#manual-node-administration",
         examples.alb_instance,
         setup=alone.cordoned,
+        alone=True,
     ),
     SetUp(
         "node-ports-without-kube-proxy",
         "https://docs.cilium.io/en/stable/network/kubernetes/kubeproxy-free/",
         examples.alb_instance,
         around=alone.node_ports_of_another,
+        alone=True,
     ),
-    SetUp("no-shared-backend-group", GROUPS + "#configuration_1", examples.alb_ip, around=alone.backend_group_off),
-    SetUp("second-group-without-tag", GROUPS, examples.alb_ip, around=alone.untagged_group_on_nodes),
+    SetUp(
+        "no-shared-backend-group",
+        GROUPS + "#configuration_1",
+        examples.alb_ip,
+        around=alone.backend_group_off,
+        alone=True,
+    ),
+    SetUp("second-group-without-tag", GROUPS, examples.alb_ip, around=alone.untagged_group_on_nodes, alone=True),
     SetUp(
         "acl-denies-other-ports",
         "https://docs.aws.amazon.com/vpc/latest/userguide/custom-network-acl.html",
         examples.alb_ip,
         around=alone.acl_denies_other_ports,
+        alone=True,
     ),
     # That this cluster has no targets may be worth a word, and that the other one serves from a single zone, too; no
     # client notices.
@@ -449,6 +460,7 @@ SET_UPS += [
         lambda lab, ns: None,
         subject="tgb/web",
         setup=alone.drained_cluster,
+        alone=True,
         notes=["LBD406", "LBD603"],
         warns=["LBD406"],
     ),

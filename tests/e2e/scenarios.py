@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.lab import examples, faults
@@ -27,7 +27,7 @@ class Scenario:
     list as explained. exit: 0 where the cause is a warning only. setup: what belongs to the object beside its
     manifests. around: what begins before the manifests. subject: what the doctor is asked about, or how to find that.
     says: texts that the screen must contain. value: of the repair, which must be determined. report: the address of
-    the public report that met it.
+    the public report that met it. alone: changes what all of the lab share, so no other test may run meanwhile.
     """
 
     name: str
@@ -45,9 +45,15 @@ class Scenario:
     says: Sequence[str] = ()
     value: str = ""
     report: str = ""
+    alone: bool = False
 
     def __str__(self) -> str:
         return self.name
+
+
+def alone(scenarios: Sequence[Scenario]) -> list[Scenario]:
+    """The same scenarios, each of which needs the lab for itself."""
+    return [replace(scenario, alone=True) for scenario in scenarios]
 
 
 def unhealthy(reason: str, every: str = "all", count: int | None = None) -> Seen:
@@ -318,6 +324,7 @@ SCENARIOS = [
         ["LBD501"],
         unhealthy(TIMEOUT),
         fault=lambda lab, ns: faults.controller_rules_revoked(lab),
+        alone=True,
     ),
     Scenario(
         "acl-return-denied",
@@ -325,6 +332,7 @@ SCENARIOS = [
         ["LBD508"],
         unhealthy(TIMEOUT),
         fault=lambda lab, ns: faults.ephemeral_return_denied(lab),
+        alone=True,
     ),
     Scenario(
         "nodes-do-not-admit-each-other",
@@ -332,6 +340,7 @@ SCENARIOS = [
         ["LBD502"],
         unhealthy(TIMEOUT, "any", 1),
         fault=lambda lab, ns: faults.nodes_do_not_admit_each_other(lab),
+        alone=True,
     ),
     Scenario(
         "security-group-rule-revoked-nlb",
@@ -340,6 +349,7 @@ SCENARIOS = [
         unhealthy(REFUSED),
         subject="svc/web",
         fault=lambda lab, ns: faults.controller_rules_revoked(lab),
+        alone=True,
     ),
     Scenario(
         "acl-request-denied-in-one-zone",
@@ -347,6 +357,7 @@ SCENARIOS = [
         ["LBD507"],
         unhealthy(TIMEOUT, "any", 1),
         fault=lambda lab, ns: faults.acl_denies(lab, "private-a", False, (8080, 8080), "10.0.96.0/20"),
+        alone=True,
     ),
     Scenario(
         "balancer-egress-revoked",
@@ -354,6 +365,7 @@ SCENARIOS = [
         ["LBD503"],
         unhealthy(TIMEOUT),
         fault=lambda lab, ns: _egress_revoked(lab, ns),
+        alone=True,
     ),
     Scenario(
         "kube-proxy-missing-on-a-node",
@@ -361,6 +373,7 @@ SCENARIOS = [
         ["LBD516"],
         unhealthy(REFUSED, "any", 1),
         fault=lambda lab, ns: faults.kube_proxy_missing(lab, "node2"),
+        alone=True,
     ),
     Scenario(
         "kube-proxy-rules-lost-on-a-node",
@@ -368,6 +381,7 @@ SCENARIOS = [
         ["LBD517"],
         unhealthy(REFUSED, "any", 1),
         fault=lambda lab, ns: faults.kube_proxy_rules_lost(lab, "node2"),
+        alone=True,
     ),
     Scenario(
         "clients-not-admitted",
@@ -383,6 +397,7 @@ SCENARIOS = [
         ["LBD120"],
         settled(8),
         fault=lambda lab, ns: _denied_while_scaling(lab, ns),
+        alone=True,
     ),
     Scenario(
         "controller-scaled-to-zero",
@@ -390,6 +405,7 @@ SCENARIOS = [
         ["LBD102"],
         settled(2),
         fault=lambda lab, ns: faults.controller_scaled_to_zero(lab),
+        alone=True,
         object="Deployment/aws-load-balancer-controller",
     ),
     Scenario(
@@ -398,6 +414,7 @@ SCENARIOS = [
         ["LBD121"],
         settled(10),
         fault=lambda lab, ns: _touched(lab, ns, faults.controller_env(lab, AWS_ACCESS_KEY_ID="AKIAWRONG00000000000")),
+        alone=True,
     ),
     Scenario(
         "controller-without-vpc",
@@ -405,6 +422,7 @@ SCENARIOS = [
         ["LBD122"],
         settled(10),
         fault=lambda lab, ns: faults.controller_args(lab, "--aws-vpc-id", wait=False),
+        alone=True,
     ),
     Scenario(
         "group-poisoned",
@@ -482,6 +500,7 @@ SCENARIOS = [
         ["LBD210"],
         lambda lab, ns: lab.wait_targets(ns, "unused", "Target.InvalidState", all_or_any="any", count=1),
         fault=lambda lab, ns: faults.instance_stopped(lab, "node2"),
+        alone=True,
     ),
     Scenario(
         "one-target-deregistered",
@@ -497,6 +516,7 @@ SCENARIOS = [
         settled(32),
         exit=0,
         fault=lambda lab, ns: _stale_target(lab, ns),
+        alone=True,
     ),
     Scenario(
         "rule-deleted-by-hand",
@@ -555,6 +575,7 @@ SCENARIOS = [
         ["LBD409"],
         settled(1),
         fault=lambda lab, ns: faults.kubelet_stopped(lab, "node2", until_unknown=True),
+        alone=True,
     ),
 ]
 

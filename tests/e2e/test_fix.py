@@ -22,6 +22,9 @@ from tests.e2e.test_lab import wait_healthy
 from tests.lab import build, examples
 from tests.lab.api import CROWDED, Lab, Result
 
+# The rules of all security groups are compared before and after.
+pytestmark = pytest.mark.alone
+
 ALB = examples.ALB
 BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, *scenarios_objects.SCENARIOS)}
 

@@ -13,6 +13,8 @@ from tests.e2e.scenarios import Scenario
 from tests.e2e.test_lab import run_fault, wait_healthy
 from tests.lab.api import Lab
 
+pytestmark = pytest.mark.alone
+
 # The period in which two failed checks in a row would have shown.
 _TWO_CHECKS_SECONDS = 6
 

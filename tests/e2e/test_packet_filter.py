@@ -153,6 +153,7 @@ def wait_loaded(group: str) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.alone
 def test_evaluator_equals_real_connections(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", topology.AWS_URL)
     seed = int(os.environ.get("LBDOCTOR_SEED") or random.randrange(1 << 32))

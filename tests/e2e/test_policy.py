@@ -16,6 +16,9 @@ from tests.lab import examples, faults, topology
 from tests.lab.api import Lab, Result
 from tests.support.roles import Permission, Policy, Role
 
+# What is denied is denied to every run of the program.
+pytestmark = pytest.mark.alone
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ACCOUNT = "lbdoctor"
 

@@ -64,6 +64,7 @@ def test_node_ports_and_the_health_check_node_port(lab: Lab, space: str) -> None
     assert proxied.status == 4 and answers(proxied) == ["untold", "untold"], str(proxied)
 
 
+@pytest.mark.alone
 def test_a_filter_on_the_way_shows(lab: Lab, space: str) -> None:
     """The load balancer times out, the debug pod is answered: that difference is the evidence."""
     lab.apply(examples.alb_ip(), space)
@@ -184,6 +185,7 @@ def tainted(lab: Lab, node: str) -> Iterator[None]:
         lab.kubectl("taint", "node", node, "lbdoctor-test-")
 
 
+@pytest.mark.alone
 def test_taints_and_cordons_do_not_matter(lab: Lab, space: str) -> None:
     lab.apply(examples.alb_ip(), space)
     lab.wait_targets(space, "healthy", count=2)

@@ -10,12 +10,12 @@ import pytest
 
 from tests.e2e import legal, reports_objects, reports_platform
 from tests.e2e.legal import SetUp
-from tests.e2e.scenarios import Scenario
+from tests.e2e.scenarios import Scenario, alone
 from tests.e2e.test_lab import run_fault
 from tests.lab.api import Lab
 
 
-@pytest.mark.parametrize("scenario", [*reports_objects.SCENARIOS, *reports_platform.SCENARIOS], ids=str)
+@pytest.mark.parametrize("scenario", [*reports_objects.SCENARIOS, *alone(reports_platform.SCENARIOS)], ids=str)
 def test_report(lab: Lab, space: str, scenario: Scenario) -> None:
     run_fault(lab, space, scenario)
 
