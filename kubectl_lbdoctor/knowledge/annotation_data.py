@@ -698,7 +698,7 @@ SECTIONS: list[dict[str, Any]] = [
                 "type": "bool",
                 "default": "false",
                 "since": "2.13.0",
-                "gate": "EnableTCPUDPListener",
+                "note": "For a Service without it the feature gate EnableTCPUDPListener decides.",
             },
             "aws-load-balancer-disable-nlb-sg": {"type": "bool", "default": "false", "since": "2.14.0"},
             "aws-load-balancer-quic-enabled-ports": {"type": "list", "since": "2.15.0"},
