@@ -165,7 +165,7 @@ def test_a_quota_that_is_full(lab: Lab, space: str) -> None:
     while not lab.get("resourcequota", "full", space).get("status", {}).get("used") and time.monotonic() < end:
         time.sleep(0.5)
     result = probe(lab, "ing/web", space, *IMAGE)
-    assert result.status == 0 and "does not admit the debug pod" in result.stderr and "exceeded quota" in result.stderr
+    assert result.status == 0 and "is not admitted" in result.stderr and "exceeded quota" in result.stderr
 
 
 def test_a_restricted_namespace_admits_the_pod(lab: Lab, space: str) -> None:
