@@ -102,6 +102,14 @@ def test_the_check_path_is_mended_where_it_is_set_and_put_back(lab: Lab, space: 
     wait_for(lab, space, "gateway/web", ["LBD301"])
 
 
+def test_a_configuration_is_led_to_the_service_that_it_is_meant_for(lab: Lab, space: str) -> None:
+    lab.apply([*base()[:-1], made.configuration(service="wep")], space)
+    wait_for(lab, space, "gateway/web", ["LBD149"])
+    fixed = lab.lbdoctor("--fix", "target-reference", "gateway/web", "-n", space, "--yes", "--wait", "90s")
+    assert fixed.status == 0, str(fixed)
+    wait_for(lab, space, "gateway/web", [])
+
+
 def test_a_route_of_another_namespace_is_let_in(lab: Lab, space: str) -> None:
     lab.apply(base(), space)
     wait_for(lab, space, "gateway/web", [])
