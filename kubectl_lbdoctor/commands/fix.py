@@ -24,12 +24,13 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.fix import planner
+from kubectl_lbdoctor.fix.clients import Aws
 from kubectl_lbdoctor.fix.events import Observe
 from kubectl_lbdoctor.fix.owners import gitops_owner, recorded_metadata
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult
 from kubectl_lbdoctor.fix.run import FixRun
 from kubectl_lbdoctor.fix.step_run import StepRun
-from kubectl_lbdoctor.fix.writers import Aws, Writer
+from kubectl_lbdoctor.fix.writers import Writer
 from kubectl_lbdoctor.model.asked import AllOf, Question
 from kubectl_lbdoctor.model.plan import FixPlan
 from kubectl_lbdoctor.model.report import FailOn, Report

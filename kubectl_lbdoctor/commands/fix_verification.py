@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import cast
 
 from kubectl_lbdoctor.commands.examination import Examination, examine
+from kubectl_lbdoctor.fix.clients import Aws
 from kubectl_lbdoctor.fix.events import Observe
-from kubectl_lbdoctor.fix.follow import WITHOUT_AWS, Aws, Lists, Reconciliations, Wait, follower_of, longest_wait
+from kubectl_lbdoctor.fix.follow import WITHOUT_AWS, Lists, Reconciliations, Wait, follower_of, longest_wait
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.fix.verify import Judge, Verdict, targets_healthy
 from kubectl_lbdoctor.model.objects import ObjectRef

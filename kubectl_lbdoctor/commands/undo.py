@@ -14,9 +14,10 @@ from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus
 from kubectl_lbdoctor.fix import undo_file
+from kubectl_lbdoctor.fix.clients import Aws
 from kubectl_lbdoctor.fix.undo_file import UndoFile
 from kubectl_lbdoctor.fix.undo_run import UndoRun
-from kubectl_lbdoctor.fix.writers import Aws, Writer
+from kubectl_lbdoctor.fix.writers import Writer
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.undo_screen import UndoScreen

@@ -15,6 +15,7 @@ from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.fields import mapping, text
 from kubectl_lbdoctor.collect.sieve import Sieve, object_name, target_id
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, ReadFailed
+from kubectl_lbdoctor.fix.clients import Aws
 from kubectl_lbdoctor.fix.events import Observe, StillWaiting, TargetsChanged
 from kubectl_lbdoctor.fix.health import Health
 from kubectl_lbdoctor.fix.verify import Judge
@@ -54,12 +55,6 @@ class Lists(Protocol):
     """What is needed of `collect.kube.KubeReader`."""
 
     def list(self, path: str, params: Any = None) -> Iterable[dict[str, Any]]: ...
-
-
-class Aws(Protocol):
-    """What is needed of `collect.aws.AwsReader`."""
-
-    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
 class Follower:

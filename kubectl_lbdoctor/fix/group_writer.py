@@ -7,20 +7,15 @@ somebody else may change the same setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError
+from kubectl_lbdoctor.fix.clients import Aws
 from kubectl_lbdoctor.fix.errors import Expectation, OutOfSight
 from kubectl_lbdoctor.fix.second_look import look_again
 from kubectl_lbdoctor.fix.values import compare
 from kubectl_lbdoctor.model.group_edits import ATTRIBUTES, GROUP_WRITES, calls, is_editable
 from kubectl_lbdoctor.model.plan import Change
-
-
-class Aws(Protocol):
-    """What is needed of `collect.aws.AwsReader`."""
-
-    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
 class GroupWriter:

@@ -6,9 +6,10 @@ Only what is still as it was made is deleted: the same object by its uid, with t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, LbdoctorError, ReadFailed
+from kubectl_lbdoctor.fix.clients import Kube
 from kubectl_lbdoctor.fix.errors import AlreadyThere, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.owners import FIELD_MANAGER
 from kubectl_lbdoctor.fix.second_look import look_again
@@ -16,9 +17,6 @@ from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import MADE_BY_FIX, Change, Spec, emptied, manifest
 from kubectl_lbdoctor.record import record
-
-if TYPE_CHECKING:
-    from kubectl_lbdoctor.fix.writers import Kube
 
 MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION,)
 """The kinds of objects that a fix may make, and its undoing delete."""

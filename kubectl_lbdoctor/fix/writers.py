@@ -8,9 +8,10 @@ between that look and the write (`test` operations on the values and on the reso
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, LbdoctorError, ReadFailed, WriteRefused
+from kubectl_lbdoctor.fix.clients import Aws, Kube
 from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
 from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
@@ -42,27 +43,6 @@ _NO_DRY_RUN_AT_ALL = "the endpoint of AWS_ENDPOINT_URL does not know DryRun"
 
 ATTEMPTS = 4
 """Times that a patch is sent where only the object's version has moved on: controllers write status at any time."""
-
-
-class Kube(Protocol):
-    """What the writer needs of `collect.kube.KubeReader`."""
-
-    def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str | int | bool] | None = None,
-        body: object = None,
-        content_type: str = "application/json",
-    ) -> dict[str, Any]: ...
-
-
-class Aws(Protocol):
-    """What the writer needs of `collect.aws.AwsReader`."""
-
-    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
 class Writer:
