@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -57,8 +58,8 @@ def _status(cloud: Cloud) -> None:
     cloud.crash_loop()
     for raw in cloud.kube.named("pods"):
         state = raw["status"]["containerStatuses"][0]
-        state["state"] = {"waiting": {"reason": f"CrashLoopBackOff{NASTY}", "message": NASTY}}
-        state["lastState"]["terminated"] |= {"reason": f"Error{NASTY}", "message": NASTY}
+        state["state"] = {"waiting": {"reason": "CrashLoopBackOff", "message": NASTY}}
+        state["lastState"]["terminated"] |= {"reason": "Error", "message": NASTY}
 
 
 def _target(cloud: Cloud) -> None:
@@ -69,7 +70,8 @@ def _target(cloud: Cloud) -> None:
 
 def _log(cloud: Cloud) -> None:
     cloud.wrong_port()
-    line = f'{{"level":"error","ts":"2099-01-01T00:00:00Z","msg":"Reconciler error {NASTY}","namespace":"shop"}}'
+    said = {"level": "error", "ts": "2026-11-23T11:59:00Z", "msg": "Reconciler error", "controller": "ingress"}
+    line = json.dumps({**said, "namespace": NS, "name": "web", "error": f"AccessDenied: not authorized {NASTY}"})
     respond = cloud.kube.answer
 
     def logged(asked: Asked) -> Any:
