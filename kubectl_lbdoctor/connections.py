@@ -117,7 +117,7 @@ class Connections:
         from kubectl_lbdoctor.collect.aws_session import import_sdk, open_session
 
         if self._aws_options.no_aws:
-            raise NoCredentials("AWS was not asked: --no-aws")
+            raise NoCredentials("--no-aws was given")
         if self._aws is None:
             import_sdk()  # the work of this machine, which is not waited for as somebody else's answer is
             session = self._credentials(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.controller_complaints import STALE_SECONDS
-from kubectl_lbdoctor.analysis.controller_present import present_controller
+from kubectl_lbdoctor.analysis.controller_present import is_of, present_controller
 from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS
 from kubectl_lbdoctor.analysis.running_version import running
 from kubectl_lbdoctor.checks.registry import Catalogue, Scope
@@ -88,7 +88,7 @@ def _alone(snapshot: Snapshot) -> Snapshot:
 
 def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]) -> ControllerView:
     given = controller_flags(workload)
-    pods = [pod for pod in cluster.controller_pods.peek() or () if _is_of(pod, workload)]
+    pods = [pod for pod in cluster.controller_pods.peek() or () if is_of(pod, workload)]
     account = workload.service_account or "default"
     identity, role = _identity(cluster, f"{workload.meta.namespace}/{account}", pods)
     return ControllerView(
@@ -102,11 +102,6 @@ def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]
         role=role,
         pods=tuple(map(_pod, pods)),
     )
-
-
-def _is_of(pod: Pod, workload: Workload) -> bool:
-    wanted = workload.selector.items()
-    return pod.meta.namespace == workload.meta.namespace and wanted <= pod.meta.labels.items()
 
 
 def _identity(cluster: ClusterFacts, account: str, pods: Iterable[Pod]) -> tuple[Identity, str]:

@@ -89,7 +89,7 @@ OF_THE_TARGET_TYPE: Mapping[str, tuple[str, ...]] = {
 """Target type that is in force → codes of the findings that are only made with such targets."""
 
 
-_SINCE_2_4_6 = {"healthcheck-success-codes": "matcher"}
+_ADDED_LATER = {"healthcheck-success-codes": "matcher"}
 """The settings of a health check that older controllers do not read: annotation → field of `HealthCheckIntent`."""
 
 
@@ -121,7 +121,7 @@ def explained_if_read(traffic: TrafficPath, key: str, value: str) -> tuple[str, 
     for: the desired state, which takes the annotation for read, cannot be compared with itself. () for a setting of the
     health check that AWS has all the same."""
     name = _name(key)
-    setting = _SINCE_2_4_6.get(name, "")
+    setting = _ADDED_LATER.get(name, "")
     if not setting:
         return OF_THE_REST.get(name, ())
     group = traffic.target_group.peek()

@@ -71,15 +71,13 @@ def present_controller(snapshot: Snapshot) -> PresentController:
 
 def pods_of(workload: Workload, pods: Iterable[Pod]) -> list[Pod]:
     """The pods of a controller's Deployment that are neither finished nor about to go, of all its templates."""
+    return [pod for pod in pods if is_of(pod, workload) and not pod.meta.deleted and not pod.is_finished]
+
+
+def is_of(pod: Pod, workload: Workload) -> bool:
+    """Whether a pod is one of a controller's Deployment, of whichever template and in whichever phase."""
     wanted = workload.selector.items()
-    return [
-        pod
-        for pod in pods
-        if pod.meta.namespace == workload.meta.namespace
-        and wanted <= pod.meta.labels.items()
-        and not pod.meta.deleted
-        and not pod.is_finished
-    ]
+    return pod.meta.namespace == workload.meta.namespace and wanted <= pod.meta.labels.items()
 
 
 def _of_newest_template(pods: list[Pod]) -> list[Pod]:

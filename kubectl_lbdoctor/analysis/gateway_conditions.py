@@ -8,6 +8,7 @@ https://github.com/kubernetes-sigs/aws-load-balancer-controller (its own message
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from kubectl_lbdoctor.model.finding import Evidence
@@ -63,6 +64,18 @@ def refusal(gateway: Gateway) -> Condition | None:
     accepted = condition(gateway.conditions, "Accepted")
     no = accepted is not None and accepted.status == "False" and stands(accepted, gateway.meta.generation)
     return accepted if no else None
+
+
+_OF_CLASS = re.compile(r"(?:GatewayClass|Unable to materialize gateway when gateway class) \[([^\[\]]+)\]")
+"""How the controller begins what it says of a Gateway whose class is not accepted, or whose class's configuration it
+has not yet taken over.
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/config_resolver.go"""
+
+
+def waits_for_class(gateway: Gateway, found: Condition) -> bool:
+    """Whether a condition refuses a Gateway for what is the matter with its class, and not with itself."""
+    of_class = _OF_CLASS.match(found.message)
+    return of_class is not None and of_class[1] == gateway.class_name
 
 
 def not_taken_over(gateway: Gateway, now: str) -> Condition | None:

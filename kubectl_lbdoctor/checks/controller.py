@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
+from kubectl_lbdoctor.analysis.controller_present import is_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
@@ -258,12 +259,7 @@ def _deployment_ref(workload: Workload) -> ObjectRef:
 
 
 def _controller_pods(snapshot: Snapshot, workload: Workload) -> list[Pod]:
-    wanted = workload.selector.items()
-    return [
-        p
-        for p in snapshot.cluster.controller_pods.need()
-        if p.meta.namespace == workload.meta.namespace and wanted <= p.meta.labels.items()
-    ]
+    return [pod for pod in snapshot.cluster.controller_pods.need() if is_of(pod, workload)]
 
 
 def _pod_state(pod: Pod) -> str:

@@ -67,7 +67,7 @@ def configuration_of_gateway_missing(frontend: Frontend) -> Iterator[Finding]:
             if own.name not in names:
                 right = (own.group, own.kind) == (SETTINGS_GROUP, _LBC.name)
                 fault = "missing" if right else "kind"
-                yield _missing(gateway, gateway.ref, f"{own.kind} {own.name}", fault, names)
+                yield _missing(gateway, gateway.ref, f"{own.kind} {own.name}", fault, _LBC, names)
         found = class_of(frontend.snapshot, gateway).peek()
         if own is None and (found is None or found.parameters is None):
             continue
@@ -84,12 +84,14 @@ def _default_missing(frontend: Frontend, gateway: Gateway, settings: GatewaySett
     beside = {s.meta.name: s for s in listed if s.meta.namespace == settings.meta.namespace}
     target = f"{_TGC.name} {name}"
     if name not in beside:
-        yield _missing(gateway, settings.ref, target, "missing", list(beside))
+        yield _missing(gateway, settings.ref, target, "missing", _TGC, list(beside))
     elif target_reference(beside[name]):
-        yield _missing(gateway, settings.ref, target, "reference", list(beside))
+        yield _missing(gateway, settings.ref, target, "reference", _TGC, list(beside))
 
 
-def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, present: list[str]) -> Finding:
+def _missing(
+    gateway: Gateway, owner: ObjectRef, target: str, fault: str, looked_for: kinds.Kind, present: list[str]
+) -> Finding:
     no = refusal(gateway)
     close = nearest(target.split()[1], present)
     advice = {
@@ -104,7 +106,7 @@ def _missing(gateway: Gateway, owner: ObjectRef, target: str, fault: str, presen
         evidence=(
             *((said(str(gateway.ref), no),) if no is not None else ()),
             Evidence(str(owner), f"names {target}"),
-            Evidence(f"in namespace {owner.namespace}", ", ".join(sorted(present)[:8]) or "none"),
+            Evidence(f"{looked_for.plural} in {owner.namespace}", ", ".join(sorted(present)[:8]) or "none"),
         ),
         confirm=(kubectl("get", resource_name(owner), "-o", "yaml", namespace=owner.namespace),),
         by_hand=(kubectl("edit", resource_name(owner), namespace=owner.namespace),),

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.analysis.gateway_conditions import (
     refused_at,
     said,
     stands,
+    waits_for_class,
 )
 from kubectl_lbdoctor.analysis.gateway_settings import READS, written
 from kubectl_lbdoctor.analysis.gateways import (
@@ -523,20 +524,23 @@ def _unusable(route: Route, backend: BackendReference, fault: str) -> Finding:
     passes="the controller has accepted the Gateway as it is",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="Gateway {name} {fault:refused=is not accepted ({reason})|stale=has changed, and the controller has not "
-    "taken it over}",
+    message="{gateways:=Gateway|Gateways} {gateways} {fault:refused=is not accepted ({reason})|stale=has changed, and "
+    "the controller has not taken it over|class={gateways:=waits|wait} for GatewayClass {gateway_class}, which the "
+    "controller has not accepted as it is}",
     reads=READS,
     explains=("LBD109", "LBD209"),
-    distinct_by=("name",),
+    distinct_by=("fault",),
 )
 def gateway_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     """The status of the Gateway says that it is not accepted, or it still speaks of an earlier generation although the
     last change is a minute old. What the controller has made of it stays as it was. Usually another diagnosis says why;
-    alone, the controller's events and log do.
+    alone, the controller's events and log do. Where the condition speaks of the GatewayClass, that is not accepted, or
+    the controller has not yet read the last version of its LoadBalancerConfiguration: all Gateways of the class wait.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/gateway_controller.go
 
-    Confirm by hand: `kubectl describe gateway NAME`. Repair: what the condition or the newest event names.
+    Confirm by hand: `kubectl describe gateway NAME`, or `kubectl describe gatewayclass NAME`. Repair: what the
+    condition or the newest event names.
     """
     for gateway in of_gateway_api(frontend).gateways:
         no = refusal(gateway)
@@ -545,18 +549,23 @@ def gateway_not_accepted(frontend: Frontend) -> Iterator[Finding]:
         if found is None or gateway.meta.deleted:
             continue
         generations = f"generation {gateway.meta.generation}; the condition is of {found.observed_generation}"
+        of_class = no is not None and waits_for_class(gateway, no)
+        blamed = ObjectRef("GatewayClass", "", gateway.class_name) if of_class else gateway.ref
         yield Finding(
             "LBD150",
-            gateway.ref,
+            blamed,
             params={
-                "name": gateway.meta.name,
-                "fault": "refused" if no is not None else "stale",
+                "gateways": (gateway.meta.name,),
+                "gateway_class": gateway.class_name,
+                "fault": "class" if of_class else "refused" if no is not None else "stale",
                 "reason": "its events say why" if found.message == SEE_EVENTS else found.reason,
             },
             evidence=(said(str(gateway.ref), found), *((Evidence(str(gateway.ref), generations),) if stale else ())),
-            confirm=(kubectl("describe", str(gateway.ref), namespace=gateway.meta.namespace),),
+            confirm=(kubectl("describe", str(blamed), namespace=blamed.namespace),),
             advice=(
-                "correct what the controller says of it; it tries again by itself"
+                "see in its conditions and in the log of the controller what keeps it; all Gateways of the class wait"
+                if of_class
+                else "correct what the controller says of it; it tries again by itself"
                 if no is not None
                 else "see in the events and the log of the controller why it has not; it tries again by itself"
             ),

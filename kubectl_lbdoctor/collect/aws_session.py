@@ -102,7 +102,7 @@ def open_session(
     Raises NoCredentials when AWS cannot be asked: switched off, unknown profile, no credentials, no region.
     """
     if options.no_aws:
-        raise NoCredentials("AWS was not asked because of --no-aws")
+        raise NoCredentials("--no-aws was given")
     import botocore.session
     from botocore.exceptions import BotoCoreError
 

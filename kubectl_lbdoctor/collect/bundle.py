@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import bundle_file
+from kubectl_lbdoctor.collect.bundle_cuts import with_cuts
 from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.codec import CodecError, from_json
-from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.kinds import SUBJECTS
-from kubectl_lbdoctor.model.snapshot import SCHEMA, ClusterFacts, NamespaceFacts, NetworkFacts, Snapshot
-
-F = TypeVar("F", NamespaceFacts, ClusterFacts, NetworkFacts)
+from kubectl_lbdoctor.model.snapshot import SCHEMA, Snapshot
 
 KIND = "lbdoctor-bundle"
 
@@ -74,7 +71,7 @@ def load(path: Path) -> Snapshot:
         raise CouldNotRun(
             f"the bundle {path} is refused: {error}", "no cluster and no AWS account has such a name: it was edited"
         ) from error
-    return _with_cuts(snapshot)
+    return with_cuts(snapshot)
 
 
 def _check_names(snapshot: Snapshot) -> None:
@@ -86,22 +83,3 @@ def _check_names(snapshot: Snapshot) -> None:
         if not is_label(namespace):
             raise NotUnderstood(f"namespaces: {namespace[:64]!r} is no name")
     check_names(snapshot)
-
-
-def _with_cuts(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with what a run always reads, and a bundle does not hold, as not known: it was cut out of the file,
-    or an older version did not read it."""
-    spaces = {name: _cut(facts) for name, facts in snapshot.namespaces.items()}
-    without = frozenset({"webhook_certificates", "group_ingresses"})  # read only where something asks for them
-    cluster = _cut(snapshot.cluster, without)
-    network = snapshot.network if snapshot.aws.reason else _cut(snapshot.network)
-    return replace(snapshot, namespaces=spaces, cluster=cluster, network=network)
-
-
-def _cut(facts: F, without: frozenset[str] = frozenset()) -> F:
-    missing: dict[str, Any] = {}
-    for part in fields(facts):
-        fact = getattr(facts, part.name)
-        if isinstance(fact, Fact) and fact.state is ReadState.NOT_ASKED and not fact.scope and part.name not in without:
-            missing[part.name] = Fact.not_asked(fact.source, "the bundle does not hold it", "bundle")
-    return replace(facts, **missing) if missing else facts

@@ -50,9 +50,7 @@ class ControllerReader:
         }
         if reads.CONTROLLER_LOGS in asked:
             pods = [pod for part in listed for pod in part.peek() or ()]
-            found["controller_logs"] = {
-                pod.meta.key: self._log(pod) for pod in pods if any(s.started or s.restarts for s in pod.statuses)
-            }
+            found["controller_logs"] = {pod.meta.key: self._log(pod) for pod in pods_with_logs(pods)}
         if reads.SERVICE_ACCOUNTS in asked:
             found["service_accounts"] = self._service_accounts(deployments)
         if reads.WEBHOOKS in asked:
@@ -111,9 +109,9 @@ class ControllerReader:
     def _service_accounts(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
         """The service account of each controller, by "namespace/name"."""
         read = reads.KUBE[reads.SERVICE_ACCOUNTS]
-        accounts = sorted({(d.meta.namespace, d.service_account or "default") for d in deployments})
         return {
-            f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in accounts
+            f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name)
+            for namespace, name in accounts_of(deployments)
         }
 
     def _webhooks(self, asked: frozenset[str], deployments: Sequence[Workload]) -> dict[str, Any]:
@@ -141,6 +139,16 @@ class ControllerReader:
         single = [self._lists.one(read, read.kind, namespace, name) for namespace, name in secrets]
         scope = ", ".join(f"{namespace}/{name}" for namespace, name in secrets)
         return joined(read.name, (fact.map(_listed) for fact in single), scope)
+
+
+def pods_with_logs(pods: Iterable[Pod]) -> list[Pod]:
+    """The pods whose logs are read: those with a container that has ever run."""
+    return [pod for pod in pods if any(status.started or status.restarts for status in pod.statuses)]
+
+
+def accounts_of(controllers: Iterable[Workload]) -> list[tuple[str, str]]:
+    """Namespace and name of the controllers' service accounts, each once."""
+    return sorted({(entry.meta.namespace, entry.service_account or "default") for entry in controllers})
 
 
 def _of_controller(configurations: tuple[tuple[WebhookConfiguration, ...], ...]) -> tuple[WebhookConfiguration, ...]:

@@ -96,9 +96,8 @@ class LoadBalancerStages:
             for host in missing:
                 found = everything.chosen(None, lambda host=host: everything.need().get(host.lower()))  # type: ignore[misc]
                 table[host] = replace(found, scope=host)
-        known = {lb.arn for fact in table.values() if (lb := fact.peek()) is not None}
         groups = [group for fact in self._groups.values() if (group := fact.peek()) is not None]
-        more = [arn for group in groups for arn in group.load_balancer_arns if arn not in known]
+        more = balancers_beside(table, groups)
         for found_by_arn in [self._pool.submit(self._elb.load_balancers, batch) for batch in batches(more)]:
             table.update(found_by_arn.result())
         return table
@@ -158,6 +157,14 @@ def group_arns(paths: Iterable[TrafficPath]) -> list[str]:
             found += [other.target_group_arn for other in other_colours(path, binding)]
         found += [path.backend.target_group_arn] if path.backend is not None else []
     return [arn for arn in dict.fromkeys(found) if arn]
+
+
+def balancers_beside(
+    table: Mapping[str, Fact[aws.LoadBalancer | None]], groups: Iterable[aws.TargetGroup]
+) -> list[str]:
+    """The load balancers that target groups belong to, by ARN, besides those that the table holds by DNS name."""
+    known = {lb.arn for fact in table.values() if (lb := fact.peek()) is not None}
+    return [arn for group in groups for arn in group.load_balancer_arns if arn not in known]
 
 
 def host_names(snapshot: Snapshot) -> list[str]:

@@ -19,7 +19,7 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     spec_for,
 )
 from kubectl_lbdoctor.knowledge.annotation_values import TRAFFIC_PORT, ValueProblem, parse_int, parse_port
-from kubectl_lbdoctor.knowledge.releases import parse_version
+from kubectl_lbdoctor.knowledge.releases import Version, parse_version
 from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
@@ -207,8 +207,6 @@ _NLB = _NlbDefaults("TCP", "/", interval=10, timeout=10, thresholds=3)
 _NLB_LOCAL = _NlbDefaults("HTTP", "/healthz", interval=10, timeout=6, thresholds=2)
 _CLOUD_PROVIDER = _NlbDefaults("TCP", "/", interval=30, timeout=10, thresholds=3)
 _CLOUD_PROVIDER_LOCAL = _NlbDefaults("HTTP", "/healthz", interval=10, timeout=10, thresholds=2)
-# Older controllers neither read the timeout and the success codes of an NLB nor set them.
-_NLB_ADVANCED_SINCE = (2, 4, 6)
 
 
 def _nlb(
@@ -225,11 +223,10 @@ def _nlb(
     else:
         defaults = _NLB_LOCAL if local else _NLB
     version = parse_version(controller_version) if owner == "controller" else None
-    advanced = version is None or version >= _NLB_ADVANCED_SINCE
 
-    def named(suffix: str, read: bool = True) -> Resolved:
+    def named(suffix: str) -> Resolved:
         key = f"{SERVICE_PREFIX}{NLB_STEM}healthcheck-{suffix}"
-        return resolve(key, service_annotations=service if read else NO_ANNOTATIONS)
+        return resolve(key, service_annotations=service if _is_read(key, version) else NO_ANNOTATIONS)
 
     asked = named("protocol")
     protocol = _nlb_protocol(asked, defaults.protocol, in_tree)
@@ -240,12 +237,20 @@ def _nlb(
         protocol=protocol,
         port=_port(named("port"), None if in_tree else ports, default_port, in_tree=in_tree),
         path=none if plain else _text(named("path"), defaults.path),
-        matcher=none if plain or in_tree else _text(named("success-codes", advanced), "200-399"),
+        matcher=none if plain or in_tree else _text(named("success-codes"), "200-399"),
         interval_seconds=_seconds(named("interval"), defaults.interval, in_tree),
-        timeout_seconds=_seconds(named("timeout", advanced), defaults.timeout, in_tree),
+        timeout_seconds=_seconds(named("timeout"), defaults.timeout, in_tree),
         healthy_threshold=_seconds(named("healthy-threshold"), defaults.thresholds, in_tree),
         unhealthy_threshold=_seconds(named("unhealthy-threshold"), defaults.thresholds, in_tree),
     )
+
+
+def _is_read(key: str, version: Version | None) -> bool:
+    """Whether a release of the controller reads an annotation; one that is not known reads all. Older ones neither read
+    the timeout and the success codes of an NLB nor set them."""
+    spec = spec_for(key)
+    first = parse_version(spec.since) if spec is not None else None
+    return version is None or first is None or version >= first
 
 
 def _nlb_protocol(asked: Resolved, default: str, in_tree: bool) -> Setting[str]:

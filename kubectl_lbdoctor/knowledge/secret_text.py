@@ -75,7 +75,7 @@ _NAMED_VALUE = re.compile(
 # Codes of some digits: your OTP is 482193, PIN code 4821.
 _DIGIT_CODE = re.compile(
     r"((?<![^\W_])(?:pin|t?otp|mfa|cvv|cvc|passcode|one-time (?:code|password)|verification code)(?:[ _-]?code)?"
-    r"(?:[ ]is)?[ ]?[:=]?[ ]?[\"']?)(\d{3,10})(?!\w)",
+    r"(?:[ ](?:is|was|ist|lautet|es|est))?[ ]?[:=]?[ ]?[\"']?)(\d{3,10})(?!\w)",
     re.IGNORECASE,
 )
 # Settings and commands that a password follows.
@@ -93,12 +93,58 @@ _NEXT_LINE = re.compile(
     r"([^\s:=]{4,256})(?=[ \t]*(?:\r?\n|\Z))",
     re.IGNORECASE,
 )
+_NEXT_LINE_MIXED = re.compile(
+    r"((?<![^\W_])(?:secret|token)[ \t]{0,4}[:=]?[ \t]{0,4}\r?\n[ \t]{0,64})()"
+    r"((?=[A-Za-z]{0,64}\d)(?=\d{0,64}[A-Za-z])[A-Za-z0-9]{6,256})(?=[ \t]*(?:\r?\n|\Z))",
+    re.IGNORECASE,
+)
 # password 'X', IDENTIFIED BY 'X'.
 _SAID = re.compile(
-    r"(\b(?:passw(?:or)?d|passwd|passphrase|passcode|identified by)[ ](?:is[ ])?)"
+    r"(\b(?:passw(?:or)?d|passwd|passphrase|passcode|identified by)[ ](?:(?:is|was)[ ])?|\b(?:pin|pw)[ ](?:is|was)[ ])"
     r"(\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')",
     re.IGNORECASE,
 )
+# The passphrase is X, a token was X. What prose says of secrets has the same form, so that X has the form of no word
+# (letters and digits, and none of the signs in names), or is a last word that is not said of secrets.
+_IS = r"(?:[ ](?:is|was|are|were|ist|war|lautet|es|est)(?:[ ](?:now|set to|changed to))?|[ ]set to):?[ ]"
+_QUOTE = r"(\\?[\"'`]?)"
+_CLAUSE_ENDS = r"(?=[\"'`\\,;!?]|\.?(?:\s*\Z|[\r\n])|\.\s)"
+_SECRET_NOUN = (
+    r"passw(?:or)?d|passwd|pass[ _-]?phrase|passcode|secret|token|credentials?|hmac|"
+    r"(?:api|encryption|secret|signing)[ _-]?key|"
+    rf"(?<![^\W_])(?:pin(?:[ _-](?:code|number))?|otp|salt|pepper|pwd?|psw)|{_FOREIGN}"
+)
+_IS_MIXED = re.compile(
+    rf"((?:{_SECRET_NOUN}){_OF}{_IS}){_QUOTE}"
+    r"(?!(?:sha|md|hs|rs|es|ps|utf-?|base|oauth|x|v|http)\d{1,4}\b)"
+    r"((?=[^\s\d]{0,64}\d)(?=[^\sA-Za-z]{0,64}[A-Za-z])[^\s\"'`,;:<>()/._\\-]{5,64})(?![\w/:_-]|\.\w)",
+    re.IGNORECASE,
+)
+_IS_WORD = re.compile(
+    rf"((?:passw(?:or)?d|passwd|pass[ _-]?phrase|passcode|(?<![^\W_])(?:pin(?:[ _-](?:code|number))?|pwd?)){_OF}{_IS})"
+    rf"{_QUOTE}([^\s\"'`,;:<>()/.!?\\]{{3,64}}){_CLAUSE_ENDS}",
+    re.IGNORECASE,
+)
+_PASS_COLON = re.compile(
+    r"((?<![^\W_])(?:pwd?|psw|pin)[ ]{0,4}:[ ]{1,4})()"
+    r"((?=[^\s\d]{0,64}\d)(?=[^\sA-Za-z]{0,64}[A-Za-z])[^\s\"'`,;:<>()/._\\-]{4,64})(?![\w/:_-]|\.\w)",
+    re.IGNORECASE,
+)
+_MAY_SAY = re.compile(r"[ ](?:is|was|are|were|ist|war|lautet|es|est|set)[ :]", re.IGNORECASE)
+_WORDS_OF_PROSE = """
+is are was were been has have had must may can cannot should will would does not never only too still
+already also for from with without the this that and when missing required optional mandatory wrong bad good right
+correct incorrect valid invalid okay fine empty blank null nil none unset set unknown known absent present there
+here gone lost found not-found unchanged same different weak strong short long shorter longer old new older
+newer stale fresh latest outdated stable secret public private safe unsafe secure insecure sensitive immutable
+mutable readable unreadable plain plaintext clear hidden visible given taken written read sent shown seen stuck
+out off active inactive ready pending due undefined uninitialized random unique ambiguous static dynamic
+temporary permanent necessary unnecessary needed mine yours his hers theirs ours string false true yes
+case-sensitive"""
+_SAID_OF_SECRETS = frozenset(_WORDS_OF_PROSE.split())
+_GOES_ON = frozenset(("is", "are", "was", "must", "not", "required", "missing"))
+"""Words behind an arrow or a line's end with which prose goes on: password -> not set."""
+_SAID_ENDS = ("ed", "ing", "able", "ible")
 # What XML says: <password>X</password>.
 _ELEMENT = re.compile(rf"(<[\w:.-]{{0,64}}(?:{_STRONG}|secret|token)>)([^<]{{1,4096}})(?=<)", re.IGNORECASE)
 _COOKIE = re.compile(r"((?:set-)?cookie\s{0,8}:\s{0,8})([^\r\n\"']+)", re.IGNORECASE)
@@ -181,9 +227,9 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _COOKIE.sub(_hide_value, text)
         text = _ENTITY.sub(_hide_value, _QUOTED.sub(_hide_value, text))
         text = _COLON.sub(_hide_value, text)
-        text = _LINE.sub(_hide_value, text)
+        text = _PASS_COLON.sub(_hide_said, _LINE.sub(_hide_value, text))
     if "\n" in text:
-        text = _NEXT_LINE.sub(_hide_value, text)
+        text = _NEXT_LINE_MIXED.sub(_hide_said, _NEXT_LINE.sub(_hide_value, text))
     if "'" in text or '"' in text:
         text = _SAID.sub(_hide_value, text)
     if "-" in text:
@@ -195,16 +241,29 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _NAMED_VALUE.sub(_hide_value, text)
     text = _DIGIT_CODE.sub(_hide_value, _COMMAND.sub(_hide_value, text))
     text = _PROSE.sub(_hide_value, text)
+    if _MAY_SAY.search(text):
+        text = _IS_WORD.sub(_hide_word, _IS_MIXED.sub(_hide_said, text))
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
     return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)
 
 
 def _hide_pair(match: re.Match[str]) -> str:
-    return f"{match[1]}{match[2]}{_in_quotes(match[3])}"
+    goes_on = ">" in match[2] and match[3] in _GOES_ON
+    return match[0] if goes_on else f"{match[1]}{match[2]}{_in_quotes(match[3])}"
 
 
 def _hide_value(match: re.Match[str]) -> str:
-    return f"{match[1]}{_in_quotes(match[2])}"
+    goes_on = "\n" in match[1] and match[2] in _GOES_ON
+    return match[0] if goes_on else f"{match[1]}{_in_quotes(match[2])}"
+
+
+def _hide_said(match: re.Match[str]) -> str:
+    return f"{match[1]}{match[2]}{HIDDEN}"
+
+
+def _hide_word(match: re.Match[str]) -> str:
+    word = match[3].lower()
+    return match[0] if word in _SAID_OF_SECRETS or word.endswith(_SAID_ENDS) else _hide_said(match)
 
 
 def _in_quotes(value: str) -> str:

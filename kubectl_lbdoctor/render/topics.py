@@ -76,7 +76,7 @@ def _check(spec: CheckSpec, width: int) -> Iterator[str]:
         yield from _entry("Explains", ", ".join(spec.explains), width)
     if spec.reads:
         yield from _entry("Reads", ", ".join(sorted(spec.reads)), width)
-    yield from _links(sources(spec.code, spec.doc))
+    yield from _links(url for url in sources(spec.code, spec.doc) if url not in spec.doc)
 
 
 def _reason(topic: ReasonTopic, width: int) -> Iterator[str]:

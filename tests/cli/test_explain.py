@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.commands.explain import explanation
 from kubectl_lbdoctor.fix.planner import fix_names
 from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import HEALTH_REASONS
 from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.render.formats import View, render
 from tests.support.program import run
 
 
@@ -62,6 +67,17 @@ def test_every_code_has_sources() -> None:
         found = sources(spec.code, spec.doc)
         assert found or spec.code.startswith("LBD0"), spec.code
         assert all(url.startswith("https://") and not url.endswith((".", ",", "`")) for url in found)
+
+
+def test_no_page_names_a_source_twice() -> None:
+    """Neither the explanation of a code and its list of sources, nor the docs."""
+    docs = Path("docs/checks.md").read_text()
+    for code in (spec.code for spec in CATALOGUE):
+        section = docs.partition(f"\n## {code}\n")[2].partition("\n## ")[0]
+        assert section
+        for page in (render(explanation([code]), "table", View(400)), section):
+            named = re.findall(r"https://[a-z][^\s`)]*[^\s`).,;]", page)
+            assert len(named) == len(set(named)), (code, named)
 
 
 def test_several_at_once_each_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -386,6 +387,28 @@ def test_an_undo_file_that_cannot_be_written(broken: Cloud) -> None:
     Path("mine.json").write_text("precious")
     assert fix(broken, "targetport", *ING, "--yes", "--undo-file", "mine.json").status == 4
     assert Path("mine.json").read_text() == "precious" and writes(broken) == []
+
+
+@pytest.mark.parametrize(
+    "room", [0, 1, 512, 1024, -1], ids=lambda room: f"{room} bytes" if room >= 0 else "all but one"
+)
+def test_a_disk_that_fills_under_the_undo_file(broken: Cloud, room: int, tmp_path: Path) -> None:
+    """The system writes what there is room for and no more: nothing is changed, no half of a file is left."""
+    if room < 0:
+        other = tmp_path / "undo.json"
+        assert fix(broken, "targetport", *ING, "--yes", "--undo-file", str(other)).status == 0
+        room += other.stat().st_size
+        assert run("undo", str(other), "--yes", env=broken.env).status == 0
+        broken.kube.asked.clear()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        result = fix(broken, "targetport", *ING, "--yes")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert result.status == 4 and "undo file" in result.stderr and "bug" not in result.stderr, result.text
+    unchanged(broken)
+    assert fix(broken, "targetport", *ING, "--yes").status == 0
 
 
 def test_the_undo_file_may_go_into_a_directory(broken: Cloud) -> None:

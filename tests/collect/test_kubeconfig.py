@@ -351,7 +351,7 @@ def test_where_it_must_be_a_file_a_signal_waits_until_it_is_removed(
     assert seen == [[]]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL])
 def test_a_killed_run_leaves_no_key(number: signal.Signals, write: Write, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     hold = threading.Event()
@@ -361,7 +361,15 @@ def test_a_killed_run_leaves_no_key(number: signal.Signals, write: Write, tmp_pa
         )
         command = [sys.executable, "-m", "kubectl_lbdoctor", "ing", "web", "--kubeconfig", str(path), "--no-aws"]
         variables = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "NO_PROXY": "*"}
-        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+
+        def as_in_a_shell() -> None:
+            """What runs in the background ignores Ctrl-C and the end of the terminal."""
+            if number != signal.SIGKILL:
+                signal.signal(number, signal.SIG_DFL)
+
+        with subprocess.Popen(
+            command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=as_in_a_shell
+        ) as run:
             for _ in range(1500):
                 if server.asked or run.poll() is not None:
                     break
@@ -371,6 +379,7 @@ def test_a_killed_run_leaves_no_key(number: signal.Signals, write: Write, tmp_pa
             hold.set()
             run.communicate(timeout=30)
     assert server.asked[0] == (("certificate", "me"),)
+    assert run.returncode == (130 if number == signal.SIGINT else -number)
     assert during == [] and list((tmp_path / "tmp").rglob("*")) == []
 
 

@@ -66,26 +66,6 @@ def test_a_fact_that_is_known_has_a_value(tmp_path: Path) -> None:
     assert refused > 20
 
 
-def test_what_was_cut_out_of_a_bundle_is_not_known(tmp_path: Path) -> None:
-    """A healthy bundle is not healthy without one of its facts, whichever it is; what only sharpens a diagnosis, and
-    what a run reads only where it is needed, may lack."""
-    document = to_json(cases.result("healthy-with-a-fargate-node").snapshot)
-    assert product.judge(bundle.load(written(document, tmp_path / "bundle.json"))).report.status.value == "healthy"
-    facts = [at for at in facts_of(document) if "identity" not in at]
-    healthy = []
-    for at in facts:
-        changed = copy.deepcopy(document)
-        holder: Any = changed
-        for key in at[:-1]:
-            holder = holder[key]
-        del holder[at[-1]]
-        report = product.judge(bundle.load(written(changed, tmp_path / "bundle.json"))).report
-        if report.status.value == "healthy":
-            healthy.append(at)
-    spare = {"webhook_certificates", "group_ingresses", "controller_logs", "service_accounts", "probes"}
-    assert [at for at in healthy if not spare & set(at)] == []
-
-
 NO_ADDRESSES = ("", "odd", "10.0.0.0/99", "10.0.0.1.5", "::g")
 
 

@@ -20,6 +20,24 @@ def test_a_gateway_of_which_the_controller_says_nothing_bad_is_not_sent_to_what_
     assert "the log of the controller" in found.advice
 
 
+def test_a_gateway_that_waits_for_its_class_sends_people_to_the_class() -> None:
+    """Nothing at the Gateway can be corrected."""
+    (diagnosis,) = _report("LBD150-class-has-not-processed-its-configuration").diagnoses
+    assert str(diagnosis.finding.object) == "gatewayclass/aws-alb"
+    assert diagnosis.message.startswith("Gateway web waits for GatewayClass aws-alb, ")
+    assert [command.split()[-1] for command in diagnosis.finding.confirm] == ["gatewayclass/aws-alb"]
+    assert diagnosis.finding.evidence[0].source == "gateway/web"
+
+
+def test_a_missing_configuration_is_told_with_those_that_there_are() -> None:
+    """The evidence says what was listed, and where."""
+    for name, listed in {
+        "LBD146-load-balancer-configuration-missing": "loadbalancerconfigurations in shop",
+        "LBD146-default-group-configuration-of-one-service": "targetgroupconfigurations in shop",
+    }.items():
+        assert _report(name).diagnoses[0].finding.evidence[-1].source == listed
+
+
 def test_the_advice_for_a_classic_load_balancer_does_not_point_at_a_place_on_the_screen() -> None:
     """The command to confirm it stands below the advice on a screen, and in a list of its own in documents."""
     found = _report("LBD608-classic-load-balancer").diagnoses[0].finding

@@ -98,6 +98,25 @@ from kubectl_lbdoctor.knowledge.secret_text import without_credentials
         ("requirepass a-b", "requirepass ***"),
         ("csrf=a-b bindpw=a-b creds=a-b privkey=a-b", "csrf=*** bindpw=*** creds=*** privkey=***"),
         ("ticket=Hunter2xQ9 clé=Hunter2xQ9", "ticket=*** clé=***"),
+        ("the pin is hunter2", "the pin is ***"),
+        ("PIN is abcd", "PIN is ***"),
+        ("PIN is 'abcd', try again", "PIN is '***', try again"),
+        ("PIN was 4821, PIN-Code ist 4821", "PIN was ***, PIN-Code ist ***"),
+        ("pw: hunter2", "pw: ***"),
+        ("passphrase is hunter2", "passphrase is ***"),
+        ("the passphrase is correct-horse.", "the passphrase is ***."),
+        ("password is `swordfish`; retry", "password is `***`; retry"),
+        ("password is set to hunter2", "password is set to ***"),
+        ("passphrase is: hunter2", "passphrase is: ***"),
+        ("das Passwort ist hunter2", "das Passwort ist ***"),
+        ("password:\nhunter2", "password:\n***"),
+        ("password: \n  hunter2\nuser: x", "password: \n  ***\nuser: x"),
+        ("token:\nhunter2x", "token:\n***"),
+        ("token was hunter2", "token was ***"),
+        ("the API key is hunter2 now", "the API key is *** now"),
+        ("salt is hunter2, hmac is hunter2", "salt is ***, hmac is ***"),
+        ("secret -> x1; token => x2", "secret -> ***; token => ***"),
+        ("secret is hunter2", "secret is ***"),
     ],
 )
 def test_credentials_are_hidden(text: str, shown: str) -> None:
@@ -140,6 +159,25 @@ def test_credentials_are_hidden(text: str, shown: str) -> None:
         "ticket=web-1 serial=7 refresh=true",
         "mutual TLS: x509: certificate signed by unknown authority",
         "spec.rules[0].http: Required value: must be at least one path",
+        "registry.example/auth-token:1.2",
+        "the pin is missing",
+        "PIN is locked; the version pin is latest",
+        "the pin is in the keyring, the pin is 1.2.3",
+        "password is required",
+        "the password is wrong. password was changed 3 days ago",
+        "password is 8 characters",
+        "password is stored in secret web-db-1",
+        "password:\n  is required",
+        "secret:\n  web-tls",
+        "secret -> not found",
+        "passphrase is incorrect!",
+        "token is expired",
+        "token was issued by https://issuer.example/1",
+        "token is valid until 2026-01-01T00:00:00Z",
+        "token is ES256, secret is sha256 of it",
+        "token was refreshed by sts2",
+        "the secret is web-tls-2",
+        "secret is kubernetes.io/tls",
     ],
 )
 def test_what_is_no_credential_stays(text: str) -> None:
@@ -268,8 +306,10 @@ def test_what_is_announced_as_a_secret_is_hidden(secret: str, form: str) -> None
     assert secret not in shown, shown
 
 
-HOSTILE = """1 a %a //a: eyJ- a? a123456789012 password password:_ a= @a. a: "a :: 1-1- 0123_ Bearer_ A1b token=' a.b@
-1.1.1.1 ?= mysql_ --token_ secret\\" -p_ _-u_a_-p password:_| a/b@ _-U_a%b pass:_ key= -----BEGIN_A_PRIVATE_KEY-----"""
+HOSTILE = """
+1 a %a //a: eyJ- a? a123456789012 password password:_ a= @a. a: "a :: 1-1- 0123_ Bearer_ A1b token=' a.b@ 1.1.1.1 ?=
+mysql_ --token_ secret\\" -p_ _-u_a_-p password:_| a/b@ _-U_a%b pass:_ key= pin_is_a pw:_1a token_was_1 secret_is:_
+password\n_ -----BEGIN_A_PRIVATE_KEY-----"""
 
 
 @pytest.mark.parametrize("piece", [word.replace("_", " ") for word in HOSTILE.split()])
