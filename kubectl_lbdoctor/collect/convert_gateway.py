@@ -36,6 +36,7 @@ def gateway(raw: Raw) -> api.Gateway:
         conditions=conditions(status),
         listener_status=_listener_status(status),
         changed=_changed(raw),
+        has_infrastructure="infrastructure" in spec,
     )
 
 

@@ -20,7 +20,7 @@ from kubectl_lbdoctor.record import record
 if TYPE_CHECKING:
     from kubectl_lbdoctor.fix.writers import Kube
 
-MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION,)
+MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION, kinds.LOAD_BALANCER_CONFIGURATION)
 """The kinds of objects that a fix may make, and its undoing delete."""
 
 _JSON_PATCH = "application/json-patch+json"

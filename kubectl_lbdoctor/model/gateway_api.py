@@ -69,9 +69,10 @@ class ListenerStatus:
 
 @record
 class Gateway:
-    """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
-    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes.
-    changed: when somebody last wrote it, its status aside (RFC 3339, "" where nothing says so)."""
+    """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. has_infrastructure: whether the
+    field is there that names it. allowed_sets: from which namespaces ListenerSets may add listeners ("None" where it
+    does not say). addresses: what its status publishes. changed: when somebody last wrote it, its status aside (RFC
+    3339, "" where nothing says so)."""
 
     meta: Meta
     class_name: str = ""
@@ -82,6 +83,7 @@ class Gateway:
     conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
     changed: str = ""
+    has_infrastructure: bool = False
 
     @property
     def ref(self) -> ObjectRef:

@@ -201,15 +201,16 @@ def manifest(change: Change, version: str = "") -> dict[str, object]:
 def emptied(change: Change) -> tuple[Spec, ...]:
     """What the `spec` of an object that a change has made becomes, one after the other, before it is deleted.
 
-    The controller's finalizer keeps a configuration, with its effect, for as long as something uses what it names; one
-    that names nothing it lets go at once. It looks again at what a configuration names at the moment of a change, so
-    that the settings go first, and the name after them.
+    A configuration of a Gateway is without effect once the Gateway does not name it any more, which is taken back
+    before. That of target groups names their Service itself: the controller's finalizer keeps it, with its effect, for
+    as long as something uses what it names; one that names nothing it lets go at once. It looks again at what a
+    configuration names at the moment of a change, so that the settings go first, and the name after them.
 
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
     and controllers/gateway/eventhandlers/target_group_configuration_events.go there.
     """
-    name = "targetReference"
-    return ({key: value for key, value in (change.creates or {}).items() if key == name}, {})
+    name, spec = "targetReference", change.creates or {}
+    return ({name: spec[name]}, {}) if name in spec else ()
 
 
 def _unmaking(change: Change) -> str:

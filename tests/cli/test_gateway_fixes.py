@@ -17,13 +17,18 @@ from tests.support.program import run
 
 def plan(tmp_path: Path, case: str, *fixes: str) -> dict[str, Any]:
     """The one step of the plan for a recorded case."""
+    (step,) = steps(tmp_path, case, *fixes)
+    return step
+
+
+def steps(tmp_path: Path, case: str, *fixes: str) -> list[dict[str, Any]]:
+    """The steps of the plan for a recorded case."""
     file = tmp_path / "case.json"
     bundle.save(cases.result(case).snapshot, file)
     result = run("--fix", ",".join(fixes), "--from", str(file), "-o", "json")
     assert result.status == 0 and result.json["kind"] == "FixPlan", result.text
     assert violations(result.json) == [] and result.json["refused"] == []
-    (step,) = result.json["steps"]
-    found: dict[str, Any] = step
+    found: list[dict[str, Any]] = result.json["steps"]
     return found
 
 
@@ -40,6 +45,32 @@ def test_a_configuration_that_is_created(tmp_path: Path) -> None:
         "targetReference": {"kind": "Service", "name": "web"},
         "defaultConfiguration": {"targetType": "ip"},
     }
+
+
+def test_a_configuration_of_a_gateway_that_is_created(tmp_path: Path) -> None:
+    made, named = steps(tmp_path, "LBD226-gateway-without-configuration", "ip-address-type")
+    assert made["object"] == {"kind": "LoadBalancerConfiguration", "namespace": "shop", "name": "web"}
+    assert (made["field"], made["now"], made["then"]) == (
+        *("creates it for a Gateway", "<none>"),
+        "ipAddressType=dualstack",
+    )
+    assert named["object"] == {"kind": "Gateway", "namespace": "shop", "name": "web"}
+    assert (named["field"], named["now"]) == ("spec.infrastructure.parametersRef", "<none>")
+    assert '"kind": "LoadBalancerConfiguration", "name": "web"' in named["command"]
+    assert made["reversible"] and named["reversible"]
+
+
+def test_a_configuration_of_a_class_is_changed_by_name_alone(tmp_path: Path) -> None:
+    """It holds for all Gateways of the class, so that nobody changes it in passing."""
+    case = "LBD226-gateway-whose-class-says-ipv4"
+    file = tmp_path / "case.json"
+    bundle.save(cases.result(case).snapshot, file)
+    result = run("--fix", "ip-address-type", "--from", str(file), "-o", "json")
+    assert result.json["steps"] == [] and "say so" in result.json["refused"][0]["reason"]
+    step = plan(tmp_path, case, "ip-address-type=dualstack")
+    assert step["object"] == {"kind": "LoadBalancerConfiguration", "namespace": "platform", "name": "all"}
+    assert (step["field"], step["now"], step["then"]) == ("spec.ipAddressType", "ipv4", "dualstack")
+    assert step["risk"].startswith("it holds for all Gateways of class ")
 
 
 def test_a_setting_of_a_configuration(tmp_path: Path) -> None:
