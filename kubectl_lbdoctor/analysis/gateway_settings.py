@@ -372,12 +372,15 @@ class NewConfiguration(SettingSource):
 
     def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
         props: Mapping[str, object] = {}
+        inherited: dict[str, object] = {}
         for source, value in values:
             if isinstance(source, NewConfiguration):
                 first = source.field[0]
-                around = props if first in props or source.inherited is None else {**props, first: source.inherited}
-                props = _nested(around, source.field, _typed(source.field, value))
-        return new_configuration(self.ref, self.service, props)
+                if first not in props and source.inherited is not None:
+                    props, inherited[first] = {**props, first: source.inherited}, source.inherited
+                props = _nested(props, source.field, _typed(source.field, value))
+        made = new_configuration(self.ref, self.service, props)
+        return replace(made, inherits={"defaultConfiguration": inherited}) if inherited else made
 
 
 def new_configuration(ref: ObjectRef, service: str, props: Mapping[str, object]) -> Change:

@@ -121,7 +121,8 @@ class Change:
     field, now, then, why and risk are the words of the plan that a person confirms. restart: a rolling restart of a
     workload, as `kubectl rollout restart` makes it; it cannot be taken back. group: the target group that the edits
     change in AWS, None where they change a Kubernetes object; their pointers are those of `model.group_edits`.
-    creates: the `spec` of an object that does not exist yet, and is made; undoing deletes it.
+    creates: the `spec` of an object that does not exist yet, and is made; undoing deletes it. inherits: what of that
+    spec holds already, from where the new object takes it over; all else is what the change is about.
     """
 
     object: ObjectRef
@@ -135,6 +136,7 @@ class Change:
     aws: AwsWrite | None = None
     group: GroupAddress | None = None
     creates: Spec | None = None
+    inherits: Spec | None = None
 
     @property
     def in_aws(self) -> bool:
@@ -281,7 +283,8 @@ class Alternative:
 class Step:
     """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal.
 
-    instead: what `--fix` takes as another way to repair the same ("success-codes=200-399").
+    instead: what `--fix` takes as another way to repair the same ("success-codes=200-399"). also: codes of other
+    diagnoses that the same change repairs.
     """
 
     fix: str
@@ -289,6 +292,12 @@ class Step:
     change: Change
     affects: tuple[ObjectRef, ...] = ()
     instead: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of all diagnoses that it repairs."""
+        return (self.code, *self.also)
 
 
 @record
