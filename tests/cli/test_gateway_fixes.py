@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.change_shapes import made_anew
+from kubectl_lbdoctor.analysis.gateway_settings import NewConfiguration
 from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.model.objects import ObjectRef
 from tests.support import cases
 from tests.support.json_schemas import violations
 from tests.support.program import run
@@ -119,3 +122,31 @@ def test_values_of_headers_and_logins_are_in_no_bundle(tmp_path: Path) -> None:
     ]
     bundle.save(cases.run(cases.Case("secret", "gateway-alb", "", 0, patches=patches)).snapshot, file)
     assert "x-key" in file.read_text() and "s3cr3t" not in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("case", "risk"),
+    [
+        (
+            "LBD301-gateway-configuration-of-two-ports",
+            "it holds for port 80 of service/web, too, whose targets are healthy now",
+        ),
+        (
+            "LBD301-gateway-route-beside-another",
+            "it holds for port 80 of service/web (httproute/web), too, which was not looked at",
+        ),
+        ("LBD301-gateway-configuration-of-one-route", ""),
+    ],
+)
+def test_a_setting_that_another_target_group_has_too_is_changed_by_its_value_alone(case: str, risk: str) -> None:
+    (diagnosis,) = cases.result(case).report.diagnoses
+    (change,) = diagnosis.finding.repairs[0].changes
+    assert change.risk.endswith(f"; {risk}" if risk else "only the check changes")
+    assert diagnosis.finding.fix_automatic is not bool(risk)
+
+
+def test_the_protocol_of_a_check_is_written_as_the_configuration_takes_it() -> None:
+    """Annotations take "tcp"; the enumeration of a TargetGroupConfiguration has TCP alone."""
+    ref = ObjectRef("TargetGroupConfiguration", "shop", "web")
+    source = NewConfiguration(ref, "x", {}, "web", ("healthCheckConfig", "healthCheckProtocol"))
+    assert made_anew(source.change("tcp")).then == "healthCheckConfig.healthCheckProtocol=TCP"
