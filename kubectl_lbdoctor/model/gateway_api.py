@@ -131,13 +131,14 @@ class ParentStatus:
 @record
 class BackendReference:
     """Where a rule sends requests. kind: "Service", or the controller's "TargetGroupName" and "Gateway". namespace: ""
-    for the route's own."""
+    for the route's own. weight: its share among the backends of the rule."""
 
     name: str
     namespace: str = ""
     kind: str = "Service"
     group: str = ""
     port: int = 0
+    weight: int = 1
 
 
 @record
@@ -177,11 +178,12 @@ class RouteMatch:
 @record
 class RouteRule:
     """One rule. matches: () for every request. extensions: the objects that its filters of type ExtensionRef name, in
-    the route's namespace."""
+    the route's namespace. filters: the types of all of its filters, in their order."""
 
     matches: tuple[RouteMatch, ...] = ()
     backends: tuple[BackendReference, ...] = ()
     extensions: tuple[Reference, ...] = ()
+    filters: tuple[str, ...] = ()
 
 
 @record
@@ -214,7 +216,8 @@ class ReferenceGrant:
 @record
 class GatewaySettings:
     """A LoadBalancerConfiguration, a TargetGroupConfiguration or a ListenerRuleConfiguration (gateway.k8s.aws). spec:
-    as read, but for the last one. accepted, message: what the controller says of that, None and "" where nothing.
+    as read; of the last one only the types of its actions. accepted, message: what the controller says of that, None
+    and "" where nothing.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     """
