@@ -70,8 +70,13 @@ class Properties:
 
 def configurations_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[tuple[GatewaySettings, ...]]:
     """The TargetGroupConfigurations that name a Service, by their names. Of several the controller takes any one."""
-    found = _configurations_by_service(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
-    mine = tuple(sorted(found.get((namespace, service), ()), key=lambda settings: settings.meta.name))
+    return _configurations_of(snapshot, ObjectRef(kinds.SERVICE.name, namespace, service))
+
+
+def _configurations_of(snapshot: Snapshot, target: ObjectRef) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations that name a Service or a Gateway, by their names."""
+    found = _configurations_by_target(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
+    mine = tuple(sorted(found.get(target, ()), key=lambda settings: settings.meta.name))
     return snapshot.gateway_api.group_configurations.map(lambda _: mine)
 
 
@@ -118,15 +123,22 @@ def settings_that_it_makes(settings: GatewaySettings) -> frozenset[str]:
 
 
 @derived
-def _configurations_by_service(snapshot: Snapshot) -> Mapping[tuple[str, str], tuple[GatewaySettings, ...]]:
+def _configurations_by_target(snapshot: Snapshot) -> Mapping[ObjectRef, tuple[GatewaySettings, ...]]:
     listed = snapshot.gateway_api.group_configurations.need()
-    return grouped(listed, lambda s: [(s.meta.namespace, name)] if (name := _service_of(s)) else [])
+    return grouped(listed, lambda s: [target] if (target := _target_of(s)).name else [])
+
+
+def _target_of(settings: GatewaySettings) -> ObjectRef:
+    """The Service or the Gateway that a TargetGroupConfiguration is for; without a name where it names none."""
+    reference = _mapping(settings.spec, "targetReference")
+    kind = str(reference.get("kind") or kinds.SERVICE.name)
+    return ObjectRef(kind, settings.meta.namespace, str(reference.get("name") or ""))
 
 
 def _service_of(settings: GatewaySettings) -> str:
     """The Service that a TargetGroupConfiguration is for; "" where it names none."""
-    reference = _mapping(settings.spec, "targetReference")
-    return str(reference.get("name") or "") if reference.get("kind", "Service") == "Service" else ""
+    target = _target_of(settings)
+    return target.name if target.kind == kinds.SERVICE.name else ""
 
 
 def configurations_of_gateway(snapshot: Snapshot, gateway: Gateway) -> tuple[GatewaySettings, ...]:
@@ -203,9 +215,12 @@ def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
     Raises `Unknown` where TargetGroupConfigurations could not be read.
     """
     snapshot, backend = traffic.snapshot, traffic.backend
-    if backend is None or not backend.service:
+    if backend is None or not (backend.service or backend.gateway):
         return ()
     route = route_of(snapshot, backend.route).peek() if backend.route is not None else None
+    if backend.gateway is not None:  # The default of its own Gateway does not hold for it.
+        mine = next(iter(_configurations_of(snapshot, backend.gateway).need()), None)
+        return blocks(snapshot, mine, route) if mine is not None else ()
     found = configuration_of_service(snapshot, traffic.namespace, backend.service).need()
     several = blocks(snapshot, found, route) if found is not None else ()
     for gateway in gateways_of_route(snapshot, route) if route is not None else ():

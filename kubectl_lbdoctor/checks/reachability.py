@@ -72,6 +72,8 @@ _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 def _needed(traffic: TrafficPath) -> None:
     """Stop a check on paths that it has nothing to say about, before anything of EC2 is opened."""
+    if traffic.target_type == "alb":
+        raise NotApplicable("the target is a load balancer, whose own path is looked at")
     if traffic.target_group.need() is None or not (suspects(traffic) or unchecked(traffic)):
         raise NotApplicable("no target fails for a reason that a filter would explain")
 
