@@ -284,7 +284,7 @@ def _node_finding(
             *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
             Evidence(Source.NODES, f"{taken} of {total} can be targets"),
         ),
-        confirm=(kubectl("describe", "node", names[0]),),
+        confirm=(kubectl("describe", "node", *names[:SHOWN]),),
         by_hand=tuple(kubectl("label", "node", name, f"{exclusion.key}-") for name in names[:SHOWN])
         if exclusion.kind is Exclusion.EXCLUDE_LABEL
         else (),
