@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from kubectl_lbdoctor.analysis.chained_gateways import is_made, paths_that_decide
 from kubectl_lbdoctor.analysis.hypotheses import hypotheses, next_probe, probed
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
 from kubectl_lbdoctor.analysis.shared_settings import with_care
@@ -78,7 +79,8 @@ def correlate(
     """The root causes, worst and most certain first."""
     by_key = {traffic.key: traffic for traffic in paths}
     merged = _merge(catalogue, results)
-    merged += _unexplained(catalogue, by_key, merged)
+    behind = _reach_forward(by_key, merged)
+    merged += _unexplained(catalogue, {key: path for key, path in by_key.items() if key not in behind}, merged)
     _take_severity(merged)
     _fold(merged)
     roots = [m for m in merged if not m.folded]
@@ -117,6 +119,25 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
             entry.weigh(result.paths, finding.severity or spec.severity)
             entry.claims.update((path, code) for path in result.paths for code in finding.explains)
     return list(found.values())
+
+
+def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> frozenset[str]:
+    """Errors of a Gateway that stands behind another one are those of the path to it, too, where they decide whether
+    it serves; where it is not made, they are why it cannot be a target. Gives the keys of the paths that have some."""
+    reached = set()
+    for key, traffic in paths.items():
+        deciding = set(paths_that_decide(traffic))
+        if not deciding:
+            continue
+        ref = traffic.backend.gateway if traffic.backend is not None else None
+        unmade = ref is not None and not is_made(traffic.snapshot, ref)
+        for entry in merged:
+            if entry.severity is Severity.ERROR and entry.paths & deciding and key not in entry.paths:
+                entry.paths.add(key)
+                reached.add(key)
+                if unmade:
+                    entry.claims.add((key, "LBD145"))
+    return frozenset(reached)
 
 
 def _united(first: Finding, second: Finding) -> Finding:

@@ -8,10 +8,15 @@ that changes something new declares its shape here; a test holds the repairs of 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_by
+from kubectl_lbdoctor.analysis.balancer_settings import (
+    changed_balancer_configuration,
+    created_balancer_configuration,
+    named_configuration,
+)
 from kubectl_lbdoctor.analysis.gateway_settings import changed_configuration, created_configuration, written
 from kubectl_lbdoctor.analysis.group_settings import setting
 from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
@@ -36,7 +41,7 @@ from kubectl_lbdoctor.model.group_edits import (
     is_editable,
 )
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, Edit
+from kubectl_lbdoctor.model.plan import Change, Edit, Spec
 
 _CHOICES: dict[str, tuple[tuple[object, object], ...]] = {
     "/spec/externalTrafficPolicy": (("Local", "Cluster"),),
@@ -45,7 +50,10 @@ _CHOICES: dict[str, tuple[tuple[object, object], ...]] = {
 }
 """Fields of a Service that are changed by themselves, with the values that they are changed from and to."""
 
-_CREATED = (kinds.TARGET_GROUP_CONFIGURATION.name,)
+_CREATED: Mapping[str, Callable[[ObjectRef, Spec], Change | None]] = {
+    kinds.TARGET_GROUP_CONFIGURATION.name: created_configuration,
+    kinds.LOAD_BALANCER_CONFIGURATION.name: created_balancer_configuration,
+}
 _RESTARTED = (kinds.DEPLOYMENT.name, kinds.DAEMON_SET.name, kinds.STATEFUL_SET.name)
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
@@ -118,7 +126,7 @@ def _of_kubernetes(change: Change) -> Change:
             raise NoSuchShape(f"a restart of a {ref.kind}")
         return restart(ref).changes[0]
     if change.creates is not None:
-        created = created_configuration(ref, change.creates) if ref.kind in _CREATED else None
+        created = _CREATED[ref.kind](ref, change.creates) if ref.kind in _CREATED else None
         if created is None:
             raise NoSuchShape(f"a new {ref.kind}, or what it says")
         return created
@@ -272,6 +280,7 @@ def _target_reference(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
 _SHAPES: tuple[Callable[[ObjectRef, Sequence[Edit]], Change | None], ...] = (
     *(_annotations, _service_field, _target_port, _ingress_class, _backend_port),
     *(_route_port, _allowed_routes, _group_configuration, _target_reference),
+    *(changed_balancer_configuration, named_configuration),
 )
 
 

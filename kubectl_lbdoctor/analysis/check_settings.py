@@ -46,6 +46,11 @@ class SettingSource:
         return ""
 
     @property
+    def place(self) -> tuple[ObjectRef, str]:
+        """What of the object says it: whoever has a setting from the same place has the same value."""
+        return self.ref, self.key
+
+    @property
     def label(self) -> str:
         """Its name, as a person finds it on the object."""
         return self.key

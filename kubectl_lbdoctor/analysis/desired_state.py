@@ -71,6 +71,8 @@ def declaration_of(traffic: TrafficPath) -> Declaration | None:
     """The objects that decide about the path's target group; None when nobody of ours makes one from annotations."""
     if traffic.backend is not None and traffic.backend.target_group_arn:
         return None  # An action names a group that people made: it has settings of its own.
+    if traffic.backend is not None and traffic.backend.route is not None:
+        return None  # A Gateway's load balancer is made of configurations, whatever annotations its Service has.
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()
         return _alb(traffic, ingress, owner_of_ingress(traffic)) if ingress is not None else None

@@ -7,6 +7,7 @@ Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/mai
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway, value_of
@@ -36,7 +37,8 @@ def health_check_of_gateway(traffic: TrafficPath) -> HealthCheckIntent:
     local = local and instances and not traffic.is_alb
     grpc = group is not None and group.protocol_version == "GRPC"
     own = group.protocol if group is not None else "HTTP"
-    default_protocol = own if traffic.is_alb else "HTTP" if local else "TCP"
+    # A load balancer as a target is asked by HTTP.
+    default_protocol = own if traffic.is_alb else "HTTP" if local or traffic.target_type == "alb" else "TCP"
     protocol = _text(traffic, "healthcheck-protocol", default_protocol)
     plain = protocol.value == "TCP"
     interval, timeout, threshold = _LOCAL_SECONDS if local else _SECONDS
@@ -78,6 +80,9 @@ def _port(traffic: TrafficPath, service: Service | None, instances: bool, local:
         str(service.health_check_node_port) if local and service and service.health_check_node_port else TRAFFIC_PORT
     )
     asked = _text(traffic, "healthcheck-port", default)
+    if traffic.backend is not None and traffic.backend.gateway is not None:
+        # Whatever is asked for, another port than that of the listener is never used.
+        return asked if asked.value == TRAFFIC_PORT else replace(asked, value=traffic.backend.port)
     if asked.source == "default" or asked.value is None or asked.value == TRAFFIC_PORT or asked.value.isdigit():
         return asked
     port = service.find_port(asked.value) if service is not None else None

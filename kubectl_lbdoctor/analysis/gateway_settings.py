@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
-from kubectl_lbdoctor.analysis.gateways import class_of, gateways_of_route, route_of
+from kubectl_lbdoctor.analysis.gateways import attachments, backends, class_of, gateways_of_route, route_of
 from kubectl_lbdoctor.analysis.group_settings import FixedSetting
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import patch
@@ -25,7 +25,7 @@ from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
-from kubectl_lbdoctor.model.gateway_api import Gateway, GatewaySettings, Reference, Route
+from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, GatewaySettings, Reference, Route
 from kubectl_lbdoctor.model.index import grouped
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -70,8 +70,13 @@ class Properties:
 
 def configurations_of_service(snapshot: Snapshot, namespace: str, service: str) -> Fact[tuple[GatewaySettings, ...]]:
     """The TargetGroupConfigurations that name a Service, by their names. Of several the controller takes any one."""
-    found = _configurations_by_service(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
-    mine = tuple(sorted(found.get((namespace, service), ()), key=lambda settings: settings.meta.name))
+    return _configurations_of(snapshot, ObjectRef(kinds.SERVICE.name, namespace, service))
+
+
+def _configurations_of(snapshot: Snapshot, target: ObjectRef) -> Fact[tuple[GatewaySettings, ...]]:
+    """The TargetGroupConfigurations that name a Service or a Gateway, by their names."""
+    found = _configurations_by_target(snapshot) if snapshot.gateway_api.group_configurations.is_known else {}
+    mine = tuple(sorted(found.get(target, ()), key=lambda settings: settings.meta.name))
     return snapshot.gateway_api.group_configurations.map(lambda _: mine)
 
 
@@ -118,15 +123,22 @@ def settings_that_it_makes(settings: GatewaySettings) -> frozenset[str]:
 
 
 @derived
-def _configurations_by_service(snapshot: Snapshot) -> Mapping[tuple[str, str], tuple[GatewaySettings, ...]]:
+def _configurations_by_target(snapshot: Snapshot) -> Mapping[ObjectRef, tuple[GatewaySettings, ...]]:
     listed = snapshot.gateway_api.group_configurations.need()
-    return grouped(listed, lambda s: [(s.meta.namespace, name)] if (name := _service_of(s)) else [])
+    return grouped(listed, lambda s: [target] if (target := _target_of(s)).name else [])
+
+
+def _target_of(settings: GatewaySettings) -> ObjectRef:
+    """The Service or the Gateway that a TargetGroupConfiguration is for; without a name where it names none."""
+    reference = _mapping(settings.spec, "targetReference")
+    kind = str(reference.get("kind") or kinds.SERVICE.name)
+    return ObjectRef(kind, settings.meta.namespace, str(reference.get("name") or ""))
 
 
 def _service_of(settings: GatewaySettings) -> str:
     """The Service that a TargetGroupConfiguration is for; "" where it names none."""
-    reference = _mapping(settings.spec, "targetReference")
-    return str(reference.get("name") or "") if reference.get("kind", "Service") == "Service" else ""
+    target = _target_of(settings)
+    return target.name if target.kind == kinds.SERVICE.name else ""
 
 
 def configurations_of_gateway(snapshot: Snapshot, gateway: Gateway) -> tuple[GatewaySettings, ...]:
@@ -203,9 +215,12 @@ def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
     Raises `Unknown` where TargetGroupConfigurations could not be read.
     """
     snapshot, backend = traffic.snapshot, traffic.backend
-    if backend is None or not backend.service:
+    if backend is None or not (backend.service or backend.gateway):
         return ()
     route = route_of(snapshot, backend.route).peek() if backend.route is not None else None
+    if backend.gateway is not None:  # The default of its own Gateway does not hold for it.
+        mine = next(iter(_configurations_of(snapshot, backend.gateway).need()), None)
+        return blocks(snapshot, mine, route) if mine is not None else ()
     found = configuration_of_service(snapshot, traffic.namespace, backend.service).need()
     several = blocks(snapshot, found, route) if found is not None else ()
     for gateway in gateways_of_route(snapshot, route) if route is not None else ():
@@ -251,7 +266,7 @@ def target_type_of_gateway(traffic: TrafficPath) -> DesiredTargetType:
 def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
     """Where a setting of the path's health check is changed: in the block that it is read from, else in the default of
     the Service's TargetGroupConfiguration."""
-    name = name.removesuffix("-seconds")
+    name = name.removesuffix("-seconds").removeprefix("nlb-")
     field = _FIELDS.get(name)
     ref = ObjectRef(kinds.TARGET_GROUP_CONFIGURATION.name, traffic.namespace, traffic.service_ref.name)
     listed = traffic.snapshot.gateway_api.group_configurations
@@ -268,7 +283,7 @@ def group_setting_of_gateway(traffic: TrafficPath, name: str) -> SettingSource:
     own = [block for block in found if _service_of(block.settings) == traffic.service_ref.name]
     inherited = next((b.values[field[0]] for b in found if field[0] in b.values), None)
     if own:
-        block = next((b for b in own if field[0] in b.values), own[-1])
+        block = _chosen(own, field)
         return GatewaySetting(block.settings.ref, ".".join(field), {}, block, field, inherited)
     said = _why_none_is_made(traffic)
     if said:
@@ -306,6 +321,11 @@ class GatewaySetting(SettingSource):
     block: Properties | None = None
     field: tuple[str, ...] = ()
     inherited: object = None
+
+    @property
+    def place(self) -> tuple[ObjectRef, str]:
+        assert self.block is not None
+        return _place((self.block,), self.field)
 
     @property
     def present(self) -> bool:
@@ -353,12 +373,19 @@ class NewConfiguration(SettingSource):
     inherited: object = None
 
     @property
+    def place(self) -> tuple[ObjectRef, str]:
+        return self.ref, f"/spec/defaultConfiguration/{'/'.join(self.field)}"
+
+    @property
     def present(self) -> bool:
         return False
 
     @property
     def value(self) -> str:
-        return ""
+        found: object = self.inherited
+        for key in self.field[1:]:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return "" if found is None else str(found)
 
     def how(self, value: str) -> str:
         return f"make {self.ref} for Service {self.service}, with {self.label} {value}"
@@ -372,12 +399,15 @@ class NewConfiguration(SettingSource):
 
     def _change(self, values: Iterable[tuple[SettingSource, str]]) -> Change:
         props: Mapping[str, object] = {}
+        inherited: dict[str, object] = {}
         for source, value in values:
             if isinstance(source, NewConfiguration):
                 first = source.field[0]
-                around = props if first in props or source.inherited is None else {**props, first: source.inherited}
-                props = _nested(around, source.field, _typed(source.field, value))
-        return new_configuration(self.ref, self.service, props)
+                if first not in props and source.inherited is not None:
+                    props, inherited[first] = {**props, first: source.inherited}, source.inherited
+                props = _nested(props, source.field, _typed(source.field, value))
+        made = new_configuration(self.ref, self.service, props)
+        return replace(made, inherits={"defaultConfiguration": inherited}) if inherited else made
 
 
 def new_configuration(ref: ObjectRef, service: str, props: Mapping[str, object]) -> Change:
@@ -400,6 +430,63 @@ def created_configuration(ref: ObjectRef, spec: Mapping[str, object]) -> Change 
         return None
     made = new_configuration(ref, service, props)
     return made if made.creates == spec else None
+
+
+def settings_in(change: Change) -> Iterator[tuple[str, object]]:
+    """The settings of target groups that a change of a TargetGroupConfiguration gives values, by the names of the
+    annotations for them."""
+    names = {field: name for name, field in _FIELDS.items()}
+    made = _mapping(change.creates or {}, "defaultConfiguration")
+    values = [(tuple(path.split(".")), value) for path, value in _leaves(made)]
+    for edit in change.edits:
+        where = _BLOCK.fullmatch(edit.pointer) if not edit.is_guard else None
+        if where is not None:
+            above = tuple((where[3] or "").split("/")) if where[3] else ()
+            inside = list(_leaves(edit.then)) if isinstance(edit.then, Mapping) else [("", edit.then)]
+            values += [((*above, *filter(None, path.split("."))), value) for path, value in inside]
+    for field, value in values:
+        name = "success-codes" if field == _FIELDS["grpc-codes"] else names.get(field)
+        if name is not None:
+            yield name, value
+
+
+def routes_sharing(
+    snapshot: Snapshot, source: SettingSource, namespace: str, service: str
+) -> tuple[tuple[Route, BackendReference], ...]:
+    """The routes of Gateways to a Service, each with a backend of it, whose target groups have a setting from the same
+    place; () where routes could not be read."""
+    found = _backends_by_service(snapshot).get((namespace, service), ())
+    if isinstance(source, NewConfiguration):
+        return found
+    if not isinstance(source, GatewaySetting) or source.block is None:
+        return ()
+    settings, field = source.block.settings, source.field
+    return tuple((r, b) for r, b in found if _place(blocks(snapshot, settings, r), field) == source.place)
+
+
+def _place(own: Sequence[Properties], field: tuple[str, ...]) -> tuple[ObjectRef, str]:
+    """Where a setting stands in a Service's configuration: in the block that says it, else in the default."""
+    block = _chosen(own, field)
+    return block.settings.ref, f"{block.pointer}/{'/'.join(field)}"
+
+
+def _chosen(own: Sequence[Properties], field: tuple[str, ...]) -> Properties:
+    return next((block for block in own if field[0] in block.values), own[-1])
+
+
+@derived
+def _backends_by_service(
+    snapshot: Snapshot,
+) -> Mapping[tuple[str, str], tuple[tuple[Route, BackendReference], ...]]:
+    """The backends of the routes that some Gateway takes, by namespace and name of their Service."""
+    found: dict[tuple[str, str], list[tuple[Route, BackendReference]]] = {}
+    for route in snapshot.gateway_api.routes.peek() or ():
+        taken = any(a.taken for g in gateways_of_route(snapshot, route) for a in attachments(snapshot, route, g))
+        for _, backend in backends(route) if taken else ():
+            if backend.kind == "Service":
+                home = backend.namespace or route.meta.namespace
+                found.setdefault((home, backend.name), []).append((route, backend))
+    return {key: tuple(several) for key, several in found.items()}
 
 
 def _leaves(values: Mapping[str, object], path: str = "") -> Iterator[tuple[str, object]]:
@@ -470,6 +557,8 @@ def _fits(place: str, value: object) -> bool:
 
 
 def _typed(field: tuple[str, ...], value: str) -> object:
+    if field[-1] in ("healthCheckProtocol", "protocol"):
+        return value.upper()
     return int(value) if field[-1] in _NUMBERS and value.isdigit() else value
 
 

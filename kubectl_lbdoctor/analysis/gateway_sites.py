@@ -76,6 +76,11 @@ def _at_path(gateway: Gateway, ports: Iterable[Iterable[Claim]], host: str, path
     yield from leading or found.values() or (GatewayAnswer(gateway, None, ""),)
 
 
+def claim_of_check(claims: Iterable[Claim], path: str) -> Claim | None:
+    """The claim that takes a GET of a path for no host name that a route has; None where none does."""
+    return next((claim for claim in claims if not claim.hosts and _takes(claim, path)), None)
+
+
 def _names(claim: Claim, host: str) -> bool:
     """Whether a claim's route is about this host by name."""
     names = (*claim.hosts, *annotated_names(claim.route.meta))

@@ -27,6 +27,7 @@ from kubectl_lbdoctor.model.gateway_api import (
     RouteRule,
 )
 from kubectl_lbdoctor.model.index import grouped
+from kubectl_lbdoctor.model.k8s import condition
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
@@ -68,6 +69,12 @@ def routes_by_name(snapshot: Snapshot) -> Mapping[ObjectRef, Route]:
 def gateway_of(snapshot: Snapshot, namespace: str, name: str) -> Fact[Gateway | None]:
     """The Gateway of this name; None where it does not exist."""
     return snapshot.gateway_api.gateways.chosen(name, lambda: gateways_by_name(snapshot).get((namespace, name)))
+
+
+def balancer_arn(gateway: Gateway) -> str:
+    """The ARN of a Gateway's load balancer, which the controller puts into the condition Programmed; "" before that."""
+    programmed = condition(gateway.conditions, "Programmed")
+    return programmed.message if programmed is not None and programmed.status == "True" else ""
 
 
 def route_of(snapshot: Snapshot, ref: ObjectRef) -> Fact[Route | None]:

@@ -1,4 +1,4 @@
-"""Backends that get no traffic by intent: weight 0, or the idle one of two colours. Pure.
+"""Backends that get no traffic by intent: weight 0, a fixed answer instead, or the idle one of two colours. Pure.
 
 Nobody misses what such a backend lacks: its target group may be empty, and its targets may fail, until it is promoted.
 Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html (weights)
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubectl_lbdoctor.analysis.ingress_backends import shares_of
+from kubectl_lbdoctor.analysis.rule_actions import declared_idle
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
@@ -29,7 +30,7 @@ class Idle:
 @derived
 def idle(traffic: TrafficPath) -> Idle | None:
     """Why the path's backend gets no traffic by intent; None where it does, or where nothing that was read says so."""
-    return _by_weight(traffic) or _by_colour(traffic)
+    return _by_weight(traffic) or _by_route(traffic) or _by_colour(traffic)
 
 
 def _by_weight(traffic: TrafficPath) -> Idle | None:
@@ -42,6 +43,15 @@ def _by_weight(traffic: TrafficPath) -> Idle | None:
     if ingress is not None and declared:
         return Idle(Evidence(f"ingress/{ingress.meta.name}", "weight 0: no traffic is meant for this backend"))
     return Idle(Evidence(reads.RULES, "weight 0: no traffic is meant for this target group"))
+
+
+def _by_route(traffic: TrafficPath) -> Idle | None:
+    """What the rules of a route say, and the load balancer, as far as it was read. Where no backend of a rule has a
+    weight, the load balancer answers with 500 itself."""
+    said = declared_idle(traffic)
+    if not said or any(own for own, _ in _shares_in_aws(traffic)):
+        return None
+    return Idle(Evidence(str(traffic.backend.route) if traffic.backend is not None else "", said))
 
 
 def _shares_in_aws(traffic: TrafficPath) -> tuple[tuple[int, int], ...]:

@@ -1,19 +1,22 @@
 """Settings that several target groups read: what heals one of them may break another that is healthy. Pure.
 
-The annotations of a Service hold for all of its ports, and those of an Ingress for all paths to the same Service.
+The annotations of a Service hold for all of its ports, and those of an Ingress for all paths to the same Service. A
+TargetGroupConfiguration holds for all ports and routes of its Service, but where it says something for a route itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import setting_source, traffic_paths
+from kubectl_lbdoctor.analysis.gateway_settings import routes_sharing, settings_in
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
+from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Finding
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Alternative, Change, Edit, Repair
+from kubectl_lbdoctor.model.plan import Alternative, Change, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -28,14 +31,31 @@ def healthy_neighbours(paths: Iterable[TrafficPath], setting: str) -> tuple[Traf
     """Other paths, with other target groups, whose health check reads this setting ("healthcheck-path") from the same
     place as these paths, and whose targets are all healthy."""
     own = tuple(paths)
-    sources = {source.ref for path in own if (source := setting_source(path, setting)).settable}
+    sources = [(path, source) for path in own if (source := setting_source(path, setting)).settable]
+    places = {source.place for _, source in sources}
+    # A configuration is named by nobody's path: it is the Service that it is for.
+    refs = {path.service_ref if _is_of_route(path) else source.ref for path, source in sources}
     groups = {_group_of(path) for path in own}
     return tuple(
         other
-        for ref in sorted(sources)
+        for ref in sorted(refs)
         for other in _readers(own[0].snapshot).get(ref, ())
-        if _group_of(other) not in groups and _is_healthy(other) and setting_source(other, setting).ref == ref
+        if _group_of(other) not in groups and _is_healthy(other) and setting_source(other, setting).place in places
     )
+
+
+def _unseen_neighbours(own: tuple[TrafficPath, ...], setting: str) -> Iterator[str]:
+    """Other ports of a Service whose target groups have a setting from the same place, and were not looked at because
+    they belong to routes that were not asked about."""
+    seen = {p.backend.route for p in traffic_paths(own[0].snapshot) if p.backend is not None}
+    for path in own:
+        if path.backend is None or path.backend.route is None:
+            continue
+        source = setting_source(path, setting)
+        for route, backend in routes_sharing(path.snapshot, source, path.namespace, path.service_ref.name):
+            # Of the same port the same is true: what it answers to this path's check.
+            if route.ref not in seen and str(backend.port) != path.backend.port:
+                yield f"port {backend.port} of {path.service_ref} ({route.ref})"
 
 
 def with_care(finding: Finding, paths: Iterable[TrafficPath]) -> Finding:
@@ -62,21 +82,37 @@ def _said(repair: Repair, own: tuple[TrafficPath, ...]) -> Repair:
 
 
 def _warned(change: Change, own: tuple[TrafficPath, ...]) -> Change:
+    harmful = [(name, value) for name, value in _settings(change) if not _is_harmless(name, value)]
     touched = {
         f"port {other.backend.port} of {other.service_ref}"
-        for edit in change.edits
-        if (setting := _setting(edit.annotation)) and not _is_harmless(edit, setting)
-        for other in healthy_neighbours(own, setting)
-        if other.backend is not None
+        for name, value in harmful
+        for other in healthy_neighbours(own, name)
+        if other.backend is not None and setting_source(other, name).value != str(value)
     }
-    if not touched:
-        return change
-    risk = f"it holds for {', '.join(sorted(touched)[:3])}, too, whose targets are healthy now"
-    return replace(change, risk=f"{change.risk}; {risk}" if change.risk else risk)
+    unseen = {said for name, value in harmful if _is_new(own, name, value) for said in _unseen_neighbours(own, name)}
+    risks = [
+        *((f"it holds for {', '.join(sorted(touched)[:3])}, too, whose targets are healthy now",) if touched else ()),
+        *((f"it holds for {', '.join(sorted(unseen)[:3])}, too, which was not looked at",) if unseen else ()),
+    ]
+    return replace(change, risk="; ".join(filter(None, (change.risk, *risks)))) if risks else change
 
 
-def _is_harmless(edit: Edit, setting: str) -> bool:
-    return edit.is_guard or edit.then == _TCP or any(word in setting for word in _PATIENCE)
+def _is_new(own: tuple[TrafficPath, ...], name: str, value: object) -> bool:
+    """Whether the value is another one than that which holds now."""
+    return any(setting_source(path, name).value != str(value) for path in own)
+
+
+def _settings(change: Change) -> Iterator[tuple[str, object]]:
+    """The settings that a change gives values, by their names ("healthcheck-path")."""
+    for edit in change.edits:
+        if not edit.is_guard and (name := _setting(edit.annotation)):
+            yield name, edit.then
+    if change.object.kind == kinds.TARGET_GROUP_CONFIGURATION.name:
+        yield from settings_in(change)
+
+
+def _is_harmless(name: str, value: object) -> bool:
+    return str(value).lower() == _TCP or any(word in name for word in _PATIENCE)
 
 
 def _setting(key: str) -> str:
@@ -86,6 +122,10 @@ def _setting(key: str) -> str:
             name = key.removeprefix(prefix)
             return "success-codes" if name == "healthcheck-success-codes" else name
     return ""
+
+
+def _is_of_route(traffic: TrafficPath) -> bool:
+    return traffic.backend is not None and traffic.backend.route is not None
 
 
 @derived

@@ -342,7 +342,8 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     binding. The binding is the controller's own record of a target group; without it nothing is registered.
 
     Most failures of a binding stand in the controller's log only and make no event. One that somebody deleted is made
-    again when its Ingress or Service changes, after the sync period (10 h), or when the controller is restarted.
+    again when its Ingress, Service or Gateway changes, after the sync period (10 h), or when the controller is
+    restarted.
 
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
 
@@ -379,14 +380,28 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
             *(hint.evidence for hint in former_complaints(traffic)),
         ),
         confirm=(kubectl("get", _BINDINGS_OF[maker], namespace=traffic.namespace),),
-        by_hand=tuple(
-            kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace)
-            for w in (() if in_aws else traffic.cluster.controllers.peek() or ())[:1]
-        ),
+        by_hand=_looked_at_again(traffic, in_aws),
         advice="EKS Auto Mode makes it when it reconciles the object again, after any change of it; the events of the "
         "object say what keeps it from that"
         if in_aws
         else "the controller makes it when it reconciles the object again, and its log says what keeps it from that",
+    )
+
+
+def _looked_at_again(traffic: TrafficPath, in_aws: bool) -> tuple[str, ...]:
+    """What makes the controller reconcile the object again. Of a Gateway it hears every change, also of an annotation
+    that means nothing
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/eventhandlers/gateway_events.go);
+    of what it made for an Ingress or a Service it hears by a restart."""
+    if in_aws:
+        return ()
+    gateways = [ref for ref, _ in frontend_of(traffic).reconciled if ref.kind == kinds.GATEWAY.name]
+    if gateways:
+        asked = f"lbdoctor.io/reconcile={traffic.now.replace(':', '').replace('-', '')}"
+        return tuple(kubectl("annotate", str(ref), asked, "--overwrite", namespace=ref.namespace) for ref in gateways)
+    workloads = (traffic.cluster.controllers.peek() or ())[:1]
+    return tuple(
+        kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in workloads
     )
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
+from kubectl_lbdoctor.analysis.blocked_paths import target_end
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
 from kubectl_lbdoctor.analysis.frontends import frontend_of
@@ -21,7 +22,7 @@ from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_errors import decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
@@ -500,7 +501,7 @@ def _kept_out(node: ObjectRef) -> str:
     passes="each target interface has one tagged security group",
     severity=Severity.ERROR,
     message="{summary}",
-    reads=READS,
+    reads=(*READS, reads.TARGET_HEALTH, reads.NETWORK_INTERFACES, reads.SECURITY_GROUPS, reads.NODES),
     explains=undone_by("LBD505"),
     distinct_by=("summary", "words"),
 )
@@ -512,7 +513,31 @@ def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on
     exactly one of the interface's security groups (`aws ec2 delete-tags`, `aws ec2 create-tags`).
     """
-    yield from reported(traffic, "LBD505")
+    for finding in reported(traffic, "LBD505"):
+        yield replace(finding, evidence=(*finding.evidence, *_wrongly_tagged(traffic)))
+
+
+_SHOWN_INTERFACES = 5
+
+
+def _wrongly_tagged(traffic: TrafficPath) -> tuple[Evidence, ...]:
+    """All interfaces of the targets with no or several groups that have the tag: the controller stops at the first."""
+    decoded = (entry.decoded for entry in standing_complaints(traffic))
+    tags = {str(d.params["tag"]) for d in decoded if d.code == "LBD505" and d.params.get("tag")}
+    interfaces, groups = traffic.network.interfaces.peek(), traffic.network.security_groups.peek()
+    if len(tags) != 1 or interfaces is None or groups is None:
+        return ()
+    (tag,) = tags
+    tagged = {group.id for group in groups if tag in group.tags}
+    ends = [target_end(traffic, target) for target in traffic.target_health.peek() or ()]
+    mine = {(end.subnet_id, end.address) for end in ends}
+    found = {
+        interface.id: tuple(i for i in interface.security_groups if i in tagged)
+        for interface in interfaces
+        if any((interface.subnet_id, address) in mine for address in interface.private_ips)
+    }
+    wrong = [f"{name} ({', '.join(several) or 'none'})" for name, several in sorted(found.items()) if len(several) != 1]
+    return (Evidence(f"groups with {tag}", listed(wrong, _SHOWN_INTERFACES)),) if wrong else ()
 
 
 @check(

@@ -16,9 +16,16 @@ from kubectl_lbdoctor.analysis.gateway_settings import (
     settings_that_it_makes,
     target_reference,
 )
-from kubectl_lbdoctor.analysis.gateways import class_of, routes_of_subject
+from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, class_of, routes_of, routes_of_subject
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.rule_actions import (
+    LOGINS,
+    actions_of,
+    configuration_of_rule,
+    configurations_named,
+    refused_filter,
+)
 from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
@@ -116,37 +123,48 @@ def _missing(
 
 @check(
     "LBD147",
-    title="a filter of a route names an extension that is not taken",
-    passes="every extension that the route's filters name is taken",
+    title="a filter of a route is not taken, or not as it is meant",
+    passes="every filter of the route is taken",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="rule {rule} of {kind} {name} names {target}, {fault:missing=which does not exist|"
-    "refused=which the controller does not accept|several=and another one beside it|"
-    "kind=a kind that the controller does not read}",
+    message="rule {rule} of {kind} {name} {fault:missing=names {target}, which does not exist|"
+    "refused=names {target}, which the controller does not accept|several=names {target} and another one beside it|"
+    "kind=names {target}, a kind that the controller does not read|"
+    "filter=has a filter {target}, which the controller does not take: it builds nothing of the Gateway|"
+    "redirect=names {target} for a redirect, which needs a filter RequestRedirect beside it: the controller builds "
+    "nothing of the Gateway|"
+    "plain=asks for a login ({target}), which is left out on HTTP listeners (port {ports:,3})}",
     reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS, reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LOGS),
     explains=("LBD109", "LBD209", "LBD143", "LBD150"),
-    distinct_by=("kind", "name", "target"),
+    distinct_by=("kind", "name", "target", "fault"),
     by_absence=(reads.LISTENER_RULE_CONFIGURATIONS,),
 )
-def extension_not_taken(frontend: Frontend) -> Iterator[Finding]:
+def filter_not_taken(frontend: Frontend) -> Iterator[Finding]:
     """A rule's filter of type ExtensionRef names a ListenerRuleConfiguration that does not exist in the route's
     namespace, that the controller has not accepted, or more than one. The controller then answers the rule's requests
-    with a fixed 503 and makes no target group for it (Accepted False, IncompatibleFilters). A reference of another kind
+    with a fixed 500 and makes no target group for it (Accepted False, IncompatibleFilters). A reference of another kind
     is passed over without a word: the rule works, and does not what the filter is meant to do.
 
+    Of the other filters of an HTTPRoute RequestRedirect and URLRewrite are taken, of a GRPCRoute none. One that is not
+    (headers are changed by a LoadBalancerConfiguration, mirroring not at all) keeps the whole Gateway from being built,
+    with all of its routes: event FailedBuildModel, "Unsupported filter type".
+
     A login (authenticate-oidc) needs a Secret, which the controller may not read as it is installed: its log alone says
-    "secrets is forbidden", and the configuration has no status.
+    "secrets is forbidden", and the configuration has no status. On an HTTP listener a login is left out, and requests
+    get through without.
 
     Source: listenerRuleConfigLoader in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go, and
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go,
+    route_rule_action.go beside it, buildListenerRules in pkg/gateway/model/model_build_listener.go, and
     clusterSecretsPermissions in helm/aws-load-balancer-controller/values.yaml there.
 
     Confirm by hand: `kubectl get listenerruleconfigurations -o yaml`. Repair: make the configuration, or correct the
     filter.
     """
-    for route in routes_of_subject(frontend.snapshot, of_gateway_api(frontend).ref):
+    own = of_gateway_api(frontend)
+    for route in routes_of_subject(frontend.snapshot, own.ref):
         for number, rule in enumerate(route.rules, 1):
-            read = [r for r in rule.extensions if (r.group, r.kind) == (SETTINGS_GROUP, _LRC.name)]
+            read = configurations_named(rule)
             for reference in rule.extensions:
                 if reference not in read:
                     yield _extension(route, number, reference, "kind", f"{reference.group}/{reference.kind}")
@@ -154,6 +172,48 @@ def extension_not_taken(frontend: Frontend) -> Iterator[Finding]:
                 yield _extension(route, number, read[0], "several", f"{len(read)} ListenerRuleConfigurations")
             elif read:
                 yield from _rule_configuration(frontend, route, number, read[0])
+                yield from _login_left_out(frontend, own.gateways, route, number)
+    for gateway in own.gateways:
+        yield from _refused_filters(frontend.snapshot, gateway)
+
+
+def _refused_filters(snapshot: Snapshot, gateway: Gateway) -> Iterator[Finding]:
+    """The filters for which nothing of a Gateway is built, also those of routes that nobody has asked about."""
+    found = class_of(snapshot, gateway).peek()
+    if found is None or found.controller != ALB_CONTROLLER:
+        return
+    for route in routes_of(snapshot, gateway.meta.namespace, gateway.meta.name).need():
+        if not any(attachment.taken for attachment in attachments(snapshot, route, gateway)):
+            continue
+        for number, rule in enumerate(route.rules, 1):
+            if not rule.filters:
+                continue
+            actions = actions_of(configuration_of_rule(snapshot, route, rule).need())
+            refused_type = refused_filter(route, rule, actions)
+            if refused_type:
+                fault = "redirect" if refused_type == "ExtensionRef" else "filter"
+                named = configurations_named(rule)[0] if fault == "redirect" else Reference(refused_type)
+                finding = _extension(route, number, named, fault, f"type {refused_type}")
+                yield replace(finding, explains=("LBD103",))
+
+
+def _login_left_out(frontend: Frontend, gateways: tuple[Gateway, ...], route: Route, number: int) -> Iterator[Finding]:
+    snapshot, rule = frontend.snapshot, route.rules[number - 1]
+    settings = configuration_of_rule(snapshot, route, rule).need()
+    if settings is None or not actions_of(settings) & LOGINS:
+        return
+    taken = [
+        section.listener
+        for gateway in gateways
+        for attachment in attachments(snapshot, route, gateway)
+        for section in attachment.taken
+    ]
+    plain = sorted({listener.port for listener in taken if listener.protocol == "HTTP"})
+    if plain:
+        seen = ", ".join(sorted(actions_of(settings)))
+        finding = _extension(route, number, configurations_named(rule)[0], "plain", seen)
+        ports = tuple(map(str, plain))
+        yield replace(finding, params={**finding.params, "ports": ports})
 
 
 def _rule_configuration(frontend: Frontend, route: Route, number: int, reference: Reference) -> Iterator[Finding]:
@@ -198,6 +258,9 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
         "refused": "correct what the controller says of it",
         "several": "name one per rule: put the settings of all into it",
         "kind": f"use a {_LRC.name} of {SETTINGS_GROUP}",
+        "filter": "take it out; headers are changed by the Gateway's LoadBalancerConfiguration (listenerAttributes)",
+        "redirect": "add a filter of type RequestRedirect to the rule",
+        "plain": "let parentRefs name the HTTPS listener alone (sectionName), and redirect from the other one",
     }[fault]
     return Finding(
         "LBD147",
@@ -206,11 +269,12 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
             "rule": str(number),
             "kind": route.kind,
             "name": f"{route.meta.namespace}/{route.meta.name}",
-            "target": f"{reference.kind} {reference.name}",
+            "target": f"{reference.kind} {reference.name}".strip(),
             "fault": fault,
+            "ports": (),
         },
-        severity=Severity.WARNING if fault == "kind" else None,
-        evidence=(*refused(route, "Accepted"), Evidence(f"extensionRef of rule {number}", seen)),
+        severity=Severity.WARNING if fault in ("kind", "plain") else None,
+        evidence=(*refused(route, "Accepted"), Evidence(f"filter of rule {number}", seen)),
         confirm=(kubectl("get", resource_name(route.ref), "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource_name(owner), namespace=route.meta.namespace),),
         advice=advice,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.chained_gateways import fault_of_check
 from kubectl_lbdoctor.analysis.controller_complaints import READS as CONTROLLER_READS
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
@@ -26,6 +28,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     Refusal,
     attachments,
     backends,
+    balancer_arn,
     class_of,
     gateway_of,
     granted,
@@ -33,6 +36,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     listener_owners,
     parent_ref,
     route_kinds,
+    route_of,
     routes_of_subject,
     sections,
 )
@@ -44,11 +48,12 @@ from kubectl_lbdoctor.knowledge.controller_identity import feature_gates
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, ListenerSet, Route
+from kubectl_lbdoctor.model.gateway_api import GROUP, BackendReference, Gateway, ListenerSet, Route
 from kubectl_lbdoctor.model.k8s import Condition, Workload, condition
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _GATES = {ALB_CONTROLLER: "ALBGatewayAPI", NLB_CONTROLLER: "NLBGatewayAPI"}
 """The feature gate of the controller's part that reconciles the Gateways of a class."""
@@ -444,8 +449,9 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="{kind} {name} leads to {target}: {fault:kind=the controller knows no backends of this kind|port=it needs "
     "a port|missing=it does not exist|network=it is no Application Load Balancer|listener=no listener has its port|"
-    "unmade=its load balancer is not made}",
-    reads=READS,
+    "unmade=its load balancer is not made|unanswered=no rule of it answers the health check|"
+    "tls=its listener speaks HTTPS, and the health check HTTP}",
+    reads=(*READS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     explains=("LBD109", "LBD209", "LBD150"),
     distinct_by=("kind", "name", "target"),
     by_absence=(reads.GATEWAYS,),
@@ -455,7 +461,9 @@ def backend_unusable(frontend: Frontend) -> Iterator[Finding]:
     port. The controller leaves it out (ResolvedRefs False, InvalidKind or UnsupportedValue).
 
     A Gateway as backend puts a Network Load Balancer before an Application Load Balancer: the other Gateway has to
-    exist, to be of the class of Application Load Balancers, to have the port and to be made already.
+    exist, to be of the class of Application Load Balancers, to have the port and to be made already. It is a target as
+    every other: the health check, GET / over HTTP unless a TargetGroupConfiguration for the Gateway says otherwise, has
+    to be answered by a route without host names; without one the answer is 404. An HTTPS listener needs an HTTPS check.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
     and backend_gateway.go there.
@@ -467,6 +475,42 @@ def backend_unusable(frontend: Frontend) -> Iterator[Finding]:
             fault = _fault_of_backend(frontend, route, backend)
             if fault:
                 yield _unusable(route, backend, fault)
+    for traffic in frontend.paths():
+        if fault := fault_of_check(traffic):
+            yield from _fails_its_check(traffic, fault)
+
+
+def _fails_its_check(traffic: TrafficPath, fault: str) -> Iterator[Finding]:
+    """The finding about the route to a Gateway that cannot answer the check of the load balancer before it."""
+    assert traffic.backend is not None and traffic.backend.route is not None and traffic.backend.gateway is not None
+    route = route_of(traffic.snapshot, traffic.backend.route).need()
+    behind, group = traffic.backend.gateway, traffic.target_group.peek()
+    if route is None:
+        return
+    path = group.health_check.path or "/" if group is not None else "/"
+    failing = traffic.unhealthy()
+    named = BackendReference(behind.name, behind.namespace, behind.kind, GROUP, int(traffic.backend.port or 0))
+    finding = _unusable(route, named, fault)
+    settings = f"a TargetGroupConfiguration whose targetReference is {behind.kind} {behind.name}"
+    seen = {
+        "unanswered": f"no route without host names takes GET {path} on port {traffic.backend.port}",
+        "tls": f"the listener of port {traffic.backend.port} is HTTPS",
+    }
+    advice = {
+        "unanswered": f"let a route without host names take {path} at {behind}, or set healthCheckPath or matcher in "
+        f"{settings} (namespace {behind.namespace})",
+        "tls": f"set healthCheckProtocol HTTPS in {settings} (namespace {behind.namespace})",
+    }
+    yield replace(
+        finding,
+        evidence=(
+            Evidence(Source.TARGET_HEALTH, f"{failing[0].state}: {failing[0].reason} {failing[0].description}".strip()),
+            Evidence(str(behind), seen[fault]),
+        ),
+        targets=tuple(target.key for target in failing),
+        by_hand=(),
+        advice=advice[fault],
+    )
 
 
 _BACKEND_ADVICE = {
@@ -476,6 +520,8 @@ _BACKEND_ADVICE = {
     "network": "name a Gateway of an Application Load Balancer",
     "listener": "name the port of one of its listeners",
     "unmade": "see what keeps it from being made",
+    "unanswered": "",
+    "tls": "",
 }
 
 
@@ -495,8 +541,7 @@ def _fault_of_backend(frontend: Frontend, route: Route, backend: BackendReferenc
         return "network"
     if backend.port not in {section.listener.port for section in sections(frontend.snapshot, behind)}:
         return "listener"
-    programmed = condition(behind.conditions, "Programmed")
-    return "" if programmed is not None and programmed.status == "True" else "unmade"
+    return "" if balancer_arn(behind) else "unmade"
 
 
 def _unusable(route: Route, backend: BackendReference, fault: str) -> Finding:

@@ -681,9 +681,7 @@ def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> t
     owner = setting_source(traffic, "healthcheck-protocol")
     if not traffic.is_alb and (neighbours := healthy_neighbours((traffic,), "healthcheck-protocol")):
         port = neighbours[0].backend.port if neighbours[0].backend is not None else ""
-        suits = (
-            f"the annotation holds for all ports of the Service, and port {port} speaks {group.health_check.protocol}"
-        )
+        suits = f"the setting holds for all ports of the Service, and port {port} speaks {group.health_check.protocol}"
         return owner.offer("tcp", suits, "only the connection is checked")
     if not traffic.is_alb or group.protocol == serves:
         return (Repair(serves, (owner.change(serves),)).with_reason(why),) if owner.settable else ()

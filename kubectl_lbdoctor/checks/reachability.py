@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
+from kubectl_lbdoctor.analysis.balancer_settings import BACKEND_RULES, SECURITY_GROUPS, balancer_settings
 from kubectl_lbdoctor.analysis.blocked_paths import (
     Blocked,
     blocked,
@@ -23,6 +24,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
     unchecked,
     world,
 )
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
@@ -70,6 +72,8 @@ _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 def _needed(traffic: TrafficPath) -> None:
     """Stop a check on paths that it has nothing to say about, before anything of EC2 is opened."""
+    if traffic.target_type == "alb":
+        raise NotApplicable("the target is a load balancer, whose own path is looked at")
     if traffic.target_group.need() is None or not (suspects(traffic) or unchecked(traffic)):
         raise NotApplicable("no target fails for a reason that a filter would explain")
 
@@ -234,7 +238,7 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
     severity=Severity.ERROR,
     message="the targets do not admit the load balancer: no rule for TCP {ports} "
     "{direction:egress=to|ingress=from} {peers}",
-    reads=_READS,
+    reads=(*_READS, *GATEWAY_READS),
     explains=("LBD607",),
     fix="security-group",
     distinct_by=("direction", "ports", "peers"),
@@ -244,7 +248,8 @@ def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     port, so the packets are dropped and the check times out.
 
     The controller writes this rule itself, unless the load balancer has security groups of its own choosing
-    (annotation `security-groups`) without `manage-backend-security-group-rules: "true"`, or is told
+    (annotation `security-groups`; `securityGroups` of a Gateway's LoadBalancerConfiguration) without
+    `manage-backend-security-group-rules: "true"` (`manageBackendSecurityGroupRules`), or is told
     `manage-backend-security-group-rules: "false"` for one that has none, or the rule was removed by
     hand: it does not put it back before the binding changes or its sync period (10 h) ends.
 
@@ -260,7 +265,9 @@ def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
-    """The controller writes no rules for this binding: say why, and name the annotation."""
+    """The controller writes no rules for this binding: say why, and name what makes it write them."""
+    if traffic.backend is not None and traffic.backend.route is not None:
+        return _unmanaged_of_gateway(traffic, finding)
     ingress, service = traffic.ingress.peek(), traffic.service.peek()
     front, prefix = (ingress, ALB_PREFIX) if ingress is not None else (service, NLB_PREFIX)
     if front is None:
@@ -279,6 +286,24 @@ def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:
         why = "the controller then keeps the backend rules itself"
         repairs = (*repairs, Repair("annotation", (change,)).with_reason(why, "needs the controller's backend group"))
     return replace(finding, evidence=(*finding.evidence, evidence), repairs=repairs)
+
+
+def _unmanaged_of_gateway(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The same of a Gateway, whose configuration names the groups
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/model/model_build_security_group.go)."""
+    evidence, repairs = list(finding.evidence), list(finding.repairs)
+    rules = {setting.gateway.ref: setting for setting in balancer_settings(traffic, BACKEND_RULES)}
+    for chosen in balancer_settings(traffic, SECURITY_GROUPS):
+        if chosen.settings is None or not chosen.value:
+            continue
+        why = f"{SECURITY_GROUPS} of {chosen.settings.ref} is set, so the controller writes no backend rules"
+        evidence.append(Evidence(Source.BINDING, why))
+        if rules[chosen.gateway.ref].value is not True:
+            repair = rules[chosen.gateway.ref].repair(True, "the controller then keeps the backend rules itself")
+            repairs.append(
+                replace(repair, value="configuration").with_reason("", "needs the controller's backend group")
+            )
+    return replace(finding, evidence=tuple(evidence), repairs=tuple(repairs))
 
 
 @check(

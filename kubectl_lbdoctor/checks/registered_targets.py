@@ -284,7 +284,7 @@ def _node_finding(
             *(Evidence(f"node {name}", why) for name in names[:SHOWN]),
             Evidence(Source.NODES, f"{taken} of {total} can be targets"),
         ),
-        confirm=(kubectl("describe", "node", names[0]),),
+        confirm=(kubectl("describe", "node", *names[:SHOWN]),),
         by_hand=tuple(kubectl("label", "node", name, f"{exclusion.key}-") for name in names[:SHOWN])
         if exclusion.kind is Exclusion.EXCLUDE_LABEL
         else (),
@@ -377,6 +377,9 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
             by_zone[zone].append(target)
     region = ("--region", traffic.context.region) if traffic.context.region else ()
     role = "elb" if balancer.scheme == "internet-facing" else "internal-elb"
+    listed = "the subnets annotation"
+    if traffic.backend is not None and traffic.backend.route is not None:
+        listed = "loadBalancerSubnets of the Gateway's LoadBalancerConfiguration"
     for zone, targets in by_zone.items():
         yield Finding(
             "LBD208",
@@ -397,7 +400,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
                 shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),
                 describe_target_health(group_arn(traffic), traffic.context.region),
             ),
-            advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to the subnets annotation",
+            advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to {listed}",
         )
 
 

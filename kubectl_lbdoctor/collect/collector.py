@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from kubectl_lbdoctor.analysis.chained_gateways import gateways_behind
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
@@ -104,6 +105,9 @@ class Collector:
             subjects=plan.subjects,
             gateway_api=read_gateway_api(self._lists, pool, plan.reads, plan.subjects),
         )
+        # Whether a load balancer serves that has another Gateway's as its target is decided behind that one.
+        plan = replace(plan, subjects=(*plan.subjects, *gateways_behind(snapshot, plan.subjects)))
+        snapshot = replace(snapshot, subjects=plan.subjects)
         also = backend_namespaces(snapshot)
         spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
         aws, reason = self._aws(plan, cluster, spaces)

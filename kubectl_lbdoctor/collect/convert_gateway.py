@@ -36,6 +36,7 @@ def gateway(raw: Raw) -> api.Gateway:
         conditions=conditions(status),
         listener_status=_listener_status(status),
         changed=_changed(raw),
+        has_infrastructure="infrastructure" in spec,
     )
 
 
@@ -89,11 +90,14 @@ def settings(raw: Raw, *, kind: str) -> api.GatewaySettings:
 
 
 def rule_settings(raw: Raw) -> api.GatewaySettings:
-    """A ListenerRuleConfiguration: what the controller says of it. What it holds (logins) is not kept."""
+    """A ListenerRuleConfiguration: what its actions are, and what the controller says of it. What they hold (logins) is
+    not kept."""
     status = mapping(raw, "status")
+    actions = [{"type": text(entry, "type")} for entry in objects(mapping(raw, "spec"), "actions")]
     return api.GatewaySettings(
         kind="ListenerRuleConfiguration",
         meta=meta(raw),
+        spec={"actions": actions} if actions else {},
         accepted=optional_flag(status, "accepted"),
         message=text(status, "message"),
     )
@@ -157,6 +161,7 @@ def _backend(raw: Raw) -> api.BackendReference:
         kind=text(raw, "kind", "Service"),
         group=text(raw, "group"),
         port=number(raw, "port"),
+        weight=number(raw, "weight", 1),
     )
 
 
@@ -169,6 +174,7 @@ def _rule(raw: Raw) -> api.RouteRule:
             for entry in objects(raw, "filters")
             if text(entry, "type") == "ExtensionRef"
         ),
+        filters=tuple(text(entry, "type") for entry in objects(raw, "filters")),
     )
 
 

@@ -18,7 +18,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import MADE_BY_FIX, Change, Spec, emptied, manifest
 from kubectl_lbdoctor.record import record
 
-MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION,)
+MADE_KINDS = (kinds.TARGET_GROUP_CONFIGURATION, kinds.LOAD_BALANCER_CONFIGURATION)
 """The kinds of objects that a fix may make, and its undoing delete."""
 
 _JSON_PATCH = "application/json-patch+json"

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.errors import UsageError
+from kubectl_lbdoctor.fix import creations
 from kubectl_lbdoctor.fix.ways import other_ways, preferred, ways
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
 from kubectl_lbdoctor.model.plan import Alternative, Change, FixPlan, Refusal, Repair, Step
@@ -153,9 +154,9 @@ def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
     """Each change once; changes that give one value two contents are all refused."""
     merged: dict[tuple[object, ...], Step] = {}
     for step in steps:
-        first = merged.setdefault(_identity(step.change), step)
-        merged[_identity(step.change)] = replace(first, affects=tuple(dict.fromkeys((*first.affects, *step.affects))))
-    unique = list(merged.values())
+        first = merged.get(_identity(step.change))
+        merged[_identity(step.change)] = _for_both(first, step) if first is not None else step
+    unique = creations.joined(list(merged.values()), _for_both)
     asked: dict[tuple[object, str], set[str]] = {}
     for step in unique:
         for pointer, then in _places(step.change):
@@ -170,6 +171,16 @@ def _without_conflicts(steps: list[Step], refusals: list[Refusal]) -> FixPlan:
         else:
             kept.append(step)
     return FixPlan(tuple(kept), tuple(dict.fromkeys(refusals)))
+
+
+def _for_both(first: Step, other: Step) -> Step:
+    """The first step, for all that either is to heal."""
+    codes = dict.fromkeys((*first.codes, *other.codes))
+    return replace(
+        first,
+        affects=tuple(dict.fromkeys((*first.affects, *other.affects))),
+        also=tuple(code for code in codes if code != first.code),
+    )
 
 
 def _identity(change: Change) -> tuple[object, ...]:

@@ -59,10 +59,11 @@ class Judge:
     def left(self, report: Report) -> frozenset[str]:
         """Codes of the plan that are still found on its objects."""
         return frozenset(
-            step.code
+            code
             for step in self.steps
             for diagnosis in about(report, step.affects)
-            if step.code in (diagnosis.finding.code, *diagnosis.explains)
+            for code in step.codes
+            if code in (diagnosis.finding.code, *diagnosis.explains)
         )
 
     def by_design(self, report: Report) -> frozenset[str]:
@@ -95,11 +96,12 @@ class Judge:
         else:
             outcome = FixOutcome.UNHEALTHY if known else FixOutcome.UNKNOWN
         before = {(d.finding.code, d.finding.object) for d in self.diagnoses(self.before)}
+        planned = dict.fromkeys(code for step in self.steps for code in step.codes)
         return Verdict(
             outcome=outcome,
             report=report,
             subjects=subjects,
-            gone=tuple(code for code in dict.fromkeys(step.code for step in self.steps) if code not in left),
+            gone=tuple(code for code in planned if code not in left),
             left=tuple(sorted(left)),
             good=good,
             found=tuple(

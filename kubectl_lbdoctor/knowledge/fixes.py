@@ -26,8 +26,9 @@ FIXES: dict[str, str] = {
     "healthcheck-timeout": f"Sets the timeout of the health check, and its interval where that has to be longer. "
     f"{_ANNOTATION}",
     "ingress-class": "Sets the class of the Ingress to one of the AWS Load Balancer Controller.",
-    "ip-address-type": "Makes the load balancer dual-stack, by the annotation of that name. Each of its subnets needs "
-    "an IPv6 range.",
+    "ip-address-type": "Makes the load balancer dual-stack, by the annotation of that name, or by the "
+    "LoadBalancerConfiguration of the Gateway, which is made where it has none. Each of its subnets needs an IPv6 "
+    "range.",
     "kube-proxy": "Restarts the DaemonSet kube-proxy in kube-system, node by node. It cannot be taken back, and need "
     "not be.",
     "lb-egress": "Adds one outbound rule to a security group of the load balancer: to the target's group, for the "

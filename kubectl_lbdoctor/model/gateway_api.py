@@ -69,9 +69,10 @@ class ListenerStatus:
 
 @record
 class Gateway:
-    """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. allowed_sets: from which
-    namespaces ListenerSets may add listeners ("None" where it does not say). addresses: what its status publishes.
-    changed: when somebody last wrote it, its status aside (RFC 3339, "" where nothing says so)."""
+    """parameters: the LoadBalancerConfiguration of this Gateway, in its own namespace. has_infrastructure: whether the
+    field is there that names it. allowed_sets: from which namespaces ListenerSets may add listeners ("None" where it
+    does not say). addresses: what its status publishes. changed: when somebody last wrote it, its status aside (RFC
+    3339, "" where nothing says so)."""
 
     meta: Meta
     class_name: str = ""
@@ -82,6 +83,7 @@ class Gateway:
     conditions: tuple[Condition, ...] = ()
     listener_status: tuple[ListenerStatus, ...] = ()
     changed: str = ""
+    has_infrastructure: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -129,13 +131,14 @@ class ParentStatus:
 @record
 class BackendReference:
     """Where a rule sends requests. kind: "Service", or the controller's "TargetGroupName" and "Gateway". namespace: ""
-    for the route's own."""
+    for the route's own. weight: its share among the backends of the rule."""
 
     name: str
     namespace: str = ""
     kind: str = "Service"
     group: str = ""
     port: int = 0
+    weight: int = 1
 
 
 @record
@@ -175,11 +178,12 @@ class RouteMatch:
 @record
 class RouteRule:
     """One rule. matches: () for every request. extensions: the objects that its filters of type ExtensionRef name, in
-    the route's namespace."""
+    the route's namespace. filters: the types of all of its filters, in their order."""
 
     matches: tuple[RouteMatch, ...] = ()
     backends: tuple[BackendReference, ...] = ()
     extensions: tuple[Reference, ...] = ()
+    filters: tuple[str, ...] = ()
 
 
 @record
@@ -212,7 +216,8 @@ class ReferenceGrant:
 @record
 class GatewaySettings:
     """A LoadBalancerConfiguration, a TargetGroupConfiguration or a ListenerRuleConfiguration (gateway.k8s.aws). spec:
-    as read, but for the last one. accepted, message: what the controller says of that, None and "" where nothing.
+    as read; of the last one only the types of its actions. accepted, message: what the controller says of that, None
+    and "" where nothing.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/spec/
     """

@@ -121,7 +121,8 @@ class Change:
     field, now, then, why and risk are the words of the plan that a person confirms. restart: a rolling restart of a
     workload, as `kubectl rollout restart` makes it; it cannot be taken back. group: the target group that the edits
     change in AWS, None where they change a Kubernetes object; their pointers are those of `model.group_edits`.
-    creates: the `spec` of an object that does not exist yet, and is made; undoing deletes it.
+    creates: the `spec` of an object that does not exist yet, and is made; undoing deletes it. inherits: what of that
+    spec holds already, from where the new object takes it over; all else is what the change is about.
     """
 
     object: ObjectRef
@@ -135,6 +136,7 @@ class Change:
     aws: AwsWrite | None = None
     group: GroupAddress | None = None
     creates: Spec | None = None
+    inherits: Spec | None = None
 
     @property
     def in_aws(self) -> bool:
@@ -201,15 +203,16 @@ def manifest(change: Change, version: str = "") -> dict[str, object]:
 def emptied(change: Change) -> tuple[Spec, ...]:
     """What the `spec` of an object that a change has made becomes, one after the other, before it is deleted.
 
-    The controller's finalizer keeps a configuration, with its effect, for as long as something uses what it names; one
-    that names nothing it lets go at once. It looks again at what a configuration names at the moment of a change, so
-    that the settings go first, and the name after them.
+    A configuration of a Gateway is without effect once the Gateway does not name it any more, which is taken back
+    before. That of target groups names their Service itself: the controller's finalizer keeps it, with its effect, for
+    as long as something uses what it names; one that names nothing it lets go at once. It looks again at what a
+    configuration names at the moment of a change, so that the settings go first, and the name after them.
 
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
     and controllers/gateway/eventhandlers/target_group_configuration_events.go there.
     """
-    name = "targetReference"
-    return ({key: value for key, value in (change.creates or {}).items() if key == name}, {})
+    name, spec = "targetReference", change.creates or {}
+    return ({name: spec[name]}, {}) if name in spec else ()
 
 
 def _unmaking(change: Change) -> str:
@@ -280,7 +283,8 @@ class Alternative:
 class Step:
     """One change of a plan, with the fix and the diagnosis that it comes from, and the objects that it is to heal.
 
-    instead: what `--fix` takes as another way to repair the same ("success-codes=200-399").
+    instead: what `--fix` takes as another way to repair the same ("success-codes=200-399"). also: codes of other
+    diagnoses that the same change repairs.
     """
 
     fix: str
@@ -288,6 +292,12 @@ class Step:
     change: Change
     affects: tuple[ObjectRef, ...] = ()
     instead: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of all diagnoses that it repairs."""
+        return (self.code, *self.also)
 
 
 @record

@@ -36,7 +36,7 @@ class Backend:
     paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
     that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
     target group instead of a Service; group_name: so may a route, by its name. route: the route of a Gateway that leads
-    here.
+    here. gateway: it may lead to another Gateway, whose load balancer is the target.
     """
 
     service: str = ""
@@ -46,6 +46,7 @@ class Backend:
     target_group_arn: str = ""
     group_name: str = ""
     route: ObjectRef | None = None
+    gateway: ObjectRef | None = None
 
 
 @record
@@ -130,6 +131,8 @@ class TrafficPath:
         if self.backend is None:
             return front
         to = self.backend.service or self.backend.target_group_arn or self.backend.group_name
+        if self.backend.gateway is not None:
+            to = str(self.backend.gateway)
         if self.backend.route is not None:
             route = self.backend.route
             return f"{front}->{self.namespace}/{to}:{self.backend.port} by {route.kind}/{route.namespace}/{route.name}"

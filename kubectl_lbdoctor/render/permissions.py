@@ -122,13 +122,14 @@ _PROBE = """What probes need beyond the reads; bind it in single namespaces with
 # What a fix writes, and `undo` again: annotations and specs of what the controller reads, new configurations, and
 # kube-proxy's restart.
 _CHANGED = ("get", "patch")
+_MADE = (kinds.TARGET_GROUP_CONFIGURATION, kinds.LOAD_BALANCER_CONFIGURATION)
 _FIX_RULES: tuple[tuple[Kind, tuple[str, ...], tuple[str, ...]], ...] = (
     (kinds.SERVICE, _CHANGED, ()),
     (kinds.INGRESS, _CHANGED, ()),
     (kinds.DAEMON_SET, _CHANGED, (KUBE_PROXY_NAME,)),
     *((kind, _CHANGED, ()) for kind in (kinds.GATEWAY, *kinds.ROUTES)),
-    # A setting of a Gateway's target groups may need one that does not exist yet; undoing deletes it again.
-    (kinds.TARGET_GROUP_CONFIGURATION, ("create", "delete", *_CHANGED), ()),
+    # A setting of a Gateway may need one that does not exist yet; undoing deletes it again.
+    *((kind, ("create", "delete", *_CHANGED), ()) for kind in _MADE),
 )
 
 

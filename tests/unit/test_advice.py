@@ -42,3 +42,17 @@ def test_the_advice_for_a_classic_load_balancer_does_not_point_at_a_place_on_the
     """The command to confirm it stands below the advice on a screen, and in a list of its own in documents."""
     found = _report("LBD608-classic-load-balancer").diagnoses[0].finding
     assert found.advice.startswith("ask for the state of its instances;")
+
+
+def test_all_interfaces_with_two_tagged_groups_are_named() -> None:
+    """The controller's error names the first one, and the next one when that is corrected."""
+    (diagnosis,) = [d for d in _report("LBD505-two-tagged-groups").diagnoses if d.finding.code == "LBD505"]
+    named = "eni-00000000000000001 (sg-00000000000000001, sg-000000000000000aa), "
+    assert diagnosis.finding.evidence[-1].text == f"{named}{named.replace('0001 (', '0002 (', 1)}".removesuffix(", ")
+
+
+def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
+    """The controller's restart would interrupt everybody; of a Gateway it hears every change."""
+    (diagnosis,) = _report("LBD109-gateway-binding-deleted").diagnoses
+    (command,) = diagnosis.finding.by_hand
+    assert command.startswith("kubectl annotate gateway/web lbdoctor.io/reconcile=20300107T123000Z --overwrite")

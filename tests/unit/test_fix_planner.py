@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kubectl_lbdoctor.analysis.gateway_settings import NewConfiguration
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.errors import UsageError
@@ -171,6 +174,7 @@ def test_one_change_for_two_faults_is_made_once_for_both() -> None:
     made = plan([diagnosis(port(8080)), diagnosis(port(8080), affects=(other,))], [FixRequest("targetport")])
     (step,) = made.steps
     assert step.affects == (INGRESS, other) and made.affects == (INGRESS, other)
+    assert step.codes == ("LBD307",)
 
 
 def test_the_same_fault_on_several_objects_is_one_plan() -> None:
@@ -181,6 +185,50 @@ def test_the_same_fault_on_several_objects_is_one_plan() -> None:
 def test_two_contents_for_one_value_are_both_refused() -> None:
     made = plan([diagnosis(port(8080)), diagnosis(port(8443))], [FixRequest("targetport")])
     assert not made.steps and "different values" in made.refusals[0].reason
+
+
+def created(field: str, value: str, inherited: Mapping[str, object] | None = None, service: str = "web") -> Repair:
+    """A setting in a TargetGroupConfiguration that does not exist yet."""
+    ref = ObjectRef("TargetGroupConfiguration", "shop", "web")
+    return NewConfiguration(ref, field, {}, service, tuple(field.split(".")), inherited).repair(value)
+
+
+CHECK = {"healthCheckPath": "/", "healthCheckPort": "8080"}
+PATH, PORT = "healthCheckConfig.healthCheckPath", "healthCheckConfig.healthCheckPort"
+
+
+def test_two_settings_of_one_object_that_is_made_are_one_creation() -> None:
+    """Each of them takes over the rest of the block as it is, which gives way to what the other is about."""
+    other = ObjectRef("Gateway", "shop", "other")
+    found = [
+        diagnosis(created("targetType", "ip"), code="LBD204"),
+        diagnosis(created(PATH, "/healthz", CHECK), code="LBD301"),
+        diagnosis(created(PORT, "9090", CHECK), code="LBD313", affects=(other,)),
+    ]
+    made = plan(found, [FixRequest("LBD204"), FixRequest("LBD301"), FixRequest("LBD313")])
+    (step,) = made.steps
+    assert made.refusals == () and step.change.creates == {
+        "targetReference": {"kind": "Service", "name": "web"},
+        "defaultConfiguration": {
+            "targetType": "ip",
+            "healthCheckConfig": {"healthCheckPath": "/healthz", "healthCheckPort": "9090"},
+        },
+    }
+    assert step.codes == ("LBD204", "LBD301", "LBD313") and step.affects == (INGRESS, other)
+    assert step.change.then == (
+        "targetType=ip, healthCheckConfig.healthCheckPath=/healthz, healthCheckConfig.healthCheckPort=9090"
+    )
+    assert step.change.why == "LBD204 message; LBD301 message; LBD313 message"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [created(PATH, "/ready", CHECK), created(PATH, "/ready"), created(PORT, "9090", CHECK, service="api")],
+)
+def test_two_creations_that_contradict_each_other_are_both_refused(other: Repair) -> None:
+    found = [diagnosis(created(PATH, "/healthz", CHECK), code="LBD301"), diagnosis(other, code="LBD313")]
+    made = plan(found, [FixRequest("LBD301"), FixRequest("LBD313")])
+    assert not made.steps and all("different values" in refusal.reason for refusal in made.refusals)
 
 
 @given(

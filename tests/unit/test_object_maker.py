@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.balancer_settings import BalancerSetting
 from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
 from kubectl_lbdoctor.analysis.gateway_settings import new_configuration
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, WriteRefused
@@ -19,8 +20,10 @@ from kubectl_lbdoctor.fix.executor import Backward, Executor, Forward
 from kubectl_lbdoctor.fix.step_run import StepRun, StepState
 from kubectl_lbdoctor.fix.undo_file import UndoFile
 from kubectl_lbdoctor.fix.writers import Writer
+from kubectl_lbdoctor.model.gateway_api import Gateway
+from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, Step
+from kubectl_lbdoctor.model.plan import Change, Edit, Step
 from kubectl_lbdoctor.model.snapshot import Context
 from tests.support.json_patch import operate
 
@@ -62,10 +65,10 @@ class Api:
         return answer
 
     def _post(self, path: str, body: Raw) -> Raw:
-        assert path == COLLECTION
         if f"{path}/{body['metadata']['name']}" in self.objects:
             raise WriteRefused("it exists", 409)
-        body["spec"]["targetReference"].setdefault("group", "")  # As the CRD's default does.
+        if reference := body["spec"].get("targetReference"):
+            reference.setdefault("group", "")  # As the CRD's default does.
         body["metadata"] |= {"uid": f"u{next(self._uids)}", "generation": 1, "resourceVersion": "1"}
         return body
 
@@ -86,7 +89,8 @@ class Api:
         if answer["kind"] == "Status":
             del self.objects[path]
         else:
-            self.objects[f"{COLLECTION}/{answer['metadata']['name']}"] = answer
+            name = answer["metadata"]["name"]
+            self.objects[path if path.endswith(f"/{name}") else f"{path}/{name}"] = answer
             self.specs.append(answer["spec"])
 
 
@@ -222,6 +226,75 @@ def test_there_and_back_by_the_file(api: Api, tmp_path: Path) -> None:
     backward = Executor(Backward(writer(api)), [read], lambda _: None)
     assert backward.check() and backward.rehearse() and backward.write(lambda _: None)
     assert api.objects == {}
+
+
+GATEWAYS = "/apis/gateway.networking.k8s.io/v1beta1/namespaces/shop/gateways"
+BALANCERS = "/apis/gateway.k8s.aws/v1beta1/namespaces/shop/loadbalancerconfigurations"
+
+
+@pytest.mark.parametrize("infrastructure", [None, {"labels": {"team": "shop"}}])
+def test_a_configuration_of_a_gateway_there_and_back(api: Api, tmp_path: Path, infrastructure: Raw | None) -> None:
+    """It is made before the Gateway names it, and deleted after the Gateway does not name it any more."""
+    path = tmp_path / "undo.json"
+    spec = {"gatewayClassName": "alb", **({"infrastructure": infrastructure} if infrastructure else {})}
+    gateway = {"kind": "Gateway", "spec": spec, "metadata": {"name": "web", "uid": "g", "generation": 1}}
+    api.objects[f"{GATEWAYS}/web"] = deepcopy(gateway)
+    setting = BalancerSetting(
+        Gateway(Meta("web", "shop"), has_infrastructure=infrastructure is not None),
+        *("ipAddressType", None, None, ObjectRef("LoadBalancerConfiguration", "shop", "web")),
+    )
+    changes = setting.repair("dualstack", "IPv6").changes
+    runs = [StepRun(Step("ip-address-type", "LBD226", change)) for change in changes]
+
+    def journal(runs: tuple[StepRun, ...]) -> None:
+        undo_file.save(UndoFile("2030-01-01T00:00:00Z", CONTEXT, (ObjectRef("Gateway", "shop", "web"),), runs), path)
+
+    forward = Executor(Forward(writer(api)), runs, lambda _: None)
+    assert forward.check() and forward.rehearse() and forward.write(journal)
+    assert api.objects[f"{BALANCERS}/web"]["spec"] == {"ipAddressType": "dualstack"}
+    reference = {"group": "gateway.k8s.aws", "kind": "LoadBalancerConfiguration", "name": "web"}
+    assert api.objects[f"{GATEWAYS}/web"]["spec"]["infrastructure"] == {
+        **(infrastructure or {}),
+        "parametersRef": reference,
+    }
+    read = undo_file.load(path).steps
+    assert [run.step.change for run in read] == [replace(change, why="") for change in changes]
+    backward = Executor(Backward(writer(api)), read, lambda _: None)
+    assert backward.check() and backward.rehearse() and backward.write(lambda _: None)
+    assert list(api.objects) == [f"{GATEWAYS}/web"]
+    assert api.objects[f"{GATEWAYS}/web"]["spec"] == gateway["spec"]
+    assert api.writes == ["POST", "PATCH", "PATCH", "DELETE"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        Edit("/spec/infrastructure", None, {"parametersRef": {"name": "web"}}),
+        Edit("/spec/infrastructure", {}, None),
+        Edit("/spec/infrastructure/parametersRef", None, {"group": "a", "kind": "ConfigMap", "name": "web"}),
+        Edit("/spec/infrastructure/labels", None, {"a": "b"}),
+    ],
+)
+def test_a_gateway_gets_no_other_infrastructure(edit: Edit) -> None:
+    with pytest.raises(NoSuchShape):
+        made_anew(Change(ObjectRef("Gateway", "shop", "web"), "", "", "", edits=(edit,)))
+
+
+@pytest.mark.parametrize(
+    ("pointer", "now", "then"),
+    [
+        ("/spec/ipAddressType", None, "ipv5"),
+        ("/spec/scheme", None, "internal"),
+        ("/spec/manageBackendSecurityGroupRules", None, 1),
+        ("/spec/securityGroups", None, ["sg-1"]),
+    ],
+)
+def test_no_other_setting_of_a_load_balancer_is_written(pointer: str, now: object, then: object) -> None:
+    ref = ObjectRef("LoadBalancerConfiguration", "shop", "web")
+    with pytest.raises(NoSuchShape):
+        made_anew(Change(ref, "", "", "", edits=(Edit(pointer, now, then),)))
+    with pytest.raises(NoSuchShape):
+        made_anew(Change(ref, "", "", "", creates={pointer.removeprefix("/spec/"): then}))
 
 
 @pytest.mark.parametrize(

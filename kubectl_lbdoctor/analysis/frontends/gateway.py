@@ -20,6 +20,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     NLB_CONTROLLER,
     attachments,
     backends,
+    balancer_arn,
     class_of,
     gateway_of,
     gateways_of_route,
@@ -29,7 +30,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     routes_of,
 )
 from kubectl_lbdoctor.analysis.ownership import Ownership
-from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.derived import derived
@@ -91,13 +92,14 @@ class GatewayApiFrontend(Frontend):
         return self.annotated(traffic, name)
 
     def listener_groups(self, traffic: TrafficPath) -> tuple[str, ...]:
-        """The groups that a route names itself: they are told by the rules that lead to them."""
-        if traffic.backend is None or traffic.backend.group_name == "":
+        """The groups that a route names itself, or that lead to another Gateway: told by what leads to them."""
+        backend = traffic.backend
+        if backend is None or (backend.group_name == "" and backend.gateway is None):
             return ()
         actions = [a for listener in traffic.listeners.peek() or () for a in listener.actions]
         actions += [a for rule in traffic.rules.peek() or () for a in rule.actions]
         arns = dict.fromkeys(arn for action in actions for arn in action.target_groups)
-        return tuple(arn for arn in arns if target_group_name(arn) == traffic.backend.group_name)
+        return tuple(arn for arn in arns if backend.gateway or target_group_name(arn) == backend.group_name)
 
     def _paths(self) -> Iterator[TrafficPath]:
         found = [path for gateway in self.gateways for path in self._paths_of(gateway)]
@@ -114,7 +116,7 @@ class GatewayApiFrontend(Frontend):
             seen: dict[tuple[str, str, str, int], list[str]] = {}
             refs: dict[tuple[str, str, str, int], BackendReference] = {}
             for rule, backend in backends(route):
-                if backend.kind not in ("Service", _GROUP_BACKEND) or granted(self.snapshot, route, backend) is False:
+                if not self._is_target(route, backend) or granted(self.snapshot, route, backend) is False:
                     continue  # No target group is made for it.
                 key = (backend.kind, backend.namespace or route.meta.namespace, backend.name, backend.port)
                 refs.setdefault(key, backend)
@@ -122,11 +124,21 @@ class GatewayApiFrontend(Frontend):
             for key, backend in refs.items():
                 yield self._to(gateway, route, backend, tuple(dict.fromkeys(seen[key])))
 
+    def _is_target(self, route: Route, backend: BackendReference) -> bool:
+        if backend.kind == kinds.GATEWAY.name:
+            home = backend.namespace or route.meta.namespace
+            return gateway_of(self.snapshot, home, backend.name).peek() is not None
+        return backend.kind in ("Service", _GROUP_BACKEND)
+
     def _to(self, gateway: Gateway, route: Route, ref: BackendReference, paths: tuple[str, ...]) -> TrafficPath:
         namespace = ref.namespace or route.meta.namespace
         if ref.kind == _GROUP_BACKEND:
             named = Backend(paths=paths, route=route.ref, group_name=ref.name)
             return self._path(gateway, named, self._no_binding(), namespace)
+        if ref.kind == kinds.GATEWAY.name:
+            behind = ObjectRef(ref.kind, namespace, ref.name)
+            chained = Backend(port=str(ref.port or ""), paths=paths, route=route.ref, gateway=behind)
+            return self._path(gateway, chained, self._no_binding(), namespace)
         backend = Backend(ref.name, str(ref.port or ""), paths, route=route.ref)
         bindings = self.snapshot.facts_of(namespace).bindings
         return self._path(
@@ -159,6 +171,8 @@ class GatewayApiFrontend(Frontend):
         )
         if backend is not None and backend.group_name:
             group = self._named_group(front, backend)
+        elif backend is not None and backend.gateway is not None:
+            group = self._group_before(backend, backend.gateway)
         else:
             group = group_of_binding(self.snapshot, binding)
         return join(self.snapshot, front, backend, binding, group, namespace)
@@ -172,6 +186,21 @@ class GatewayApiFrontend(Frontend):
             if target_group_name(arn) == backend.group_name:
                 return lookup(self.snapshot.aws.target_groups, arn, reads.TARGET_GROUPS)
         return Fact.not_asked(reads.TARGET_GROUPS, f"no listener rule leads to target group {backend.group_name}")
+
+    def _group_before(self, backend: Backend, behind: ObjectRef) -> Fact[TargetGroup | None]:
+        """The target group whose target is the load balancer of another Gateway: no binding names it."""
+        found = gateway_of(self.snapshot, behind.namespace, behind.name).peek()
+        balancer = balancer_arn(found) if found is not None else ""
+        if not balancer:
+            return Fact.known(reads.GATEWAYS, None)
+        for arn, fact in self.snapshot.aws.target_groups.items():
+            group = fact.peek()
+            if group is None or (group.target_type, str(group.port)) != ("alb", backend.port):
+                continue
+            health = lookup(self.snapshot.aws.target_health, arn, reads.TARGET_HEALTH).peek()
+            if health is None or any(target.id == balancer for target in health):
+                return fact
+        return Fact.not_asked(reads.TARGET_GROUPS, f"no listener leads to a target group of {behind}")
 
     def _is_alb(self, gateway: Gateway) -> bool:
         found = class_of(self.snapshot, gateway).peek()

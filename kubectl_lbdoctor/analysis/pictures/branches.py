@@ -45,10 +45,9 @@ def branch(
     if not full and failing:
         ends = (*ends, Hop(Place.ANSWER, f"{len(failing)} of {len(counted)} targets", Verdict.BLOCKS))
     zones = _zones(traffic, members, (*front, *hops), causes) if full else []
+    named = (traffic.backend.gateway or traffic.backend.service) if traffic.backend is not None else ""
     return Branch(
-        backend=f"{traffic.backend.service}:{traffic.backend.port}"
-        if traffic.backend and traffic.backend.service
-        else "",
+        backend=f"{named}:{traffic.backend.port}" if traffic.backend is not None and named else "",
         hops=hops,
         ends=ends,
         zones=tuple(zones[:MOST_ZONES]),

@@ -151,6 +151,11 @@ def _group(traffic: TrafficPath, causes: Causes) -> Hop:
 
 def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
+    behind = traffic.backend.gateway if traffic.backend is not None else None
+    if behind is not None:
+        # What keeps it from serving has its place in its own picture.
+        there = tuple(d for d in causes.diagnoses if behind in d.affects)
+        return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, "Application Load Balancer of a Gateway")
     mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
     if not traffic.service_ref.name:
         return None

@@ -44,9 +44,11 @@ class Member:
 def stop_of(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes: Causes, alike: int = 0) -> Stop:
     """A target with its trace. before: the hops that lead to its zone. alike: how many more fare the same."""
     health, view = member.health, member.view
-    own: list[Hop | None] = [_node(traffic, member, causes), _pod(traffic, member, causes)]
+    own: list[Hop | None] = []
     gates: tuple[Hop, ...] = ()
-    if health.state not in _UNASKED:
+    if traffic.target_type != "alb":  # A load balancer is on no node, and in no pod.
+        own += [_node(traffic, member, causes), _pod(traffic, member, causes)]
+    if traffic.target_type != "alb" and health.state not in _UNASKED:
         gates = gate_hops(traffic, health, view, member.stopped, causes)
         own += [second_hop(traffic, health, view, member.stopped, causes), _policy(traffic, member, causes)]
     way = [hop for hop in (*before, *gates, *own) if hop is not None]
