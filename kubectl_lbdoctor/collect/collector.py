@@ -44,6 +44,8 @@ from kubectl_lbdoctor.record import record
 WORKERS = 16
 """Enough for every first read of one namespace to run at once; connections are reused after that."""
 
+_OF_CLASSES = frozenset(reads.KUBE[name].kept_in for name in (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS))
+
 OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 """Opens AWS, given where the region may be learned from the cluster. Raises NoCredentials or ReadFailed."""
 
@@ -111,13 +113,15 @@ class Collector:
         snapshot = replace(snapshot, namespaces=found)
         snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
-        # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
-        cluster_facts = ClusterFacts(**results(cluster))
-        snapshot = replace(snapshot, cluster=cluster_facts)
+        # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter. Nodes do not:
+        # a large cluster has megabytes of them, and what a crowded namespace is asked for does not wait for that.
+        settled = {part: future.result() for part, future in cluster.items() if part in _OF_CLASSES}
+        snapshot = replace(snapshot, cluster=ClusterFacts(**settled))
         crowd = CrowdedReader(self._lists, pool)
-        if crowded:
-            snapshot = crowd.complete(snapshot, crowded)
+        crowd.begin(snapshot, crowded)
         grouped = self._start_group(pool, plan, snapshot)
+        cluster_facts = ClusterFacts(**results(cluster))
+        snapshot = crowd.complete(replace(snapshot, cluster=cluster_facts))
         if aws is None:
             facts, network = load_balancer_stages.not_asked(snapshot, reason), network_reads.not_asked(reason)
         else:
@@ -126,8 +130,7 @@ class Collector:
             )
         cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
-        if crowded:
-            snapshot = crowd.with_the_rest(snapshot)
+        snapshot = crowd.finish(snapshot)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
