@@ -16,9 +16,9 @@ from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.crowded import CrowdedReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
+from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
 from kubectl_lbdoctor.collect.event_hints import (
     decoded_warnings,
-    group_is_missing,
     no_subnet_suits,
     webhook_is_unreachable,
 )
@@ -32,9 +32,7 @@ from kubectl_lbdoctor.collect.required_subjects import missing_subjects
 from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.arn import parse as parse_arn
-from kubectl_lbdoctor.model.fact import joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
@@ -164,14 +162,10 @@ class Collector:
         of what one of them may have caused, and Services of the name of a backend that does not exist."""
         found: dict[str, Any] = {}
         read = reads.KUBE[reads.ALL_BINDINGS]
-        logs = [log.peek() or "" for log in snapshot.cluster.controller_logs.values()]
-        if read.name in plan.reads and group_is_missing(decoded_warnings(snapshot), logs):
+        if read.name in plan.reads and bindings_matter(snapshot):
             found[read.kept_in] = self._lists.list(read, read.kind)
-        read = reads.KUBE[reads.ALL_SERVICES]
-        names = _missing_backends(snapshot) if read.name in plan.reads else ()
-        if names:
-            listed = [self._lists.list(read, read.kind, params={"fieldSelector": f"metadata.name={n}"}) for n in names]
-            found[read.kept_in] = joined(read.name, listed)
+        if reads.ALL_SERVICES in plan.reads:
+            found |= namesakes(snapshot, self._lists)
         return found
 
     def _aws(self, plan: ReadPlan, cluster: Futures, spaces: dict[str, Futures]) -> tuple[Aws | None, str]:
@@ -242,20 +236,6 @@ def load_balancers_and_network(
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
     whole_vpc = plan.unmade or no_subnet_suits(warnings)
     return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
-
-
-_MOST_NAMES = 5
-"""Of so many missing backends at most the namesakes are looked for: each is a list of its own."""
-
-
-def _missing_backends(snapshot: Snapshot) -> tuple[str, ...]:
-    """The names of Services that backends of the subjects name, and that are certainly not in their namespace."""
-    names = {
-        path.backend.service
-        for path in traffic_paths(snapshot)
-        if path.backend is not None and path.backend.service and path.service.is_known and path.service.peek() is None
-    }
-    return tuple(sorted(name for name in names if is_label(name)))[:_MOST_NAMES]
 
 
 def with_own_logs(snapshot: Snapshot) -> ClusterFacts:

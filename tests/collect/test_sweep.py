@@ -373,3 +373,25 @@ def test_nothing_there_is_a_scan_without_subjects() -> None:
     made = World.with_nodes(2)
     *_, last = scan(Kube(made), Aws(made))
     assert last.done and last.snapshot.subjects == ()
+
+
+def moved_away(made: World) -> ObjectRef:
+    """The first Ingress of team-000, whose Service is in team-001 instead."""
+    ingress = next(raw for raw in made.kube["ingresses"] if raw["metadata"]["namespace"] == "team-000")
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    name = path["backend"]["service"]["name"]
+    service = next(raw for raw in made.kube["services"] if raw["metadata"]["name"] == name)
+    service["metadata"]["namespace"] = "team-001"
+    return ObjectRef("Ingress", "team-000", ingress["metadata"]["name"])
+
+
+@pytest.mark.parametrize(("namespace", "more"), [("", 0), ("team-000", 1)])
+def test_a_missing_backend_is_found_in_another_namespace(namespace: str, more: int) -> None:
+    as_it_is, made = Kube(world()), world()
+    scan(as_it_is, Aws(world()), namespace=namespace)
+    subject, kube = moved_away(made), Kube(made)
+    last = scan(kube, Aws(made), namespace=namespace)[-1]
+    (found,) = [d.finding for d in examine(last.snapshot).diagnoses if d.finding.code == "LBD106"]
+    assert found.object == subject and found.params["elsewhere"] == ("team-001",)
+    assert sum(kube.paths.values()) == sum(as_it_is.paths.values()) + more
