@@ -51,13 +51,15 @@ OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 @record
 class ReadPlan:
     """What a run is about: the objects, and the reads that the selected checks declare. unmade: nothing is made of them
-    yet, so that all of the nodes' VPC may be chosen for it."""
+    yet, so that all of the nodes' VPC may be chosen for it. by_server: gives a time of this machine's clock by that of
+    the API server, once that has answered."""
 
     subjects: tuple[ObjectRef, ...]
     reads: frozenset[str]
     context: Context
     taken_at: str
     unmade: bool = False
+    by_server: Callable[[str], str] = str
 
 
 class Collector:
@@ -108,7 +110,7 @@ class Collector:
         spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
         aws, reason = self._aws(plan, cluster, spaces)
         found, crowded = _few_and_many(spaces)
-        snapshot = replace(snapshot, namespaces=found)
+        snapshot = replace(snapshot, taken_at=plan.by_server(plan.taken_at), namespaces=found)
         snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
         # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter. Nodes do not:

@@ -395,3 +395,20 @@ def test_a_missing_backend_is_found_in_another_namespace(namespace: str, more: i
     (found,) = [d.finding for d in examine(last.snapshot).diagnoses if d.finding.code == "LBD106"]
     assert found.object == subject and found.params["elsewhere"] == ("team-001",)
     assert sum(kube.paths.values()) == sum(as_it_is.paths.values()) + more
+
+
+@pytest.mark.parametrize("behind", [0, 10])
+def test_a_clock_that_is_behind_makes_no_old_count_one_of_now(behind: int) -> None:
+    """By a clock that is ten minutes behind, a count of ten minutes ago is one of now."""
+    made, now = world(), plan().taken_at
+    ours = (datetime.now(timezone.utc) - timedelta(minutes=behind)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    aws = Aws(made, minutes=10)
+    last = scan(Kube(made), aws, taken_at=ours, by_server=lambda _: now)[-1]
+    assert aws.calls["DescribeTargetHealth"] == 6 and last.snapshot.taken_at == now
+
+
+def test_a_clock_that_is_ahead_spoils_no_count() -> None:
+    made, now = world(), plan().taken_at
+    aws = Aws(made)
+    scan(Kube(made), aws, taken_at="2100-01-01T00:00:00Z", by_server=lambda _: now)
+    assert "DescribeTargetHealth" not in aws.calls
