@@ -27,6 +27,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.gateway_api import BackendReference, Gateway, GatewaySettings, Reference, Route
 from kubectl_lbdoctor.model.index import grouped
+from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -229,6 +230,26 @@ def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
             several = (*several, *blocks(snapshot, default, route))
             break
     return several
+
+
+def manifests_of(traffic: TrafficPath) -> Iterator[Meta]:
+    """What the target group of a Gateway's path is made from, beside its Service: route, Gateways, their classes, and
+    the configurations of all of them; nothing for other paths.
+
+    Raises `Unknown` where one of them could not be read.
+    """
+    snapshot, backend = traffic.snapshot, traffic.backend
+    route = route_of(snapshot, backend.route).need() if backend is not None and backend.route is not None else None
+    if route is None:
+        return
+    snapshot.gateway_api.balancer_configurations.need()
+    yield route.meta
+    for gateway in gateways_of_route(snapshot, route):
+        yield gateway.meta
+        found = class_of(snapshot, gateway).need()
+        yield from () if found is None else (found.meta,)
+        yield from (settings.meta for settings in configurations_of_gateway(snapshot, gateway))
+    yield from (block.settings.meta for block in properties_of(traffic))
 
 
 def value_of(traffic: TrafficPath, name: str) -> object:

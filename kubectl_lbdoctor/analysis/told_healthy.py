@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints, gate_health, target_gates
+from kubectl_lbdoctor.analysis.gateway_settings import manifests_of
 from kubectl_lbdoctor.analysis.node_targets import instance_nodes
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.aws import TargetCounts, TargetHealth
@@ -18,7 +19,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Pod, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.times import seconds_between
+from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 FRESH = 300.0
@@ -31,7 +32,7 @@ def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
     and no other, in a minute that is not long past and that nothing about these targets has changed since."""
     binding = traffic.binding.peek()
     counts = (traffic.aws.target_counts.peek() or {}).get(binding.target_group_arn) if binding is not None else None
-    if binding is None or counts is None or seconds_between(counts.at, traffic.now) > FRESH:
+    if binding is None or counts is None or not _is_fresh(counts.at, traffic.now):
         return None
     try:
         wanted = wanted_targets(traffic, binding)
@@ -56,13 +57,22 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
     binding, told = traffic.binding.peek(), gate_health(traffic)
     if binding is None or binding.meta.deleted or told is None or any(t.state != "healthy" for t in told):
         return False
+    try:
+        edits = tuple(_edits(traffic, binding))
+    except Unknown:
+        return False
     for pod in _pods(traffic):
         turned = [g.condition.since for g in target_gates(pod) if g.binding == binding.meta.name and g.condition]
-        if not turned or seconds_between(turned[0], traffic.now) > FRESH:
+        if not turned or not _is_fresh(turned[0], traffic.now):
             return False
-        if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *_edits(traffic))):
+        if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *edits)):
             return False
     return True
+
+
+def _is_fresh(at: str, now: str) -> bool:
+    """Whether this was now, and not by a clock that is ahead of the one that told it."""
+    return -CLOCK_TOLERANCE.total_seconds() <= seconds_between(at, now) <= FRESH
 
 
 def _is_kept_so(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
@@ -103,8 +113,12 @@ def _instances(traffic: TrafficPath) -> Iterator[TargetHealth]:
 
 def _changes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]:
     """When something last changed that decides which targets there are and whether they answer."""
-    yield binding.meta.created
-    yield from _edits(traffic)
+    yield from _edits(traffic, binding)
+    # What is taken out of a manifest leaves no time behind; that the controller has been at work since tells of it.
+    for ref in {traffic.subject, binding.ref}:
+        if traffic.snapshot.facts_of(ref.namespace).events.is_known:
+            told = index.events_by_object(traffic.snapshot, ref.namespace).get((ref.kind, ref.name), ())
+            yield from (event.last for event in told)
     # A Service that selects other pods has those that were ready long ago: only its slices tell when.
     yield from (piece.changed for piece in traffic.slices.need())
     if binding.target_type == "instance":
@@ -116,10 +130,15 @@ def _changes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]
         yield from _starts(pod)
 
 
-def _edits(traffic: TrafficPath) -> Iterator[str]:
-    """When the manifests that decide on the targets and their check were last written."""
-    service, ingress = traffic.service.peek(), traffic.ingress.peek()
-    for meta in (found.meta for found in (service, ingress) if found is not None):
+def _edits(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[str]:
+    """When the manifests that decide on the targets, their check and who reaches them were last written.
+
+    Raises `Unknown` where those of a Gateway could not be read.
+    """
+    present = (traffic.service.peek(), traffic.ingress.peek(), *(traffic.namespace_facts.policies.peek() or ()))
+    metas = (found.meta for found in present if found is not None)
+    for meta in (binding.meta, *metas, *manifests_of(traffic)):
+        yield meta.created
         yield from (manager.time for manager in meta.managers)
 
 

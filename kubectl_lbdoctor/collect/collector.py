@@ -17,9 +17,9 @@ from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.crowded import CrowdedReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
+from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
 from kubectl_lbdoctor.collect.event_hints import (
     decoded_warnings,
-    group_is_missing,
     no_subnet_suits,
     webhook_is_unreachable,
 )
@@ -33,9 +33,7 @@ from kubectl_lbdoctor.collect.required_subjects import missing_subjects
 from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.arn import parse as parse_arn
-from kubectl_lbdoctor.model.fact import joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
@@ -45,6 +43,8 @@ from kubectl_lbdoctor.record import record
 WORKERS = 16
 """Enough for every first read of one namespace to run at once; connections are reused after that."""
 
+_OF_CLASSES = frozenset(reads.KUBE[name].kept_in for name in (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS))
+
 OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 """Opens AWS, given where the region may be learned from the cluster. Raises NoCredentials or ReadFailed."""
 
@@ -52,13 +52,15 @@ OpenAws = Callable[[Callable[[], "str | None"]], Aws]
 @record
 class ReadPlan:
     """What a run is about: the objects, and the reads that the selected checks declare. unmade: nothing is made of them
-    yet, so that all of the nodes' VPC may be chosen for it."""
+    yet, so that all of the nodes' VPC may be chosen for it. by_server: gives a time of this machine's clock by that of
+    the API server, once that has answered."""
 
     subjects: tuple[ObjectRef, ...]
     reads: frozenset[str]
     context: Context
     taken_at: str
     unmade: bool = False
+    by_server: Callable[[str], str] = str
 
 
 class Collector:
@@ -112,16 +114,18 @@ class Collector:
         spaces = start_namespaces(self._lists, pool, plan.reads, plan.subjects, also)
         aws, reason = self._aws(plan, cluster, spaces)
         found, crowded = _few_and_many(spaces)
-        snapshot = replace(snapshot, namespaces=found)
+        snapshot = replace(snapshot, taken_at=plan.by_server(plan.taken_at), namespaces=found)
         snapshot = self._of_those_that_exist(snapshot)
         self._progress("reading AWS")
-        # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter.
-        cluster_facts = ClusterFacts(**results(cluster))
-        snapshot = replace(snapshot, cluster=cluster_facts)
+        # Classes decide which IngressGroup a subject is in, and with it whether other namespaces matter. Nodes do not:
+        # a large cluster has megabytes of them, and what a crowded namespace is asked for does not wait for that.
+        settled = {part: future.result() for part, future in cluster.items() if part in _OF_CLASSES}
+        snapshot = replace(snapshot, cluster=ClusterFacts(**settled))
         crowd = CrowdedReader(self._lists, pool)
-        if crowded:
-            snapshot = crowd.complete(snapshot, crowded)
+        crowd.begin(snapshot, crowded)
         grouped = self._start_group(pool, plan, snapshot)
+        cluster_facts = ClusterFacts(**results(cluster))
+        snapshot = crowd.complete(replace(snapshot, cluster=cluster_facts))
         if aws is None:
             facts, network = load_balancer_stages.not_asked(snapshot, reason), network_reads.not_asked(reason)
         else:
@@ -130,8 +134,7 @@ class Collector:
             )
         cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
-        if crowded:
-            snapshot = crowd.with_the_rest(snapshot)
+        snapshot = crowd.finish(snapshot)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
             snapshot = replace(snapshot, aws=replace(facts, identity=IdentityReader(aws, pool).read(snapshot)))
         snapshot = replace(snapshot, cluster=replace(snapshot.cluster, **self._elsewhere(plan, snapshot)))
@@ -165,14 +168,10 @@ class Collector:
         of what one of them may have caused, and Services of the name of a backend that does not exist."""
         found: dict[str, Any] = {}
         read = reads.KUBE[reads.ALL_BINDINGS]
-        logs = [log.peek() or "" for log in snapshot.cluster.controller_logs.values()]
-        if read.name in plan.reads and group_is_missing(decoded_warnings(snapshot), logs):
+        if read.name in plan.reads and bindings_matter(snapshot):
             found[read.kept_in] = self._lists.list(read, read.kind)
-        read = reads.KUBE[reads.ALL_SERVICES]
-        names = _missing_backends(snapshot) if read.name in plan.reads else ()
-        if names:
-            listed = [self._lists.list(read, read.kind, params={"fieldSelector": f"metadata.name={n}"}) for n in names]
-            found[read.kept_in] = joined(read.name, listed)
+        if reads.ALL_SERVICES in plan.reads:
+            found |= namesakes(snapshot, self._lists)
         return found
 
     def _aws(self, plan: ReadPlan, cluster: Futures, spaces: dict[str, Futures]) -> tuple[Aws | None, str]:
@@ -243,20 +242,6 @@ def load_balancers_and_network(
     balancers = {lb.arn: lb for fact in facts.load_balancers.values() if (lb := fact.peek()) is not None}
     whole_vpc = plan.unmade or no_subnet_suits(warnings)
     return facts, network.finish(interfaces, list(balancers.values()), whole_vpc)
-
-
-_MOST_NAMES = 5
-"""Of so many missing backends at most the namesakes are looked for: each is a list of its own."""
-
-
-def _missing_backends(snapshot: Snapshot) -> tuple[str, ...]:
-    """The names of Services that backends of the subjects name, and that are certainly not in their namespace."""
-    names = {
-        path.backend.service
-        for path in traffic_paths(snapshot)
-        if path.backend is not None and path.backend.service and path.service.is_known and path.service.peek() is None
-    }
-    return tuple(sorted(name for name in names if is_label(name)))[:_MOST_NAMES]
 
 
 def with_own_logs(snapshot: Snapshot) -> ClusterFacts:

@@ -16,7 +16,7 @@ def gateway_class(raw: Raw) -> api.GatewayClass:
     """A GatewayClass with what it is configured by."""
     spec = mapping(raw, "spec")
     return api.GatewayClass(
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         controller=text(spec, "controllerName"),
         parameters=_optional_reference(spec, "parametersRef"),
         conditions=conditions(mapping(raw, "status")),

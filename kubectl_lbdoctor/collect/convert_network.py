@@ -215,7 +215,7 @@ def network_policy(raw: Raw) -> network.NetworkPolicy:
     """
     spec = mapping(raw, "spec")
     return network.NetworkPolicy(
-        meta=meta(raw),
+        meta=meta(raw, managed=True),
         pod_selector=LabelSelector.of(selector(spec, "podSelector")),
         policy_types=texts(spec, "policyTypes"),
         ingress=tuple(_rule(r, "from") for r in objects(spec, "ingress")),

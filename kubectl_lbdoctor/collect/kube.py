@@ -23,6 +23,7 @@ from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.kube_configuration import open_pool
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.collect.request_log import LoggedPool, RequestLog
+from kubectl_lbdoctor.collect.server_clock import ServerClock
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     CouldNotRun,
@@ -155,7 +156,7 @@ class KubeReader:
     """Reads of one cluster; safe to use from many threads. log: where requests are noted, None for nowhere.
 
     `calls` counts the requests sent by verb and resource ("list pods"), `bytes_read` the size of their answers in bytes
-    (after decompression).
+    (after decompression), `clock` tells what time it is there.
     Besides the errors that its methods name, every read raises CouldNotRun when the server does not accept the
     credentials, ReadDenied when it forbids the read, Unreachable when it cannot be talked to, and ReadFailed. Reads end
     at the deadline; writes do not: how long one may take is the request timeout's matter.
@@ -174,6 +175,7 @@ class KubeReader:
         self.context = context
         self.calls: Counter[str] = Counter()
         self.bytes_read = 0
+        self.clock = ServerClock()
         self._attempts = attempts
         self._sleep = sleep
         self._timeout = context.request_timeout
@@ -434,6 +436,7 @@ class KubeReader:
                 redirect=False,
                 preload_content=False,
             )
+            self.clock.heard(response.headers.get("Date"))
             body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)
             with self._counting:
                 self.bytes_read += len(body)

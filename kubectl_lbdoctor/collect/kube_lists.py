@@ -105,7 +105,8 @@ class KubeLists:
         """The objects of one kind in a namespace; TOO_MANY where there are more than FEW."""
         convert = converter(kind, read.keeps_arguments)
         sieve = Sieve(kind.plural)
-        params = {**read.params, "limit": str(FEW)}
+        # One more than few on the first page tells that there are too many, without another call.
+        params = {**read.params, "limit": str(FEW + 1)}
 
         def found() -> Objects | None:
             raws = list(islice(self.of_kind(kind, namespace, params), FEW + 1))

@@ -56,7 +56,8 @@ Health = Fact[tuple[TargetHealth, ...]]
 @record
 class SweepPlan:
     """What a scan is about. namespace: "" for all of them. labels: a selector for the subjects, "" for none. reads:
-    what the checks declare. aws_rate: calls of ELBv2 a second. counts: whether CloudWatch may be asked, which costs."""
+    what the checks declare. aws_rate: calls of ELBv2 a second. counts: whether CloudWatch may be asked, which costs.
+    by_server: gives a time of this machine's clock by that of the API server, once that has answered."""
 
     namespace: str
     reads: frozenset[str]
@@ -65,6 +66,7 @@ class SweepPlan:
     labels: str = ""
     aws_rate: float = 5.0
     counts: bool = True
+    by_server: Callable[[str], str] = str
 
 
 @record
@@ -94,7 +96,9 @@ def stages(
     pace = Pace(plan.aws_rate)
     try:
         swept = lists.read(plan.taken_at)
-        snapshot = replace(swept.snapshot, cluster=with_own_logs(swept.snapshot))
+        # Ages are those of the servers' clocks: by another one, what is long past would pass for now.
+        plan = replace(plan, taken_at=plan.by_server(plan.taken_at))
+        snapshot = replace(swept.snapshot, taken_at=plan.taken_at, cluster=with_own_logs(swept.snapshot))
         for stage in _stages(snapshot, _Aws(open_aws, pool, pace, plan, tell)):
             yield replace(stage, foreign=swept.foreign)
     finally:

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
-from kubectl_lbdoctor.collect.event_hints import decoded_warnings, group_is_missing
+from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.kube_lists import ByNamespace, Kube, KubeLists, Objects, start_cluster, start_namespaces
 from kubectl_lbdoctor.collect.outcomes import results
@@ -257,20 +257,21 @@ class SweptLists:
     def _of_all(self, snapshot: Snapshot, spread: Mapping[str, list[Spread]]) -> dict[str, Any]:
         """Lists of all namespaces that a diagnosis reads where it has to. Where it is about all of them they are known
         already."""
-        cluster = snapshot.cluster
         wanted_lists = []
         if any(traffic.group for traffic in traffic_paths(snapshot)):
             wanted_lists.append((reads.ALL_INGRESSES, reads.INGRESSES))
-        logs = [log.peek() or "" for log in cluster.controller_logs.values()]
-        if group_is_missing(decoded_warnings(snapshot), logs):
+        if bindings_matter(snapshot):
             wanted_lists.append((reads.ALL_BINDINGS, reads.BINDINGS))
         found = {}
         for whole, own in wanted_lists:
-            read, (part,) = reads.KUBE[whole], spread[own]
+            read = reads.KUBE[whole]
             if not self._only:
-                found[read.kept_in] = joined(whole, (*part.facts.values(), part.rest))
+                found[read.kept_in] = _everything(whole, spread[own])
             elif whole in self._asked:
                 found[read.kept_in] = self._lists.list(read, read.kind)
+        if reads.ALL_SERVICES in self._asked:
+            services = None if self._only else _everything(reads.ALL_SERVICES, spread[reads.SERVICES])
+            found |= namesakes(snapshot, self._lists, services)
         return found
 
     def _others(self, spread: Mapping[str, list[Spread]]) -> Fact[tuple[str, ...]]:
@@ -304,6 +305,11 @@ def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:
         return event if (event.namespace, event.name) in whole else None
 
     return kept
+
+
+def _everything(name: str, parts: Iterable[Spread]) -> Fact[Objects]:
+    """The objects of all namespaces."""
+    return joined(name, [fact for part in parts for fact in (*part.facts.values(), part.rest)])
 
 
 def _own(found: Fact[ByNamespace], namespace: str, kind: Kind) -> Fact[Objects]:

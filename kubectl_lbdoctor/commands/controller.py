@@ -64,7 +64,7 @@ def _read(connections: Connections, env: Environment) -> Snapshot:
     selectors = ({"fieldSelector": f"involvedObject.kind={kind}"} for kind in RECONCILED)
     told = joined(events.name, (lists.list(events, events.kind, "", selector) for selector in selectors))
     return Snapshot(
-        taken_at=env.now(),
+        taken_at=connections.kube.clock.corrected(env.now()),
         context=context_of(connections),
         namespaces=_by_namespace(told, connections.namespace),
         cluster=cluster,

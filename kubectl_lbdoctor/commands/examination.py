@@ -148,6 +148,7 @@ class Examination:
             context=context_of(self.connections),
             taken_at=self.env.now(),
             unmade=kube is not None,
+            by_server=self.connections.kube.clock.corrected,
         )
         self.connections.deadline.for_objects(len(subjects))
         progress = (lambda _: None) if quiet else self.env.progress

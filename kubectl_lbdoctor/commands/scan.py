@@ -117,6 +117,7 @@ class ClusterScan:
             labels=self.options.objects.labels,
             aws_rate=self.settings.rate,
             counts=not self.options.scan.no_cloudwatch,
+            by_server=self.connections.kube.clock.corrected,
         )
         self.env.progress("reading the cluster")
         open_aws = cast("OpenAws", self.connections.open_aws)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from threading import Lock
+from threading import Barrier, Event, Lock
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.model.finding import Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.report import needed_reads
+from tests.support.shop import workload
 
 WEB = ObjectRef("Ingress", "shop", "web")
 NOW = "2026-11-23T12:00:00Z"
@@ -76,6 +77,54 @@ def test_what_is_read_does_not_grow_with_the_namespace() -> None:
     }
     # A hundred and one tell that there are too many, then three pods and one slice are asked for.
     assert (many.given["pods"], many.given["events"], many.given["endpointslices"]) == (101 + 3 + 1, 101, 101 + 1)
+
+
+class Together(Kube):
+    """Answers what is asked of a crowd when all of it has been asked for: pods, slices, and five kinds of events."""
+
+    def __init__(self, made: World) -> None:
+        super().__init__(made)
+        self.all_asked = Barrier(1 + 1 + 5)
+        self.makers_asked = Event()
+
+    def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Raw]:
+        asked = params or {}
+        of_crowd = "shop" in path and path.endswith(("/pods", "/endpointslices", "/events"))
+        if of_crowd and ("labelSelector" in asked or "fieldSelector" in asked):
+            self.all_asked.wait(5)
+        return super().list(path, params)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Raw | None:
+        if "/replicasets/" in path:
+            self.makers_asked.set()
+        return super().get(path, params)
+
+
+class AfterTheMakers(MemoryAws):
+    """Answers when the makers of the pods have been asked for."""
+
+    def __init__(self, made: World, kube: Together) -> None:
+        super().__init__(made)
+        self._kube = kube
+
+    def call(self, *args: Any, **params: Any) -> Any:
+        assert self._kube.makers_asked.wait(5)
+        return super().call(*args, **params)
+
+
+def test_what_a_crowd_is_asked_for_is_asked_at_once_and_the_makers_of_pods_while_aws_is() -> None:
+    world = shop(300, 120)
+    for pod in world.kube["pods"]:
+        pod["metadata"]["ownerReferences"] = [
+            {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-abc", "uid": "1", "controller": True}
+        ]
+    names = (f"idle-{number}" for number in range(120))
+    world.kube["replicasets"] = [workload(name, "shop", 1, {"app": name}) for name in ("web-abc", *names)]
+    kube = Together(world)
+    plan = ReadPlan((WEB,), needed_reads(CATALOGUE), Context(), NOW)
+    snapshot = Collector(kube, lambda _: AfterTheMakers(world, kube)).collect(plan)
+    assert errors(snapshot) == {}
+    assert [made.meta.name for made in snapshot.namespaces["shop"].workloads.need()] == ["web-abc"]
 
 
 def test_a_crowded_namespace_gives_the_same_diagnosis() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -920,3 +921,12 @@ def test_tls(certificate: Path, context_for: Callable[..., KubeContext], recwarn
 
 def test_page_size_is_kubectls() -> None:
     assert kube.PAGE_SIZE == 500
+
+
+def test_the_clock_is_that_of_the_answers(api: Api, reader: KubeReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    an_hour_ahead = formatdate(time.time() + 3600, usegmt=True)
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: an_hour_ahead)
+    assert reader.clock.corrected("2026-11-23T12:00:00Z") == "2026-11-23T12:00:00Z"
+    api.answer = lambda request: as_json({"major": "1"})
+    reader.get("/version")
+    assert reader.clock.corrected("2026-11-23T12:00:30Z") > "2026-11-23T12:59:00Z"

@@ -373,3 +373,42 @@ def test_nothing_there_is_a_scan_without_subjects() -> None:
     made = World.with_nodes(2)
     *_, last = scan(Kube(made), Aws(made))
     assert last.done and last.snapshot.subjects == ()
+
+
+def moved_away(made: World) -> ObjectRef:
+    """The first Ingress of team-000, whose Service is in team-001 instead."""
+    ingress = next(raw for raw in made.kube["ingresses"] if raw["metadata"]["namespace"] == "team-000")
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    name = path["backend"]["service"]["name"]
+    service = next(raw for raw in made.kube["services"] if raw["metadata"]["name"] == name)
+    service["metadata"]["namespace"] = "team-001"
+    return ObjectRef("Ingress", "team-000", ingress["metadata"]["name"])
+
+
+@pytest.mark.parametrize(("namespace", "more"), [("", 0), ("team-000", 1)])
+def test_a_missing_backend_is_found_in_another_namespace(namespace: str, more: int) -> None:
+    as_it_is, made = Kube(world()), world()
+    scan(as_it_is, Aws(world()), namespace=namespace)
+    subject, kube = moved_away(made), Kube(made)
+    last = scan(kube, Aws(made), namespace=namespace)[-1]
+    (found,) = [d.finding for d in examine(last.snapshot).diagnoses if d.finding.code == "LBD106"]
+    assert found.object == subject and found.params["elsewhere"] == ("team-001",)
+    assert sum(kube.paths.values()) == sum(as_it_is.paths.values()) + more
+
+
+@pytest.mark.parametrize("behind", [0, 10])
+def test_a_clock_that_is_behind_makes_no_old_count_one_of_now(behind: int) -> None:
+    """By a clock that is ten minutes behind, a count of ten minutes ago is one of now."""
+    made, now = world(), plan().taken_at
+    ours = (datetime.now(timezone.utc) - timedelta(minutes=behind)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    aws = Aws(made, minutes=10)
+    last = scan(Kube(made), aws, taken_at=ours, by_server=lambda _: now)[-1]
+    assert aws.calls["DescribeTargetHealth"] == 6 and last.snapshot.taken_at == now
+
+
+def test_a_clock_that_is_ahead_spoils_no_count() -> None:
+    made, now = world(), plan().taken_at
+    aws = Aws(made)
+    scan(Kube(made), aws, taken_at="2100-01-01T00:00:00Z", by_server=lambda _: now)
+    assert "DescribeTargetHealth" not in aws.calls

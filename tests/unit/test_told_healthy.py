@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +16,12 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.aws import TargetCounts
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
+from kubectl_lbdoctor.model.network import NetworkPolicy
+from kubectl_lbdoctor.model.selectors import LabelSelector
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from tests.support import cases
 from tests.support.world import GROUP_ARN, NOW, World, controller, pod
 
 # NOW is noon of that day.
@@ -55,7 +61,11 @@ def test_any_other_count_leaves_the_health_open(healthy: int, unhealthy: int) ->
 
 
 @pytest.mark.parametrize(
-    ("at", "known"), [("2026-11-23T11:55:00Z", True), ("2026-11-23T11:54:59Z", False), ("", False)]
+    ("at", "known"),
+    [
+        *(("2026-11-23T11:55:00Z", True), ("2026-11-23T11:54:59Z", False), ("", False)),
+        *(("2026-11-23T12:00:05Z", True), ("2026-11-23T12:00:06Z", False)),
+    ],
 )
 def test_an_old_count_says_nothing_of_now(at: str, known: bool) -> None:
     assert counted(World(), 2, at=at).target_health.is_known is known
@@ -113,6 +123,62 @@ def test_a_count_from_before_a_manifest_was_edited_is_not_about_it(at: str, know
     assert counted(service.instance_mode(), 2).target_health.is_known is known
     ingress = replace(world.ingress, meta=replace(world.ingress.meta, managers=written(at)))
     assert counted(replace(world, ingress=ingress), 2).target_health.is_known is known
+
+
+@pytest.mark.parametrize(("at", "known"), EDITED)
+def test_a_count_from_before_a_binding_or_a_network_policy_was_written_is_not_about_them(at: str, known: bool) -> None:
+    binding = bound().made_binding()
+    assert counted(bound(meta=replace(binding.meta, managers=written(at))), 2).target_health.is_known is known
+    policy = NetworkPolicy(k8s.Meta("deny", "shop", created=at), LabelSelector(), ("Ingress",))
+    world = World(facts={"policies": Fact.known(reads.NETWORK_POLICIES, (policy,))})
+    assert counted(world, 2).target_health.is_known is known
+
+
+@pytest.mark.parametrize(("at", "known"), EDITED)
+@pytest.mark.parametrize("about", [("Ingress", "web"), ("TargetGroupBinding", "k8s-shop-web-fdbb6ec3c4")])
+def test_a_count_from_before_the_controller_was_at_work_is_not_about_what_it_did(
+    about: tuple[str, str], at: str, known: bool
+) -> None:
+    """An annotation that is taken away leaves no time in managedFields."""
+    event = k8s.Event(*about, "shop", reason="SuccessfullyReconciled", last=at)
+    world = World(facts={"events": Fact.known(reads.EVENTS, (event,))})
+    assert counted(world, 2).target_health.is_known is known
+
+
+def of_gateway() -> Snapshot:
+    """A healthy Gateway with its route and its configurations, as recorded, at a count of ten minutes
+    later."""
+    snapshot = cases.run(cases.load("healthy-gateway-with-its-configurations")).snapshot
+    (traffic,) = (t for t in traffic_paths(snapshot) if t.target_group.is_known)
+    later = parse_time(snapshot.taken_at)
+    assert later is not None
+    at = (later + timedelta(minutes=10)).isoformat()
+    arn, targets = traffic.target_group.need().arn, traffic.targets()  # type: ignore[union-attr]
+    counts = Fact.known(reads.TARGET_COUNTS, {arn: TargetCounts(len(targets), 0, at)})
+    return replace(snapshot, taken_at=at, aws=replace(snapshot.aws, target_health={}, target_counts=counts))
+
+
+def is_told(snapshot: Snapshot) -> bool:
+    return all(t.target_health.is_known for t in traffic_paths(snapshot))
+
+
+@pytest.mark.parametrize("part", ["gateways", "classes", "routes", "group_configurations", "balancer_configurations"])
+def test_a_count_from_before_a_part_of_a_gateway_was_edited_is_not_about_it(part: str) -> None:
+    snapshot = of_gateway()
+    assert is_told(snapshot)
+
+    def edited(manager: tuple[k8s.FieldManager, ...]) -> Snapshot:
+        listed = getattr(snapshot.gateway_api, part)
+        assert listed.need(), "else nothing is shown"
+        changed = tuple(replace(o, meta=replace(o.meta, managers=manager)) for o in listed.need())
+        api = replace(snapshot.gateway_api, **{part: Fact.known(listed.source, changed)})
+        return replace(snapshot, gateway_api=api)
+
+    late = parse_time(snapshot.taken_at)
+    assert late is not None
+    before, after = (((late + timedelta(seconds=s)).isoformat()) for s in (-1, 1))
+    assert is_told(edited((k8s.FieldManager("kubectl", before, ("/spec",)),)))
+    assert not is_told(edited((k8s.FieldManager("kubectl", after, ("/spec",)),)))
 
 
 def test_targets_that_come_and_go_leave_the_health_open() -> None:
@@ -184,6 +250,10 @@ def test_gates_that_turned_before_a_manifest_was_edited_do_not() -> None:
 def test_a_gate_that_turned_long_ago_does_not() -> None:
     """The controller does not look after a target any more once its gate is True."""
     assert not by_gates(gated(1, MINUTE), gated(2, LONG_AGO))
+
+
+def test_a_gate_that_turned_after_now_tells_that_the_clocks_differ() -> None:
+    assert not by_gates(gated(1, MINUTE), gated(2, "2026-11-23T12:10:00Z"))
 
 
 def test_a_gate_from_before_the_container_started_again_does_not() -> None:
