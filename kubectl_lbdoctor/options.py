@@ -230,7 +230,7 @@ class HistoryOptions:
     since: str = flag(
         "--since",
         metavar="TIME",
-        help="Also ask CloudWatch since when targets fail, and CloudTrail who changed what is the cause (3h, 2m).",
+        help="Also tell since when targets fail (CloudWatch, ALB logs) and who changed the cause (CloudTrail): 3h.",
     )
 
 

@@ -369,8 +369,7 @@ def needed_reads(catalogue: Catalogue) -> frozenset[str]:
     """What a diagnosis or a scan reads: everything that its checks declare, and what the tables show."""
     return catalogue.reads() | {
         reads.LOAD_BALANCERS,
-        reads.TARGET_COUNTS,
-        reads.CHANGES,
+        *reads.PAST,
         reads.LISTENERS,
         reads.RULES,
         reads.TAGS,

@@ -8,18 +8,24 @@ from itertools import groupby
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetCounts, TargetGroup
 from kubectl_lbdoctor.model.finding import Diagnosis, Evidence, Severity
-from kubectl_lbdoctor.model.history import GroupHistory
+from kubectl_lbdoctor.model.history import CheckedTarget, GroupHistory
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import in_words, seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-CLOUDWATCH, CLOUDTRAIL = "cloudwatch", "cloudtrail"
+CLOUDWATCH, CLOUDTRAIL, HEALTH_LOG = "cloudwatch", "cloudtrail", "health-check-log"
 """The sources of this evidence."""
 
 _IN_AWS = ("SecurityGroup", "NetworkAcl", "TargetGroup", "LoadBalancer", "RouteTable", "Subnet")
 
 SHOWN = 2
 """Changes of one resource that are told, the newest."""
+
+TARGETS, REASONS = 3, 2
+"""Failing targets that the log is told of, and reasons of each."""
+
+_GONE = 900.0
+"""Seconds without a check, while others are checked, after which a target is no longer one: three files' time."""
 
 
 def groups_of(paths: Iterable[TrafficPath]) -> tuple[TargetGroup, ...]:
@@ -55,6 +61,14 @@ def _since_when(snapshot: Snapshot, paths: Sequence[TrafficPath], diagnosis: Dia
     for history in snapshot.history.counts.peek() or ():
         if history.arn in mine and history.counts and _fails(history.counts[-1]):
             yield Evidence(CLOUDWATCH, _told(snapshot, history))
+    checked = [target for target in snapshot.history.checks.peek() or () if target.group in mine]
+    latest = max((target.last for target in checked), default="")
+    failing = [t for t in checked if t.failing_since and seconds_between(t.last, latest) <= _GONE]
+    failing.sort(key=lambda target: (target.failing_since, target.target))
+    for target in failing[:TARGETS]:
+        yield Evidence(HEALTH_LOG, _logged(snapshot, target))
+    if len(failing) > TARGETS:
+        yield Evidence(HEALTH_LOG, f"{len(failing) - TARGETS} more of these targets fail their checks")
 
 
 def _fails(counts: TargetCounts) -> bool:
@@ -69,8 +83,24 @@ def _told(snapshot: Snapshot, history: GroupHistory) -> str:
     if len(runs) == 1:
         return f"{now}, as in all of the last {span}"
     age = in_words(seconds_between(begun.at, snapshot.taken_at))
-    turns = len(runs) - 1
-    return f"{now} since {age} ago; turned {'once' if turns == 1 else f'{turns} times'} in the last {span}"
+    return f"{now} since {age} ago; {_turned(len(runs) - 1)} in the last {span}"
+
+
+def _logged(snapshot: Snapshot, target: CheckedTarget) -> str:
+    """What the log says of a target that fails."""
+    span = in_words(seconds_between(target.begun, snapshot.taken_at))
+    nodes = (
+        f" from {target.failing} of {target.nodes} nodes of the load balancer" if target.failing < target.nodes else ""
+    )
+    why = ", ".join(target.reasons[:REASONS])
+    if target.failing_since == target.begun and not target.turned:
+        return f"{target.target}: every check of the last {span} failed{nodes}: {why}"
+    age = in_words(seconds_between(target.failing_since, snapshot.taken_at))
+    return f"{target.target}: checks fail{nodes} since {age} ago: {why}; {_turned(target.turned)} in the last {span}"
+
+
+def _turned(times: int) -> str:
+    return f"turned {'once' if times == 1 else f'{times} times'}"
 
 
 def _who(snapshot: Snapshot, diagnosis: Diagnosis) -> Iterator[Evidence]:

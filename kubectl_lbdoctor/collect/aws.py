@@ -25,6 +25,7 @@ from kubectl_lbdoctor.collect.deadline import Deadline, Late
 from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.request_log import LoggedAws, RequestLog
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.shell import shell
 
 __all__ = ["AwsReader", "import_sdk"]
@@ -201,6 +202,8 @@ class AwsReader:
 
     def permission(self, service: str, operation: str) -> str:
         """The IAM action of an operation: "elasticloadbalancing:DescribeTargetHealth"."""
+        if (read := f"{service}:{operation}") in reads.AWS:
+            return reads.iam_action(read)
         name = str(self._client(service).meta.service_model.signing_name)
         return f"{_IAM_PREFIX.get(name, name)}:{operation}"
 

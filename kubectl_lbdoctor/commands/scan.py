@@ -32,6 +32,7 @@ from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.formats import View, format_of, render
 from kubectl_lbdoctor.render.refresh import Refresh
+from kubectl_lbdoctor.render.scan_stream import ScanStream
 from kubectl_lbdoctor.report import needed_reads
 from kubectl_lbdoctor.scan_report import scan_report
 
@@ -177,14 +178,18 @@ class ClusterScan:
 
 def _of_cluster(scanned: ClusterScan) -> ExitStatus:
     options, env = scanned.options, scanned.env
-    screen = Refresh(env)
+    format = format_of(options.output.format)
+    screen = Refresh(env) if env.is_terminal and format.for_people else None
+    stream = ScanStream(env) if format.streams else None
     known: Stage | None = None
     ending: ExitStatus | None = None
     try:
         for stage in scanned.stages():
             known = stage
-            if not stage.done and env.is_terminal and format_of(options.output.format).for_people:
+            if not stage.done and screen is not None:
                 screen.show(screen_of(scanned.report(stage, complete=False), options, env))
+            if not stage.done and stream is not None and stage.progress.known:
+                stream.show(scanned.report(stage, complete=False))
     except KeyboardInterrupt:
         if known is None:
             raise
@@ -192,9 +197,10 @@ def _of_cluster(scanned: ClusterScan) -> ExitStatus:
     assert known is not None, "a scan has a stage, or raises why it has none"
     if not known.snapshot.subjects:
         scanned.check_namespace()
-    screen.clear()
+    if screen is not None:
+        screen.clear()
     report = scanned.report(known, complete=known.done and ending is None)
-    status = _shown(known.snapshot, report, options, env, scanned.connections.calls, ending)
+    status = _shown(known.snapshot, report, options, env, scanned.connections.calls, ending, stream)
     if ending is not None:
         env.note("interrupted")
     return status
@@ -233,10 +239,15 @@ def _shown(
     env: Environment,
     calls: Mapping[str, int],
     ending: ExitStatus | None = None,
+    stream: ScanStream | None = None,
 ) -> ExitStatus:
-    """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that."""
+    """Print the result and keep what was read. ending: how the run ends whatever was found, None for by that. stream:
+    what has begun to write the document."""
     status = report.exit_status if ending is None else ending
-    show(_drawn(report, snapshot, options), options, env, env.run(status, calls))
+    if stream is not None:
+        stream.end(report, env.run(status, calls))
+    else:
+        show(_drawn(report, snapshot, options), options, env, env.run(status, calls))
     save_bundle(snapshot, options, env)
     return status
 

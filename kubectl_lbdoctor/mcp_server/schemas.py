@@ -92,8 +92,8 @@ ABOUT_A_DIAGNOSIS = _arguments(
     {
         **ABOUT_OBJECTS["properties"],
         "since": _text(
-            "How far back to look (3h): since when targets fail (CloudWatch), and who changed what is the cause "
-            "(CloudTrail); needs permissions that many do not have.",
+            "How far back to look (3h): since when targets fail (CloudWatch, health-check logs), and who changed "
+            "what is the cause (CloudTrail); needs permissions that many do not have.",
             pattern="^[0-9]{1,6}[smh]$",
         ),
     }

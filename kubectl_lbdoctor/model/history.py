@@ -30,9 +30,29 @@ class AwsChange:
 
 
 @record
+class CheckedTarget:
+    """The logged health checks of one target, as the nodes of the load balancer made them. group: ARN. target: address
+    and port. nodes: that check it; failing: those whose last check failed. begun, last: the first and the last check
+    that was read. failing_since: the first check of the failing run that began first, "" where none fails. turned: the
+    most changes between passing and failing that one node saw. reasons: of failed checks, the most frequent first
+    ("RequestTimedOut", "ResponseCodeMismatch (503)"). Times: RFC 3339."""
+
+    group: str
+    target: str
+    nodes: int
+    failing: int
+    begun: str
+    last: str
+    failing_since: str = ""
+    turned: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+@record
 class HistoryFacts:
     """since: from when on it was looked for, RFC 3339; "" where nobody asked. counts: of the subjects' target groups.
-    changes: of what the root causes name, the newest first."""
+    changes: of what the root causes name, the newest first. checks: of the subjects' target groups, as far as their
+    Application Load Balancers log them."""
 
     since: str = ""
     counts: Fact[tuple[GroupHistory, ...]] = field(
@@ -40,4 +60,7 @@ class HistoryFacts:
     )
     changes: Fact[tuple[AwsChange, ...]] = field(
         default_factory=lambda: Fact.not_asked(reads.CHANGES, "nobody asked for what was before")
+    )
+    checks: Fact[tuple[CheckedTarget, ...]] = field(
+        default_factory=lambda: Fact.not_asked(reads.HEALTH_LOGS, "nobody asked for what was before")
     )

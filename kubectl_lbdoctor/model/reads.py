@@ -55,6 +55,8 @@ TARGET_GROUPS = "elbv2:DescribeTargetGroups"
 TARGET_HEALTH = "elbv2:DescribeTargetHealth"
 TARGET_COUNTS = "cloudwatch:GetMetricData"
 CHANGES = "cloudtrail:LookupEvents"
+LOG_FILES = "s3:ListObjectsV2"
+HEALTH_LOGS = "s3:GetObject"
 TARGET_GROUP_ATTRIBUTES = "elbv2:DescribeTargetGroupAttributes"
 TAGS = "elbv2:DescribeTags"
 LOAD_BALANCER_ATTRIBUTES = "elbv2:DescribeLoadBalancerAttributes"
@@ -80,7 +82,10 @@ IDENTITY = (
 )
 """What the controller's role permits and who may assume it."""
 
-OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, TARGET_COUNTS, CHANGES})
+PAST = (TARGET_COUNTS, CHANGES, LOG_FILES, HEALTH_LOGS)
+"""What was before; asked for by `--since`, and counts by a scan, too."""
+
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, *PAST})
 """Reads that most people rightly lack and that can only sharpen a diagnosis, show a fault before it is felt, or save a
 scan other reads. Denied, they leave a healthy object healthy; the finding that would have used them says so."""
 
@@ -89,7 +94,7 @@ AWS = frozenset(
     {
         *(LOAD_BALANCERS, LISTENERS, RULES, TARGET_GROUPS, TARGET_HEALTH, TARGET_GROUP_ATTRIBUTES, TAGS),
         *(LOAD_BALANCER_ATTRIBUTES, NETWORK_INTERFACES, SECURITY_GROUPS, SUBNETS, NETWORK_ACLS, ROUTE_TABLES),
-        *(PREFIX_LISTS, TARGET_COUNTS, CHANGES, *IDENTITY),
+        *(PREFIX_LISTS, *PAST, *IDENTITY),
     }
 )
 """Every read of AWS. Its name is botocore's name of the service and the API's name of the operation."""
@@ -246,6 +251,10 @@ OF_GATEWAYS = frozenset(read.name for read in KUBE.values() if read.scope is Sco
 
 _IAM_PREFIX = {"elbv2": "elasticloadbalancing"}
 
+_IAM_ACTIONS = {LOG_FILES: "s3:ListBucket"}
+"""Of operations that IAM calls otherwise
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html)."""
+
 
 def is_aws(read: str) -> bool:
     return ":" in read
@@ -254,4 +263,4 @@ def is_aws(read: str) -> bool:
 def iam_action(read: str) -> str:
     """The IAM action behind an AWS read: "elbv2:DescribeRules" → "elasticloadbalancing:DescribeRules"."""
     service, _, operation = read.partition(":")
-    return f"{_IAM_PREFIX.get(service, service)}:{operation}"
+    return _IAM_ACTIONS.get(read) or f"{_IAM_PREFIX.get(service, service)}:{operation}"

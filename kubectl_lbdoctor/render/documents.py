@@ -36,6 +36,8 @@ from kubectl_lbdoctor.render.topics import Explanation, ReasonTopic, Topic, name
 
 API_VERSION = "lbdoctor/v1"
 
+_SCAN_REPORT = "ScanReport"
+
 Document = dict[str, Any]
 
 IN_WORDS = frozenset({"why", "reason", "summary", "effect", "answer", "differences"})
@@ -145,7 +147,7 @@ def scan(scan: ScanReport, run: Run) -> Document:
     """A scan: a row for each frontend, and the root causes once."""
     reach = scan.reach
     return {
-        **_head("ScanReport", summaries.of_scan(scan), run),
+        **_head(_SCAN_REPORT, summaries.of_scan(scan), run),
         "status": scan.status.value,
         "complete": scan.complete,
         "generatedAt": scan.report.generated_at,
@@ -153,6 +155,7 @@ def scan(scan: ScanReport, run: Run) -> Document:
         "context": _context(scan.report.context),
         "namespace": scan.namespace,
         "selector": scan.labels,
+        "soFar": [],
         "counts": {status.value: number for status, number in scan.counts.items()},
         "frontends": [_row(row) for row in scan.rows],
         "leftOut": [ref(name) for name in scan.left_out],
@@ -215,6 +218,24 @@ def _controller(controller: ControllerView) -> Document:
             for pod in controller.pods
         ],
     }
+
+
+def begun(scan: ScanReport) -> Document:
+    """What of its document is the same from the first stage of a scan to its end."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": _SCAN_REPORT,
+        "toolVersion": __version__,
+        "generatedAt": scan.report.generated_at,
+        "namespace": scan.namespace,
+        "selector": scan.labels,
+    }
+
+
+def so_far(row: ScanRow) -> Document:
+    """What is told of a frontend while the scan goes on: what stays true whatever its cause will be."""
+    whole = _row(row)
+    return {name: whole[name] for name in ("kind", "namespace", "name", "objects", "status", "targets")}
 
 
 def _row(row: ScanRow) -> Document:

@@ -46,7 +46,8 @@ class Format(NamedTuple):
     any other format it goes to stderr, and the document comes at the end. results: what it can show. argument: what
     stands behind its name and a "=" ("TEMPLATE"), "" for nothing. check: takes what stands behind -o and raises
     UsageError where it cannot be used, before any work is done; CouldNotRun where this machine cannot make the format.
-    tells_errors: an error is a document on stdout, too. draws: it shows a report with its pictures
+    tells_errors: an error is a document on stdout, too. streams: a scan writes it as things become known
+    (`render.scan_stream`). draws: it shows a report with its pictures
     (`model.picture.Pictured`) in place of the report."""
 
     render: Callable[[Any, View], str]
@@ -56,6 +57,7 @@ class Format(NamedTuple):
     argument: str = ""
     check: Callable[[str], None] = lambda output: None
     tells_errors: bool = False
+    streams: bool = False
     draws: bool = False
 
 
@@ -168,7 +170,7 @@ _DRAWN = frozenset({Result.REPORT, Result.SCAN})
 FORMATS = {
     "table": Format(as_table, for_people=True),
     "wide": Format(as_table, _WITH_WIDE_TABLES, for_people=True, wide=True),
-    "json": Format(as_json, tells_errors=True),
+    "json": Format(as_json, tells_errors=True, streams=True),
     "yaml": Format(as_yaml, tells_errors=True),
     "name": Format(as_names, _NAMED),
     "junit": Format(as_junit, _FOR_CI),

@@ -22,6 +22,8 @@ _RESOURCES = {
     "iam:ListRolePolicies": "arn:*:iam::*:role/*",
     "iam:GetPolicy": "arn:*:iam::*:policy/*",
     "iam:GetPolicyVersion": "arn:*:iam::*:policy/*",
+    "s3:ListBucket": "arn:*:s3:::*",
+    "s3:GetObject": "arn:*:s3:::*/AWSLogs/*/health_check_log_*",
 }
 """The resources of the actions that know any. The Describe actions of Elastic Load Balancing and EC2 know none, and are
 allowed for "*" or not at all.
@@ -34,17 +36,19 @@ def iam(reads: Iterable[str]) -> str:
     """An IAM policy with every AWS action, on kinds of resources where the action knows them. What may be left out
     (`model.reads.OPTIONAL`) are statements of their own."""
     wanted = {iam_action(read): read in OPTIONAL for read in reads if is_aws(read)}
-    optional = sorted(action for action in wanted if wanted[action] and action in _RESOURCES)
+    logged = sorted(action for action in wanted if wanted[action] and action.startswith("s3:"))
+    optional = sorted(a for a in wanted if wanted[a] and a in _RESOURCES and a not in logged)
     counted = sorted(action for action in wanted if wanted[action] and action.startswith("cloudwatch:"))
     told = sorted(action for action in wanted if wanted[action] and action.startswith("cloudtrail:"))
-    scoped = sorted(action for action in wanted if action in _RESOURCES and action not in optional)
-    others = sorted(set(wanted) - {*optional, *counted, *told, *scoped})
+    scoped = sorted(action for action in wanted if action in _RESOURCES and action not in {*optional, *logged})
+    others = sorted(set(wanted) - {*optional, *counted, *told, *logged, *scoped})
     return _iam_policy(
         _statement("LbdoctorRead", others, "*"),
         _statement("LbdoctorReadPrefixLists", scoped, _resources(scoped)),
         _statement("LbdoctorReadControllerRoleOptional", optional, _resources(optional)),
         _statement("LbdoctorReadTargetCountsOptional", counted, "*"),
         _statement("LbdoctorReadChangesOptional", told, "*"),
+        _statement("LbdoctorReadHealthCheckLogsOptional", logged, _resources(logged)),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from kubectl_lbdoctor.collect import aws_models
 from tests.support import cloud as example
+from tests.support import health_logs
 from tests.support.cloud import Cloud
 
 
@@ -37,3 +38,11 @@ def cloud(servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     servers.reset(tmp_path)
     yield servers
     servers.reset(tmp_path)
+
+
+@pytest.fixture
+def logged(cloud: Cloud) -> Iterator[Cloud]:
+    """The load balancer logs its health checks."""
+    health_logs.enable(cloud.aws)
+    yield cloud
+    health_logs.disable(cloud.aws)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model import kinds, reads
 from tests.cli.test_fix import closed  # noqa: F401 (a fixture)
 from tests.cli.test_many_namespaces import TEAMS, share
+from tests.support import health_logs
 from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.program import Result, run
@@ -98,6 +100,14 @@ def used(cloud: Cloud, *roles: str) -> set[Permission]:
     return {permission._replace(name="") for permission in found if permission is not None}
 
 
+@pytest.fixture
+def logging(logged: Cloud) -> None:
+    """The load balancer logs its health checks, and has logged one."""
+    at = datetime(2026, 11, 23, 11, 50, tzinfo=timezone.utc)
+    health_logs.write(logged.aws, at, [health_logs.line(at, "TargetError 502")])
+    logged.aws.asked.clear()  # That was the test itself.
+
+
 # --- Reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -124,6 +134,7 @@ def test_they_are_enough_where_everything_is_asked(cloud: Cloud, limited: Callab
         assert (result.status, denied(result), result.json["coverage"]["failed"]) == (ExitStatus.FINDINGS, {}, [])
 
 
+@pytest.mark.usefixtures("logging")
 def test_nothing_is_printed_that_is_never_used(cloud: Cloud) -> None:
     """Over the world that needs most, a scan of it, one of many namespaces, one whose bindings may not be read, and
     Gateways with their routes, listed and, where that is denied, by their names."""
@@ -203,10 +214,11 @@ def test_a_subject_of_gateway_api_needs_get_where_its_list_is_denied(cloud: Clou
     assert any(full in permission for permission in denied(refused).values()), refused.text
 
 
+@pytest.mark.usefixtures("logging")
 @pytest.mark.parametrize("missing", sorted(Policy.of(READ_POLICY).actions))
 def test_one_missing_permission_in_aws_is_named(cloud: Cloud, missing: str) -> None:
     sick(cloud)
-    of_the_past = missing in ("cloudwatch:GetMetricData", "cloudtrail:LookupEvents")
+    of_the_past = missing in ("cloudwatch:GetMetricData", "cloudtrail:LookupEvents", "s3:ListBucket", "s3:GetObject")
     args = looking_back(cloud) if of_the_past else ("ing/web",)
     cloud.aws.allows = Policy.of(READ_POLICY).without(missing).allows
     if missing == "elasticloadbalancing:DescribeTags":  # Asked in place of the bindings alone.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import threading
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from kubectl_lbdoctor.collect import sweep
 from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan
@@ -222,6 +226,86 @@ def test_interrupted_with_what_is_known_so_far(cloud: Cloud, monkeypatch: pytest
     document = scan(cloud, "-o", "json").json
     assert (document["complete"], document["status"], document["exitCode"]) == (False, "unknown", 130)
     assert "so far" in document["summary"]
+
+
+class Reader(io.StringIO):
+    """What reads stdout as it comes: at each flush, what has come so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+        self.has_seen = threading.Event()
+
+    def flush(self) -> None:
+        if not self.closed:
+            self.seen.append(self.getvalue())
+            self.has_seen.set()
+
+
+def begun(text: str) -> list[tuple[str, str, str]]:
+    """The complete frontends under `soFar` of a document that is not at its end."""
+    decoder, found = json.JSONDecoder(), []
+    place = text.index('"soFar": [') + len('"soFar": [')
+    while (start := text.find("{", place)) >= 0:
+        item, place = decoder.raw_decode(text, start)
+        found.append((item["namespace"], item["name"], item["status"]))
+    return found
+
+
+@pytest.fixture
+def second_group(cloud: Cloud) -> Iterator[str]:
+    """ARN of a target group that a binding of people names."""
+    elb = cloud.aws.client("elbv2")
+    vpc = elb.describe_target_groups()["TargetGroups"][0]["VpcId"]
+    more = {"Protocol": "HTTP", "Port": 8080, "VpcId": vpc, "TargetType": "ip"}
+    arn = elb.create_target_group(Name="by-hand", **more)["TargetGroups"][0]["TargetGroupArn"]
+    binding = deepcopy(cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0])
+    binding["metadata"] |= {"name": "by-hand", "uid": "by-hand", "labels": {}}
+    binding["spec"]["targetGroupARN"] = arn
+    cloud.kube.objects["elbv2.k8s.aws", "targetgroupbindings"].append(binding)
+    yield arn
+    elb.delete_target_group(TargetGroupArn=arn)
+
+
+def test_json_is_written_while_target_groups_are_being_asked(
+    cloud: Cloud, second_group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AWS tells nothing of a second target group before somebody has read what it told of the first one."""
+    monkeypatch.setattr(sweep, "STAGE_SECONDS", 0.0)
+    cloud.wrong_path()
+    reader = Reader()
+    late = iter((False, True))
+
+    def hold(action: str) -> None:
+        if action == "DescribeTargetHealth" and next(late):
+            assert reader.has_seen.wait(20), "nothing was written before the last group was asked"
+
+    cloud.aws.acted = hold
+    result = scan(cloud, "-o", "json", stdout=reader)
+    ((_, first, status),) = begun(reader.seen[0])
+    assert first in ("web", "by-hand") and status == "unhealthy" and not reader.seen[0].endswith("}\n")
+    document = result.json
+    assert [row["name"] for row in document["soFar"]] == [first]
+    assert {row["name"] for row in document["frontends"]} == {"web", "by-hand"} and document["complete"]
+
+
+def test_a_document_that_streams_says_the_same(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_stages(monkeypatch, [])
+    share(cloud, "team-1")
+    cloud.wrong_path()
+    streamed = scan(cloud, "-A", "-o", "json").json
+    whole = yaml.safe_load(scan(cloud, "-A", "-o", "yaml").stdout)
+    assert [row["name"] for row in streamed["soFar"]] == ["web", "web"] and whole["soFar"] == []
+    of_the_run = {"soFar": None, "calls": None, "durationMs": None}
+    assert {**streamed, **of_the_run} == {**whole, **of_the_run}
+
+
+def test_interrupted_after_a_part_was_written(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_stages(monkeypatch, [], KeyboardInterrupt())
+    cloud.wrong_path()
+    result = scan(cloud, "-o", "json")
+    assert (result.json["complete"], result.json["exitCode"], result.status) == (False, 130, 130)
+    assert [row["status"] for row in result.json["soFar"]] == ["unhealthy"]
 
 
 def test_interrupted_before_anything_is_known(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

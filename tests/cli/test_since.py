@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import health_logs
 from tests.support.cloud import Cloud
 from tests.support.program import Result, run
 
@@ -86,6 +87,78 @@ def test_who_changed_what_is_the_cause(cloud: Cloud) -> None:
     binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["name"]
     result = run(f"tgb/{binding}", "-o", "json", "--since", "3h", env=cloud.env, now="2026-11-24T12:00:00Z")
     assert evidence(result, "cloudtrail") == ["k8s-shop-web-fdbb6ec3c4: ModifyTargetGroup by deploy/jane 12 min ago"]
+
+
+def log(cloud: Cloud, *checks: tuple[float, str], node: str = "10.0.1.200", **more: str) -> None:
+    """A file for each check: (minutes ago, what came of it)."""
+    for minutes, outcome in checks:
+        health_logs.write(cloud.aws, at(minutes - 2), [health_logs.line(at(minutes), outcome, **more)], node)
+
+
+def test_the_log_tells_since_when_and_why_checks_fail(logged: Cloud) -> None:
+    logged.wrong_port()
+    log(logged, (400, "PASS"), (170, "PASS"), (150, "RequestTimedOut"), (120, "PASS"), (90, "TargetError 502"))
+    log(logged, (40, "TargetError 502"), (5, "ConnectionRefused"))
+    log(logged, (170, "PASS"), (5, "PASS"), target="10.0.2.34:8080")
+    log(logged, (170, "RequestTimedOut"), target="10.0.9.9:8080")  # It is checked no more.
+    log(logged, (5, "RequestTimedOut"), group="of-another-service")
+    (said,) = evidence(asked(logged, "--since", "3h"), "health-check-log")
+    assert said == (
+        "10.0.1.34:8080: checks fail since 90 min ago: TargetError (502), RequestTimedOut; "
+        "turned 3 times in the last 2 h"
+    )
+
+
+def test_the_log_tells_which_nodes_of_the_load_balancer_fail(logged: Cloud) -> None:
+    logged.wrong_port()
+    log(logged, (30, "PASS"), (5, "PASS"))
+    log(logged, (30, "RequestTimedOut"), (5, "RequestTimedOut"), node="10.0.2.200")
+    (said,) = evidence(asked(logged, "--since", "3h"), "health-check-log")
+    assert said == (
+        "10.0.1.34:8080: every check of the last 30 min failed from 1 of 2 nodes of the load balancer: RequestTimedOut"
+    )
+
+
+def test_the_log_of_two_days(logged: Cloud) -> None:
+    logged.wrong_port()
+    log(logged, (13 * 60, "PASS"), (12.5 * 60, "RequestTimedOut"), (11 * 60, "RequestTimedOut"), (5, "RequestTimedOut"))
+    (said,) = evidence(asked(logged, "--since", "48h"), "health-check-log")
+    assert said == "10.0.1.34:8080: checks fail since 12 h ago: RequestTimedOut; turned once in the last 13 h"
+
+
+def test_few_targets_are_told_of(logged: Cloud) -> None:
+    logged.wrong_port()
+    for number in range(5):
+        log(logged, (5, "RequestTimedOut"), target=f"10.0.1.{number}:8080")
+    *told, rest = evidence(asked(logged, "--since", "3h"), "health-check-log")
+    assert len(told) == 3 and rest == "2 more of these targets fail their checks"
+
+
+def test_the_newest_files_are_read_and_no_more(logged: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubectl_lbdoctor.collect.health_logs.FILES", 2)
+    logged.wrong_port()
+    log(logged, (170, "PASS"), (40, "RequestTimedOut"), (5, "RequestTimedOut"))
+    (said,) = evidence(asked(logged, "--since", "3h"), "health-check-log")
+    assert said == "10.0.1.34:8080: every check of the last 40 min failed: RequestTimedOut"
+    assert logged.aws.asked.count("s3:GetObject") == 2
+
+
+@pytest.mark.parametrize("permission", ["s3:ListBucket", "s3:GetObject"])
+def test_a_log_that_may_not_be_read_is_told(logged: Cloud, permission: str) -> None:
+    logged.wrong_port()
+    log(logged, (5, "RequestTimedOut"))
+    before = asked(logged)
+    logged.aws.faults = {permission.partition(":")[2]: "denied"}
+    result = asked(logged, "--since", "3h")
+    assert (result.status, result.codes) == (before.status, before.codes)
+    assert f"add permission: {permission}" in result.stderr
+    assert permission in [entry["permission"] for entry in result.json["coverage"]["optional"]]
+
+
+def test_a_load_balancer_that_logs_nothing_costs_no_read(cloud: Cloud) -> None:
+    cloud.wrong_port()
+    result = asked(cloud, "--since", "3h")
+    assert not [name for name in cloud.aws.asked if name.startswith("s3:")] and "s3" not in result.stderr
 
 
 def test_a_bundle_keeps_what_was_before(cloud: Cloud, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ TELLS = {
     reads.PREFIX_LISTS: "addresses behind prefix lists that rules and routes name",
     reads.TARGET_COUNTS: "how many targets of each group are healthy: `scan` then asks for those of the others only",
     reads.CHANGES: "`--since`: who changed the security group, network ACL or target group of a root cause",
+    reads.LOG_FILES: "`--since`: which files of health-check logs an Application Load Balancer has written",
+    reads.HEALTH_LOGS: "`--since`: since when which target fails its checks, why, and seen from which nodes",
     reads.CLUSTER: "the cluster's OIDC issuer, which the controller's role must trust",
     reads.POD_IDENTITIES: "whether the controller has an EKS Pod Identity association",
     reads.POD_IDENTITY: "which role EKS Pod Identity gives the controller",
@@ -122,6 +124,8 @@ def _lost(name: str) -> str:
     codes = [spec.code for spec in CATALOGUE if name in spec.reads]
     if name == reads.TARGET_COUNTS:
         return "no check; a scan is slower without it, and `--since` does not say since when targets fail"
+    if name in (reads.LOG_FILES, reads.HEALTH_LOGS):
+        return "no check; `--since` does not say why single checks failed"
     if name == reads.CHANGES:
         return "no check; `--since` does not say who it was"
     if not codes:
@@ -160,12 +164,13 @@ no resources in IAM, so they are for `*`.
 """
 
 _ROLE = """
-Optional: the controller's role, counts of targets, and who changed what. The role is asked for only where AWS denies
-the controller something, to say what it lacks. To narrow that, replace `*` in the statement
-`LbdoctorReadControllerRoleOptional` by
-the cluster's and the role's name, or leave the statement out. `cloudwatch:GetMetricData` spares `scan` most of its
-calls of Elastic Load Balancing; AWS charges $0.01 for a thousand metrics, two of which are asked for each target
-group. `cloudtrail:LookupEvents` is asked with `--since` alone, about five resources at most.
+Optional: the controller's role, counts of targets, health-check logs, and who changed what. The role is asked for only
+where AWS denies the controller something, to say what it lacks. To narrow that, replace `*` in the statement
+`LbdoctorReadControllerRoleOptional` by the cluster's and the role's name, or leave the statement out.
+`cloudwatch:GetMetricData` spares `scan` most of its calls of Elastic Load Balancing; AWS charges $0.01 for a thousand
+metrics, two of which are asked for each target group. `cloudtrail:LookupEvents` is asked with `--since` alone, about
+five resources at most. The two actions of S3 are used with `--since` alone, where an Application Load Balancer logs its
+health checks: put its bucket's name in place of the first `*`.
 """
 
 _REST = """

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.collect.aws_session import CREDENTIAL_SERVICES
 
 
 def test_the_services_that_are_called() -> None:
-    reads = {"elbv2", "ec2", "iam", "eks", "cloudwatch", "cloudtrail"}
+    reads = {"elbv2", "ec2", "iam", "eks", "cloudwatch", "cloudtrail", "s3"}
     assert contents.aws_services() == reads | {"sts", "sso", "sso-oidc", "signin"}
     assert {"sts", "sso", "sso-oidc", "signin"} == CREDENTIAL_SERVICES
 
@@ -29,7 +29,7 @@ def test_the_services_that_are_called() -> None:
         ("botocore/data/elbv2/2015-12-01/waiters-2.json", False),
         ("botocore/data/ec2/2014-09-01/service-2.json.gz", False),
         ("botocore/data/ec2/2016-11-15/service-2.json.gz", True),
-        ("botocore/data/s3/2006-03-01/service-2.json.gz", False),
+        ("botocore/data/sqs/2012-11-05/service-2.json.gz", False),
         ("botocore/cacert.pem", True),
         ("boto3/data/ec2/2016-11-15/resources-1.json", False),
         ("kubectl_lbdoctor/data/annotations.yaml", True),

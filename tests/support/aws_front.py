@@ -100,7 +100,7 @@ class FakeAws:
         # moto keeps one state for all servers of a process: nothing of other tests may be in it, nor be left behind.
         moto_api_backend.reset()
         # moto's own dispatcher lists its modules on disk at every request.
-        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks", "sts")}
+        self._moto = {service: create_backend_app(service) for service in ("ec2", "iam", "eks", "sts", "s3")}
         self._moto["elasticloadbalancing"] = create_backend_app("elbv2")
         self._moto["monitoring"] = create_backend_app("cloudwatch")
         # What CloudTrail knows, as LookupEvents gives it, each with the names of its resources.
@@ -259,6 +259,9 @@ class FakeAws:
         region, service = scope.groups() if scope else ("", "")
         if service == "eks":
             action = _eks_action(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        elif service == "s3":
+            listed = "list-type=2" in environ["QUERY_STRING"]
+            action = "ListBucket" if listed else f"{environ['REQUEST_METHOD'].capitalize()}Object"
         permission = f"{_IAM_PREFIX.get(service, service)}:{action}"
         self.asked.append(permission)
         self.regions.add(region)
@@ -266,7 +269,7 @@ class FakeAws:
             return self._refuse(action, "denied", service, start_response)
         fault = self.faults.get(action)
         spoiled = self.spoiled.get(action)
-        if spoiled is not None and spoiled.times and "DryRun=true" not in body.decode():
+        if spoiled is not None and spoiled.times and b"DryRun=true" not in body:
             spoiled.times -= 1
             if spoiled.made:
                 self.acted(action)
@@ -280,7 +283,7 @@ class FakeAws:
         if self.ignores_dry_run:
             body = body.replace(b"DryRun=true", b"DryRun=false")
             environ["CONTENT_LENGTH"] = str(len(body))
-        if "DryRun=true" in body.decode() and action.endswith("NetworkAclEntry"):
+        if b"DryRun=true" in body and action.endswith("NetworkAclEntry"):
             return self._refuse(action, "dry-run", service, start_response)  # moto makes the entry all the same
         if action in _POD_IDENTITY:  # moto does not know them.
             start_response("200 OK", [("Content-Type", "application/json")])
@@ -349,7 +352,9 @@ class FakeAws:
         if service in ("eks", "cloudtrail", "monitoring"):
             start_response(f"{status} x", [("Content-Type", "application/json"), ("x-amzn-ErrorType", code)])
             return [json.dumps({"__type": code, "message": message}).encode()]
-        if service == "ec2":
+        if service == "s3":
+            text = f"<Error><Code>{code}</Code><Message>Access Denied</Message></Error>"
+        elif service == "ec2":
             code = {"AccessDenied": "UnauthorizedOperation", "Throttling": "RequestLimitExceeded"}.get(code, code)
             text = (
                 f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"

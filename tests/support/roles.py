@@ -91,6 +91,9 @@ def resource_of(call: Call) -> str:
         _, _, cluster, *rest = call.path.split("/")
         kind = f"podidentityassociation/{cluster}/{rest[1]}" if len(rest) > 1 else f"cluster/{cluster}"
         return f"arn:aws:eks:us-west-2:{ACCOUNT}:{kind}"
+    if service == "s3":
+        bucket, _, key = call.path.lstrip("/").partition("/")
+        return f"arn:aws:s3:::{bucket}/{key}" if operation == "GetObject" else f"arn:aws:s3:::{bucket}"
     if operation.startswith("Describe"):
         return "*"
     return next((arn(call.form[name][0]) for name, arn in _ARNS.items() if name in call.form), "*")
