@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
@@ -85,7 +86,42 @@ def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
         params={"summary": entry.decoded.clause, "words": entry.decoded.words, **extra},
         evidence=(entry.evidence,),
         confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+        **_permission(entry),
     )
+
+
+_READ_VERBS = ("get", "list", "watch")
+_ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
+
+
+def _permission(entry: Complaint) -> dict[str, Any]:
+    """What repairs a denial of Kubernetes: a Role for what the controller wants to read in the object's namespace.
+
+    By default it may read no Secret, and a login (auth-idp-oidc) needs one:
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/examples/secrets_access/
+    """
+    account = _ACCOUNT.fullmatch(entry.param("rbac_user"))
+    resource, name, namespace = (entry.param(p) for p in ("rbac_resource", "object", "rbac_namespace"))
+    if account is None or entry.param("rbac_verb") not in _READ_VERBS or not (resource and name and namespace):
+        return {}
+    role = f"{account[2]}-{resource}"
+    return {
+        "by_hand": (
+            kubectl(
+                *("create", "role", role, "--verb", ",".join(_READ_VERBS)),
+                *("--resource", resource, "--resource-name", name),
+                namespace=namespace,
+            ),
+            kubectl(
+                *("create", "rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}"),
+                namespace=namespace,
+            ),
+        ),
+        "advice": f"let the controller read {resource} {name}: this Role, or for all of them the chart's value "
+        "clusterSecretsPermissions.allowAllSecrets"
+        if resource == "secrets"
+        else f"let the controller read {resource}",
+    }
 
 
 def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
@@ -464,21 +500,55 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     passes="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="{summary}",
-    reads=(*READS, reads.NODES),
+    reads=(*READS, reads.NODES, reads.TARGET_GROUPS),
     explains=undone_by("LBD219"),
     distinct_by=("summary", "words"),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
-    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too.
+    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too. A binding
+    of your own whose targetType is not its target group's registers nothing at all: addresses are no instances.
 
-    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
+    Source of the last: nothing compares the two when both are given,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.3.0/webhooks/elbv2/targetgroupbinding_validator.go
+
+    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets; make
+    the binding anew with the group's target type, which can be changed in neither.
     """
+    mismatch = _of_another_type(traffic)
+    if mismatch is not None:
+        yield mismatch
+        return
     for finding in reported(traffic, "LBD219"):
         culprits = _nodes_named(traffic, finding)
         yield from (replace(finding, object=ref, by_hand=(_kept_out(ref),)) for ref in culprits)
         if not culprits:
             yield finding
+
+
+def _of_another_type(traffic: TrafficPath) -> Finding | None:
+    """A binding that registers addresses in a group of instances, or the other way round."""
+    binding, group = traffic.binding.peek(), traffic.target_group.peek()
+    if binding is None or group is None or binding.target_type in ("", group.target_type) or not group.target_type:
+        return None
+    said = f"targetType {binding.target_type}"
+    return Finding(
+        "LBD219",
+        binding.ref,
+        params={
+            "summary": f"TargetGroupBinding {binding.meta.name} says {said}, and target group {group.name} is of type "
+            f"{group.target_type}, so AWS takes none of its targets",
+            "words": "",
+        },
+        evidence=(
+            Evidence(str(binding.ref), said),
+            Evidence(reads.TARGET_GROUPS, f"{group.name}: TargetType {group.target_type}"),
+            *(e.evidence for e in known_complaints(traffic) if e.ref == binding.ref),
+        ),
+        confirm=(describe_target_group(group.arn, traffic.context.region),),
+        advice=f"delete the binding and make it again with targetType {group.target_type} (or without: the controller "
+        f"then asks AWS), or bind a target group of type {binding.target_type}; neither can be changed",
+    )
 
 
 def _nodes_named(traffic: TrafficPath, finding: Finding) -> list[ObjectRef]:

@@ -92,6 +92,7 @@ RETRYABLE_CODES = frozenset(
         "PriorRequestNotComplete",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "WAFUnavailableEntityException",
         "ResourceInUse",
         "ServiceUnavailable",
         "Throttling",

@@ -274,6 +274,11 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "WAFv2 web ACL {web_acl} does not exist in this region.",
     ),
     rule(
+        "",
+        r"Access Denied for bucket: (?P<bucket>[^\s.]\S*?)\.?(?: |$)",
+        "The policy of S3 bucket {bucket} does not let Elastic Load Balancing write its access logs there.",
+    ),
+    rule(
         "LBD103",
         r"couldn't find TrustStores? with names? (?P<trust_store>.+)",
         "Trust store {trust_store} does not exist.",
