@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
@@ -80,48 +79,39 @@ def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]
 
 
 def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
-    return Finding(
+    found = Finding(
         code,
         entry.ref,
         params={"summary": entry.decoded.clause, "words": entry.decoded.words, **extra},
         evidence=(entry.evidence,),
         confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
-        **_permission(entry),
     )
+    return _with_permission(found, entry)
 
 
 _READ_VERBS = ("get", "list", "watch")
 _ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
 
 
-def _permission(entry: Complaint) -> dict[str, Any]:
-    """What repairs a denial of Kubernetes: a Role for what the controller wants to read in the object's namespace.
+def _with_permission(found: Finding, entry: Complaint) -> Finding:
+    """What repairs a denial by Kubernetes: a Role for what the controller wants to read in a namespace.
 
-    By default it may read no Secret, and a login (auth-idp-oidc) needs one:
+    It may read no Secret by default, and a login (auth-idp-oidc) needs one:
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/examples/secrets_access/
     """
     account = _ACCOUNT.fullmatch(entry.param("rbac_user"))
     resource, name, namespace = (entry.param(p) for p in ("rbac_resource", "object", "rbac_namespace"))
     if account is None or entry.param("rbac_verb") not in _READ_VERBS or not (resource and name and namespace):
-        return {}
-    role = f"{account[2]}-{resource}"
-    return {
-        "by_hand": (
-            kubectl(
-                *("create", "role", role, "--verb", ",".join(_READ_VERBS)),
-                *("--resource", resource, "--resource-name", name),
-                namespace=namespace,
-            ),
-            kubectl(
-                *("create", "rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}"),
-                namespace=namespace,
-            ),
-        ),
-        "advice": f"let the controller read {resource} {name}: this Role, or for all of them the chart's value "
-        "clusterSecretsPermissions.allowAllSecrets"
-        if resource == "secrets"
-        else f"let the controller read {resource}",
-    }
+        return found
+    role, may_read = f"{account[2]}-{resource}", ",".join(_READ_VERBS)
+    made = ("role", role, "--verb", may_read, "--resource", resource, "--resource-name", name)
+    bound = ("rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}")
+    return replace(
+        found,
+        by_hand=tuple(kubectl("create", *words, namespace=namespace) for words in (made, bound)),
+        advice=f"let the controller read {resource} {name}"
+        + (", or all of them: chart value clusterSecretsPermissions.allowAllSecrets" if resource == "secrets" else ""),
+    )
 
 
 def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
@@ -536,8 +526,8 @@ def _of_another_type(traffic: TrafficPath) -> Finding | None:
         "LBD219",
         binding.ref,
         params={
-            "summary": f"TargetGroupBinding {binding.meta.name} says {said}, and target group {group.name} is of type "
-            f"{group.target_type}, so AWS takes none of its targets",
+            "summary": f"TargetGroupBinding {binding.meta.name} says {said}, and target group {group.name} is of "
+            f"type {group.target_type}",
             "words": "",
         },
         evidence=(

@@ -28,8 +28,7 @@ _LOWEST = -1000
     title="no request reaches a target group, because other rules come first",
     passes="a rule or listener leads requests to the target group",
     severity=Severity.WARNING,
-    message="no request reaches {service}: rule {number} ({taken})[ of Ingress {member}] takes all that rule "
-    "{own_number} ({own}) is for",
+    message="no request reaches {service}: rule {number}[ of Ingress {member}] takes them first, {taken}",
     reads=(
         *(reads.TARGET_GROUPS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES, reads.BINDINGS),
         *(reads.INGRESSES, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
@@ -73,8 +72,6 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
             "number": taker.priority,
             "taken": _words(taker),
             "member": f"{member.meta.namespace}/{member.meta.name}" if member is not None else "",
-            "own": _words(first),
-            "own_number": first.priority,
         },
         evidence=(
             Evidence(reads.RULES, f"rule {taker.priority}: {_words(taker)} {_leads(traffic, taker)}"),

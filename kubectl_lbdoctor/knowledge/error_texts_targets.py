@@ -36,7 +36,7 @@ def _outside_address(params: Mapping[str, ParamValue]) -> str:
 
 def _forbidden(params: Mapping[str, ParamValue]) -> str:
     which = f"{_text(params, 'rbac_resource')} {_text(params, 'object')}".strip()
-    return f"Kubernetes RBAC does not let {_text(params, 'rbac_user')} {_text(params, 'rbac_verb')} {which}."
+    return f"RBAC does not let it {_text(params, 'rbac_verb')} {which}."
 
 
 def _discovery(params: Mapping[str, ParamValue]) -> str:
