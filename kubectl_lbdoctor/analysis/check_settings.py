@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 
 from kubectl_lbdoctor.analysis.remediation import annotate
@@ -125,6 +125,11 @@ def checked_pod_port(traffic: TrafficPath, target: TargetHealth) -> int | None:
     if number == port.node_port:
         return next((e.port for e in traffic.endpoints()), None)
     return None
+
+
+def has_port_of_its_own(checked: Sequence[TargetHealth]) -> bool:
+    """Whether the check of these targets, at least one, asks another port than the traffic takes."""
+    return checked[0].check_port not in ("", str(checked[0].port))
 
 
 def readiness_of(pod: Pod, port: int) -> Probe | None:

@@ -114,11 +114,12 @@ def answers(ingresses: Iterable[Ingress], host: str, path: str) -> Iterator[Answ
             yield from (Answer(member, None, host) for member in about)
             continue
         # A member without a host may stand before them: it is asked for every host of the load balancer.
-        found = (_matched(member, host, path) for member in sorted(members, key=_order))
+        found = (_matched(member, host, path) for member in sorted(members, key=place_in_group))
         yield next((answer for answer in found if answer is not None), Answer(about[0], None, ""))
 
 
-def _order(ingress: Ingress) -> tuple[int, str]:
+def place_in_group(ingress: Ingress) -> tuple[int, str]:
+    """Where a member stands among those of its IngressGroup: group.order, then namespace and name."""
     order = ingress.meta.annotations.get(f"{ALB_PREFIX}group.order", "0")
     return (int(order) if re.fullmatch(r"-?\d{1,6}", order) else 0), ingress.meta.key
 

@@ -23,6 +23,7 @@ from kubectl_lbdoctor.checks import registered_targets as registered_targets
 from kubectl_lbdoctor.checks import releases as releases
 from kubectl_lbdoctor.checks import resilience as resilience
 from kubectl_lbdoctor.checks import route_rules as route_rules
+from kubectl_lbdoctor.checks import rule_order as rule_order
 from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift

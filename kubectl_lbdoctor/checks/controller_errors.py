@@ -80,12 +80,38 @@ def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]
 
 
 def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
-    return Finding(
+    found = Finding(
         code,
         entry.ref,
         params={"summary": entry.decoded.clause, "words": entry.decoded.words, **extra},
         evidence=(entry.evidence,),
         confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+    )
+    return _with_permission(found, entry)
+
+
+_READ_VERBS = ("get", "list", "watch")
+_ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
+
+
+def _with_permission(found: Finding, entry: Complaint) -> Finding:
+    """What repairs a denial by Kubernetes: a Role for what the controller wants to read in a namespace.
+
+    It may read no Secret by default, and a login (auth-idp-oidc) needs one:
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/examples/secrets_access/
+    """
+    account = _ACCOUNT.fullmatch(entry.param("rbac_user"))
+    resource, name, namespace = (entry.param(p) for p in ("rbac_resource", "object", "rbac_namespace"))
+    if account is None or entry.param("rbac_verb") not in _READ_VERBS or not (resource and name and namespace):
+        return found
+    role, may_read = f"{account[2]}-{resource}", ",".join(_READ_VERBS)
+    made = ("role", role, "--verb", may_read, "--resource", resource, "--resource-name", name)
+    bound = ("rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}")
+    return replace(
+        found,
+        by_hand=tuple(kubectl("create", *words, namespace=namespace) for words in (made, bound)),
+        advice=f"let the controller read {resource} {name}"
+        + (", or all of them: chart value clusterSecretsPermissions.allowAllSecrets" if resource == "secrets" else ""),
     )
 
 
@@ -465,21 +491,55 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     passes="every instance can be a target of the group",
     severity=Severity.ERROR,
     message="{summary}",
-    reads=(*READS, reads.NODES),
+    reads=(*READS, reads.NODES, reads.TARGET_GROUPS),
     explains=undone_by("LBD219"),
     distinct_by=("summary", "words"),
 )
 def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
-    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too.
+    account, an address outside the VPC) makes the whole registration fail, so the others are missing, too. A binding
+    of your own whose targetType is not its target group's registers nothing at all: addresses are no instances.
 
-    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets.
+    Source of the last: nothing compares the two when both are given,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.3.0/webhooks/elbv2/targetgroupbinding_validator.go
+
+    Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets; make
+    the binding anew with the group's target type, which can be changed in neither.
     """
+    mismatch = _of_another_type(traffic)
+    if mismatch is not None:
+        yield mismatch
+        return
     for finding in reported(traffic, "LBD219"):
         culprits = _nodes_named(traffic, finding)
         yield from (replace(finding, object=ref, by_hand=(_kept_out(ref),)) for ref in culprits)
         if not culprits:
             yield finding
+
+
+def _of_another_type(traffic: TrafficPath) -> Finding | None:
+    """A binding that registers addresses in a group of instances, or the other way round."""
+    binding, group = traffic.binding.peek(), traffic.target_group.peek()
+    if binding is None or group is None or binding.target_type in ("", group.target_type) or not group.target_type:
+        return None
+    said = f"targetType {binding.target_type}"
+    return Finding(
+        "LBD219",
+        binding.ref,
+        params={
+            "summary": f"TargetGroupBinding {binding.meta.name} says {said}, and target group {group.name} is of "
+            f"type {group.target_type}",
+            "words": "",
+        },
+        evidence=(
+            Evidence(str(binding.ref), said),
+            Evidence(reads.TARGET_GROUPS, f"{group.name}: TargetType {group.target_type}"),
+            *(e.evidence for e in known_complaints(traffic) if e.ref == binding.ref),
+        ),
+        confirm=(describe_target_group(group.arn, traffic.context.region),),
+        advice=f"delete the binding and make it again with targetType {group.target_type} (or without: the controller "
+        f"then asks AWS), or bind a target group of type {binding.target_type}; neither can be changed",
+    )
 
 
 def _nodes_named(traffic: TrafficPath, finding: Finding) -> list[ObjectRef]:

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
     SettingSource,
     checked_pod_port,
+    has_port_of_its_own,
     readiness_of,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
@@ -644,6 +645,8 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     if serves == speaks or serves not in _SCHEMES:
         return  # Another version is LBD306.
     shown = pod_evidence.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
+    # The traffic takes another port than a check with one of its own: nothing says that it should change its protocol.
+    traffic_too = traffic.is_alb and group.protocol != serves and not has_port_of_its_own(failing)
     finding = Finding(
         "LBD305",
         setting_source(traffic, "healthcheck-protocol").ref,
@@ -654,9 +657,9 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
             *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
         ),
         targets=tuple(t.key for t in failing),
-        repairs=_speak(traffic, group, serves, said),
+        repairs=_speak(traffic, group, serves, said, traffic_too),
         fix_automatic=True,
-        advice=_fixed_protocol(traffic, group, serves),
+        advice=_fixed_protocol(traffic, traffic_too),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )
     yield of_one_workload(traffic, finding, failing)
@@ -675,15 +678,15 @@ def _scheme_served(speaks: str, told: tuple[ProbeAnswer, ...], probes: list[Prob
     return "", ""
 
 
-def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> tuple[Repair, ...]:
-    """Check by this protocol; an Application Load Balancer has to send its traffic by it, too. None where no fix can
-    change both."""
+def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str, traffic_too: bool) -> tuple[Repair, ...]:
+    """Check by this protocol. traffic_too: an Application Load Balancer has to send its traffic by it as well; then
+    there is no repair where no fix can change both."""
     owner = setting_source(traffic, "healthcheck-protocol")
     if not traffic.is_alb and (neighbours := healthy_neighbours((traffic,), "healthcheck-protocol")):
         port = neighbours[0].backend.port if neighbours[0].backend is not None else ""
         suits = f"the setting holds for all ports of the Service, and port {port} speaks {group.health_check.protocol}"
         return owner.offer("tcp", suits, "only the connection is checked")
-    if not traffic.is_alb or group.protocol == serves:
+    if not traffic_too:
         return (Repair(serves, (owner.change(serves),)).with_reason(why),) if owner.settable else ()
     risk = "a target group of another protocol replaces this one"
     backend = setting_source(traffic, "backend-protocol")
@@ -694,10 +697,10 @@ def _speak(traffic: TrafficPath, group: TargetGroup, serves: str, why: str) -> t
     return (Repair(serves, (owner.change(serves), backend.change(serves))).with_reason(why, risk),)
 
 
-def _fixed_protocol(traffic: TrafficPath, group: TargetGroup, serves: str) -> str:
+def _fixed_protocol(traffic: TrafficPath, traffic_too: bool) -> str:
     """What a person does where no fix can change the protocol; "" where one can."""
     needed = [setting_source(traffic, "healthcheck-protocol")]
-    if traffic.is_alb and group.protocol != serves:
+    if traffic_too:
         needed.append(setting_source(traffic, "backend-protocol"))
     return next((setting.instruction for setting in reversed(needed) if not setting.settable), "")
 
@@ -842,8 +845,14 @@ def _wrong_target_port(
     ports = {*seen.suspects.values(), *seen.open}
     asked = [a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port in ports]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"
+    led_to = _other_target_ports(service, port, traffic.matching_pods()).intersection(choices[:1])
     if not choices:
         advice = "find the port that the application listens on: a probe found none"
+    elif len(choices) == 1 and led_to:
+        advice = (
+            f"let the application listen on {port.target}; another port of the Service leads to {choices[0]}, which is "
+            "right here only if it serves this port's requests, too"
+        )
     pods = [pod.meta.name for pod in seen.silent]
     looks = [
         kubectl("exec", name, "-n", traffic.namespace, "--", "cat", "/proc/net/tcp", "/proc/net/tcp6")
@@ -865,10 +874,20 @@ def _wrong_target_port(
         targets=tuple(t.key for t in targets),
         confirm=(describe_target_health(group.arn, traffic.context.region), *([] if choices else looks)),
         repairs=tuple(target_port_repair(ref, service, index, n).with_reason(said) for n in choices[:3]),
-        fix_automatic=len(choices) == 1,
+        fix_automatic=len(choices) == 1 and not led_to,
         advice=advice,
         rules_out=dropped if traffic.is_alb or seen.silent else "",
     )
+
+
+def _other_target_ports(service: Service, port: ServicePort, pods: Iterable[Pod]) -> frozenset[int]:
+    """The ports of pods that the Service's other ports lead to: a status port that answers is no proof that it serves
+    what this one is for."""
+    others = [p for p in service.ports if p != port and p.target != port.target]
+    found = {
+        int(p.target) if p.target.isdigit() else pod.named_port(p.target, p.protocol) for p in others for pod in pods
+    }
+    return frozenset(n for n in found if n is not None)
 
 
 def _listed(numbers: Iterable[int]) -> tuple[str, ...]:

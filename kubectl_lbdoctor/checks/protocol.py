@@ -15,6 +15,7 @@ from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import (
     SettingSource,
     checked_pod_port,
+    has_port_of_its_own,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, attribute, maker_of
@@ -138,13 +139,8 @@ def _version_served(
         return _Served(spoken, answered=True)
     probed = [p for p in ready(traffic.matching_pods()) if p.port == port]
     # A check port of its own is not the port that appProtocol is about.
-    own = traffic.target_type == "ip" and _has_check_port(failing)
+    own = traffic.target_type == "ip" and has_port_of_its_own(failing)
     return _served(probed, None if own else service_port)
-
-
-def _has_check_port(failing: list[TargetHealth]) -> bool:
-    """Whether the check asks a port of its own."""
-    return failing[0].check_port not in ("", str(failing[0].port))
 
 
 def _wrong_version(
@@ -177,7 +173,7 @@ def _wrong_version(
         return _checked_by_tcp(traffic, finding, served)
     return (
         _other_check_port(traffic, finding, speaks)
-        if _has_check_port(failing)
+        if has_port_of_its_own(failing)
         else _served_as(traffic, finding, served)
     )
 

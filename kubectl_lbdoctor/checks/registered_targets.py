@@ -38,7 +38,7 @@ from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Node, Service
+from kubectl_lbdoctor.model.k8s import Node, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
@@ -214,8 +214,11 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     names = {node.meta.name for node in taken}
     for (exclusion, effect), nodes in _left_out(traffic, service, names, left).items():
         finding = _node_finding(traffic, exclusion, effect, nodes, len(taken))
-        only_fargate = exclusion.kind is Exclusion.FARGATE and not taken
-        yield _by_target_type(traffic, finding) if only_fargate else finding
+        if exclusion.kind is Exclusion.FARGATE and not taken:
+            finding = _by_target_type(traffic, finding)
+        elif exclusion.kind is Exclusion.NODE_SELECTOR and not taken:
+            finding = _by_selector(traffic, binding, finding, exclusion)
+        yield finding
 
 
 def _by_target_type(traffic: TrafficPath, finding: Finding) -> Finding:
@@ -226,6 +229,19 @@ def _by_target_type(traffic: TrafficPath, finding: Finding) -> Finding:
         return finding
     repair = source.repair("ip", "Fargate nodes are no instances", "the target group is replaced by one of pods")
     return replace(finding, object=source.ref, repairs=(repair,), fix="target-type", fix_automatic=True, advice="")
+
+
+def _by_selector(
+    traffic: TrafficPath, binding: TargetGroupBinding, finding: Finding, exclusion: NodeExclusion
+) -> Finding:
+    """The same about what asks for a label that no node has: the annotation, or a binding of the user's own."""
+    if not binding.stack:
+        asked = binding.ref
+    elif traffic.subject.kind in ("Ingress", "Service"):
+        asked = setting_source(traffic, "target-node-labels").ref
+    else:
+        return finding
+    return replace(finding, object=asked, confirm=(kubectl("get", "nodes", "-L", exclusion.key), *finding.confirm))
 
 
 # What it comes to that nodes are left out.
@@ -325,8 +341,8 @@ def _node_advice(exclusion: NodeExclusion) -> str:
 _NODE_ADVICE = {
     Exclusion.TAINT: "the taint says that the node is going away; remove it where the autoscaler has left it behind",
     Exclusion.NOT_READY: "bring the node back: look at its instance and its kubelet",
-    Exclusion.NODE_SELECTOR: "give the node the label, or change the target-node-labels annotation (the binding's "
-    "nodeSelector)",
+    Exclusion.NODE_SELECTOR: "correct the label in the target-node-labels annotation (the binding's nodeSelector), or "
+    "give it to the nodes that are meant",
 }
 
 

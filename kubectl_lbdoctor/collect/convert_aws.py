@@ -65,14 +65,21 @@ def rule(raw: Raw, listener_arn: str) -> aws.ListenerRule:
     """One entry of DescribeRules' Rules (API_Rule); the answer does not name the listener that was asked about.
 
     Hosts and paths stand in the condition's own config; `Values` beside it is the older form (API_RuleCondition).
-    Conditions of other kinds (headers, methods, source addresses) are left out.
+    Conditions of other kinds (headers, methods, source addresses, regular expressions) are not kept, only that there
+    are some.
     """
+    further = False
     values: dict[str, tuple[str, ...]] = {"host-header": (), "path-pattern": ()}
     config = {"host-header": "HostHeaderConfig", "path-pattern": "PathPatternConfig"}
     for condition in objects(raw, "Conditions"):
         field = text(condition, "Field")
-        if field in values:
-            values[field] += texts(mapping(condition, config[field]), "Values") or texts(condition, "Values")
+        said = texts(mapping(condition, config.get(field, "")), "Values") or texts(condition, "Values")
+        if field in values and said:
+            # Each condition must hold; of two about the same field the second one narrows the first.
+            further |= bool(values[field])
+            values[field] += said
+        else:
+            further = True
     return aws.ListenerRule(
         arn=text(raw, "RuleArn"),
         listener_arn=listener_arn,
@@ -80,6 +87,7 @@ def rule(raw: Raw, listener_arn: str) -> aws.ListenerRule:
         hosts=values["host-header"],
         paths=values["path-pattern"],
         actions=tuple(_action(a) for a in objects(raw, "Actions")),
+        further=further,
     )
 
 

@@ -98,6 +98,7 @@ RETRYABLE_CODES = frozenset(
         "ThrottlingException",
         "TooManyRequestsException",
         "Unavailable",
+        "WAFUnavailableEntityException",
     }
 )
 """Codes that trying again can cure without any change (ResourceInUse, DependencyViolation: something else is still
@@ -107,7 +108,7 @@ _NAMED_CODES = """
 ALPNPolicyNotFound AddressLimitExceeded AllocationIdNotFound AssociationNotFound AvailabilityZoneNotSupported
 CapacityDecreaseRequestLimitExceeded CapacityReservationPending CapacityUnitsLimitExceeded CertificateNotFound
 DuplicateListener DuplicateLoadBalancerName DuplicateTagKeys DuplicateTargetGroupName IncompatibleProtocols
-InsufficientCapacity InvalidConfigurationRequest InvalidGroup.NotFound InvalidGroupId.Malformed
+InsufficientCapacity InvalidConfigurationRequest InvalidGroup.Duplicate InvalidGroup.NotFound InvalidGroupId.Malformed
 InvalidInstanceID.Malformed InvalidInstanceID.NotFound InvalidLoadBalancerAction InvalidParameterValue
 InvalidPermission.Duplicate InvalidPermission.NotFound InvalidScheme InvalidSecurityGroup InvalidSubnet
 InvalidSubnetID.NotFound InvalidTarget InvalidVpcID.NotFound ListenerNotFound LoadBalancerNotFound
@@ -117,7 +118,7 @@ SecurityGroupsPerInterfaceLimitExceeded SubnetNotFound TargetGroupAssociationLim
 TooManyActions TooManyCertificates TooManyListeners TooManyLoadBalancers TooManyRegistrationsForTargetId
 TooManyRules TooManyTags TooManyTargetGroups TooManyTargets TooManyUniqueTargetGroupsPerLoadBalancer
 TrustStoreNotFound TrustStoreNotReady UnsupportedCertificate UnsupportedProtocol ValidationError
-WAFInvalidParameterException WAFNonexistentItemException
+WAFInvalidParameterException WAFNonexistentItemException WAFUnavailableEntityException
 """
 
 KNOWN_CODES = DENIED_CODES | IDENTITY_CODES | RETRYABLE_CODES | frozenset(_NAMED_CODES.split())

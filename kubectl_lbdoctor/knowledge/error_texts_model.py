@@ -7,12 +7,26 @@ Each block names the file of aws-load-balancer-controller v2.17.1 (or the other 
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.knowledge.error_rules import ErrorPattern, rule
+from collections.abc import Mapping
+
+from kubectl_lbdoctor.knowledge.error_rules import ErrorPattern, ParamValue, rule
 
 __all__ = ["MODEL_RULES"]
 
 _NSNAME = r"[a-z0-9](?:[\w.-]*\w)?/[a-z0-9](?:[\w.-]*\w)?"
 _LB_ANNOTATION = "The value of an annotation is invalid: "
+
+_ADDRESS_ANNOTATIONS = {
+    "EIP allocations": "eip-allocations",
+    "private IPv4 addresses": "private-ipv4-addresses",
+    "IPv6 addresses": "ipv6-addresses",
+}
+
+
+def _addresses_for_subnets(params: Mapping[str, ParamValue]) -> str:
+    key = _ADDRESS_ANNOTATIONS.get(str(params.get("annotation")), "")
+    return f"{_LB_ANNOTATION}{key} has {params.get('addresses')}, and there are {params.get('found_count')} subnets."
+
 
 MODEL_RULES: tuple[ErrorPattern, ...] = (
     # pkg/certs/cert_discovery.go, ELB
@@ -210,7 +224,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "LBD111",
         r"count of (?P<annotation>EIP allocations|private IPv4 addresses|IPv6 addresses) \((?P<addresses>\d+)\) and "
         r"subnets \((?P<found_count>\d+)\) must match",
-        _LB_ANNOTATION + "{addresses} {annotation} for {found_count} subnets.",
+        _addresses_for_subnets,
     ),
     rule(
         "LBD111",
@@ -272,6 +286,11 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "LBD103",
         r"couldn't find WAFv2 WebACL with name: (?P<web_acl>\S+)|Unable to find web acl named (?P<web_acl2>\S+)",
         "WAFv2 web ACL {web_acl} does not exist in this region.",
+    ),
+    rule(
+        "",
+        r"Access Denied for bucket: (?P<bucket>[^\s.]\S*?)\.?(?: |$)",
+        "The policy of S3 bucket {bucket} does not let Elastic Load Balancing write its access logs there.",
     ),
     rule(
         "LBD103",

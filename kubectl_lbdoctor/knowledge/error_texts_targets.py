@@ -34,6 +34,11 @@ def _outside_address(params: Mapping[str, ParamValue]) -> str:
     return f"{which} is in no subnet of the target group's VPC, so it cannot be registered without a zone."
 
 
+def _forbidden(params: Mapping[str, ParamValue]) -> str:
+    which = f"{_text(params, 'rbac_resource')} {_text(params, 'object')}".strip()
+    return f"RBAC does not let it {_text(params, 'rbac_verb')} {which}."
+
+
 def _discovery(params: Mapping[str, ParamValue]) -> str:
     causes = [
         (params.get("other_clusters", 0), "are tagged for another cluster", "is tagged for another cluster"),
@@ -65,8 +70,9 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "",
         r"\b(?P<rbac_resource>[a-z][\w.]{0,100})(?: \"(?P<object>[^\"]*)\")? is forbidden: "
-        r"User \"(?P<rbac_user>[^\"]+)\" cannot (?P<rbac_verb>\w+) resource",
-        "Kubernetes RBAC does not let {rbac_user} {rbac_verb} {rbac_resource}.",
+        r"User \"(?P<rbac_user>[^\"]+)\" cannot (?P<rbac_verb>\w+) resource"
+        r"(?:.* in the namespace \"(?P<rbac_namespace>[^\"]+)\")?",
+        _forbidden,
     ),
     rule(
         "",
@@ -173,6 +179,11 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "LBD511",
+        r"cannot be attached to multiple subnets in the same Availability Zone",
+        "Several subnets of one zone are named, one per zone is allowed.",
+    ),
+    rule(
+        "LBD511",
         r"At least two subnets in two different Availability Zones must be specified",
         "An ALB needs subnets in two Availability Zones.",
     ),
@@ -202,7 +213,8 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD219",
         r"IP address '(?P<address>[^']+)' is outside the VPC|Availability Zone is required for IP address "
-        r"'(?P<address2>[^']+)' because it is not in the VPC|you must specify an Availability Zone",
+        r"'(?P<address2>[^']+)' because it is not in the VPC|you must specify an Availability Zone|"
+        r"Availability Zone for IP address '(?P<address3>[^']+)' must be 'all'",
         _outside_address,
     ),
     rule(
@@ -226,6 +238,11 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "LBD219",
         r"Instance ID '(?P<instances>[^']*)' is not valid",
         "{instances} was registered in a target group of type instance, but is no instance id.",
+    ),
+    rule(
+        "LBD219",
+        r"IP address '(?P<instances>i-[0-9a-f]+)' is not a valid IPv[46] address",
+        "{instances} was registered in a target group of type ip, but is no address.",
     ),
     # pkg/backend/endpoint_resolver.go, pkg/k8s/service_utils.go, enhanced_backend_builder.go; the API server says
     # services "x", the cache Service "x"

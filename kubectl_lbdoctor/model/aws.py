@@ -46,12 +46,15 @@ class Listener:
 
 @record
 class ListenerRule:
+    """further: whether it has conditions beside hosts and paths (headers, methods, source addresses, …)."""
+
     arn: str
     listener_arn: str = ""
     priority: str = ""
     hosts: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
+    further: bool = False
 
 
 @record

@@ -38,18 +38,18 @@ GITHUB = "https://github.com/"
 FRONT_GROUP = "lbdlab-front"
 
 
-def _container(manifests: Manifests) -> dict[str, Any]:
+def first_container(manifests: Manifests) -> dict[str, Any]:
     container: dict[str, Any] = examples.find(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     return container
 
 
-def _serving(manifests: Manifests, pages: Mapping[int, Sequence[str]]) -> Manifests:
+def serving(manifests: Manifests, pages: Mapping[int, Sequence[str]]) -> Manifests:
     """One web server on each of several ports, with other pages each: all others are 404."""
     lines = []
     for port, paths in pages.items():
         lines += [f"mkdir -p /w/{port}", *(f"echo ok > /w/{port}{path}" for path in paths)]
     servers = [f"httpd -p {port} -h /w/{port}" for port in pages]
-    container = _container(manifests)
+    container = first_container(manifests)
     container.pop("args", None)
     container.update(
         image=images.TOOLS,
@@ -70,7 +70,7 @@ def _ping_on_the_management_port() -> Manifests:
         },
         service={"target_port": "web"},
     )
-    return _serving(manifests, {8000: ["/app"], 9000: ["/ping"]})
+    return serving(manifests, {8000: ["/app"], 9000: ["/ping"]})
 
 
 def _wrong_page_of_the_management_port() -> Manifests:
@@ -81,7 +81,7 @@ def _wrong_page_of_the_management_port() -> Manifests:
             "readiness": {"httpGet": {"path": "/ready", "port": 8002}, "periodSeconds": 1},
         },
     )
-    return _serving(manifests, {8080: ["/app"], 8002: ["/ready"]})
+    return serving(manifests, {8080: ["/app"], 8002: ["/ready"]})
 
 
 def _trailing_slash() -> Manifests:
@@ -202,7 +202,7 @@ def _quota() -> Manifests:
 def _liveness() -> Manifests:
     manifests = examples.alb_ip()
     probe = {"httpGet": {"path": "/wrong", "port": 8080}, "periodSeconds": 1, "failureThreshold": 2}
-    _container(manifests)["livenessProbe"] = probe
+    first_container(manifests)["livenessProbe"] = probe
     return manifests
 
 
@@ -235,7 +235,7 @@ def _volume_of_a_missing_secret() -> Manifests:
     manifests = examples.alb_ip()
     spec = examples.find(manifests, "Deployment")["spec"]["template"]["spec"]
     spec["volumes"] = [{"name": "certificate", "secret": {"secretName": "shop-tls"}}]
-    _container(manifests)["volumeMounts"] = [{"name": "certificate", "mountPath": "/tls"}]
+    first_container(manifests)["volumeMounts"] = [{"name": "certificate", "mountPath": "/tls"}]
     return manifests
 
 
@@ -258,7 +258,7 @@ def _status_port_of_the_container() -> Manifests:
             "readiness": {"httpGet": {"path": "/healthz", "port": "healthz"}, "periodSeconds": 1},
         },
     )
-    return _serving(manifests, {8080: ["/app"], 10254: ["/healthz"]})
+    return serving(manifests, {8080: ["/app"], 10254: ["/healthz"]})
 
 
 @contextmanager
@@ -284,10 +284,10 @@ def _front_group(lab: Lab, ns: str) -> Iterator[None]:
         yield
     finally:
         lab.clean(ns)
-        _until_it_works(lambda: ec2.delete_security_group(GroupId=group))
+        until_it_works(lambda: ec2.delete_security_group(GroupId=group))
 
 
-def _until_it_works(call: Callable[[], object], timeout: float = 30) -> None:
+def until_it_works(call: Callable[[], object], timeout: float = 30) -> None:
     """AWS refuses to delete what is still in use."""
     end = time.monotonic() + timeout
     while True:
@@ -320,7 +320,7 @@ def _bound(
             made = elb.create_load_balancer(Name=name, Type="network", Scheme="internal", Subnets=subnets)
             balancer = made["LoadBalancers"][0]["LoadBalancerArn"]
             group = elb.create_target_group(Name=name, **place, **checks)["TargetGroups"][0]["TargetGroupArn"]
-            undo.callback(_until_it_works, lambda: elb.delete_target_group(TargetGroupArn=group))
+            undo.callback(until_it_works, lambda: elb.delete_target_group(TargetGroupArn=group))
             undo.callback(elb.delete_load_balancer, LoadBalancerArn=balancer)
             forward = [{"Type": "forward", "TargetGroupArn": group}]
             elb.create_listener(LoadBalancerArn=balancer, Protocol="TCP", Port=80, DefaultActions=forward)
@@ -350,7 +350,7 @@ def _node_port(lab: Lab, ns: str) -> int:
     return port
 
 
-def _behind_tls(**annotations: str) -> Callable[[Lab, str], AbstractContextManager[None]]:
+def behind_tls(**annotations: str) -> Callable[[Lab, str], AbstractContextManager[None]]:
     """The Ingress, with a certificate: AWS wants an HTTPS listener for HTTP/2 and gRPC target groups."""
 
     @contextmanager
@@ -471,7 +471,7 @@ SCENARIOS: list[Scenario] = [
         _grpc_server,
         ["LBD301"],
         unhealthy(MISMATCH, count=2),
-        setup=_behind_tls(backend_protocol_version="GRPC", healthcheck_path="/grpc.health.v1.Health/Check"),
+        setup=behind_tls(backend_protocol_version="GRPC", healthcheck_path="/grpc.health.v1.Health/Check"),
         object="Ingress/web",
         value="success-codes=0",
         report=GITHUB + "aws/copilot-cli/issues/5958",
@@ -482,7 +482,7 @@ SCENARIOS: list[Scenario] = [
         _proxy_with_status_port,
         ["LBD306"],
         unhealthy(REFUSED, count=2),
-        setup=_behind_tls(backend_protocol_version="HTTP2", healthcheck_path="/healthz", healthcheck_port="10254"),
+        setup=behind_tls(backend_protocol_version="HTTP2", healthcheck_path="/healthz", healthcheck_port="10254"),
         object="Ingress/web",
         report=LBC + "2694",
     ),

@@ -8,14 +8,16 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e import legal, reports_objects, reports_platform
+from tests.e2e import legal, reports_more, reports_objects, reports_platform
 from tests.e2e.legal import SetUp
 from tests.e2e.scenarios import Scenario, alone
 from tests.e2e.test_lab import run_fault
 from tests.lab.api import Lab
 
+SCENARIOS = [*reports_objects.SCENARIOS, *reports_more.SCENARIOS, *alone(reports_platform.SCENARIOS)]
 
-@pytest.mark.parametrize("scenario", [*reports_objects.SCENARIOS, *alone(reports_platform.SCENARIOS)], ids=str)
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_report(lab: Lab, space: str, scenario: Scenario) -> None:
     run_fault(lab, space, scenario)
 

@@ -67,6 +67,8 @@ def webhook(failure: str, name: str = "mservice.elbv2.k8s.aws", path: str = "mut
     )
 
 
+DEPLOY = "Failed deploy model due to operation error Elastic Load Balancing v2: "
+
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     # --- Errors of building a target group
     ("TargetGroup port is empty. Are you using the correct service type?", "LBD204", {}),
@@ -849,7 +851,50 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         'kube-system:aws-load-balancer-controller" cannot create resource "targetgroupbindings" in API group '
         '"elbv2.k8s.aws" in the namespace "shop"',
         "LBD104",
-        {"rbac_verb": "create", "rbac_resource": "targetgroupbindings.elbv2.k8s.aws"},
+        {
+            "rbac_verb": "create",
+            "rbac_resource": "targetgroupbindings.elbv2.k8s.aws",
+            "rbac_namespace": "shop",
+        },
+    ),
+    (
+        'Failed build model due to ingress: shop/web: secrets "oidc-secret" is forbidden: User "system:serviceaccount:'
+        'kube-system:aws-load-balancer-controller" cannot get resource "secrets" in API group "" in the namespace '
+        '"shop"',
+        "LBD103",
+        {"rbac_verb": "get", "rbac_resource": "secrets", "object": "oidc-secret", "rbac_namespace": "shop"},
+    ),
+    # --- AWS, from issues 1956, 1569, 3668
+    (
+        f"{DEPLOY}ModifyLoadBalancerAttributes, https response error StatusCode: 400, RequestID: r, "
+        "InvalidConfigurationRequest: Access Denied for bucket: shop-logs. Please check S3bucket permission",
+        "LBD104",
+        {"bucket": "shop-logs"},
+    ),
+    (
+        f"{DEPLOY}CreateLoadBalancer, https response error StatusCode: 400, RequestID: r, InvalidConfigurationRequest: "
+        "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
+        "LBD511",
+        {},
+    ),
+    (
+        f"{DEPLOY}RegisterTargets, https response error StatusCode: 400, RequestID: r, api error ValidationError: The "
+        "Availability Zone for IP address '192.168.11.189' must be 'all' for Application Load Balancer target groups, "
+        "when not within the VPC",
+        "LBD219",
+        {"address": "192.168.11.189"},
+    ),
+    (
+        f"{DEPLOY}RegisterTargets, https response error StatusCode: 400, RequestID: r, api error ValidationError: The "
+        "IP address 'i-0123456789abcdef0' is not a valid IPv4 address",
+        "LBD219",
+        {"instances": ("i-0123456789abcdef0",)},
+    ),
+    (
+        "Failed deploy model due to operation error WAFV2: AssociateWebACL, https response error StatusCode: 400, "
+        "RequestID: r, WAFNonexistentItemException: AWS WAF couldn't perform the operation",
+        "LBD104",
+        {"operation": "AssociateWebACL"},
     ),
     (
         'no matches for kind "TargetGroupBinding" in version "elbv2.k8s.aws/v1beta1"',

@@ -22,7 +22,7 @@ PLACES: Mapping[str, Place] = {
     **_at(Place.CONTROLLER, 118, 135, 141, 150, 216, 219, 505, 506, 511, 512),
     **_at(Place.CLIENTS, 504, 510),
     **_at(Place.BALANCER, 604, 606, 608),
-    **_at(Place.RULE, 106, 107, 108, 145, 147, 148, 209, 224),
+    **_at(Place.RULE, 106, 107, 108, 145, 147, 148, 209, 224, 227),
     **_at(Place.GROUP, 109, 113, 114, 607, 701),
     **_at(Place.REGISTRATION, 115, 149, 201, 202, 203, 204, 205, 206, 207, 211, 212, 213, 217, 218, 220, 221, 225),
     **_at(Place.REGISTRATION, 702, 703, 704),
