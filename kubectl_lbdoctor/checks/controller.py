@@ -395,7 +395,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 _BINDINGS_OF = {
-    "controller": kinds.TARGET_GROUP_BINDING.plural,
+    "controller": f"{kinds.TARGET_GROUP_BINDING.plural}.{kinds.TARGET_GROUP_BINDING.group}",
     "auto-mode": f"{kinds.TARGET_GROUP_BINDING.plural}.{kinds.AUTO_MODE_GROUP}",
 }
 _CLASSES = {kinds.INGRESS.name: ("ingressclass",), kinds.GATEWAY.name: ("gatewayclass",)}
