@@ -206,10 +206,11 @@ def _objects(traffic: TrafficPath) -> list[_Object]:
     manifest, service, binding = frontend.manifest.peek(), traffic.service.peek(), traffic.binding.peek()
     found = {frontend.ref: _Object(frontend.ref, manifest.meta if manifest is not None else None)}
     found |= {ref: _Object(ref, meta) for ref, meta in frontend.reconciled if ref != frontend.ref}
-    for kind, entry in ((kinds.SERVICE, service), (kinds.TARGET_GROUP_BINDING, binding)):
-        if entry is not None:
-            ref = ObjectRef(kind.name, entry.meta.namespace or traffic.namespace, entry.meta.name)
-            found.setdefault(ref, _Object(ref, entry.meta))
+    if service is not None:
+        ref = ObjectRef(kinds.SERVICE.name, service.meta.namespace or traffic.namespace, service.meta.name)
+        found.setdefault(ref, _Object(ref, service.meta))
+    if binding is not None:
+        found[binding.ref] = _Object(binding.ref, binding.meta)
     return list(found.values())
 
 

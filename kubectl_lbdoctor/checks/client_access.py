@@ -29,7 +29,7 @@ from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
 from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, network_of, protocol_name
 from kubectl_lbdoctor.network.matching import family as family_of
-from kubectl_lbdoctor.network.path import BACKEND_TAG
+from kubectl_lbdoctor.network.path import is_shared_backend
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
 from kubectl_lbdoctor.record import record
 
@@ -441,10 +441,9 @@ def _blocked(
     targets: Sequence[TargetHealth],
 ) -> Finding:
     chosen = group_to_change(own)
-    tag, value = BACKEND_TAG
     tags = {g.id: g.tags for g in traffic.network.security_groups.peek() or ()}
     # Of several the controller's shared one, which outlives this load balancer and is made to be named.
-    named = sorted(balancer.security_groups, key=lambda i: tags.get(i, {}).get(tag) != value)
+    named = sorted(balancer.security_groups, key=lambda i: not is_shared_backend(tags.get(i, {})))
     peers = tuple(named[:1]) or tuple(map(str, left_out))
     commands = [
         security_groups.command(

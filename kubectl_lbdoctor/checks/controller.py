@@ -406,7 +406,7 @@ def _looked_at_again(traffic: TrafficPath, in_aws: bool) -> tuple[str, ...]:
 
 
 _BINDINGS_OF = {
-    "controller": kinds.TARGET_GROUP_BINDING.plural,
+    "controller": f"{kinds.TARGET_GROUP_BINDING.plural}.{kinds.TARGET_GROUP_BINDING.group}",
     "auto-mode": f"{kinds.TARGET_GROUP_BINDING.plural}.{kinds.AUTO_MODE_GROUP}",
 }
 _CLASSES = {kinds.INGRESS.name: ("ingressclass",), kinds.GATEWAY.name: ("gatewayclass",)}

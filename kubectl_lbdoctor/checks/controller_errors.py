@@ -33,6 +33,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
+from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
@@ -85,7 +86,7 @@ def _finding(code: str, entry: Complaint, **extra: str) -> Finding:
         entry.ref,
         params={"summary": entry.decoded.clause, "words": entry.decoded.words, **extra},
         evidence=(entry.evidence,),
-        confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+        confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
     )
     return _with_permission(found, entry)
 
@@ -321,7 +322,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
             *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         ),
         confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
-        by_hand=(kubectl("delete", ref.resource, binding.meta.name, namespace=traffic.namespace),),
+        by_hand=(kubectl("delete", kubectl_name(ref), namespace=traffic.namespace),),
     )
 
 
@@ -360,7 +361,7 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
             "LBD114",
             min(b.ref for b in same),
             params={"group": target_group_name(binding.target_group_arn), "bindings": names},
-            confirm=(kubectl("get", "targetgroupbindings", "-o", "wide", namespace=traffic.namespace),),
+            confirm=(kubectl("get", *sorted(kubectl_name(b.ref) for b in same), namespace=traffic.namespace),),
             advice="keep the binding that is meant and delete the others: each deregisters the others' targets",
         )
         return
@@ -393,7 +394,9 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
         if own:
             kind = type(entry).__name__
             complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
-            told, ref = _failed_cleanup(entry), ObjectRef(kind, entry.meta.namespace, entry.meta.name)
+            told = _failed_cleanup(entry)
+            bound = isinstance(entry, TargetGroupBinding)
+            ref = entry.ref if bound else ObjectRef(kind, entry.meta.namespace, entry.meta.name)
             yield Finding(
                 "LBD116",
                 ref,
@@ -408,7 +411,7 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
                     *(c.evidence for c in complaints[:3]),
                     *((Evidence(str(ref), f"{told.reason}: {quotation(told.message)}"),) if told is not None else ()),
                 ),
-                confirm=(kubectl("get", kind.lower(), entry.meta.name, "-o", "yaml", namespace=ref.namespace),),
+                confirm=(kubectl("get", kubectl_name(ref), "-o", "yaml", namespace=ref.namespace),),
                 advice=_unprotect(kind)
                 if any(c.param("protection") for c in complaints)
                 else "let the controller run and AWS accept its clean-up: the controller then removes the finalizer",

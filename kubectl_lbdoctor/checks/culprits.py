@@ -20,6 +20,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -200,8 +201,8 @@ def _by_bindings(traffic: TrafficPath, binding: TargetGroupBinding, entry: Compl
                 Evidence(Source.BINDING, f"{other.meta.key}: spec.networking names {named[0]}"),
                 entry.evidence,
             ),
-            confirm=(kubectl("get", ref.resource, ref.name, "-o", "yaml", namespace=ref.namespace),),
-            by_hand=(kubectl("edit", ref.resource, ref.name, namespace=ref.namespace),),
+            confirm=(kubectl("get", kubectl_name(ref), "-o", "yaml", namespace=ref.namespace),),
+            by_hand=(kubectl("edit", kubectl_name(ref), namespace=ref.namespace),),
             advice="name a group that exists; a binding of the controller follows its Ingress or Service",
         )
 

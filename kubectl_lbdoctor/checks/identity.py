@@ -40,6 +40,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, ReadState, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.identity import RolePolicy
+from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
@@ -82,7 +83,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
             params={"action": action, "role": role},
             evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
-            confirm=(kubectl("describe", str(entry.ref), namespace=entry.ref.namespace),),
+            confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
             advice=_explicit(entry) or advice,
             explains=step_of_action(action).undone,
         )

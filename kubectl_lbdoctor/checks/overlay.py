@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import overlay_pods
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.remediation import kubectl, with_node_ports
+from kubectl_lbdoctor.checks.controller_errors import known_complaints
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -28,6 +30,7 @@ _SHOWN = 3
     reads=(
         *(*overlay_pods.READS, reads.BINDINGS, reads.INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
         *(reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.LOAD_BALANCERS, reads.CONTROLLER, reads.ENDPOINT_SLICES),
+        *COMPLAINT_READS,
     ),
     explains=("LBD109", "LBD205", "LBD217", "LBD219", "LBD501", "LBD503", "LBD509", "LBD514", "LBD607"),
     fix="target-type",
@@ -37,6 +40,9 @@ def overlay_targets(traffic: TrafficPath) -> Iterator[Finding]:
     """The targets are pods (target type ip), and the pods have addresses of an overlay network (Cilium or Calico with
     VXLAN, Geneve or IP-in-IP), which exists between the nodes alone: no interface, subnet or route of the VPC holds
     them. Elastic Load Balancing refuses such a target, or every check of it times out.
+
+    The controller registers such targets in zone "all", finds no interface of theirs ("cannot resolve pod ENI for
+    pods") and opens no security group for them.
 
     Pods in a secondary range of the VPC, such as 100.64.0.0/16 with custom networking, are reached like any other.
 
@@ -68,7 +74,10 @@ def overlay_targets(traffic: TrafficPath) -> Iterator[Finding]:
         "LBD225",
         source.ref if source.settable else traffic.service_ref,
         params={"pods": len(pods), "service": service.meta.name, "addresses": tuple(pod.ip for pod in pods)},
-        evidence=tuple(_evidence(pods, len(traffic.network.subnets.need()))),
+        evidence=(
+            *_evidence(pods, len(traffic.network.subnets.need())),
+            *(entry.evidence for entry in known_complaints(traffic) if entry.param("pods")),
+        ),
         confirm=(kubectl("get", "pods", "-o", "wide", namespace=traffic.namespace),),
         repairs=repairs,
         fix_automatic=bool(repairs),

@@ -39,6 +39,7 @@ from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Node, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
@@ -663,7 +664,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.ENDPOINT_SLICES, f"ready endpoints: {_shown(e.key for e in traffic.ready_endpoints())}"),
         ),
         confirm=(
-            kubectl("get", binding.ref.resource, binding.meta.name, "-o", "yaml", namespace=traffic.namespace),
+            kubectl("get", kubectl_name(binding.ref), "-o", "yaml", namespace=traffic.namespace),
             kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=traffic.namespace),
         ),
         advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",

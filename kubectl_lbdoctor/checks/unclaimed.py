@@ -29,7 +29,8 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Event, Ingress, Service, Workload
+from kubectl_lbdoctor.model.k8s import Event, Ingress, Service, TargetGroupBinding, Workload
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP, TARGET_GROUP_BINDING
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.model.times import seconds_between
@@ -48,6 +49,12 @@ _READS = (
 _BY_CHART = ObjectRef("Deployment", "kube-system", "aws-load-balancer-controller")
 _SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
 _SERVICE_WEBHOOK = "mservice.elbv2.k8s.aws"
+
+
+_NOT_TAKEN = {
+    False: "no address, no finalizer and no event of a controller",
+    True: "no target, no finalizer and no event of a controller",
+}
 
 
 def _named(ref: ObjectRef) -> str:
@@ -223,14 +230,15 @@ def namespace_not_watched(traffic: TrafficPath) -> Iterator[Finding]:
     passes="EKS Auto Mode runs where an object has its class",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{object} has the class of EKS Auto Mode ({name}), which does not seem to run here",
+    message="{object} is for EKS Auto Mode ({by:group=API group|*=class} {name}), which does not seem to run here",
     reads=_READS,
     explains=undone_by("LBD132"),
     fix="ingress-class",
 )
 def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
     """The object's class leads to EKS Auto Mode, and half a minute later nothing shows that anybody took it: no
-    address, no finalizer, no event. No node of the cluster was made by Auto Mode.
+    address, no finalizer, no event. No node of the cluster was made by Auto Mode. A TargetGroupBinding is Auto Mode's
+    by its API group, and is taken where targets are registered.
 
     Auto Mode runs its load balancing in AWS, so its absence is concluded, not seen: its nodes carry the label
     `eks.amazonaws.com/compute-type: auto`.
@@ -247,6 +255,9 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
     age = seconds_between(manifest.meta.created, frontend.snapshot.taken_at)
     if age < TAKING_SECONDS or not is_untouched(frontend, manifest):
         return
+    bound = isinstance(manifest, TargetGroupBinding)
+    if bound and any(path.target_health.need() for path in frontend.paths()):
+        return
     cluster = frontend.snapshot.cluster
     if any(node.meta.labels.get(COMPUTE_TYPE) == "auto" for node in cluster.nodes.need()):
         return
@@ -258,10 +269,14 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
     yield Finding(
         "LBD132",
         ref,
-        params={"object": f"{ref.kind} {ref.name}", "name": owner.class_name},
+        params={
+            "object": f"{ref.kind} {ref.name}",
+            "by": "group" if bound else "class",
+            "name": AUTO_MODE_GROUP if bound else owner.class_name,
+        },
         evidence=(
             *owner.evidence,
-            Evidence(str(ref), "no address, no finalizer and no event of a controller"),
+            Evidence(str(manifest.ref if bound else ref), _NOT_TAKEN[bound]),
             Evidence(Source.NODES, f"none of {len(cluster.nodes.need())} has label {COMPUTE_TYPE}=auto"),
         ),
         confidence=Confidence.LIKELY,
@@ -271,7 +286,10 @@ def auto_mode_is_off(frontend: Frontend) -> Iterator[Finding]:
         ),
         repairs=repairs,
         fix_automatic=len(repairs) == 1,
-        advice=f"a Service's loadBalancerClass cannot be changed: create it again with {SERVICE_CLASS}"
+        advice=f"create it in group {TARGET_GROUP_BINDING.group}, which the AWS Load Balancer Controller reads, or "
+        "switch EKS Auto Mode's load balancing on"
+        if bound
+        else f"a Service's loadBalancerClass cannot be changed: create it again with {SERVICE_CLASS}"
         if isinstance(manifest, Service)
         else "give it a class of the AWS Load Balancer Controller, or switch EKS Auto Mode's load balancing on",
     )

@@ -50,7 +50,10 @@ FLAGS = (
 )
 """Flags of the controller and of kube-proxy that checks look at."""
 
-_TAG_KEYS = ("kubernetes.io/", "elbv2.k8s.aws/", "ingress.k8s.aws/", "service.k8s.aws/", "aws:")
+_TAG_KEYS = (
+    *("kubernetes.io/", "elbv2.k8s.aws/", "ingress.k8s.aws/", "service.k8s.aws/", "aws:"),
+    *("eks:", "ingress.eks.amazonaws.com/", "service.eks.amazonaws.com/"),
+)
 _DESCRIPTIONS = re.compile(r"ELB (?:app|net|gwy)/.*|Amazon EKS .*|aws-K8S-.*|elbv2\.k8s\.aws/\S+|\[k8s\] .*")
 BRANCH_INTERFACE = "branch-eni"
 """How the VPC resource controller marks the interfaces of pods with security groups of their own."""

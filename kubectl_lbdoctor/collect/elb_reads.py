@@ -18,6 +18,7 @@ from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.collect.traced_balancers import balancer_name
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 
 T = TypeVar("T")
 
@@ -27,7 +28,10 @@ BATCH = 20
 PAGE = 400
 """Objects that one page of all target groups or load balancers may hold."""
 
-_RESOURCE_TAGS = ("service.k8s.aws/resource", "ingress.k8s.aws/resource")
+# Of the controller, and of EKS Auto Mode (docs/facts.md).
+_RESOURCE_TAGS = tuple(
+    f"{kind}.{who}/resource" for who in ("k8s.aws", AUTO_MODE_GROUP) for kind in ("service", "ingress")
+)
 _GROUP_ABSENT = ("TargetGroupNotFound",)
 _BALANCER_ABSENT = ("LoadBalancerNotFound",)
 # The name is guessed from a DNS name; one that cannot be a load balancer's is refused as invalid.

@@ -169,6 +169,15 @@ def resource_name(ref: ObjectRef) -> str:
     return f"{ref.kind.lower()}{'.' if group else ''}{group}/{ref.name}"
 
 
+def kubectl_name(ref: ObjectRef) -> str:
+    """An object in a command for kubectl: "service/web", and with its group where another group has a kind of the same
+    name. Where a cluster serves both, kubectl takes the bare name for that of the group which comes first: EKS Auto
+    Mode's, not the controller's (group priorities are equal, so the API server lists the groups by name).
+    """
+    kind = KINDS.get(ref.kind)
+    return resource_name(ref) if kind is not None and kind.twins else str(ref)
+
+
 SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
 """The kinds that a diagnosis can be about."""
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 
 from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
-from kubectl_lbdoctor.model.kinds import KINDS, resource_name
+from kubectl_lbdoctor.model.kinds import KINDS, kubectl_name, resource_name
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.shell import kubectl, shell
 from kubectl_lbdoctor.record import record
@@ -169,7 +169,7 @@ class Change:
             return self.aws.command
         if self.group is not None:
             return modify_commands(self.group, {e.pointer: e.then for e in self.edits if not e.is_guard})
-        target = str(self.object)
+        target = kubectl_name(self.object)
         if self.creates is not None:
             return (
                 f"{shell('printf', '%s', json.dumps(manifest(self), sort_keys=True))} | {kubectl('create', '-f', '-')}"

@@ -50,8 +50,20 @@ from kubectl_lbdoctor.record import record
 
 Remedy = GroupRemedy | AclRemedy | RouteRemedy
 
-BACKEND_TAG = ("elbv2.k8s.aws/resource", "backend-sg")
-"""The controller's shared backend group, made to be named as a source (AWS Load Balancer Controller, backend_sg)."""
+_BACKEND_TAGS = {
+    ("elbv2.k8s.aws/resource", "backend-sg"),
+    ("ingress.eks.amazonaws.com/resource", "ManagedBackendSecurityGroup"),
+    ("service.eks.amazonaws.com/resource", "ManagedBackendSecurityGroup"),
+}
+
+
+def is_shared_backend(tags: Mapping[str, str]) -> bool:
+    """Whether a security group is the one that all load balancers of a cluster share, made to be named as a source.
+
+    The AWS Load Balancer Controller marks it in one way (pkg/networking/backend_sg_provider.go), EKS Auto Mode in
+    another (docs/facts.md, "EKS Auto Mode").
+    """
+    return not _BACKEND_TAGS.isdisjoint(tags.items())
 
 
 class Filter(str, Enum):
@@ -383,10 +395,8 @@ class _Path:
         several, and by its subnet where there is none or it is of another VPC. A client behind a load balancer is
         named by the load balancer's group as well."""
         if other.groups and (other.subnet_id == "" or self._vpc(own) == self._vpc(other)):
-            tag, value = BACKEND_TAG
-            backend = [
-                i for i in other.groups if i in self.world.groups and self.world.groups[i].tags.get(tag) == value
-            ]
+            known = self.world.groups
+            backend = [i for i in other.groups if i in known and is_shared_backend(known[i].tags)]
             named = other.groups if len(other.groups) == 1 else backend
             if len(named) == 1:
                 return named[0]

@@ -30,7 +30,10 @@ CROWDED = "crowded"
 
 _GATEWAY = "gateways.gateway.networking.k8s.io"
 _GATEWAYS = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/gateways"
+AUTO_MODE = "eks.amazonaws.com"
+"""The API group of EKS Auto Mode, which the lab serves while a test plays it (auto_mode.py)."""
 _BINDINGS = "/apis/elbv2.k8s.aws/v1beta1/namespaces/{}/targetgroupbindings"
+_BINDINGS_OF_AUTO_MODE = f"/apis/{AUTO_MODE}/v1/namespaces/{{}}/targetgroupbindings"
 _INGRESSES = "/apis/networking.k8s.io/v1/namespaces/{}/ingresses"
 _SERVICES = "/api/v1/namespaces/{}/services"
 
@@ -201,10 +204,9 @@ class Lab:
             self.kubectl("delete", "service", *balanced, "--namespace", namespace, "--wait=false", "--ignore-not-found")
         for binding in self.bindings(namespace):
             if not binding["metadata"].get("ownerReferences") and not _managed(binding):
+                kind = f"targetgroupbinding.{binding['apiVersion'].partition('/')[0]}"
                 name = binding["metadata"]["name"]
-                self.kubectl(
-                    "delete", "targetgroupbinding", name, "-n", namespace, "--wait=false", "--ignore-not-found"
-                )
+                self.kubectl("delete", kind, name, "-n", namespace, "--wait=false", "--ignore-not-found")
         deadline = time.monotonic() + timeout
         while left := self._managed(namespace):
             if time.monotonic() > deadline:
@@ -253,8 +255,9 @@ class Lab:
         return self._clients[service]
 
     def bindings(self, namespace: str) -> list[Manifest]:
-        items: list[Manifest] = cluster.get(_BINDINGS.format(namespace)).get("items", [])
-        return items
+        """Those of the controller's group and of EKS Auto Mode's."""
+        paths = (_BINDINGS, _BINDINGS_OF_AUTO_MODE)
+        return [item for path in paths for item in cluster.get(path.format(namespace)).get("items", [])]
 
     def target_group_arns(self, namespace: str) -> list[str]:
         """The target groups of a namespace's bindings, by the bindings' names."""
@@ -354,7 +357,8 @@ class Lab:
 def _managed(binding: Manifest) -> bool:
     """Made by the controller for an Ingress or a Service, which carry no owner reference but these labels."""
     labels = binding["metadata"].get("labels", {})
-    return any(key.startswith(("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")) for key in labels)
+    makers = ("ingress.k8s.aws/", "service.k8s.aws/", "gateway.k8s.aws")
+    return any(key.startswith(makers) or f".{AUTO_MODE}/stack" in key for key in labels)
 
 
 def _as_list(manifests: Manifest | Sequence[Manifest]) -> str:

@@ -27,6 +27,8 @@ _NAMES = (
     ("elbv2.k8s.aws/pod-readiness-gate-inject", f"{GROUP}/pod-readiness-gate-inject"),
     ("elbv2.k8s.aws/v1beta1", f"{GROUP}/v1"),
     ("elbv2.k8s.aws/cluster", "eks:eks-cluster-name"),
+    ("elbv2.k8s.aws/resource", f"ingress.{GROUP}/resource"),
+    ("backend-sg", "ManagedBackendSecurityGroup"),
     ("elbv2.k8s.aws/", f"elbv2.{GROUP}/"),
 )
 _NOT_THERE = (

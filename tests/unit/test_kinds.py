@@ -6,7 +6,8 @@ import pytest
 
 from kubectl_lbdoctor.collect.converters import CONVERTERS
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.kinds import COMMAND_LINE, KINDS, SUBJECTS
+from kubectl_lbdoctor.model.kinds import COMMAND_LINE, KINDS, SUBJECTS, kubectl_name
+from kubectl_lbdoctor.model.objects import ObjectRef
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,11 @@ def test_every_subject_is_listed_by_one_read() -> None:
     }
     with pytest.raises(KeyError):
         reads.read_of_subjects("Pod")
+
+
+def test_a_command_names_a_kind_of_two_groups_with_its_group() -> None:
+    """Of two groups kubectl takes the bare name for the one that comes first by name: EKS Auto Mode's."""
+    assert kubectl_name(ObjectRef("TargetGroupBinding", "shop", "own")) == "targetgroupbinding.elbv2.k8s.aws/own"
+    of_auto_mode = ObjectRef("TargetGroupBinding", "shop", "own", "eks.amazonaws.com")
+    assert kubectl_name(of_auto_mode) == "targetgroupbinding.eks.amazonaws.com/own"
+    assert kubectl_name(ObjectRef("Service", "shop", "web")) == "service/web"

@@ -198,11 +198,16 @@ def test_a_load_balancer_without_groups_is_admitted_by_cidr_only() -> None:
     assert ask(with_groups(node=opened), source=bare).answer is Answer.ALLOWED
 
 
-def test_of_several_groups_the_controllers_backend_group_is_named() -> None:
-    front, back = (
-        SecurityGroup("sg-lb", egress=(ANY,)),
-        SecurityGroup("sg-back", tags={"elbv2.k8s.aws/resource": "backend-sg"}),
-    )
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"elbv2.k8s.aws/resource": "backend-sg"},
+        {"ingress.eks.amazonaws.com/resource": "ManagedBackendSecurityGroup"},
+        {"service.eks.amazonaws.com/resource": "ManagedBackendSecurityGroup"},
+    ],
+)
+def test_of_several_groups_the_shared_backend_group_is_named(tags: dict[str, str]) -> None:
+    front, back = SecurityGroup("sg-lb", egress=(ANY,)), SecurityGroup("sg-back", tags=tags)
     two = replace(LB, groups=("sg-lb", "sg-back"))
     named = ask(with_groups(front=front, back=back), source=two, port=9).first
     assert named and isinstance(named.remedy, GroupRemedy) and named.remedy.peer == "sg-back"
