@@ -395,8 +395,8 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
             kind = type(entry).__name__
             complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
             told = _failed_cleanup(entry)
-            bound = isinstance(entry, TargetGroupBinding)
-            ref = entry.ref if bound else ObjectRef(kind, entry.meta.namespace, entry.meta.name)
+            own_ref = ObjectRef(kind, entry.meta.namespace, entry.meta.name)
+            ref = entry.ref if isinstance(entry, TargetGroupBinding) else own_ref
             yield Finding(
                 "LBD116",
                 ref,
