@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -258,8 +259,8 @@ def test_question_on_a_terminal(lab: Lab, space: str, broken: Scenario, tmp_path
     assert status == 0 and "verified" in said, said
 
 
-def typed(lab: Lab, cwd: Path, text: str, *args: str) -> tuple[int, str]:
-    """Run the plugin on a terminal of its own and type."""
+def typed(lab: Lab, cwd: Path, text: str, *args: str, timeout: float = 200) -> tuple[int, str]:
+    """Run the plugin on a terminal of its own and type once it has asked: what is typed ahead is no answer."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [build.kubernetes("kubectl"), "lbdoctor", *args],
@@ -270,16 +271,21 @@ def typed(lab: Lab, cwd: Path, text: str, *args: str) -> tuple[int, str]:
         env=lab.environment(),
     )
     os.close(theirs)
-    os.write(ours, text.encode())
-    said = b""
-    while True:
+    said, end, asked = b"", time.monotonic() + timeout, False
+    while time.monotonic() < end:
+        if not select.select([ours], [], [], 1.0)[0]:
+            continue
         try:
-            data = os.read(ours, 4096)
+            said += os.read(ours, 4096)
         except OSError:  # the other end is closed
             break
-        said += data
+        if not asked and b"[y/N]" in said:
+            asked = True
+            os.write(ours, text.encode())
+    else:
+        process.kill()
     os.close(ours)
-    return process.wait(timeout=200), said.decode("utf-8", "replace")
+    return process.wait(), said.decode("utf-8", "replace")
 
 
 def test_a_choice_is_asked_for(lab: Lab, space: str, tmp_path: Path) -> None:
