@@ -18,7 +18,7 @@ from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.k8s import Condition, Pod, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.model.times import seconds_between
+from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 FRESH = 300.0
@@ -26,12 +26,17 @@ FRESH = 300.0
 after its end."""
 
 
+def _is_of_now(time: str, now: str) -> bool:
+    """Whether something was so just now. What is told of the future is of another clock, and may be of any time."""
+    return -CLOCK_TOLERANCE.total_seconds() <= seconds_between(time, now) <= FRESH
+
+
 def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
     """Every target that the controller wants, as healthy; None unless CloudWatch counts exactly as many healthy ones
     and no other, in a minute that is not long past and that nothing about these targets has changed since."""
     binding = traffic.binding.peek()
     counts = (traffic.aws.target_counts.peek() or {}).get(binding.target_group_arn) if binding is not None else None
-    if binding is None or counts is None or seconds_between(counts.at, traffic.now) > FRESH:
+    if binding is None or counts is None or not _is_of_now(counts.at, traffic.now):
         return None
     try:
         wanted = wanted_targets(traffic, binding)
@@ -58,7 +63,7 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
         return False
     for pod in _pods(traffic):
         turned = [g.condition.since for g in target_gates(pod) if g.binding == binding.meta.name and g.condition]
-        if not turned or seconds_between(turned[0], traffic.now) > FRESH:
+        if not turned or not _is_of_now(turned[0], traffic.now):
             return False
         if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *_edits(traffic))):
             return False
