@@ -69,6 +69,7 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(k8s.ContainerStatus, _anything, "image reason message last_reason last_message"),
     **_of(k8s.Pod, _anything, "reason message token_audiences"),
     **_of(k8s.Event, _anything, "reason message component"),
+    **_of(k8s.Event, _label_or_none, "namespace"),
     **_of(k8s.TargetGroupBinding, _anything, "node_selector networking"),
     **_of(k8s.WebhookConfiguration, _anything, "ca_bundle"),
     **_of(k8s.TlsCertificate, _anything, "certificate"),

@@ -227,7 +227,7 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float, opened: list
         if name.lower() in ("authorization", "user-agent") or name.lower().startswith("impersonate-")
     ]
     url, begun = f"{scheme}://{server.netloc}{server.path}{path}", time.monotonic()
-    channel = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
+    channel: Any = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
     opened.append(channel)
     try:
         if kube.context.socks:
