@@ -234,7 +234,7 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float, opened: list
             way: dict[str, Any] = {"socket": _through_socks(kube.context, max(deadline - time.monotonic(), 0.01))}
         else:
             way = _proxy(kube.context.configuration, server.hostname or "")
-        channel.connect(  # type: ignore[no-untyped-call]
+        channel.connect(
             url,
             header=credentials,
             subprotocols=["v4.channel.k8s.io"],
