@@ -60,20 +60,20 @@ _RESTARTED = (kinds.DEPLOYMENT.name, kinds.DAEMON_SET.name, kinds.STATEFUL_SET.n
 _LABEL_KEY = re.compile(r"(?:[a-z0-9.-]{1,253}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 _PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?")
-_SERVICE_PORT = re.compile(r"/spec/ports/(0|[1-9]\d{0,3})/(port|targetPort)")
+_SERVICE_PORT = re.compile(r"/spec/ports/(0|[1-9][0-9]{0,3})/(port|targetPort)")
 _BACKEND = re.compile(
-    r"(/spec/rules/(?:0|[1-9]\d{0,3})/http/paths/(?:0|[1-9]\d{0,3})/backend/service|/spec/defaultBackend/service)"
+    r"(/spec/rules/(?:0|[1-9][0-9]{0,3})/http/paths/(?:0|[1-9][0-9]{0,3})/backend/service|/spec/defaultBackend/service)"
     r"/(name|port)"
 )
 
-_BACKEND_REF = re.compile(r"(/spec/rules/(?:0|[1-9]\d{0,3})/backendRefs/(?:0|[1-9]\d{0,3}))/(name|port)")
-_LISTENER = re.compile(r"(/spec/listeners/(?:0|[1-9]\d{0,3}))/name")
+_BACKEND_REF = re.compile(r"(/spec/rules/(?:0|[1-9][0-9]{0,3})/backendRefs/(?:0|[1-9][0-9]{0,3}))/(name|port)")
+_LISTENER = re.compile(r"(/spec/listeners/(?:0|[1-9][0-9]{0,3}))/name")
 _FROM = ("Same", "All")
 
 _GROUP_VALUES: dict[str, re.Pattern[str] | range] = {
     PROTOCOL: re.compile("HTTP|HTTPS|TCP"),
     PATH: re.compile(r"[!-~]{1,1024}"),
-    "/HealthCheckPort": re.compile(r"traffic-port|[1-9]\d{0,4}"),
+    "/HealthCheckPort": re.compile(r"traffic-port|[1-9][0-9]{0,4}"),
     "/HealthCheckIntervalSeconds": range(1, 301),
     "/HealthCheckTimeoutSeconds": range(1, 121),
     "/HealthyThresholdCount": range(1, 11),
@@ -331,7 +331,7 @@ def _of_group(change: Change) -> Change:
     assert group is not None
     arn = parse_arn(group.arn)
     whole = re.fullmatch(
-        r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-z]+", group.arn
+        r"arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:[0-9]{12}:targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-z]+", group.arn
     )
     if arn is None or whole is None or group.region not in ("", arn.region):
         raise NoSuchShape("the target group")

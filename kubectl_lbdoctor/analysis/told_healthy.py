@@ -27,12 +27,17 @@ FRESH = 300.0
 after its end."""
 
 
+def _is_of_now(time: str, now: str) -> bool:
+    """Whether something was so just now. What is told of the future is of another clock, and may be of any time."""
+    return -CLOCK_TOLERANCE.total_seconds() <= seconds_between(time, now) <= FRESH
+
+
 def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
     """Every target that the controller wants, as healthy; None unless CloudWatch counts exactly as many healthy ones
     and no other, in a minute that is not long past and that nothing about these targets has changed since."""
     binding = traffic.binding.peek()
     counts = (traffic.aws.target_counts.peek() or {}).get(binding.target_group_arn) if binding is not None else None
-    if binding is None or counts is None or not _is_fresh(counts.at, traffic.now):
+    if binding is None or counts is None or not _is_of_now(counts.at, traffic.now):
         return None
     try:
         wanted = wanted_targets(traffic, binding)
@@ -63,16 +68,11 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
         return False
     for pod in _pods(traffic):
         turned = [g.condition.since for g in target_gates(pod) if g.binding == binding.meta.name and g.condition]
-        if not turned or not _is_fresh(turned[0], traffic.now):
+        if not turned or not _is_of_now(turned[0], traffic.now):
             return False
         if any(seconds_between(time, turned[0]) < 0 for time in (*_starts(pod), *edits)):
             return False
     return True
-
-
-def _is_fresh(at: str, now: str) -> bool:
-    """Whether this was now, and not by a clock that is ahead of the one that told it."""
-    return -CLOCK_TOLERANCE.total_seconds() <= seconds_between(at, now) <= FRESH
 
 
 def _is_kept_so(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 from kubectl_lbdoctor.collect.elb_reads import Aws
 from kubectl_lbdoctor.collect.fields import text
 from kubectl_lbdoctor.collect.outcomes import attempt
-from kubectl_lbdoctor.collect.target_counts import queries_of, values_of
+from kubectl_lbdoctor.collect.sieve import Sieve, under
+from kubectl_lbdoctor.collect.target_counts import counts_at, queries_of, values_of
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import TargetCounts, TargetGroup
+from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.history import AwsChange, GroupHistory, HistoryFacts
 
 LONGEST = timedelta(days=14)
@@ -42,13 +43,15 @@ def read_history(
         return tuple(_counts(aws, groups[:GROUPS], since, now))
 
     def changes() -> tuple[AwsChange, ...]:
-        found = [change for name in resources[:RESOURCES] for change in _changes(aws, name, since, now)]
+        found = [change for name in resources[:RESOURCES] for change in _changes(aws, sieve, name, since, now)]
         return tuple(sorted(found, key=lambda change: change.at, reverse=True))
+
+    sieve = Sieve("events", under("EventName"))
 
     return HistoryFacts(
         since.isoformat(),
         attempt(reads.TARGET_COUNTS, "target groups", counts),
-        attempt(reads.CHANGES, "resources of AWS", changes),
+        sieve.marked(attempt(reads.CHANGES, "resources of AWS", changes)),
     )
 
 
@@ -68,12 +71,10 @@ def _counts(aws: Aws, groups: Sequence[TargetGroup], since: datetime, now: datet
     for place, (arn, _) in enumerate(asked):
         healthy, unhealthy = values.get(f"h{place}", {}), values.get(f"u{place}", {})
         times = sorted(healthy.keys() & unhealthy.keys())
-        yield GroupHistory(
-            arn, tuple(TargetCounts(round(healthy[at]), round(unhealthy[at]), at.isoformat()) for at in times)
-        )
+        yield GroupHistory(arn, tuple(counts_at(healthy[at], unhealthy[at], at) for at in times))
 
 
-def _changes(aws: Aws, resource: str, since: datetime, now: datetime) -> Iterator[AwsChange]:
+def _changes(aws: Aws, sieve: Sieve, resource: str, since: datetime, now: datetime) -> Iterator[AwsChange]:
     """The calls that changed a resource; those that only read it, were refused, or only tried it are left out."""
     events: Iterable[Mapping[str, Any]] = aws.call(
         *("cloudtrail", "LookupEvents", "Events"),
@@ -81,10 +82,15 @@ def _changes(aws: Aws, resource: str, since: datetime, now: datetime) -> Iterato
         StartTime=since,
         EndTime=now,
     )
-    for event in events:
-        record = json.loads(text(event, "CloudTrailEvent") or "{}")
-        if text(event, "ReadOnly") != "true" and not text(record, "errorCode"):
-            yield AwsChange(resource, text(event, "EventName"), _author(event, record), event["EventTime"].isoformat())
+    made = sieve.through(events, lambda event: _change(resource, event))
+    yield from (change for change in made if change is not None)
+
+
+def _change(resource: str, event: Mapping[str, Any]) -> AwsChange | None:
+    record = json.loads(text(event, "CloudTrailEvent") or "{}")
+    if text(event, "ReadOnly") == "true" or text(record, "errorCode"):
+        return None
+    return AwsChange(resource, text(event, "EventName"), _author(event, record), event["EventTime"].isoformat())
 
 
 def _author(event: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from kubectl_lbdoctor.collect.served_lists import objects_of
 from kubectl_lbdoctor.collect.sieve import Sieve, object_name
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, Unreachable
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.api_path import is_label
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.kinds import Kind
@@ -166,7 +167,7 @@ class KubeLists:
             for raw in self.of_kind(kind, params=read.params):
                 home = _home(raw, kind)
                 for namespace in namespaces if home is None else {home} & namespaces:
-                    found[namespace] += sieves[namespace].through((raw,), convert)
+                    found[namespace] += sieves[namespace].through((raw,), convert if home else _without_home)
             paths = {name: kind.path(name) if kind.namespaced else kind.path(name=name) for name in namespaces}
             known = {name: Fact.known(read.name, tuple(objects), paths[name]) for name, objects in found.items()}
             return {name: sieves[name].marked(fact) for name, fact in known.items()}
@@ -186,7 +187,8 @@ class KubeLists:
                 home = _home(raw, kind)
                 sieve = homeless if home is None else sieves.setdefault(home, Sieve(kind.plural))
                 mine = found.setdefault(home or "", [])
-                mine += (record for record in sieve.through((raw,), convert) if record is not None)
+                taken = sieve.through((raw,), convert if home else _without_home)
+                mine += (record for record in taken if record is not None)
             spaces = {name: Fact.known(read.name, tuple(found[name]), kind.path(name)) for name in sieves}
             return {name: homeless.marked(sieves[name].marked(fact)) for name, fact in spaces.items()}
 
@@ -207,11 +209,15 @@ class KubeLists:
         return Fact.known(listed.source, tuple(found), listed.scope)
 
 
+def _without_home(raw: Any) -> Any:
+    raise NotUnderstood("metadata.namespace: it is no namespace")
+
+
 def _home(raw: Any, kind: Kind) -> str | None:
     """The namespace that a raw object of a list is in, or is; None where it cannot be told."""
     metadata = raw.get("metadata") if isinstance(raw, dict) else None
     home = metadata.get("namespace" if kind.namespaced else "name") if isinstance(metadata, dict) else None
-    return home if isinstance(home, str) else None
+    return home if isinstance(home, str) and is_label(home) else None
 
 
 Futures = dict[str, Future[Any]]

@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from kubectl_lbdoctor.collect.fields import NotUnderstood
-from kubectl_lbdoctor.model import aws, identity, k8s, network, probe
+from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, probe
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.fact import Fact
 
@@ -55,6 +55,10 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(k8s.TlsCertificate, is_label, "namespace"),
     **_of(k8s.TlsCertificate, is_subdomain, "secret"),
     **_of(k8s.WebhookConfiguration, is_subdomain, "configuration"),
+    # Namespaces are read where such a reference leads.
+    **_of(gateway_api.Reference, _label_or_none, "namespace"),
+    **_of(gateway_api.ParentReference, _label_or_none, "namespace"),
+    **_of(gateway_api.BackendReference, _label_or_none, "namespace"),
     # What people, applications and controllers write, and what is free to begin with any sign.
     **_of(k8s.Meta, _anything, "annotations"),
     **_of(k8s.Condition, _anything, "reason message"),
@@ -65,6 +69,7 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(k8s.ContainerStatus, _anything, "image reason message last_reason last_message"),
     **_of(k8s.Pod, _anything, "reason message token_audiences"),
     **_of(k8s.Event, _anything, "reason message component"),
+    **_of(k8s.Event, _label_or_none, "namespace"),
     **_of(k8s.TargetGroupBinding, _anything, "node_selector networking"),
     **_of(k8s.WebhookConfiguration, _anything, "ca_bundle"),
     **_of(k8s.TlsCertificate, _anything, "certificate"),

@@ -6,6 +6,7 @@ groups cost 1.4 cents.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
@@ -114,4 +115,9 @@ def _latest(healthy: Mapping[datetime, float], unhealthy: Mapping[datetime, floa
     at = max(healthy.keys() & unhealthy.keys(), default=None)
     if at is None:
         return None
-    return TargetCounts(round(healthy[at]), round(unhealthy[at]), at.isoformat())
+    return counts_at(healthy[at], unhealthy[at], at)
+
+
+def counts_at(healthy: float, unhealthy: float, at: datetime) -> TargetCounts:
+    """The counts of one minute. What is no whole number counts for no health."""
+    return TargetCounts(math.floor(healthy), math.ceil(unhealthy), at.isoformat())

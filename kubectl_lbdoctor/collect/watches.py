@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.errors import ApiMissing, LbdoctorError, ReadDenied
+from kubectl_lbdoctor.collect.fields import mapping, text
+from kubectl_lbdoctor.errors import ApiMissing, LbdoctorError, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
 
@@ -82,7 +83,9 @@ class Watches:
                     version, pause = self._after(event, version), FIRST_PAUSE
                     if self._closed.is_set() or not version:
                         break
-                self._closed.wait(FIRST_PAUSE)
+                # What ends without a word is a proxy that knows no watches, or a server that has too many of them.
+                self._closed.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
             except (ReadDenied, ApiMissing):
                 return
             except (LbdoctorError, ValueError):
@@ -95,7 +98,7 @@ class Watches:
     def _present(self, kind: Kind) -> str:
         """The version of the collection as it is now, from where on it is watched."""
         page = self._kube.get(kind.path(self._namespace), {"limit": 1}) or {}
-        return str((page.get("metadata") or {}).get("resourceVersion") or "0")
+        return text(mapping(page, "metadata"), "resourceVersion") or "0"
 
     def _events(self, kind: Kind, version: str) -> Iterator[dict[str, Any]]:
         import orjson
@@ -113,15 +116,17 @@ class Watches:
             yield event
 
     def _after(self, event: dict[str, Any], version: str) -> str:
-        """The version after an event, "" where the watch has expired and begins anew."""
+        """The version after an event, "" where the watch has expired and begins anew. Raises ReadFailed for what else
+        ends it."""
         item = event["object"]
         if event.get("type") == "ERROR":
             self._changed.set()
-            return "" if item.get("code") == _GONE else version
+            if item.get("code") != _GONE:
+                raise ReadFailed("the watch ended with an error")
+            return ""
         if event.get("type") != "BOOKMARK":
             self._changed.set()
-        metadata = item.get("metadata")
-        return str(metadata.get("resourceVersion") or version) if isinstance(metadata, dict) else version
+        return text(mapping(item, "metadata"), "resourceVersion") or version
 
 
 def news(follow: Watches, least: float, most: float, sleep: Callable[[float], None]) -> bool:

@@ -69,4 +69,6 @@ def with_history(examination: Examination, snapshot: Snapshot, span: timedelta, 
         if not fact.is_known:
             add = f"; add permission: {fact.permission}" if fact.permission else ""
             note(examination.env, f"--since: {fact.reason}{add}")
+        elif fact.left_out:
+            note(examination.env, f"--since: {fact.reason}")
     return replace(snapshot, history=history)

@@ -39,11 +39,11 @@ MAX_BYTES = 4 << 20
 """A fix of a thousand steps has a tenth of it."""
 MAX_STEPS = 10_000
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_TIME = re.compile(r"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]Z")
 _UID = re.compile(r"[!-~]{1,128}")
 _FIX = re.compile(r"[a-z][a-z0-9-]{0,63}")
-_CODE = re.compile(r"LBD\d{3}")
-_ACCOUNT = re.compile(r"\d{12}")
+_CODE = re.compile(r"LBD[0-9]{3}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(?:-[a-z0-9]+)+")
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kubectl_lbdoctor.collect.fields import NotUnderstood, mapping, objects, strings, text
+from kubectl_lbdoctor.errors import ReadFailed
 from kubectl_lbdoctor.fix.errors import AlreadyThere, Expectation, OutOfSight, ValueChanged
+from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, unescape
 
 
@@ -24,6 +27,20 @@ def compare(raw: Mapping[str, Any], change: Change, expectation: Expectation = E
         raise ValueChanged(change.object, name, value, edit.now, expectation)
 
 
+def check_shape(ref: ObjectRef, raw: Mapping[str, Any]) -> None:
+    """Raise ReadFailed for what the API server gives of no object: nothing is compared with it, and nothing written."""
+    try:
+        metadata = mapping(raw, "metadata")
+        for key in ("name", "uid", "resourceVersion", "deletionTimestamp"):
+            text(metadata, key)
+        strings(metadata, "annotations")
+        strings(metadata, "labels")
+        objects(metadata, "managedFields")
+        mapping(raw, "spec")
+    except NotUnderstood as error:
+        raise ReadFailed(f"what the API server says of {ref} cannot be understood ({error})") from error
+
+
 def value_at(raw: object, pointer: str) -> object:
     """What stands at a JSON pointer; None where nothing does."""
     value = raw
@@ -31,7 +48,7 @@ def value_at(raw: object, pointer: str) -> object:
         key = unescape(segment)
         if isinstance(value, Mapping):
             value = value.get(key)
-        elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
+        elif isinstance(value, list) and key.isascii() and key.isdigit() and int(key) < len(value):
             value = value[int(key)]
         else:
             return None

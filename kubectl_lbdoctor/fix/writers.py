@@ -17,7 +17,7 @@ from kubectl_lbdoctor.fix.group_writer import GroupWriter
 from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
 from kubectl_lbdoctor.fix.owners import FIELD_MANAGER, setter_of_another
 from kubectl_lbdoctor.fix.second_look import NotKnown, look_again
-from kubectl_lbdoctor.fix.values import compare, value_at
+from kubectl_lbdoctor.fix.values import check_shape, compare, value_at
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -169,6 +169,7 @@ class Writer:
             except ApiMissing:
                 continue
             if raw is not None:
+                check_shape(ref, raw)
                 return path, raw
             break
         raise OutOfSight(f"{ref} does not exist any more in namespace {ref.namespace}")
@@ -215,7 +216,7 @@ class Writer:
                 if attempt > 1 and not dry_run:
                     return  # It was not a moment ago, and it was asked for in between.
                 raise
-            former, version = version, raw.get("metadata", {}).get("resourceVersion")
+            former, version = version, (raw.get("metadata") or {}).get("resourceVersion")
             body = self._operations(raw, change)
             try:
                 answer = self._kube.send("PATCH", self._served(change.object), params, body, _JSON_PATCH)
@@ -243,7 +244,7 @@ class Writer:
     def _operations(self, raw: Mapping[str, Any], change: Change) -> list[dict[str, object]]:
         operations: list[dict[str, object]] = []
         for name in ("uid", "resourceVersion"):
-            value = raw.get("metadata", {}).get(name)
+            value = (raw.get("metadata") or {}).get(name)
             if value:
                 operations.append({"op": "test", "path": f"/metadata/{name}", "value": value})
         for edit in change.edits if not change.restart else (self._restart_edit(raw),):

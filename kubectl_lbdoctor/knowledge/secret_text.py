@@ -121,8 +121,8 @@ _IS_MIXED = re.compile(
     re.IGNORECASE,
 )
 _IS_WORD = re.compile(
-    rf"((?:passw(?:or)?d|passwd|pass[ _-]?phrase|passcode|(?<![^\W_])(?:pin(?:[ _-](?:code|number))?|pwd?)){_OF}{_IS})"
-    rf"{_QUOTE}([^\s\"'`,;:<>()/.!?\\]{{3,64}}){_CLAUSE_ENDS}",
+    rf"((?:(?:passw(?:or)?d|passwd|pass[ _-]?phrase|passcode|(?<![^\W_])(?:pin(?:[ _-](?:code|number))?|pwd?)){_OF}"
+    rf"{_IS}|(?<![^\W_])(?-i:PIN):[ ])){_QUOTE}([^\s\"'`,;:<>()/.!?\\]{{3,64}}){_CLAUSE_ENDS}",
     re.IGNORECASE,
 )
 _PASS_COLON = re.compile(
@@ -241,7 +241,7 @@ def replaced(text: str, token: Callable[[str], str]) -> str:
         text = _NAMED_VALUE.sub(_hide_value, text)
     text = _DIGIT_CODE.sub(_hide_value, _COMMAND.sub(_hide_value, text))
     text = _PROSE.sub(_hide_value, text)
-    if _MAY_SAY.search(text):
+    if _MAY_SAY.search(text) or "PIN:" in text:
         text = _IS_WORD.sub(_hide_word, _IS_MIXED.sub(_hide_said, text))
     text = _PREFIXED.sub(lambda match: token(match[0]), text)
     return _RUN.sub(lambda match: token(match[0]) if is_random(match[0]) else match[0], text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -103,6 +103,9 @@ class _Service:
         wrong = next(iter(Draft202012Validator(tool.takes).iter_errors(arguments)), None)
         if wrong is not None:
             return _failed(f"{tool.name} cannot take {wrong.json_path}: {wrong.message}")
+        odd = next((text for text in _texts(arguments) if not text.isprintable()), None)
+        if odd is not None:
+            return _failed(f"{tool.name} cannot take {odd!a}: no name has such characters")
         async with self._places:
             return await self._run(tool, self._desk.begin(arguments, tool.seconds))
 
@@ -135,6 +138,18 @@ async def _stop_when_cancelled(call: Call, *, task_status: TaskStatus[None]) -> 
         await anyio.sleep_forever()
     finally:
         call.stop()
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts of a call's arguments."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _described(tool: Tool) -> types.Tool:

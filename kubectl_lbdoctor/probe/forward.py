@@ -9,18 +9,22 @@ of each channel names the port. https://kubernetes.io/docs/reference/using-api/a
 from __future__ import annotations
 
 import re
+import socket
 import time
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.deadline import Deadline
+from kubectl_lbdoctor.collect.deadline import Late as TooSlow
+from kubectl_lbdoctor.collect.kube import GRACE, KubeReader
 from kubectl_lbdoctor.collect.kube_configuration import Configuration
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.collect.socks_proxy import connect
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
-from kubectl_lbdoctor.probe.stream import Broken, Late, Refused
+from kubectl_lbdoctor.probe.stream import MAX_ANSWER, Broken, Late, Refused
 from kubectl_lbdoctor.probe.wire import converse
 
 PERMISSION = "get,create pods/portforward in namespace {}"
@@ -31,15 +35,41 @@ SILENCE = 1.0
 
 _DATA, _ERROR = 0, 1
 
+_MOST = 4 * MAX_ANSWER
+"""Bytes that come through one port-forward: an answer and the frames around it."""
+
 
 def send(kube: KubeReader, request: ProbeRequest, timeout: float) -> ProbeAnswer:
     """The answer to one request on the pod's loopback. timeout: seconds for all of it, the connection included."""
     if not request.pod:
         return _answer(request, Outcome.INCONCLUSIVE, "the target is no pod, and port-forward leads to pods")
-    begun = time.monotonic()
-    deadline = begun + timeout
+    deadline = time.monotonic() + timeout
+    channel: list[Any] = []
     try:
-        with _Forwarded(kube, request, deadline) as stream:
+        return Deadline().bound(
+            "port-forward",
+            lambda: _asked(kube, request, deadline, channel),
+            lambda: deadline + GRACE - time.monotonic(),
+        )
+    except TooSlow:
+        # A limit of a socket begins anew with every byte. What reads there now finds its end.
+        _hang_up(channel)
+        return _answer(
+            request, Outcome.INCONCLUSIVE, f"the port-forward did not come to an end in {timeout:g}s", timeout
+        )
+
+
+def _hang_up(channel: list[Any]) -> None:
+    for opened in channel:
+        with suppress(OSError, AttributeError):  # There is no socket before it is connected.
+            opened.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _asked(kube: KubeReader, request: ProbeRequest, deadline: float, channel: list[Any]) -> ProbeAnswer:
+    """The answer, by the deadline where the other end sends what it sends at once. channel: gets what is opened."""
+    begun = time.monotonic()
+    try:
+        with _Forwarded(kube, request, deadline, channel) as stream:
             begun = time.monotonic()
             if request.protocol == "TCP":
                 stream.settle(min(deadline, begun + SILENCE))
@@ -78,9 +108,9 @@ class Denied(Broken):
 class _Forwarded:
     """A connection to one port of a pod's loopback (see wire.Stream)."""
 
-    def __init__(self, kube: KubeReader, request: ProbeRequest, deadline: float) -> None:
+    def __init__(self, kube: KubeReader, request: ProbeRequest, deadline: float, channel: list[Any]) -> None:
         self._deadline = deadline
-        self._socket = _open(kube, request, deadline)
+        self._socket = _open(kube, request, deadline, channel)
         self._begun = {_DATA: False, _ERROR: False}
 
     def __enter__(self) -> _Forwarded:
@@ -167,7 +197,25 @@ def _failure(said: str) -> Exception:
     return Broken(f"port-forward: {text[:300]}")
 
 
-def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
+class _Bounded:
+    """A socket that gives no more than a probe looks at: the length of a frame is what the other end says it is."""
+
+    def __init__(self, connected: Any) -> None:
+        self._connected = connected
+        self._left = _MOST
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self._connected.recv(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(f"more than {_MOST >> 10} KiB came")
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connected, name)
+
+
+def _open(kube: KubeReader, request: ProbeRequest, deadline: float, opened: list[Any]) -> Any:
     import websocket
 
     server = urlsplit(kube.context.server)
@@ -179,13 +227,14 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
         if name.lower() in ("authorization", "user-agent") or name.lower().startswith("impersonate-")
     ]
     url, begun = f"{scheme}://{server.netloc}{server.path}{path}", time.monotonic()
-    channel = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
+    channel: Any = websocket.WebSocket(sslopt=_tls(kube.context), enable_multithread=False)
+    opened.append(channel)
     try:
         if kube.context.socks:
             way: dict[str, Any] = {"socket": _through_socks(kube.context, max(deadline - time.monotonic(), 0.01))}
         else:
             way = _proxy(kube.context.configuration, server.hostname or "")
-        channel.connect(  # type: ignore[no-untyped-call]
+        channel.connect(
             url,
             header=credentials,
             subprotocols=["v4.channel.k8s.io"],
@@ -205,6 +254,7 @@ def _open(kube: KubeReader, request: ProbeRequest, deadline: float) -> Any:
         kube.log.ended("GET", url, begun, channel.getstatus() or 0, (c.split(": ", 1) for c in credentials), answered)
     if channel.getstatus() != 101:
         raise Broken(f"the API server opened no port-forward: it answered {channel.getstatus()}")
+    channel.sock = _Bounded(channel.sock)
     return channel
 
 

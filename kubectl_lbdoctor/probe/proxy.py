@@ -75,7 +75,8 @@ def unsupported_reason(request: ProbeRequest) -> str:
     if request.tls:
         return f"the API server's proxy cannot be held to TLS {request.tls}"
     path, _, _ = request.path.partition("?")
-    if "//" in path or "%2f" in path.lower() or "#" in request.path or _leads_elsewhere(path):
+    whole = path.startswith("/") or not request.path  # A TCP check has none.
+    if not whole or "//" in path or "%2f" in path.lower() or "#" in request.path or _leads_elsewhere(path):
         return "the API server's proxy would change the path"
     return ""
 
@@ -142,9 +143,13 @@ def _is_denied(status: int, text: str) -> bool:
 
 
 def _location(location: str, prefix: str) -> str:
-    """Where a redirect leads for the load balancer: the proxy prefixes its own path to what stays on the target."""
-    parts = urlsplit(location) if location else None
-    if parts is not None and prefix and parts.path.startswith(prefix):
+    """Where a redirect leads for the load balancer: the proxy prefixes its own path to what stays on the target. What
+    is no address stays as the application wrote it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return location
+    if prefix and parts.path.startswith(prefix):
         return parts._replace(scheme="", netloc="", path=parts.path.removeprefix(prefix) or "/").geturl()
     return location
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from kubectl_lbdoctor.errors import ExitStatus
 from tests.cli.test_scan import no_controller_pod
@@ -11,6 +14,7 @@ from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.json_schemas import violations
 from tests.support.program import Result, run
+from tests.support.shop import NS, meta
 
 
 def page(cloud: Cloud, *args: str) -> Result:
@@ -100,3 +104,25 @@ def test_from_a_bundle(cloud: Cloud, tmp_path: Path) -> None:
     again = run("controller", "--from", file)
     assert again.status == live.status == ExitStatus.HEALTHY
     assert again.stdout.splitlines()[:2] == live.stdout.splitlines()[:2]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"count": "x"}, 3),
+        ({"involvedObject": {"kind": "Ingress", "namespace": "a::b", "name": "web"}}, 3),
+        ({"involvedObject": {"kind": "Ingress", "namespace": "", "name": "web"}}, 0),
+    ],
+    ids=["a count that is none", "a namespace that none can be", "no namespace"],
+)
+def test_an_odd_event_is_counted_and_leaves_a_bundle_readable(
+    cloud: Cloud, tmp_path: Path, change: dict[str, Any], status: int
+) -> None:
+    about = {"kind": "Ingress", "namespace": NS, "name": "web"}
+    event = {"involvedObject": about, "type": "Normal", "reason": "x", "message": "x", "metadata": meta("web.1", NS)}
+    cloud.kube.objects.setdefault(("", "events"), []).append({**event, **change})
+    file = str(tmp_path / "bundle.json")
+    page = run("controller", "--save", file, env=cloud.env)
+    assert page.status == status and ("1 of 2 events could not be understood" in page.text) is (status == 3), page.text
+    again = run("controller", "--from", file)
+    assert again.status == page.status and ("could not be understood" in again.stdout) is (status == 3), again.text

@@ -229,6 +229,26 @@ def test_errors_are_answers_with_the_sentences_of_the_command_line(cloud: Cloud)
     assert "kubeconfig" in more and more.startswith("error: diagnose cannot take")
 
 
+def test_texts_that_no_name_has_are_refused_at_the_door(cloud: Cloud) -> None:
+    """A pattern of the schema lets a line break at its end through, and nothing forbids zeros and escapes."""
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("diagnose", {"objects": ["ing/web\n"]}),
+        ("diagnose", {"namespace": "shop\n"}),
+        ("scan", {"selector": "a=\u0000"}),
+        ("diagnose", {"selector": "\u202ea=b"}),
+        ("explain", {"topics": ["301\n"]}),
+        ("plan_fix", {"fixes": ["healthcheck-path=/\u001b[2J"]}),
+    ]
+
+    async def conversation(client: Client) -> list[types.CallToolResult]:
+        return [await client.call_tool(name, arguments) for name, arguments in asked]
+
+    results = talk(conversation, env=cloud.env)
+    for result in results:
+        assert result.is_error and "no name has such characters" in said(result) and said(result).isprintable()
+    assert cloud.kube.asked == []
+
+
 @pytest.mark.parametrize("word", ["-", "/etc/passwd", "web.yaml", "--kubeconfig=/etc/passwd", "../../etc/passwd"])
 def test_no_word_reads_a_file(cloud: Cloud, word: str) -> None:
     result = call("diagnose", env=cloud.env, objects=[word])

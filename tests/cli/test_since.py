@@ -161,6 +161,21 @@ def test_a_load_balancer_that_logs_nothing_costs_no_read(cloud: Cloud) -> None:
     assert not [name for name in cloud.aws.asked if name.startswith("s3:")] and "s3" not in result.stderr
 
 
+def test_one_odd_event_is_left_out_and_told(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["labels"] = {}
+    arn = cloud.aws.group_arn
+    cloud.aws.trail = [
+        {**event(arn, "ModifyTargetGroup", 5), "CloudTrailEvent": "[1]"},
+        {**event(arn, "ModifyTargetGroup", 6), "CloudTrailEvent": "{"},
+        event(arn, "ModifyTargetGroup", 12),
+    ]
+    binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]["name"]
+    result = run(f"tgb/{binding}", "-o", "json", "--since", "3h", env=cloud.env, now="2026-11-24T12:00:00Z")
+    assert evidence(result, "cloudtrail") == ["k8s-shop-web-fdbb6ec3c4: ModifyTargetGroup by deploy/jane 12 min ago"]
+    assert "--since: 2 of 3 events could not be understood" in result.stderr
+
+
 def test_a_bundle_keeps_what_was_before(cloud: Cloud, tmp_path: Path) -> None:
     cloud.wrong_port()
     count(cloud, (170, 2, 0), (40, 0, 2), (1, 0, 2))

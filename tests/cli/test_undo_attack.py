@@ -101,6 +101,9 @@ FORGED: dict[str, Callable[[Raw], object]] = {
     "a finalizer": edits(("/metadata/finalizers", [], ["evil"])),
     "a targetPort without a guard": edits((PORT, 8080, 22)),
     "a targetPort guarded elsewhere": edits(("/spec/ports/1/port", 80, 80), (PORT, 8080, 22)),
+    "a place in digits of another script": edits(
+        ("/spec/ports/٠/port", 80, 80), ("/spec/ports/٠/targetPort", 8080, 22)
+    ),
     "a targetPort that is none": edits(("/spec/ports/0/port", 80, 80), (PORT, 8080, 99999)),
     "a targetPort that is true": edits(("/spec/ports/0/port", 80, 80), (PORT, 8080, True)),
     "a guard that writes": edits(("/spec/ports/0/port", 80, 81), (PORT, 8080, 9090)),

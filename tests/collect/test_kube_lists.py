@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.objects import ObjectRef
 
 ALL = frozenset(reads.KUBE)
+PODS = reads.KUBE[reads.PODS]
 # Ingresses, Services, bindings, slices, pods, events, policies, Namespaces and four kinds of workloads.
 KINDS_OF_A_NAMESPACE = 12
 # Bindings are listed in the group of EKS Auto Mode as well.
@@ -132,3 +133,20 @@ def test_an_api_server_that_is_gone_ends_the_run() -> None:
 
     with pytest.raises(CouldNotRun, match="connection refused"):
         read_namespaces(Gone([]), names(6))
+
+
+@pytest.mark.parametrize("odd", ["", "a/b", "-n", None])
+def test_an_object_that_tells_no_namespace_is_of_none_and_may_be_of_each(odd: str | None) -> None:
+    class Odd(Kube):
+        def list(self, path: str, params: Any = None) -> Iterator[dict[str, Any]]:
+            for raw in super().list(path, params):
+                yield raw
+                yield {**raw, "metadata": {"name": "odd", "namespace": odd}}
+
+    kube = Odd(["a", "b"])
+    several = KubeLists(kube).by_namespace(PODS, PODS.kind, frozenset(("a", "b"))).need()
+    assert {name: [pod.meta.name for pod in fact.need()] for name, fact in several.items()} == {
+        "a": ["web"],
+        "b": ["web"],
+    }
+    assert all("odd" in fact.left_out for fact in several.values())

@@ -6,6 +6,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from bench.faults import plant
 from bench.world import MemoryAws, MemoryKube, Shape, World
 from kubectl_lbdoctor.checks import CATALOGUE
+from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import examine
@@ -412,3 +414,16 @@ def test_a_clock_that_is_ahead_spoils_no_count() -> None:
     aws = Aws(made)
     scan(Kube(made), aws, taken_at="2100-01-01T00:00:00Z", by_server=lambda _: now)
     assert "DescribeTargetHealth" not in aws.calls
+
+
+@pytest.mark.parametrize("odd", ["team-1::", "team/x", "Team", "-n", ""])
+def test_an_object_in_a_namespace_that_none_can_be(odd: str, tmp_path: Path) -> None:
+    """It may be of any namespace; no namespace of that name is read, and the bundle can be read again."""
+    made = world()
+    made.kube["services"].append({**copy.deepcopy(made.kube["services"][0])})
+    made.kube["services"][-1]["metadata"]["namespace"] = odd
+    *_, last = scan(Kube(made), Aws(made))
+    assert set(last.snapshot.namespaces) == {"team-000", "team-001"}
+    assert "healthy" not in statuses(last).values()
+    bundle.save(last.snapshot, tmp_path / "bundle.json")
+    assert bundle.load(tmp_path / "bundle.json").subjects == last.snapshot.subjects

@@ -111,6 +111,8 @@ def test_groups_of_no_or_several_load_balancers_are_not_counted() -> None:
         ([([ONE, TWO], [3.0, 2.0])], [([TWO], [1.0])], TargetCounts(2, 1, TWO.isoformat())),
         # One query on two pages.
         ([([ONE], [3.0]), ([TWO], [2.0])], [([ONE], [0.0])], TargetCounts(3, 0, ONE.isoformat())),
+        # What is no whole number counts for no health.
+        ([([ONE], [2.6])], [([ONE], [0.4])], TargetCounts(2, 1, ONE.isoformat())),
         ([([ONE], [3.0])], [], None),
         ([([ONE], [3.0])], [([TWO], [0.0])], None),
         ([], [], None),
@@ -126,6 +128,12 @@ def test_an_answer_that_says_nothing_of_a_group_leaves_it_out() -> None:
     both = {"h1": [([ONE], [2.0])], "u1": [([ONE], [0.0])]}
     found = read(CloudWatch(both), group("a"), group("b")).need()
     assert [arn.split("/")[1] for arn in found] == ["b"]
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), "2", None])
+def test_a_count_that_is_none_is_a_failed_read(odd: Any) -> None:
+    found = read(CloudWatch({"h0": [([ONE], [odd])], "u0": [([ONE], [0.0])]}), group("web"))
+    assert found.state is ReadState.FAILED
 
 
 def test_an_answer_of_another_shape_is_a_failed_read() -> None:

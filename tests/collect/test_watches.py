@@ -93,6 +93,41 @@ def test_what_is_no_event_begins_anew(line: bytes) -> None:
     assert follow.changed and kube.asked[:2] == ["now-1", "now-2"]
 
 
+def test_an_error_begins_anew_and_is_news() -> None:
+    kube, follow = followed([event("ERROR", "7", code=500)], [])
+    assert follow.changed and kube.asked[:2] == ["now-1", "now-2"]
+
+
+@pytest.mark.parametrize("odd", [[], "x", {"resourceVersion": ["7"]}, {"resourceVersion": None}])
+def test_what_is_no_list_begins_anew(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the page that is begun from nor an event may end the thread, with a trace on the screen."""
+    ended: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", ended.append)
+    kube, follow = Kube([{"type": "ADDED", "object": {"metadata": odd}}], []), None
+    pages = [{"metadata": odd}, {"metadata": odd}]
+    kube.get = lambda path, params=None: pages.pop() if pages else {"metadata": {"resourceVersion": "8"}}  # type: ignore[assignment, misc]
+    follow = Watches(kube, "shop", (kinds.POD,))
+    follow.start()
+    assert kube.done.wait(10)
+    follow.close()
+    kube.over.set()
+    assert ended == [] and set(kube.asked) <= {"8", "0"} and follow.changed
+
+
+def test_what_ends_without_a_word_is_begun_ever_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a proxy that knows no watches; news bring it back."""
+    monkeypatch.setattr(watches, "FIRST_PAUSE", 1.0)
+    waits: list[float] = []
+    kube = Kube([], [], [], [event("BOOKMARK", "9")], [])
+    follow = Watches(kube, "shop", (kinds.POD,))
+    monkeypatch.setattr(follow._closed, "wait", waits.append)
+    follow.start()
+    assert kube.done.wait(10)
+    follow.close()
+    kube.over.set()
+    assert waits[:5] == [1.0, 2.0, 4.0, 1.0, 2.0]
+
+
 def test_a_denial_ends_it_and_is_no_news() -> None:
     kube, follow = followed(ReadDenied("may not watch pods", "watch pods"))
     assert not follow.changed and kube.asked == ["now-1"]

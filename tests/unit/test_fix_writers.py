@@ -100,6 +100,39 @@ def test_check(found: object, outcome: type[Exception] | None) -> None:
             writer(kube).check(to_port(9090, 8080))
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metadata": []},
+        {"metadata": "x"},
+        {"metadata": {"uid": 5.5}},
+        {"metadata": {"annotations": "x"}},
+        {"metadata": {"managedFields": [None]}},
+        {"spec": "x"},
+    ],
+)
+def test_what_is_no_object_is_neither_compared_nor_written(odd: Raw) -> None:
+    """A gateway's page in JSON: the run goes on with a sentence, and says nothing of a bug of ours."""
+    kube = Kube({**raw(ports=[{"port": 80, "targetPort": 9090}]), **odd})
+    make = writer(kube)
+    for way in (make.check, make.rehearse, make.apply):
+        with pytest.raises(ReadFailed, match="what the API server says of service/web cannot be understood"):
+            way(to_port(9090, 8080))
+    for back in (make.check_undo, make.rehearse_undo, make.undo):
+        with pytest.raises(ReadFailed, match="cannot be understood"):
+            back(to_port(9090, 8080), "u1")
+    assert kube.sent == []
+
+
+def test_an_object_without_metadata_has_moved_on_or_is_sent_no_test() -> None:
+    kube = Kube({**raw(ports=[{"port": 80, "targetPort": 9090}]), "metadata": None})
+    with pytest.raises(MovedOn):
+        writer(kube).apply(to_port(9090, 8080), "u1")
+    with pytest.raises(MovedOn):
+        writer(kube).undo(to_port(8080, 9090), "u1")
+    assert kube.sent == []
+
+
 def test_a_changed_value_is_carried_with_where_it_was_expected_from() -> None:
     kube = Kube(raw(ports=[{"port": 80, "targetPort": 8081}]))
     with pytest.raises(ValueChanged) as planned:

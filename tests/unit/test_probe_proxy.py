@@ -88,6 +88,9 @@ def test_something_else_answers_for_the_api_server() -> None:
         (PREFIX, "/"),
         ("http://elsewhere/x", "http://elsewhere/x"),
         ("", ""),
+        ("http://[::1", "http://[::1"),
+        ("//[", "//["),
+        (f"https://[{PREFIX}/login", f"https://[{PREFIX}/login"),
     ],
 )
 def test_redirects_lose_the_proxys_path(location: str, real: str) -> None:
@@ -110,6 +113,9 @@ def test_a_tcp_check_only_wants_a_connection() -> None:
         ({"path": "/a/b/?x=/../y"}, True),
         ({"path": "/"}, True),
         ({"path": "//a"}, False),
+        ({"path": "x/b"}, False),
+        ({"path": "?a=b"}, False),
+        ({"path": "", "protocol": "TCP"}, True),
         ({"path": "/a/../b"}, False),
         ({"path": "/a%2Fb"}, False),
         ({"path": "/%2e%2E/b"}, False),

@@ -7,6 +7,7 @@ import hashlib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -261,6 +262,52 @@ def test_silence_is_a_timeout_only_when_the_check_has_waited() -> None:
     assert cut_short.outcome is Outcome.INCONCLUSIVE and "the check waits 2s" in cut_short.detail
     with served(silent) as kube:
         assert forward.send(kube, replace(REQUEST, protocol="TCP", path=""), 0.3).outcome is Outcome.ANSWERED
+
+
+def test_frames_that_drip_or_never_end() -> None:
+    """A time limit of a socket begins anew with every byte, and a frame is as long as the other end says."""
+
+    def drips(connection: socket.socket) -> None:
+        with suppress(OSError):
+            for byte in b"\x82\x7e\xff\xff" + bytes(400):
+                connection.sendall(bytes((byte,)))
+                time.sleep(0.02)
+
+    def floods(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(b"\x82\x7f" + struct.pack(">Q", 1 << 62))
+            for _ in range(1000):
+                connection.sendall(bytes(1 << 16))
+
+    with served(drips) as kube:
+        answer = forward.send(kube, replace(REQUEST, timeout=0.3), 0.3)
+    assert answer.outcome is Outcome.INCONCLUSIVE and answer.detail == "the port-forward did not come to an end in 0.3s"
+    with served(floods) as kube:
+        answer = forward.send(kube, REQUEST, 2.0)
+    assert answer.outcome is Outcome.INCONCLUSIVE and "more than 256 KiB came" in answer.detail
+
+
+def test_an_upgrade_that_drips() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.recv(4096)
+            for byte in b"HTTP/1.1 101 Switching Protocols\r\nX-A: " + bytes(400):
+                connection.sendall(bytes((byte,)))
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    context = SimpleNamespace(server=server, configuration=Configuration(), socks="")
+    kube = SimpleNamespace(context=context, headers=lambda as_text: {}, log=None)
+    answer = forward.send(kube, replace(REQUEST, timeout=0.3), 0.3)  # type: ignore[arg-type]
+    assert answer.detail == "the port-forward did not come to an end in 0.3s"
+    thread.join(timeout=5)  # The connection was ended from here.
+    listener.close()
+    assert not thread.is_alive()
 
 
 def test_a_refused_upgrade() -> None:
