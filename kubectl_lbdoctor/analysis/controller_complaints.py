@@ -236,7 +236,7 @@ def _from_events(traffic: TrafficPath) -> Iterator[_Heard]:
             if event.reason in SUCCESS:
                 speaker = "" if event.reason == "SuccessfullyReconciled" else _IN_TREE
                 yield _Heard(Statement(about.ref, None, _whole_pass(about.ref.kind), at, speaker=speaker))
-            elif event.type == "Warning" and (decoded := decode_event(event.reason, event.message)).code:
+            elif event.type == "Warning" and _is_a_fault(decoded := decode_event(event.reason, event.message)):
                 speaker = _speaker(event, decoded)
                 statement = Statement(
                     about.ref,
@@ -250,6 +250,13 @@ def _from_events(traffic: TrafficPath) -> Iterator[_Heard]:
                 )
                 evidence = Evidence(f"event on {about.ref}", _event_text(traffic, event))
                 yield _Heard(statement, Complaint(about.ref, decoded, evidence))
+
+
+def _is_a_fault(decoded: DecodedError) -> bool:
+    """Whether an event tells of something that is wrong. That work is scheduled again, such as a look at a load
+    balancer until it is active, is an event of failure, too (FailedUpdateStatus of a Gateway); it is left out as in logs.
+    """
+    return bool(decoded.code) and "waiting_for" not in decoded.params
 
 
 _IN_TREE = "service-controller"

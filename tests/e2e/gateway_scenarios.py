@@ -28,10 +28,12 @@ class Fault:
 
 @dataclass(frozen=True)
 class Twin:
-    """manifests: of a Gateway that is right, close to a fault."""
+    """manifests: of a Gateway that is right, close to a fault. notes: codes of what is worth knowing and no fault."""
 
     name: str
     manifests: Callable[[], list[Manifest]]
+    subject: str = "gateway/web"
+    notes: tuple[str, ...] = ()
 
 
 def base(*, route: Manifest | None = None, gateway: Manifest | None = None) -> list[Manifest]:
@@ -44,6 +46,29 @@ def network(**route: object) -> list[Manifest]:
     """A healthy Network Load Balancer, with another route."""
     own = made.gateway(made.NLB_CLASS, protocol="TCP")
     return [examples.app(), examples.service(), own, made.route("TCPRoute", **route), made.configuration(path="")]  # type: ignore[arg-type]
+
+
+def chained(path: str = examples.HEALTH_PATH) -> list[Manifest]:
+    """A Network Load Balancer of Gateway "front", whose target is the Application Load Balancer of Gateway "web".
+    path: of the check behind. The application answers "/" for the check in front."""
+    behind = {"group": made.API, "kind": "Gateway", "name": "web"}
+    return [
+        examples.app(args=[*examples.APP_ARGS, "--path", "/=200"]),
+        examples.service(),
+        made.gateway(),
+        made.route(),
+        made.configuration(path=path),
+        made.gateway(made.NLB_CLASS, "front", protocol="TCP"),
+        made.route("TCPRoute", name="front", parent={"name": "front"}, backend=behind),
+        made.settings(
+            "TargetGroupConfiguration",
+            "front",
+            {
+                "targetReference": {"kind": "Gateway", "name": "web"},
+                "defaultConfiguration": {"healthCheckConfig": made.FAST},
+            },
+        ),
+    ]
 
 
 def _filtered(reference: Manifest) -> Manifest:
@@ -135,6 +160,23 @@ FAULTS = [
         lambda: [_refused_rule_configuration(), *base(route=_filtered(_LOGIN))],
     ),
     Fault(
+        "filter-that-is-not-taken",
+        "LBD147",
+        "HTTPRoute/web",
+        lambda: base(
+            route=made.route(
+                rule={
+                    "filters": [
+                        {
+                            "type": "RequestHeaderModifier",
+                            "requestHeaderModifier": {"set": [{"name": "X-Env", "value": "lab"}]},
+                        }
+                    ]
+                }
+            )
+        ),
+    ),
+    Fault(
         "route-twice",
         "LBD148",
         "HTTPRoute/z-second",
@@ -172,6 +214,22 @@ FAULTS = [
         "Service/web",
         lambda: [examples.app(), examples.service(selector={"app": "wbe"}), *base()[2:]],
     ),
+    # A Gateway behind a Gateway. The lab's AWS does not check load balancers as targets: what only their health shows
+    # is in recorded cases.
+    Fault(
+        "behind-with-a-wrong-check",
+        "LBD301",
+        "TargetGroupConfiguration/web",
+        lambda: chained(path="/x"),
+        "gateway/front",
+    ),
+    Fault(
+        "behind-cannot-be-built",
+        "LBD204",
+        "Service/web",
+        lambda: [m for m in chained() if m["metadata"]["name"] != "web" or m["kind"] != "TargetGroupConfiguration"],
+        "gateway/front",
+    ),
     # A Network Load Balancer.
     Fault("network-no-configuration", "LBD204", "Service/web", lambda: network()[:-1]),
     Fault("network-service-missing", "LBD106", "TCPRoute/web", lambda: network(backend={"name": "wbe"})),
@@ -184,6 +242,49 @@ FAULTS = [
 ]
 
 TWINS = [
+    Twin(
+        "weight-zero",
+        lambda: [
+            examples.app("blue", replicas=0),
+            examples.service("blue"),
+            made.configuration("blue", name="blue"),
+            *base(route=made.route(backends=[_SPLIT[0], {**_SPLIT[1], "weight": 0}])),
+        ],
+        notes=("LBD406",),
+    ),
+    Twin(
+        "exact-and-wildcard-listeners",
+        lambda: [
+            *base(
+                gateway=made.gateway(
+                    hostname="*.example.com",
+                    more=[{"name": "shop", "port": 80, "protocol": "HTTP", "hostname": "shop.example.com"}],
+                ),
+                route=made.route(parent={"sectionName": "main"}),
+            ),
+            made.route(name="z-shop", parent={"sectionName": "shop"}),
+        ],
+    ),
+    Twin("route-without-host", lambda: base(gateway=made.gateway(hostname="shop.example.com"))),
+    Twin(
+        "fixed-response",
+        lambda: [
+            made.settings(
+                "ListenerRuleConfiguration",
+                "login",
+                {"actions": [{"type": "fixed-response", "fixedResponseConfig": {"statusCode": 503}}]},
+            ),
+            *base(),
+            made.route(
+                name="closed",
+                rule={
+                    "matches": [{"path": {"type": "PathPrefix", "value": "/closed"}}],
+                    "filters": [{"type": "ExtensionRef", "extensionRef": _LOGIN}],
+                },
+            ),
+        ],
+        notes=("LBD209",),
+    ),
     Twin(
         "weights", lambda: [*_SECOND, made.configuration("blue", name="blue"), *base(route=made.route(backends=_SPLIT))]
     ),

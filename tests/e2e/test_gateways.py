@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,8 +69,32 @@ def test_a_fault(lab: Lab, space: str, fault: Fault) -> None:
 @pytest.mark.parametrize("twin", TWINS, ids=[twin.name for twin in TWINS])
 def test_what_looks_like_a_fault_and_is_none(lab: Lab, space: str, twin: Twin) -> None:
     lab.apply(twin.manifests(), space)
+    wait_for(lab, space, twin.subject, [])
+    found = lab.lbdoctor(twin.subject, "-n", space, "-o", "json").json["diagnoses"]
+    assert {d["code"] for d in found if d["severity"] == "info"} <= set(twin.notes)
+    assert [d["code"] for d in found if d["severity"] != "info"] == []
+
+
+def test_a_backend_of_another_namespace_that_grants_it(lab: Lab, space: str) -> None:
+    with lab.namespace() as other:
+        lab.apply(
+            [examples.app(), examples.service(), made.configuration(), made.reference_grant("HTTPRoute", space)], other
+        )
+        lab.apply([made.gateway(), made.route(backend={"namespace": other})], space)
+        wait_for(lab, space, "gateway/web", [])
+        assert lab.lbdoctor("httproute/web", "-n", space, "-o", "json").json["diagnoses"] == []
+
+
+def test_a_deleted_binding_comes_back_by_the_printed_command(lab: Lab, space: str) -> None:
+    lab.apply(base(), space)
     wait_for(lab, space, "gateway/web", [])
-    assert lab.lbdoctor("gateway/web", "-n", space, "-o", "json").json["diagnoses"] == []
+    (binding,) = [b["metadata"]["name"] for b in lab.objects("targetgroupbinding", space)]
+    lab.kubectl("delete", "targetgroupbinding", binding, "-n", space)
+    wait_for(lab, space, "gateway/web", ["LBD109"])
+    found = lab.lbdoctor("gateway/web", "-n", space, "-o", "json").json["diagnoses"][0]
+    (command,) = found["fix"]["commands"]
+    lab.kubectl(*shlex.split(command)[1:])
+    wait_for(lab, space, "gateway/web", [])
 
 
 def test_a_configuration_is_created_and_deleted_again(lab: Lab, space: str, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.lab.examples import Manifest
 
 API, SETTINGS = "gateway.networking.k8s.io", "gateway.k8s.aws"
 ALB_CLASS, NLB_CLASS = "aws-alb", "aws-nlb"
-_FAST = {
+FAST = {
     "healthCheckInterval": 5,
     "healthCheckTimeout": 2,
     "healthyThresholdCount": 2,
@@ -101,7 +101,7 @@ def configuration(
     service: str = "web", target_type: str = "ip", path: str = examples.HEALTH_PATH, name: str = "web"
 ) -> Manifest:
     """A TargetGroupConfiguration for a Service ("" for none: a default). path: "" for a check by TCP."""
-    check = {**_FAST, **({"healthCheckPath": path} if path else {})}
+    check = {**FAST, **({"healthCheckPath": path} if path else {})}
     spec = {"defaultConfiguration": {"targetType": target_type, "healthCheckConfig": check}}
     reference = {"targetReference": {"name": service}} if service else {}
     return settings("TargetGroupConfiguration", name, {**reference, **spec})

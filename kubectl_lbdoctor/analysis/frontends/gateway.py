@@ -193,13 +193,18 @@ class GatewayApiFrontend(Frontend):
         balancer = balancer_arn(found) if found is not None else ""
         if not balancer:
             return Fact.known(reads.GATEWAYS, None)
+        empty = []
         for arn, fact in self.snapshot.aws.target_groups.items():
             group = fact.peek()
             if group is None or (group.target_type, str(group.port)) != ("alb", backend.port):
                 continue
             health = lookup(self.snapshot.aws.target_health, arn, reads.TARGET_HEALTH).peek()
-            if health is None or any(target.id == balancer for target in health):
+            if any(target.id == balancer for target in health or ()):
                 return fact
+            if not health:  # Nothing is registered yet, or nobody could tell what is.
+                empty.append(fact)
+        if len(empty) == 1:
+            return empty[0]
         return Fact.not_asked(reads.TARGET_GROUPS, f"no listener leads to a target group of {behind}")
 
     def _is_alb(self, gateway: Gateway) -> bool:
