@@ -11,7 +11,7 @@ from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
 from kubectl_lbdoctor.collect.outcomes import attempt
 from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.sieve import Sieve
-from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags
+from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags, lease_of
 from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -55,6 +55,8 @@ class ControllerReader:
             }
         if reads.SERVICE_ACCOUNTS in asked:
             found["service_accounts"] = self._service_accounts(deployments)
+        if reads.CONTROLLER_LEASES in asked:
+            found["leases"] = self._leases(deployments)
         if reads.WEBHOOKS in asked:
             found.update(self._webhooks(asked, deployments))
         return found
@@ -115,6 +117,12 @@ class ControllerReader:
         return {
             f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in accounts
         }
+
+    def _leases(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
+        """The Leases by which the controllers elect their leaders, by "namespace/name"."""
+        read = reads.KUBE[reads.CONTROLLER_LEASES]
+        named = sorted({lease for d in deployments if (lease := lease_of(d)) is not None})
+        return {f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in named}
 
     def _webhooks(self, asked: frozenset[str], deployments: Sequence[Workload]) -> dict[str, Any]:
         """The controllers' webhooks, the endpoints of their Services, and the certificates that they serve."""

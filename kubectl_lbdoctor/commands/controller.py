@@ -72,9 +72,10 @@ def _read(connections: Connections, env: Environment) -> Snapshot:
 
 
 def _by_namespace(told: Fact[tuple[Event, ...]], own: str) -> dict[str, NamespaceFacts]:
-    """The events of all namespaces where they belong; what was not read stands in the namespace of the run."""
+    """The events of all namespaces where they belong; what was not read stands in the namespace of the run. What could
+    not be understood may be of any."""
     events = told.peek()
     if events is None:
         return {own: NamespaceFacts(events=told)}
-    found = grouped(events, lambda event: (event.namespace,))
-    return {name: NamespaceFacts(events=Fact.known(told.source, mine, name)) for name, mine in found.items()}
+    found = {own: (), **grouped(events, lambda event: (event.namespace,))}
+    return {name: NamespaceFacts(events=replace(told, value=mine, scope=name)) for name, mine in found.items()}
