@@ -6,12 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.controller_complaints import STALE_SECONDS
 from kubectl_lbdoctor.analysis.controller_present import is_of, present_controller
+from kubectl_lbdoctor.analysis.leadership import leadership
 from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS
 from kubectl_lbdoctor.analysis.running_version import running
 from kubectl_lbdoctor.checks.registry import Catalogue, Scope
 from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.knowledge.controller_errors import decode_event
-from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED, TROUBLE, controller_flags, irsa_roles, variables
+from kubectl_lbdoctor.knowledge.controller_identity import (
+    RECONCILED,
+    TROUBLE,
+    controller_flags,
+    irsa_roles,
+    lease_of,
+    variables,
+)
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model import reads
@@ -20,6 +28,7 @@ from kubectl_lbdoctor.model.controller_page import (
     ControllerPod,
     ControllerView,
     Identity,
+    Leader,
     LoggedError,
     WebhookView,
 )
@@ -33,7 +42,7 @@ from kubectl_lbdoctor.report import build
 READS = frozenset(
     {
         *(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LOGS, reads.SERVICE_ACCOUNTS),
-        *(reads.WEBHOOKS, reads.WEBHOOK_SLICES, reads.INGRESS_CLASSES),
+        *(reads.WEBHOOKS, reads.WEBHOOK_SLICES, reads.INGRESS_CLASSES, reads.CONTROLLER_LEASES),
     }
 )
 """What the page is made from, with the events about what a controller reconciles."""
@@ -61,7 +70,7 @@ def controller_page(
     results = [run_one(spec, snapshot, (_EVERYWHERE,)) for spec in whole]
     return ControllerPage(
         report=build(snapshot, (), results, catalogue, ignore),
-        controllers=tuple(_view(cluster, workload, releases) for workload in cluster.controllers.peek() or ()),
+        controllers=tuple(_view(snapshot, workload, releases) for workload in cluster.controllers.peek() or ()),
         webhooks=tuple(_webhooks(cluster)),
         errors=tuple(_errors(snapshot)),
         auto_mode=any(c.controller == AUTO_MODE_CLASS for c in cluster.ingress_classes.peek() or ()),
@@ -79,6 +88,7 @@ def _alone(snapshot: Snapshot) -> Snapshot:
         controller_pods=whole.controller_pods,
         controller_logs=whole.controller_logs,
         service_accounts=whole.service_accounts,
+        leases=whole.leases,
         webhooks=whole.webhooks,
         webhook_slices=whole.webhook_slices,
     )
@@ -86,8 +96,8 @@ def _alone(snapshot: Snapshot) -> Snapshot:
     return Snapshot(snapshot.taken_at, snapshot.context, namespaces=events, cluster=cluster)
 
 
-def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]) -> ControllerView:
-    given = controller_flags(workload)
+def _view(snapshot: Snapshot, workload: Workload, releases: Mapping[str, str]) -> ControllerView:
+    given, cluster = controller_flags(workload), snapshot.cluster
     pods = [pod for pod in cluster.controller_pods.peek() or () if is_of(pod, workload)]
     account = workload.service_account or "default"
     identity, role = _identity(cluster, f"{workload.meta.namespace}/{account}", pods)
@@ -101,7 +111,16 @@ def _view(cluster: ClusterFacts, workload: Workload, releases: Mapping[str, str]
         identity=identity,
         role=role,
         pods=tuple(map(_pod, pods)),
+        leader=_leader(snapshot, workload) if lease_of(workload) is not None else None,
     )
+
+
+def _leader(snapshot: Snapshot, workload: Workload) -> Leader:
+    found = leadership(snapshot, workload)
+    led = found.peek()
+    if led is None:
+        return Leader(permission=found.permission)
+    return Leader(True, led.holder, led.lease.renewed, led.lapsed)
 
 
 def _identity(cluster: ClusterFacts, account: str, pods: Iterable[Pod]) -> tuple[Identity, str]:

@@ -66,6 +66,7 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD132": Step.START,
     "LBD133": Step.START,
     "LBD134": Step.START,
+    "LBD136": Step.START,
     "LBD140": Step.START,
     "LBD141": Step.START,
     "LBD146": Step.BUILD,

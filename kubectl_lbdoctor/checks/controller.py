@@ -8,12 +8,13 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
-from kubectl_lbdoctor.analysis.controller_present import is_of
+from kubectl_lbdoctor.analysis.controller_present import is_of, pods_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
+from kubectl_lbdoctor.analysis.leadership import GRACE, leadership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
@@ -21,6 +22,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.knowledge.controller_identity import lease_of
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
@@ -28,6 +30,7 @@ from kubectl_lbdoctor.model.gateway_api import Route
 from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.times import in_words, seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 
@@ -536,9 +539,59 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
             )
 
 
-# The controller's default for --leader-election-id; it elects within its own namespace
-# (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/).
-_LEASE = "aws-load-balancer-controller-leader"
+@check(
+    "LBD136",
+    title="no pod of the controller leads",
+    passes="a pod of the controller leads",
+    scope=Scope.CLUSTER,
+    severity=Severity.ERROR,
+    message="no pod of the controller leads, so nothing is reconciled: Lease {lease} was last renewed {silent} ago[ by "
+    "{holder}]",
+    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LEASES),
+    explains=undone_by("LBD136"),
+)
+def nobody_leads(snapshot: Snapshot) -> Iterator[Finding]:
+    """Of the controller's pods one works, the one that holds the Lease and renews it every two seconds; the others
+    wait, and are ready all the same. A Lease that nobody renews while pods are ready means that they cannot write it:
+    their Role lacks it (the log says "error retrieving resource lock"), or they do not reach the API server.
+
+    Confirm by hand: `kubectl get lease aws-load-balancer-controller-leader -n kube-system -o yaml`, renewTime. Repair:
+    what the log of the pods says; the chart's Role allows it.
+    """
+    pods, told = snapshot.cluster.controller_pods.need(), False
+    for workload in snapshot.cluster.controllers.need():
+        ready = [p for p in pods_of(workload, pods) if p.is_ready and _has_been_ready(snapshot, p)]
+        led = leadership(snapshot, workload).peek() if ready and lease_of(workload) is not None else None
+        told = told or led is not None
+        if led is None or not led.lapsed:
+            continue
+        lease = led.lease.meta
+        yield Finding(
+            "LBD136",
+            ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
+            params={"lease": lease.key, "silent": in_words(led.silent), "holder": led.holder},
+            evidence=(
+                Evidence(f"lease {lease.key}", f"renewTime {led.lease.renewed}, holder {led.lease.holder or 'nobody'}"),
+                Evidence(f"deployment {workload.meta.key}", f"{counted(len(ready), 'ready pod')}"),
+            ),
+            confirm=(
+                kubectl("get", "lease", lease.name, "-o", "yaml", namespace=lease.namespace),
+                kubectl("logs", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
+            ),
+            by_hand=(
+                kubectl("rollout", "restart", f"deployment/{workload.meta.name}", namespace=workload.meta.namespace),
+            ),
+            advice="the controller's service account needs get, create and update of leases in that namespace, and its "
+            "pods a way to the API server; the log says which of them is missing",
+        )
+    if not told:
+        raise NotApplicable("no ready controller whose Lease was read")
+
+
+def _has_been_ready(snapshot: Snapshot, pod: Pod) -> bool:
+    """Whether a pod has had the time to become the leader."""
+    ready = condition(pod.conditions, "Ready")
+    return ready is not None and seconds_between(ready.since, snapshot.taken_at) > GRACE
 
 
 @check(
@@ -564,11 +617,7 @@ def several_controllers(snapshot: Snapshot) -> Iterator[Finding]:
     for workload in running:
         flags = controller_flags(workload)
         key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
-        elects = flags.get("enable-leader-election", "true") != "false"
-        lease = (
-            flags.get("leader-election-namespace", "") or workload.meta.namespace,
-            (flags.get("leader-election-id", "") or _LEASE) if elects else workload.meta.key,
-        )
+        lease = lease_of(workload) or (workload.meta.namespace, workload.meta.key)
         seen.setdefault(key, {}).setdefault(lease, []).append(workload.meta.key)
     for by_lease in seen.values():
         if len(by_lease) > 1:

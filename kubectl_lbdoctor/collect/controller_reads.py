@@ -11,7 +11,7 @@ from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
 from kubectl_lbdoctor.collect.outcomes import attempt
 from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.sieve import Sieve
-from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags
+from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags, lease_of
 from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, joined
@@ -53,6 +53,8 @@ class ControllerReader:
             found["controller_logs"] = {pod.meta.key: self._log(pod) for pod in pods_with_logs(pods)}
         if reads.SERVICE_ACCOUNTS in asked:
             found["service_accounts"] = self._service_accounts(deployments)
+        if reads.CONTROLLER_LEASES in asked:
+            found["leases"] = self._leases(deployments)
         if reads.WEBHOOKS in asked:
             found.update(self._webhooks(asked, deployments))
         return found
@@ -113,6 +115,12 @@ class ControllerReader:
             f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name)
             for namespace, name in accounts_of(deployments)
         }
+
+    def _leases(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
+        """The Leases by which the controllers elect their leaders, by "namespace/name"."""
+        read = reads.KUBE[reads.CONTROLLER_LEASES]
+        named = sorted({lease for d in deployments if (lease := lease_of(d)) is not None})
+        return {f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in named}
 
     def _webhooks(self, asked: frozenset[str], deployments: Sequence[Workload]) -> dict[str, Any]:
         """The controllers' webhooks, the endpoints of their Services, and the certificates that they serve."""

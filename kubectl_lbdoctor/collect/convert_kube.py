@@ -582,6 +582,15 @@ def service_account(raw: Raw) -> k8s.ServiceAccount:
     return k8s.ServiceAccount(meta(raw))
 
 
+def lease(raw: Raw) -> k8s.Lease:
+    """A Lease, by which of several pods one leads
+    (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/)."""
+    spec = mapping(raw, "spec")
+    return k8s.Lease(
+        meta(raw), text(spec, "holderIdentity"), number(spec, "leaseDurationSeconds"), text(spec, "renewTime")
+    )
+
+
 def webhooks(raw: Raw) -> tuple[k8s.WebhookConfiguration, ...]:
     """Every webhook of one Mutating- or ValidatingWebhookConfiguration; one that calls a URL has no Service ("").
 

@@ -27,6 +27,7 @@ _CONVERTERS: Mapping[Kind, Callable[..., Any]] = {
     kinds.EVENT: convert_kube.event,
     kinds.SERVICE_ACCOUNT: convert_kube.service_account,
     kinds.SECRET: convert_kube.tls_certificate,
+    kinds.LEASE: convert_kube.lease,
     kinds.GATEWAY: convert_gateway.gateway,
     kinds.GATEWAY_CLASS: convert_gateway.gateway_class,
     kinds.LISTENER_SET: convert_gateway.listener_set,

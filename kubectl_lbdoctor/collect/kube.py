@@ -20,10 +20,10 @@ from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
+from kubectl_lbdoctor.collect.kube_clock import ServerClock
 from kubectl_lbdoctor.collect.kube_configuration import open_pool
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext
 from kubectl_lbdoctor.collect.request_log import LoggedPool, RequestLog
-from kubectl_lbdoctor.collect.server_clock import ServerClock
 from kubectl_lbdoctor.errors import (
     ApiMissing,
     CouldNotRun,

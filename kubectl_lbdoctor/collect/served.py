@@ -76,6 +76,7 @@ _ALWAYS: Mapping[Kind, tuple[str, ...]] = {
     # https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
     kinds.EVENT: ("*: involvedObject?",),
     kinds.SERVICE_ACCOUNT: (),
+    kinds.LEASE: (),
     # https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/
     kinds.SECRET: ("*: type",),
     # replicas is 1 by default. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/deployment-v1/

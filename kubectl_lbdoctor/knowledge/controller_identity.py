@@ -11,6 +11,7 @@ from kubectl_lbdoctor.knowledge.releases import GATES, Version
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.k8s import Pod, Workload
+from kubectl_lbdoctor.model.reads import CONTROLLER_LEASE
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, NamespaceFacts
 
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
@@ -35,6 +36,19 @@ def controller_flags(workload: Workload) -> dict[str, str]:
     for container in workload.containers:
         flags.update(command_line_flags((*container.command, *container.args)))
     return flags
+
+
+def lease_of(workload: Workload) -> tuple[str, str] | None:
+    """Namespace and name of the Lease by which a controller elects its leader; None where it elects none.
+
+    By default it elects in its own namespace (controller-runtime, pkg/leaderelection):
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/
+    """
+    flags = controller_flags(workload)
+    if flags.get("enable-leader-election", "true") == "false":
+        return None
+    namespace = flags.get("leader-election-namespace", "") or workload.meta.namespace
+    return namespace, flags.get("leader-election-id", "") or CONTROLLER_LEASE
 
 
 def command_line_flags(words: Iterable[str]) -> dict[str, str]:

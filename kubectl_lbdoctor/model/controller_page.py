@@ -34,10 +34,23 @@ class ControllerPod:
 
 
 @record
+class Leader:
+    """Which pod of a controller leads. known: whether its Lease was read, and there is one; permission: what is missing
+    where it may not be. pod: that leads, or was the last to; renewed: when it last said so, RFC 3339. lapsed: nobody
+    leads."""
+
+    known: bool = False
+    pod: str = ""
+    renewed: str = ""
+    lapsed: bool = False
+    permission: str = ""
+
+
+@record
 class ControllerView:
     """One controller. version: as its image tag or label says, "" where neither does. flags: those of its command line
     that decide what it takes and where it works, by their names. identity: how it gets its role; role: its ARN, ""
-    where that is not known."""
+    where that is not known. leader: None where it elects none."""
 
     ref: ObjectRef
     replicas: int = 0
@@ -48,6 +61,7 @@ class ControllerView:
     identity: Identity = Identity.UNKNOWN
     role: str = ""
     pods: tuple[ControllerPod, ...] = ()
+    leader: Leader | None = None
 
 
 @record

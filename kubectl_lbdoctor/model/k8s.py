@@ -444,6 +444,17 @@ class Event:
 
 
 @record
+class Lease:
+    """A coordination.k8s.io/v1 Lease. holder: who says that he has it, "" for nobody. seconds: for how long after
+    `renewed` (RFC 3339) others leave it to him."""
+
+    meta: Meta
+    holder: str = ""
+    seconds: int = 0
+    renewed: str = ""
+
+
+@record
 class Workload:
     """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many. `certificate_secret`
     names the Secret with the controller's webhook certificate."""

@@ -135,6 +135,7 @@ ENDPOINTS = Kind("Endpoints", "endpoints", short_names=("ep",))
 EVENT = Kind("Event", "events", short_names=("ev",))
 SERVICE_ACCOUNT = Kind("ServiceAccount", "serviceaccounts", short_names=("sa",))
 SECRET = Kind("Secret", "secrets")
+LEASE = Kind("Lease", "leases", "coordination.k8s.io")
 DEPLOYMENT = Kind("Deployment", "deployments", "apps", short_names=("deploy",))
 STATEFUL_SET = Kind("StatefulSet", "statefulsets", "apps", short_names=("sts",))
 DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", short_names=("ds",))
@@ -151,7 +152,7 @@ _ALL = (
     *(GATEWAY_CLASS, LISTENER_SET, REFERENCE_GRANT),
     *(LOAD_BALANCER_CONFIGURATION, TARGET_GROUP_CONFIGURATION, LISTENER_RULE_CONFIGURATION),
     *(INGRESS_CLASS, INGRESS_CLASS_PARAMS, NETWORK_POLICY, ENDPOINT_SLICE),
-    *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET),
+    *(POD, NODE, NAMESPACE, EVENT, SERVICE_ACCOUNT, SECRET, LEASE),
     *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET),
     *(MUTATING_WEBHOOK_CONFIGURATION, VALIDATING_WEBHOOK_CONFIGURATION),
 )

@@ -30,6 +30,7 @@ CONTROLLER = "apps/deployments (controller)"
 CONTROLLER_PODS = "core/pods (controller)"
 CONTROLLER_LOGS = "core/pods/log"
 SERVICE_ACCOUNTS = "core/serviceaccounts"
+CONTROLLER_LEASES = "coordination.k8s.io/leases (controller)"
 WEBHOOKS = "admissionregistration.k8s.io/webhookconfigurations"
 WEBHOOK_SLICES = "discovery.k8s.io/endpointslices (webhook)"
 ALL_INGRESSES = "networking.k8s.io/ingresses (all namespaces)"
@@ -85,7 +86,7 @@ IDENTITY = (
 PAST = (TARGET_COUNTS, CHANGES, LOG_FILES, HEALTH_LOGS)
 """What was before; asked for by `--since`, and counts by a scan, too."""
 
-OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, ALL_BINDINGS, ALL_SERVICES, *PAST})
+OPTIONAL = frozenset({*IDENTITY, WEBHOOK_SECRET, CONTROLLER_LEASES, ALL_BINDINGS, ALL_SERVICES, *PAST})
 """Reads that most people rightly lack and that can only sharpen a diagnosis, show a fault before it is felt, or save a
 scan other reads. Denied, they leave a healthy object healthy; the finding that would have used them says so."""
 
@@ -101,6 +102,10 @@ AWS = frozenset(
 
 KUBE_PROXY_NAME = "kube-proxy"
 """The name of kube-proxy's DaemonSet in kube-system, as EKS installs it."""
+
+CONTROLLER_LEASE = "aws-load-balancer-controller-leader"
+"""The controller's default for --leader-election-id:
+https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/"""
 
 CONTROLLER_SELECTOR = "app.kubernetes.io/name=aws-load-balancer-controller"
 """The label that the controller's chart and its manifests set."""
@@ -196,6 +201,11 @@ _KUBE_READS = (
     KubeRead(CONTROLLER_PODS, (kinds.POD,), Scope.CONTROLLER, "controller_pods", keeps_arguments=True),
     KubeRead(CONTROLLER_LOGS, (kinds.POD,), Scope.CONTROLLER, "controller_logs", verbs=("get",), subresource="log"),
     KubeRead(SERVICE_ACCOUNTS, (kinds.SERVICE_ACCOUNT,), Scope.CONTROLLER, "service_accounts", verbs=("get",)),
+    KubeRead(
+        *(CONTROLLER_LEASES, (kinds.LEASE,), Scope.CONTROLLER, "leases"),
+        verbs=("get",),
+        object_names=(CONTROLLER_LEASE,),
+    ),
     KubeRead(WEBHOOKS, _WEBHOOK_CONFIGURATIONS, Scope.CONTROLLER, "webhooks"),
     KubeRead(WEBHOOK_SLICES, (kinds.ENDPOINT_SLICE,), Scope.CONTROLLER, "webhook_slices"),
     KubeRead(

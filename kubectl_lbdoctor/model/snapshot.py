@@ -30,6 +30,7 @@ from kubectl_lbdoctor.model.k8s import (
     Ingress,
     IngressClass,
     IngressClassParams,
+    Lease,
     Namespace,
     Node,
     Pod,
@@ -103,7 +104,8 @@ class ClusterFacts:
     """What was read of the cluster as a whole.
 
     controllers: deployments of AWS Load Balancer Controllers, in any namespace. controller_logs: the last lines of
-    each controller pod, by "namespace/pod". webhooks: those of the controller. webhook_slices: endpoints of the
+    each controller pod, by "namespace/pod". leases: by which the controllers elect a leader, by "namespace/name".
+    webhooks: those of the controller. webhook_slices: endpoints of the
     webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
     group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup. all_bindings: bindings of
     all namespaces, read when the controller says that a security group does not exist. services_elsewhere: Services of
@@ -117,6 +119,7 @@ class ClusterFacts:
     controller_pods: Fact[tuple[Pod, ...]] = _not_asked(reads.CONTROLLER_PODS)
     controller_logs: Mapping[str, Fact[str]] = field(default_factory=dict)
     service_accounts: Mapping[str, Fact[ServiceAccount | None]] = field(default_factory=dict)
+    leases: Mapping[str, Fact[Lease | None]] = field(default_factory=dict)
     webhooks: Fact[tuple[WebhookConfiguration, ...]] = _not_asked(reads.WEBHOOKS)
     webhook_slices: Fact[tuple[EndpointSlice, ...]] = _not_asked(reads.WEBHOOK_SLICES)
     webhook_certificates: Fact[tuple[TlsCertificate, ...]] = _not_asked(reads.WEBHOOK_SECRET)

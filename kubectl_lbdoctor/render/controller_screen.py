@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.checks.wording import counted
-from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, LoggedError, WebhookView
+from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, Leader, LoggedError, WebhookView
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
@@ -63,8 +63,21 @@ def _about(controller: ControllerView, view: View) -> Iterator[str]:
     account = f"serviceaccount/{controller.service_account} -n {controller.ref.namespace}"
     role = f" {controller.role}" if controller.role else ""
     yield wrapped("identity  ", f"{controller.identity.value}{role} ({account})", view.width)
+    if controller.leader is not None:
+        yield wrapped("leader    ", _leader(controller.leader), view.width)
     flags = " ".join(f"--{name}={value}" if value else f"--{name}" for name, value in controller.flags.items())
     yield wrapped("flags     ", flags or "<none>", view.width)
+
+
+def _leader(leader: Leader) -> str:
+    if leader.permission:
+        return f"unknown: add permission {leader.permission}"
+    if not leader.known:
+        return "unknown: its Lease was not read, or there is none"
+    if leader.lapsed:
+        last = f", by {leader.pod}" if leader.pod else ""
+        return f"none: its Lease was last renewed at {leader.renewed}{last}; nothing is reconciled"
+    return f"{leader.pod or '<none yet>'}, renewed at {leader.renewed}"
 
 
 def _pods(controller: ControllerView, view: View) -> str:

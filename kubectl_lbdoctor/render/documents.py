@@ -19,7 +19,7 @@ from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import SOURCES
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.aws import LoadBalancer
-from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView
+from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, Leader
 from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
 from kubectl_lbdoctor.model.kinds import resource_name
@@ -213,6 +213,7 @@ def _controller(controller: ControllerView) -> Document:
         "flags": dict(controller.flags),
         "serviceAccount": controller.service_account,
         "identity": {"kind": controller.identity.value, "roleArn": controller.role},
+        "leader": _leader(controller.leader),
         "pods": [
             {"name": pod.name, "node": pod.node, "ready": pod.ready, "restarts": pod.restarts, "state": pod.state}
             for pod in controller.pods
@@ -236,6 +237,12 @@ def so_far(row: ScanRow) -> Document:
     """What is told of a frontend while the scan goes on: what stays true whatever its cause will be."""
     whole = _row(row)
     return {name: whole[name] for name in ("kind", "namespace", "name", "objects", "status", "targets")}
+
+
+def _leader(leader: Leader | None) -> Document | None:
+    if leader is None:
+        return None
+    return {"known": leader.known, "pod": leader.pod, "renewedAt": leader.renewed, "lapsed": leader.lapsed}
 
 
 def _row(row: ScanRow) -> Document:

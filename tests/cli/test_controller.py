@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.json_schemas import violations
 from tests.support.program import Result, run
-from tests.support.shop import NS, meta
+from tests.support.shop import LONG_AGO, NS, meta
 
 
 def page(cloud: Cloud, *args: str) -> Result:
@@ -46,6 +47,46 @@ def test_the_screen(cloud: Cloud) -> None:
     assert screen.splitlines()[1].split()[:3] == ["kube-system/aws-load-balancer-controller", "2/2", "v2.17.1"]
     assert "identity  IRSA arn:aws:iam::123456789012:role/lbc (serviceaccount/" in screen
     assert screen.endswith("\nhealthy: 1 controller\n")
+
+
+def leads(cloud: Cloud, renewed: str) -> None:
+    """A Lease that was last renewed then."""
+    name = "aws-load-balancer-controller"
+    cloud.kube.objects["coordination.k8s.io", "leases"] = [
+        {
+            "metadata": meta(f"{name}-leader", "kube-system"),
+            "spec": {"holderIdentity": f"{name}-abc-1_0f9c", "leaseDurationSeconds": 15, "renewTime": renewed},
+        }
+    ]
+
+
+def test_which_pod_leads(cloud: Cloud) -> None:
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.123456Z")
+    leads(cloud, now)
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.json["controllers"][0]["leader"]) == (
+        ExitStatus.HEALTHY,
+        {"known": True, "pod": "aws-load-balancer-controller-abc-1", "renewedAt": now, "lapsed": False},
+    )
+    assert violations(result.json) == []
+    assert f"leader    aws-load-balancer-controller-abc-1, renewed at {now}" in page(cloud).stdout
+
+
+def test_nobody_leads(cloud: Cloud) -> None:
+    leads(cloud, LONG_AGO)
+    result = page(cloud, "-o", "json")
+    assert (result.status, result.codes) == (ExitStatus.FINDINGS, ["LBD136"])
+    screen = " ".join(page(cloud).stdout.split())
+    assert f"leader none: its Lease was last renewed at {LONG_AGO}, by aws-load-balancer-controller-abc-1;" in screen
+    assert "nothing is reconciled: Lease kube-system/aws-load-balancer-controller-leader" in screen
+
+
+def test_who_leads_may_not_be_read(cloud: Cloud) -> None:
+    leads(cloud, LONG_AGO)
+    cloud.kube.faults = [KubeFault("denied", group="coordination.k8s.io", resources=("leases",))]
+    result = page(cloud)
+    assert result.status == ExitStatus.HEALTHY, "it only sharpens"
+    assert "leader    unknown: add permission get leases.coordination.k8s.io in namespace kube-system" in result.stdout
 
 
 def test_no_ready_replica(cloud: Cloud) -> None:
@@ -96,6 +137,14 @@ def test_what_may_not_be_read_is_unknown(cloud: Cloud) -> None:
     result = page(cloud)
     assert result.status == ExitStatus.UNKNOWN and "whether a controller runs was not read" in result.stdout
     assert "LBD001 denied: list deployments.apps" in result.stdout
+
+
+def test_an_event_that_cannot_be_understood_may_be_of_the_controller(cloud: Cloud) -> None:
+    events = cloud.kube.objects.setdefault(("", "events"), [])
+    events.append({"metadata": meta("odd"), "involvedObject": {"kind": "Ingress"}, "count": "many"})
+    result = page(cloud)
+    assert result.status == ExitStatus.UNKNOWN
+    assert "could not be understood" in " ".join(result.stdout.split())
 
 
 def test_from_a_bundle(cloud: Cloud, tmp_path: Path) -> None:

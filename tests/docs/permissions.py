@@ -31,6 +31,7 @@ TELLS = {
     reads.CONTROLLER_PODS: "whether the controller's pods run, and with which identity",
     reads.CONTROLLER_LOGS: "the last lines of the controller's log: why it does not do its work",
     reads.SERVICE_ACCOUNTS: "the IAM role of the controller",
+    reads.CONTROLLER_LEASES: "which pod of the controller leads, and whether one does",
     reads.WEBHOOKS: "the controller's admission webhooks, where they refuse or are not reached",
     reads.WEBHOOK_SLICES: "whether the webhook's Service has a ready endpoint",
     reads.WEBHOOK_SECRET: "the certificate of the controller's webhook; of the two Secrets only tls.crt is kept",

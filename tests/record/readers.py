@@ -20,6 +20,7 @@ _KINDS = {
     "ingressclasses": "IngressClass",
     "ingressclassparams": "IngressClassParams",
     "ingresses": "Ingress",
+    "leases": "Lease",
     "listenerruleconfigurations": "ListenerRuleConfiguration",
     "listenersets": "ListenerSet",
     "loadbalancerconfigurations": "LoadBalancerConfiguration",

@@ -45,6 +45,7 @@ _KINDS = {
         "replicasets": "ReplicaSet",
         "statefulsets": "StatefulSet",
     },
+    ("coordination.k8s.io", "v1"): {"leases": "Lease"},
     ("discovery.k8s.io", "v1"): {"endpointslices": "EndpointSlice"},
     ("networking.k8s.io", "v1"): {
         "ingressclasses": "IngressClass",

@@ -19,7 +19,7 @@ def _at(place: Place, *numbers: int) -> dict[str, Place]:
 PLACES: Mapping[str, Place] = {
     **_at(Place.OBJECT, 101, 110, 111, 112, 117, 132, 133, 140, 142, 143, 144, 146, 222, 223, 226),
     **_at(Place.CONTROLLER, 102, 103, 104, 105, 116, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 134),
-    **_at(Place.CONTROLLER, 118, 135, 141, 150, 216, 219, 505, 506, 511, 512),
+    **_at(Place.CONTROLLER, 118, 135, 136, 141, 150, 216, 219, 505, 506, 511, 512),
     **_at(Place.CLIENTS, 504, 510),
     **_at(Place.BALANCER, 604, 606, 608),
     **_at(Place.RULE, 106, 107, 108, 145, 147, 148, 209, 224, 227),
