@@ -173,6 +173,23 @@ def test_an_empty_namespace_says_so_and_what_to_type(cloud: Cloud) -> None:
     assert [line for line in result.stdout.splitlines() if line.endswith(" scan -A")]
 
 
+def test_the_command_for_all_namespaces_keeps_the_labels(cloud: Cloud) -> None:
+    lines = scan(cloud, "-l", "team in (shop,pay)").stdout.splitlines()
+    (command,) = [line for line in lines if line.startswith("all namespaces: ")]
+    assert command.endswith(" scan -A -l 'team in (shop,pay)'")
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [(("web",), "ing/web"), (("ing/web",), "ing/web"), (("svc", "web"), "svc web"), (("-A", "web"), "ing/web")],
+)
+def test_a_scan_takes_no_name(words: tuple[str, ...], instead: str) -> None:
+    result = run("scan", *words)
+    assert result.status == ExitStatus.USAGE
+    assert result.stderr.startswith("error: a scan looks at all frontends and takes no name: ")
+    assert f"one object is diagnosed with kubectl lbdoctor {instead}, " in result.stderr
+
+
 def test_a_namespace_that_does_not_exist_is_no_empty_one(cloud: Cloud) -> None:
     result = scan(cloud, "-n", "nowhere")
     assert (result.status, result.stdout) == (ExitStatus.COULD_NOT_RUN, "")

@@ -16,12 +16,11 @@ from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
 from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
-from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
+from kubectl_lbdoctor.render.picture_words import CLASSES, MARKS, PLACES, missing_of, verdict_of
 from kubectl_lbdoctor.render.report_screen import SURENESS, ignored_lines
 from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
-_CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
 MOST_CAUSES, MOST_TOLD = 24, 5
 """Diagnoses on one page, and those of them that come before an index; there may be a hundred, the first are the worst.
 """
@@ -31,10 +30,10 @@ ROOM_FOR_PICTURES, ROOM_FOR_TRACES = 100_000, 40_000
 """Bytes, of the 300,000 that a page may have: what does not fit of many objects is a line, and a page of its own."""
 
 _LEGEND = (
-    (Verdict.PASSES, "passes", "passes"),
-    (Verdict.BLOCKS, "blocks", "blocks"),
-    (Verdict.UNKNOWN, "unknown", "unknown: not read"),
-    (Verdict.NOT_REACHED, "beyond", "not reached"),
+    (Verdict.PASSES, "passes"),
+    (Verdict.BLOCKS, "blocks"),
+    (Verdict.UNKNOWN, "unknown: not read"),
+    (Verdict.NOT_REACHED, "not reached"),
 )
 
 
@@ -109,7 +108,7 @@ def _badge(status: Status, word: str) -> Markup:
 
 
 def _class(status: Status) -> str:
-    return _CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
+    return CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
 
 
 def _is_index(drawn: Pictured) -> bool:
@@ -140,8 +139,8 @@ def _wrong(report: Report, most: int) -> Child:
 def _where(drawn: Pictured, diagram: Diagram) -> Markup:
     """The pictures; of several objects, an index with a line and a picture for each, as far as there is room."""
     signs = [
-        tag("li", tag("span", MARKS[verdict], class_=f"mark {class_}", aria_hidden="true"), text)
-        for verdict, class_, text in _LEGEND
+        tag("li", tag("span", MARKS[verdict], class_=f"mark {CLASSES[verdict]}", aria_hidden="true"), text)
+        for verdict, text in _LEGEND
     ]
     one_by_one = [] if _is_index(drawn) else [diagram.picture(picture) for picture in drawn.pictures]
     pictures = one_by_one or list(_index(drawn, diagram))
