@@ -10,6 +10,7 @@ from kubectl_lbdoctor.checks.registry import Scope
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.reads import SUBJECTS
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.model.shell import kubectl
@@ -235,8 +236,13 @@ def _left_out(scan: ScanReport) -> Iterator[str]:
 def _empty(scan: ScanReport, view: View) -> str:
     where = f"in namespace {scan.namespace}" if scan.namespace else "in any namespace"
     labels = f" with the labels {scan.labels}" if scan.labels else ""
-    what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
-    lines = [wrapped("", f"nothing to diagnose {where}{labels}: {what}", view.width, 2)]
+    coverage = scan.report.coverage
+    if SUBJECTS.isdisjoint(gap.read for gap in (*coverage.denied, *coverage.failed, *coverage.partial)):
+        what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
+        said = f"nothing to diagnose {where}{labels}: {what}"
+    else:
+        said = f"nothing is known {where}{labels}: not everything could be read that would be diagnosed"
+    lines = [wrapped("", said, view.width, 2)]
     if scan.namespace:
         selector = ("-l", scan.labels) if scan.labels else ()
         command = scan.report.where.command(kubectl("lbdoctor", "scan", "-A", *selector))

@@ -173,6 +173,16 @@ def test_an_empty_namespace_says_so_and_what_to_type(cloud: Cloud) -> None:
     assert [line for line in result.stdout.splitlines() if line.endswith(" scan -A")]
 
 
+def test_a_namespace_that_may_not_be_read_is_no_empty_one(cloud: Cloud) -> None:
+    cloud.kube.faults = [KubeFault("denied")]
+    result = scan(cloud)
+    assert result.status == ExitStatus.UNKNOWN
+    assert result.stdout.startswith("nothing is known in namespace shop: not everything could be read")
+    assert "no Ingress" not in result.stdout
+    cloud.kube.faults = []
+    assert "no Ingress" in scan(cloud, "-n", "kube-system", "--no-aws").stdout
+
+
 def test_the_command_for_all_namespaces_keeps_the_labels(cloud: Cloud) -> None:
     lines = scan(cloud, "-l", "team in (shop,pay)").stdout.splitlines()
     (command,) = [line for line in lines if line.startswith("all namespaces: ")]
