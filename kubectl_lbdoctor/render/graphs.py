@@ -50,7 +50,8 @@ def graph_of(picture: Picture, report: Report) -> Graph:
     builder = _Builder(report)
     builder.picture(picture)
     ref = picture.subject
-    title = f"{ref.kind} {ref.namespace}/{ref.name}: {picture.status.value}"
+    name = "/".join(filter(None, (ref.namespace, ref.name)))
+    title = f"{ref.kind} {name}: {picture.status.value}"
     return Graph(title, tuple(builder.nodes), tuple(builder.edges))
 
 
@@ -61,7 +62,11 @@ class _Builder:
         self._by_rank = {diagnosis.rank: diagnosis for diagnosis in report.diagnoses}
 
     def picture(self, picture: Picture) -> None:
-        made = self._chain("", picture.made, Verdict.PASSES)
+        *objects, maker = picture.made
+        asked = [(self._hop(hop), hop.verdict) for hop in objects]
+        made = self._hop(maker)
+        for key, verdict in asked:
+            self._edge(key, made, (), _after(Verdict.PASSES, verdict))
         clients, balancer = (self._hop(hop) for hop in picture.front) if picture.front else ("", "")
         if not balancer:
             return

@@ -237,7 +237,8 @@ def _empty(scan: ScanReport, view: View) -> str:
     where = f"in namespace {scan.namespace}" if scan.namespace else "in any namespace"
     labels = f" with the labels {scan.labels}" if scan.labels else ""
     coverage = scan.report.coverage
-    if SUBJECTS.isdisjoint(gap.read for gap in (*coverage.denied, *coverage.failed, *coverage.partial)):
+    denied, failed = (gap.read for gap in coverage.denied), (gap.read for gap in coverage.failed)
+    if SUBJECTS.isdisjoint((*denied, *failed)):
         what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
         said = f"nothing to diagnose {where}{labels}: {what}"
     else:

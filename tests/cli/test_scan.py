@@ -115,6 +115,28 @@ def test_the_ingresses_of_a_group_are_one_line(cloud: Cloud) -> None:
     assert "<2 namespaces>  IngressGroup  front" in scan(cloud, "-A").stdout
 
 
+def test_a_group_is_one_picture(cloud: Cloud) -> None:
+    """With all of its members, as a scan has one line for it; a diagnosis of one member is about that one."""
+    cloud.in_group()
+    share(cloud, "team-1")
+    cloud.wrong_path()
+    page = scan(cloud, "-A", "-o", "html").stdout
+    assert page.count('class="diagram') == 1 and "IngressGroup front" in page
+    assert "<title>all namespaces: 1 not working</title>" in page
+    graph = scan(cloud, "-A", "-o", "mermaid").stdout
+    assert "subgraph" not in graph and graph.count("<br>object<br>ingress/web") == 2
+    assert graph.count("<br>made by<br>") == 1 and graph.count("<br>load balancer<br>") == 1
+    alone = run("ing/web", "-o", "mermaid", env=cloud.env).stdout
+    assert alone.count("<br>object<br>ingress/web") == 1
+
+
+def test_many_members_of_a_group_are_counted(cloud: Cloud) -> None:
+    cloud.in_group()
+    share(cloud, *(f"team-{number}" for number in range(9)))
+    graph = scan(cloud, "-A", "-o", "mermaid").stdout
+    assert graph.count("<br>object<br>ingress/web") == 8 and "<br>object<br>2 more objects" in graph
+
+
 def test_bindings_that_people_made_are_frontends(cloud: Cloud) -> None:
     binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]
     own = deepcopy(binding)
