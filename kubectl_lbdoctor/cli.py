@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kubectl_lbdoctor import __version__
+from kubectl_lbdoctor import PROGRAM, __version__
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError, UsageError
 from kubectl_lbdoctor.flags import (
@@ -29,7 +29,7 @@ from kubectl_lbdoctor.flags import (
 )
 from kubectl_lbdoctor.model.asked import Asked
 from kubectl_lbdoctor.model.failed import Failed, Reason
-from kubectl_lbdoctor.model.kinds import COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
+from kubectl_lbdoctor.model.kinds import BY_ALIAS, COMMAND_LINE, LOAD_BALANCER, TARGET_GROUP
 from kubectl_lbdoctor.options import COMPLETE, Options
 from kubectl_lbdoctor.render.formats import Result, format_of, formats_of
 from kubectl_lbdoctor.suggestions import likely, question
@@ -38,13 +38,8 @@ from kubectl_lbdoctor.words import names_objects, parse, selected, without_files
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-PROGRAM = "kubectl lbdoctor"
-
 SHELLS = ("bash", "zsh", "fish", "powershell")
 """The shells that completion has a script for."""
-
-KINDS = {kind.name: kind.aliases for kind in COMMAND_LINE}
-_KIND_OF = {alias: kind for kind, aliases in KINDS.items() for alias in aliases}
 
 
 class Commands(Group):
@@ -52,14 +47,14 @@ class Commands(Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command of a name, of a kind by any of its aliases, or None."""
-        kind = _KIND_OF.get(name.lower())
-        return super().get_command(ctx, KINDS[kind][0] if kind else name)
+        kind = BY_ALIAS.get(name.lower())
+        return super().get_command(ctx, kind.aliases[0] if kind else name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the words mean, and the words that are left for it."""
-        if args and args[0].lower() not in _KIND_OF and args[0] not in self.commands and names_objects(args[0]):
+        if args and args[0].lower() not in BY_ALIAS and args[0] not in self.commands and names_objects(args[0]):
             return "objects", self.commands["objects"], args
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UsageError(f'there is no command "{args[0]}"', _meant(args[0], self.list_commands(ctx)))
@@ -96,7 +91,7 @@ def _object_names(ctx: click.Context, param: click.Parameter | None, incomplete:
     from kubectl_lbdoctor.completion.values import object_names
 
     given = ctx.params.get("names") or ()
-    kind = ctx.info_name if ctx.info_name in _KIND_OF else next(iter(given), "")
+    kind = ctx.info_name if ctx.info_name in BY_ALIAS else next(iter(given), "")
     return object_names(kind or "", incomplete, given, typed(ctx).kube, ctx.obj["env"].variables)
 
 
@@ -154,10 +149,21 @@ def cli(ctx: click.Context, /, **flags: Any) -> ExitStatus | None:
     return _scan(ctx, options)
 
 
-@cli.command("scan", params=_SCAN, short_help="Look at all frontends, a line for each, the worst first.")
+@cli.command(
+    "scan",
+    params=_SCAN,
+    context_settings={"allow_extra_args": True},
+    short_help="Look at all frontends, a line for each, the worst first.",
+)
 @click.pass_context
 def scan(ctx: click.Context, /, **values: Any) -> ExitStatus:
     """Look at every Ingress, LoadBalancer Service, Gateway and TargetGroupBinding of a namespace, or of all (-A)."""
+    if ctx.args:
+        named = " ".join(ctx.args) if names_objects(ctx.args[0]) else f"ing/{ctx.args[0]}"
+        raise UsageError(
+            f'a scan looks at all frontends and takes no name: "{ctx.args[0]}"',
+            f"one object is diagnosed with {PROGRAM} {named}, a namespace scanned with {PROGRAM} scan -n NAMESPACE",
+        )
     return _scan(ctx, options_of(ctx, values))
 
 
@@ -187,8 +193,8 @@ def _kind_command(kind: str, aliases: tuple[str, ...]) -> None:
         return _diagnose(ctx, (aliases[0], *names), options_of(ctx, values))
 
 
-for _kind, _aliases in KINDS.items():
-    _kind_command(_kind, _aliases)
+for _kind in COMMAND_LINE:
+    _kind_command(_kind.name, _kind.aliases)
 
 
 @cli.command("objects", hidden=True, params=list(_DIAGNOSIS))

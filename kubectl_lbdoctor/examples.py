@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-P = "kubectl lbdoctor"
+from kubectl_lbdoctor import PROGRAM as P
 
 _DIAGNOSE = (
     ("Print the report as a document, and the codes of what was found alone", f"{P} {{}} -o json"),

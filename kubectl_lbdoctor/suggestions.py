@@ -11,12 +11,14 @@ _LEAST_LETTERS = 3
 
 
 def likely(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """The known words that are written nearly alike, or begin with this one; the most alike first."""
+    """The known words that are written nearly alike, have the same letters, or begin with this one; the most
+    alike first."""
     import difflib  # Only mistakes need it.
 
     bare = _bare(word)
     by_bare = {_bare(name): name for name in known if _bare(name)}
     near = difflib.get_close_matches(bare, by_bare, n=3, cutoff=_LEAST_ALIKE)
+    near += [name for name in by_bare if len(bare) > _LEAST_LETTERS and sorted(name) == sorted(bare)]
     begun = sorted(name for name in by_bare if len(bare) >= _LEAST_LETTERS and name.startswith(bare))
     return tuple(by_bare[name] for name in dict.fromkeys((*near, *begun)))
 

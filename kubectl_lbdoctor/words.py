@@ -14,9 +14,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
 
+from kubectl_lbdoctor import PROGRAM
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.model.asked import AllOf, Asked, AwsName, Named, Site
 from kubectl_lbdoctor.model.kinds import (
+    BY_ALIAS,
     COMMAND_LINE,
     ENDPOINTS,
     LEADS_TO_SUBJECTS,
@@ -26,9 +28,7 @@ from kubectl_lbdoctor.model.kinds import (
     Kind,
 )
 
-PROGRAM = "kubectl lbdoctor"
-
-_KIND_OF: dict[str, Kind] = {alias: kind for kind in (*COMMAND_LINE, *LEADS_TO_SUBJECTS) for alias in kind.aliases}
+_KIND_OF: dict[str, Kind] = {**BY_ALIAS, **{alias: kind for kind in LEADS_TO_SUBJECTS for alias in kind.aliases}}
 
 _ONLY_BY_NAME = (NAMESPACE, ENDPOINTS)
 

@@ -276,7 +276,7 @@ class AwsReader:
             return self._denied(service, operation, said)
         if base in _CREDENTIALS:
             return NoCredentials(
-                f"AWS does not accept the credentials{self._profile_note()} ({what}: {code}: {said})",
+                f"AWS does not accept the credentials{self._profile_note()}, as {what} says: {code}: {said}",
                 f"check with: aws sts get-caller-identity{self._profile_option()}; "
                 "expired ones are renewed with aws sso login or by your own sign-in",
             )

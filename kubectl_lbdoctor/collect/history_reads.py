@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from kubectl_lbdoctor.collect.elb_reads import Aws
 from kubectl_lbdoctor.collect.fields import text
 from kubectl_lbdoctor.collect.outcomes import attempt
+from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sieve import Sieve, under
 from kubectl_lbdoctor.collect.target_counts import counts_at, queries_of, values_of
 from kubectl_lbdoctor.model import reads
@@ -29,7 +30,13 @@ GROUPS = 10
 """Target groups whose counts are asked for, in one call: a number for each minute of each."""
 
 RESOURCES = 5
-"""Resources that CloudTrail is asked about, one call each."""
+"""Resources that CloudTrail is asked about, one after the other."""
+
+EVENTS = 100
+"""Calls about one resource that are looked at, the newest: two pages."""
+
+LOOKUPS_A_SECOND = 2.0
+"""What CloudTrail allows an account in a region."""
 
 
 def read_history(
@@ -43,6 +50,8 @@ def read_history(
         return tuple(_counts(aws, groups[:GROUPS], since, now))
 
     def changes() -> tuple[AwsChange, ...]:
+        if resources:
+            aws.keep_pace("cloudtrail", Pace(LOOKUPS_A_SECOND, burst=1))
         found = [change for name in resources[:RESOURCES] for change in _changes(aws, sieve, name, since, now)]
         return tuple(sorted(found, key=lambda change: change.at, reverse=True))
 
@@ -81,6 +90,7 @@ def _changes(aws: Aws, sieve: Sieve, resource: str, since: datetime, now: dateti
         LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": resource}],
         StartTime=since,
         EndTime=now,
+        PaginationConfig={"MaxItems": EVENTS},
     )
     made = sieve.through(events, lambda event: _change(resource, event))
     yield from (change for change in made if change is not None)
@@ -90,14 +100,20 @@ def _change(resource: str, event: Mapping[str, Any]) -> AwsChange | None:
     record = json.loads(text(event, "CloudTrailEvent") or "{}")
     if text(event, "ReadOnly") == "true" or text(record, "errorCode"):
         return None
-    return AwsChange(resource, text(event, "EventName"), _author(event, record), event["EventTime"].isoformat())
+    at = event["EventTime"].astimezone(timezone.utc).isoformat()
+    return AwsChange(resource, text(event, "EventName"), _author(event, record), at)
 
 
 def _author(event: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """Who it was: ROLE/SESSION or USER, from the ARN; else what CloudTrail calls the user.
+    """Who it was, by whatever of it there is: ROLE/SESSION, user/NAME or root from the ARN; the service of AWS that
+    called on its own; a name. A session that stands for a user of IAM Identity Center has that name as its own.
 
     https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
     """
-    identity = record.get("userIdentity")
-    arn = text(identity, "arn") if isinstance(identity, dict) else ""
-    return arn.rpartition(":")[2].removeprefix("assumed-role/") or text(event, "Username") or "an unknown user"
+    found = record.get("userIdentity")
+    identity = found if isinstance(found, dict) else {}
+    arn = text(identity, "arn").rpartition(":")[2].removeprefix("assumed-role/")
+    names = (arn, text(identity, "invokedBy"), text(identity, "userName"), text(event, "Username"))
+    who = next(filter(None, (*names, text(identity, "principalId"), text(identity, "accountId"))), "an unknown user")
+    by = text(identity, "invokedBy")
+    return f"{who}, through {by}" if by and by != who else who

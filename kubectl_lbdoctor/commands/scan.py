@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from kubectl_lbdoctor.analysis.frontends import without_foreign
@@ -258,4 +258,4 @@ def _drawn(scan: ScanReport, snapshot: Snapshot, options: Options) -> object:
         return scan
     from kubectl_lbdoctor.analysis.pictures import pictured
 
-    return replace(pictured(scan.report, snapshot), scan=scan)
+    return pictured(scan.report, snapshot, scan)

@@ -14,6 +14,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem, ShellComplete
 
+from kubectl_lbdoctor import PROGRAM
+
 NO_SPACE, NO_FILES, DIRECTORIES = 2, 4, 16
 """Bits of the directive: no space after the value; names of files are no help; names of folders alone are."""
 
@@ -25,7 +27,7 @@ def answer(cli: click.Command, words: Sequence[str], state: Mapping[str, Any]) -
     """
     *before, incomplete = words or ("",)
     try:
-        items = ShellComplete(cli, {"obj": dict(state)}, "kubectl lbdoctor", "").get_completions(before, incomplete)
+        items = ShellComplete(cli, {"obj": dict(state)}, PROGRAM, "").get_completions(before, incomplete)
         return _lines(items)
     except (Exception, SystemExit):
         return f":{NO_FILES}\n"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from click.shell_completion import CompletionItem
 
 from kubectl_lbdoctor.env import Environment
-from kubectl_lbdoctor.model.kinds import COMMAND_LINE, NAMESPACE, NODE, SUBJECTS, Kind
+from kubectl_lbdoctor.model.kinds import BY_ALIAS, NAMESPACE, NODE, SUBJECTS, Kind
 from kubectl_lbdoctor.options import KubeOptions
 
 Items = list[CompletionItem[str]]
@@ -26,8 +26,6 @@ helper that kubectl's own completion starts, and waits for without an end."""
 
 MOST = 500
 """Names that are asked for: more help nobody who presses Tab."""
-
-_KIND_OF: Mapping[str, Kind] = {alias: kind for kind in COMMAND_LINE for alias in kind.aliases}
 
 
 def of_flag(name: str, incomplete: str, options: KubeOptions, variables: Mapping[str, str]) -> Items | None:
@@ -46,10 +44,10 @@ def object_names(
     the kinds are offered as "ingress/", which a name follows without a space."""
     prefix, slash, name = incomplete.partition("/")
     if slash:
-        kind = _KIND_OF.get(prefix.lower())
+        kind = BY_ALIAS.get(prefix.lower())
         found = names_in_cluster(kind, options, variables) if kind is not None and not kind.in_aws else []
         return _starting(name, found, lead=f"{prefix}/", without=given)
-    kind = _KIND_OF.get(kind_word.lower())
+    kind = BY_ALIAS.get(kind_word.lower())
     if kind is not None:
         found = [] if kind.in_aws else names_in_cluster(kind, options, variables)
         return _starting(incomplete, found, without=given)

@@ -7,6 +7,7 @@ the RBAC printer its groups and resources. How an object of a kind is converted 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.model.api_path import api_path
@@ -184,6 +185,9 @@ SUBJECTS: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject)
 
 COMMAND_LINE: tuple[Kind, ...] = tuple(kind for kind in _ALL if kind.is_subject or kind.in_aws)
 """The kinds that may be named on the command line, in the order in which they are listed there."""
+
+BY_ALIAS: Mapping[str, Kind] = {alias: kind for kind in COMMAND_LINE for alias in kind.aliases}
+"""These kinds by every spelling."""
 
 LEADS_TO_SUBJECTS: tuple[Kind, ...] = (
     *(DEPLOYMENT, STATEFUL_SET, DAEMON_SET, REPLICA_SET, POD, NODE, ENDPOINT_SLICE, ENDPOINTS, NAMESPACE),

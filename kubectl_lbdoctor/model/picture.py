@@ -191,6 +191,7 @@ class Branch:
 class Picture:
     """One frontend: who makes its load balancer, where clients come in, and the branches from there.
 
+    subject: the object, or the IngressGroup. made: the object, or all members of the group, then the controller.
     branches: those that are shown in full, the broken ones first. folded: those that are one line each. left_out: how
     many more there are of each verdict.
     """

@@ -61,6 +61,13 @@ class ScanRow:
         return self.group or self.objects[0].name
 
     @property
+    def ref(self) -> ObjectRef:
+        """What it is called: the object, or a group, which is in a namespace where all of its objects are."""
+        if not self.group:
+            return self.objects[0]
+        return ObjectRef(INGRESS_GROUP, self.namespaces[0] if len(self.namespaces) == 1 else "", self.group)
+
+    @property
     def key(self) -> tuple[str, tuple[str, ...], str]:
         """By which it is the same frontend in two scans; a group is, though Ingresses join and leave it."""
         return self.kind, () if self.group else self.namespaces, self.name

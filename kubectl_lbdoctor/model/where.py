@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
+from kubectl_lbdoctor import PROGRAM
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 from kubectl_lbdoctor.record import record
 
@@ -83,7 +84,7 @@ class Where:
 
     def _located(self, match: re.Match[str]) -> str:
         program, following = match[2], match[3]
-        if not program or (program == "kubectl lbdoctor" and following in _OFFLINE):
+        if not program or (program == PROGRAM and following in _OFFLINE):
             return match[0]
         if program == "aws":
             return " ".join((program, *self.aws, *self._region(match.string[match.end() :]), ""))

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, Leader, LoggedError, WebhookView
-from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import diagnosis_lines, ignored_lines
 from kubectl_lbdoctor.render.text import Column, Paint, clean, quoted, table_or_records, wrapped
-
-_COLOURS = {Status.UNHEALTHY: "red", Status.UNKNOWN: "yellow", Status.HEALTHY: "green"}
 
 MOST_ERRORS = 8
 """Errors of the logs that are shown; -o wide shows all."""
@@ -112,7 +110,7 @@ def _error(error: LoggedError) -> str:
 
 
 def _closing(page: ControllerPage, view: View, paint: Paint) -> Iterator[str]:
-    word = paint(_COLOURS[page.status], page.status.value)
+    word = paint(colours.STATUSES[page.status], page.status.value)
     if page.controllers:
         yield f"{word}: {counted(len(page.controllers), 'controller')}"
     elif not page.known:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from kubectl_lbdoctor.model.picture import AT_TARGET, Branch, Hop, Picture, Pictured, Stop, Verdict, ZonePart, worst
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.record import record
-from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, crowd_of, health_of, missing_of, verdict_of
+from kubectl_lbdoctor.render.picture_words import CLASSES, MARKS, PLACES, crowd_of, health_of, missing_of, verdict_of
 from kubectl_lbdoctor.render.text import clean
 
 
@@ -50,7 +50,8 @@ def graph_of(picture: Picture, report: Report) -> Graph:
     builder = _Builder(report)
     builder.picture(picture)
     ref = picture.subject
-    title = f"{ref.kind} {ref.namespace}/{ref.name}: {picture.status.value}"
+    name = "/".join(filter(None, (ref.namespace, ref.name)))
+    title = f"{ref.kind} {name}: {picture.status.value}"
     return Graph(title, tuple(builder.nodes), tuple(builder.edges))
 
 
@@ -61,7 +62,11 @@ class _Builder:
         self._by_rank = {diagnosis.rank: diagnosis for diagnosis in report.diagnoses}
 
     def picture(self, picture: Picture) -> None:
-        made = self._chain("", picture.made, Verdict.PASSES)
+        *objects, maker = picture.made
+        asked = [(self._hop(hop), hop.verdict) for hop in objects]
+        made = self._hop(maker)
+        for key, verdict in asked:
+            self._edge(key, made, (), _after(Verdict.PASSES, verdict))
         clients, balancer = (self._hop(hop) for hop in picture.front) if picture.front else ("", "")
         if not balancer:
             return
@@ -153,20 +158,25 @@ def _after(reached: Verdict, met: Verdict) -> Verdict:
     return worst((reached, met))
 
 
+_COLOURS = {
+    Verdict.PASSES: "#1c6b41",
+    Verdict.BLOCKS: "#a8201a",
+    Verdict.UNKNOWN: "#765000",
+    Verdict.NOT_REACHED: "#5d6167",
+}
+
 # --- Graphviz: https://graphviz.org/doc/info/lang.html ----------------------------------------------------------------
 
-_DOT_NODES = {
-    Verdict.PASSES: 'color="#1c6b41"',
-    Verdict.BLOCKS: 'color="#a8201a", penwidth=3, shape=octagon',
-    Verdict.UNKNOWN: 'color="#765000", style=dashed',
-    Verdict.NOT_REACHED: 'color="#5d6167", style=dotted',
+_DOT_LINES = {
+    Verdict.PASSES: "",
+    Verdict.BLOCKS: ", penwidth=3",
+    Verdict.UNKNOWN: ", style=dashed",
+    Verdict.NOT_REACHED: ", style=dotted",
 }
-_DOT_EDGES = {
-    Verdict.PASSES: 'color="#1c6b41"',
-    Verdict.BLOCKS: 'color="#a8201a", penwidth=3, arrowhead=tee',
-    Verdict.UNKNOWN: 'color="#765000", style=dashed',
-    Verdict.NOT_REACHED: 'color="#5d6167", style=dotted',
-}
+_DOT_NODES = {v: f'color="{_COLOURS[v]}"{line}' for v, line in _DOT_LINES.items()}
+_DOT_EDGES = dict(_DOT_NODES)
+_DOT_NODES[Verdict.BLOCKS] += ", shape=octagon"
+_DOT_EDGES[Verdict.BLOCKS] += ", arrowhead=tee"
 
 
 _DOT_WIDTH = 48
@@ -201,11 +211,11 @@ def _dot_text(lines: Sequence[str]) -> str:
 
 _PLAIN = re.compile(r"[^A-Za-z0-9 .,:/()_✓✗–-]")
 _MERMAID_EDGES = {Verdict.PASSES: "-->", Verdict.BLOCKS: "==x", Verdict.UNKNOWN: "-.->", Verdict.NOT_REACHED: "-.-x"}
-_MERMAID_CLASSES = {
-    Verdict.PASSES: ("passes", "stroke:#1c6b41"),
-    Verdict.BLOCKS: ("blocks", "stroke:#a8201a,stroke-width:4px"),
-    Verdict.UNKNOWN: ("unknown", "stroke:#765000,stroke-width:2px,stroke-dasharray:8 4"),
-    Verdict.NOT_REACHED: ("beyond", "stroke:#5d6167,stroke-dasharray:2 4"),
+_MERMAID_LINES = {
+    Verdict.PASSES: "",
+    Verdict.BLOCKS: ",stroke-width:4px",
+    Verdict.UNKNOWN: ",stroke-width:2px,stroke-dasharray:8 4",
+    Verdict.NOT_REACHED: ",stroke-dasharray:2 4",
 }
 
 
@@ -218,14 +228,13 @@ def mermaid(drawn: Pictured) -> str:
         prefix = f"p{number}" if several else ""
         inside = list(_mermaid(graph, prefix))
         lines += [f"  subgraph g{number}[{_mermaid_text((graph.title,))}]", *inside, "  end"] if several else inside
-    lines += [f"  classDef {name} {style}" for name, style in _MERMAID_CLASSES.values()]
+    lines += [f"  classDef {CLASSES[v]} stroke:{_COLOURS[v]}{line}" for v, line in _MERMAID_LINES.items()]
     return "\n".join([*lines, ""])
 
 
 def _mermaid(graph: Graph, prefix: str) -> Iterator[str]:
     for node in graph.nodes:
-        name, _ = _MERMAID_CLASSES[node.verdict]
-        yield f"  {prefix}{node.key}[{_mermaid_text(node.lines)}]:::{name}"
+        yield f"  {prefix}{node.key}[{_mermaid_text(node.lines)}]:::{CLASSES[node.verdict]}"
     for edge in graph.edges:
         label = f"|{_mermaid_text(edge.lines)}|" if edge.lines else ""
         yield f"  {prefix}{edge.tail} {_MERMAID_EDGES[edge.verdict]}{label} {prefix}{edge.head}"

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
+from kubectl_lbdoctor.render.report_screen import fix_commands
 from kubectl_lbdoctor.render.scan_screen import count_healthy
 from kubectl_lbdoctor.render.text import quoted
 
@@ -75,6 +76,7 @@ def _evidence(cause: Diagnosis, scan: ScanReport) -> Iterator[str]:
     finding = cause.finding
     yield _text(f"object: {finding.object}" + (f" -n {finding.object.namespace}" if finding.object.namespace else ""))
     yield from (_text(f"{entry.source}: {entry.text}") for entry in finding.evidence)
+    yield from (_text(f"fix: {scan.report.where.command(line)}") for line in fix_commands(cause))
     yield from (_text(f"by hand: {scan.report.where.command(line)}") for line in finding.commands)
 
 

@@ -29,6 +29,14 @@ PLACES = {
     Place.ANSWER: "health check",
 }
 
+CLASSES = {
+    Verdict.PASSES: "passes",
+    Verdict.BLOCKS: "blocks",
+    Verdict.UNKNOWN: "unknown",
+    Verdict.NOT_REACHED: "beyond",
+}
+"""How the styles of a page and of a graph call each verdict."""
+
 MARKS = {Verdict.PASSES: "✓", Verdict.BLOCKS: "✗", Verdict.UNKNOWN: "?", Verdict.NOT_REACHED: "–"}
 """A sign beside each word, for those who do not see colours."""
 

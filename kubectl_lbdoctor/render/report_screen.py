@@ -11,12 +11,12 @@ from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Evidence, Find
 from kubectl_lbdoctor.model.report import Report, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.where import Where
+from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table_or_records, wrapped
 from kubectl_lbdoctor.render.verdict import verdicts
 
-_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
 SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}
 _WIDEST_SOURCE = 36
@@ -235,7 +235,7 @@ def _heading(diagnosis: Diagnosis, view: View, paint: Paint) -> Iterator[str]:
     sureness = "" if finding.hypotheses else SURENESS[finding.confidence]
     indent = len(head) + 2 if view.width > _NARROW else 2
     first, *others = wrapped(f"{head}  ", f"{sureness}{diagnosis.message}", view.width, indent).splitlines()
-    yield f"{paint(_COLOURS[diagnosis.severity], head)}  {paint('bold', first[len(head) + 2 :])}"
+    yield f"{paint(colours.SEVERITIES[diagnosis.severity], head)}  {paint('bold', first[len(head) + 2 :])}"
     yield from (f"{' ' * indent}{paint('bold', line.strip())}" for line in others)
 
 
@@ -327,16 +327,13 @@ def _before_apply(report: Report, paint: Paint) -> str:
     return paint("red", "not applied") + f": it would not work, {report.checks.failed} of {checks} checks failed"
 
 
-_STATUS_COLOURS = {Status.HEALTHY: "green", Status.UNKNOWN: "yellow"}
-
-
 def _closing(report: Report, view: View, paint: Paint) -> Iterator[str]:
     """The last lines: what does not work, and everything that is not known, with what to add."""
     if not report.applied:
         yield _before_apply(report, paint)
     for verdict in verdicts(report) if report.applied else ():
         text = wrapped("", f"{verdict}", view.width, 2)
-        colour = _STATUS_COLOURS.get(verdict.status, "red")
+        colour = colours.STATUSES[verdict.status]
         yield paint(colour, verdict.word) + text[len(verdict.word) :]
     for line in coverage_lines(report, view.wide):
         yield clean(line) if line.startswith(" ") else wrapped("", line, view.width, 2)

@@ -8,18 +8,17 @@ from itertools import islice
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Scope
 from kubectl_lbdoctor.checks.wording import counted, listed
-from kubectl_lbdoctor.model.finding import Diagnosis, Severity
+from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.reads import SUBJECTS
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.model.shell import kubectl
+from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import ignored_lines
 from kubectl_lbdoctor.render.text import Column, Paint, clean, cut, table_or_records, wrapped
-
-_COLOURS = {Status.UNHEALTHY: "red", Status.DEGRADED: "red", Status.UNKNOWN: "yellow", Status.HEALTHY: "green"}
-_SEVERITY_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 _STATUS = "STATUS"
 
@@ -89,7 +88,7 @@ def _hidden(scan: ScanReport, shown: Sequence[ScanRow]) -> Iterator[str]:
 
 def _painted(line: str, place: int, status: Status, paint: Paint) -> str:
     end = place + len(status.value)
-    return f"{line[:place]}{paint(_COLOURS[status], line[place:end])}{line[end:]}"
+    return f"{line[:place]}{paint(colours.STATUSES[status], line[place:end])}{line[end:]}"
 
 
 def _columns(scan: ScanReport) -> list[Column]:
@@ -180,7 +179,7 @@ def _shared(diagnosis: Diagnosis, scan: ScanReport, view: View, paint: Paint) ->
     finding, rows = diagnosis.finding, scan.rows_of(diagnosis)
     head = f"{finding.code} {diagnosis.severity.value}"
     text = wrapped(f"{head}  ", diagnosis.message, view.width)
-    yield paint(_SEVERITY_COLOURS[diagnosis.severity], head) + text[len(head) :]
+    yield paint(colours.SEVERITIES[diagnosis.severity], head) + text[len(head) :]
     namespace = f" -n {finding.object.namespace}" if finding.object.namespace else ""
     yield wrapped("  object    ", f"{finding.object}{namespace}", view.width)
     names = [f"{row.namespaces[0]}/{row.name}" for row in rows]
@@ -203,7 +202,7 @@ def _diagnosis_of(ref: ObjectRef, scan: ScanReport) -> str:
 def _closing(scan: ScanReport, view: View, paint: Paint) -> Iterator[str]:
     """How many have which status, what was left out, and everything that is not known, with what to add."""
     if scan.rows:
-        parts = [paint(_COLOURS[status], f"{n} {status.value}") for status, n in scan.counts.items() if n]
+        parts = [paint(colours.STATUSES[status], f"{n} {status.value}") for status, n in scan.counts.items() if n]
         yield f"{', '.join(parts)} of {counted(len(scan.rows), 'frontend')}"
     yield from (wrapped("", line, view.width, 2) for line in _left_out(scan))
     lines = list(coverage_lines(scan.report, view.wide, scan.complete))
@@ -237,9 +236,16 @@ def _left_out(scan: ScanReport) -> Iterator[str]:
 def _empty(scan: ScanReport, view: View) -> str:
     where = f"in namespace {scan.namespace}" if scan.namespace else "in any namespace"
     labels = f" with the labels {scan.labels}" if scan.labels else ""
-    what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
-    lines = [wrapped("", f"nothing to diagnose {where}{labels}: {what}", view.width, 2)]
+    coverage = scan.report.coverage
+    denied, failed = (gap.read for gap in coverage.denied), (gap.read for gap in coverage.failed)
+    if SUBJECTS.isdisjoint((*denied, *failed)):
+        what = "no Ingress, no Service of type LoadBalancer, no Gateway and no TargetGroupBinding of your own"
+        said = f"nothing to diagnose {where}{labels}: {what}"
+    else:
+        said = f"nothing is known {where}{labels}: not everything could be read that would be diagnosed"
+    lines = [wrapped("", said, view.width, 2)]
     if scan.namespace:
-        command = scan.report.where.command("kubectl lbdoctor scan -A")
+        selector = ("-l", scan.labels) if scan.labels else ()
+        command = scan.report.where.command(kubectl("lbdoctor", "scan", "-A", *selector))
         lines.append(f"all namespaces: {clean(command)}")
     return "\n".join(lines)

@@ -54,7 +54,7 @@ def _said(diagnosis: Diagnosis) -> str:
 def of_scan(scan: ScanReport) -> str:
     """How many frontends are in which state, and the first root cause."""
     if not scan.rows:
-        return "nothing to diagnose was found"
+        return f"nothing to diagnose was found{', and not everything was read' * (scan.status is Status.UNKNOWN)}"
     counts = ", ".join(f"{number} {status.value}" for status, number in scan.counts.items() if number)
     partial = "" if scan.complete else " so far"
     said = f"{counts} of {len(scan.rows)} frontend{'' if len(scan.rows) == 1 else 's'}{partial}"

@@ -136,6 +136,7 @@ def test_a_hint_never_names_a_hidden_command() -> None:
 def test_commands_are_guessed() -> None:
     assert "Did you mean kubectl lbdoctor ingress?" in run("ingres", "web").stderr
     assert "Did you mean kubectl lbdoctor explain?" in run("explane", "LBD301").stderr
+    assert "Did you mean kubectl lbdoctor scan?" in run("scna").stderr
     assert "Did you mean" not in run("describe", "ing").stderr
 
 

@@ -115,6 +115,28 @@ def test_the_ingresses_of_a_group_are_one_line(cloud: Cloud) -> None:
     assert "<2 namespaces>  IngressGroup  front" in scan(cloud, "-A").stdout
 
 
+def test_a_group_is_one_picture(cloud: Cloud) -> None:
+    """With all of its members, as a scan has one line for it; a diagnosis of one member is about that one."""
+    cloud.in_group()
+    share(cloud, "team-1")
+    cloud.wrong_path()
+    page = scan(cloud, "-A", "-o", "html").stdout
+    assert page.count('class="diagram') == 1 and "IngressGroup front" in page
+    assert "<title>all namespaces: 1 not working</title>" in page
+    graph = scan(cloud, "-A", "-o", "mermaid").stdout
+    assert "subgraph" not in graph and graph.count("<br>object<br>ingress/web") == 2
+    assert graph.count("<br>made by<br>") == 1 and graph.count("<br>load balancer<br>") == 1
+    alone = run("ing/web", "-o", "mermaid", env=cloud.env).stdout
+    assert alone.count("<br>object<br>ingress/web") == 1
+
+
+def test_many_members_of_a_group_are_counted(cloud: Cloud) -> None:
+    cloud.in_group()
+    share(cloud, *(f"team-{number}" for number in range(9)))
+    graph = scan(cloud, "-A", "-o", "mermaid").stdout
+    assert graph.count("<br>object<br>ingress/web") == 8 and "<br>object<br>2 more objects" in graph
+
+
 def test_bindings_that_people_made_are_frontends(cloud: Cloud) -> None:
     binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]
     own = deepcopy(binding)
@@ -171,6 +193,33 @@ def test_an_empty_namespace_says_so_and_what_to_type(cloud: Cloud) -> None:
     assert result.status == ExitStatus.HEALTHY
     assert result.stdout.startswith("nothing to diagnose in namespace empty: no Ingress, no Service of type")
     assert [line for line in result.stdout.splitlines() if line.endswith(" scan -A")]
+
+
+def test_a_namespace_that_may_not_be_read_is_no_empty_one(cloud: Cloud) -> None:
+    cloud.kube.faults = [KubeFault("denied")]
+    result = scan(cloud)
+    assert result.status == ExitStatus.UNKNOWN
+    assert result.stdout.startswith("nothing is known in namespace shop: not everything could be read")
+    assert "no Ingress" not in result.stdout
+    cloud.kube.faults = []
+    assert "no Ingress" in scan(cloud, "-n", "kube-system", "--no-aws").stdout
+
+
+def test_the_command_for_all_namespaces_keeps_the_labels(cloud: Cloud) -> None:
+    lines = scan(cloud, "-l", "team in (shop,pay)").stdout.splitlines()
+    (command,) = [line for line in lines if line.startswith("all namespaces: ")]
+    assert command.endswith(" scan -A -l 'team in (shop,pay)'")
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [(("web",), "ing/web"), (("ing/web",), "ing/web"), (("svc", "web"), "svc web"), (("-A", "web"), "ing/web")],
+)
+def test_a_scan_takes_no_name(words: tuple[str, ...], instead: str) -> None:
+    result = run("scan", *words)
+    assert result.status == ExitStatus.USAGE
+    assert result.stderr.startswith("error: a scan looks at all frontends and takes no name: ")
+    assert f"one object is diagnosed with kubectl lbdoctor {instead}, " in result.stderr
 
 
 def test_a_namespace_that_does_not_exist_is_no_empty_one(cloud: Cloud) -> None:

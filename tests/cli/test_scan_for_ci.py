@@ -63,6 +63,7 @@ def test_a_frontend_that_fails(cloud: Cloud) -> None:
     assert failure is not None and failure.get("type") == "LBD301"
     assert str(failure.get("message")).startswith('check path "/" is answered with 404')
     assert "by hand: kubectl" in str(failure.text) and "object: ingress/web -n shop" in str(failure.text)
+    assert "--fix healthcheck-path ingress/web -n shop" in str(failure.text)
     assert len(found["lbdoctor everything was read"]) == 0
 
 

@@ -95,6 +95,28 @@ def log(cloud: Cloud, *checks: tuple[float, str], node: str = "10.0.1.200", **mo
         health_logs.write(cloud.aws, at(minutes - 2), [health_logs.line(at(minutes), outcome, **more)], node)
 
 
+def of_a_group_of_people(cloud: Cloud) -> Result:
+    """A run that asks about the target group, which was made outside the cluster."""
+    binding = cloud.kube.named("targetgroupbindings", group="elbv2.k8s.aws")[0]["metadata"]
+    binding["labels"] = {}
+    return run(f"tgb/{binding['name']}", "-o", "json", "--since", "3h", env=cloud.env, now="2026-11-24T12:00:00Z")
+
+
+def test_a_long_trail_is_read_to_its_bound(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    cloud.aws.trail = [event(cloud.aws.group_arn, "AddTags", minutes / 10) for minutes in range(1000)]
+    result = of_a_group_of_people(cloud)
+    assert cloud.aws.asked.count("cloudtrail:LookupEvents") == 2 and len(evidence(result, "cloudtrail")) == 2
+
+
+def test_a_trail_that_is_throttled_is_told(cloud: Cloud) -> None:
+    cloud.wrong_path()
+    cloud.aws.faults = {"LookupEvents": "throttled"}
+    result = of_a_group_of_people(cloud)
+    assert cloud.aws.asked.count("cloudtrail:LookupEvents") > 1
+    assert result.status == 1 and "--since: cloudtrail:LookupEvents was throttled" in result.stderr
+
+
 def test_the_log_tells_since_when_and_why_checks_fail(logged: Cloud) -> None:
     logged.wrong_port()
     log(logged, (400, "PASS"), (170, "PASS"), (150, "RequestTimedOut"), (120, "PASS"), (90, "TargetError 502"))

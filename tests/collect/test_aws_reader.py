@@ -29,6 +29,7 @@ from kubectl_lbdoctor.errors import (
     ReadFailed,
     Unreachable,
 )
+from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.options import AwsOptions
 
 REGION = "us-west-2"
@@ -462,9 +463,10 @@ def test_credentials_that_aws_does_not_accept(refused: Refuse, code: str) -> Non
     error = refused(code, "The security token is expired", 403)
     assert isinstance(error, NoCredentials)
     assert error.message == (
-        "AWS does not accept the credentials (env) "
-        f"(elbv2:DescribeLoadBalancers: {code}: The security token is expired)"
+        f"AWS does not accept the credentials (env), as elbv2:DescribeLoadBalancers says: {code}: "
+        "The security token is expired"
     )
+    assert without_credentials(error.message) == error.message
     assert "aws sts get-caller-identity" in error.hint
 
 

@@ -290,7 +290,7 @@ class FakeAws:
             return [json.dumps(_POD_IDENTITY[action]).encode()]
         if action == "LookupEvents":  # moto does not know it.
             start_response("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
-            return [json.dumps({"Events": self._trail_of(json.loads(body))}).encode()]
+            return [json.dumps(self._trail_of(json.loads(body))).encode()]
         if action == "DescribeTargetHealth":
             members = "".join(target.xml() for target in self.health)
             return _xml(
@@ -300,15 +300,19 @@ class FakeAws:
         start_response(status, headers)
         return [data]
 
-    def _trail_of(self, request: Raw) -> list[Raw]:
+    def _trail_of(self, request: Raw) -> Raw:
+        """A page of fifty, as CloudTrail gives them."""
         (attribute,) = request["LookupAttributes"]
         wanted, since, until = attribute["AttributeValue"], request["StartTime"], request["EndTime"]
-        return [
+        found = [
             event
             for event in self.trail
             if any(resource["ResourceName"] == wanted for resource in event["Resources"])
             and since <= event["EventTime"] <= until
         ]
+        begin = int(request.get("NextToken", 0))
+        more = {"NextToken": str(begin + 50)} if len(found) > begin + 50 else {}
+        return {"Events": found[begin : begin + 50], **more}
 
     def _spoil(
         self, action: str, spoiled: Spoiled, service: str, environ: dict[str, Any], start_response: Callable[..., Any]

@@ -36,6 +36,16 @@ class Causes:
         mine = (d for d in diagnoses if not wanted.isdisjoint(d.paths))
         return cls(tuple(replace(d, severity=d.severity_for(subject)) for d in mine))
 
+    @classmethod
+    def joined(cls, parts: Iterable[Causes]) -> Causes:
+        """Those of several objects, each once and as severe as it is for the one that suffers the most."""
+        found: dict[int, Diagnosis] = {}
+        for diagnosis in (diagnosis for part in parts for diagnosis in part.diagnoses):
+            known = found.get(diagnosis.rank)
+            if known is None or diagnosis.severity.order < known.severity.order:
+                found[diagnosis.rank] = diagnosis
+        return cls(tuple(found[rank] for rank in sorted(found)))
+
     def at(self, place: Place) -> tuple[Diagnosis, ...]:
         """What lies at a place of the way."""
         return tuple(d for d in self.diagnoses if place_of(d.finding) is place)

@@ -16,25 +16,24 @@ from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
 from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
-from kubectl_lbdoctor.render.picture_words import MARKS, PLACES, missing_of, verdict_of
+from kubectl_lbdoctor.render.picture_words import CLASSES, MARKS, PLACES, missing_of, verdict_of
 from kubectl_lbdoctor.render.report_screen import SURENESS, ignored_lines
 from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
-_CLASSES = {Verdict.PASSES: "passes", Verdict.BLOCKS: "blocks", Verdict.UNKNOWN: "unknown"}
 MOST_CAUSES, MOST_TOLD = 24, 5
 """Diagnoses on one page, and those of them that come before an index; there may be a hundred, the first are the worst.
 """
 
-MOST_OPEN, MOST_LINES = 2, 150
+MOST_OPEN, MOST_LINES, MOST_MEMBERS = 2, 150, 5
 ROOM_FOR_PICTURES, ROOM_FOR_TRACES = 100_000, 40_000
 """Bytes, of the 300,000 that a page may have: what does not fit of many objects is a line, and a page of its own."""
 
 _LEGEND = (
-    (Verdict.PASSES, "passes", "passes"),
-    (Verdict.BLOCKS, "blocks", "blocks"),
-    (Verdict.UNKNOWN, "unknown", "unknown: not read"),
-    (Verdict.NOT_REACHED, "beyond", "not reached"),
+    (Verdict.PASSES, "passes"),
+    (Verdict.BLOCKS, "blocks"),
+    (Verdict.UNKNOWN, "unknown: not read"),
+    (Verdict.NOT_REACHED, "not reached"),
 )
 
 
@@ -42,7 +41,7 @@ def title(drawn: Pictured) -> str:
     """The title of the page: which objects, and how they are."""
     report = drawn.report
     if drawn.scan is not None:
-        return f"{_scope(drawn.scan)}: {_counts(report) or 'nothing found'}"
+        return f"{_scope(drawn.scan)}: {_counts(drawn) or 'nothing found'}"
     worst_first = sorted(report.subjects, key=lambda subject: subject.status.order)
     names = ", ".join(_name(subject.ref) for subject in worst_first[:3])
     more = f" and {len(report.subjects) - 3} more" if len(report.subjects) > 3 else ""
@@ -73,7 +72,7 @@ def _header(drawn: Pictured) -> Markup:
         _scope(drawn.scan) if drawn.scan is not None else counted(len(names), "object") if several else "".join(names)
     )
     worst = next(verdicts(report))
-    said = _counts(report) if several and names else worst.text
+    said = _counts(drawn) if several and names else worst.text
     place = ", ".join(filter(None, (report.context.cluster, report.context.region)))
     read = f"{place}, read {report.generated_at}" if place else f"read {report.generated_at}"
     ended = drawn.scan is not None and not drawn.scan.complete
@@ -94,12 +93,14 @@ def _scope(scan: ScanReport) -> str:
 
 
 def _name(ref: ObjectRef) -> str:
-    return f"{ref.kind} {ref.namespace}/{ref.name}"
+    return f"{ref.kind} {'/'.join(filter(None, (ref.namespace, ref.name)))}"
 
 
-def _counts(report: Report) -> str:
-    words = {verdict.status: verdict.word for verdict in verdicts(report)}
-    statuses = [subject.status for subject in report.subjects]
+def _counts(drawn: Pictured) -> str:
+    """How many frontends of a scan, or objects of a diagnosis, are how."""
+    words = {verdict.status: verdict.word for verdict in verdicts(drawn.report)}
+    told = drawn.scan.rows if drawn.scan is not None else drawn.report.subjects
+    statuses = [entry.status for entry in told]
     return ", ".join(f"{statuses.count(s)} {words[s]}" for s in Status if s in statuses)
 
 
@@ -109,7 +110,7 @@ def _badge(status: Status, word: str) -> Markup:
 
 
 def _class(status: Status) -> str:
-    return _CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
+    return CLASSES[_STATUS.get(status, Verdict.BLOCKS)]
 
 
 def _is_index(drawn: Pictured) -> bool:
@@ -140,8 +141,8 @@ def _wrong(report: Report, most: int) -> Child:
 def _where(drawn: Pictured, diagram: Diagram) -> Markup:
     """The pictures; of several objects, an index with a line and a picture for each, as far as there is room."""
     signs = [
-        tag("li", tag("span", MARKS[verdict], class_=f"mark {class_}", aria_hidden="true"), text)
-        for verdict, class_, text in _LEGEND
+        tag("li", tag("span", MARKS[verdict], class_=f"mark {CLASSES[verdict]}", aria_hidden="true"), text)
+        for verdict, text in _LEGEND
     ]
     one_by_one = [] if _is_index(drawn) else [diagram.picture(picture) for picture in drawn.pictures]
     pictures = one_by_one or list(_index(drawn, diagram))
@@ -155,22 +156,32 @@ def _where(drawn: Pictured, diagram: Diagram) -> Markup:
 
 
 def _index(drawn: Pictured, diagram: Diagram) -> Iterator[Markup]:
-    """A line for each object, the worst first, with its picture inside where the page has room for it."""
+    """A line for each frontend, the worst first, with its picture inside where the page has room for it."""
     subjects = sorted(drawn.report.subjects, key=lambda subject: subject.status.order)
+    told = {subject.ref: said for subject, said in zip(subjects, verdicts(drawn.report), strict=False)}
+    names: list[tuple[ObjectRef, tuple[ObjectRef, ...]]] = [(ref, (ref,)) for ref in told]
+    if drawn.scan is not None:
+        names = [(row.ref, tuple(ref for ref in told if ref in row.objects)) for row in drawn.scan.rows]
     pictures = {picture.subject: picture for picture in drawn.pictures}
     room = ROOM_FOR_PICTURES
-    for number, (subject, said) in enumerate(zip(subjects[:MOST_LINES], verdicts(drawn.report), strict=False)):
-        line = [tag("h3", _badge(said.status, said.word), " ", _name(subject.ref)), tag("p", said.text)]
-        picture = pictures.get(subject.ref)
+    for number, (name, refs) in enumerate(names[:MOST_LINES]):
+        worst, *others = (told[ref] for ref in refs)
+        texts = [said.text for said in others[: MOST_MEMBERS - 1]]
+        texts += [f"and {counted(len(others) - len(texts), 'more object')}"] if len(others) > len(texts) else []
+        line = [
+            tag("h3", _badge(worst.status, worst.word), " ", _name(name)),
+            *(tag("p", text) for text in (worst.text, *texts)),
+        ]
+        picture = pictures.get(name)
         drawing = diagram.picture(picture) if picture is not None and room > 0 else Markup("")
         room -= len(drawing)
         if drawing:
-            is_open = number < MOST_OPEN and subject.status is not Status.HEALTHY
+            is_open = number < MOST_OPEN and worst.status is not Status.HEALTHY
             yield tag("details", tag("summary", line), drawing, class_="subject", open=is_open)
         else:
             yield tag("div", line, class_="subject")
-    if len(subjects) > MOST_LINES:
-        yield tag("p", f"and {counted(len(subjects) - MOST_LINES, 'more object')}, see -o wide", class_="more")
+    if len(names) > MOST_LINES:
+        yield tag("p", f"and {counted(len(names) - MOST_LINES, 'more object')}, see -o wide", class_="more")
 
 
 def _unread(report: Report) -> Child:

@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.parts import anchor, command, cut, first_fix, unbroken
 from kubectl_lbdoctor.render.picture_words import (
+    CLASSES,
     MARKS,
     PLACES,
     crowd_of,
@@ -19,13 +20,6 @@ from kubectl_lbdoctor.render.picture_words import (
     spoken,
     verdict_of,
 )
-
-_CLASSES = {
-    Verdict.PASSES: "passes",
-    Verdict.BLOCKS: "blocks",
-    Verdict.UNKNOWN: "unknown",
-    Verdict.NOT_REACHED: "beyond",
-}
 
 
 class Diagram:
@@ -51,7 +45,7 @@ class Diagram:
             "div",
             entrance,
             tag("ol", branches, self._folded(picture), class_="branches") if picture.branches or picture.folded else "",
-            class_=f"diagram from-{_CLASSES[picture.front[-1].verdict] if picture.front else 'beyond'}",
+            class_=f"diagram from-{CLASSES[picture.front[-1].verdict] if picture.front else 'beyond'}",
         )
 
     def _branch(self, branch: Branch) -> Markup:
@@ -66,7 +60,7 @@ class Diagram:
             zones.append(self._ends(branch))
         if branch.more_zones:
             zones.append(tag("li", f"and {branch.more_zones} more subnets with targets", class_="more"))
-        leads = _CLASSES[worst(hop.verdict for hop in branch.hops)]
+        leads = CLASSES[worst(hop.verdict for hop in branch.hops)]
         shape = f"branch into-{leads}" if zones else f"branch into-{leads} no-zones"
         return tag("li", head, tag("ol", zones, class_="zones") if zones else "", class_=shape)
 
@@ -100,7 +94,7 @@ class Diagram:
             tag("ol", [self._stop(stop, sound) for stop in zone.stops], _crowds(zone), class_="stops"),
             class_="zone-body slim" if not own and all(map(_is_folded, zone.gates)) else "zone-body",
         )
-        reached = _CLASSES[worst([zone.hop.verdict, *(gate.verdict for gate in zone.gates)])]
+        reached = CLASSES[worst([zone.hop.verdict, *(gate.verdict for gate in zone.gates)])]
         return tag("li", tag("p", name, class_="title"), body, class_=f"zone gates-{reached}")
 
     def _ends(self, branch: Branch) -> Markup:
@@ -132,7 +126,7 @@ class Diagram:
         alike = tag("p", f"and {stop.alike} more that fare alike", class_="more") if stop.alike else ""
         own = tag("ol", [self._hop(hop) for hop in stop.hops if hop.place in AT_TARGET], class_="chain")
         state = tag("span", f"{stop.state} {stop.reason}".strip(), class_="state")
-        shape = f"stop {_CLASSES[stop.verdict]}"
+        shape = f"stop {CLASSES[stop.verdict]}"
         if stop.verdict is Verdict.PASSES and not sound:
             summary = tag("summary", _mark(Verdict.PASSES), stop.target, state, class_="title")
             return tag("li", tag("details", summary, own), alike, class_=shape)
@@ -150,7 +144,7 @@ class Diagram:
         ]
         calls = [self._call(self._by_rank[rank], rank in hop.causes) for rank in (*hop.causes, *hop.effect_of)]
         inside = tag("div", _mark(hop.verdict), tag("div", lines, calls, class_="text"), **_named(hop))
-        return tag("li", inside, class_=f"hop {_CLASSES[hop.verdict]}")
+        return tag("li", inside, class_=f"hop {CLASSES[hop.verdict]}")
 
     def _call(self, diagnosis: Diagnosis, home: bool) -> Markup:
         """What lies at a hop: in full at the first one, a reference elsewhere."""
@@ -187,8 +181,8 @@ def _line(branch: Branch) -> tuple[Child, ...]:
 
 def _crowds(zone: ZonePart) -> Iterator[Markup]:
     for crowd in zone.crowds:
-        yield tag("li", _mark(crowd.verdict), crowd_of(crowd), class_=f"crowd {_CLASSES[crowd.verdict]}")
+        yield tag("li", _mark(crowd.verdict), crowd_of(crowd), class_=f"crowd {CLASSES[crowd.verdict]}")
 
 
 def _mark(verdict: Verdict) -> Markup:
-    return tag("span", MARKS[verdict], class_=f"mark {_CLASSES[verdict]}", aria_hidden="true")
+    return tag("span", MARKS[verdict], class_=f"mark {CLASSES[verdict]}", aria_hidden="true")
