@@ -541,17 +541,6 @@ SCENARIOS: list[Scenario] = [
         says=["mutual"],
         report=LBC + "pull/3532",
     ),
-    # HTTP codes for a gRPC group.
-    Scenario(
-        "http-code-for-grpc",
-        lambda: examples.alb_ip()[:2],
-        ["LBD111", "LBD104"],
-        event("FailedDeployModel", "405"),
-        setup=behind_tls(backend_protocol_version="GRPC", success_codes="405"),
-        object="Ingress/web",
-        says=["405"],
-        report=LBC + "issues/4052",
-    ),
     # Only one subnet carries the tag, and an Application Load Balancer needs two zones.
     Scenario(
         "one-subnet",
