@@ -123,7 +123,8 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     scheduled = condition(pod.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
         text = (scheduled.message or scheduled.reason).rstrip(".")
-        return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, f"PodScheduled=False: {text}"))
+        seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
+        return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
     young = traffic.age(pod.started or pod.meta.created) < STARTING_SECONDS
@@ -199,6 +200,16 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
     return _Killer()
 
 
+def _of_claims(traffic: TrafficPath, pod: Pod) -> str:
+    """What Kubernetes last complained of the pod's PersistentVolumeClaims ("ProvisioningFailed: storageclass …")."""
+    told = (next((e for e in traffic.events_of(_CLAIM, n) if e.type == "Warning"), None) for n in pod.claims)
+    return "".join(
+        f"; persistentvolumeclaim/{e.name} {e.reason}: {shortened(e.message, 160)}" for e in told if e is not None
+    )
+
+
+_CLAIM = "PersistentVolumeClaim"
+_UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 _NO_FREE_PORTS = "node(s) didn't have free ports for the requested pod ports"
 """https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/scheduler/framework/plugins/nodeports/node_ports.go"""
 _PREEMPTION = re.compile(r"[.,]? (?:no new claims to deallocate|preemption: )")
@@ -207,7 +218,12 @@ _PREEMPTION = re.compile(r"[.,]? (?:no new claims to deallocate|preemption: )")
 def _unschedulable(pod: Pod, text: str) -> str:
     """What the scheduler says of the nodes, without what it says of pods that might give way; with the ports of the
     nodes that the pod asks for, where they are taken."""
-    short = _PREEMPTION.split(text)[0].rstrip(". ")
+    short = _PREEMPTION.split(text)[0].removesuffix(". not found").rstrip(". ")
+    claims = ", ".join(pod.claims)
+    if claims and _UNBOUND in short:
+        return short.replace(_UNBOUND, f"claim {claims} is not bound")
+    if claims and "volume" in short:
+        return f"{short} (claim {claims})"
     asked = ", ".join(str(p.host_port) for c in pod.containers for p in c.ports if p.host_port)
     return short.replace(_NO_FREE_PORTS, f"without free host port {asked}") if asked else short
 

@@ -54,3 +54,20 @@ def test_liveness_that_comes_too_early_is_told_from_other_crashes() -> None:
 def test_the_scheduler_is_quoted_as_far_as_it_speaks_of_nodes() -> None:
     message = first("LBD401-host-port-taken").message
     assert "2 without free host port 28080" in message and "preemption" not in message
+
+
+def test_settings_of_a_missing_route_are_given_to_the_one_that_leads_here() -> None:
+    finding = first("LBD149-settings-of-a-missing-route").finding
+    assert finding.fix_automatic
+    assert '"namespace": "shop"' in " ".join(finding.commands)
+
+
+def test_a_group_of_another_vpc_is_not_put_on_a_listener() -> None:
+    assert "make the target group in vpc-" in first("LBD209-group-of-another-vpc").finding.advice
+    assert "add a listener" in first("LBD209-own-group-on-no-listener").finding.advice
+
+
+def test_what_keeps_a_claim_from_being_bound_is_told() -> None:
+    diagnosis = first("LBD401-claim-that-nothing-binds")
+    assert diagnosis.message.endswith("claim data is not bound")
+    assert 'storageclass.storage.k8s.io "gp2-fast" not found' in diagnosis.finding.evidence[0].text
