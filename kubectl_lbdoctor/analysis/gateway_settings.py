@@ -105,6 +105,28 @@ def astray_configurations(traffic: TrafficPath) -> Fact[tuple[GatewaySettings, .
     return services.map(lambda _: astray())
 
 
+def configurations_beside_the_gateway(traffic: TrafficPath) -> tuple[GatewaySettings, ...]:
+    """The TargetGroupConfigurations that name the path's Service, but stand in the namespace of its Gateway, where no
+    route leads to a Service of that name. Raises `Unknown` where these or routes could not be read."""
+    snapshot, backend = traffic.snapshot, traffic.backend
+    route = route_of(snapshot, backend.route).peek() if backend is not None and backend.route is not None else None
+    if route is None or backend is None:
+        return ()
+    spaces = {gateway.meta.namespace for gateway in gateways_of_route(snapshot, route)} - {traffic.namespace}
+    served = {
+        (reference.namespace or other.meta.namespace, reference.name)
+        for other in snapshot.gateway_api.routes.need()
+        for _, reference in backends(other)
+    }
+    return tuple(
+        settings
+        for settings in snapshot.gateway_api.group_configurations.need()
+        if settings.meta.namespace in spaces
+        and _service_of(settings) == backend.service
+        and (settings.meta.namespace, backend.service) not in served
+    )
+
+
 def target_reference(settings: GatewaySettings) -> str:
     """The name that `targetReference` of a TargetGroupConfiguration says, of whatever kind; "" where it says none."""
     return str(_mapping(settings.spec, "targetReference").get("name") or "")
@@ -195,6 +217,35 @@ def blocks(snapshot: Snapshot, settings: GatewaySettings, route: Route | None) -
     best = max(found, key=lambda pair: pair[0], default=None)
     default = Properties(settings, "/spec/defaultConfiguration", _mapping(settings.spec, "defaultConfiguration"))
     return ((best[1],) if best is not None else ()) + (default,)
+
+
+@record
+class StrayBlock:
+    """An entry of routeConfigurations for a route, by kind, namespace and name, that does not exist. pointer: of its
+    identifier. parts: the first parts of the settings that it makes ("healthCheckConfig")."""
+
+    settings: GatewaySettings
+    pointer: str
+    identifier: Mapping[str, object]
+    route: ObjectRef
+    parts: frozenset[str]
+
+
+def stray_blocks(snapshot: Snapshot, settings: GatewaySettings) -> tuple[StrayBlock, ...]:
+    """The entries of a TargetGroupConfiguration that no route reads. Raises `Unknown` where routes could not be
+    read."""
+    existing = {route.ref for route in snapshot.gateway_api.routes.need()}
+    listed = settings.spec.get("routeConfigurations")
+    found = []
+    for index, entry in enumerate(listed if isinstance(listed, (list, tuple)) else ()):
+        identifier = _mapping(entry, "routeIdentifier") if isinstance(entry, Mapping) else {}
+        kind, namespace, name = (str(identifier.get(key) or "") for key in ("kind", "namespace", "name"))
+        ref = ObjectRef(kind, namespace, name)
+        if kind and name and ref not in existing:
+            parts = frozenset(_mapping(entry, "targetGroupProps"))
+            pointer = f"/spec/routeConfigurations/{index}/routeIdentifier"
+            found.append(StrayBlock(settings, pointer, dict(identifier), ref, parts))
+    return tuple(found)
 
 
 def _rank(identifier: Mapping[str, object], route: Route) -> int:

@@ -74,7 +74,8 @@ class PodProblem:
     """Why one pod is not ready; params fill the message of the code.
 
     answer_known: False where a probe fails and no event says any more what it was answered. killed_for_memory: the
-    container's last run was ended by the kernel's OOM killer.
+    container's last run was ended by the kernel's OOM killer. start_seconds: how long after its start a container is
+    ended by its liveness probe because nothing listens yet; 0 where that is not how it ends.
     """
 
     code: str
@@ -82,6 +83,7 @@ class PodProblem:
     evidence: Evidence
     answer_known: bool = True
     killed_for_memory: bool = False
+    start_seconds: int = 0
 
     @property
     def is_starting(self) -> bool:
@@ -121,7 +123,8 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     scheduled = condition(pod.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
         text = (scheduled.message or scheduled.reason).rstrip(".")
-        return PodProblem("LBD401", {"why": text}, Evidence(where, f"PodScheduled=False: {text}"))
+        seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
+        return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
     young = traffic.age(pod.started or pod.meta.created) < STARTING_SECONDS
@@ -156,22 +159,28 @@ def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, 
         reason = (status.reason if died else status.last_reason) or "Error"
         how = f"{reason}, exit code {code}" if code is not None else reason
         killer = _killed_by_probe(traffic, pod, status)
-        if killer:
-            how = f"{how}; {killer}"
         return PodProblem(
             "LBD403",
-            {**what, "how": how},
-            Evidence(place, f"{_restarts(status)}, last run: {how}"),
+            {**what, "how": how, "probe": killer.kind},
+            Evidence(place, f"{_restarts(status)}, last run: {how}" + (f"; {killer.said}" if killer.said else "")),
             killed_for_memory=reason == "OOMKilled",
+            start_seconds=killer.start_seconds,
         )
     return None
 
 
-def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) -> str:
-    """Which probe made the kubelet end the container, with its answer; "" where it ended by itself.
+@record
+class _Killer:
+    """The probe that made the kubelet end a container: its kind ("" where the container ended by itself), what is said
+    of it, and `start_seconds` of a PodProblem."""
 
-    The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted").
-    """
+    kind: str = ""
+    said: str = ""
+    start_seconds: int = 0
+
+
+def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) -> _Killer:
+    """The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted")."""
     events = traffic.events_of("Pod", pod.meta.name)
     for kind in ("liveness", "startup"):
         wanted = f"Container {status.name} failed {kind} probe"
@@ -182,8 +191,41 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
         failed = _newest(events, frozenset({"Unhealthy"}), f"{kind.capitalize()} probe")
         answer = _shorten(failed.message.partition(": ")[2], pod.ip) if failed is not None else ""
         said = f" {describe_probe(probe)}" if probe is not None else ""
-        return f"the kubelet ends it because its {kind} probe{said} fails" + (f": {answer}" if answer else "")
-    return ""
+        patience = 0
+        unheard = answer.endswith("connection refused") and spec is not None and spec.startup is None
+        if probe is not None and kind == "liveness" and unheard:
+            patience = probe.initial_delay + probe.period * (probe.failure_threshold - 1)
+        shown = f"the kubelet ends it because its {kind} probe{said} fails" + (f": {answer}" if answer else "")
+        return _Killer(kind, shown, patience)
+    return _Killer()
+
+
+def _of_claims(traffic: TrafficPath, pod: Pod) -> str:
+    """What Kubernetes last complained of the pod's PersistentVolumeClaims ("ProvisioningFailed: storageclass …")."""
+    told = (next((e for e in traffic.events_of(_CLAIM, n) if e.type == "Warning"), None) for n in pod.claims)
+    return "".join(
+        f"; persistentvolumeclaim/{e.name} {e.reason}: {shortened(e.message, 160)}" for e in told if e is not None
+    )
+
+
+_CLAIM = "PersistentVolumeClaim"
+_UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+_NO_FREE_PORTS = "node(s) didn't have free ports for the requested pod ports"
+"""https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/scheduler/framework/plugins/nodeports/node_ports.go"""
+_PREEMPTION = re.compile(r"[.,]? (?:no new claims to deallocate|preemption: )")
+
+
+def _unschedulable(pod: Pod, text: str) -> str:
+    """What the scheduler says of the nodes, without what it says of pods that might give way; with the ports of the
+    nodes that the pod asks for, where they are taken."""
+    short = _PREEMPTION.split(text)[0].removesuffix(". not found").rstrip(". ")
+    claims = ", ".join(pod.claims)
+    if claims and _UNBOUND in short:
+        return short.replace(_UNBOUND, f"claim {claims} is not bound")
+    if claims and "volume" in short:
+        return f"{short} (claim {claims})"
+    asked = ", ".join(str(p.host_port) for c in pod.containers for p in c.ports if p.host_port)
+    return short.replace(_NO_FREE_PORTS, f"without free host port {asked}") if asked else short
 
 
 def _unsteady(traffic: TrafficPath, pod: Pod) -> PodProblem | None:

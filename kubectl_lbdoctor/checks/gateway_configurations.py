@@ -9,11 +9,14 @@ from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.gateway_conditions import refusal, refused, said
 from kubectl_lbdoctor.analysis.gateway_settings import (
     READS,
+    StrayBlock,
     astray_configurations,
+    configurations_beside_the_gateway,
     configurations_of_gateway,
     configurations_of_service,
     default_name,
     settings_that_it_makes,
+    stray_blocks,
     target_reference,
 )
 from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, class_of, routes_of, routes_of_subject
@@ -286,18 +289,20 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
     title="a TargetGroupConfiguration is for no Service, or not alone",
     passes="the Service has one TargetGroupConfiguration at most, and none misses it",
     severity=Severity.WARNING,
-    message="TargetGroupConfiguration {name} {fault:astray=is for Service {target}, which does not exist; Service "
-    "{service} has none|several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any "
-    "one}",
+    message="TargetGroupConfiguration {name} {fault:route=has settings for {target}, which does not exist|"
+    "elsewhere=of namespace {target} counts there alone, and Service {service} has none|"
+    "astray=is for Service {target}, which does not exist; Service {service} has none|"
+    "several=is for Service {service}, as {others} {others:=is|are}, and the controller takes any one}",
     reads=(*READS, reads.SERVICES),
     fix="target-reference",
-    by_absence=(reads.SERVICES,),
+    by_absence=(reads.SERVICES, reads.ROUTES),
 )
 def configuration_astray(traffic: TrafficPath) -> Iterator[Finding]:
     """A TargetGroupConfiguration counts for the Service of its namespace that `targetReference` names. One that names a
     Service which does not exist is read by nobody, and the target group of the Service that is meant gets defaults:
-    instance targets, and a check of "/". Of two for one Service the controller takes the one that it lists first, in no
-    order.
+    instance targets, and a check of "/"; so does one in the namespace of the Gateway, if that is not the Service's. Of
+    two for one Service the controller takes the one that it lists first, in no order. An entry of `routeConfigurations`
+    counts for the route that its identifier names, of that namespace.
 
     Source: LookUpTargetGroupConfiguration in
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/routeutils/backend.go
@@ -310,9 +315,60 @@ def configuration_astray(traffic: TrafficPath) -> Iterator[Finding]:
     own = configurations_of_service(traffic.snapshot, traffic.namespace, service).need()
     if len(own) > 1:
         yield _several(traffic, own)
+    elif own:
+        for block in stray_blocks(traffic.snapshot, own[0]):
+            yield _for_no_route(traffic, traffic.backend.route, block)
     elif not own and traffic.service.need() is not None:
         for settings in astray_configurations(traffic).need():
             yield _astray(traffic, settings)
+        for settings in configurations_beside_the_gateway(traffic):
+            yield _elsewhere(traffic, settings)
+
+
+def _elsewhere(traffic: TrafficPath, settings: GatewaySettings) -> Finding:
+    ref, service, parts = settings.ref, traffic.service_ref.name, settings_that_it_makes(settings)
+    return Finding(
+        "LBD149",
+        ref,
+        params={"name": ref.name, "fault": "elsewhere", "target": ref.namespace, "service": service, "others": ()},
+        evidence=(
+            Evidence(str(ref), f"targetReference {service}, in namespace {ref.namespace}, where no route leads to it"),
+            Evidence(f"services in {traffic.namespace}", service),
+        ),
+        confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
+        advice=f"make it in namespace {traffic.namespace}, where the Service is",
+        explains=tuple(code for part, codes in _ASKED.items() if part in parts for code in codes),
+    )
+
+
+def _for_no_route(traffic: TrafficPath, route: ObjectRef, block: StrayBlock) -> Finding:
+    ref, named = block.settings.ref, block.route
+    then = {**block.identifier, "kind": route.kind, "namespace": route.namespace, "name": route.name}
+    change = patch(
+        ref,
+        f"spec{block.pointer.removeprefix('/spec').replace('/', '.')}",
+        edit(block.pointer, block.identifier, then),
+    )
+    target = f"{named.kind} {named.namespace}/{named.name}"
+    return Finding(
+        "LBD149",
+        ref,
+        params={
+            "name": ref.name,
+            "fault": "route",
+            "target": target,
+            "service": traffic.service_ref.name,
+            "others": (),
+        },
+        evidence=(
+            Evidence(str(ref), f"{block.pointer.removeprefix('/spec/')} {target}: {', '.join(sorted(block.parts))}"),
+            Evidence(str(route), f"leads to {traffic.service_ref.name}, in namespace {route.namespace}"),
+        ),
+        confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
+        repairs=(Repair(route.name, (change,)).with_reason(f"there is no {target}", "its settings then hold"),),
+        fix_automatic=named.kind == route.kind and named.name == route.name,
+        explains=tuple(code for part, codes in _ASKED.items() if part in block.parts for code in codes),
+    )
 
 
 def _several(traffic: TrafficPath, own: tuple[GatewaySettings, ...]) -> Finding:

@@ -34,7 +34,7 @@ from kubectl_lbdoctor.analysis.registration import (
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed, part_of
-from kubectl_lbdoctor.model import reads, target_reasons
+from kubectl_lbdoctor.model import index, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
@@ -428,7 +428,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
     "traffic",
-    reads=(*_USE_READS, reads.LISTENERS, reads.RULES),
+    reads=(*_USE_READS, reads.LISTENERS, reads.RULES, reads.NODES, reads.NETWORK_INTERFACES),
     explains=("LBD208",),
     by_absence=(reads.LISTENERS, reads.RULES),
 )
@@ -463,6 +463,10 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     else:
         evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))
     region = ("--region", traffic.context.region) if traffic.context.region else ()
+    own_vpc = _vpc_of_nodes(traffic)
+    elsewhere = bool(own_vpc and group.vpc_id) and group.vpc_id != own_vpc
+    if elsewhere:
+        evidence.append(Evidence(reads.TARGET_GROUPS, f"{group.name} is of {group.vpc_id}, the nodes are in {own_vpc}"))
     yield Finding(
         "LBD209",
         ObjectRef("TargetGroup", "", group.name),
@@ -470,10 +474,21 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=tuple(evidence),
         targets=tuple(t.key for t in unused),
         confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
-        advice="add a listener or rule that forwards to it"
+        advice=f"make the target group in {own_vpc} and bind that: load balancers take groups of their own VPC only"
+        if elsewhere
+        else "add a listener or rule that forwards to it"
         if traffic.subject.kind == "TargetGroupBinding"
         else "correct what keeps the controller from making the rule: its events on the object name it",
     )
+
+
+def _vpc_of_nodes(traffic: TrafficPath) -> str:
+    """The VPC in which the nodes' interfaces are; "" where it is not known to be one."""
+    if not traffic.cluster.nodes.is_known:
+        return ""
+    nodes = index.nodes_by_instance(traffic.snapshot)
+    found = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in nodes} - {""}
+    return found.pop() if len(found) == 1 else ""
 
 
 @check(

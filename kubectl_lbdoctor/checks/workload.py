@@ -61,7 +61,9 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                     else ()
                 ),
             ),
-            advice=_ADVICE["LBD405" if told.killed_for_memory else code],
+            advice=_START.format(told.start_seconds)
+            if told.start_seconds
+            else _ADVICE["LBD405" if told.killed_for_memory else code],
             severity=_severity(traffic, code, owner),
         )
 
@@ -93,6 +95,12 @@ def _has_spares(traffic: TrafficPath, owner: ObjectRef) -> bool:
             return 0 < workload.replicas <= ready
     return False
 
+
+_START = (
+    "liveness ends it about {} s after its start: where it needs longer, give it a startupProbe, which liveness waits "
+    "for; else correct the probe's port"
+)
+"""Source: https://kubernetes.io/docs/concepts/workloads/pods/probes/#startup-probe"""
 
 _ADVICE = {
     "LBD401": "make room for the pods or correct what they wait for, as the message says",
@@ -162,10 +170,10 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
     title="a container crashes in a loop",
     passes="containers keep running",
     severity=Severity.ERROR,
-    message="container {container} of {pods} of {total:pod} crashes in a loop ({how})",
+    message="container {container} of {pods} of {total:pod} crashes in a loop ({how}[; its {probe} probe fails])",
     reads=_READS,
     explains=_SYMPTOMS,
-    distinct_by=("container", "how"),
+    distinct_by=("container", "how", "probe"),
 )
 def container_crashes(traffic: TrafficPath) -> Iterator[Finding]:
     """A container ends again and again; between the runs its pod is not ready and no target.

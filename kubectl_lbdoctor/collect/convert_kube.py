@@ -378,7 +378,8 @@ def pod(raw: Raw, with_args: bool = False) -> k8s.Pod:
     """A core/v1 Pod; one that has no node or address yet has "" there. The grace period is 30 s by default.
 
     with_args: keep command and arguments of the containers. token_audiences: of its projected service account tokens
-    that name one. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
+    that name one. claims: the PersistentVolumeClaims that its volumes name.
+    https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
     """
     spec, status = mapping(raw, "spec"), mapping(raw, "status")
     audiences = [
@@ -407,6 +408,11 @@ def pod(raw: Raw, with_args: bool = False) -> k8s.Pod:
         conditions=conditions(status),
         readiness_gates=tuple(text(g, "conditionType") for g in objects(spec, "readinessGates")),
         token_audiences=tuple(a for a in audiences if a),
+        claims=tuple(
+            name
+            for volume in objects(spec, "volumes")
+            if (name := text(mapping(volume, "persistentVolumeClaim"), "claimName"))
+        ),
     )
 
 

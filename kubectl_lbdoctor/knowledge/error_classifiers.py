@@ -260,7 +260,7 @@ def _api(text: str) -> Cause | None:
     params = _api_params(error)
     code, meaning = API_CODES.get(error.code, ("", ""))
     if error.code == "TargetGroupNotFound" and error.operation in _RULE_OPERATIONS:
-        code, meaning = "", "A rule forwards to a target group that does not exist."
+        code, meaning = "", "The target group of a rule does not exist."
     if arn := re.search(r"arn:aws[\w-]*:elasticloadbalancing:[^\s'\",]+", error.message):
         params["resource"] = arn.group(0).rstrip(".")
     if instances := tuple(dict.fromkeys(re.findall(r"\bi-[0-9a-f]{8,17}\b", error.message))):

@@ -290,7 +290,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "",
         r"Access Denied for bucket: (?P<bucket>[^\s.]\S*?)\.?(?: |$)",
-        "The policy of S3 bucket {bucket} does not let Elastic Load Balancing write its access logs there.",
+        "S3 bucket {bucket} does not admit its access logs.",
     ),
     rule(
         "LBD103",

@@ -297,6 +297,7 @@ class Pod:
     conditions: tuple[Condition, ...] = ()
     readiness_gates: tuple[str, ...] = ()
     token_audiences: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
     @property
     def is_finished(self) -> bool:

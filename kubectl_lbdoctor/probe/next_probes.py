@@ -14,6 +14,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis.annotation_readings import meant_paths
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.pod_evidence import (
     ADDRESS,
     from_pod_address,
@@ -240,12 +241,15 @@ def _management_ports(check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
 
 
 def _hosts(traffic: TrafficPath) -> list[str]:
-    """Host names of the Ingress rules that lead to this backend."""
-    ingress, name = traffic.ingress.peek(), traffic.backend.service if traffic.backend else ""
-    if ingress is None:
-        return []
-    named = dict.fromkeys(p.host for p in ingress.paths if p.host and p.backend.service == name)
-    return [f"www{host[1:]}" if host.startswith("*.") else host for host in named]
+    """Host names of the Ingress rules, or of the route of a Gateway, that lead to this backend."""
+    ingress, backend = traffic.ingress.peek(), traffic.backend
+    named: Iterable[str] = ()
+    if ingress is not None and backend is not None:
+        named = (p.host for p in ingress.paths if p.host and p.backend.service == backend.service)
+    elif backend is not None and backend.route is not None:
+        route = route_of(traffic.snapshot, backend.route).peek()
+        named = route.hostnames if route is not None else ()
+    return [f"www{host[1:]}" if host.startswith("*.") else host for host in dict.fromkeys(named)]
 
 
 def _other_ports(traffic: TrafficPath, check: ProbeRequest, pod: Pod) -> Iterator[ProbeRequest]:
