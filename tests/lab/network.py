@@ -143,12 +143,13 @@ def _attach(netns: str, link: str, cidrs: list[str], cidrs6: list[str]) -> None:
 
 def write_cni(node: topology.Node, directory: Path, data: Path) -> None:
     """Pods get VPC addresses of the node, routed and never translated, as with the VPC CNI."""
-    ipam = {
-        "type": "host-local",
-        "dataDir": str(data),
-        "ranges": [[{"subnet": node.pod_cidr}]],
-        "routes": [{"dst": "0.0.0.0/0"}],
-    }
+    ranges: list[list[dict[str, str]]] = [[{"subnet": node.pod_cidr}]]
+    routes = [{"dst": "0.0.0.0/0"}]
+    if topology.IPV6:
+        first, *_, last = node.pod_addresses6
+        ranges.append([{"subnet": node.pod_cidr6, "rangeStart": first, "rangeEnd": last}])
+        routes.append({"dst": "::/0"})
+    ipam = {"type": "host-local", "dataDir": str(data), "ranges": ranges, "routes": routes}
     plugins = [
         {"type": "ptp", "ipMasq": False, "mtu": 1500, "ipam": ipam},
         {"type": "portmap", "capabilities": {"portMappings": True}},
