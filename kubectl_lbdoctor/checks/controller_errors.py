@@ -394,9 +394,9 @@ def stuck_deleting(traffic: TrafficPath) -> Iterator[Finding]:
         if own:
             kind = type(entry).__name__
             complaints = [e for e in known_complaints(traffic) if e.ref.name == entry.meta.name]
-            told = _failed_cleanup(entry)
-            own_ref = ObjectRef(kind, entry.meta.namespace, entry.meta.name)
-            ref = entry.ref if isinstance(entry, TargetGroupBinding) else own_ref
+            told, ref = _failed_cleanup(entry), ObjectRef(kind, entry.meta.namespace, entry.meta.name)
+            if isinstance(entry, TargetGroupBinding):
+                ref = entry.ref
             yield Finding(
                 "LBD116",
                 ref,

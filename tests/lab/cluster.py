@@ -92,7 +92,7 @@ def start_api_server() -> None:
         f"--advertise-address={topology.CONTROL_PLANE_IP}",
         f"--secure-port={topology.API_SERVER_PORT}",
         f"--cert-dir={pki}",
-        f"--service-cluster-ip-range={topology.SERVICE_CIDR}",
+        f"--service-cluster-ip-range={topology.SERVICE_CIDR}" + (f",{topology.SERVICE_CIDR6}" if topology.IPV6 else ""),
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         f"--token-auth-file={pki}/tokens.csv",

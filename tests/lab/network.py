@@ -23,6 +23,7 @@ from tests.lab.progress import LabError, Missing
 
 # What the router answers to on every link; link-local, so it can repeat.
 ROUTER = "169.254.1.1"
+ROUTER6 = "fe80::1"
 ELB_KEEPER = "169.254.1.2"
 HOST_LINK = "lbdlab0"
 HOST_NETWORK = ipaddress.ip_network("169.254.99.0/30")
@@ -38,6 +39,12 @@ _SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
+}
+_SYSCTLS6 = {
+    "net/ipv6/conf/all/forwarding": "1",
+    # Nobody else is on these links: an address is there at once.
+    "net/ipv6/conf/all/accept_dad": "0",
+    "net/ipv6/conf/default/accept_dad": "0",
 }
 
 
@@ -68,7 +75,8 @@ def exists(netns: str) -> bool:
 def _add_netns(netns: str) -> None:
     _ip("netns", "add", netns)
     _ip("link", "set", "lo", "up", netns=netns)
-    settings = [f"{name.replace('/', '.')}={value}" for name, value in _SYSCTLS.items()]
+    wanted = {**_SYSCTLS, **(_SYSCTLS6 if topology.IPV6 else {})}
+    settings = [f"{name.replace('/', '.')}={value}" for name, value in wanted.items()]
     command = ["nsenter", f"--net={NETNS_DIR / netns}", "sysctl", "-q", "-w", *settings]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -82,6 +90,9 @@ def create() -> None:
     _ip("addr", "add", f"{topology.CONTROL_PLANE_IP}/32", "dev", "lo", netns=vpc)
     # What nobody holds is silence, as in a VPC, and not an ICMP error.
     _ip("route", "add", "blackhole", topology.VPC_CIDR, netns=vpc)
+    if topology.IPV6:
+        _ip("addr", "add", f"{topology.CONTROL_PLANE_IP6}/128", "dev", "lo", netns=vpc)
+        _ip("route", "add", "blackhole", topology.VPC_CIDR6, netns=vpc)
 
     _ip("link", "add", HOST_LINK, "type", "veth", "peer", "name", "host", "netns", vpc)
     _ip("addr", "add", f"{HOST_ROUTER}/{HOST_NETWORK.prefixlen}", "dev", "host", netns=vpc)
@@ -91,23 +102,29 @@ def create() -> None:
     _ip("route", "add", f"{topology.CONTROL_PLANE_IP}/32", "via", HOST_ROUTER, "dev", HOST_LINK)
 
     _add_netns(topology.NETNS_ELB)
-    _attach(topology.NETNS_ELB, "elb", [subnet.cidr for subnet in topology.SUBNETS if subnet.public])
+    public = [subnet for subnet in topology.SUBNETS if subnet.public]
+    _attach(topology.NETNS_ELB, "elb", [subnet.cidr for subnet in public], [subnet.cidr6 for subnet in public])
     # Load balancers come and go; the kernel would drop the routes with the last address of the link.
     _ip("addr", "add", f"{ELB_KEEPER}/32", "dev", "eth0", netns=topology.NETNS_ELB)
 
 
 def add_node(node: topology.Node) -> None:
     _add_netns(node.netns)
-    _attach(node.netns, node.name, [f"{node.ip}/32"])
+    _attach(node.netns, node.name, [f"{node.ip}/32"], [f"{node.ip6}/128"])
     _ip("addr", "add", f"{node.ip}/32", "dev", "eth0", netns=node.netns)
     # Again with the right source address, which is known only now.
     _ip("route", "replace", "default", "via", ROUTER, "dev", "eth0", "onlink", "src", node.ip, netns=node.netns)
     _ip("route", "add", node.pod_cidr, "via", node.ip, "dev", node.name, netns=topology.NETNS_VPC)
     # A pod that is gone: silence too (each living pod has a /32 route), instead of a loop between node and router.
     _ip("route", "add", "blackhole", node.pod_cidr, netns=node.netns)
+    if topology.IPV6:
+        _ip("addr", "add", f"{node.ip6}/128", "dev", "eth0", netns=node.netns)
+        _ip("route", "replace", "default", "via", ROUTER6, "dev", "eth0", "src", node.ip6, netns=node.netns)
+        _ip("route", "add", node.pod_cidr6, "via", node.ip6, "dev", node.name, netns=topology.NETNS_VPC)
+        _ip("route", "add", "blackhole", node.pod_cidr6, netns=node.netns)
 
 
-def _attach(netns: str, link: str, cidrs: list[str]) -> None:
+def _attach(netns: str, link: str, cidrs: list[str], cidrs6: list[str]) -> None:
     """A veth pair between a namespace (eth0) and the router (`link`), which reaches `cidrs` over it."""
     vpc = topology.NETNS_VPC
     _ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", netns, netns=vpc)
@@ -117,16 +134,22 @@ def _attach(netns: str, link: str, cidrs: list[str]) -> None:
     for cidr in cidrs:
         _ip("route", "add", cidr, "dev", link, "src", topology.CONTROL_PLANE_IP, netns=vpc)
     _ip("route", "add", "default", "via", ROUTER, "dev", "eth0", "onlink", netns=netns)
+    if topology.IPV6:
+        _ip("addr", "add", f"{ROUTER6}/64", "dev", link, netns=vpc)
+        for cidr in cidrs6:
+            _ip("route", "add", cidr, "dev", link, "src", topology.CONTROL_PLANE_IP6, netns=vpc)
+        _ip("route", "add", "default", "via", ROUTER6, "dev", "eth0", netns=netns)
 
 
 def write_cni(node: topology.Node, directory: Path, data: Path) -> None:
     """Pods get VPC addresses of the node, routed and never translated, as with the VPC CNI."""
-    ipam = {
-        "type": "host-local",
-        "dataDir": str(data),
-        "ranges": [[{"subnet": node.pod_cidr}]],
-        "routes": [{"dst": "0.0.0.0/0"}],
-    }
+    ranges: list[list[dict[str, str]]] = [[{"subnet": node.pod_cidr}]]
+    routes = [{"dst": "0.0.0.0/0"}]
+    if topology.IPV6:
+        first, *_, last = node.pod_addresses6
+        ranges.append([{"subnet": node.pod_cidr6, "rangeStart": first, "rangeEnd": last}])
+        routes.append({"dst": "::/0"})
+    ipam = {"type": "host-local", "dataDir": str(data), "ranges": ranges, "routes": routes}
     plugins = [
         {"type": "ptp", "ipMasq": False, "mtu": 1500, "ipam": ipam},
         {"type": "portmap", "capabilities": {"portMappings": True}},

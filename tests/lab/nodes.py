@@ -150,7 +150,7 @@ def start_kubelet(node: topology.Node, kubeconfig: Path, aws_state: dict[str, An
         f"--config={config}",
         f"--kubeconfig={kubeconfig}",
         f"--hostname-override={node.name}",
-        f"--node-ip={node.ip}",
+        f"--node-ip={node.ip}" + (f",{node.ip6}" if topology.IPV6 else ""),
         f"--node-labels={','.join(f'{key}={value}' for key, value in labels.items())}",
         f"--root-dir={root}/kubelet",
         f"--cert-dir={root}/pki",

@@ -32,15 +32,27 @@ ACCOUNT = "123456789012"
 SERVICE_CIDR = "172.20.0.0/16"
 VPC_CIDR = "10.0.0.0/16"
 
+IPV6 = os.environ.get("IPV6") == "1"
+"""Whether the lab has IPv6 beside IPv4 (`IPV6=1 make lab`): VPC, nodes, pods and Services have both families."""
+SERVICE_CIDR6 = "fd00:20::/112"
+VPC_CIDR6 = "fd00:10::/48"
+
 NETNS_PREFIX = "lbdlab-"
 NETNS_VPC = NETNS_PREFIX + "vpc"
 NETNS_ELB = NETNS_PREFIX + "elb"
 
 CONTROL_PLANE_IP = "10.0.0.1"
+CONTROL_PLANE_IP6 = "fd00:10::1"
 API_SERVER_PORT = 6443
 API_SERVER_URL = f"https://{CONTROL_PLANE_IP}:{API_SERVER_PORT}"
 AWS_PORT = 5000
 AWS_URL = f"http://{CONTROL_PLANE_IP}:{AWS_PORT}"
+
+
+def six(address: str) -> str:
+    """The IPv6 address that stands beside an IPv4 address of the VPC, with its digits: fd00:10:0:1::41, 10.0.1.41."""
+    *_, subnet, host = address.split(".")
+    return f"fd00:10:0:{subnet}::{host}"
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,10 @@ class Subnet:
     cidr: str
     zone: str
     public: bool
+
+    @property
+    def cidr6(self) -> str:
+        return f"fd00:10:0:{self.cidr.split('.')[2]}::/64"
 
 
 SUBNETS = (
@@ -73,6 +89,19 @@ class Node:
     @property
     def netns(self) -> str:
         return NETNS_PREFIX + self.name
+
+    @property
+    def ip6(self) -> str:
+        return six(self.ip)
+
+    @property
+    def pod_cidr6(self) -> str:
+        return f"{self.ip6}:0/112"
+
+    @property
+    def pod_addresses6(self) -> tuple[str, ...]:
+        """All that its pods may get: as many as in IPv4."""
+        return tuple(f"{self.ip6}:{number:x}" for number in range(2, 33))
 
 
 NODES = (

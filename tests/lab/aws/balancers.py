@@ -20,8 +20,12 @@ def interfaces(balancer: Any) -> dict[str, Any]:
     return found
 
 
-def addresses(balancer: Any) -> list[str]:
-    return [str(interface.private_ip_address) for interface in list(interfaces(balancer).values())]
+def addresses(balancer: Any, six: bool = False) -> list[str]:
+    """What it sends from, of one family."""
+    present = list(interfaces(balancer).values())
+    if six:
+        return [str(address) for interface in present for address in interface.ipv6_addresses]
+    return [str(interface.private_ip_address) for interface in present]
 
 
 def description(balancer: Any) -> str:
@@ -42,8 +46,29 @@ def sync(ec2: Any, balancer: Any) -> None:
     # moto takes a load balancer with a group that does not exist, and one such group stopped the whole packet filter.
     groups = [group for group in known if group is not None]
     for interface in present.values():
+        _give_family(interface, balancer.ip_address_type != "ipv4")
         # A network load balancer may have no group at all; moto would give its interface the VPC's default group.
         interface._group_set = groups
+
+
+def _give_family(interface: Any, dual: bool) -> None:
+    """An IPv6 address, where the load balancer is dual-stack and the subnet has a range of that family."""
+    if not dual:
+        _take_family(interface)
+    elif interface.subnet.ipv6_cidr_block_associations and not interface.ipv6_addresses:
+        address = topology.six(str(interface.private_ip_address))
+        interface.ipv6_addresses.append(address)
+        netns.ip("addr", "add", f"{address}/128", "dev", "eth0", "nodad", netns=topology.NETNS_ELB)
+        if interface.subnet.cidr_block not in _PUBLIC:
+            netns.ip("route", "replace", f"{address}/128", "dev", "elb", "src", topology.CONTROL_PLANE_IP6)
+
+
+def _take_family(interface: Any) -> None:
+    for address in interface.ipv6_addresses:
+        netns.ip("addr", "del", f"{address}/128", "dev", "eth0", netns=topology.NETNS_ELB)
+        if interface.subnet.cidr_block not in _PUBLIC:
+            netns.ip("route", "del", f"{address}/128")
+    interface.ipv6_addresses.clear()
 
 
 def clear(ec2: Any, balancer: Any) -> None:
@@ -66,6 +91,7 @@ def _add(ec2: Any, balancer: Any, subnet: Any) -> Any:
 
 
 def _remove(ec2: Any, interface: Any) -> None:
+    _take_family(interface)
     address = interface.private_ip_address
     ec2.enis.pop(interface.id, None)
     interface.subnet.del_subnet_ip(address)

@@ -69,7 +69,7 @@ class Checker(threading.Thread):
                         self._check_from(balancer, listener, group, registration, now)
 
     def _check_from(self, balancer: Any, listener: Any, group: Any, registration: Registration, now: float) -> None:
-        sources = balancers.addresses(balancer)
+        sources = balancers.addresses(balancer, six=":" in registration.id)
         for source in list(registration.tracks):
             if source not in sources:
                 registration.tracks.pop(source, None)
@@ -109,12 +109,16 @@ def build(balancer: Any, listener: Any, group: Any, registration: Registration, 
         version=group.protocol_version or "HTTP1",
         path=group.health_check_path or "/",
         # A network load balancer names itself, an application load balancer the target.
-        host=f"{source}:{listener.port}" if network else f"{address}:{port}",
+        host=f"{_host(source)}:{listener.port}" if network else f"{_host(address)}:{port}",
         matcher=str(matcher.get("GrpcCode") or matcher.get("HttpCode") or "200"),
         timeout=_timeout(group),
         network=network,
         proxy_header=str(group.attributes.get("proxy_protocol_v2.enabled")).lower() == "true",
     )
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _timeout(group: Any) -> float:

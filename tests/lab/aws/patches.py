@@ -18,6 +18,7 @@ from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
 from moto.ec2.models.network_acls import NetworkAclBackend
 from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
+from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses.network_acls import NetworkACLs
 from moto.elbv2.exceptions import (
     DuplicateListenerError,
@@ -64,6 +65,7 @@ def apply() -> None:
     patch_matchers()
     patch_targets()
     patch_security_groups()
+    patch_subnets()
     patch_network_interfaces()
     patch_network_acls()
     patch_filters()
@@ -131,6 +133,11 @@ def patch_load_balancers() -> None:
             answer = original(self, arn, subnets, mappings)
         balancers.sync(self.ec2_backend, balancer)
         return answer
+
+    @replace(ELBv2Backend, "set_ip_address_type")
+    def set_ip_address_type(original: Method, self: Any, arn: str, ip_type: str) -> None:
+        original(self, arn, ip_type)
+        balancers.sync(self.ec2_backend, self.load_balancers[arn])
 
     FakeLoadBalancer.VALID_ATTRS |= {"health_check_logs.s3.bucket", "health_check_logs.s3.prefix"}
 
@@ -316,12 +323,15 @@ def patch_targets() -> None:
                 if instance.state != "running":
                     raise TargetNotRunning(instance_id=target["Id"])
             elif group.target_type == "ip":
+                wanted = "IPv6" if group.ip_address_type == "ipv6" else "IPv4"
                 try:
-                    ip_address(target["Id"])
+                    fits = ip_address(target["Id"]).version == int(wanted[-1])
                 except ValueError:
+                    fits = False
+                if not fits:
                     raise ELBClientError(
-                        "ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address"
-                    ) from None
+                        "ValidationError", f"The IP address '{target['Id']}' is not a valid {wanted} address"
+                    )
         targets.add(group, instances)
 
     @replace(ELBv2Backend, "deregister_targets")
@@ -374,6 +384,25 @@ def patch_security_groups() -> None:
             if carried or any(rule.source_group.get("GroupId") == group.id for rule in rules):
                 raise DependencyViolationError(f"resource {group.id} has a dependent object")
         original(self, name, group_id)
+
+
+def _ranges6(subnet: Any) -> list[dict[str, Any]]:
+    """moto writes the state of a range as the text of its own record."""
+    entries = [
+        e for e in subnet.ipv6_cidr_block_associations.values() if e["ipv6CidrBlockState"]["State"] == "associated"
+    ]
+    return [
+        {
+            "ipv6CidrBlock": entry["ipv6CidrBlock"],
+            "associationId": entry["associationId"],
+            "ipv6CidrBlockState": {"state": "associated"},
+        }
+        for entry in entries
+    ]
+
+
+def patch_subnets() -> None:
+    assign(Subnet, "ipv6_cidr_block_association_set", property(_ranges6))
 
 
 def _groups(interface: Any) -> list[Any]:

@@ -39,9 +39,12 @@ def run() -> dict[str, Any]:
     ec2 = client("ec2")
     vpc_id = ec2.create_vpc(
         CidrBlock=topology.VPC_CIDR,
+        **({"AmazonProvidedIpv6CidrBlock": True} if topology.IPV6 else {}),
         TagSpecifications=tags("vpc", {"Name": topology.CLUSTER_NAME, _CLUSTER_TAG: "shared"}),
     )["Vpc"]["VpcId"]
     ec2.modify_vpc_attribute(VpcId=vpc_id, EnableDnsHostnames={"Value": True})
+    if topology.IPV6:
+        _chosen_range(vpc_id)
     subnets = {subnet.name: _subnet(ec2, vpc_id, subnet) for subnet in topology.SUBNETS}
     acls = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["NetworkAcls"]
     state: dict[str, Any] = {
@@ -104,6 +107,20 @@ def write(state: dict[str, Any], file: Path) -> None:
     os.replace(partial, file)
 
 
+def _chosen_range(vpc_id: str) -> None:
+    """moto draws a VPC's IPv6 range, and gives neither its route nor its default ACL the entries of that family."""
+    backend = ec2_backends[topology.ACCOUNT][topology.REGION]
+    (association,) = backend.get_vpc(vpc_id).get_cidr_block_association_set(ipv6=True)
+    association["cidr_block"] = topology.VPC_CIDR6
+    for acl in backend.network_acls.values():
+        if acl.vpc_id == vpc_id:
+            for egress in (True, False):
+                for number, action in ((101, "allow"), (32768, "deny")):
+                    backend.create_network_acl_entry(
+                        acl.id, number, "-1", action, egress, None, None, None, None, None, "::/0"
+                    )
+
+
 def _subnet(ec2: Any, vpc_id: str, subnet: topology.Subnet) -> str:
     role = "kubernetes.io/role/elb" if subnet.public else "kubernetes.io/role/internal-elb"
     name = f"{topology.CLUSTER_NAME}-{subnet.name}"
@@ -111,6 +128,7 @@ def _subnet(ec2: Any, vpc_id: str, subnet: topology.Subnet) -> str:
         VpcId=vpc_id,
         CidrBlock=subnet.cidr,
         AvailabilityZone=subnet.zone,
+        **({"Ipv6CidrBlock": subnet.cidr6} if topology.IPV6 else {}),
         TagSpecifications=tags("subnet", {"Name": name, _CLUSTER_TAG: "shared", role: "1"}),
     )
     return str(created["Subnet"]["SubnetId"])
@@ -126,6 +144,11 @@ def _routes(ec2: Any, vpc_id: str, subnets: dict[str, str]) -> dict[str, str]:
         )["RouteTable"]["RouteTableId"]
         tables[name] = table
     ec2.create_route(RouteTableId=tables["public"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    if topology.IPV6:
+        backend = ec2_backends[topology.ACCOUNT][topology.REGION]
+        for table in tables.values():
+            backend.create_route(table, None, destination_ipv6_cidr_block=topology.VPC_CIDR6, local=True)
+        ec2.create_route(RouteTableId=tables["public"], DestinationIpv6CidrBlock="::/0", GatewayId=gateway)
     for subnet in topology.SUBNETS:
         table = tables["public" if subnet.public else "private"]
         ec2.associate_route_table(RouteTableId=table, SubnetId=subnets[subnet.name])
@@ -175,6 +198,8 @@ def _instance(ec2: Any, node: topology.Node, subnet_id: str, group: str) -> dict
     # As the VPC CNI does: all addresses that pods of this node may get belong to the node's interface.
     pods = [str(address) for address in ip_network(node.pod_cidr)]
     ec2.assign_private_ip_addresses(NetworkInterfaceId=interface, PrivateIpAddresses=pods)
+    if topology.IPV6:
+        ec2.assign_ipv6_addresses(NetworkInterfaceId=interface, Ipv6Addresses=[node.ip6, *node.pod_addresses6])
     return {
         "id": instance["InstanceId"],
         "zone": instance["Placement"]["AvailabilityZone"],

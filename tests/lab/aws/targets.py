@@ -85,7 +85,9 @@ def zone_of(group: Any, target_id: str, given: str | None) -> str | None:
     # AWS detects the zone of an address that lies in one of the VPC's subnets.
     for subnet in list(ec2.subnets.values()):
         for candidate in subnet.values():
-            if candidate.vpc_id == group.vpc_id and ip_address(target_id) in ip_network(candidate.cidr_block):
+            more = [entry["ipv6CidrBlock"] for entry in candidate.ipv6_cidr_block_associations.values()]
+            ranges = [ip_network(cidr) for cidr in (candidate.cidr_block, *more)]
+            if candidate.vpc_id == group.vpc_id and any(ip_address(target_id) in cidr for cidr in ranges):
                 return str(candidate.availability_zone)
     return None
 
