@@ -253,7 +253,7 @@ def _from_events(traffic: TrafficPath) -> Iterator[_Heard]:
 
 def _is_a_fault(decoded: DecodedError) -> bool:
     """Whether an event tells of something that is wrong. That work is scheduled again, such as a look at a load
-    balancer until it is active, is an event of failure, too (FailedUpdateStatus of a Gateway); it is left out as in logs.
+    balancer until it is active, is an event of failure, too (FailedUpdateStatus of a Gateway); logs are read likewise.
     """
     return bool(decoded.code) and "waiting_for" not in decoded.params
 
