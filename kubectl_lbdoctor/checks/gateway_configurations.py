@@ -133,10 +133,9 @@ def _missing(
     message="rule {rule} of {kind} {name} {fault:missing=names {target}, which does not exist|"
     "refused=names {target}, which the controller does not accept|several=names {target} and another one beside it|"
     "kind=names {target}, a kind that the controller does not read|"
-    "filter=has a filter {target}, which the controller does not take: it builds nothing of the Gateway|"
-    "redirect=names {target} for a redirect, which needs a filter RequestRedirect beside it: the controller builds "
-    "nothing of the Gateway|"
-    "plain=asks for a login ({target}), which is left out on HTTP listeners (port {ports:,3})}",
+    "filter=has filter {target}, so nothing of the Gateway is built|"
+    "redirect=has a redirect without its filter, so nothing of the Gateway is built|"
+    "plain=asks for a login, which HTTP port {ports:,3} leaves out}",
     reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS, reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LOGS),
     explains=("LBD109", "LBD209", "LBD143", "LBD150"),
     distinct_by=("kind", "name", "target", "fault"),

@@ -451,7 +451,10 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     "a port|missing=it does not exist|network=it is no Application Load Balancer|listener=no listener has its port|"
     "unmade=its load balancer is not made|unanswered=no rule of it answers the health check|"
     "tls=its listener speaks HTTPS, and the health check HTTP}",
-    reads=(*READS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    reads=(
+        *(*READS, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+        *(reads.LISTENERS, reads.RULES),
+    ),
     explains=("LBD109", "LBD209", "LBD150"),
     distinct_by=("kind", "name", "target"),
     by_absence=(reads.GATEWAYS,),
