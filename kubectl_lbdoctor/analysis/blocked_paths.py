@@ -251,7 +251,8 @@ def _blocked(traffic: TrafficPath) -> Iterator[Blocked]:
 
 def _ports(traffic: TrafficPath, target: TargetHealth) -> tuple[int, ...]:
     """The ports of a target that the load balancer must reach and that no healthy check vouches for."""
-    checked = int(target.check_port) if target.check_port.isdigit() else target.port
     if target.state == "healthy":
         return (target.port,)
-    return (checked,) if preserves_clients(traffic) else tuple(dict.fromkeys((checked, target.port)))
+    return (
+        (target.asked_port,) if preserves_clients(traffic) else tuple(dict.fromkeys((target.asked_port, target.port)))
+    )

@@ -518,7 +518,7 @@ def _policy_paths(
     subnets = {s.id: s.cidrs for s in traffic.network.subnets.peek() or ()}
     if traffic.target_type == "ip":
         pod = traffic.pod_of(target)
-        port = int(target.check_port) if target.check_port.isdigit() else target.port
+        port = target.asked_port
         for front in sources(traffic, balancer) if pod is not None else ():
             six = ":" in front.address
             cidr = next((c for c in subnets.get(front.subnet_id or "", ()) if (":" in c) == six), "")

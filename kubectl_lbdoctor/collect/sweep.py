@@ -3,7 +3,7 @@
 The first stage holds what Kubernetes tells; the second adds what few calls tell of all load balancers: which there are,
 and how many targets CloudWatch counts as healthy. Then target groups are asked one by one, but only those that look bad
 or of which nothing is known; and of the frontends that are not certainly healthy everything that a diagnosis of one
-object reads. The last stage holds everything that is going to be known.
+object reads; a stage tells meanwhile how all targets are. The last one holds everything that is going to be known.
 """
 
 from __future__ import annotations
@@ -138,7 +138,10 @@ def _stages(snapshot: Snapshot, aws: _Aws) -> Iterator[Stage]:
         if len(asked) < len(groups):
             yield _stage(_with_spared(snapshot), aws, len(asked), len(groups) - len(asked))
     snapshot = _with_spared(snapshot)
-    yield _stage(_detailed(snapshot, elb, reader, aws), aws, len(asked), done=True)
+    detailed = aws.pool.submit(_detailed, snapshot, elb, reader, aws)
+    if groups:
+        yield _stage(snapshot, aws, len(asked))
+    yield _stage(detailed.result(), aws, len(asked), done=True)
 
 
 def _opened(snapshot: Snapshot, aws: _Aws) -> tuple[Aws | None, str]:

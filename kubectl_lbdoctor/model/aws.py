@@ -116,6 +116,11 @@ class TargetHealth:
         return f"{self.id}:{self.port}"
 
     @property
+    def asked_port(self) -> int:
+        """The port that is really checked, as far as AWS tells it; else the target's own."""
+        return int(self.check_port) if self.check_port.isdigit() else self.port
+
+    @property
     def codes(self) -> tuple[str, ...]:
         """The response codes that the description names: "Health checks failed with these codes: [404]" → ("404",)."""
         start, end = self.description.rfind("["), self.description.rfind("]")

@@ -206,6 +206,14 @@ def test_a_bundle_keeps_what_was_before(cloud: Cloud, tmp_path: Path) -> None:
     assert len(said) == 1 and evidence(run("--from", bundle, "-o", "json"), "cloudwatch") == said
 
 
+def test_a_bundle_keeps_what_was_logged(logged: Cloud, tmp_path: Path) -> None:
+    logged.wrong_port()
+    log(logged, (170, "PASS"), (40, "TargetError 502"), (5, "TargetError 502"))
+    bundle = str(tmp_path / "case.json")
+    said = evidence(asked(logged, "--since", "3h", "--save", bundle), "health-check-log")
+    assert len(said) == 1 and evidence(run("--from", bundle, "-o", "json"), "health-check-log") == said
+
+
 def test_a_denied_read_is_told_and_changes_nothing_else(cloud: Cloud) -> None:
     cloud.wrong_port()
     before = asked(cloud)

@@ -14,9 +14,10 @@ import yaml
 
 import kubectl_lbdoctor
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.cli import KINDS, cli
+from kubectl_lbdoctor.cli import cli
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.flags import Group
+from kubectl_lbdoctor.model.kinds import BY_ALIAS
 from kubectl_lbdoctor.render.explain import markdown
 from tests import write_docs
 from tests.docs import permissions
@@ -97,7 +98,7 @@ def test_readme_lists_every_exit_status() -> None:
 
 def test_readme_names_only_commands_and_codes_that_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    aliases = {alias for names in KINDS.values() for alias in names}
+    aliases = set(BY_ALIAS)
     used = set(re.findall(r"kubectl[ -]lbdoctor ([a-z]+)\b(?![/:])", readme)) - {"explain"}
     assert used <= set(visible(cli)) | aliases
     assert set(re.findall(r"LBD\d{3}", readme)) <= {spec.code for spec in CATALOGUE} | {"LBD000"}

@@ -56,7 +56,7 @@ def gate_hops(
     traffic: TrafficPath, health: TargetHealth, view: TargetView, stopped: Stopped, causes: Causes
 ) -> tuple[Hop, ...]:
     """The filters on the way to a target, those of the reply last."""
-    port = next((b.port for b in stopped.entries if not b.second), _asked_port(health))
+    port = next((b.port for b in stopped.entries if not b.second), health.asked_port)
     answered = is_answered(traffic, health)
     try:
         found = tuple(ways(traffic, health, port))
@@ -74,10 +74,6 @@ def gate_hops(
                 _blocking(place, view, met, blocks, causes) if blocks else _open(traffic, place, met, known, answered)
             )
     return tuple(hops)
-
-
-def _asked_port(health: TargetHealth) -> int:
-    return int(health.check_port) if health.check_port.isdigit() else health.port
 
 
 def _unfollowed(answered: bool, missing: tuple[str, ...]) -> Hop:

@@ -134,7 +134,7 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     """What the health check gets; nothing where something before it keeps packets or replies back."""
     group, health = traffic.target_group.peek(), member.health
     mine = causes.of_target(Place.ANSWER, member.view)
-    name = describe_check(group.health_check, _port(member)) if group is not None else "health check"
+    name = describe_check(group.health_check, member.health.asked_port) if group is not None else "health check"
     said = " ".join(filter(None, (health.state, member.reason)))
     if health.state == "healthy":
         return judged(Place.ANSWER, name, Verdict.PASSES, mine, said)
@@ -149,7 +149,3 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
         return judged(Place.ANSWER, name, Verdict.NOT_REACHED, mine, said)
     others = () if mine else tuple(d.rank for d in causes.diagnoses if member.view.key in d.finding.targets)
     return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others)
-
-
-def _port(member: Member) -> int:
-    return int(member.health.check_port) if member.health.check_port.isdigit() else member.health.port
