@@ -87,6 +87,32 @@ def test_text_that_is_no_address_is_unknown(name: str, tmp_path: Path) -> None:
         assert not crashed, f"{at}: {crashed[0]}"
 
 
+NO_NUMBERS = ("²", "9" * 5000, "٣", "1²", "0x1", "+1", "1_0", "1e9", "200-²", "200-" + "9" * 5000, "80,²")
+
+
+@pytest.mark.parametrize("name", ["LBD301-path-404", "LBD317-path-500", "LBD103-certificate-not-found"])
+def test_text_that_is_no_number_is_unknown(name: str, tmp_path: Path) -> None:
+    """In every field of text that holds digits, and in every annotation: Python takes "²" for a digit, and reads no
+    number of 5,000 of them."""
+    document = to_json(cases.result(name).snapshot)
+    fields: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for at in places(document):
+        before = value_at(document, at)
+        if isinstance(before, str) and ("annotations" in at or re.fullmatch(r"[0-9][0-9,-]*", before)):
+            fields[tuple(key for key in at if not isinstance(key, int) and ":" not in key)] = at
+    assert len(fields) > 10
+    for number, at in enumerate(fields.values()):
+        for odd in (NO_NUMBERS[number % len(NO_NUMBERS)], NO_NUMBERS[number % 2]):
+            changed = copy.deepcopy(document)
+            value_at(changed, at[:-1])[at[-1]] = odd
+            try:
+                report = product.judge(bundle.load(written(changed, tmp_path / "bundle.json"))).report
+            except CouldNotRun:
+                continue
+            crashed = [check.trace for check in report.unknown if check.crashed]
+            assert not crashed, f"{at} {odd[:10]}: {crashed[0]}"
+
+
 def value_at(document: Any, at: tuple[Any, ...]) -> Any:
     """What stands at a place of a document."""
     for key in at:
