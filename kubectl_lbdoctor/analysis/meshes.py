@@ -10,6 +10,8 @@ https://linkerd.io/2/reference/cli/inject/ (config.linkerd.io/skip-inbound-ports
 
 from __future__ import annotations
 
+import re
+
 from kubectl_lbdoctor.model.k8s import Container, Pod
 
 _SIDE_CARS = frozenset({"istio-proxy", "linkerd-proxy", "kuma-sidecar", "consul-dataplane", "osm-envoy"})
@@ -55,7 +57,7 @@ def proxy_of(pod: Pod, port: int) -> str:
 def _names(ports: str, wanted: int) -> bool:
     """Whether a list of ports and ranges ("80,8000-8100") names this one."""
     for part in ports.split(","):
-        first, _, last = part.strip().partition("-")
-        if first.isdigit() and int(first) <= wanted <= int(last if last.isdigit() else first):
+        named = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5})?)?", part.strip())
+        if named is not None and int(named[1]) <= wanted <= int(named[2] or named[1]):
             return True
     return False

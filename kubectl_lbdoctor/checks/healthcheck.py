@@ -368,7 +368,7 @@ def _widened(matcher: str, codes: tuple[str, ...]) -> str:
     """Success codes that take these, too; a range stays one."""
     if "-" not in matcher:
         return ",".join(sorted({*filter(None, matcher.split(",")), *codes}))
-    numbers = [int(number) for number in re.findall(r"\d+", matcher)] + [int(code) for code in codes]
+    numbers = [int(number) for number in re.findall(r"[0-9]{1,9}", matcher)] + [int(code) for code in codes]
     return f"{min(numbers)}-{max(numbers)}"
 
 

@@ -80,7 +80,7 @@ def _proxy_on(traffic: TrafficPath, node: Node) -> Pod | None:
     return next((p for p in mine if p.is_ready), mine[0] if mine else None)
 
 
-_MINOR = re.compile(r"v?1\.([0-9]+)\.")
+_MINOR = re.compile(r"v?1\.([0-9]{1,4})\.")
 _SKEW = 3
 
 

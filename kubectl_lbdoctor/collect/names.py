@@ -1,4 +1,5 @@
-"""Names in records: those of Kubernetes objects are DNS names, and no name or id begins as an option does.
+"""Names in records: those of Kubernetes objects are DNS names, no name or id begins as an option does, and what looks
+like a number is one.
 
 Commands for people are built of names. Quotes keep a shell from taking one apart, but not kubectl or aws from reading
 "--kubeconfig=x" as an option. No API server and no AWS service has such names: a record that carries one is left out,
@@ -18,12 +19,18 @@ from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, pro
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.fact import Fact
 
-_NUMBER = re.compile(r"-\d+")
+_NUMBER = re.compile(r"-[0-9]{1,9}")
 """EC2's word for all protocols is -1."""
 
+_DIGITS = 64
+"""No number of an API has more digits. Python reads none of more than 4,300."""
 
-def _no_option(text: str) -> bool:
-    return not text.startswith("-") or _NUMBER.fullmatch(text) is not None
+
+def _plain(text: str) -> bool:
+    """What begins as no option does, and is a number only where Python can read it: "²" is a digit, and none."""
+    if text.startswith("-"):
+        return _NUMBER.fullmatch(text) is not None
+    return not text.isdigit() or (text.isascii() and len(text) <= _DIGITS)
 
 
 def _label_or_none(text: str) -> bool:
@@ -90,7 +97,7 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(probe.ProbeAnswer, _anything, "location detail"),
     **_of(Fact, _anything, "reason permission left_out scope"),
 }
-"""The rule of a field of text; of those that are not here, none may begin as an option does."""
+"""The rule of a field of text; those that are not here are plain."""
 
 
 def check_names(value: Any) -> None:
@@ -137,7 +144,7 @@ def _plan(record: type) -> tuple[tuple[str, Rule, bool], ...]:
     """The fields of a record that may hold text or other records, their rules, and whether they are a text."""
     found = []
     for field in fields(record):
-        rule = _RULES.get((record, field.name), _no_option)
+        rule = _RULES.get((record, field.name), _plain)
         kind = str(field.type)
         if rule is _anything or not field.init or kind in ("int", "bool", "float", "int | None", "bool | None"):
             continue

@@ -5,6 +5,7 @@ One rule is one generator over `Facts`. A rule that lacks a fact says nothing; i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import Literal
@@ -446,7 +447,9 @@ def ssl_redirect_listener(facts: Facts) -> Iterator[AnnotationProblem]:
     pkg/ingress/model_builder.go). Nothing is said while other members of the group may add listeners.
     """
     text, listeners = facts.own("ssl-redirect"), facts.listeners()
-    if text is None or listeners is None or not text.isdecimal() or "sslRedirectPort" in facts.context.class_parameters:
+    if text is None or listeners is None or "sslRedirectPort" in facts.context.class_parameters:
+        return
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         return
     protocol = listeners.get(int(text))
     if protocol == "HTTPS":

@@ -72,7 +72,7 @@ def extract(match: re.Match[str]) -> dict[str, ParamValue]:
         if name in LIST_PARAMS:
             params[name] = tuple(re.findall(r"[^\s,|{}\[\]']+", value))
         elif name in INT_PARAMS:
-            params[name] = int(value)
+            params[name] = int(value[:18])
         elif value:
             params[name] = value.strip()
     return params

@@ -20,7 +20,7 @@ NEWEST_KNOWN: Version = (3, 5, 0)
 else. Of later ones single facts are known, from their release notes.
 https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/v3.5.0"""
 
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION = re.compile(r"v?([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?(?![0-9])")
 
 
 def parse_version(text: str | None) -> Version | None:

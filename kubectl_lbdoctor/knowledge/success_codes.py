@@ -15,7 +15,7 @@ def ranges(matcher: str) -> Iterator[tuple[int, int]]:
 
 
 def _number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def accepts(matcher: str, code: int) -> bool:

@@ -126,7 +126,8 @@ class TargetHealth:
         start, end = self.description.rfind("["), self.description.rfind("]")
         if start < 0 or end < start:
             return ()
-        return tuple(code.strip() for code in self.description[start + 1 : end].split(",") if code.strip())
+        words = (code.strip() for code in self.description[start + 1 : end].split(","))
+        return tuple(code for code in words if code.isascii() and code.isdigit() and len(code) < 10)
 
 
 @record

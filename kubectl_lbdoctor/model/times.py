@@ -11,8 +11,8 @@ from functools import lru_cache
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time (or one of zap's ISO 8601 form, "+0000"), in UTC where it names no zone.
 
-    None for "" and for what is no time. Python 3.10 reads neither "Z", nor "+0000", nor a fraction that has not three
-    or six digits; Go writes up to nine.
+    None for "" and for what is no time; Go writes none as the year 1, and sums with that would overflow. Python 3.10
+    reads neither "Z", nor "+0000", nor a fraction that has not three or six digits; Go writes up to nine.
     """
     if not text:
         return None
@@ -24,7 +24,12 @@ def parse_time(text: str) -> datetime | None:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         return None
+    if not _FIRST_YEAR <= parsed.year <= _LAST_YEAR:
+        return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
+
+
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
 
 def seconds_between(since: str, until: str) -> float:
@@ -34,7 +39,9 @@ def seconds_between(since: str, until: str) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """A duration as people say it: "90 s", "12 min", "5 h", "3 days"."""
+    """A duration as people say it: "90 s", "12 min", "5 h", "3 days"; "an unknown time" where it is infinite."""
+    if seconds == float("inf"):
+        return "an unknown time"
     whole = max(0, int(seconds))
     for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
         if whole >= 2 * size:

@@ -89,8 +89,8 @@ def parse(
     said: dict[int, list[str]] = {}
     for rest in _lines(log, token):
         number, _, text = rest.partition(" ")
-        if number.isascii() and number.isdigit():
-            said.setdefault(int(number), []).append(text)
+        if (place := _number(number)) is not None:
+            said.setdefault(place, []).append(text)
     return tuple(_answer(request, said.get(n, []), via, source) for n, request in enumerate(requests))
 
 
@@ -223,7 +223,7 @@ _OUTCOMES = {
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _seconds(text: str) -> float:

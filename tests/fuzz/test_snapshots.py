@@ -87,6 +87,61 @@ def test_text_that_is_no_address_is_unknown(name: str, tmp_path: Path) -> None:
         assert not crashed, f"{at}: {crashed[0]}"
 
 
+NO_NUMBERS = ("²", "9" * 5000, "٣", "1²", "0x1", "+1", "1_0", "1e9", "200-²", "200-" + "9" * 5000, "80,²")
+
+
+@pytest.mark.parametrize("name", ["LBD301-path-404", "LBD317-path-500", "LBD103-certificate-not-found"])
+def test_text_that_is_no_number_is_unknown(name: str, tmp_path: Path) -> None:
+    """In every field of text that holds digits, and in every annotation: Python takes "²" for a digit, and reads no
+    number of 5,000 of them."""
+    document = to_json(cases.result(name).snapshot)
+    fields: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for at in places(document):
+        before = value_at(document, at)
+        if isinstance(before, str) and ("annotations" in at or re.fullmatch(r"[0-9][0-9,-]*", before)):
+            fields[tuple(key for key in at if not isinstance(key, int) and ":" not in key)] = at
+    assert len(fields) > 10
+    for number, at in enumerate(fields.values()):
+        for odd in (NO_NUMBERS[number % len(NO_NUMBERS)], NO_NUMBERS[number % 2]):
+            changed = copy.deepcopy(document)
+            value_at(changed, at[:-1])[at[-1]] = odd
+            try:
+                report = product.judge(bundle.load(written(changed, tmp_path / "bundle.json"))).report
+            except CouldNotRun:
+                continue
+            crashed = [check.trace for check in report.unknown if check.crashed]
+            assert not crashed, f"{at} {odd[:10]}: {crashed[0]}"
+
+
+NO_TIMES = (
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-14:00",
+    "2026-02-30T00:00:00Z",
+    "x",
+    "",
+)
+
+
+@pytest.mark.parametrize("name", ["LBD301-path-404", "LBD103-certificate-not-found", "LBD501-beside-a-wrong-path"])
+def test_a_time_that_is_none_is_not_known(name: str, tmp_path: Path) -> None:
+    """In every field that holds a time: no check crashes, and no report; Go writes "no time" as the year 1."""
+    document = to_json(cases.result(name).snapshot)
+    fields: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    for at in places(document):
+        before = value_at(document, at)
+        if isinstance(before, str) and re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T", before):
+            fields[tuple(key for key in at if not isinstance(key, int) and ":" not in key)] = at
+    assert len(fields) > 10
+    for number, at in enumerate(fields.values()):
+        for odd in (NO_TIMES[0], NO_TIMES[1 + number % 5]):
+            changed = copy.deepcopy(document)
+            value_at(changed, at[:-1])[at[-1]] = odd
+            report = product.judge(bundle.load(written(changed, tmp_path / "bundle.json"))).report
+            crashed = [check.trace for check in report.unknown if check.crashed]
+            assert not crashed, f"{at} {odd}: {crashed[0]}"
+
+
 def value_at(document: Any, at: tuple[Any, ...]) -> Any:
     """What stands at a place of a document."""
     for key in at:
