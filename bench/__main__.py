@@ -1,6 +1,7 @@
 """Benchmarks: tables of ratios from one run. Times of one machine compare with nothing, so no result is kept.
 
-python -m bench          what needs nothing but Python: cost of a path, of the start, and what is counted
+python -m bench          everything but the lab's: cost of a path, of the start, what is counted, and the scan where
+                         its servers are in the lab's cache
 python -m bench start    processor time, time and memory of whole runs, also beside another checkout
 python -m bench lab      one diagnosis beside kubectl and the aws command, on the running lab
 python -m bench scan     a scan of a big cluster, and one diagnosis in it, beside kubectl, on a real API server
@@ -13,6 +14,9 @@ import argparse
 from pathlib import Path
 
 from kubectl_lbdoctor.__main__ import search_rarely_for_cycles
+
+SCALES = "0.01,0.1,1"
+"""Sizes of clusters that a scan is measured in: 1 is 400 nodes, 10,000 pods and 700 target groups."""
 
 
 def main() -> None:
@@ -28,7 +32,7 @@ def main() -> None:
     lab = actions.add_parser("lab", help="needs the running lab")
     lab.add_argument("runs", nargs="?", type=int, default=5)
     scan = actions.add_parser("scan", help="needs the lab's programs in the cache; ten minutes for all scales")
-    scan.add_argument("--scales", default="0.01,0.1,1", help="1: 400 nodes, 10,000 pods, 700 target groups")
+    scan.add_argument("--scales", default=SCALES, help="1: 400 nodes, 10,000 pods, 700 target groups")
     scan.add_argument("--runs", type=int, default=3, help="how often each command is measured")
     world = actions.add_parser("world", help="runs until Ctrl-C; needs the lab's programs in the cache")
     world.add_argument("--scale", type=float, default=0.01, help="1: 400 nodes, 10,000 pods, 700 target groups")
@@ -63,6 +67,21 @@ def main() -> None:
         paths.among_many_paths()
         code.counted()
         start.compare(9)
+        _scan_where_it_can_be()
+
+
+def _scan_where_it_can_be() -> None:
+    try:
+        from bench import server
+    except ImportError as error:
+        print(f"\nbench scan is left out: {error}")
+        return
+    if why := server.missing():
+        print(f"\nbench scan is left out: {why}")
+        return
+    from bench.scan import compare as compare_scans
+
+    compare_scans([float(scale) for scale in SCALES.split(",")], 3)
 
 
 if __name__ == "__main__":

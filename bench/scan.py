@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from bench.allowance import Account
 from bench.faults import Planted, plant
 from bench.start import HERE, PROGRAM, Cost, run
 from bench.world import Shape, World
+from tests.lab import build
 
 KINDS = "ingresses,services,endpointslices,pods,nodes,targetgroupbindings"
 """What kubectl gets beside a scan that does not ask AWS."""
@@ -81,7 +81,7 @@ def _measured(scale: float, runs: int) -> Measured:
         written = time.monotonic()
         env = {**os.environ, **variables, "PYTHONPATH": str(HERE)}
         commands = {
-            KUBECTL: [shutil.which("kubectl") or "kubectl", "get", KINDS, "-A", "-o", "json"],
+            KUBECTL: [str(build.kubernetes("kubectl")), "get", KINDS, "-A", "-o", "json"],
             WITHOUT_AWS: _lbdoctor("scan", "-A", "--no-aws", "-o", "json"),
             FEW: _lbdoctor(*_one_of(world, planted, "team-001")),
             MANY: _lbdoctor(*_one_of(world, planted, "team-000")),

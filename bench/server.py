@@ -68,6 +68,15 @@ def serve(scale: float) -> None:
         say("stopping")
 
 
+def missing() -> str:
+    """Why no world can be served here, in a sentence that names what is absent; "" where one can. Nothing is installed
+    or built for it: `python -m tests.lab up` does that, and takes a while."""
+    build.prepare_environment()
+    absent = [program for program in ("etcd", "openssl") if shutil.which(program) is None]
+    absent += [program for program in ("kube-apiserver", "kubectl") if not build.kubernetes(program).exists()]
+    return f"no {', '.join(absent)} here, which the lab installs and builds (make lab)" if absent else ""
+
+
 @contextmanager
 def running(world: World, account: Account | None = None) -> Iterator[dict[str, str]]:
     """A world on servers while the block runs: the environment that leads programs to them. account: limits what AWS

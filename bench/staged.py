@@ -13,6 +13,7 @@ from kubectl_lbdoctor.__main__ import search_rarely_for_cycles
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.sweep import SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import examine
+from kubectl_lbdoctor.commands.scan import FIRST_SCREEN
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.model.snapshot import Context
@@ -24,7 +25,7 @@ def main() -> None:
     search_rarely_for_cycles()
     begun, env = time.monotonic(), Environment()
     with Connections(KubeOptions(), AwsOptions(), env) as connections:
-        plan = SweepPlan("", needed_reads(CATALOGUE), Context(), env.now())
+        plan = SweepPlan("", needed_reads(CATALOGUE), Context(), env.now(), patience=FIRST_SCREEN)
         for stage in stages(connections.kube, connections.open_aws, plan):
             came, read = time.monotonic() - begun, time.process_time()
             report = examine(stage.snapshot)

@@ -57,7 +57,9 @@ Health = Fact[tuple[TargetHealth, ...]]
 class SweepPlan:
     """What a scan is about. namespace: "" for all of them. labels: a selector for the subjects, "" for none. reads:
     what the checks declare. aws_rate: calls of ELBv2 a second. counts: whether CloudWatch may be asked, which costs.
-    by_server: gives a time of this machine's clock by that of the API server, once that has answered."""
+    by_server: gives a time of this machine's clock by that of the API server, once that has answered. patience: seconds
+    that the first stage is kept back for what few calls of AWS tell of all: where that is there by then, the stage is
+    left out, because looking at it would only hold up the next."""
 
     namespace: str
     reads: frozenset[str]
@@ -67,6 +69,7 @@ class SweepPlan:
     aws_rate: float = 5.0
     counts: bool = True
     by_server: Callable[[str], str] = str
+    patience: float = 0.0
 
 
 @record
@@ -127,7 +130,8 @@ def _stages(snapshot: Snapshot, aws: _Aws) -> Iterator[Stage]:
     elb = KnownBalancers(reader, aws.plan.reads)
     # What comes next is begun before each stage, so that it is read while the stage is being looked at.
     outlined = aws.pool.submit(_outlined, snapshot, elb, reader, aws)
-    yield _stage(before, aws)
+    if not aws.plan.patience or not wait((outlined,), aws.plan.patience).done:
+        yield _stage(before, aws)
     snapshot = outlined.result()
     groups = unasked_groups(snapshot)
     begun = {aws.pool.submit(elb.target_health, arn): arn for arn in groups}

@@ -12,14 +12,10 @@ from typing import Any, Protocol
 
 from kubectl_lbdoctor.collect.fields import mapping, text
 from kubectl_lbdoctor.errors import ApiMissing, LbdoctorError, ReadDenied, ReadFailed
-from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.kinds import Kind
 
-WATCHED = (
-    *(kinds.INGRESS, kinds.SERVICE, kinds.TARGET_GROUP_BINDING, kinds.GATEWAY),
-    *(kinds.ENDPOINT_SLICE, kinds.POD, kinds.EVENT),
-)
-"""Pods for their readiness gates, events for what the controller complains of."""
+WATCHED = tuple(served for name in reads.WATCHED for kind in reads.KUBE[name].kinds for served in (kind, *kind.twins))
 
 _PARAMS = {kinds.EVENT: {"fieldSelector": "type=Warning"}}
 

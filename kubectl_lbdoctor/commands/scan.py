@@ -41,6 +41,10 @@ DEFAULT_RATE = 5.0
 https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/throttling.html"""
 
 
+FIRST_SCREEN = 1.0
+"""Seconds after the reads of Kubernetes that a first screen waits for the state of all load balancers."""
+
+
 def scan(options: Options, env: Environment) -> ExitStatus:
     """Look at every frontend and print a line for each.
 
@@ -118,6 +122,7 @@ class ClusterScan:
             labels=self.options.objects.labels,
             aws_rate=self.settings.rate,
             counts=not self.options.scan.no_cloudwatch,
+            patience=FIRST_SCREEN,
             by_server=self.connections.kube.clock.corrected,
         )
         self.env.progress("reading the cluster")

@@ -26,6 +26,10 @@ LEAST, LEAST_TIMES = 10.0, 3.0
 MOST, MOST_TIMES = 60.0, 6.0
 """The same at most, where Kubernetes tells of no change: what happens in AWS alone is seen after so long."""
 
+POLITE = 2 << 20
+"""Bytes of Kubernetes' answers in a second that a watch may come to over time. Every scan reads everything anew: at
+10,000 pods that is some 200 MB, whose encoding is the API server's work, however fast it was."""
+
 LONGEST = 300.0
 """Seconds between two attempts while scans fail."""
 
@@ -63,6 +67,7 @@ class _Watching:
         self._screen = Refresh(scanned.env) if scanned.env.is_terminal else None
         self._stage: Stage | None = None
         self._took = 0.0
+        self._read = 0
         self._failures = 0
         self.report: ScanReport | None = None
 
@@ -71,7 +76,8 @@ class _Watching:
         if self._failures:
             pause = min(LEAST * 2**self._failures, LONGEST)
             return pause, pause
-        return max(LEAST, LEAST_TIMES * self._took), max(MOST, MOST_TIMES * self._took)
+        least = max(LEAST, LEAST_TIMES * self._took, self._read / POLITE)
+        return least, max(MOST, MOST_TIMES * self._took, least)
 
     def first(self) -> None:
         """The first scan. Raises what a scan raises."""
@@ -101,10 +107,11 @@ class _Watching:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        begun = self._env.clock()
-        with self._scanned.connections.deadline.again():
+        connections = self._scanned.connections
+        begun, read = self._env.clock(), connections.kube.bytes_read
+        with connections.deadline.again():
             yield
-        self._took = self._env.clock() - begun
+        self._took, self._read = self._env.clock() - begun, connections.kube.bytes_read - read
 
     def _take(self, stage: Stage) -> None:
         self._stage = stage

@@ -250,6 +250,11 @@ SUBJECTS = frozenset(read.name for read in _OF_SUBJECTS.values())
 """The lists of all kinds of subjects. The one of a subject's own kind is read whatever the checks declare."""
 
 
+WATCHED = (INGRESSES, SERVICES, BINDINGS, GATEWAYS, ENDPOINT_SLICES, PODS, EVENTS)
+"""What `scan -w` is told of as it changes: what decides on targets, pods for their readiness gates, events for what the
+controller complains of."""
+
+
 def read_of_subjects(kind: str) -> KubeRead:
     """The read that lists the subjects of this kind in a namespace. Raises KeyError for a kind that is no subject."""
     return _OF_SUBJECTS[kind]

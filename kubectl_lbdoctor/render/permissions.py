@@ -9,7 +9,7 @@ from typing import Any
 
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.kinds import Kind
-from kubectl_lbdoctor.model.reads import KUBE, KUBE_PROXY_NAME, OPTIONAL, iam_action, is_aws
+from kubectl_lbdoctor.model.reads import KUBE, KUBE_PROXY_NAME, OPTIONAL, WATCHED, iam_action, is_aws
 
 _RESOURCES = {
     "ec2:GetManagedPrefixListEntries": "arn:*:ec2:*:*:prefix-list/*",
@@ -84,7 +84,8 @@ def rbac(reads: Iterable[str]) -> str:
         if not is_aws(name):
             read = KUBE[name]
             for group, resource in itertools.product(read.groups, read.resources):
-                verbs.setdefault((group, resource, read.object_names), set()).update(read.verbs)
+                own = (*read.verbs, *(("watch",) if name in WATCHED else ()))
+                verbs.setdefault((group, resource, read.object_names), set()).update(own)
     merged: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for (group, resource, names), allowed in sorted(verbs.items()):
         merged.setdefault((group, tuple(sorted(allowed)), names), []).append(resource)
@@ -97,7 +98,8 @@ def rbac(reads: Iterable[str]) -> str:
 
 
 _READ = """What kubectl lbdoctor reads; bind it with a ClusterRoleBinding. The rule for Secrets may be left out:
-it is for the certificate of the controller's webhook."""
+it is for the certificate of the controller's webhook. The verb watch is for scan -w, which without it looks
+once a minute."""
 
 
 # What probing needs beyond the reads: pod proxy and port-forward (`--probe auto|proxy`), then debug pods and their logs

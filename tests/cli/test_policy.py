@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_lbdoctor.collect.watches import WATCHED
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model import kinds, reads
 from tests.cli.test_fix import closed  # noqa: F401 (a fixture)
@@ -153,7 +154,7 @@ def test_nothing_is_printed_that_is_never_used(cloud: Cloud) -> None:
     share(cloud, *TEAMS)
     run("lb", cloud.aws.host, env=cloud.env)
     run(*looking_back(cloud), env=cloud.env)
-    printed = {permission._replace(name="") for permission in Role.of(READ_ROLE).permissions}
+    printed = {p._replace(name="") for p in Role.of(READ_ROLE).permissions if p.verb != "watch"}
     assert used(cloud, READ_ROLE) == printed
     assert set(cloud.aws.asked) == Policy.of(READ_POLICY).actions
 
@@ -168,7 +169,7 @@ _NOT_MISSED = {
 
 @pytest.mark.parametrize(
     "missing",
-    sorted(permission for permission in Role.of(READ_ROLE).permissions if not is_of_gateways(permission)),
+    sorted(p for p in Role.of(READ_ROLE).permissions if not is_of_gateways(p) and p.verb != "watch"),
     ids=lambda p: "-".join(filter(None, (p.verb, p.resource, p.name))),
 )
 def test_one_missing_permission_in_kubernetes_is_named(cloud: Cloud, missing: Permission) -> None:
@@ -319,3 +320,9 @@ def test_probes_from_debug_pods(cloud: Cloud, limited: Callable[..., None]) -> N
     made = {Permission("", "pods", verb) for verb in ("create", "delete")} | {Permission("", "pods/log", "get")}
     assert used(cloud, READ_ROLE, PROBE_ROLE) >= made
     assert len(cloud.kube.named("pods", NS)) == 2, "the debug pod is gone"
+
+
+def test_what_a_watched_scan_watches_may_be_watched() -> None:
+    allowed = {(p.group, p.resource) for p in Role.of(READ_ROLE).permissions if p.verb == "watch"}
+    assert allowed == {(kind.group, kind.plural) for kind in WATCHED}
+    assert ("eks.amazonaws.com", "targetgroupbindings") in allowed and ("", "secrets") not in allowed

@@ -135,3 +135,11 @@ def test_the_first_scan_says_what_cannot_be_scanned(cloud: Cloud) -> None:
 def test_what_does_not_go_with_it(cloud: Cloud, args: tuple[str, ...]) -> None:
     result = run("scan", "-w", *args, env=cloud.env)
     assert result.status == ExitStatus.USAGE and "error: -w " in result.stderr
+
+
+def test_the_more_a_scan_reads_the_later_comes_the_next(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At one byte a second no other one follows within minutes, though a change is to be told."""
+    assert told(watch(cloud, {30: cloud.wrong_path}, 200)) != []
+    heal(cloud)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.watch_scan.POLITE", 1)
+    assert told(watch(cloud, {30: cloud.wrong_path}, 200)) == []

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import pytest
@@ -114,6 +114,27 @@ def test_a_healthy_cluster_needs_three_kinds_of_calls() -> None:
     assert set(statuses(second).values()) == {"healthy"} == set(statuses(last).values())
     assert last.progress == Reach(objects=6, groups=6, known=6, asked=0, rate=5.0)
     assert aws.paced == ["elbv2"]
+
+
+def test_what_aws_tells_at_once_is_the_first_screen() -> None:
+    made = world()
+    first, last = scan(Kube(made), Aws(made), patience=10.0)
+    assert set(statuses(first).values()) == {"healthy"} and not first.done and last.done
+
+
+def test_a_first_screen_does_not_wait_for_a_slow_aws() -> None:
+    made, slow = world(), Event()
+
+    class Slow(Aws):
+        def call(self, *args: Any, **params: Any) -> Any:
+            assert slow.wait(10)
+            return super().call(*args, **params)
+
+    found = stages(Kube(made), lambda _: Slow(made), plan(patience=0.05))
+    assert set(statuses(next(found)).values()) == {"unknown"}
+    slow.set()
+    assert set(statuses(next(found)).values()) == {"healthy"}
+    found.close()
 
 
 def test_every_list_is_made_once_in_all_namespaces() -> None:

@@ -154,7 +154,9 @@ it could not compare; `-o json` lists them under `coverage.optional`, and `--ver
 `kubectl lbdoctor policy rbac | kubectl apply -f -` makes a ClusterRole `lbdoctor-read` with these rules. Bound in
 some namespaces only, it gives a diagnosis of what is there; nodes, classes, the controller and its webhooks are then
 unknown. Where listing Ingresses, Services or TargetGroupBindings is denied and `get` is not, the named object is read
-by itself.
+by itself. Ingresses, Services, TargetGroupBindings, Gateways, EndpointSlices, pods and events have the verb `watch` as
+well, for `scan -w`: who may list them learns nothing more by it, and without it a watched scan looks once a minute.
+A controller with another `--leader-election-id` needs its Lease's name in the rule for Leases.
 """
 
 _AWS = """
