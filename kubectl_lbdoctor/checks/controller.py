@@ -22,6 +22,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import lease_of
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -197,7 +198,11 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=repairs,
         fix_automatic=bool(wanted and repairs),
-        advice="" if wanted else f"name one of the Service's ports: {ports}",
+        advice=f"name one of the Service's ports in annotation {ALB_PREFIX}actions.{traffic.backend.action}: {ports}"
+        if traffic.backend.action
+        else ""
+        if wanted
+        else f"name one of the Service's ports: {ports}",
     )
 
 

@@ -28,7 +28,7 @@ _LOWEST = -1000
     title="no request reaches a target group, because other rules come first",
     passes="a rule or listener leads requests to the target group",
     severity=Severity.WARNING,
-    message="no request reaches {service}: rule {number}[ of Ingress {member}] takes them first, {taken}",
+    message="no request reaches {service}: rule {number} ({taken})[ of Ingress {member}] takes them first",
     reads=(
         *(reads.TARGET_GROUPS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES, reads.BINDINGS),
         *(reads.INGRESSES, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),

@@ -71,3 +71,10 @@ def test_what_keeps_a_claim_from_being_bound_is_told() -> None:
     diagnosis = first("LBD401-claim-that-nothing-binds")
     assert diagnosis.message.endswith("claim data is not bound")
     assert 'storageclass.storage.k8s.io "gp2-fast" not found' in diagnosis.finding.evidence[0].text
+
+
+def test_a_port_of_an_action_is_corrected_in_its_annotation() -> None:
+    assert (
+        "in annotation alb.ingress.kubernetes.io/actions.weighted"
+        in first("LBD107-action-names-another-port").finding.advice
+    )

@@ -463,7 +463,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD107", "LBD103"],
         event("FailedBuildModel"),
         object="Ingress/web",
-        says=["service-b", "http"],
+        says=["service-b", "actions.weighted-routing"],
         report=LBC + "issues/2974",
     ),
     # Members of one group ask for different security groups.
