@@ -222,7 +222,7 @@ def _unschedulable(pod: Pod, text: str) -> str:
     claims = ", ".join(pod.claims)
     if claims and _UNBOUND in short:
         return short.replace(_UNBOUND, f"claim {claims} is not bound")
-    if claims and "volume" in short:
+    if claims and "olume" in short:
         return f"{short} (claim {claims})"
     asked = ", ".join(str(p.host_port) for c in pod.containers for p in c.ports if p.host_port)
     return short.replace(_NO_FREE_PORTS, f"without free host port {asked}") if asked else short

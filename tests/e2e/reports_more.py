@@ -453,7 +453,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD104"],
         event("FailedDeployModel"),
         object="Ingress/web",
-        says=["legacy"],
+        says=["target group of a rule"],
         report=LBC + "issues/3933",
     ),
     # A weighted action names the port "http" of both Services, and one of them calls it otherwise.
@@ -659,7 +659,7 @@ SCENARIOS: list[Scenario] = [
         "volume-in-another-zone",
         lambda: _with_a_claim(made=True),
         ["LBD401"],
-        both(event("FailedScheduling", "volume"), empty),
+        both(event("FailedScheduling", "olume"), empty),
         around=_volume_of_another_zone,
         object="Deployment/web",
         says=["data"],
