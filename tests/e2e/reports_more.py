@@ -529,7 +529,6 @@ SCENARIOS: list[Scenario] = [
         setup=behind_tls(mutual_authentication='[{"port": 443, "mode": "verify"}]', healthcheck_path="/healthz"),
         object="Ingress/web",
         says=["mutual"],
-        report=LBC + "pull/3532",
     ),
     # Only one subnet carries the tag, and an Application Load Balancer needs two zones.
     Scenario(
@@ -693,7 +692,6 @@ SCENARIOS: list[Scenario] = [
         both(settled(8), empty),
         object="Service/web",
         says=["web-2"],
-        report=GITHUB + "argoproj/argo-cd/issues/5620",
     ),
     # The binding says ip, and the group that Terraform made is one of instances.
     Scenario(
