@@ -27,7 +27,7 @@ from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import Route
-from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import in_words, seconds_between
@@ -523,9 +523,7 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
                 ObjectRef("Service", namespace, name),
                 params={"service": f"{namespace}/{name}"},
                 evidence=(Evidence(Source.ENDPOINT_SLICES, f"{counted(len(slices), 'slice')}, no ready endpoint"),),
-                confirm=(
-                    kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=namespace),
-                ),
+                confirm=(kubectl("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", namespace=namespace),),
             )
 
 

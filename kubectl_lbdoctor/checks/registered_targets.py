@@ -38,7 +38,7 @@ from kubectl_lbdoctor.model import reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Node, Service
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
@@ -109,7 +109,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(*evidence[:SHOWN], evidence[-1]) if len(evidence) > SHOWN + 1 else tuple(evidence),
         confirm=(
             kubectl(
-                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={traffic.service_ref.name}"),
+                *("get", "endpointslices", "-l", f"{SERVICE_LABEL}={traffic.service_ref.name}"),
                 namespace=traffic.namespace,
             ),
             describe_target_health(group_arn(traffic), traffic.context.region),
@@ -594,7 +594,7 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(
             kubectl(
-                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", "-o", "yaml"),
+                *("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", "-o", "yaml"),
                 namespace=traffic.namespace,
             ),
         ),
@@ -645,7 +645,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(
             kubectl("get", binding.ref.resource, binding.meta.name, "-o", "yaml", namespace=traffic.namespace),
-            kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=traffic.namespace),
+            kubectl("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", namespace=traffic.namespace),
         ),
         advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",
     )

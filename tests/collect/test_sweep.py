@@ -433,3 +433,10 @@ def test_a_clock_that_is_ahead_spoils_no_count() -> None:
     aws = Aws(made)
     scan(Kube(made), aws, taken_at="2100-01-01T00:00:00Z", by_server=lambda _: now)
     assert "DescribeTargetHealth" not in aws.calls
+
+
+def test_a_gateway_that_cannot_be_understood_is_a_gap_though_there_is_no_other() -> None:
+    made = world()
+    made.kube["gateways"] = [{"metadata": {"name": "edge", "namespace": "team-000"}, "spec": {"listeners": "none"}}]
+    gateways = scan(Kube(made), Aws(made))[-1].snapshot.gateway_api.gateways
+    assert gateways.left_out == ("edge",) and "could not be understood" in gateways.reason
