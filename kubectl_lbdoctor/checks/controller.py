@@ -533,8 +533,7 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     passes="a pod of the controller leads",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="no pod of the controller leads, so nothing is reconciled: Lease {lease} was last renewed {silent} ago[ by "
-    "{holder}]",
+    message="no pod of the controller leads, so nothing is reconciled: its Lease lapsed {silent} ago",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LEASES),
     explains=undone_by("LBD136"),
 )
@@ -557,7 +556,7 @@ def nobody_leads(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(
             "LBD136",
             ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
-            params={"lease": lease.key, "silent": in_words(led.silent), "holder": led.holder},
+            params={"silent": in_words(led.silent)},
             evidence=(
                 Evidence(f"lease {lease.key}", f"renewTime {led.lease.renewed}, holder {led.lease.holder or 'nobody'}"),
                 Evidence(f"deployment {workload.meta.key}", f"{counted(len(ready), 'ready pod')}"),
