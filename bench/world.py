@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from typing import Any
 
+from kubectl_lbdoctor.errors import ApiMissing
 from kubectl_lbdoctor.model import selectors
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from tests.support import real_size
@@ -497,6 +498,8 @@ class MemoryKube:
                 yield raw
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Raw | None:
+        if path == f"/apis/{AUTO_MODE_GROUP}":
+            raise ApiMissing(f"the cluster does not serve {AUTO_MODE_GROUP}")
         namespace, resource, name = _parts(path)
         return next((raw for raw in self._lists[resource, namespace] if raw["metadata"]["name"] == name), None)
 

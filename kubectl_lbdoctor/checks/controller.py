@@ -28,7 +28,7 @@ from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import Route
-from kubectl_lbdoctor.model.k8s import Ingress, Pod, Service, Workload, condition
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Ingress, Pod, Service, Workload, condition
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import in_words, seconds_between
@@ -538,9 +538,7 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
                 ObjectRef("Service", namespace, name),
                 params={"service": f"{namespace}/{name}"},
                 evidence=(Evidence(Source.ENDPOINT_SLICES, f"{counted(len(slices), 'slice')}, no ready endpoint"),),
-                confirm=(
-                    kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=namespace),
-                ),
+                confirm=(kubectl("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", namespace=namespace),),
             )
 
 
@@ -550,8 +548,7 @@ def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     passes="a pod of the controller leads",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="no pod of the controller leads, so nothing is reconciled: Lease {lease} was last renewed {silent} ago[ by "
-    "{holder}]",
+    message="no pod of the controller leads, so nothing is reconciled: its Lease lapsed {silent} ago",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LEASES),
     explains=undone_by("LBD136"),
 )
@@ -574,7 +571,7 @@ def nobody_leads(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(
             "LBD136",
             ObjectRef("Deployment", workload.meta.namespace, workload.meta.name),
-            params={"lease": lease.key, "silent": in_words(led.silent), "holder": led.holder},
+            params={"silent": in_words(led.silent)},
             evidence=(
                 Evidence(f"lease {lease.key}", f"renewTime {led.lease.renewed}, holder {led.lease.holder or 'nobody'}"),
                 Evidence(f"deployment {workload.meta.key}", f"{counted(len(ready), 'ready pod')}"),

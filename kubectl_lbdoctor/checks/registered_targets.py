@@ -38,7 +38,7 @@ from kubectl_lbdoctor.model import index, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Node, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -110,7 +110,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(*evidence[:SHOWN], evidence[-1]) if len(evidence) > SHOWN + 1 else tuple(evidence),
         confirm=(
             kubectl(
-                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={traffic.service_ref.name}"),
+                *("get", "endpointslices", "-l", f"{SERVICE_LABEL}={traffic.service_ref.name}"),
                 namespace=traffic.namespace,
             ),
             describe_target_health(group_arn(traffic), traffic.context.region),
@@ -629,7 +629,7 @@ def endpoints_without_pod(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(
             kubectl(
-                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", "-o", "yaml"),
+                *("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", "-o", "yaml"),
                 namespace=traffic.namespace,
             ),
         ),
@@ -680,7 +680,7 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(
             kubectl("get", kubectl_name(binding.ref), "-o", "yaml", namespace=traffic.namespace),
-            kubectl("get", "endpointslices", "-l", f"kubernetes.io/service-name={name}", namespace=traffic.namespace),
+            kubectl("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", namespace=traffic.namespace),
         ),
         advice="make the Service's ipFamilies and the ip-address-type of load balancer and binding agree",
     )

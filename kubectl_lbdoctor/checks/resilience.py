@@ -14,7 +14,7 @@ from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Node, Pod, Service
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Pod, Service
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (issues 1719 and 1064 of
@@ -245,7 +245,7 @@ def unready_pods_published(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(
             kubectl(
-                *("get", "endpointslices", "-l", f"kubernetes.io/service-name={service.meta.name}", "-o", "yaml"),
+                *("get", "endpointslices", "-l", f"{SERVICE_LABEL}={service.meta.name}", "-o", "yaml"),
                 namespace=traffic.namespace,
             ),
         ),

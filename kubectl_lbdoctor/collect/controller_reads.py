@@ -15,7 +15,7 @@ from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags, l
 from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, joined
-from kubectl_lbdoctor.model.k8s import EndpointSlice, Pod, TlsCertificate, WebhookConfiguration, Workload
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Pod, TlsCertificate, WebhookConfiguration, Workload
 
 # The chart's label finds it first; a controller that was installed otherwise is found by its image or its arguments.
 CONTROLLER_IMAGE = "aws-load-balancer-controller"
@@ -138,7 +138,7 @@ class ControllerReader:
 
     def _slices(self, namespace: str, service: str) -> Fact[tuple[EndpointSlice, ...]]:
         read = reads.KUBE[reads.WEBHOOK_SLICES]
-        return self._lists.list(read, read.kind, namespace, {"labelSelector": f"kubernetes.io/service-name={service}"})
+        return self._lists.list(read, read.kind, namespace, {"labelSelector": f"{SERVICE_LABEL}={service}"})
 
     def _certificates(self, deployments: Iterable[Workload]) -> Fact[tuple[TlsCertificate, ...]]:
         """The certificates that the controllers serve their webhooks with; of each Secret, only that is kept."""

@@ -258,7 +258,7 @@ def endpoint_slice(raw: Raw) -> k8s.EndpointSlice:
         )
     return k8s.EndpointSlice(
         meta=parsed,
-        service=parsed.labels.get("kubernetes.io/service-name", ""),
+        service=parsed.labels.get(k8s.SERVICE_LABEL, ""),
         address_type=text(raw, "addressType") or "IPv4",
         ports=tuple(
             k8s.EndpointPort(number(p, "port"), text(p, "name"), text(p, "protocol") or "TCP")

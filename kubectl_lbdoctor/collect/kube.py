@@ -75,6 +75,9 @@ MAX_BODY = 1 << 30
 _MAX_PIECE = 64 * 1024
 """Bytes of a body that are taken from the connection at once."""
 
+_AS_IT_COMES: Mapping[str, Any] = {"retries": False, "redirect": False, "preload_content": False}
+"""How every request is sent: nothing is repeated or followed behind our back, and the body is read as it arrives."""
+
 Params = Mapping[str, str | int | bool]
 
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
@@ -274,9 +277,7 @@ class KubeReader:
                 f"{self.context.server}{path}?{urlencode(query)}",
                 headers=headers,
                 timeout=urllib3.Timeout(connect=self._timeout, read=silence),
-                retries=False,
-                redirect=False,
-                preload_content=False,
+                **_AS_IT_COMES,
             )
             if response.status != 200:
                 body, _ = _read(response, None, MAX_LINE)
@@ -354,9 +355,7 @@ class KubeReader:
                 f"{self.context.server}{path}",
                 headers=sent,
                 timeout=urllib3.Timeout(connect=self._timeout, read=timeout),
-                retries=False,
-                redirect=False,
-                preload_content=False,
+                **_AS_IT_COMES,
             )
             body = _start_of(response, end, max_bytes)
             response.close()
@@ -432,9 +431,7 @@ class KubeReader:
                 body=payload,
                 headers=headers,
                 timeout=urllib3.Timeout(total=self._timeout),
-                retries=False,
-                redirect=False,
-                preload_content=False,
+                **_AS_IT_COMES,
             )
             self.clock.heard(response.headers.get("Date"))
             body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from enum import Enum
 from itertools import islice
 from typing import Any, Protocol, TypeVar, cast
@@ -159,20 +160,14 @@ class KubeLists:
         """The objects of one kind in these namespaces, from one list of all namespaces; others are not converted. What
         does not tell its namespace may be of any of them."""
         convert = converter(kind, read.keeps_arguments)
-        path = kind.path()
+        whole = self.everywhere(
+            read, kind, lambda raw: convert(raw) if _home(raw, kind) in (None, *namespaces) else None
+        )
 
-        def split() -> ByNamespace:
-            found: dict[str, list[Any]] = {namespace: [] for namespace in namespaces}
-            sieves = {namespace: Sieve(kind.plural) for namespace in namespaces}
-            for raw in self.of_kind(kind, params=read.params):
-                home = _home(raw, kind)
-                for namespace in namespaces if home is None else {home} & namespaces:
-                    found[namespace] += sieves[namespace].through((raw,), convert if home else _without_home)
-            paths = {name: kind.path(name) if kind.namespaced else kind.path(name=name) for name in namespaces}
-            known = {name: Fact.known(read.name, tuple(objects), paths[name]) for name, objects in found.items()}
-            return {name: sieves[name].marked(fact) for name, fact in known.items()}
+        def chosen(found: ByNamespace) -> ByNamespace:
+            return {name: found.get(name) or without_any(whole, _place(kind, name)) for name in namespaces}
 
-        return attempt(read.name, path, split)
+        return whole.map(chosen)
 
     def everywhere(self, read: KubeRead, kind: Kind, convert: Converter, namespace: str = "") -> Fact[ByNamespace]:
         """The objects of one kind in all namespaces that have any, or in one of them, from one list. convert: gives
@@ -189,7 +184,7 @@ class KubeLists:
                 mine = found.setdefault(home or "", [])
                 taken = sieve.through((raw,), convert if home else _without_home)
                 mine += (record for record in taken if record is not None)
-            spaces = {name: Fact.known(read.name, tuple(found[name]), kind.path(name)) for name in sieves}
+            spaces = {name: Fact.known(read.name, tuple(found[name]), _place(kind, name)) for name in sieves}
             return {name: homeless.marked(sieves[name].marked(fact)) for name, fact in spaces.items()}
 
         return homeless.marked(attempt(read.name, kind.path(namespace), split))
@@ -211,6 +206,16 @@ class KubeLists:
 
 def _without_home(raw: Any) -> Any:
     raise NotUnderstood("metadata.namespace: it is no namespace")
+
+
+def without_any(found: Fact[ByNamespace], path: str) -> Fact[Objects]:
+    """What a list tells of a namespace of which it holds nothing; what it could not understand may be there."""
+    return replace(found.map(lambda _: ()), scope=path)
+
+
+def _place(kind: Kind, namespace: str) -> str:
+    """The path of what a namespace has of a kind: its collection, or the Namespace itself."""
+    return kind.path(namespace) if kind.namespaced else kind.path(name=namespace)
 
 
 def _home(raw: Any, kind: Kind) -> str | None:

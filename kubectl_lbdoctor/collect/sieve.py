@@ -87,10 +87,11 @@ class Sieve:
             self._why.append(f"{name or 'one without a name'}: {said}")
 
     def marked(self, fact: Fact[T]) -> Fact[T]:
-        """The fact of the read that went through, with what is not in it."""
+        """The fact of the read that went through, with what is not in it added to what was left out before."""
         if not self._left_out or not fact.is_known:
             return fact
         more = len(self._left_out) - len(self._why)
         why = "; ".join(self._why) + (f"; and {more} more" if more else "")
         reason = f"{len(self._left_out)} of {self._total} {self._noun} could not be understood ({why})"
-        return replace(fact, left_out=tuple(self._left_out), reason=reason)
+        reasons = (fact.reason, reason) if fact.left_out else (reason,)
+        return replace(fact, left_out=(*fact.left_out, *self._left_out), reason="; ".join(reasons))

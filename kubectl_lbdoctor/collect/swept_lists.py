@@ -19,7 +19,15 @@ from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
 from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
-from kubectl_lbdoctor.collect.kube_lists import ByNamespace, Kube, KubeLists, Objects, start_cluster, start_namespaces
+from kubectl_lbdoctor.collect.kube_lists import (
+    ByNamespace,
+    Kube,
+    KubeLists,
+    Objects,
+    start_cluster,
+    start_namespaces,
+    without_any,
+)
 from kubectl_lbdoctor.collect.outcomes import results
 from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.wanted import Wanted, wanted
@@ -109,7 +117,7 @@ class SweptLists:
             everywhere = None if self._only else listed
             found = read_gateway_api(self._lists, self._pool, self._asked, subjects, everywhere)
             snapshot = replace(snapshot, gateway_api=found)
-        elif not listed.is_known:
+        elif not _is_whole(listed):
             snapshot = replace(snapshot, gateway_api=replace(snapshot.gateway_api, gateways=listed))
         spaces = self._spaces(snapshot, spread)
         also = [name for name in backend_namespaces(snapshot) if self._only and name != self._only]
@@ -166,7 +174,7 @@ class SweptLists:
             elsewhere = Fact[Objects].not_asked(read.name, f"only namespace {self._only} was asked for")
             return Spread({self._only: _own(whole, self._only, kind)}, elsewhere)
         if whole.is_known:
-            return Spread(whole.need(), _without_any(whole, kind.path()))
+            return Spread(whole.need(), without_any(whole, kind.path()))
         if not whole.permission:
             return Spread({}, _unknown(whole))
         names = self._known_names()
@@ -316,12 +324,7 @@ def _own(found: Fact[ByNamespace], namespace: str, kind: Kind) -> Fact[Objects]:
     """What one list of a namespace gives for it."""
     if not found.is_known:
         return _unknown(found)
-    return found.need().get(namespace) or _without_any(found, kind.path(namespace))
-
-
-def _without_any(found: Fact[ByNamespace], path: str) -> Fact[Objects]:
-    """What a list tells of a namespace of which it holds nothing; what it could not understand may be there."""
-    return replace(found.map(lambda _: ()), scope=path)
+    return found.need().get(namespace) or without_any(found, kind.path(namespace))
 
 
 def _is_whole(fact: Fact[Any]) -> bool:

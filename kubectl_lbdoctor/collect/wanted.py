@@ -6,15 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
 VALUES = 50
 """Values that a label selector in a URL names."""
-
-SERVICE_LABEL = "kubernetes.io/service-name"
-"""The label of an EndpointSlice that names its Service:
-https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#ownership"""
 
 
 @record

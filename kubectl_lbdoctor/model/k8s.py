@@ -197,6 +197,11 @@ class Endpoint:
         return self.ready is not False
 
 
+SERVICE_LABEL = "kubernetes.io/service-name"
+"""The label of an EndpointSlice that names its Service:
+https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#ownership"""
+
+
 @record
 class EndpointSlice:
     """changed: when it was last written, RFC 3339, "" where it does not say."""

@@ -451,7 +451,7 @@ def test_policies_are_usable() -> None:
     assert not [a for a in actions if not a.split(":")[1].startswith(("Describe", "List", "Get", "Lookup"))]
     role = yaml.safe_load(run("policy", "rbac").stdout)
     verbs = {verb for rule in role["rules"] for verb in rule["verbs"]}
-    assert role["kind"] == "ClusterRole" and verbs <= {"get", "list"}
+    assert role["kind"] == "ClusterRole" and verbs <= {"get", "list", "watch"}
 
 
 def test_iam_is_asked_while_eks_says_nothing(cloud: Cloud) -> None:

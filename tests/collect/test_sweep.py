@@ -448,3 +448,10 @@ def test_an_object_in_a_namespace_that_none_can_be(odd: str, tmp_path: Path) -> 
     assert "healthy" not in statuses(last).values()
     bundle.save(last.snapshot, tmp_path / "bundle.json")
     assert bundle.load(tmp_path / "bundle.json").subjects == last.snapshot.subjects
+
+
+def test_a_gateway_that_cannot_be_understood_is_a_gap_though_there_is_no_other() -> None:
+    made = world()
+    made.kube["gateways"] = [{"metadata": {"name": "edge", "namespace": "team-000"}, "spec": {"listeners": "none"}}]
+    gateways = scan(Kube(made), Aws(made))[-1].snapshot.gateway_api.gateways
+    assert gateways.left_out == ("edge",) and "could not be understood" in gateways.reason
