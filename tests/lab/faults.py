@@ -200,7 +200,7 @@ def _deny(lab: Lab, acl_id: str, egress: bool, ports: tuple[int, int], cidr: str
         "Protocol": "6",
         "RuleAction": "deny",
         "Egress": egress,
-        "CidrBlock": cidr,
+        "Ipv6CidrBlock" if ":" in cidr else "CidrBlock": cidr,
         "PortRange": {"From": ports[0], "To": ports[1]},
     }
     _add_entry(lab.aws("ec2"), acl_id, entry)

@@ -429,6 +429,8 @@ def patch_network_interfaces() -> None:
         """Secondary addresses and the instance's groups count, too."""
         if name == "addresses.private-ip-address":
             return [address["PrivateIpAddress"] for address in self.private_ip_addresses]
+        if name == "ipv6-addresses.ipv6-address":
+            return list(self.ipv6_addresses)
         if name == "group-id":
             return [group.id for group in self.group_set]
         if name == "requester-managed":
