@@ -429,7 +429,8 @@ def policy(ctx: click.Context, /, kind: str, probe: bool, fix: bool, **values: A
 def version(ctx: click.Context, /, client: bool, **values: Any) -> ExitStatus:
     """Print the version."""
     from kubectl_lbdoctor.model.version import Version
-    from kubectl_lbdoctor.render.formats import View, render
+    from kubectl_lbdoctor.render.formats import render
+    from kubectl_lbdoctor.render.view import View
 
     options, env = options_of(ctx, values), ctx.obj["env"]
     _check_format(options, Result.VERSION)

@@ -26,7 +26,8 @@ from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.record import record
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from kubectl_lbdoctor.report import build, needed_reads
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from kubectl_lbdoctor.errors import ExitStatus, UsageError
 from kubectl_lbdoctor.knowledge import health_reasons
 from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.options import Options
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.topics import Explanation, FixTopic, ReasonTopic, Topic
+from kubectl_lbdoctor.render.view import View
 from kubectl_lbdoctor.suggestions import likely, question
 
 _CODE = re.compile(r"(?:LBD[- ]?)?([0-9]{3})", re.IGNORECASE)

@@ -30,9 +30,10 @@ from kubectl_lbdoctor.model.report import FailOn
 from kubectl_lbdoctor.model.scan import Reach, ScanReport
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.options import Options
-from kubectl_lbdoctor.render.formats import View, format_of, render
+from kubectl_lbdoctor.render.formats import format_of, render
 from kubectl_lbdoctor.render.refresh import Refresh
 from kubectl_lbdoctor.render.scan_stream import ScanStream
+from kubectl_lbdoctor.render.view import View
 from kubectl_lbdoctor.report import needed_reads
 from kubectl_lbdoctor.scan_report import scan_report
 

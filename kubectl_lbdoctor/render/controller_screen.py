@@ -8,9 +8,9 @@ from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, Leader, LoggedError, WebhookView
 from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import diagnosis_lines, ignored_lines
 from kubectl_lbdoctor.render.text import Column, Paint, clean, quoted, table_or_records, wrapped
+from kubectl_lbdoctor.render.view import View
 
 MOST_ERRORS = 8
 """Errors of the logs that are shown; -o wide shows all."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.run import Run
-from kubectl_lbdoctor.render.formats import FORMATS, View, render
+from kubectl_lbdoctor.render.formats import FORMATS, render
+from kubectl_lbdoctor.render.view import View
 
 
 def error_document(words: Sequence[str], failed: Failed, run: Run) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kubectl_lbdoctor.checks.registry import Catalogue
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, table
+from kubectl_lbdoctor.render.view import View
 
 
 def catalogue(specs: Catalogue, view: View) -> str:

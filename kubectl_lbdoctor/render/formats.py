@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from kubectl_lbdoctor.errors import UsageError
-from kubectl_lbdoctor.model.run import NOT_TOLD, Run
+from kubectl_lbdoctor.render.view import View
 
 
 class Result(Enum):
@@ -26,19 +26,6 @@ class Result(Enum):
     CHECKS = "the list of checks"
     EXPLANATION = "explain"
     VERSION = "version"
-
-
-class View(NamedTuple):
-    """How to print for people, and what a document says of its run. width: columns of the terminal, 0 for no limit.
-    wide: all columns. colour: ANSI. headers: tables begin with a line of titles. output: what stands behind -o, as
-    typed. run: how the run went."""
-
-    width: int = 0
-    wide: bool = False
-    colour: bool = False
-    headers: bool = True
-    output: str = ""
-    run: Run = NOT_TOLD
 
 
 class Format(NamedTuple):

@@ -15,10 +15,10 @@ from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import fix_commands
 from kubectl_lbdoctor.render.scan_screen import count_healthy
 from kubectl_lbdoctor.render.text import quoted
+from kubectl_lbdoctor.render.view import View
 
 _NAME = "kubectl lbdoctor scan"
 _NO_CHARACTER = re.compile("[\ud800-\udfff\ufffe\uffff]")

@@ -8,8 +8,9 @@ from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.options import OutputOptions
-from kubectl_lbdoctor.render.formats import View, format_of, render
+from kubectl_lbdoctor.render.formats import format_of, render
 from kubectl_lbdoctor.render.text import clean
+from kubectl_lbdoctor.render.view import View
 
 
 class Live:

@@ -9,8 +9,8 @@ from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, Transport
 from kubectl_lbdoctor.probe.report import ProbeReport, ProbeRow
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, quoted, table
+from kubectl_lbdoctor.render.view import View
 
 _WORDED = (Outcome.INCONCLUSIVE, Outcome.TLS, Outcome.GARBLED, Outcome.CLOSED)
 

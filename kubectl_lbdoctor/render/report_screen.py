@@ -13,9 +13,9 @@ from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import Column, Paint, clean, table_or_records, wrapped
 from kubectl_lbdoctor.render.verdict import verdicts
+from kubectl_lbdoctor.render.view import View
 
 _STATE_ORDER = ("unhealthy", "unhealthy.draining", "unused", "unavailable", "initial", "draining", "healthy")
 SURENESS = {Confidence.CERTAIN: "", Confidence.LIKELY: "probably: ", Confidence.POSSIBLE: "possibly: "}

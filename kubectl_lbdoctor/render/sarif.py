@@ -19,8 +19,8 @@ from kubectl_lbdoctor.model.report import Ignored
 from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.documents import docs_url
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.text import quoted
+from kubectl_lbdoctor.render.view import View
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

@@ -16,9 +16,9 @@ from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.render import colours
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import ignored_lines
 from kubectl_lbdoctor.render.text import Column, Paint, clean, cut, table_or_records, wrapped
+from kubectl_lbdoctor.render.view import View
 
 _STATUS = "STATUS"
 

@@ -11,8 +11,8 @@ from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.probe.report import ProbeReport
 from kubectl_lbdoctor.render import controller_screen, explain, probe_screen, report_screen, scan_screen, topics
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.topics import Explanation
+from kubectl_lbdoctor.render.view import View
 
 _SCREENS: dict[type, Callable[[Any, View], str]] = {
     Report: report_screen.render,

@@ -10,7 +10,7 @@ from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import SOURCES, HealthReason
 from kubectl_lbdoctor.record import record
-from kubectl_lbdoctor.render.formats import View
+from kubectl_lbdoctor.render.view import View
 
 _WIDEST = 100
 """Columns that are read with ease; a narrower terminal is filled."""

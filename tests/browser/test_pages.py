@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.analysis.pictures import pictured
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.render.test_page import HOSTILE, planted
 from tests.support import cases
 

@@ -10,7 +10,8 @@ import pytest
 
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.collect.redact import Redactor
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.cases.test_cases import WORLDS
 from tests.support import cases, cassette, product
 

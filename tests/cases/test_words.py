@@ -9,7 +9,8 @@ from collections import Counter
 
 import pytest
 
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.support import cases
 
 LONGEST = 100

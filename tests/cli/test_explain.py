@@ -14,7 +14,8 @@ from kubectl_lbdoctor.knowledge.fixes import FIXES
 from kubectl_lbdoctor.knowledge.further_reading import sources
 from kubectl_lbdoctor.knowledge.health_reasons import HEALTH_REASONS
 from kubectl_lbdoctor.model import target_reasons
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.support.program import run
 
 

@@ -14,7 +14,8 @@ from xmlschema import XMLSchema
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.errors import ExitStatus
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from kubectl_lbdoctor.scan_report import scan_report
 from tests.support import cases
 from tests.support.cloud import Cloud

@@ -18,7 +18,8 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.fuzz.mutation import bent, runs
 from tests.support import cases, cassette, product
 from tests.support.cassette_aws import ReplayAws

@@ -43,7 +43,8 @@ from kubectl_lbdoctor.model.report import (
 )
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.render.documents import document
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.support.world import ALB_ARN, ALB_CHECK, GROUP_ARN, HOST, NLB_ARN, NOW, REGION
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -11,7 +11,8 @@ from hypothesis import given
 
 from kubectl_lbdoctor.analysis.pictures import pictured
 from kubectl_lbdoctor.model.picture import Pictured
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.render.test_page import CASE, planted, texts
 from tests.support import cases
 

@@ -16,9 +16,10 @@ from kubectl_lbdoctor.analysis.pictures import pictured
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.picture import Hop, Picture, Pictured, Place, Verdict
 from kubectl_lbdoctor.model.report import Ignored, Status
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.markup import Markup, joined, tag
 from kubectl_lbdoctor.render.text import clean
+from kubectl_lbdoctor.render.view import View
 from tests.render.test_golden import WRONG_PATH, report, subject
 from tests.support import cases
 

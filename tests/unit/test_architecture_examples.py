@@ -37,7 +37,8 @@ from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 from kubectl_lbdoctor.render.documents import document
-from kubectl_lbdoctor.render.formats import FORMATS, Format, Result, View
+from kubectl_lbdoctor.render.formats import FORMATS, Format, Result
+from kubectl_lbdoctor.render.view import View
 """
 
 

@@ -15,7 +15,8 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding, ObjectRef
 from kubectl_lbdoctor.model.picture import Pictured, Place, Verdict, worst
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from tests.support import cases, product
 
 LIMIT = 300_000

@@ -12,7 +12,8 @@ from kubectl_lbdoctor.model.finding import Diagnosis, Finding, ObjectRef, Severi
 from kubectl_lbdoctor.model.report import FailOn, Status, SubjectView, TargetGroupView, TargetView
 from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.render.formats import View, render
+from kubectl_lbdoctor.render.formats import render
+from kubectl_lbdoctor.render.view import View
 from kubectl_lbdoctor.scan_changes import changes
 from kubectl_lbdoctor.scan_report import scan_report
 from tests.support import cases

@@ -16,8 +16,8 @@ import pytest
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 from kubectl_lbdoctor.render.documents import document
-from kubectl_lbdoctor.render.formats import View
 from kubectl_lbdoctor.render.report_screen import render
+from kubectl_lbdoctor.render.view import View
 from tests.support import cases
 from tests.support.printed import commands, strings
 
