@@ -12,8 +12,8 @@ import time
 from kubectl_lbdoctor.__main__ import search_rarely_for_cycles
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.sweep import SweepPlan, stages
+from kubectl_lbdoctor.commands.cluster_scan import FIRST_SCREEN
 from kubectl_lbdoctor.commands.examination import examine
-from kubectl_lbdoctor.commands.scan import FIRST_SCREEN
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.model.snapshot import Context

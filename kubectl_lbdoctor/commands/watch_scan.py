@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from kubectl_lbdoctor.collect.sweep import Stage
 from kubectl_lbdoctor.collect.watches import Watches, news
+from kubectl_lbdoctor.commands.cluster_scan import ClusterScan, screen_of
 from kubectl_lbdoctor.commands.examination import note, save_bundle, show
-from kubectl_lbdoctor.commands.scan import ClusterScan, screen_of
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError
 from kubectl_lbdoctor.model.scan import ScanReport
 from kubectl_lbdoctor.render.change_lines import change_lines

@@ -18,7 +18,7 @@ from typing import Any
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.subjects import Found
-from kubectl_lbdoctor.commands import explain, fix, look_back, probe, scan
+from kubectl_lbdoctor.commands import cluster_scan, explain, fix, look_back, probe, scan
 from kubectl_lbdoctor.commands.examination import (
     Examination,
     deadline_of,
@@ -107,12 +107,12 @@ class Desk:
         everywhere = not options.kube.namespace
         labels = replace(options.objects, labels=str(call.arguments.get("selector", "")))
         options = replace(options, objects=labels, scan=replace(options.scan, all_namespaces=everywhere))
-        settings = scan.ScanSettings((), scan.aws_rate(options), FailOn.ERROR)
+        settings = cluster_scan.ScanSettings((), cluster_scan.aws_rate(options), FailOn.ERROR)
         if self.recorded:
             _, report = scan.recorded(options, surroundings.env, settings)
         else:
             with self._connections(options, call) as connections:
-                scanned = scan.ClusterScan(connections, options, surroundings.env, settings)
+                scanned = cluster_scan.ClusterScan(connections, options, surroundings.env, settings)
                 report = scanned.last_report(call.stopped.is_set)
         return answers.of_scan(report, surroundings.notes)
 

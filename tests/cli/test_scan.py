@@ -264,7 +264,7 @@ def two_stages(monkeypatch: pytest.MonkeyPatch, plans: list[SweepPlan], end: Bas
             raise end
         yield last
 
-    monkeypatch.setattr("kubectl_lbdoctor.commands.scan.stages", stages)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.cluster_scan.stages", stages)
 
 
 def test_interrupted_with_what_is_known_so_far(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,7 +363,7 @@ def test_interrupted_before_anything_is_known(cloud: Cloud, monkeypatch: pytest.
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("kubectl_lbdoctor.commands.scan.stages", stages)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.cluster_scan.stages", stages)
     result = scan(cloud)
     assert (result.status, result.stdout, result.stderr) == (ExitStatus.INTERRUPTED, "", "interrupted\n")
 

@@ -82,16 +82,16 @@ def test_what_comes_and_goes(cloud: Cloud) -> None:
 
 
 def test_a_scan_that_fails_leaves_the_last_state(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kubectl_lbdoctor.commands import scan
+    from kubectl_lbdoctor.commands import cluster_scan
 
-    real, broken = scan.stages, [False]
+    real, broken = cluster_scan.stages, [False]
 
     def stages(*args: Any) -> Any:
         if broken[0]:
             raise ReadFailed("the connection broke")
         return real(*args)
 
-    monkeypatch.setattr("kubectl_lbdoctor.commands.scan.stages", stages)
+    monkeypatch.setattr("kubectl_lbdoctor.commands.cluster_scan.stages", stages)
     result = watch(cloud, {30: lambda: broken.__setitem__(0, True), 400: lambda: broken.__setitem__(0, False)}, 900)
     failures = [line for line in result.stderr.splitlines() if "not scanned: the connection broke" in line]
     # At 60 s as always, then after 20, 40, 80, 160 and 300 s.
