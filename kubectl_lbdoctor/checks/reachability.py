@@ -66,7 +66,8 @@ _READS = (
 )
 # What a security group lacks, and what a network ACL denies.
 _RULE = "TCP {ports} {direction:egress=to|ingress=from} {peers}"
-_ENTRY = "{direction} TCP {ports}: {entry:?no entry that allows it}"
+_ASKED = "{direction} TCP {ports}"
+_ENTRY = f"{_ASKED}: {{entry:?no entry that allows it}}"
 _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 
@@ -147,7 +148,13 @@ def _managed(traffic: TrafficPath) -> bool:
 
 
 def _way(entry: Blocked) -> str:
+    """From where to where the packets go that are dropped: those of the request, or of its reply."""
+    if entry.hop.filter in _OF_REPLIES:
+        return f"{entry.destination}:{entry.port} -> {entry.source}"
     return f"{entry.source} -> {entry.destination}:{entry.port}"
+
+
+_OF_REPLIES = (path.Filter.RETURN_ACL_OUT, path.Filter.RETURN_ROUTE, path.Filter.RETURN_ACL_IN)
 
 
 def _changes(traffic: TrafficPath, code: str, entries: list[Blocked]) -> tuple[int, tuple[Change, ...]]:
@@ -190,7 +197,8 @@ def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filt
         "entry": f"entry {entry.number} (deny {entry.cidr})" if entry and by_user else "",
     }
     subnets = next((a.subnets for a in traffic.network.acls.peek() or () if a.id == identifier), ())
-    shown = Evidence(f"network ACL {identifier}", f"of {', '.join(subnets) if subnets else 'the subnet'}")
+    asked = wording.render(_ASKED, params)
+    shown = Evidence(f"network ACL {identifier}", f"{asked}, of {', '.join(subnets) or 'the subnet'}")
     return _Filter(ObjectRef("NetworkAcl", "", identifier), params, (shown,), wording.render(_ENTRY, params))
 
 
