@@ -16,7 +16,7 @@ from kubectl_lbdoctor.analysis.hypotheses import hypotheses, next_probe, probed
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
 from kubectl_lbdoctor.analysis.shared_settings import with_care
 from kubectl_lbdoctor.checks.outranking import outranked
-from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec
+from kubectl_lbdoctor.checks.registry import Catalogue, Cause, CheckSpec, Scope
 from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -83,6 +83,7 @@ def correlate(
     merged += _unexplained(catalogue, {key: path for key, path in by_key.items() if key not in behind}, merged)
     _take_severity(merged)
     _fold(merged)
+    _reach_the_cluster(merged)
     roots = [m for m in merged if not m.folded]
     for entry in roots:
         entry.finding = with_care(entry.finding, (by_key[key] for key in sorted(entry.paths) if key in by_key))
@@ -138,6 +139,16 @@ def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> f
                 if unmade:
                     entry.claims.add((key, "LBD145"))
     return frozenset(reached)
+
+
+def _reach_the_cluster(merged: list[_Merged]) -> None:
+    """What accounts for a state of the whole cluster, as a lost node for a controller that does not run, does so on
+    all paths, also where nothing of its own is."""
+    for cause in merged:
+        for effect in merged if cause.claims and not cause.folded else ():
+            if effect.folded and effect.spec.scope is Scope.CLUSTER and cause.claimed(effect):
+                cause.paths |= effect.paths
+                cause.weigh(effect.paths, effect.severity)
 
 
 def _united(first: Finding, second: Finding) -> Finding:

@@ -69,6 +69,7 @@ _BACKEND = re.compile(
 _BACKEND_REF = re.compile(r"(/spec/rules/(?:0|[1-9][0-9]{0,3})/backendRefs/(?:0|[1-9][0-9]{0,3}))/(name|port)")
 _LISTENER = re.compile(r"(/spec/listeners/(?:0|[1-9][0-9]{0,3}))/name")
 _FROM = ("Same", "All")
+_ROUTE_IDENTIFIER = re.compile(r"/spec/routeConfigurations/(?:0|[1-9][0-9]{0,3})/routeIdentifier")
 
 _GROUP_VALUES: dict[str, re.Pattern[str] | range] = {
     PROTOCOL: re.compile("HTTP|HTTPS|TCP"),
@@ -277,9 +278,27 @@ def _target_reference(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
     return patch(ref, "spec.targetReference.name", edit) if named and edit.now != edit.then else None
 
 
+def _route_identifier(ref: ObjectRef, edits: Sequence[Edit]) -> Change | None:
+    """The route that an entry of a TargetGroupConfiguration is for."""
+    if ref.kind != kinds.TARGET_GROUP_CONFIGURATION.name or len(edits) != 1:
+        return None
+    (edit,) = edits
+    if _ROUTE_IDENTIFIER.fullmatch(edit.pointer) is None or edit.now == edit.then:
+        return None
+    good = _is_identifier(edit.now) and _is_identifier(edit.then)
+    return patch(ref, edit.pointer[1:].replace("/", "."), edit) if good else None
+
+
+def _is_identifier(value: object) -> bool:
+    """Whether it names a route, there or not, by kind and name, and by namespace where it says one."""
+    if not isinstance(value, dict) or not {"kind", "name"} <= value.keys() <= {"kind", "name", "namespace"}:
+        return False
+    return all(_is_text(part) and 0 < len(str(part)) <= 253 for part in value.values())
+
+
 _SHAPES: tuple[Callable[[ObjectRef, Sequence[Edit]], Change | None], ...] = (
     *(_annotations, _service_field, _target_port, _ingress_class, _backend_port),
-    *(_route_port, _allowed_routes, _group_configuration, _target_reference),
+    *(_route_port, _allowed_routes, _group_configuration, _target_reference, _route_identifier),
     *(changed_balancer_configuration, named_configuration),
 )
 

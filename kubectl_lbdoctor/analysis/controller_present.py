@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from kubectl_lbdoctor.knowledge.log_lines import parse_log_line
+from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.k8s import Pod, Workload
+from kubectl_lbdoctor.model.k8s import Node, Pod, Workload
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, parse_time
 from kubectl_lbdoctor.record import record
@@ -72,6 +73,20 @@ def present_controller(snapshot: Snapshot) -> PresentController:
 def pods_of(workload: Workload, pods: Iterable[Pod]) -> list[Pod]:
     """The pods of a controller's Deployment that are neither finished nor about to go, of all its templates."""
     return [pod for pod in pods if is_of(pod, workload) and not pod.meta.deleted and not pod.is_finished]
+
+
+@derived
+def lost_nodes(snapshot: Snapshot) -> tuple[Node, ...]:
+    """The nodes that keep the controller from having a ready replica: none of them is ready, and all its pods run
+    there. () where that is not so, or not known."""
+    cluster = snapshot.cluster
+    workloads, pods = cluster.controllers.peek(), cluster.controller_pods.peek()
+    if not workloads or not pods or not cluster.nodes.is_known or any(workload.ready for workload in workloads):
+        return ()
+    nodes = index.nodes_by_name(snapshot)
+    under = {pod.node: nodes.get(pod.node) for pod in pods_of(workloads[0], pods)}
+    lost = [node for node in under.values() if node is not None and node.ready != "True"]
+    return tuple(lost) if len(lost) == len(under) else ()
 
 
 def is_of(pod: Pod, workload: Workload) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
-from kubectl_lbdoctor.analysis.controller_present import is_of, pods_of
+from kubectl_lbdoctor.analysis.controller_present import is_of, lost_nodes, pods_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
@@ -22,6 +22,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.workload import NODE_ADVICE
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import lease_of
 from kubectl_lbdoctor.model import kinds, reads
@@ -291,8 +292,9 @@ def _pod_state(pod: Pod) -> str:
     passes="the controller has a ready replica",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="the controller has no ready replica: {why}",
-    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS),
+    message="the controller has no ready replica: "
+    "[its {nodes:=node|nodes} {nodes:,2} {nodes:=is|are} not ready][{why}]",
+    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.NODES),
     explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD601"),
 )
 def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
@@ -300,7 +302,7 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     and its webhooks refuse changes.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
-    Repair: scale it up, or correct what the pod's state names.
+    Repair: scale it up, correct what the pod's state names, or bring the node back on which its pods run.
     """
     controllers = snapshot.cluster.controllers.need()
     if not controllers:
@@ -311,12 +313,21 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     ref = _deployment_ref(workload)
     commands: tuple[str, ...] = ()
     confirm = [kubectl("get", "pods", "-o", "wide", namespace=ref.namespace)]
-    if workload.replicas == 0:
+    why, advice = "", "correct what the state of its pods or their last log names"
+    lost = lost_nodes(snapshot)
+    if lost:
+        advice = NODE_ADVICE
+        evidence = [
+            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, the controller runs there") for node in lost
+        ]
+        confirm += [kubectl("describe", "node", node.meta.name) for node in lost]
+    elif workload.replicas == 0:
         why, evidence = "it is scaled to zero", [Evidence(str(ref), "spec.replicas is 0")]
         commands = (kubectl("scale", str(ref), "--replicas=2", namespace=ref.namespace),)
     else:
         confirm.append(kubectl("logs", str(ref), "--previous", namespace=ref.namespace))
-        pods = _controller_pods(snapshot, workload)
+        # What is about to go with its node stays Running as it was when the kubelet was last heard.
+        pods = pods_of(workload, snapshot.cluster.controller_pods.need()) or _controller_pods(snapshot, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
         evidence = [
@@ -325,11 +336,15 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     yield Finding(
         "LBD102",
         ref,
-        params={"name": f"{ref.namespace}/{ref.name}", "why": why},
+        params={
+            "name": f"{ref.namespace}/{ref.name}",
+            "nodes": tuple(node.meta.name for node in lost),
+            "why": why,
+        },
         evidence=tuple(evidence),
         confirm=tuple(confirm),
         by_hand=commands,
-        advice="" if commands else "correct what the state of its pods or their last log names",
+        advice="" if commands else advice,
     )
 
 

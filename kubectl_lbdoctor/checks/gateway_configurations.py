@@ -343,11 +343,7 @@ def _elsewhere(traffic: TrafficPath, settings: GatewaySettings) -> Finding:
 def _for_no_route(traffic: TrafficPath, route: ObjectRef, block: StrayBlock) -> Finding:
     ref, named = block.settings.ref, block.route
     then = {**block.identifier, "kind": route.kind, "namespace": route.namespace, "name": route.name}
-    change = patch(
-        ref,
-        f"spec{block.pointer.removeprefix('/spec').replace('/', '.')}",
-        edit(block.pointer, block.identifier, then),
-    )
+    change = patch(ref, block.pointer[1:].replace("/", "."), edit(block.pointer, block.identifier, then))
     target = f"{named.kind} {named.namespace}/{named.name}"
     return Finding(
         "LBD149",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
@@ -23,7 +24,9 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
     suspects,
     unchecked,
     world,
+    world_of,
 )
+from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.checks import wording
@@ -33,11 +36,13 @@ from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
-from kubectl_lbdoctor.model.fact import Fact, NotApplicable
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import aws
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
@@ -66,7 +71,8 @@ _READS = (
 )
 # What a security group lacks, and what a network ACL denies.
 _RULE = "TCP {ports} {direction:egress=to|ingress=from} {peers}"
-_ENTRY = "{direction} TCP {ports}: {entry:?no entry that allows it}"
+_ASKED = "{direction} TCP {ports}"
+_ENTRY = f"{_ASKED}: {{entry:?no entry that allows it}}"
 _RULES_OUT = "the application: no packet reaches it, or no reply returns"
 
 
@@ -147,16 +153,40 @@ def _managed(traffic: TrafficPath) -> bool:
 
 
 def _way(entry: Blocked) -> str:
+    """From where to where the packets go that are dropped: those of the request, or of its reply."""
+    if entry.hop.filter in _OF_REPLIES:
+        return f"{entry.destination}:{entry.port} -> {entry.source}"
     return f"{entry.source} -> {entry.destination}:{entry.port}"
+
+
+_OF_REPLIES = (path.Filter.RETURN_ACL_OUT, path.Filter.RETURN_ROUTE, path.Filter.RETURN_ACL_IN)
 
 
 def _changes(traffic: TrafficPath, code: str, entries: list[Blocked]) -> tuple[int, tuple[Change, ...]]:
     """How many remedies there are, and the changes for those that can be made."""
     every_hop = path.PathVerdict(Answer.DENIED, tuple(e.hop for e in entries), ())
     managed = code == "LBD501" and _managed(traffic)
-    remedies = path.repairs([every_hop], world(traffic))
+    with recording():  # The other paths choose numbers, and are not what the check rests on.
+        numbered = _entries_to_add(traffic.snapshot)
+    remedies = [numbered.get(_unnumbered(r), r) for r in path.repairs([every_hop], world(traffic))]
     changes = (change_of(remedy, traffic.context.region, managed) for remedy in remedies)
     return len(remedies), tuple(change for change in changes if change is not None)
+
+
+@derived
+def _entries_to_add(snapshot: Snapshot) -> Mapping[path.Remedy, path.Remedy]:
+    """What network ACLs lack on all paths, by what it is without its number. Numbers are given once for all: one entry
+    for requests and one for replies, or those for two ports, are different causes and are made one after the other."""
+    denied = []
+    for traffic in traffic_paths(snapshot):
+        with suppress(Unknown):
+            hops = tuple(e.hop for e in blocked(traffic) if isinstance(e.hop.remedy, AclRemedy))
+            denied.append(path.PathVerdict(Answer.DENIED, hops, ()))
+    return {_unnumbered(remedy): remedy for remedy in path.repairs(denied, world_of(snapshot.network))}
+
+
+def _unnumbered(remedy: path.Remedy) -> path.Remedy:
+    return replace(remedy, number=None, before=0) if isinstance(remedy, AclRemedy) else remedy
 
 
 def _filter(traffic: TrafficPath, entries: list[Blocked]) -> _Filter:
@@ -190,7 +220,8 @@ def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filt
         "entry": f"entry {entry.number} (deny {entry.cidr})" if entry and by_user else "",
     }
     subnets = next((a.subnets for a in traffic.network.acls.peek() or () if a.id == identifier), ())
-    shown = Evidence(f"network ACL {identifier}", f"of {', '.join(subnets) if subnets else 'the subnet'}")
+    asked = wording.render(_ASKED, params)
+    shown = Evidence(f"network ACL {identifier}", f"{asked}, of {', '.join(subnets) or 'the subnet'}")
     return _Filter(ObjectRef("NetworkAcl", "", identifier), params, (shown,), wording.render(_ENTRY, params))
 
 

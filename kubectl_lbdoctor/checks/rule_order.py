@@ -31,7 +31,7 @@ _LOWEST = -1000
     message="no request reaches {service}: rule {number} ({taken})[ of Ingress {member}] takes them first",
     reads=(
         *(reads.TARGET_GROUPS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES, reads.BINDINGS),
-        *(reads.INGRESSES, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
+        *(reads.INGRESSES, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, reads.SERVICES),
     ),
     distinct_by=("service",),
 )

@@ -230,8 +230,8 @@ def namespace_not_watched(traffic: TrafficPath) -> Iterator[Finding]:
     passes="EKS Auto Mode runs where an object has its class",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{object} is for EKS Auto Mode ({by:group=API group|*=class} {name}), which does not seem to run here",
-    reads=_READS,
+    message="{object} is for EKS Auto Mode ({by:group=API group|*=class} {name}), which seems not to run here",
+    reads=(*_READS, reads.LISTENERS, reads.RULES),
     explains=undone_by("LBD132"),
     fix="ingress-class",
 )

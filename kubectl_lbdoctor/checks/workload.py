@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.controller_present import lost_nodes
 from kubectl_lbdoctor.analysis.other_workloads import guests
 from kubectl_lbdoctor.analysis.pod_problems import (
     PodProblem,
@@ -21,9 +22,11 @@ from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
@@ -102,6 +105,8 @@ _START = (
 )
 """Source: https://kubernetes.io/docs/concepts/workloads/pods/probes/#startup-probe"""
 
+NODE_ADVICE = "bring the node back or drain it, so that its pods are replaced elsewhere"
+
 _ADVICE = {
     "LBD401": "make room for the pods or correct what they wait for, as the message says",
     "LBD402": "correct the image name or tag, or give the pods an imagePullSecret that may pull it",
@@ -109,7 +114,7 @@ _ADVICE = {
     "LBD404": "make the probe's request succeed: correct its path, port or timing, or the application",
     "LBD405": "raise the container's memory limit, or find what it needs the memory for",
     "LBD407": "read the container's last log; where its liveness probe ends it, relax the probe",
-    "LBD409": "bring the node back or drain it, so that its pods are replaced elsewhere",
+    "LBD409": NODE_ADVICE,
     "LBD410": "correct what the container is started with (config, secret, command, security context)",
 }
 
@@ -250,17 +255,35 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the pods' nodes are ready",
     severity=Severity.ERROR,
     message="node {node}, which runs {pods} of {total:pod}, is not ready (Ready={ready})",
-    reads=_READS,
+    reads=(*_READS, reads.CONTROLLER, reads.CONTROLLER_PODS),
     explains=(*_SYMPTOMS, "LBD207"),
 )
 def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
-    """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness.
+    """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness. Where
+    all pods of the controller run there, too, nothing is reconciled until the node is back or they are replaced.
 
     Confirm by hand: `kubectl describe node NAME`, then look at the instance and its kubelet.
     """
     for finding in _findings(traffic, "LBD409"):
         node = str(finding.params["node"])
-        yield replace(finding, object=ObjectRef("Node", "", node), confirm=(kubectl("describe", "node", node),))
+        runs_controller = any(lost.meta.name == node for lost in lost_nodes(traffic.snapshot))
+        yield replace(
+            finding,
+            object=ObjectRef("Node", "", node),
+            confirm=(kubectl("describe", "node", node),),
+            explains=("LBD102",) if runs_controller else (),
+            targets=tuple(target.key for target in _silent(traffic) if _node_under(traffic, target) == node),
+        )
+
+
+def _silent(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+    """The targets that fail, and not by an answer. They stay registered where the controller is lost with them."""
+    return traffic.unhealthy(TIMEOUT, FAILED_HEALTH_CHECKS) if traffic.target_health.is_known else ()
+
+
+def _node_under(traffic: TrafficPath, target: TargetHealth) -> str:
+    pod, node = traffic.pod_of(target), traffic.node_of(target)
+    return pod.node if pod is not None else node.meta.name if node is not None else ""
 
 
 @check(

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from kubectl_lbdoctor.analysis.chained_gateways import gateways_behind
 from kubectl_lbdoctor.analysis.frontends import traffic_paths, without_foreign
 from kubectl_lbdoctor.analysis.led_by import is_of_stack
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
@@ -117,10 +118,14 @@ class SweptLists:
             everywhere = None if self._only else listed
             found = read_gateway_api(self._lists, self._pool, self._asked, subjects, everywhere)
             snapshot = replace(snapshot, gateway_api=found)
+            # As in a diagnosis: whether a load balancer serves that has another Gateway's as its target is decided
+            # behind that one, which may stand in another namespace or carry other labels.
+            snapshot = snapshot.about((*subjects, *gateways_behind(snapshot, subjects)))
         elif not _is_whole(listed):
             snapshot = replace(snapshot, gateway_api=replace(snapshot.gateway_api, gateways=listed))
         spaces = self._spaces(snapshot, spread)
-        also = [name for name in backend_namespaces(snapshot) if self._only and name != self._only]
+        led_to = (*(ref.namespace for ref in snapshot.subjects), *backend_namespaces(snapshot))
+        also = [name for name in dict.fromkeys(led_to) if self._only and name != self._only]
         beside = start_namespaces(self._lists, self._pool, self._asked, (), also, frozenset())
         snapshot = replace(
             snapshot,

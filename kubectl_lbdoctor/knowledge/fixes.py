@@ -41,7 +41,8 @@ FIXES: dict[str, str] = {
     "the checked port (EC2 AuthorizeSecurityGroupIngress).",
     "selector": "Changes the Service's selector so that it takes in the pods that are meant.",
     "success-codes": f"Sets the status codes that the health check accepts. {_ANNOTATION}",
-    "target-reference": "Lets a TargetGroupConfiguration name the Service that it is meant for (targetReference.name).",
+    "target-reference": "Lets a TargetGroupConfiguration name the Service that it is meant for (targetReference.name), "
+    "or one of its routeConfigurations the route (routeIdentifier).",
     "target-type": "Sets the target type to ip, so that no node port is needed, or to instance, where pods cannot be "
     "reached. The controller makes a new target group.",
     "targetport": "Sets targetPort of the Service to the port that the pods listen on. Endpoints, and with them "

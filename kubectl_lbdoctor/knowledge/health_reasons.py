@@ -43,7 +43,7 @@ _ALL = (
         "target's description names it.",
         "security groups, network ACLs, routes and closed ports: an HTTP server on the checked port has answered",
         "ask the check path by hand from another pod, or: kubectl lbdoctor probe ing/NAME",
-        ("LBD301", "LBD303", "LBD304", "LBD302", "LBD317", "LBD305", "LBD311", *_MISSPELT),
+        ("LBD301", "LBD303", "LBD304", "LBD302", "LBD317", "LBD305", "LBD311", "LBD149", *_MISSPELT),
     ),
     HealthReason(
         target_reasons.TIMEOUT,
@@ -52,7 +52,7 @@ _ALL = (
         "application is too slow. A Network Load Balancer says Target.FailedHealthChecks instead.",
         "a closed port: it is refused at once",
         "the way first (security groups, network ACLs, NetworkPolicies), then how long the application takes",
-        ("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD513", "LBD602", "LBD309", "LBD206"),
+        ("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD513", "LBD602", "LBD309", "LBD206", "LBD409"),
     ),
     HealthReason(
         target_reasons.FAILED_HEALTH_CHECKS,
@@ -64,7 +64,7 @@ _ALL = (
         "which port the process listens on, and which protocol it speaks there",
         (
             *("LBD307", "LBD313", "LBD305", "LBD308", "LBD306", "LBD516", "LBD517", "LBD518", "LBD601", "LBD605"),
-            *("LBD314", "LBD315", "LBD316", "LBD207", "LBD221"),
+            *("LBD314", "LBD315", "LBD316", "LBD207", "LBD221", "LBD145", "LBD409"),
             *("LBD301", "LBD303", "LBD309", "LBD501", "LBD502", "LBD503", "LBD508", "LBD509"),
             *_MISSPELT,
         ),

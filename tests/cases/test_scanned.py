@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from kubectl_lbdoctor.analysis.chained_gateways import gateways_behind
 from kubectl_lbdoctor.collect.sweep import SweepPlan, stages
 from kubectl_lbdoctor.errors import ReadDenied
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -17,6 +18,7 @@ from tests.support import cases, cassette, product
 from tests.support.cassette_aws import ReplayAws
 
 SPARED = {
+    "LBD227-wide-path-of-another-member": "healthy targets: listeners and rules are not read",
     "LBD504-clients-not-admitted": "healthy targets: security groups of their load balancer are not looked at",
     "LBD603-one-zone-without-target": "healthy targets: attributes are not looked at",
     "denied-security-groups": "healthy targets: security groups are not needed",
@@ -37,17 +39,29 @@ class Aws(ReplayAws):
         return super().call(service, operation, result_key, **params)
 
 
-def scanned(case: cases.Case) -> product.Run | None:
-    """What a scan of the case's namespace says of its subjects; None where a scan is not about one of them."""
+class Labelled(cassette.ReplayKube):
+    """Gateways that are told apart by a label."""
+
+    def list(self, path: str, params: Any = None) -> Iterator[dict[str, Any]]:
+        for raw in super().list(path, params):
+            named = {"labels": {"named": raw["metadata"]["name"]}} if path.endswith("/gateways") else {}
+            yield {**raw, "metadata": {**raw["metadata"], **named}}
+
+
+def scanned(case: cases.Case, labels: str = "") -> product.Run | None:
+    """What a scan of the case's namespace says of its subjects; None where a scan is not about one of them. labels:
+    choose frontends, each of which is labelled with its name."""
     world = case.changed_world()
-    kube, aws = cassette.ReplayKube(world), Aws(world)
+    kube, aws = (Labelled if labels else cassette.ReplayKube)(world), Aws(world)
     subjects = tuple(ObjectRef(*subject) for subject in product.resolved(kube, world.subjects))
     context = Context(kube_context="lab", server="https://10.0.0.1:6443", namespace=world.namespace, cluster="lab")
-    plan = SweepPlan(world.namespace, needed_reads(product.CATALOGUE), context, world.clock, aws_rate=10_000)
+    asked = needed_reads(product.CATALOGUE)
+    plan = SweepPlan(world.namespace, asked, context, world.clock, labels, aws_rate=10_000)
     *_, last = stages(kube, lambda _: aws, plan)
     if not {*subjects} <= {*last.snapshot.subjects}:
         return None
-    snapshot = replace(last.snapshot, subjects=subjects)
+    # What a diagnosis adds of itself, a scan has among its frontends.
+    snapshot = last.snapshot.about((*subjects, *gateways_behind(last.snapshot, subjects)))
     if case.answers:
         snapshot = product.probed(snapshot, functools.partial(cases.answer, case))
     return product.judge(snapshot)
@@ -61,3 +75,10 @@ def test_a_scan_says_what_a_diagnosis_says(name: str) -> None:
         pytest.skip("a route, a binding of the controller's or an object of another controller: a scan is not about it")
     assert run.report.checks.crashed == 0
     assert (product.said(run) == case.expected()) is (name not in SPARED)
+
+
+@pytest.mark.parametrize("name", ["LBD204-gateway-behind-a-gateway", "LBD301-gateway-behind-a-gateway"])
+def test_a_gateway_behind_is_followed_though_labels_choose_the_one_before_it(name: str) -> None:
+    case = cases.load(name)
+    run = scanned(case, "named=front")
+    assert run is not None and product.said(run) == case.expected()

@@ -683,7 +683,7 @@ def test_control_characters_do_not_reach_the_terminal(broken: Cloud) -> None:
 def test_policies_of_a_fix_are_apart_from_the_reads() -> None:
     role = yaml.safe_load(run("policy", "rbac", "--fix").stdout)
     made = [rule for rule in role["rules"] if {"create", "delete"} & {*rule["verbs"]}]
-    assert [rule["resources"] for rule in made] == [["targetgroupconfigurations"]]
+    assert [rule["resources"] for rule in made] == [["targetgroupconfigurations"], ["loadbalancerconfigurations"]]
     assert {verb for rule in role["rules"] if rule not in made for verb in rule["verbs"]} == {"get", "patch"}
     statements = run("policy", "iam", "--fix").json["Statement"]
     resources = {action: statement["Resource"] for statement in statements for action in statement["Action"]}

@@ -6,12 +6,13 @@ import re
 
 import pytest
 
+from kubectl_lbdoctor.collect.kube_lists import FEW
 from kubectl_lbdoctor.collect.request_log import RequestLog
 from tests.support.cloud import Cloud
 from tests.support.program import run
 
 KUBE = re.compile(
-    r"^GET http://127\.0\.0\.1:\d+/api/v1/namespaces/shop/pods\?limit=100 200 OK in \d+ milliseconds$", re.M
+    rf"^GET http://127\.0\.0\.1:\d+/api/v1/namespaces/shop/pods\?limit={FEW + 1} 200 OK in \d+ milliseconds$", re.M
 )
 AWS = re.compile(r"^POST http://\S+/ \(elbv2:DescribeTargetHealth\) 200 OK in \d+ milliseconds$", re.M)
 

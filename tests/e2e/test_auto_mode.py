@@ -141,7 +141,7 @@ def test_a_fault_and_its_repair(lab: Lab, space: str, class_name: str, play: Pla
         first = wait_for(lab, space, "ing/web", [code])["diagnoses"][0]
         assert f"{first['object']['kind']}/{first['object']['name']}" == blamed.format(**lab.state)
         given = ("--yes", "--wait", "90s", "--undo-file", str(tmp_path / "undo.json"))
-        fixed = lab.lbdoctor("--fix", first["fix"]["name"], "ing/web", "-n", space, *given)
+        fixed = lab.lbdoctor("--fix", first["fix"]["name"], "ing/web", "-n", space, *given, timeout=150)
         assert fixed.status == 0, str(fixed)
         wait_for(lab, space, "ing/web", [])
         assert lab.lbdoctor("undo", str(tmp_path / "undo.json"), "--yes").status == 0

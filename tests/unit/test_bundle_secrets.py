@@ -95,8 +95,9 @@ MAY_COME_OUT = {
     "EndpointSlice": f"""{META} addressType endpoints[].( addresses[] nodeName zone targetRef.kind targetRef.name )
         ports[].( name protocol )""",
     "Pod": f"""{META} spec.( {POD} nodeName readinessGates[].conditionType
-        volumes[].projected.sources[].serviceAccountToken.audience ) status.( {CONDITION} phase reason message hostIP
-        podIP podIPs[].ip containerStatuses[].( {STATUS} ) initContainerStatuses[].( {STATUS} ) )""",
+        volumes[].( projected.sources[].serviceAccountToken.audience persistentVolumeClaim.claimName ) )
+        status.( {CONDITION} phase reason message hostIP podIP podIPs[].ip containerStatuses[].( {STATUS} )
+        initContainerStatuses[].( {STATUS} ) )""",
     "Node": f"""{META} spec.( providerID taints[].( key value effect ) ) status.( addresses[].address {CONDITION}
         nodeInfo.kubeletVersion )""",
     "Namespace": META,

@@ -56,3 +56,24 @@ def test_an_entry_whose_direction_is_no_boolean(egress: object) -> None:
     call = AwsWrite("CreateNetworkAclEntry", entry, "", "")
     with pytest.raises(NoSuchShape):
         made_anew(Change(ObjectRef("NetworkAcl", "", "acl-1"), "", "", "", aws=call))
+
+
+IDENTIFIER = {"kind": "HTTPRoute", "namespace": "shop", "name": "web"}
+
+
+@pytest.mark.parametrize(
+    ("pointer", "now"),
+    [
+        ("/spec/routeConfigurations/0", IDENTIFIER),
+        ("/spec/routeConfigurations/-/routeIdentifier", IDENTIFIER),
+        ("/spec/routeConfigurations/0/routeIdentifier", {**IDENTIFIER, "sectionName": "http"}),
+        ("/spec/routeConfigurations/0/routeIdentifier", {"kind": "HTTPRoute"}),
+        ("/spec/routeConfigurations/0/routeIdentifier", {**IDENTIFIER, "name": ["web"]}),
+        ("/spec/routeConfigurations/0/routeIdentifier", None),
+    ],
+)
+def test_a_route_identifier_that_names_no_route(pointer: str, now: object) -> None:
+    ref = ObjectRef("TargetGroupConfiguration", "shop", "web")
+    then = {**IDENTIFIER, "name": "other"}
+    with pytest.raises(NoSuchShape):
+        made_anew(Change(ref, "", "", "", edits=(Edit(pointer, now, then),)))

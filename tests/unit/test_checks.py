@@ -365,8 +365,9 @@ def test_a_probe_that_ends_the_container_is_named() -> None:
     failed = complaint(1, "Liveness probe failed: HTTP probe failed with statuscode: 404")
     report = World(pods=(killed_by_liveness(1),), health=(), events=(killing, failed)).report()
     assert [d.finding.code for d in report.diagnoses] == ["LBD403"]
-    said = report.diagnoses[0].message
-    assert "liveness probe httpGet /live port 8080 fails: answered 404" in said
+    said = report.diagnoses[0]
+    assert "its liveness probe fails" in said.message
+    assert "liveness probe httpGet /live port 8080 fails: answered 404" in said.finding.evidence[0].text
     quiet = World(pods=(killed_by_liveness(1),), health=(), events=(failed,)).report()
     assert "liveness" not in quiet.diagnoses[0].message  # It failed once; nothing says that this ended the container.
 

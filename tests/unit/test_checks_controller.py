@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,14 @@ from tests.support.world import (
     NOT_READY,
     NS,
     World,
+    conditions,
     controller,
     controller_pod,
     meta,
+    node,
+    pod,
+    target,
+    timed_out,
 )
 
 DENIED = (
@@ -190,6 +196,55 @@ def test_controller_scaled_to_zero() -> None:
     report = World(health=(), cluster=nobody).report()
     assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD102"]
     assert "kubectl scale" in report.diagnoses[0].finding.commands[0]
+
+
+def controller_on(*nodes: str) -> dict[str, Fact[Any]]:
+    """A Deployment without a ready pod, and its pods, one on each of these nodes, as a lost kubelet leaves them."""
+    pods = (controller_pod(conditions=NOT_READY, node=name) for name in nodes)
+    named = (replace(p, meta=replace(p.meta, name=f"lbc-{number}")) for number, p in enumerate(pods))
+    return {
+        "controllers": Fact.known(reads.CONTROLLER, (controller(ready=0),)),
+        "controller_pods": Fact.known(reads.CONTROLLER_PODS, tuple(named)),
+    }
+
+
+LOST = conditions(Ready="Unknown")
+LOST_POD = conditions(PodScheduled="True", ContainersReady="True", Ready="False")
+
+
+def test_the_node_that_is_lost_with_the_controller_is_the_one_cause() -> None:
+    """Its pod stays a target, because nobody takes it out."""
+    world = World(
+        pods=(pod(1, conditions=LOST_POD), pod(2)),
+        nodes=(node(1, conditions=LOST), node(2)),
+        health=(timed_out(1), target(2)),
+        cluster=controller_on("node1"),
+    )
+    found = world.report().diagnoses
+    assert [(d.finding.code, d.finding.object.kind, d.finding.object.name) for d in found] == [
+        ("LBD409", "Node", "node1")
+    ]
+    assert "LBD102" in found[0].explains
+
+
+@pytest.mark.parametrize("under", [("node2",), ("node1", "node2"), ("",)])
+def test_a_controller_that_fails_elsewhere_is_a_cause_of_its_own(under: tuple[str, ...]) -> None:
+    world = World(
+        pods=(pod(1, conditions=LOST_POD), pod(2)),
+        nodes=(node(1, conditions=LOST), node(2)),
+        health=(timed_out(1), target(2)),
+        cluster=controller_on(*under),
+    )
+    found = {d.finding.code: d for d in world.report().diagnoses}
+    assert {*found} == {"LBD102", "LBD409"}
+    assert "node" not in found["LBD102"].message and "last log" in found["LBD102"].finding.advice
+
+
+def test_the_nodes_under_the_controller_are_named_where_nothing_else_runs_there() -> None:
+    world = World(nodes=(node(1), node(2), node(3, conditions=LOST)), cluster=controller_on("node3"))
+    (found,) = world.report().diagnoses
+    assert found.message == "the controller has no ready replica: its node node3 is not ready"
+    assert "kubectl describe node node3" in found.finding.confirm and "bring the node back" in found.finding.advice
 
 
 def test_crashing_controller_says_why_in_its_log() -> None:

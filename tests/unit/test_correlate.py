@@ -11,7 +11,7 @@ import pytest
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
+from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec, Scope
 from kubectl_lbdoctor.correlate import UNEXPLAINED, correlate
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -355,6 +355,18 @@ def test_what_is_harmless_alone_is_as_severe_as_what_it_claims() -> None:
     assert (diagnosis.finding.code, diagnosis.severity, diagnosis.explains) == ("LBD901", ERROR, ("LBD902",))
     assert diagnosis.finding.targets == ("10.0.1.1:80",) and diagnosis.finding.confidence is Confidence.LIKELY
     assert any("LBD902" in entry.text for entry in diagnosis.finding.evidence)
+
+
+def test_what_accounts_for_a_state_of_the_cluster_does_so_on_all_paths() -> None:
+    """A node is lost that runs the controller, and a pod of one of two Ingresses: the other one is not left without a
+    cause."""
+    other = replace(HEALTHY_ROUTE, subject=ObjectRef("Ingress", "shop", "other"))
+    specs = [declared("LBD901"), declared("LBD902", ERROR, "LBD903", scope=Scope.CLUSTER), declared("LBD903")]
+    of_node = found("LBD901", explains=("LBD902",))
+    of_all = [replace(found("LBD902")[0], paths=(HEALTHY_ROUTE.key, other.key))]
+    diagnoses = diagnose(specs, of_node, of_all, found("LBD903", other), of=(HEALTHY_ROUTE, other))
+    assert codes(diagnoses) == ["LBD901"]
+    assert diagnoses[0].affects == (other.subject, WEB) and diagnoses[0].explains == ("LBD902", "LBD903")
 
 
 def test_what_claims_nothing_that_is_found_stays_as_it_is() -> None:

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.fix.planner import FixRequest, fix_names, parse, plan
 from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Finding, Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
+from tests.support import cases
 
 NAMES = sorted(fix_names(CATALOGUE))
 INGRESS = ObjectRef("Ingress", "shop", "web")
@@ -249,3 +250,12 @@ def test_a_plan_never_sets_one_value_twice(shapes: list[tuple[str, list[int], bo
     assert len(places) == len(set(places))
     assert made.steps or made.refusals
     assert all(d.severity is Severity.ERROR for d in found)
+
+
+def test_entries_of_one_network_acl_for_two_causes_have_numbers_of_their_own() -> None:
+    """Requests and replies lack entries of the same direction; EC2 takes no number twice."""
+    diagnoses = cases.result("LBD507-ipv6-entries-missing").report.diagnoses
+    assert [d.finding.code for d in diagnoses] == ["LBD507", "LBD508"]
+    calls = [step.change.aws for step in plan(diagnoses, [FixRequest("network-acl")]).steps]
+    numbers = [call.params["RuleNumber"] for call in calls if call is not None]
+    assert sorted(numbers) == [200, 300, 400, 500]
