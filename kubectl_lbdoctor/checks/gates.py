@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubect
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import GO_FALSE, plain_flag
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, TargetGroupBinding, condition
@@ -97,12 +98,21 @@ def _stale(
             Evidence(Source.BINDINGS, ", ".join(sorted(current)) or "none"),
         ),
         confirm=(kubectl("get", "pod", names[0], "-o", "wide", namespace=traffic.namespace),),
-        by_hand=(
-            kubectl("rollout", "restart", str(owner), namespace=traffic.namespace)
-            if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
-            else kubectl("delete", "pod", *names, namespace=traffic.namespace),
-        ),
+        by_hand=(_made_anew(owner, names, members[0][0] if not binding_name else None, traffic.namespace),),
     )
+
+
+def _made_anew(owner: ObjectRef, pods: list[str], written: Pod | None, namespace: str) -> str:
+    """The command that gives pods without the stale gate. written: a pod whose gate stands in the template of its
+    workload: people wrote those of the controller's first version there, and new pods would have it again."""
+    if owner.kind not in (kinds.DEPLOYMENT.name, kinds.STATEFUL_SET.name, kinds.DAEMON_SET.name):
+        return kubectl("delete", "pod", *pods, namespace=namespace)
+    if written is None:
+        return kubectl("rollout", "restart", str(owner), namespace=namespace)
+    stale = {gate.type for gate in target_gates(written)}
+    kept = [{"conditionType": gate} for gate in written.readiness_gates if gate not in stale]
+    patch = {"spec": {"template": {"spec": {"readinessGates": kept or None}}}}
+    return kubectl("patch", str(owner), "--type=merge", "-p", json.dumps(patch), namespace=namespace)
 
 
 def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetGate]]) -> Iterator[Finding]:

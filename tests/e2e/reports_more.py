@@ -679,7 +679,7 @@ SCENARIOS: list[Scenario] = [
         "gate-of-version-1",
         _gate_of_version_1,
         ["LBD214"],
-        both(settled(20), empty),
+        settled(20),
         object="Deployment/web",
         says=["target-health.alb.ingress.k8s.aws/web_web_80"],
         report=LBC + "issues/1547",

@@ -56,3 +56,12 @@ def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
     (diagnosis,) = _report("LBD109-gateway-binding-deleted").diagnoses
     (command,) = diagnosis.finding.by_hand
     assert command.startswith("kubectl annotate gateway/web lbdoctor.io/reconcile=20300107T123000Z --overwrite")
+
+
+def test_a_gate_that_people_wrote_is_taken_out_of_the_template_and_others_stay() -> None:
+    """New pods of the same template would wait again."""
+    (first, *_) = _report("LBD214-gate-of-version-1").diagnoses
+    assert first.finding.by_hand == (
+        "kubectl patch deployment/web --type=merge -p "
+        '\'{"spec": {"template": {"spec": {"readinessGates": [{"conditionType": "example.com/own"}]}}}}\' -n shop',
+    )
