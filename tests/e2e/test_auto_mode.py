@@ -131,7 +131,11 @@ FAULTS: dict[str, tuple[Change, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", FAULTS)
+# The lab's own controller keeps the rules of the nodes' group while it works on other tests' objects, and takes away
+# what the repair adds.
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.alone) if n == "security-group" else n for n in FAULTS]
+)
 def test_a_fault_and_its_repair(lab: Lab, space: str, class_name: str, play: Play, name: str, tmp_path: Path) -> None:
     change, code, blamed = FAULTS[name]
     lab.apply(alb(class_name), space)
