@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
-from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway, written
+from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway
 from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, NLB_CONTROLLER, attachments, class_of, route_of
+from kubectl_lbdoctor.analysis.remediation import free_name, written
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.api_path import is_subdomain
 from kubectl_lbdoctor.model.derived import derived
@@ -127,9 +128,7 @@ def _words(ref: ObjectRef) -> str:
 def _free_name(snapshot: Snapshot, gateway: Gateway) -> ObjectRef:
     """What a new configuration is called: as its Gateway, unless another one has that name."""
     taken = {settings.ref for settings in snapshot.gateway_api.balancer_configurations.peek() or ()}
-    names = (gateway.meta.name, *(f"{gateway.meta.name}-{number}" for number in range(2, 100)))
-    refs = (ObjectRef(_KIND.name, gateway.meta.namespace, name) for name in names)
-    return next(ref for ref in refs if ref not in taken)
+    return free_name(ObjectRef(_KIND.name, gateway.meta.namespace, gateway.meta.name), taken)
 
 
 # --- Changes ----------------------------------------------------------------------------------------------------------

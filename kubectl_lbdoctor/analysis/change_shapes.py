@@ -17,9 +17,9 @@ from kubectl_lbdoctor.analysis.balancer_settings import (
     created_balancer_configuration,
     named_configuration,
 )
-from kubectl_lbdoctor.analysis.gateway_settings import changed_configuration, created_configuration, written
+from kubectl_lbdoctor.analysis.gateway_changes import changed_configuration, created_configuration
 from kubectl_lbdoctor.analysis.group_settings import setting
-from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart
+from kubectl_lbdoctor.analysis.remediation import annotate, class_now, patch, restart, written
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     CLASS_ANNOTATION,

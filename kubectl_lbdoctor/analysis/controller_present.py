@@ -84,7 +84,7 @@ def lost_nodes(snapshot: Snapshot) -> tuple[Node, ...]:
     if not workloads or not pods or not cluster.nodes.is_known or any(workload.ready for workload in workloads):
         return ()
     nodes = index.nodes_by_name(snapshot)
-    under = {pod.node: nodes.get(pod.node) for pod in pods_of(workloads[0], pods)}
+    under = {pod.node: nodes.get(pod.node) for workload in workloads for pod in pods_of(workload, pods)}
     lost = [node for node in under.values() if node is not None and node.ready != "True"]
     return tuple(lost) if len(lost) == len(under) else ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
@@ -55,6 +55,19 @@ def patch(target: ObjectRef, field: str, *edits: Edit) -> Change:
         then=", ".join(_shown(e.then) for e in edits),
         edits=edits,
     )
+
+
+def written(ref: ObjectRef, edits: Sequence[Edit]) -> Change:
+    """The change of a Gateway API object or its settings that makes these edits, in words that follow from them."""
+    made = [edit for edit in edits if not edit.is_guard]
+    words = patch(ref, ", ".join(edit.pointer[1:].replace("/", ".") for edit in made), *made)
+    return replace(words, edits=tuple(edits))
+
+
+def free_name(wanted: ObjectRef, taken: Container[ObjectRef]) -> ObjectRef:
+    """What a new object is called: as is wanted, unless another one has that name; then with a number."""
+    numbered = (replace(wanted, name=f"{wanted.name}-{number}") for number in range(2, 100))
+    return next(ref for ref in (wanted, *numbered) if ref not in taken)
 
 
 def with_node_ports(ref: ObjectRef, service: Service) -> Repair:

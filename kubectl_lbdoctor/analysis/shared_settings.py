@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import setting_source, traffic_paths
-from kubectl_lbdoctor.analysis.gateway_settings import routes_sharing, settings_in
+from kubectl_lbdoctor.analysis.gateway_changes import routes_sharing, settings_in
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived

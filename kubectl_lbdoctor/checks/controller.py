@@ -173,9 +173,9 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     port = traffic.backend.port
     if port == "use-annotation":
         raise NotApplicable("an action, not a port")
-    wanted = _port_meant(service, port)
+    wanted, action = _port_meant(service, port), traffic.backend.action
     repairs: tuple[Repair, ...] = ()
-    if not traffic.backend.action:
+    if not action:
         candidates = [wanted] if wanted else [str(p.port) for p in service.ports]
         repairs = tuple(
             Repair(number, (change,)).with_reason(f"Service {service_name} has port {number}, not {port}")
@@ -184,6 +184,7 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         )
     listed = tuple(f"{p.port}{f' ({p.name})' if p.name else ''} -> {p.target}" for p in service.ports)
     ports = ", ".join(listed) or "no port"
+    place = f" in annotation {ALB_PREFIX}actions.{action}" if action else ""
     yield Finding(
         "LBD107",
         owner,
@@ -199,11 +200,7 @@ def backend_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
         confirm=(kubectl("get", "service", service_name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=repairs,
         fix_automatic=bool(wanted and repairs),
-        advice=f"name one of the Service's ports in annotation {ALB_PREFIX}actions.{traffic.backend.action}: {ports}"
-        if traffic.backend.action
-        else ""
-        if wanted
-        else f"name one of the Service's ports: {ports}",
+        advice=f"name one of the Service's ports{place}: {ports}" if place or not wanted else "",
     )
 
 

@@ -20,7 +20,7 @@ from kubectl_lbdoctor.analysis.gateway_conditions import (
     stands,
     waits_for_class,
 )
-from kubectl_lbdoctor.analysis.gateway_settings import READS, written
+from kubectl_lbdoctor.analysis.gateway_settings import READS
 from kubectl_lbdoctor.analysis.gateways import (
     ALB_CONTROLLER,
     NLB_CONTROLLER,
@@ -40,7 +40,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     routes_of_subject,
     sections,
 )
-from kubectl_lbdoctor.analysis.remediation import edit, kubectl
+from kubectl_lbdoctor.analysis.remediation import edit, kubectl, written
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.controller import nearest
 from kubectl_lbdoctor.checks.registry import Scope, check

@@ -394,9 +394,9 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
             by_zone[zone].append(target)
     region = ("--region", traffic.context.region) if traffic.context.region else ()
     role = "elb" if balancer.scheme == "internet-facing" else "internal-elb"
-    listed = "the subnets annotation"
+    place = "the subnets annotation"
     if traffic.backend is not None and traffic.backend.route is not None:
-        listed = "loadBalancerSubnets of the Gateway's LoadBalancerConfiguration"
+        place = "loadBalancerSubnets of the Gateway's LoadBalancerConfiguration"
     for zone, targets in by_zone.items():
         yield Finding(
             "LBD208",
@@ -417,7 +417,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
                 shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),
                 describe_target_health(group_arn(traffic), traffic.context.region),
             ),
-            advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to {listed}",
+            advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to {place}",
         )
 
 

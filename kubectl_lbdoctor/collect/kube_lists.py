@@ -160,9 +160,7 @@ class KubeLists:
         """The objects of one kind in these namespaces, from one list of all namespaces; others are not converted. What
         does not tell its namespace may be of any of them."""
         convert = converter(kind, read.keeps_arguments)
-        whole = self.everywhere(
-            read, kind, lambda raw: convert(raw) if _home(raw, kind) in (None, *namespaces) else None
-        )
+        whole = self.everywhere(read, kind, lambda raw: convert(raw) if _home(raw, kind) in namespaces else None)
 
         def chosen(found: ByNamespace) -> ByNamespace:
             return {name: found.get(name) or without_any(whole, _place(kind, name)) for name in namespaces}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
 from kubectl_lbdoctor.model.objects import ObjectRef
-from kubectl_lbdoctor.model.plan import Change, Spec, Step
-
-_Path = tuple[str, ...]
+from kubectl_lbdoctor.model.plan import Change, Step
+from kubectl_lbdoctor.model.spec_values import Path, leaves, with_value
 
 
 def joined(steps: Sequence[Step], for_both: Callable[[Step, Step], Step]) -> list[Step]:
@@ -34,11 +33,11 @@ def _together(one: Change, other: Change) -> Change | None:
 
     What a new object takes over as it is gives way to what the other change is about.
     """
-    inherited = {**_leaves(one.inherits or {}), **_leaves(other.inherits or {})}
-    wanted: dict[_Path, object] = {}
-    every: dict[_Path, object] = {}
+    inherited = {**dict(leaves(one.inherits or {})), **dict(leaves(other.inherits or {}))}
+    wanted: dict[Path, object] = {}
+    every: dict[Path, object] = {}
     for change in (one, other):
-        for path, value in _leaves(change.creates or {}).items():
+        for path, value in leaves(change.creates or {}):
             every.setdefault(path, value)
             if path in inherited and inherited[path] == value:
                 continue
@@ -56,27 +55,9 @@ def _together(one: Change, other: Change) -> Change | None:
     )
 
 
-def _leaves(spec: Spec) -> dict[_Path, object]:
-    """Each value of a spec by its path."""
-
-    def below(values: Spec, path: _Path) -> Iterator[tuple[_Path, object]]:
-        for key, value in values.items():
-            if isinstance(value, Mapping) and value:
-                yield from below(value, (*path, key))
-            else:
-                yield (*path, key), value
-
-    return dict(below(spec, ()))
-
-
-def _nested(leaves: Mapping[_Path, object]) -> dict[str, object]:
+def _nested(values: Mapping[Path, object]) -> dict[str, object]:
     """The spec that has these values at these paths."""
     made: dict[str, object] = {}
-    for path, value in leaves.items():
-        place = made
-        for key in path[:-1]:
-            inside = place.setdefault(key, {})
-            assert isinstance(inside, dict)
-            place = inside
-        place[path[-1]] = value
+    for path, value in values.items():
+        made = with_value(made, path, value)
     return made

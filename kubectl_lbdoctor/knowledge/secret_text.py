@@ -114,10 +114,13 @@ _SECRET_NOUN = (
     r"(?:api|encryption|secret|signing)[ _-]?key|"
     rf"(?<![^\W_])(?:pin(?:[ _-](?:code|number))?|otp|salt|pepper|pwd?|psw)|{_FOREIGN}"
 )
+# A word of letters and digits that is no part of a name.
+_MIXED = r"(?=[^\s\d]{0,64}\d)(?=[^\sA-Za-z]{0,64}[A-Za-z])[^\s\"'`,;:<>()/._\\-]"
+_NAME_ENDS = r"(?![\w/:_-]|\.\w)"
 _IS_MIXED = re.compile(
     rf"((?:{_SECRET_NOUN}){_OF}{_IS}){_QUOTE}"
     r"(?!(?:sha|md|hs|rs|es|ps|utf-?|base|oauth|x|v|http)\d{1,4}\b)"
-    r"((?=[^\s\d]{0,64}\d)(?=[^\sA-Za-z]{0,64}[A-Za-z])[^\s\"'`,;:<>()/._\\-]{5,64})(?![\w/:_-]|\.\w)",
+    rf"({_MIXED}{{5,64}}){_NAME_ENDS}",
     re.IGNORECASE,
 )
 _IS_WORD = re.compile(
@@ -127,7 +130,7 @@ _IS_WORD = re.compile(
 )
 _PASS_COLON = re.compile(
     r"((?<![^\W_])(?:pwd?|psw|pin)[ ]{0,4}:[ ]{1,4})()"
-    r"((?=[^\s\d]{0,64}\d)(?=[^\sA-Za-z]{0,64}[A-Za-z])[^\s\"'`,;:<>()/._\\-]{4,64})(?![\w/:_-]|\.\w)",
+    rf"({_MIXED}{{4,64}}){_NAME_ENDS}",
     re.IGNORECASE,
 )
 _MAY_SAY = re.compile(r"[ ](?:is|was|are|were|ist|war|lautet|es|est|set)[ :]", re.IGNORECASE)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.analysis.change_shapes import made_anew
-from kubectl_lbdoctor.analysis.gateway_settings import NewConfiguration
+from kubectl_lbdoctor.analysis.gateway_changes import NewConfiguration
 from kubectl_lbdoctor.collect import bundle
 from kubectl_lbdoctor.model.objects import ObjectRef
 from tests.support import cases

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.analysis.gateway_settings import NewConfiguration
+from kubectl_lbdoctor.analysis.gateway_changes import NewConfiguration
 from kubectl_lbdoctor.analysis.remediation import annotate, edit, patch
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.errors import UsageError

@@ -12,7 +12,7 @@ import pytest
 
 from kubectl_lbdoctor.analysis.balancer_settings import BalancerSetting
 from kubectl_lbdoctor.analysis.change_shapes import NoSuchShape, made_anew
-from kubectl_lbdoctor.analysis.gateway_settings import new_configuration
+from kubectl_lbdoctor.analysis.gateway_changes import new_configuration
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix import undo_file
 from kubectl_lbdoctor.fix.errors import AlreadyThere, MovedOn

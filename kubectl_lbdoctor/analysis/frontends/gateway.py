@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
 from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join
-from kubectl_lbdoctor.analysis.gateway_settings import group_setting_of_gateway
+from kubectl_lbdoctor.analysis.gateway_changes import group_setting_of_gateway
 from kubectl_lbdoctor.analysis.gateways import (
     ALB_CONTROLLER,
     AUTO_MODE_CONTROLLERS,
