@@ -61,12 +61,14 @@ def names(result: Any) -> Iterable[str]:
     return _DOCUMENTS[type(result)].names(result)
 
 
+def _type(kind: str) -> Document:
+    return {"apiVersion": API_VERSION, "kind": kind, "toolVersion": __version__}
+
+
 def _head(kind: str, summary: str, run: Run) -> Document:
     """What all documents begin with. exitCode: null where the run has not ended with this result."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": kind,
-        "toolVersion": __version__,
+        **_type(kind),
         "exitCode": None if run.exit_status is None else int(run.exit_status),
         "summary": without_credentials(summary),
     }
@@ -224,9 +226,7 @@ def _controller(controller: ControllerView) -> Document:
 def begun(scan: ScanReport) -> Document:
     """What of its document is the same from the first stage of a scan to its end."""
     return {
-        "apiVersion": API_VERSION,
-        "kind": _SCAN_REPORT,
-        "toolVersion": __version__,
+        **_type(_SCAN_REPORT),
         "generatedAt": scan.report.generated_at,
         "namespace": scan.namespace,
         "selector": scan.labels,

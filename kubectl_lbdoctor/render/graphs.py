@@ -173,10 +173,15 @@ _DOT_LINES = {
     Verdict.UNKNOWN: ", style=dashed",
     Verdict.NOT_REACHED: ", style=dotted",
 }
-_DOT_NODES = {v: f'color="{_COLOURS[v]}"{line}' for v, line in _DOT_LINES.items()}
-_DOT_EDGES = dict(_DOT_NODES)
-_DOT_NODES[Verdict.BLOCKS] += ", shape=octagon"
-_DOT_EDGES[Verdict.BLOCKS] += ", arrowhead=tee"
+
+
+def _dot_styles(blocked: str) -> dict[Verdict, str]:
+    """How nodes or edges look by their verdicts. blocked: what else shows that one blocks."""
+    drawn = {verdict: f'color="{_COLOURS[verdict]}"{line}' for verdict, line in _DOT_LINES.items()}
+    return {**drawn, Verdict.BLOCKS: f"{drawn[Verdict.BLOCKS]}, {blocked}"}
+
+
+_DOT_NODES, _DOT_EDGES = _dot_styles("shape=octagon"), _dot_styles("arrowhead=tee")
 
 
 _DOT_WIDTH = 48

@@ -53,6 +53,16 @@ def _bound_twice(lab: Lab, ns: str) -> Iterator[None]:
 
 SCENARIOS: Sequence[Scenario] = [
     Scenario(
+        "nobody-leads",
+        examples.alb_ip,
+        ["LBD136"],
+        # It gives up after ten seconds, and a minute later another pod would long lead.
+        settled(75),
+        fault=_while_scaling(faults.no_leader),
+        object="Deployment/aws-load-balancer-controller",
+        says=["lease kube-system/aws-load-balancer-controller-leader"],
+    ),
+    Scenario(
         "balancer-api-unreachable",
         examples.alb_ip,
         ["LBD123"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.e2e.network import PUBLIC, replaced_by, tcp
 from tests.e2e.scenarios import MISMATCH, TIMEOUT, Manifests, Scenario, unhealthy
 from tests.e2e.test_lab import run_fault, wait_healthy
-from tests.lab import examples, faults, topology
+from tests.lab import examples, faults, gateway_examples, topology
 from tests.lab.api import Lab
 
 pytestmark = pytest.mark.skipif(not topology.IPV6, reason="this lab has IPv4 alone: IPV6=1 make lab")
@@ -90,16 +91,34 @@ def test_an_entry_of_the_other_family_shuts_nothing(lab: Lab, space: str) -> Non
         assert result.status == 0 and result.json["diagnoses"] == [], str(result)
 
 
-def test_the_load_balancer_is_made_dual_stack(lab: Lab, space: str, tmp_path: Path) -> None:
-    lab.apply(of_ipv6(examples.alb_ip)(), space)
+def until_it_says(lab: Lab, space: str, subject: str, code: str) -> None:
     end = time.monotonic() + 75
-    while (found := lab.lbdoctor("ing/web", "-n", space, "-o", "json").json["diagnoses"])[:1] == [] or (
-        found[0]["code"] != "LBD226" and time.monotonic() < end
-    ):
+    while True:
+        found = lab.lbdoctor(subject, "-n", space, "-o", "json").json["diagnoses"]
+        if found[:1] and (found[0]["code"], found[0]["severity"]) == (code, "error"):
+            return
+        assert time.monotonic() < end, str(lab.lbdoctor(subject, "-n", space))
         time.sleep(2)
-    assert found[0]["code"] == "LBD226" and found[0]["severity"] == "error", found
-    undo = tmp_path / "undo.json"
-    given = ("--yes", "--wait", "120s", "--undo-file", str(undo))
-    fixed = lab.lbdoctor("--fix", "ip-address-type", "ing/web", "-n", space, *given, timeout=180)
+
+
+def test_the_load_balancer_is_made_dual_stack(lab: Lab, space: str) -> None:
+    lab.apply(of_ipv6(examples.alb_ip)(), space)
+    until_it_says(lab, space, "ing/web", "LBD226")
+    fixed = lab.lbdoctor("--fix", "ip-address-type", "ing/web", "-n", space, "--yes", "--wait", "120s", timeout=180)
     assert fixed.status == 0, str(fixed)
     wait_healthy(lab, space, "ing/web")
+
+
+def test_a_gateway_gets_a_configuration_that_makes_it_dual_stack(lab: Lab, space: str, tmp_path: Path) -> None:
+    lab.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, gateway_examples.classes())))
+    lab.apply(of_ipv6(gateway_examples.alb_ip)(), space)
+    until_it_says(lab, space, "gateway/web", "LBD226")
+    undo = tmp_path / "undo.json"
+    given = ("--yes", "--wait", "120s", "--undo-file", str(undo))
+    fixed = lab.lbdoctor("--fix", "ip-address-type", "gateway/web", "-n", space, *given, timeout=180)
+    assert fixed.status == 0, str(fixed)
+    assert lab.get("loadbalancerconfiguration", "web", space)["spec"] == {"ipAddressType": "dualstack"}
+    wait_healthy(lab, space, "gateway/web")
+    assert lab.lbdoctor("undo", str(undo), "--yes", timeout=120).status == 0
+    assert lab.objects("loadbalancerconfigurations", space) == []
+    assert "infrastructure" not in lab.get("gateway", "web", space)["spec"]

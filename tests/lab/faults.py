@@ -411,6 +411,21 @@ def _webhook_service(lab: Lab, pointer: str, value: object) -> Iterator[None]:
 
 
 @contextmanager
+def no_leader(lab: Lab) -> Iterator[None]:
+    """The controller may not write its Lease any more: it loses the lead, starts anew and waits, ready, for a lead that
+    it cannot take."""
+    name = f"{controller.NAME}-leader-election-rolebinding"
+    former = lab.get("rolebinding", name, controller.NAMESPACE)
+    kept = {key: former["metadata"][key] for key in ("name", "namespace", "labels") if key in former["metadata"]}
+    lab.kubectl("delete", "rolebinding", name, "-n", controller.NAMESPACE)
+    try:
+        yield
+    finally:
+        lab.kubectl("create", "-f", "-", stdin=json.dumps({**former, "metadata": kept}))
+        _wait_controller()
+
+
+@contextmanager
 def second_controller(lab: Lab) -> Iterator[str]:
     """Another installation of the controller with the same class and cluster, whose lease is its own: both work."""
     name = f"{controller.NAME}-second"
