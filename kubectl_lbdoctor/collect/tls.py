@@ -8,17 +8,16 @@ over through a pipe, which has a path under /dev/fd: there is nothing on disk th
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.held_signals import signals_held
 from kubectl_lbdoctor.record import record
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ def _path(pem: Pem) -> Iterator[str]:
         with _pipe(pem.data) as path:
             yield path
     else:
-        with _signals_held(), _short_lived_file(pem.data) as path:
+        with signals_held(), _short_lived_file(pem.data) as path:
             yield path
 
 
@@ -149,25 +148,3 @@ def _short_lived_file(data: bytes) -> Iterator[str]:
         yield path
     finally:
         Path(path).unlink(missing_ok=True)
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Signals that would end the process reach it when the block has ended. Only the main thread can arrange that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-
-    def hold(number: int, _: FrameType | None) -> None:
-        waiting.append(number)
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
-    before = {number: signal.signal(number, hold) for name in names if (number := getattr(signal, name, None))}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        for number in waiting:
-            signal.raise_signal(number)

@@ -6,6 +6,7 @@ import re
 from itertools import accumulate
 
 from kubectl_lbdoctor.env import Environment
+from kubectl_lbdoctor.held_signals import signals_held
 
 _UP, _CLEAR_BELOW = "\x1b[{}F", "\x1b[J"
 """Control sequences: to the begin of the line that many lines up; clear from here to the end of the screen.
@@ -16,7 +17,8 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Refresh:
-    """Writes screens on a terminal, each over the last one. What is taller than the terminal is cut at its foot: lines
+    """Writes screens on a terminal, each over the last one. Ctrl-C comes between two screens, never within one, or
+    nobody would know how many lines to write over. What is taller than the terminal is cut at its foot: lines
     that have left at the top cannot be written over."""
 
     def __init__(self, env: Environment) -> None:
@@ -31,10 +33,11 @@ class Refresh:
         if len(shown) < len(lines):
             shown = lines[: self._fitting(lines, room - 1)]
             shown.append(f"… {len(lines) - len(shown)} more lines")
-        self.clear()
-        self._env.out("".join(f"{line}\n" for line in shown))
-        self._env.flush()
-        self._lines = sum(map(self._height, shown))
+        with signals_held():
+            self._clear()
+            self._env.out("".join(f"{line}\n" for line in shown))
+            self._env.flush()
+            self._lines = sum(map(self._height, shown))
 
     def _fitting(self, lines: list[str], room: int) -> int:
         """How many of the lines fit into so many lines of the terminal."""
@@ -48,6 +51,10 @@ class Refresh:
 
     def clear(self) -> None:
         """Take the last screen away."""
+        with signals_held():
+            self._clear()
+
+    def _clear(self) -> None:
         self._env.progress("")
         if self._lines:
             self._env.out(_UP.format(self._lines) + _CLEAR_BELOW)

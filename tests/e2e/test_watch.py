@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import termios
 import time
 from collections.abc import Callable
 
+import pyte
 import pytest
 
 from tests.lab import build, examples
 from tests.lab.api import Lab
 
 CTRL_C = b"\x03"
+COLUMNS, LINES = 110, 40
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Screen:
-    """A program on a terminal of its own, with what it has written."""
+    """A program on a terminal of its own, with what it has written and what stands there after it."""
 
     def __init__(self, command: list[str], env: dict[str, str]) -> None:
         self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self.before = termios.tcgetattr(theirs)
         self._theirs = theirs
         self.text = ""
@@ -33,8 +38,6 @@ class Screen:
         )
 
     def _own(self) -> None:
-        import fcntl
-
         fcntl.ioctl(self._theirs, termios.TIOCSCTTY, 0)
 
     def until(self, reached: Callable[[str], bool], timeout: float = 60) -> None:
@@ -56,33 +59,26 @@ class Screen:
         os.close(self._theirs)
         return status
 
-
-def shown(text: str) -> list[str]:
-    """The lines that are on the screen at the end: a screen is written over from its first line on."""
-    lines: list[str] = []
-    for piece in re.split(r"(\x1b\[\d+F)", text.replace("\r\n", "\n")):
-        up = re.fullmatch(r"\x1b\[(\d+)F", piece)
-        if up:
-            del lines[-1 - int(up[1]) :]
-            lines.append("")
-            continue
-        first, *rest = re.sub(r"\x1b\[[0-9;]*[mJ]", "", piece).split("\n")
-        lines = [*lines[:-1], (lines[-1] if lines else "") + first, *rest]
-    return [line.rpartition("\r")[2].replace("\x1b[K", "").rstrip() for line in lines]
+    @property
+    def lines(self) -> list[str]:
+        """The lines that a person sees now."""
+        terminal = pyte.Screen(COLUMNS, LINES)
+        pyte.Stream(terminal).feed(self.text)
+        return [line.rstrip() for line in terminal.display]
 
 
 @pytest.mark.smoke
 def test_ctrl_c_ends_it_and_leaves_the_last_state(lab: Lab, space: str) -> None:
     lab.apply(examples.alb_ip(), space)
     lab.wait_targets(space, "healthy", count=2)
-    env = {**lab.environment(), "COLUMNS": "110", "LINES": "40", "TERM": "xterm"}
+    env = {**lab.environment(), "COLUMNS": str(COLUMNS), "LINES": str(LINES), "TERM": "xterm"}
     screen = Screen([str(build.kubernetes("kubectl")), "lbdoctor", "scan", "-w", "-n", space], env)
     screen.until(lambda text: "1 healthy of 1 frontend" in text)
     lab.patch("service", "web", space, [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": 9090}])
     screen.until(lambda text: "LBD307" in text, timeout=120)
     assert screen.press(CTRL_C) == 130, screen.text
     assert screen.settings == screen.before
-    lines = shown(screen.text)
+    lines = screen.lines
     assert sum("KIND" in line for line in lines) == 1, lines
     assert any("web" in line and "LBD307" in line for line in lines), lines
     assert "Traceback" not in screen.text and "Exception" not in screen.text

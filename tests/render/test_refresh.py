@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
+import pyte
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.render.refresh import Refresh
 from tests.support.program import Terminal
@@ -37,3 +44,30 @@ def test_what_is_taller_than_the_terminal_is_cut() -> None:
     assert out.getvalue() == "line 0\nline 1\nline 2\n… 6 more lines\n"
     refresh.clear()
     assert out.getvalue().endswith("\x1b[4F\x1b[J")
+
+
+@given(st.lists(st.lists(st.text("ab ", max_size=45), min_size=1, max_size=9), min_size=1, max_size=5))
+def test_a_terminal_shows_the_last_screen_only(screens: list[list[str]]) -> None:
+    refresh, out = screen(20, 8)
+    terminal = pyte.Screen(20, 8)
+    stream = pyte.Stream(terminal)
+    for lines in screens:
+        refresh.show("\n".join([*lines, "end"]))
+        stream.feed(out.getvalue().replace("\n", "\r\n"))
+        out.seek(0)
+        out.truncate()
+    refresh.show("last")
+    stream.feed(out.getvalue().replace("\n", "\r\n"))
+    assert "".join(terminal.display).split() == ["last"]
+
+
+def test_ctrl_c_while_a_screen_is_written_leaves_none_of_it_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh, out = screen(20, 40)
+    refresh.show("one\n")
+    monkeypatch.setattr(out, "flush", lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        refresh.show("two\nthree\n")
+    assert out.getvalue().endswith("two\nthree\n")
+    monkeypatch.undo()
+    refresh.clear()
+    assert out.getvalue().endswith("two\nthree\n\x1b[2F\x1b[J")
