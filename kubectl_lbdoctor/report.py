@@ -256,8 +256,8 @@ def _subject(
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
-        elif traffic.backend is not None and traffic.backend.service and idle(traffic) is None:
-            without.append(f"{traffic.backend.service}:{traffic.backend.port}")
+        elif traffic.backend is not None and traffic.backend.name and idle(traffic) is None:
+            without.append(f"{traffic.backend.name}:{traffic.backend.port}")
             dead += [spoken(path) for path in traffic.backend.paths]
     if snapshot.laid:
         # Nothing is made from it yet: what is found in it is all there is to say.
@@ -328,6 +328,7 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
         service=backend.service if backend is not None else "",
         service_port=backend.port if backend is not None else "",
         service_target=port.target if port is not None else "",
+        gateway=backend.gateway.name if backend is not None and backend.gateway is not None else "",
         targets=tuple(_target(traffic, target) for target in targets),
         known=traffic.target_health.is_known,
         expected_unhealthy=by_design | expected,

@@ -71,9 +71,10 @@ class TargetView:
 
 @record
 class TargetGroupView:
-    """One target group with its targets; `known` is False where target health could not be read. `idle`: no traffic is
-    meant for it, so that what it lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design,
-    or that are another cluster's."""
+    """One target group with its targets; `known` is False where target health could not be read. `gateway`: the Gateway
+    whose load balancer is the target, in place of a Service's pods. `idle`: no traffic is meant for it, so that what it
+    lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design, or that are another
+    cluster's."""
 
     arn: str
     name: str
@@ -85,10 +86,18 @@ class TargetGroupView:
     service: str = ""
     service_port: str = ""
     service_target: str = ""
+    gateway: str = ""
     targets: tuple[TargetView, ...] = ()
     known: bool = True
     expected_unhealthy: frozenset[str] = frozenset()
     idle: bool = False
+
+    @property
+    def backend(self) -> str:
+        """What it leads to in the cluster, as people write it: "web:80", "gateway/web:80"; "" where that is not
+        known."""
+        name = f"gateway/{self.gateway}" if self.gateway else self.service
+        return f"{name}:{self.service_port}" if name else ""
 
     @property
     def healthy(self) -> int:

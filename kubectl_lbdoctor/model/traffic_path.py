@@ -48,6 +48,12 @@ class Backend:
     route: ObjectRef | None = None
     gateway: ObjectRef | None = None
 
+    @property
+    def name(self) -> str:
+        """The object in the cluster that it leads to, as people write it: a Service's name, "gateway/web"; "" for a
+        target group that is named itself."""
+        return f"gateway/{self.gateway.name}" if self.gateway is not None else self.service
+
 
 @record
 class RoutedEndpoint:

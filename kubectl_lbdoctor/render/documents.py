@@ -334,7 +334,12 @@ def _group(group: TargetGroupView) -> dict[str, Any]:
             "healthyThreshold": check.healthy_threshold,
             "unhealthyThreshold": check.unhealthy_threshold,
         },
-        "backend": {"namespace": group.namespace, "service": group.service, "port": group.service_port},
+        "backend": {
+            "namespace": group.namespace,
+            "service": group.service,
+            "gateway": group.gateway,
+            "port": group.service_port,
+        },
         "targets": [
             {
                 "id": t.id,

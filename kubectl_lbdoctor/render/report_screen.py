@@ -116,7 +116,7 @@ def _target_groups(subject: SubjectView, view: View) -> str:
     ]
     rows = []
     for group in subject.target_groups:
-        backend = f"{group.service}:{group.service_port}" if group.service else "<none>"
+        backend = group.backend or "<none>"
         if group.service_target and group.service_target != group.service_port:
             backend += f"->{group.service_target}"
         check = group.health_check

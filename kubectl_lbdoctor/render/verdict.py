@@ -110,7 +110,7 @@ def _counting(group: TargetGroupView) -> list[TargetView]:
 
 
 def _name(group: TargetGroupView) -> str:
-    return f"{group.service}:{group.service_port}" if group.service else group.name
+    return group.backend or group.name
 
 
 def _healthy(subject: SubjectView, diagnoses: list[Diagnosis]) -> str:
