@@ -16,7 +16,17 @@ def page() -> str:
     """The whole document."""
     intro, *parts = _PAGE.split(markdown(CATALOGUE))
     pages = zip(parts[::2], parts[1::2], strict=True)
-    return intro + "".join(f"## {code}{text.rstrip()}\n{example(code)}\n" for code, text in pages).rstrip() + "\n"
+    written = (f"## {code}{text.rstrip()}\n{example(code)}{declared_in(code)}\n" for code, text in pages)
+    return intro + "".join(written).rstrip() + "\n"
+
+
+def declared_in(code: str) -> str:
+    """Where its function stands; "" for what the program itself reports."""
+    function = CATALOGUE[code].function
+    if function is None:
+        return ""
+    path = f"{function.__module__.replace('.', '/')}.py"
+    return f"\nDeclared in [{path.partition('/')[2]}](../{path}).\n"
 
 
 def example(code: str) -> str:
