@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from kubectl_lbdoctor.collect.converters import converter
@@ -11,6 +12,7 @@ from kubectl_lbdoctor.collect.kube_lists import Kube, KubeLists
 from kubectl_lbdoctor.collect.outcomes import attempt
 from kubectl_lbdoctor.collect.served import require_whole
 from kubectl_lbdoctor.collect.sieve import Sieve
+from kubectl_lbdoctor.errors import ReadFailed
 from kubectl_lbdoctor.knowledge.controller_identity import command_line_flags, lease_of
 from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
@@ -88,14 +90,24 @@ class ControllerReader:
         path = reads.KUBE[reads.CONTROLLER_LOGS].kind.path(pod.meta.namespace, pod.meta.name) + "/log"
         serving = pod.serving_containers()
         own = next((c for c in serving if CONTROLLER_IMAGE in c.image), serving[0] if serving else None)
-        params: dict[str, str | int | bool] = {"sinceSeconds": LOG_SECONDS}
-        if own is not None:
-            params["container"] = own.name
-            status = next((s for s in pod.statuses if s.name == own.name), None)
-            if status is not None and status.state != "running" and status.restarts:
-                # A crash loop says why in the log of the run that ended, however long ago.
-                params = {"container": own.name, "previous": True}
-        return attempt(reads.CONTROLLER_LOGS, pod.meta.key, lambda: significant(self._end_of(path, params)))
+        named = {"container": own.name} if own is not None else {}
+        status = next((s for s in pod.statuses if own is not None and s.name == own.name), None)
+
+        crashed = status is not None and status.restarts > 0 and not status.ready
+        running = status is None or status.state == "running"
+
+        def read() -> str:
+            runs = []
+            # A crash loop says why in the log of the run that ended, however long ago; the next one has said nothing
+            # yet in its first seconds. Where the node keeps the ended one no more, what runs is all there is.
+            if crashed:
+                with suppress(ReadFailed) if running else nullcontext():
+                    runs.append(self._end_of(path, {**named, "previous": True}))
+            if running or not crashed:
+                runs.append(self._end_of(path, {**named, "sinceSeconds": LOG_SECONDS}))
+            return significant("\n".join(run.rstrip("\n") for run in runs))
+
+        return attempt(reads.CONTROLLER_LOGS, pod.meta.key, read)
 
     def _end_of(self, path: str, params: Mapping[str, str | int | bool]) -> str:
         """The end of a log. Of a tail that is larger than the bound the newest lines are cut off, which are those that

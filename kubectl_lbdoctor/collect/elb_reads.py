@@ -34,6 +34,8 @@ _RESOURCE_TAGS = tuple(
 )
 _GROUP_ABSENT = ("TargetGroupNotFound",)
 _BALANCER_ABSENT = ("LoadBalancerNotFound",)
+_KEY_REFUSED = ("ValidationError",)
+"""What a call with a malformed ARN, or one of another region, is answered with: it says nothing of the other keys."""
 # The name is guessed from a DNS name; one that cannot be a load balancer's is refused as invalid.
 _NAME_ABSENT = (*_BALANCER_ABSENT, "ValidationError")
 
@@ -91,14 +93,14 @@ class ElbReader:
         convert: Callable[[Mapping[str, Any]], T],
         absent: tuple[str, ...],
     ) -> dict[str, Fact[T | None]]:
-        """Each object of a batch by its key, which stands in the field `name`. One that does not exist fails the whole
-        call, so that the batch is then asked one by one."""
+        """Each object of a batch by its key, which stands in the field `name`. One that does not exist, or whose key is
+        none of this account and region, fails the whole call, so that the batch is then asked one by one."""
 
         def asked(keys: list[str]) -> Fact[dict[str, T] | None]:
             sieve = Sieve(plural(name.removesuffix("Arn").removesuffix("Name")) + "s", under(name))
 
             def read() -> dict[str, T] | None:
-                raws = or_absent(lambda: describe(keys), *absent)
+                raws = or_absent(lambda: describe(keys), *absent, *(_KEY_REFUSED if len(keys) > 1 else ()))
                 pairs = None if raws is None else sieve.through(raws, lambda raw: (text(raw, name), convert(raw)))
                 return None if pairs is None else dict(pairs)
 

@@ -7,11 +7,12 @@ on (`reads.OPTIONAL`): the denial itself is proven by what AWS told the controll
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
+from kubectl_lbdoctor.errors import ReadFailed
 from kubectl_lbdoctor.knowledge.controller_identity import (
     accused_role,
     complaints,
@@ -26,9 +27,12 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
+T = TypeVar("T")
+
 MAX_ROLES = 4
 MAX_POLICIES = 20
-"""IAM's quota of attached policies is 10, or 20 on request."""
+"""IAM's quota of attached policies is 10, or 20 on request; inline ones are bounded in their size alone.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _ROLE_ABSENT = "NoSuchEntity"
 
 
@@ -139,7 +143,7 @@ class IdentityReader:
                 lambda: self._call(reads.ATTACHED_POLICIES, "AttachedPolicies", RoleName=role), _ROLE_ABSENT
             )
             found = []
-            for entry in (listed or ())[:MAX_POLICIES]:
+            for entry in _at_most(listed or ()):
                 arn = entry["PolicyArn"]
                 version = self._call(reads.POLICY, PolicyArn=arn)["Policy"]["DefaultVersionId"]
                 answer = self._call(reads.POLICY_VERSION, PolicyArn=arn, VersionId=version)
@@ -152,12 +156,20 @@ class IdentityReader:
         def read() -> tuple[RolePolicy, ...]:
             listed = or_absent(lambda: self._call(reads.INLINE_POLICIES, "PolicyNames", RoleName=role), _ROLE_ABSENT)
             found = []
-            for name in (listed or ())[:MAX_POLICIES]:
+            for name in _at_most(listed or ()):
                 answer = self._call(reads.INLINE_POLICY, RoleName=role, PolicyName=name)
                 found.append(RolePolicy(name, concerning_controller(_document(answer.get("PolicyDocument")))))
             return tuple(found)
 
         return attempt(reads.INLINE_POLICIES, role, read)
+
+
+def _at_most(listed: Sequence[T]) -> Sequence[T]:
+    """The policies of a list. Raises ReadFailed where they are too many to be asked one by one: a part of them does not
+    tell what is permitted."""
+    if len(listed) > MAX_POLICIES:
+        raise ReadFailed(f"the role has {len(listed)} policies, and no more than {MAX_POLICIES} are read")
+    return listed
 
 
 def _cluster_name(snapshot: Snapshot) -> str:

@@ -288,7 +288,7 @@ class _Reader:
 
     def _model_built(self, record: LogRecord) -> None:
         found = _MODEL_ID.match(as_text(record.fields.get("model", ""))[:300])
-        kind = CONTROLLER_KIND.get(record.logger.rpartition(".")[2], "")
+        kind = CONTROLLER_KIND.get(record.logger.rpartition("controllers.")[2], "")
         if found is None or not kind:
             return
         namespace, name = namespaced(found.group(1))

@@ -97,6 +97,9 @@ class _Tls:
 # --- HTTP/1.1 --------------------------------------------------------------------------------------------------------
 
 
+_MOST_INTERIM = 8
+
+
 def head(request: ProbeRequest) -> bytes:
     """The request of an HTTP/1.1 check, byte for byte as the load balancer sends it."""
     lines = (
@@ -112,6 +115,16 @@ def head(request: ProbeRequest) -> bytes:
 def _http1(stream: Stream, request: ProbeRequest) -> Said:
     stream.send(head(request))
     reader = Reader(stream)
+    for _ in range(_MOST_INTERIM + 1):
+        status, location = _answer(reader)
+        # 1xx comes before the answer, and says nothing of it; 101 is one (RFC 9110, 15.2).
+        if not 100 <= status < 200 or status == 101:
+            return Said(Outcome.ANSWERED, status, location)
+    raise Garbled(f"more than {_MOST_INTERIM} interim answers (1xx) before one that counts")
+
+
+def _answer(reader: Reader) -> tuple[int, str]:
+    """The status of one answer, and where it points to ("" for nowhere). Raises Garbled for what is no HTTP/1.1."""
     if reader.start(5) != b"HTTP/":
         raise Garbled(f"no HTTP/1.1 answer: it begins with {shown(reader.start(5))}")
     line = reader.until(b"\n")
@@ -126,4 +139,4 @@ def _http1(stream: Stream, request: ProbeRequest) -> Said:
                 location = value.strip().decode("latin-1")
     except (EOFError, Garbled, Late):
         pass  # the status is what counts, and it is here
-    return Said(Outcome.ANSWERED, int(words[1]), location)
+    return int(words[1]), location

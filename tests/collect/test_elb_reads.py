@@ -124,6 +124,21 @@ def test_a_target_group_that_is_gone_does_not_make_others_look_absent() -> None:
     assert [found[arn].need() is None for arn in ("a", "b", "c")] == [False, True, False]
 
 
+def test_an_arn_that_is_none_of_this_region_takes_nothing_else_with_it() -> None:
+    """AWS refuses the whole call: "... is not a valid target group ARN"."""
+
+    class Strict(Elb):
+        def _require(self, wanted: list[str], held: list[str], code: str) -> None:
+            if any("us-east-1" in name for name in wanted):
+                raise AwsApiError("'x' is not a valid target group ARN", "ValidationError")
+            super()._require(wanted, held, code)
+
+    elsewhere = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/b/1"
+    found = ElbReader(Strict([], ["a", "c"]), reads.AWS).target_groups(["a", elsewhere, "c"])
+    assert [found[arn].need() is None for arn in ("a", "c")] == [False, False]
+    assert found[elsewhere].state.value == "failed"
+
+
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (20, 1), (21, 2)])
 def test_tags_of_twenty_groups_in_one_call(count: int, calls: int) -> None:
     elb = Elb([])

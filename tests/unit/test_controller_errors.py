@@ -1377,6 +1377,25 @@ def test_a_built_model_ends_build_errors_only() -> None:
     )
 
 
+@pytest.mark.parametrize("controller", ["service", "gateway.k8s.aws/alb", "gateway.k8s.aws/nlb"])
+def test_a_built_model_is_told_by_the_controllers_own_logger(controller: str) -> None:
+    """Loggers are named after the controller, whose name has dots for Gateways."""
+    model = zap(
+        "info",
+        2,
+        "successfully built model",
+        logger=f"controllers.{controller}",
+        model='{"id":"shop/web","resources":{}}',
+    )
+    lines = [
+        reconciler_error(1, controller, "shop", "web", "unable to resolve at least one subnet"),
+        model,
+        reconciler_error(3, controller, "shop", "web", "odd"),
+    ]
+    deploy, build = relevant_errors(lines)
+    assert (build.superseded, deploy.superseded, deploy.decoded.code) == (True, False, "LBD104")
+
+
 def test_start_errors_and_noise() -> None:
     start = zap(
         "error",

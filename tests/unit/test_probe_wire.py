@@ -37,6 +37,15 @@ def test_http1_answers() -> None:
     assert say(b"HTTP/1.1 503 X\nA: b\n").status == 503
 
 
+def test_answers_that_come_before_the_answer_are_passed_over() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nLocation: /elsewhere\r\n\r\n"
+    assert say(hints, b"HTTP/1.1 200 OK\r\n\r\n") == stream.Said(Outcome.ANSWERED, 200)
+    assert say(b"HTTP/1.1 100 Continue\r\n\r\n" + hints + b"HTTP/1.1 404 No\r\n\r\n").status == 404
+    assert say(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").status == 101
+    assert say(hints).outcome is Outcome.CLOSED
+    assert say(hints * 20).outcome is Outcome.GARBLED
+
+
 @pytest.mark.parametrize(
     ("chunks", "outcome"),
     [
