@@ -200,19 +200,26 @@ def manifest(change: Change, version: str = "") -> dict[str, object]:
     }
 
 
+_NOBODY = "lbdoctor-undo-names-nothing"
+"""A name that no Service has."""
+
+
 def emptied(change: Change) -> tuple[Spec, ...]:
     """What the `spec` of an object that a change has made becomes, one after the other, before it is deleted.
 
     A configuration of a Gateway is without effect once the Gateway does not name it any more, which is taken back
     before. That of target groups names their Service itself: the controller's finalizer keeps it, with its effect, for
-    as long as something uses what it names; one that names nothing it lets go at once. It looks again at what a
-    configuration names at the moment of a change, so that the settings go first, and the name after them.
+    as long as something uses what it names; one whose Service does not exist it lets go at once. It looks again at what
+    a configuration names at the moment of a change, so that the settings go first, and the name after them. Up to
+    release 3.1 the name may not be left out.
 
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/targetgroup_configuration_controller.go
     and controllers/gateway/eventhandlers/target_group_configuration_events.go there.
     """
-    name, spec = "targetReference", change.creates or {}
-    return ({name: spec[name]}, {}) if name in spec else ()
+    reference = (change.creates or {}).get("targetReference")
+    if not isinstance(reference, Mapping):
+        return ()
+    return {"targetReference": reference}, {"targetReference": {**reference, "name": _NOBODY}}
 
 
 def _unmaking(change: Change) -> str:
