@@ -18,6 +18,10 @@ class OutOfSight(MovedOn):
     """The object is gone or going: what became of a change to it cannot be seen any more."""
 
 
+class Gone(OutOfSight):
+    """The object does not exist any more, and no change to it is in effect."""
+
+
 class Expectation(Enum):
     """Where an expected value comes from: the plan of a fix, or the fix that is to be undone."""
 

@@ -53,9 +53,11 @@ class StepFailed:
 
 @record
 class StepNotNeeded:
-    """A step of an undoing has nothing to do: the value is back already, or the change cannot be taken back."""
+    """A step has nothing to do. why: what is in effect already, a sentence; "" for a change that cannot be taken back,
+    and need not be."""
 
     step: Step
+    why: str = ""
 
 
 @record

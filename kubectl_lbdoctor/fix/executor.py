@@ -202,7 +202,7 @@ class Executor:
         run = self.runs[index]
         self.runs[index] = replace(run, state=self._direction.settled)
         self.refusals.append(Refusal(run.step.fix, there.message))
-        self._observe(StepNotNeeded(run.step))
+        self._observe(StepNotNeeded(run.step, there.message))
 
     def _fail(self, failure: Failure) -> None:
         self.failures.append(failure)

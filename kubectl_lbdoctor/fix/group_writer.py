@@ -11,7 +11,7 @@ from typing import Any
 
 from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError
 from kubectl_lbdoctor.fix.clients import Aws
-from kubectl_lbdoctor.fix.errors import Expectation, OutOfSight
+from kubectl_lbdoctor.fix.errors import Expectation, Gone
 from kubectl_lbdoctor.fix.second_look import look_again
 from kubectl_lbdoctor.fix.values import compare
 from kubectl_lbdoctor.model.group_edits import ATTRIBUTES, GROUP_WRITES, calls, is_editable
@@ -59,10 +59,10 @@ class GroupWriter:
                 raw["Attributes"] = {entry["Key"]: entry["Value"] for entry in found}
         except AwsApiError as error:
             if error.code in ("TargetGroupNotFound", "TargetGroupNotFoundException"):
-                raise OutOfSight(f"{change.object} does not exist any more") from error
+                raise Gone(f"{change.object} does not exist any more") from error
             raise
         if not raw:
-            raise OutOfSight(f"{change.object} does not exist any more")
+            raise Gone(f"{change.object} does not exist any more")
         if raw.get("HealthCheckProtocol") not in ("HTTP", "HTTPS"):
             raw = {key: value for key, value in raw.items() if key not in ("HealthCheckPath", "Matcher")}
         return raw

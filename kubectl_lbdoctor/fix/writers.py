@@ -12,7 +12,7 @@ from typing import Any
 
 from kubectl_lbdoctor.errors import ApiMissing, AwsApiError, CouldNotRun, LbdoctorError, ReadFailed, WriteRefused
 from kubectl_lbdoctor.fix.clients import Aws, Kube
-from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, MovedOn, OutOfSight
+from kubectl_lbdoctor.fix.errors import AlreadyThere, CannotRehearse, Expectation, Gone, MovedOn
 from kubectl_lbdoctor.fix.group_writer import GroupWriter
 from kubectl_lbdoctor.fix.object_maker import MADE_KINDS, ObjectMaker
 from kubectl_lbdoctor.fix.owners import FIELD_MANAGER, setter_of_another
@@ -114,10 +114,17 @@ class Writer:
             look_again(error, lambda: self._check_aws(change, own=True))
 
     def check_undo(self, change: Change, uid: str) -> None:
-        """Raises MovedOn when what the change has set was changed again since, AlreadyThere when it is back already.
+        """Raises MovedOn when what the change has set was changed again since, AlreadyThere when it is back already, or
+        gone with its object.
 
         uid: of the Kubernetes object that was changed; one that was made anew under the same name is another.
         """
+        try:
+            self._check_undo(change, uid)
+        except Gone as gone:
+            raise AlreadyThere(f"{gone.message}, and the change went with it") from gone
+
+    def _check_undo(self, change: Change, uid: str) -> None:
         if change.group is not None:
             self._groups.check(inverse(change), Expectation.SET_BY_FIX)
             return
@@ -172,7 +179,7 @@ class Writer:
                 check_shape(ref, raw)
                 return path, raw
             break
-        raise OutOfSight(f"{ref} does not exist any more in namespace {ref.namespace}")
+        raise Gone(f"{ref} does not exist any more in namespace {ref.namespace}")
 
     def _served(self, ref: ObjectRef) -> str:
         """The path of an object that exists: kinds with one version need no look."""
@@ -320,7 +327,7 @@ class Writer:
             groups = self._ec2.call("ec2", "DescribeSecurityGroups", "SecurityGroups", GroupIds=[params["GroupId"]])
         except AwsApiError as error:
             if error.code in ("InvalidGroup.NotFound", "InvalidGroupId.NotFound"):
-                raise OutOfSight(f"{change.object} does not exist any more") from error
+                raise Gone(f"{change.object} does not exist any more") from error
             raise
         outbound = change.aws is not None and "Egress" in change.aws.operation
         present = [r for g in groups for r in g.get("IpPermissionsEgress" if outbound else "IpPermissions", ())]
@@ -335,10 +342,22 @@ class Writer:
             )
         raise AlreadyThere(f"{change.object} has the rule already: {change.then}")
 
+    def _acls(self, name: str) -> list[Mapping[str, Any]]:
+        """The network ACL of this id; none where it does not exist."""
+        try:
+            found: list[Mapping[str, Any]] = self._ec2.call(
+                "ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[name]
+            )
+        except AwsApiError as error:
+            if error.code == "InvalidNetworkAclID.NotFound":
+                return []
+            raise
+        return found
+
     def _check_entry(self, change: Change, params: Mapping[str, Any], own: bool) -> None:
-        acls = self._ec2.call("ec2", "DescribeNetworkAcls", "NetworkAcls", NetworkAclIds=[params["NetworkAclId"]])
+        acls = self._acls(params["NetworkAclId"])
         if not acls:
-            raise OutOfSight(f"{change.object} does not exist any more")
+            raise Gone(f"{change.object} does not exist any more")
         number = params["RuleNumber"]
         for entry in acls[0].get("Entries", ()):
             if entry.get("RuleNumber") != number or bool(entry.get("Egress")) != params["Egress"]:

@@ -43,8 +43,8 @@ class UndoScreen:
     def __call__(self, event: events.Event) -> None:
         """Show one event; those that say nothing here are passed over."""
         match event:
-            case events.StepNotNeeded(step):
-                self._not_needed(step)
+            case events.StepNotNeeded(step, why):
+                self._not_needed(step, why)
             case events.UndoPlanned(steps, undone_at):
                 self._planned(steps, undone_at)
             case events.StepFailed(failure):
@@ -67,12 +67,8 @@ class UndoScreen:
             case events.Undone():
                 self._advise()
 
-    def _not_needed(self, step: Step) -> None:
-        change = step.change
-        if change.reversible:
-            self._live.note(f"{change.object}: {change.field} is {change.now} already")
-        else:
-            self._live.note(f"{change.object}: a restart cannot be taken back, and need not be")
+    def _not_needed(self, step: Step, why: str) -> None:
+        self._live.note(why or f"{step.change.object}: a restart cannot be taken back, and need not be")
 
     def _planned(self, steps: tuple[Step, ...], undone_at: str) -> None:
         if steps:

@@ -430,6 +430,26 @@ def test_a_rule_that_somebody_else_made_meanwhile_is_not_the_fixs_own(code: str)
         writer(Kube(None), ec2).apply(rule())
 
 
+class Nowhere:
+    """An account from which everything was deleted since."""
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        code = {
+            "DescribeNetworkAcls": "InvalidNetworkAclID.NotFound",
+            "DescribeSecurityGroups": "InvalidGroup.NotFound",
+        }
+        raise AwsApiError("it is gone", code[operation])
+
+
+@pytest.mark.parametrize("change", [entry(), rule(), to_port("http", 8080)], ids=["entry", "rule", "object"])
+def test_a_change_is_gone_with_its_object(change: Change) -> None:
+    """So that what stands beside it in the undo file can still be taken back."""
+    with pytest.raises(AlreadyThere, match=r"does not exist any more.*, and the change went with it"):
+        writer(Kube(None), Nowhere()).check_undo(change, "u1")
+    with pytest.raises(MovedOn):
+        writer(Kube(None), Nowhere()).check(change)
+
+
 def test_without_aws() -> None:
     with pytest.raises(CouldNotRun):
         writer(Kube(None)).check(entry())
