@@ -252,10 +252,13 @@ def _subject(
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
     dead: list[str] = []
+    unknown: set[str] = set()
     for traffic in paths:
         view = _group(traffic, by_design)
         if view is not None:
             groups.setdefault(view.arn, view)
+        elif not traffic.target_group.is_known:
+            unknown.add(traffic.key)
         elif traffic.backend is not None and traffic.backend.name and idle(traffic) is None:
             without.append(f"{traffic.backend.name}:{traffic.backend.port}")
             dead += [spoken(path) for path in traffic.backend.paths]
@@ -279,6 +282,7 @@ def _subject(
         target_groups=tuple(groups.values()),
         backends_without_group=tuple(dict.fromkeys(without)),
         dead_paths=tuple(dict.fromkeys(dead)),
+        unknown_backends=len(unknown),
     )
 
 

@@ -69,6 +69,7 @@ def _row(
         load_balancer=next((view.load_balancer for view in views if view.load_balancer is not None), None),
         load_balancer_known=all(view.load_balancer_known for view in views),
         target_groups=tuple(groups.values()),
+        unknown_backends=sum(view.unknown_backends for view in views),
         causes=tuple(found[rank] for rank in sorted(found)),
         ignored=tuple({id(entry): entry for ref in refs for entry in ignored.get(ref, ())}.values()),
     )

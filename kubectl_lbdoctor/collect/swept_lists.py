@@ -2,13 +2,14 @@
 load balancer.
 
 The number of calls is O(pages). Where a kind may not be listed in all namespaces, each namespace is asked for it; those
-that deny it are named, and take nothing from the others.
+that deny it are named, and take nothing from the others. What serves frontends is then asked for only where there are
+any: who may see ten namespaces of a hundred is not told ninety times, for each kind, what else may not be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +54,7 @@ _FIRST = (reads.INGRESSES, reads.SERVICES, reads.BINDINGS)
 
 _EVENTS_KEPT = frozenset((*RECONCILED, *(kind.name for kind in kinds.ROUTES)))
 _WEBHOOK = "webhook"
+_NO_FRONTENDS = "no frontend is known in this namespace"
 
 
 @record
@@ -95,10 +97,12 @@ class SweptLists:
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="list")
         self._singles = ThreadPoolExecutor(SINGLE_WORKERS, thread_name_prefix="list-single")
         self._wanted: Future[Wanted] = Future()
+        self._places: Future[frozenset[str]] = Future()
         self._names: Future[Fact[Objects]] = self._pool.submit(self._list_names)
 
     def close(self) -> None:
         """Let go of everything that still runs, without waiting."""
+        self._places.cancel()
         self._wanted.cancel()
         for pool in (self._pool, self._singles):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -133,6 +137,9 @@ class SweptLists:
             cluster=ClusterFacts(**results(cluster)),
         )
         snapshot, foreign = without_foreign(snapshot)
+        self._places.set_result(
+            frozenset((*(ref.namespace for ref in snapshot.subjects), *backend_namespaces(snapshot)))
+        )
         self._wanted.set_result(wanted(snapshot))
         spread |= {name: [part.result() for part in parts] for name, parts in later.items()}
         facts = {name: self._facts(name, spread) for name in spaces}
@@ -154,9 +161,11 @@ class SweptLists:
         found: Fact[Any] = self._lists.one(read, read.kind, "", self._only)
         return found.map(lambda namespace: () if namespace is None else (namespace,))
 
-    def _start(self, read: KubeRead, convert: Callable[[Kind], Converter]) -> list[Future[Spread]]:
-        """Begin to read all kinds of a row of the table of reads."""
-        return [self._pool.submit(self._spread, read, kind, convert(kind)) for kind in read.kinds]
+    def _start(
+        self, read: KubeRead, convert: Callable[[Kind], Converter], before: Sequence[Future[Spread]] = ()
+    ) -> list[Future[Spread]]:
+        """Begin to read all kinds of a row of the table of reads. before: what the converter waits for."""
+        return [self._pool.submit(self._spread, read, kind, convert(kind), before) for kind in read.kinds]
 
     def _start_later(self) -> dict[str, list[Future[Spread]]]:
         """Begin the lists of which only a part is kept: their first page is there when it is known which."""
@@ -169,11 +178,12 @@ class SweptLists:
         started = {n: self._start(reads.KUBE[n], keep) for n, keep in keeps.items() if n in self._asked}
         if reads.EVENTS in self._asked:
             pods = started.get(reads.PODS, [])
-            started[reads.EVENTS] = self._start(reads.KUBE[reads.EVENTS], lambda kind: _events(kind, pods))
+            started[reads.EVENTS] = self._start(reads.KUBE[reads.EVENTS], lambda kind: _events(kind, pods), pods)
         return started
 
-    def _spread(self, read: KubeRead, kind: Kind, convert: Converter) -> Spread:
-        """One list of all namespaces; where that is denied, one of each namespace that is known."""
+    def _spread(self, read: KubeRead, kind: Kind, convert: Converter, before: Sequence[Future[Spread]] = ()) -> Spread:
+        """One list of all namespaces; where that is denied, one of each namespace that is known, or that has frontends
+        where what serves them is read."""
         whole = self._lists.everywhere(read, kind, convert, self._only)
         if self._only:
             elsewhere = Fact[Objects].not_asked(read.name, f"only namespace {self._only} was asked for")
@@ -183,8 +193,18 @@ class SweptLists:
         if not whole.permission:
             return Spread({}, _unknown(whole))
         names = self._known_names()
-        single = {n: self._singles.submit(self._lists.everywhere, read, kind, convert, n) for n in names}
-        return Spread({n: _own(part.result(), n, kind) for n, part in single.items()}, _unknown(whole))
+        facts: dict[str, Fact[Objects]] = {}
+        if read.name not in _FIRST:
+            # Here, before any of it takes one of the few threads: what a converter waits for needs these, too.
+            wait(before)
+            places = self._places.result()
+            self._wanted.result()
+            facts = {n: Fact[Objects].not_needed(read.name, _NO_FRONTENDS) for n in names if n not in places}
+        single = {
+            n: self._singles.submit(self._lists.everywhere, read, kind, convert, n) for n in names if n not in facts
+        }
+        facts |= {n: _own(part.result(), n, kind) for n, part in single.items()}
+        return Spread(facts, _unknown(whole))
 
     def _known_names(self) -> tuple[str, ...]:
         """The namespaces that may be asked one by one: all, or where these may not be listed the context's own."""

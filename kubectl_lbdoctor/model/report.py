@@ -113,7 +113,8 @@ class TargetGroupView:
 @record
 class SubjectView:
     """One object that was asked about, with its load balancer and target groups. `dead_paths`: where the backends
-    without a target group are routed from, as people write it ("/api")."""
+    without a target group are routed from, as people write it ("/api"). `unknown_backends`: how many backends there are
+    of which it is not known whether they have a target group."""
 
     ref: ObjectRef
     status: Status
@@ -123,6 +124,7 @@ class SubjectView:
     target_groups: tuple[TargetGroupView, ...] = ()
     backends_without_group: tuple[str, ...] = ()
     dead_paths: tuple[str, ...] = ()
+    unknown_backends: int = 0
 
 
 @record

@@ -35,7 +35,8 @@ class ScanRow:
     """One frontend: an object, or all Ingresses of a group that were found.
 
     objects: never empty. group: the IngressGroup of several, "" for one object. target_groups: each once. causes: what
-    affects it, the worst first. ignored: what would, if it were not ignored.
+    affects it, the worst first. ignored: what would, if it were not ignored. unknown_backends: of so many it is not
+    known whether they have a target group.
     """
 
     objects: tuple[ObjectRef, ...]
@@ -46,6 +47,7 @@ class ScanRow:
     target_groups: tuple[TargetGroupView, ...] = ()
     causes: tuple[Diagnosis, ...] = ()
     ignored: tuple[Ignored, ...] = ()
+    unknown_backends: int = 0
 
     @property
     def kind(self) -> str:
@@ -84,8 +86,8 @@ class ScanRow:
 
     @property
     def unknown_groups(self) -> int:
-        """Target groups whose targets are not known."""
-        return sum(1 for group in self.target_groups if not group.known)
+        """Target groups whose targets are not known, and those of which nothing is known at all."""
+        return sum(1 for group in self.target_groups if not group.known) + self.unknown_backends
 
     def severity_of(self, cause: Diagnosis) -> Severity:
         """How severe a root cause is for it."""

@@ -127,9 +127,9 @@ def _cells(row: ScanRow, scan: ScanReport, view: View) -> list[str]:
 def count_healthy(row: ScanRow) -> str:
     """ "3/4": healthy targets of those that count, "?/?" where no group's health was read, "3/4+?" where that of some
     was not; "-" without any target group."""
-    if not row.target_groups:
+    if not row.target_groups and not row.unknown_groups:
         return "-"
-    if row.unknown_groups == len(row.target_groups):
+    if all(not group.known for group in row.target_groups):
         return "?/?"
     return f"{row.healthy}/{row.targets}" + ("+?" if row.unknown_groups else "")
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event, Lock, Thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -257,6 +258,71 @@ def test_who_may_list_no_namespaces_scans_the_context_s_and_says_so() -> None:
     assert {ref.namespace for ref in last.snapshot.subjects} == {"team-000"}
     assert last.snapshot.others.permission == "list /api/v1/namespaces"
     assert not examine(last.snapshot).coverage.complete
+
+
+MANY = Shape(nodes=4, namespaces=12, services=24, ingresses=12, balanced=6, pods=60, crowded=6, events=40)
+OF_ALL = tuple(
+    f"{prefix}/{plural}"
+    for prefix, plurals in {
+        "/api/v1": ("pods", "services", "events"),
+        "/apis/apps/v1": ("deployments", "statefulsets", "daemonsets", "replicasets"),
+        "/apis/discovery.k8s.io/v1": ("endpointslices",),
+        "/apis/networking.k8s.io/v1": ("ingresses", "networkpolicies"),
+        "/apis/elbv2.k8s.aws/v1beta1": ("targetgroupbindings",),
+    }.items()
+    for plural in plurals
+)
+
+
+class ByNamespaceOnly(Kube):
+    """Denies every list of all namespaces, that of Ingresses last, and what is left out of `allowed`."""
+
+    def __init__(self, made: World, allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(made, denied=OF_ALL)
+        self.allowed = allowed
+
+    def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        if path == INGRESSES:
+            sleep(0.3)
+        home = path.partition("/namespaces/")[2].partition("/")[0]
+        if self.allowed and home and home not in self.allowed:
+            with self._lock:
+                self.paths[path] += 1
+            raise ReadDenied(f"may not list {path}", f"list {path}")
+        return super().list(path, params)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return {} if path == "/apis/elbv2.k8s.aws" else super().get(path, params)
+
+
+def ended(kube: Kube, made: World) -> Stage:
+    """The last stage of a scan, which has to come."""
+    found: list[Stage] = []
+    scanning = Thread(target=lambda: found.extend(scan(kube, Aws(made))), daemon=True)
+    scanning.start()
+    scanning.join(30)
+    assert found, "the scan does not end"
+    return found[-1]
+
+
+def test_many_namespaces_that_are_asked_one_by_one_do_not_wait_for_each_other() -> None:
+    """Lists of pods wait until it is known which of them serve a frontend; those that tell it must get their turn."""
+    made = World.of(MANY)
+    last = ended(ByNamespaceOnly(made), made)
+    assert len(last.snapshot.subjects) == 18
+    assert {status for name, status in statuses(last).items()} == {"unknown"}
+    assert {d.permission for d in examine(last.snapshot).coverage.denied} == {"list /apis/apps/v1/deployments"}
+
+
+def test_where_no_frontend_may_be_seen_nothing_that_would_serve_one_is_asked_for() -> None:
+    made = World.of(MANY)
+    kube = ByNamespaceOnly(made, allowed=("team-003", "team-004"))
+    last = ended(kube, made)
+    assert {ref.namespace for ref in last.snapshot.subjects} == {"team-003", "team-004"}
+    asked = {path.rpartition("/")[2] for path in kube.paths if "/namespaces/team-005/" in path}
+    assert asked == {"ingresses", "services", "targetgroupbindings"}
+    denied = {d.permission for d in examine(last.snapshot).coverage.denied if "/team-005/" in d.permission}
+    assert {permission.rpartition("/")[2] for permission in denied} == asked
 
 
 def test_one_namespace_alone() -> None:

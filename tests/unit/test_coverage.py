@@ -10,7 +10,9 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.report import Report, Status
+from kubectl_lbdoctor.model.scan import ScanRow
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
+from kubectl_lbdoctor.render.scan_screen import count_healthy
 from kubectl_lbdoctor.report import build
 from tests.support.world import World
 
@@ -60,3 +62,19 @@ def test_what_the_whole_cluster_lacks_leaves_every_subject_unknown() -> None:
     nodes = Fact.denied("core/nodes", "forbidden", "list nodes (cluster)", "/api/v1/nodes")
     report = report_of(replace(snapshot, cluster=replace(snapshot.cluster, nodes=nodes)))
     assert [s.status for s in report.subjects] == [Status.UNKNOWN]
+
+
+def test_a_backend_whose_binding_may_not_be_read_is_not_without_a_target_group() -> None:
+    """Who has the built-in role `view` may list no custom resources; the tags that lead on may be denied, too."""
+    snapshot = World().build()
+    mine = snapshot.namespaces["shop"]
+    shut = replace(mine, bindings=Fact.denied(mine.bindings.source, "forbidden", "list targetgroupbindings", "shop"))
+    (subject,) = report_of(replace(snapshot, namespaces={"shop": shut})).subjects
+    assert (subject.status, subject.backends_without_group, subject.dead_paths) == (Status.UNKNOWN, (), ())
+    assert subject.unknown_backends == 1
+    row = ScanRow((subject.ref,), subject.status, unknown_backends=subject.unknown_backends)
+    assert count_healthy(row) == "?/?"
+    (before,) = report_of(snapshot).subjects
+    assert before.unknown_backends == 0
+    beside = ScanRow((subject.ref,), subject.status, target_groups=before.target_groups, unknown_backends=1)
+    assert count_healthy(beside) == f"{beside.healthy}/{beside.targets}+?"

@@ -1,0 +1,59 @@
+"""What was not read is one line for each read, in however many namespaces it was refused."""
+
+from __future__ import annotations
+
+from kubectl_lbdoctor.model.finding import Coverage, Denied, FailedRead
+from kubectl_lbdoctor.model.report import CheckCounts, Report, Status, UnknownCheck
+from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.render.coverage_lines import coverage_lines
+
+NAMES = tuple(f"team-{number:03}" for number in range(90))
+
+
+def lines(coverage: Coverage, *unknown: UnknownCheck, wide: bool = False) -> list[str]:
+    report = Report(
+        status=Status.UNKNOWN,
+        generated_at="2026-11-23T12:00:00Z",
+        context=Context(),
+        subjects=(),
+        diagnoses=(),
+        checks=CheckCounts(0, 0, 1, 0, 0),
+        coverage=coverage,
+        unknown=unknown,
+    )
+    return list(coverage_lines(report, wide))
+
+
+def denied(read: str, what: str, *namespaces: str) -> tuple[Denied, ...]:
+    return tuple(Denied(read, f"list {what} in namespace {name}") for name in namespaces)
+
+
+def test_a_read_that_many_namespaces_deny_is_one_line() -> None:
+    found = lines(Coverage(denied=(*denied("core/services", "services", *NAMES), *denied("core/pods", "pods", "shop"))))
+    assert found[:2] == [
+        "LBD001 denied: list services in 90 namespaces (team-000, team-001, team-002 and 87 more). "
+        "Nothing is called healthy without it",
+        "LBD001 denied: list pods in namespace shop. Nothing is called healthy without it",
+    ]
+    assert lines(Coverage(denied=denied("core/services", "services", *NAMES)), wide=True)[0].count("team-0") == 90
+
+
+def test_what_leaves_a_check_undecided_comes_first() -> None:
+    controller = Denied("apps/deployments (all namespaces)", "list deployments.apps (cluster)")
+    check = UnknownCheck("LBD102", "", "the controller is ready", "denied", False, "", controller.read)
+    found = lines(Coverage(denied=(*denied("core/services", "services", *NAMES), controller)), check)
+    assert found[0] == (
+        "LBD001 denied: list deployments.apps (cluster). Not judged: whether the controller is ready (LBD102)"
+    )
+
+
+def test_a_read_that_fails_alike_in_many_namespaces_is_one_line() -> None:
+    said = "could not list pods in namespace {}: the API server answered 429 (3 attempts): too many requests"
+    failed = tuple(FailedRead("core/pods", said.format(name)) for name in NAMES[:2])
+    other = FailedRead("core/pods", "list pods in namespace team-009 timed out after 10s")
+    assert lines(Coverage(failed=(*failed, other))) == [
+        "LBD002 not read: core/pods: could not list pods in 2 namespaces (team-000, team-001): the API server answered "
+        "429 (3 attempts): too many requests. Nothing is called healthy without it",
+        "LBD002 not read: core/pods: list pods in namespace team-009 timed out after 10s. "
+        "Nothing is called healthy without it",
+    ]
