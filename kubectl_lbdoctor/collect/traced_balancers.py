@@ -55,11 +55,23 @@ def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[Obj
     if not found:
         raise _none_found(
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
-            "it belongs to another cluster, or to no cluster; list: kubectl get targetgroupbindings -A -o wide",
+            f"{_elsewhere(wanted, bindings.need())}it belongs to another cluster, or to no cluster; "
+            "list: kubectl get targetgroupbindings -A -o wide",
             bindings,
         )
     ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
+
+
+def _elsewhere(wanted: str, bindings: Iterable[TargetGroupBinding]) -> str:
+    """How an ARN's account or region is another one than that of all target groups of the cluster; "" where it is not,
+    or that is not known."""
+    arn = parse_arn(wanted)
+    own = {(own.account, own.region) for b in bindings if (own := parse_arn(b.target_group_arn)) is not None}
+    if arn is None or not own or (arn.account, arn.region) in own:
+        return ""
+    here = " and ".join(f"{account} in {region}" for account, region in sorted(own))
+    return f"it is of account {arn.account} in {arn.region}, and those of this cluster are of {here}: "
 
 
 _MADE_FOR = {"ingress": INGRESS.name, "service": SERVICE.name}

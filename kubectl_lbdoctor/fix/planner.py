@@ -18,6 +18,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Diagnosis, Severity
 from kubectl_lbdoctor.model.plan import Alternative, Change, FixPlan, Refusal, Repair, Step
 from kubectl_lbdoctor.model.report import SubjectView
 from kubectl_lbdoctor.record import record
+from kubectl_lbdoctor.suggestions import likely, question
 
 ALL = "all"
 
@@ -53,7 +54,9 @@ def parse(texts: Iterable[str], catalogue: Catalogue) -> tuple[FixRequest, ...]:
             elif found and found[-1].value:
                 found[-1] = FixRequest(found[-1].name, f"{found[-1].value},{part}")
             else:
-                raise UsageError(f'there is no fix "{name}"', f"known fixes: {', '.join(sorted(names))}, {ALL}")
+                meant = question(likely(name, names))
+                known_fixes = f"known fixes: {', '.join(sorted(names))}, {ALL}"
+                raise UsageError(f'there is no fix "{name}"', f"{meant} {known_fixes}".lstrip())
     if not found:
         raise UsageError("--fix names nothing", f"known fixes: {', '.join(sorted(names))}, {ALL}")
     for item in found:

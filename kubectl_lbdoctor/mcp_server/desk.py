@@ -73,6 +73,17 @@ class Desk:
         """Whether a bundle is asked in place of a cluster."""
         return bool(self.options.bundle.load)
 
+    @property
+    def reach(self) -> str:
+        """Which cluster and namespaces it is about, as far as the flags say: an agent may have a server for each
+        cluster. What is sent to a client, and so no file and no address."""
+        kube = self.options.kube
+        if self.recorded:
+            return "This server answers about a recorded cluster: nothing in it changes from call to call."
+        named = f"context {kube.context}" if kube.context else "one context of a kubeconfig"
+        only = f", and about namespace {kube.namespace} alone" if kube.namespace else ""
+        return f"This server answers about the cluster of {named}{only}; context in each answer says which it was."
+
     def begin(self, arguments: Arguments, seconds: float) -> Call:
         """A call, from now on. seconds: for its reads, where --timeout says nothing."""
         return Call(arguments, deadline_of(self.options, seconds))

@@ -17,7 +17,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskStatus
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from mcp import types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -25,10 +25,12 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from kubectl_lbdoctor import HOME_PAGE, __version__
+from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.mcp_server.answers import NOTICE
 from kubectl_lbdoctor.mcp_server.desk import Call, Desk
+from kubectl_lbdoctor.mcp_server.schemas import Schema
 from kubectl_lbdoctor.mcp_server.tools import Tool
 from kubectl_lbdoctor.render.documents import Document
 from kubectl_lbdoctor.render.text import quoted
@@ -65,7 +67,7 @@ async def _serve(desk: Desk, tools: Sequence[Tool]) -> None:
         NAME,
         version=__version__,
         title="kubectl lbdoctor",
-        instructions=_INSTRUCTIONS + NOTICE,
+        instructions=f"{_INSTRUCTIONS}{desk.reach} {NOTICE}",
         website_url=HOME_PAGE,
         on_list_tools=service.list_tools,
         on_call_tool=service.call_tool,
@@ -102,7 +104,9 @@ class _Service:
         arguments = params.arguments or {}
         wrong = next(iter(Draft202012Validator(tool.takes).iter_errors(arguments)), None)
         if wrong is not None:
-            return _failed(f"{tool.name} cannot take {wrong.json_path}: {wrong.message}")
+            place = wrong.json_path.removeprefix("$").removeprefix(".")
+            what = f"{tool.name} cannot take {place}" if place else f"{tool.name} cannot be called so"
+            return _failed(f"{what}: {wrong.message}", _what_it_takes(tool, wrong))
         odd = next((text for text in _texts(arguments) if not text.isprintable()), None)
         if odd is not None:
             return _failed(f"{tool.name} cannot take {odd!a}: no name has such characters")
@@ -138,6 +142,16 @@ async def _stop_when_cancelled(call: Call, *, task_status: TaskStatus[None]) -> 
         await anyio.sleep_forever()
     finally:
         call.stop()
+
+
+def _what_it_takes(tool: Tool, wrong: ValidationError) -> str:
+    """What is asked for at the place of a wrong argument."""
+    fields: dict[str, Schema] = tool.takes["properties"]
+    if wrong.absolute_path:
+        return str(fields[str(wrong.absolute_path[0])].get("description", ""))
+    needed = tool.takes.get("required", ())
+    named = [f"{name} (required)" if name in needed else name for name in fields]
+    return f"it takes {listed(named, len(named))}"
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -230,7 +230,10 @@ DIAGNOSIS = _answer(
 SCAN = _answer(
     {
         **_HEAD,
-        "complete": {**_YES_OR_NO, "description": "Whether all was read that was meant to be."},
+        "complete": {
+            **_YES_OR_NO,
+            "description": "False where the scan was ended before everything was read. What was denied stands in notRead.",
+        },
         "namespace": _text('"" for all of them.'),
         "counts": _object(dict.fromkeys((status.value for status in Status), _NUMBER), "Frontends by status."),
         "reach": _object(
@@ -351,10 +354,4 @@ EXPLANATION = _answer(
     }
 )
 
-CODES = _answer(
-    {
-        "codes": _list(
-            _object({"code": _CODE, "severity": _one_of(Severity), "title": _TEXT, "fix": _TEXT, "docsUrl": _TEXT})
-        )
-    }
-)
+CODES = _answer({"codes": _list(_object({"code": _CODE, "severity": _one_of(Severity), "title": _TEXT, "fix": _TEXT}))})

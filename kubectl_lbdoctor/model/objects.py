@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 
@@ -20,6 +21,11 @@ class ObjectRef:
 
     def __str__(self) -> str:
         return f"{self.resource}/{self.name}"
+
+    def among(self, namespaces: Collection[str]) -> str:
+        """As a sentence names it beside objects of these namespaces: with its own, where that is not the only one."""
+        alone = not self.namespace or {*namespaces} == {self.namespace}
+        return str(self) if alone else f"{self} in namespace {self.namespace}"
 
     @property
     def resource(self) -> str:

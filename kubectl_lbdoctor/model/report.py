@@ -189,6 +189,11 @@ class Report:
         return ExitStatus.HEALTHY
 
     @property
+    def namespaces(self) -> frozenset[str]:
+        """Those of the objects that it is about."""
+        return frozenset(subject.ref.namespace for subject in self.subjects)
+
+    @property
     def _fails_ignored(self) -> bool:
         """Whether the targets of an object fail, for a cause that is an error and ignored."""
         failing = {s.ref for s in self.subjects if s.status in (Status.UNHEALTHY, Status.DEGRADED)}

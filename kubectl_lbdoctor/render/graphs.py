@@ -14,6 +14,7 @@ from kubectl_lbdoctor.model.picture import AT_TARGET, Branch, Hop, Picture, Pict
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.record import record
 from kubectl_lbdoctor.render.picture_words import CLASSES, MARKS, PLACES, crowd_of, health_of, missing_of, verdict_of
+from kubectl_lbdoctor.render.report_screen import first_repair, sentence_of
 from kubectl_lbdoctor.render.text import clean
 
 
@@ -59,7 +60,9 @@ class _Builder:
     def __init__(self, report: Report) -> None:
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
+        self._where = report.where
         self._by_rank = {diagnosis.rank: diagnosis for diagnosis in report.diagnoses}
+        self._told: set[int] = set()
 
     def picture(self, picture: Picture) -> None:
         *objects, maker = picture.made
@@ -123,8 +126,15 @@ class _Builder:
         return self._node((first, *filter(None, texts), *self._causes(hop)), hop.verdict, said=False)
 
     def _causes(self, hop: Hop) -> tuple[str, ...]:
-        found = (self._by_rank[rank] for rank in hop.causes)
-        return tuple(f"{diagnosis.finding.code}: {diagnosis.message}" for diagnosis in found)
+        """What lies at a hop, and at the first one the command that repairs it."""
+        texts = []
+        for diagnosis in (self._by_rank[rank] for rank in hop.causes):
+            texts.append(f"{diagnosis.finding.code}: {sentence_of(diagnosis)}")
+            repair = first_repair(diagnosis)
+            if repair and diagnosis.rank not in self._told:
+                texts.append(f"repair: {self._where.command(repair)}")
+            self._told.add(diagnosis.rank)
+        return tuple(texts)
 
     def _gate_causes(self, gates: Sequence[Hop]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(text for gate in gates for text in self._causes(gate)))
@@ -181,7 +191,10 @@ def _dot_styles(blocked: str) -> dict[Verdict, str]:
     return {**drawn, Verdict.BLOCKS: f"{drawn[Verdict.BLOCKS]}, {blocked}"}
 
 
-_DOT_NODES, _DOT_EDGES = _dot_styles("shape=octagon"), _dot_styles("arrowhead=tee")
+_DOT_NODES, _DOT_EDGES = (
+    _dot_styles("shape=octagon"),
+    _dot_styles(f'arrowhead=tee, fontcolor="{_COLOURS[Verdict.BLOCKS]}"'),
+)
 
 
 _DOT_WIDTH = 48

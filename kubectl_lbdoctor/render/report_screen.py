@@ -199,7 +199,7 @@ def diagnosis_lines(diagnosis: Diagnosis, report: Report, view: View, paint: Pai
     yield _text("object", f"{finding.object}{namespace}", view)
     yield from _evidence(finding.evidence, view)
     if len(report.subjects) > 1:
-        yield _text("affects", ", ".join(f"{ref}" for ref in diagnosis.affects), view)
+        yield _text("affects", ", ".join(ref.among(report.namespaces) for ref in diagnosis.affects), view)
     if finding.rules_out:
         yield _text("rules out", finding.rules_out, view)
     label = "explains"
@@ -232,9 +232,8 @@ def _heading(diagnosis: Diagnosis, view: View, paint: Paint) -> Iterator[str]:
     finding = diagnosis.finding
     head = f"{finding.code} {diagnosis.severity.value}"
     # The message of one with hypotheses says itself that nothing is proven.
-    sureness = "" if finding.hypotheses else SURENESS[finding.confidence]
     indent = len(head) + 2 if view.width > _NARROW else 2
-    first, *others = wrapped(f"{head}  ", f"{sureness}{diagnosis.message}", view.width, indent).splitlines()
+    first, *others = wrapped(f"{head}  ", sentence_of(diagnosis), view.width, indent).splitlines()
     yield f"{paint(colours.SEVERITIES[diagnosis.severity], head)}  {paint('bold', first[len(head) + 2 :])}"
     yield from (f"{' ' * indent}{paint('bold', line.strip())}" for line in others)
 
@@ -289,6 +288,19 @@ def by_hand(finding: Finding) -> Iterator[tuple[str, str]]:
             yield label, command
             label = "and"
         label = "or" if way or label != "by hand" else label
+
+
+def sentence_of(diagnosis: Diagnosis) -> str:
+    """What is wrong in one sentence, which says where it is not certain."""
+    finding = diagnosis.finding
+    return f"{'' if finding.hypotheses else SURENESS[finding.confidence]}{diagnosis.message}"
+
+
+def first_repair(diagnosis: Diagnosis) -> str:
+    """The one command that repairs it and runs as it stands, of the program itself or else by hand; "" for none."""
+    finding = diagnosis.finding
+    own = fix_commands(diagnosis) if finding.repairs else ()  # Else it has a word in it that a person replaces.
+    return next(iter((*own, *finding.commands)), "")
 
 
 def fix_commands(diagnosis: Diagnosis) -> Iterator[str]:

@@ -32,11 +32,12 @@ class Verdict(NamedTuple):
 
 def verdicts(report: Report) -> Iterator[Verdict]:
     """One verdict for each object, the worst first; with several objects each names its own."""
-    several = len(report.subjects) > 1
+    several, namespaces = len(report.subjects) > 1, report.namespaces
     for subject in sorted(report.subjects, key=lambda s: s.status.order):
         mine = [d for d in report.diagnoses if subject.ref in d.affects]
         text = _text(subject, mine, report)
-        yield Verdict(subject.status, _WORDS[subject.status], f"{subject.ref}: {text}" if several else text)
+        said = f"{subject.ref.among(namespaces)}: {text}" if several else text
+        yield Verdict(subject.status, _WORDS[subject.status], said)
     if not report.subjects:
         yield Verdict(report.status, _WORDS[report.status], "there is nothing to look at")
 

@@ -84,6 +84,28 @@ def test_a_page_in_a_browser(chromium: Any, name: str, tmp_path: Path) -> None:
         look.page.context.close()
 
 
+@pytest.mark.parametrize("name", FAULTS)
+def test_what_to_do_is_seen_without_scrolling(chromium: Any, name: str, tmp_path: Path) -> None:
+    """On a laptop the broken hop begins on the first screen; on a telephone, where the picture is long, what stands at
+    that hop does."""
+    file = written(name, tmp_path)
+    for width, height, first in ((1400, 850, ".diagram .call"), (360, 740, ".wrong .step")):
+        page = chromium.new_context(viewport={"width": width, "height": height}).new_page()
+        page.goto(file.as_uri())
+        shown = page.locator(first).first.bounding_box()
+        assert shown is not None and shown["y"] < height, (width, shown)
+        page.context.close()
+
+
+def test_a_laptop_shows_the_command_once_before_what_to_do(chromium: Any, tmp_path: Path) -> None:
+    look = Look(chromium, written(FAULTS[0], tmp_path), 1400)
+    assert look.page.locator(".wrong .step:visible").count() == 0
+    assert look.page.locator(".diagram pre.command:visible").count() == 1
+    look.page.emulate_media(media="print")
+    assert look.page.locator(".wrong .step:visible").count() == 1
+    look.page.context.close()
+
+
 @pytest.mark.skipif(not (MODULES / "axe-core").is_dir(), reason="make browser-test installs axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", FAULTS)

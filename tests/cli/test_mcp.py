@@ -225,8 +225,51 @@ def test_errors_are_answers_with_the_sentences_of_the_command_line(cloud: Cloud)
     assert refused.startswith("error: secret is not diagnosed:") and "hint: " in refused
     assert unknown.startswith('error: there is no check, no reason of AWS and no fix "LBD999"')
     assert fix.startswith('error: there is no fix "rm -rf /"')
-    assert shape == "error: diagnose cannot take $.objects: 'web' is not of type 'array'"
-    assert "kubeconfig" in more and more.startswith("error: diagnose cannot take")
+    assert shape.startswith(
+        "error: diagnose cannot take objects: 'web' is not of type 'array'\nhint: What to look at: "
+    )
+    assert "kubeconfig" in more and more.startswith("error: diagnose cannot be called so: ")
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "hint"),
+    [
+        ("diagnose", {"object": "ing/web"}, "hint: it takes objects, namespace, selector, since"),
+        ("plan_fix", {}, "hint: it takes fixes (required), objects, namespace, selector"),
+        ("diagnose", {"since": "3 hours"}, "hint: How far back to look (3h): "),
+        ("diagnose", {"objects": [7]}, "hint: What to look at: KIND/NAME"),
+        (
+            "plan_fix",
+            {"fixes": ["healthcheck-pth"]},
+            "hint: Did you mean healthcheck-path? known fixes: allowed-routes",
+        ),
+    ],
+)
+def test_a_wrong_call_says_what_is_taken(tool: str, arguments: dict[str, Any], hint: str) -> None:
+    result = call(tool, *BUNDLE, **arguments)
+    assert result.is_error and hint in said(result), said(result)
+
+
+def test_an_agent_knows_which_cluster_a_server_is_about(cloud: Cloud) -> None:
+    async def told(client: Client) -> str:
+        return client.instructions or ""
+
+    assert "the cluster of context prod, and about namespace shop alone" in talk(
+        told, "--context", "prod", "-n", "shop"
+    )
+    assert "This server answers about a recorded cluster" in talk(told, *BUNDLE)
+
+
+def test_a_target_group_of_another_region_is_told_so(cloud: Cloud) -> None:
+    arn = "arn:aws:elasticloadbalancing:eu-west-1:210987654321:targetgroup/web/0123456789abcdef"
+    text = said(call("diagnose", env=cloud.env, objects=[arn]))
+    assert (
+        "it is of account 210987654321 in eu-west-1, and those of this cluster are of 123456789012 in us-west-2" in text
+    )
+
+
+def test_the_list_of_all_codes_is_bounded() -> None:
+    assert len(said(call("list_codes", *BUNDLE))) < 20_000
 
 
 def test_texts_that_no_name_has_are_refused_at_the_door(cloud: Cloud) -> None:

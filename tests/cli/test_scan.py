@@ -130,6 +130,20 @@ def test_a_group_is_one_picture(cloud: Cloud) -> None:
     assert alone.count("<br>object<br>ingress/web") == 1
 
 
+def test_members_of_several_namespaces_are_told_apart(cloud: Cloud) -> None:
+    cloud.in_group()
+    share(cloud, "team-1")
+    cloud.wrong_path()
+    page = scan(cloud, "-A", "-o", "html").stdout
+    assert "ingress/web in namespace team-1: no target of web:80 is healthy" in page
+    assert f"ingress/web in namespace {NS}: no target of web:80 is healthy" in page
+    assert ">team-1/web:80<" in page and f">{NS}/web:80<" in page
+    graph = scan(cloud, "-A", "-o", "mermaid").stdout
+    assert f"<br>object<br>ingress/web in namespace {NS}" in graph
+    assert "<br>object<br>ingress/web in namespace team-1" in graph
+    assert "in namespace" not in run("ing/web", "-o", "mermaid", env=cloud.env).stdout
+
+
 def test_many_members_of_a_group_are_counted(cloud: Cloud) -> None:
     cloud.in_group()
     share(cloud, *(f"team-{number}" for number in range(9)))

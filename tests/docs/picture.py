@@ -17,10 +17,11 @@ kubectl lbdoctor ing/web -o mermaid
 kubectl lbdoctor --from case.json.gz -o html # of a bundle, without a cluster
 ```
 
-The page says first what is wrong, then where on the way it lies, then what to do. It is one file below 300 kB that asks
-for nothing: style and script stand in it, and its Content-Security-Policy admits nothing else. Without scripts it lacks
-the buttons that copy commands. It is read on paper, by screen readers, at 320 pixels, and without colours: each verdict
-is a word, a sign and a kind of line.
+The page says first what is wrong, then where on the way it lies, then what to do. What is wrong names the hop and
+leads to it; on narrow screens and on paper, where the hop is further down, the command stands there, too. It is one
+file below 300 kB that asks for nothing: style and script stand in it, and its Content-Security-Policy admits nothing
+else. Without scripts it lacks the buttons that copy commands. It is read on paper, by screen readers, at 320 pixels,
+and without colours: each verdict is a word, a sign and a kind of line.
 
 ## What is on it
 
@@ -31,7 +32,7 @@ then the subnets with targets, each with the filters before it and the nodes and
 | verdict | line | meaning |
 |---|---|---|
 | ✓ passes | solid | what was read lets the traffic pass, or an answer came back through it |
-| ✗ blocks | thick | a diagnosis lies here: code, sentence and the command that repairs it stand at the first such hop |
+| ✗ blocks | thick | a diagnosis lies here: code, sentence, advice and command stand at the first such hop |
 | ? unknown | dashed | what would decide it was not read: the permission to add stands there |
 | – not reached | dotted | nothing gets here, because of what stands before it |
 

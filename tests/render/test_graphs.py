@@ -21,7 +21,7 @@ DOT_LINE = re.compile(
     |\ \ label="(?:[^"\\]|\\.)*";[^"]*
     |\ \ node\ \[[^\]]*\];\ edge\ \[[^\]]*\];
     |\ \ n\d+\ \[label="(?:[^"\\]|\\.)*",\ [^"\[\]]*"\#[0-9a-f]{6}"[^"\[\]]*\];
-    |\ \ n\d+\ ->\ n\d+\ \[(?:label="(?:[^"\\]|\\.)*",\ )?color="\#[0-9a-f]{6}"[^"\[\]]*\];
+    |\ \ n\d+\ ->\ n\d+\ \[(?:label="(?:[^"\\]|\\.)*",\ )?color="\#[0-9a-f]{6}"(?:[^"\[\]]|"\#[0-9a-f]{6}")*\];
     |\}|""",
     re.X,
 )
@@ -47,6 +47,19 @@ def test_a_gate_that_blocks_stands_on_a_thick_line() -> None:
     mermaid = render(made, "mermaid", View())
     assert mermaid.startswith("flowchart LR\n") and mermaid.count("==x|") == 2
     assert "✓ 7 filters let it pass<br>✗ blocks: security groups of the target" in mermaid
+
+
+def test_the_first_broken_hop_carries_the_command_that_repairs_it() -> None:
+    made, command = drawn(CASE), "kubectl lbdoctor --fix security-group ingress/web -n shop"
+    for form in ("dot", "mermaid"):
+        text = render(made, form, View()).replace("\\n", " ")
+        assert text.count(f"repair: {command}") == 1 and text.count("LBD501: the targets") == 2
+
+
+def test_what_is_not_certain_says_so() -> None:
+    made = drawn("LBD315-udp-check-port-closed")
+    assert "LBD315: probably: the TCP check" in render(made, "mermaid", View())
+    assert "LBD315: probably: the TCP check" in render(made, "dot", View())
 
 
 def test_beyond_a_block_the_line_is_dotted() -> None:

@@ -112,6 +112,55 @@ def test_the_broken_hop_carries_code_sentence_and_command() -> None:
     assert "the targets do not admit the load balancer: no rule for TCP 8080 from sg-00000000000000101" in text
 
 
+def at_the_hop(name: str, rank: int = 1) -> str:
+    """What stands at the broken hop of a case: code, sentence, what to do."""
+    (box,) = re.findall(rf'<div class="call [a-z]+" id="at-{rank}">.*?</div>', page_of(name), re.S)
+    return Parsed(box).text
+
+
+def test_a_broken_hop_says_where_its_cause_is_not_certain() -> None:
+    assert "probably: the TCP check of UDP target group" in at_the_hop("LBD315-udp-check-port-closed")
+
+
+def test_a_broken_hop_without_a_command_has_the_advice() -> None:
+    text = at_the_hop("LBD402-image-missing")
+    assert "correct the image name or tag, or give the pods an imagePullSecret that may pull it" in text
+    text = at_the_hop("LBD143-gateway-missing")
+    assert "make the Gateway web, or name another in parentRefs" in text and "kubectl edit httproute/web" in text
+
+
+def test_where_no_cause_is_proven_the_hop_has_what_settles_it() -> None:
+    assert "to settlekubectl lbdoctor probe ingress/web -n shop" in at_the_hop("denied-ec2-beside-timeouts")
+    assert "about: targetgroup/k8s-shop-web-0000000101" in Parsed(page_of("denied-ec2-beside-timeouts")).text
+
+
+@pytest.mark.parametrize("name", cases.names()[::4])
+def test_what_stands_at_a_hop_runs_as_it_stands(name: str) -> None:
+    for box in re.findall(r'<div class="(?:call|step)[^>]*>.*?</div>', page_of(name), re.S):
+        assert "=VALUE" not in Parsed(box).text
+
+
+def test_what_is_wrong_names_the_hop_and_leads_to_it() -> None:
+    page = page_of(CASE)
+    (wrong,) = re.findall(r'<ol class="wrong">.*?</ol>', page, re.S)
+    text = Parsed(wrong).text
+    assert "at the hop: security groups of the target, in sg-00000000000000001; to change: securitygroup/sg-" in text
+    assert '<a href="#at-1">' in wrong and "kubectl lbdoctor --fix security-group ingress/web -n shop" in text
+
+
+def test_many_findings_do_not_keep_the_picture_from_being_seen() -> None:
+    many = tuple(replace(WRONG_PATH, rank=rank) for rank in range(1, 25))
+    page = render(Pictured(report(Status.UNHEALTHY, subject(Status.UNHEALTHY), diagnoses=many), ()), "html", View())
+    (wrong,) = re.findall(r'<ol class="wrong">.*?</ol>', page, re.S)
+    assert wrong.count("<li") == 5 and "and 19 more findings: below" in page
+    assert page.count("<article") == 24  # Each of them has its card below.
+
+
+def test_a_backend_of_which_nothing_came_to_be_is_not_drawn() -> None:
+    page = page_of("LBD143-gateway-missing")
+    assert 'class="branch' not in page and "diagram from-beyond alone" in page
+
+
 def test_below_stands_what_it_rests_on() -> None:
     text = Parsed(page_of(CASE)).text
     assert "aws ec2 describe-security-groups --group-ids sg-00000000000000001 --region us-west-2" in text

@@ -7,6 +7,7 @@ station where a diagnosis lies there (`pictures.places`). What was not read is u
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import frontend, traffic_paths
 from kubectl_lbdoctor.analysis.pictures.branches import branch
@@ -58,7 +59,8 @@ def _picture(
     fronts = [frontend(snapshot, subject.ref) for subject in subjects]
     own = [Causes.of(report.diagnoses, f.ref, (path.key for path in by_subject.get(f.ref, ()))) for f in fronts]
     causes = Causes.joined(own)
-    objects = _objects([object_hop(front, mine) for front, mine in zip(fronts, own, strict=True)])
+    namespaces = {front.ref.namespace for front in fronts}
+    objects = _objects([object_hop(front, mine, namespaces) for front, mine in zip(fronts, own, strict=True)])
     made = (*objects, controller_hop(fronts[0], causes))
     status = min((subject.status for subject in subjects), key=lambda status: status.order)
     paths = [path for front in fronts for path in by_subject.get(front.ref, ())]
@@ -94,10 +96,16 @@ def _branches(
         (sound if _is_sound(view, mine) else broken).append((path, view, mine))
     in_full = broken[:MOST_BROKEN] or sound[:MOST_SOUND]
     others = broken[MOST_BROKEN:] + (sound if broken else sound[MOST_SOUND:])
-    full = tuple(branch(path, view, front, mine) for path, view, mine in in_full)
-    lines = tuple(branch(path, view, front, mine, full=False) for path, view, mine in others)
+    several = len({subject.ref.namespace for subject in subjects}) > 1
+    full = tuple(_named(branch(path, view, front, mine), path, several) for path, view, mine in in_full)
+    lines = tuple(_named(branch(path, view, front, mine, full=False), path, several) for path, view, mine in others)
     rest = [line.verdict for line in lines[MOST_FOLDED:]]
     return full, lines[:MOST_FOLDED], tuple((verdict, rest.count(verdict)) for verdict in Verdict if verdict in rest)
+
+
+def _named(drawn: Branch, path: TrafficPath, several: bool) -> Branch:
+    """A branch whose backend is told from those of the same name in other namespaces, where there are `several`."""
+    return replace(drawn, backend=f"{path.namespace}/{drawn.backend}") if several and drawn.backend else drawn
 
 
 def _is_sound(view: TargetGroupView | None, causes: Causes) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.frontends import Frontend
@@ -29,12 +29,14 @@ _STATES = {"active": Verdict.PASSES, "active_impaired": Verdict.PASSES, "failed"
 _MOST_RULES = 2
 
 
-def object_hop(front: Frontend, causes: Causes) -> Hop:
-    """The object that asks for the load balancer."""
+def object_hop(front: Frontend, causes: Causes, namespaces: Collection[str]) -> Hop:
+    """The object that asks for the load balancer. namespaces: of all that share it."""
     manifest = front.manifest
     own = Verdict.PASSES if manifest.is_known else Verdict.UNKNOWN
     decided = f"class {front.class_name}" if front.class_name else ""
-    return judged(Place.OBJECT, str(front.ref), own, causes.at(Place.OBJECT), decided, missing_of(manifest))
+    return judged(
+        Place.OBJECT, front.ref.among(namespaces), own, causes.at(Place.OBJECT), decided, missing_of(manifest)
+    )
 
 
 def controller_hop(front: Frontend, causes: Causes) -> Hop:

@@ -65,7 +65,7 @@ def _rows(diagnosis: Diagnosis, report: Report) -> Iterator[tuple[str, Child]]:
     namespace = f" in namespace {finding.object.namespace}" if finding.object.namespace else ""
     yield "object", tag("p", f"{finding.object}{namespace}")
     if len(report.subjects) > 1:
-        names = [str(ref) for ref in diagnosis.affects[:_MOST_AFFECTED]]
+        names = [ref.among(report.namespaces) for ref in diagnosis.affects[:_MOST_AFFECTED]]
         more = len(diagnosis.affects) - len(names)
         yield "affects", tag("p", ", ".join(names) + (f" and {more} more" if more else ""))
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.checks.wording import counted
-from kubectl_lbdoctor.model.finding import ObjectRef, Severity
-from kubectl_lbdoctor.model.picture import Picture, Pictured, Stop, Verdict
+from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, Severity
+from kubectl_lbdoctor.model.picture import Pictured, Stop, Verdict
 from kubectl_lbdoctor.model.report import Report, Status
 from kubectl_lbdoctor.model.run import Run
 from kubectl_lbdoctor.model.scan import ScanReport
@@ -15,14 +15,15 @@ from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
 from kubectl_lbdoctor.render.page.advice import advice
 from kubectl_lbdoctor.render.page.diagram import Diagram
-from kubectl_lbdoctor.render.page.parts import anchor, command, cut, unbroken
+from kubectl_lbdoctor.render.page.parts import anchor, command, cut, hop_anchor, next_step, unbroken
 from kubectl_lbdoctor.render.picture_words import CLASSES, MARKS, PLACES, missing_of, verdict_of
-from kubectl_lbdoctor.render.report_screen import SURENESS, ignored_lines
+from kubectl_lbdoctor.render.report_screen import ignored_lines, sentence_of
 from kubectl_lbdoctor.render.verdict import verdicts
 
 _STATUS = {Status.HEALTHY: Verdict.PASSES, Status.UNKNOWN: Verdict.UNKNOWN}
 MOST_CAUSES, MOST_TOLD = 24, 5
-"""Diagnoses on one page, and those of them that come before an index; there may be a hundred, the first are the worst.
+"""Diagnoses on one page, and those of them that come before the picture, so that it is seen at once; there may be a
+hundred, the first are the worst.
 """
 
 MOST_OPEN, MOST_LINES, MOST_MEMBERS = 2, 150, 5
@@ -51,11 +52,12 @@ def title(drawn: Pictured) -> str:
 def body(drawn: Pictured, run: Run) -> Markup:
     """All that is on the page."""
     report, diagram = drawn.report, Diagram(drawn.report)
+    where = _where(drawn, diagram)  # Drawn first: what is wrong names the hops.
     return tag(
         "main",
         _header(drawn),
-        _wrong(report, MOST_TOLD if _is_index(drawn) else MOST_CAUSES),
-        _where(drawn, diagram),
+        _wrong(report, diagram),
+        where,
         advice(report, MOST_CAUSES),
         _unread(report),
         _ignored(report),
@@ -118,24 +120,39 @@ def _is_index(drawn: Pictured) -> bool:
     return drawn.scan is not None or len(drawn.report.subjects) > 1
 
 
-def _wrong(report: Report, most: int) -> Child:
+def _wrong(report: Report, diagram: Diagram) -> Child:
     """What is wrong, one sentence for each root cause."""
-    shown = report.diagnoses[:most]
+    shown = report.diagnoses[:MOST_TOLD]
     if not shown:
         return None
     items = []
     for diagnosis in shown:
-        sure = "" if diagnosis.finding.hypotheses else SURENESS[diagnosis.finding.confidence]
         code = tag("a", f"{diagnosis.finding.code} {diagnosis.severity.value}", href=f"#{anchor(diagnosis)}")
-        about = tag("p", f"to change: {diagnosis.finding.object}", class_="about")
-        said = tag("p", unbroken(cut(f"{sure}{diagnosis.message}")), class_="said")
-        items.append(tag("li", tag("p", code, class_="code"), said, about, class_=diagnosis.severity.value))
+        sentence = tag("p", unbroken(cut(sentence_of(diagnosis))), class_="said")
+        parts = (tag("p", code, class_="code"), sentence, tag("p", _about(diagnosis, report, diagram), class_="about"))
+        # What stands at a hop, too, is shown where that may be far below: on narrow screens and on paper.
+        shape = "step" if diagram.hop_of(diagnosis) is None else "step again"
+        step = tag("div", list(next_step(diagnosis, report.where)), class_=shape)
+        items.append(tag("li", *parts, step, class_=diagnosis.severity.value))
     more = len(report.diagnoses) - len(shown)
     rest = "below" if len(report.diagnoses) <= MOST_CAUSES else "below, and all of them in -o json"
     left = tag("p", f"and {counted(more, 'more finding')}: {rest}", class_="more") if more else ""
     errors = any(d.severity is Severity.ERROR for d in shown)
     heading = tag("h2", "What is wrong" if errors else "What to know", id="wrong")
     return tag("section", heading, tag("ol", items, class_="wrong"), left, aria_labelledby="wrong")
+
+
+def _about(diagnosis: Diagnosis, report: Report, diagram: Diagram) -> Iterator[Child]:
+    """At which hop it lies, with a link to it in the picture, and what is to be changed."""
+    hop, ref = diagram.hop_of(diagnosis), diagnosis.finding.object
+    named = ref.among(report.namespaces)
+    if hop is not None:
+        is_itself = hop.name in (str(ref), named)
+        text = PLACES[hop.place] if is_itself else f"{PLACES[hop.place]} {hop.name}".strip()
+        yield "at the hop: "
+        yield tag("a", list(unbroken(cut(text))), href=f"#{hop_anchor(diagnosis)}")
+        yield "; "
+    yield f"{'about' if diagnosis.finding.hypotheses else 'to change'}: {named}"
 
 
 def _where(drawn: Pictured, diagram: Diagram) -> Markup:
@@ -148,8 +165,7 @@ def _where(drawn: Pictured, diagram: Diagram) -> Markup:
     pictures = one_by_one or list(_index(drawn, diagram))
     return tag(
         "section",
-        tag("h2", "Where on the way", id="way"),
-        tag("ul", signs, class_="legend"),
+        tag("div", tag("h2", "Where on the way", id="way"), tag("ul", signs, class_="legend"), class_="over"),
         pictures,
         aria_labelledby="way",
     )
@@ -204,7 +220,7 @@ def _ignored(report: Report) -> Child:
 
 def _traces(drawn: Pictured) -> Child:
     """The way to each target that is shown, hop by hop, with the entry that decided."""
-    several = len(drawn.pictures) > 1
+    several, namespaces = len(drawn.pictures) > 1, drawn.report.namespaces
     stops = [
         (picture, stop)
         for picture in drawn.pictures
@@ -217,13 +233,14 @@ def _traces(drawn: Pictured) -> Child:
     shown: list[Markup] = []
     for picture, stop in stops:
         if sum(map(len, shown)) < ROOM_FOR_TRACES:
-            shown.append(_trace(picture, stop, several))
+            shown.append(_trace(f"{picture.subject.among(namespaces)}: " if several else "", stop))
     more = len(stops) - len(shown)
     left = tag("p", f"and {more} more: diagnose the objects one by one") if more else ""
     return tag("section", tag("h2", "Hop by hop", id="traces"), shown, left, aria_labelledby="traces")
 
 
-def _trace(picture: Picture, stop: Stop, several: bool) -> Markup:
+def _trace(of: str, stop: Stop) -> Markup:
+    """The way to one target. of: what comes before its name."""
     rows = [
         tag(
             "tr",
@@ -236,7 +253,6 @@ def _trace(picture: Picture, stop: Stop, several: bool) -> Markup:
     ]
     columns = tag("tr", [tag("th", text, scope="col") for text in ("verdict", "hop", "name", "decided by")])
     table = tag("table", tag("thead", columns), tag("tbody", rows))
-    of = f"{picture.subject}: " if several else ""
     alike = f", and {stop.alike} more that fare alike" if stop.alike else ""
     name = f"{of}{stop.target} {stop.state} {stop.reason}".rstrip() + (f", pod {stop.pod}" if stop.pod else "") + alike
     scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"trace of {stop.target}")

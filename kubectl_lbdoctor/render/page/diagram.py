@@ -9,7 +9,7 @@ from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.picture import AT_TARGET, Branch, Hop, Picture, Stop, Verdict, ZonePart, worst
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
-from kubectl_lbdoctor.render.page.parts import anchor, command, cut, first_fix, unbroken
+from kubectl_lbdoctor.render.page.parts import anchor, cut, hop_anchor, next_step, unbroken
 from kubectl_lbdoctor.render.picture_words import (
     CLASSES,
     MARKS,
@@ -20,6 +20,7 @@ from kubectl_lbdoctor.render.picture_words import (
     spoken,
     verdict_of,
 )
+from kubectl_lbdoctor.render.report_screen import sentence_of
 
 
 class Diagram:
@@ -28,7 +29,7 @@ class Diagram:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._by_rank = {diagnosis.rank: diagnosis for diagnosis in report.diagnoses}
-        self._told: set[int] = set()
+        self._told: dict[int, Hop] = {}
 
     def picture(self, picture: Picture) -> Markup:
         """One frontend."""
@@ -40,13 +41,20 @@ class Diagram:
             self._chain(picture.front),
             class_="column entrance",
         )
-        branches = [self._branch(branch) for branch in picture.branches]
+        # Of a backend of which nothing came to be, and nothing is known, there is nothing to draw.
+        branches = [self._branch(branch) for branch in picture.branches if branch.hops or branch.zones or branch.ends]
+        beside = [*branches, *self._folded(picture)]
+        alone = "" if beside else " alone"
         return tag(
             "div",
             entrance,
-            tag("ol", branches, self._folded(picture), class_="branches") if picture.branches or picture.folded else "",
-            class_=f"diagram from-{CLASSES[picture.front[-1].verdict] if picture.front else 'beyond'}",
+            tag("ol", beside, class_="branches") if beside else "",
+            class_=f"diagram from-{CLASSES[picture.front[-1].verdict] if picture.front else 'beyond'}{alone}",
         )
+
+    def hop_of(self, diagnosis: Diagnosis) -> Hop | None:
+        """The hop at which a diagnosis stands in full in what was drawn so far."""
+        return self._told.get(diagnosis.rank)
 
     def _branch(self, branch: Branch) -> Markup:
         head = tag(
@@ -142,25 +150,24 @@ class Diagram:
             tag("p", unbroken(cut(hop.decided)), class_="decided") if hop.decided else "",
             tag("p", unbroken(cut(missing_of(hop))), class_="missing") if hop.missing else "",
         ]
-        calls = [self._call(self._by_rank[rank], rank in hop.causes) for rank in (*hop.causes, *hop.effect_of)]
+        calls = [self._call(self._by_rank[rank], hop, rank in hop.causes) for rank in (*hop.causes, *hop.effect_of)]
         inside = tag("div", _mark(hop.verdict), tag("div", lines, calls, class_="text"), **_named(hop))
         return tag("li", inside, class_=f"hop {CLASSES[hop.verdict]}")
 
-    def _call(self, diagnosis: Diagnosis, home: bool) -> Markup:
-        """What lies at a hop: in full at the first one, a reference elsewhere."""
+    def _call(self, diagnosis: Diagnosis, hop: Hop, home: bool) -> Markup:
+        """What lies at a hop: in full at the first one, a reference elsewhere. home: it lies at this one."""
         code = f"{diagnosis.finding.code} {diagnosis.severity.value}"
         if not home or diagnosis.rank in self._told:
             link = tag("a", diagnosis.finding.code, href=f"#{anchor(diagnosis)}")
             return tag("p", "because of " if not home else "see ", link, class_="see")
-        self._told.add(diagnosis.rank)
-        fix = first_fix(diagnosis, self._report.where)
+        self._told[diagnosis.rank] = hop
         return tag(
             "div",
             tag("p", tag("a", code, href=f"#{anchor(diagnosis)}"), class_="code"),
-            tag("p", unbroken(cut(diagnosis.message)), class_="said"),
-            command(fix) if fix else "",
+            tag("p", unbroken(cut(sentence_of(diagnosis))), class_="said"),
+            list(next_step(diagnosis, self._report.where)),
             class_=f"call {diagnosis.severity.value}",
-            id=f"at-{diagnosis.rank}",
+            id=hop_anchor(diagnosis),
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.render.markup import Child, Markup, tag
-from kubectl_lbdoctor.render.report_screen import fix_commands
+from kubectl_lbdoctor.render.report_screen import first_repair
 
 MOST_OF_TEXT, MOST_OF_COMMAND = 1_000, 4_000
 """Characters. A page is read by people and sent by mail; `-o json` holds everything."""
@@ -19,6 +19,11 @@ _QUOTED = re.compile("`([^`]*)`")
 def anchor(diagnosis: Diagnosis) -> str:
     """The name of the place on the page that says what to do about a diagnosis."""
     return f"cause-{diagnosis.rank}"
+
+
+def hop_anchor(diagnosis: Diagnosis) -> str:
+    """The name of the place on the page where a diagnosis stands at a hop."""
+    return f"at-{diagnosis.rank}"
 
 
 def command(line: str) -> Markup:
@@ -42,10 +47,18 @@ def unbroken(text: str) -> Iterator[Child]:
         yield tag("span", word, class_="w") if "-" in word.strip("-") or word.startswith("-") else word
 
 
-def first_fix(diagnosis: Diagnosis, where: Where) -> str:
-    """The one command that repairs it: of the program itself, else by hand; "" where there is none."""
-    lines = [*fix_commands(diagnosis), *diagnosis.finding.commands]
-    return where.command(lines[0]) if lines else ""
+def next_step(diagnosis: Diagnosis, where: Where) -> Iterator[Child]:
+    """What repairs it in short: the advice, and the one command, of the program itself or else by hand, that runs as
+    it stands. Where nothing is known to repair it, the command that tells more."""
+    finding = diagnosis.finding
+    if finding.advice:
+        yield tag("p", unbroken(cut(where.sentence(finding.advice))), class_="advice")
+    repair = first_repair(diagnosis)
+    if repair:
+        yield command(where.command(repair))
+    elif finding.confirm and not finding.advice:
+        yield tag("p", "to settle", class_="between")
+        yield command(where.command(finding.confirm[0]))
 
 
 def with_code(text: str) -> Iterator[Child]:
