@@ -10,9 +10,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
 from kubectl_lbdoctor.analysis.desired_targets import address_family
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.node_targets import (
     Exclusion,
@@ -34,7 +38,7 @@ from kubectl_lbdoctor.analysis.registration import (
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed, part_of
-from kubectl_lbdoctor.model import index, reads, target_reasons
+from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
@@ -428,7 +432,10 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
     "traffic",
-    reads=(*_USE_READS, reads.LISTENERS, reads.RULES, reads.NODES, reads.NETWORK_INTERFACES),
+    reads=(
+        *(*_USE_READS, *COMPLAINT_READS, *GATEWAY_READS),
+        *(reads.LISTENERS, reads.RULES, reads.NODES, reads.NETWORK_INTERFACES),
+    ),
     explains=("LBD208",),
     by_absence=(reads.LISTENERS, reads.RULES),
 )
@@ -436,9 +443,12 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no
     traffic (state unused, Target.NotInUse).
 
+    The controller makes listener and rule of its own groups. Where it says of nothing that keeps it from that,
+    somebody deleted them in AWS, which it does not notice before the object changes or its sync period (10 h) ends.
+
     Confirm by hand: `aws elbv2 describe-target-groups` shows an empty LoadBalancerArns. Repair: for a group that
-    the controller made, correct what keeps it from deploying the listener or rule; for one of your own, add a
-    listener or rule that forwards to it.
+    the controller made, correct what keeps it from deploying the listener or rule, or change an annotation of the
+    object, so that it makes them again; for one of your own, add a listener or rule that forwards to it.
     """
     unused = _unused(traffic, target_reasons.NOT_IN_USE)
     if not unused:
@@ -467,6 +477,8 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     elsewhere = bool(own_vpc and group.vpc_id) and group.vpc_id != own_vpc
     if elsewhere:
         evidence.append(Evidence(reads.TARGET_GROUPS, f"{group.name} is of {group.vpc_id}, the nodes are in {own_vpc}"))
+    own = traffic.subject.kind != kinds.TARGET_GROUP_BINDING.name
+    again = looked_at_again(traffic) if own and not elsewhere and not known_complaints(traffic) else ()
     yield Finding(
         "LBD209",
         ObjectRef("TargetGroup", "", group.name),
@@ -474,10 +486,14 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=tuple(evidence),
         targets=tuple(t.key for t in unused),
         confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
+        by_hand=again,
         advice=f"make the target group in {own_vpc} and bind that: load balancers take groups of their own VPC only"
         if elsewhere
         else "add a listener or rule that forwards to it"
-        if traffic.subject.kind == "TargetGroupBinding"
+        if not own
+        else "the controller says of nothing that keeps it from its work, so what led here was deleted in AWS; it is "
+        "made again when the object changes"
+        if again
         else "correct what keeps the controller from making the rule: its events on the object name it",
     )
 
