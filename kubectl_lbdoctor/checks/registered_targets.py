@@ -42,7 +42,7 @@ from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Node, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -708,17 +708,24 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the backend Service can have pods",
     severity=Severity.ERROR,
     message="Service {service} leads to no pod: {why}",
-    reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
-    explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+    reads=(
+        *(reads.SERVICES, reads.ENDPOINT_SLICES, reads.BINDINGS),
+        *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    explains=("LBD202", "LBD205", "LBD217", "LBD212", "LBD602", "LBD601"),
     by_absence=(reads.ENDPOINT_SLICES,),
 )
 def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a
-    target group for it all the same, reports success, and never registers a target.
+    target group for it all the same and reports success. Pods are never registered; nodes are, and have nowhere to send
+    requests to. Endpoints by hand belong to a Service by the label kubernetes.io/service-name of their EndpointSlice,
+    or by the name of their Endpoints, and to its port by the port's name.
 
-    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: give the Service a selector that matches the pods.
-    For a name outside the cluster use a redirect action, or a target group of your own with the addresses as `ip`
-    targets.
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors
+
+    Confirm by hand: `kubectl get service NAME -o yaml`, `kubectl get endpointslices -o yaml`. Repair: give the Service
+    a selector that matches the pods, or endpoints of its name with its port's name. For a name outside the cluster use
+    a redirect action, or a target group of your own with the addresses as `ip` targets.
     """
     service = traffic.service.need()
     if service is None:
@@ -728,15 +735,61 @@ def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
         why = "it is of type ExternalName, an alias for a DNS name"
         shown = f"type ExternalName{name}"
     elif not service.selector and not traffic.endpoints():
-        why, shown = "it has no selector and no endpoints", "no selector, no endpoint"
+        why, shown = _unserved(traffic)
     else:
         return
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    external = service.type == "ExternalName"
+    by_hand = [] if external else _by_hand(traffic)
+    advice = "select pods, or send these paths elsewhere with an action or a target group of your own"
+    if by_hand and by_hand[0].service == service.meta.name:
+        advice = "give the port of the endpoints the name of the Service's port, which is how the two belong together"
+    elif not external:
+        advice = (
+            f"select pods, or make an EndpointSlice with the label {SERVICE_LABEL}: {service.meta.name} (Endpoints: of "
+            "the Service's own name) and the port's name"
+        )
+    asleep = traffic.failing() if traffic.target_type == "instance" and not external else ()
     yield Finding(
         "LBD220",
         ref,
         params={"service": service.meta.name, "why": why},
-        evidence=(Evidence(str(ref), shown),),
-        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
-        advice="select pods, or send these paths elsewhere with an action or a target group of your own",
+        evidence=(
+            Evidence(str(ref), shown),
+            *(Evidence(f"endpointslice/{piece.meta.name}", _described(piece)) for piece in by_hand[:3]),
+        ),
+        targets=tuple(target.key for target in asleep if target.state.startswith("unhealthy")),
+        confirm=(
+            kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),
+            *(() if external else (kubectl("get", "endpointslices", "-o", "yaml", namespace=ref.namespace),)),
+        ),
+        advice=advice,
     )
+
+
+def _unserved(traffic: TrafficPath) -> tuple[str, str]:
+    """Why a Service without a selector has no endpoint for this port, and what the Service shows of it."""
+    port = traffic.service_port.need()
+    if port is not None and any(piece.endpoints for piece in traffic.slices.need()):
+        named = f'port "{port.name}"' if port.name else "a port without a name"
+        return "its endpoints are for another port name", f"no selector; {named}"
+    return "it has no selector and no endpoints", "no selector, no endpoint"
+
+
+def _by_hand(traffic: TrafficPath) -> list[EndpointSlice]:
+    """EndpointSlices that may be meant for the Service: its own, else those of the namespace that belong to no Service
+    and carry its name at the beginning of their own."""
+    own = [piece for piece in traffic.slices.need() if piece.endpoints]
+    name = traffic.service_ref.name
+    known = {service.meta.name for service in traffic.namespace_facts.services.peek() or ()}
+    return own or [
+        piece
+        for piece in traffic.namespace_facts.slices.need()
+        if piece.endpoints and piece.service not in known and piece.meta.name.startswith(name)
+    ]
+
+
+def _described(piece: EndpointSlice) -> str:
+    ports = ", ".join(f'"{port.name}" {port.port}' if port.name else f"unnamed {port.port}" for port in piece.ports)
+    whose = f"of Service {piece.service}" if piece.service else f"without the label {SERVICE_LABEL}"
+    return f"{whose}, {len(piece.endpoints)} endpoints, ports: {ports or 'none'}"

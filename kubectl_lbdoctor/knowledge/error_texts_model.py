@@ -38,6 +38,11 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     # ingress class and group: class_loader.go, group_loader.go
     rule(
         "LBD101",
+        r"invalid ingress class: IngressClassParams\.\S+ \"(?P<ingress_class>[^\"]+)\" not found",
+        "IngressClassParams {ingress_class}, which the Ingress's class refers to, does not exist.",
+    ),
+    rule(
+        "LBD101",
         r"invalid ingress class: .*\"(?P<ingress_class>[^\"]+)\" not found",
         "IngressClass {ingress_class} does not exist.",
     ),
