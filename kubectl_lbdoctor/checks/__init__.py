@@ -9,6 +9,7 @@ from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
+from kubectl_lbdoctor.checks import gateway_gaps as gateway_gaps
 from kubectl_lbdoctor.checks import gateways as gateways
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
@@ -30,6 +31,7 @@ from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift
 from kubectl_lbdoctor.checks import traffic_policy as traffic_policy
 from kubectl_lbdoctor.checks import traffic_protocol as traffic_protocol
+from kubectl_lbdoctor.checks import unanswered_requests as unanswered_requests
 from kubectl_lbdoctor.checks import unclaimed as unclaimed
 from kubectl_lbdoctor.checks import webhooks as webhooks
 from kubectl_lbdoctor.checks import workload as workload
