@@ -10,6 +10,7 @@ of an object, and then one in five minutes). So both are one account of an objec
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
@@ -23,6 +24,7 @@ from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.knowledge.standing import SUCCESS, Statement, Verdict, verdicts
 from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, ObjectRef, Source
 from kubectl_lbdoctor.model.k8s import Event, Meta
 from kubectl_lbdoctor.model.times import CLOCK_TOLERANCE, in_words, parse_time, whole_second
@@ -73,6 +75,15 @@ def standing_complaints(traffic: TrafficPath) -> Iterator[Complaint]:
         fact.need()
     for log in traffic.cluster.controller_logs.values():
         log.need()
+
+
+def known_complaints(traffic: TrafficPath) -> list[Complaint]:
+    """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
+    found: list[Complaint] = []
+    with suppress(Unknown):
+        for entry in standing_complaints(traffic):
+            found.append(entry)
+    return found
 
 
 @derived

@@ -263,6 +263,7 @@ def _recent_restarts(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
 
 
 def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | None:
+    so_far = ""
     for status in pod.statuses:
         spec = next((c for c in pod.containers if c.name == status.name), None)
         if status.ready or status.state != "running" or spec is None or (spec.init and not spec.sidecar):
@@ -279,6 +280,9 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
         # A probe may fail once or twice while the application starts; the kubelet turns it down at the threshold.
         few = complaint is None or complaint.count < probe.failure_threshold
         if few and traffic.age(status.since) < allowed:
+            if complaint is not None and not so_far:
+                so_far = f"; {kind}Probe {describe_probe(probe)} of {spec.name} fails so far: "
+                so_far += _shorten(complaint.message.partition(": ")[2], pod.ip)
             continue
         answer = complaint.message if complaint is not None else NO_ANSWER
         answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(
@@ -302,7 +306,7 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
             reason = f"init container {waits.name} does not end"
             return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
         return PodProblem(STARTING, {}, Evidence(where, said))
-    return PodProblem(STARTING, {}, Evidence(where, f"starting since {age} s"))
+    return PodProblem(STARTING, {}, Evidence(where, f"starting since {age} s{so_far}"))
 
 
 def _rollout_gave_up(traffic: TrafficPath, pod: Pod) -> bool:

@@ -24,7 +24,7 @@ class Duty(Enum):
     """The controller's own words about a step, which report what has a code of its own."""
     GATEWAY_STATUS = ("LBD150",)
     """What the controller writes into the status of a Gateway that it works on."""
-    LISTENERS = ("LBD209",)
+    LISTENERS = ("LBD209", "LBD228", "LBD229")
     GROUP_SETTINGS = ("LBD311",)
     BINDING = ("LBD109",)
     TARGET_RULES = ("LBD501", "LBD502", "LBD514")

@@ -9,10 +9,12 @@ from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
+from kubectl_lbdoctor.checks import gateway_gaps as gateway_gaps
 from kubectl_lbdoctor.checks import gateways as gateways
 from kubectl_lbdoctor.checks import healthcheck as healthcheck
 from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
+from kubectl_lbdoctor.checks import made_and_gone as made_and_gone
 from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import overlay as overlay
@@ -28,6 +30,8 @@ from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift
 from kubectl_lbdoctor.checks import traffic_policy as traffic_policy
+from kubectl_lbdoctor.checks import traffic_protocol as traffic_protocol
+from kubectl_lbdoctor.checks import unanswered_requests as unanswered_requests
 from kubectl_lbdoctor.checks import unclaimed as unclaimed
 from kubectl_lbdoctor.checks import webhooks as webhooks
 from kubectl_lbdoctor.checks import workload as workload

@@ -9,12 +9,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
+from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
 from kubectl_lbdoctor.analysis.blocked_paths import target_end
-from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, standing_complaints, unattached_errors
+from kubectl_lbdoctor.analysis.controller_complaints import (
+    READS,
+    Complaint,
+    known_complaints,
+    standing_complaints,
+    unattached_errors,
+)
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, webhook_service
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
@@ -29,7 +35,6 @@ from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
-from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
@@ -298,16 +303,20 @@ def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the bound target group exists",
     severity=Severity.ERROR,
     message="TargetGroupBinding {binding} points to target group {group}, which does not exist",
-    reads=(*READS, "elbv2:DescribeTargetGroups"),
+    reads=(*READS, *GATEWAY_READS, "elbv2:DescribeTargetGroups"),
     explains=("LBD109", "LBD205", "LBD217"),
 )
 def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The target group that a TargetGroupBinding names was deleted, or belongs to another account or region.
 
-    Such a binding also stops the controller from removing security group rules in the whole cluster.
+    Such a binding also stops the controller from removing security group rules in the whole cluster. One that the
+    controller made names the deleted group for ever, and keeps its name from a binding of the new one.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3493
 
     Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete the binding, or name an
-    existing target group (for a binding of the controller itself: delete it, it is made again).
+    existing target group; for a binding of the controller itself delete it, and change an annotation of the Ingress,
+    the Service or the Gateway, so that target group and binding are made again.
     """
     binding = traffic.binding.need()
     if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
@@ -322,17 +331,15 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
             *(e.evidence for e in known_complaints(traffic) if e.decoded.code == "LBD113"),
         ),
         confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
-        by_hand=(kubectl("delete", kubectl_name(ref), namespace=traffic.namespace),),
+        by_hand=(
+            " && ".join(
+                (
+                    kubectl("delete", kubectl_name(ref), namespace=traffic.namespace),
+                    *(looked_at_again(traffic) if binding.is_generated else ()),
+                )
+            ),
+        ),
     )
-
-
-def known_complaints(traffic: TrafficPath) -> list[Complaint]:
-    """The controller's words as additional evidence: unknown events or logs do not make the check unknown."""
-    found: list[Complaint] = []
-    with suppress(Unknown):
-        for entry in standing_complaints(traffic):
-            found.append(entry)
-    return found
 
 
 @check(

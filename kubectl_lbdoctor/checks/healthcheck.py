@@ -7,6 +7,7 @@ proves that the packet arrived and was refused, reset or not answered as HTTP.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -41,6 +42,7 @@ from kubectl_lbdoctor.model.k8s import Pod, Probe, Service, ServicePort
 from kubectl_lbdoctor.model.plan import Alternative, Repair
 from kubectl_lbdoctor.model.probe import ProbeAnswer
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH
+from kubectl_lbdoctor.model.times import in_words
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
@@ -747,7 +749,7 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
     seen = _at_target_port(traffic, port, pods)
     targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
-    if seen.suspects and targets:
+    if seen.suspects and targets and not _as_declared(port, pods, seen):
         finding = _wrong_target_port(
             traffic, group, service, port, seen, targets, f"{len(seen.suspects)} of {len(pods)}"
         )
@@ -892,6 +894,94 @@ def _other_target_ports(service: Service, port: ServicePort, pods: Iterable[Pod]
 
 def _listed(numbers: Iterable[int]) -> tuple[str, ...]:
     return tuple(map(str, sorted(numbers)))
+
+
+def _as_declared(port: ServicePort, pods: list[Pod], seen: _TargetPort) -> bool:
+    """Whether the pods are at odds with themselves rather than with the Service: those that do not serve its targetPort
+    declare that very port, and nothing shows another one on which they listen."""
+    silent = {pod.meta.name for pod in seen.silent}
+    if seen.open or seen.probed or not silent or set(seen.suspects) != silent:
+        return False
+    return all(seen.suspects[p.meta.name] in p.declared_ports(port.protocol) for p in pods if p.meta.name in silent)
+
+
+_START_SECONDS = 600
+"""An application that has not opened its port for so long is not about to do so."""
+
+
+@check(
+    "LBD321",
+    title="the application does not listen on the port that its containers declare",
+    passes="the application listens on the port that its containers declare",
+    refined_by_probe=True,
+    severity=Severity.ERROR,
+    message="nothing listens on port {port} of {silent:pod} of {pods}, though their containers declare it[: they were "
+    "started {age} ago and have no readiness probe]",
+    reads=(*_ANSWER_READS, reads.NODES),
+    distinct_by=("port",),
+)
+def declared_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
+    """Service and containers agree on the port, and connections to it are refused: the application has not opened it
+    yet, listens on another port than its manifest says, or has failed without ending.
+
+    Pods without a readiness probe count as ready as soon as their containers run. So the load balancer gets an
+    application that starts slowly as a target at once, and a rollout replaces pods that serve by pods that do not yet.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#container-probes
+
+    Confirm by hand: `kubectl logs POD`, and `kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6`, which lists the
+    listening ports. Repair: add a readiness probe that asks the port; where the application has started and listens
+    elsewhere, correct its configuration, or the port in Deployment and Service.
+    """
+    group, service, port = traffic.target_group.need(), traffic.service.need(), traffic.service_port.need()
+    if group is None or service is None or port is None:
+        raise NotApplicable("no target group for a Service port")
+    if port.protocol != "TCP" or group.protocol in ("UDP", "QUIC"):
+        raise NotApplicable("what listens by TCP says nothing about a UDP port: LBD315")
+    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
+    pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
+    seen = _at_target_port(traffic, port, pods)
+    targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
+    if not targets or not _as_declared(port, pods, seen):
+        return
+    number = seen.suspects[seen.silent[0].meta.name]
+    age = _youngest_start(traffic, seen.silent)
+    unasked = all(container.readiness is None for pod in seen.silent for container in pod.serving_containers())
+    starting = unasked and age < _START_SECONDS
+    name = seen.silent[0].meta.name
+    finding = Finding(
+        "LBD321",
+        workload_of(seen.silent[0]),
+        params={
+            "port": str(number),
+            "silent": len(seen.silent),
+            "pods": len(pods),
+            "age": in_words(age) if starting else "",
+        },
+        evidence=(
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"),
+            Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
+            Evidence(Source.PODS, f"declare {number}/{port.protocol}"),
+            *pod_evidence.evidence(a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port == number),
+        ),
+        targets=tuple(t.key for t in targets),
+        confirm=(
+            kubectl("logs", name, "--tail=50", namespace=traffic.namespace),
+            kubectl("exec", name, "-n", traffic.namespace, "--", "cat", "/proc/net/tcp", "/proc/net/tcp6"),
+        ),
+        advice="wait for its start, and add a readiness probe that asks this port: without one a pod counts as ready "
+        "before it serves"
+        if starting
+        else f"see in its log what keeps it from opening {number}; where it listens on another port, correct its "
+        "configuration, or containerPort and targetPort",
+        rules_out="filters on the way: the connection was refused, not dropped",
+    )
+    yield of_one_workload(traffic, finding, targets)
+
+
+def _youngest_start(traffic: TrafficPath, pods: Iterable[Pod]) -> float:
+    """Seconds since the last of the pods' running containers was started."""
+    return min((traffic.age(s.since) for pod in pods for s in pod.statuses if s.state == "running"), default=math.inf)
 
 
 @check(

@@ -164,6 +164,50 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
         )
 
 
+_PROXY_NAME = "service.kubernetes.io/service-proxy-name"
+
+
+@check(
+    "LBD521",
+    title="kube-proxy leaves the Service to another proxy",
+    passes="kube-proxy serves the Service",
+    severity=Severity.ERROR,
+    message='the NodePort of Service {service} answers on no node: its label leaves it to the proxy "{proxy}", and '
+    "kube-proxy passes it over",
+    reads=_READS,
+    explains=("LBD516", "LBD517", "LBD607"),
+)
+def left_to_another_proxy(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Service has the label service.kubernetes.io/service-proxy-name, by which kube-proxy ignores it: another proxy
+    is to serve it. No node hands its NodePort on, so that all instance targets fail, unless that proxy runs.
+
+    Source: https://kubernetes.io/docs/reference/labels-annotations-taints/#servicekubernetesioservice-proxy-name
+
+    Confirm by hand: `kubectl get service NAME --show-labels`. Repair: remove the label, or see that the proxy that it
+    names runs on the nodes. Pods as targets need neither.
+    """
+    service = traffic.service.need()
+    if service is None or traffic.target_type != "instance":
+        raise NotApplicable("no nodes as targets")
+    proxy = service.meta.labels.get(_PROXY_NAME)
+    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT) if proxy is not None else ()
+    if proxy is None or not failing or any(target.state == "healthy" for target in traffic.targets()):
+        return
+    ref = traffic.service_ref
+    yield Finding(
+        "LBD521",
+        ref,
+        params={"service": service.meta.name, "proxy": proxy},
+        evidence=(
+            Evidence(str(ref), f"label {_PROXY_NAME}: {proxy}"),
+            Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
+        ),
+        targets=tuple(target.key for target in failing),
+        confirm=(kubectl("get", str(ref), "--show-labels", namespace=ref.namespace),),
+        by_hand=(kubectl("label", str(ref), f"{_PROXY_NAME}-", namespace=ref.namespace),),
+    )
+
+
 @check(
     "LBD517",
     title="the NodePort does not answer on some nodes",

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import overlay_pods
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.remediation import kubectl, with_node_ports
-from kubectl_lbdoctor.checks.controller_errors import known_complaints
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.balancer_settings import BACKEND_RULES, SECURITY_GROUPS, balancer_settings
 from kubectl_lbdoctor.analysis.blocked_paths import (
@@ -28,7 +29,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 )
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
+from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
@@ -39,7 +40,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.k8s import Pod, TargetGroupBinding
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -47,7 +48,7 @@ from kubectl_lbdoctor.model.target_reasons import TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import network_policies, path
 from kubectl_lbdoctor.network.acls import IMPLICIT, AclRemedy, AclVerdict
-from kubectl_lbdoctor.network.matching import Answer
+from kubectl_lbdoctor.network.matching import Answer, network_of
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, ports_of
 from kubectl_lbdoctor.record import record
 
@@ -289,10 +290,99 @@ def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """
     for finding in _findings(traffic, "LBD501", _group_facts(traffic)):
         binding = traffic.binding.peek()
-        if binding is None or binding.networking is not None:
+        if binding is None:
             yield finding
+        elif binding.networking is None:
+            yield _unmanaged(traffic, finding)
+        else:
+            yield _managed_otherwise(traffic, finding, binding)
+
+
+def _managed_otherwise(traffic: TrafficPath, finding: Finding, binding: TargetGroupBinding) -> Finding:
+    """The controller writes the rules that the binding asks for, and they do not admit the load balancer: because a
+    person's binding asks for others, or because somebody has taken the group that they admit from the load balancer."""
+    asked = tuple(_asked_rules(binding))
+    balancer = traffic.load_balancer.peek()
+    if not binding.is_generated:
+        if _asks_for(finding, binding):
+            return finding
+        said = Evidence(str(binding.ref), f"spec.networking admits {'; '.join(asked) or 'nobody'}")
+        return replace(
+            finding,
+            object=binding.ref,
+            evidence=(*finding.evidence, said),
+            advice="let spec.networking of the binding admit the load balancer on the port of the pods, not on that of "
+            "the Service: the controller then keeps the rule itself",
+        )
+    groups = {group for entry in binding.networking or () for group in _sources(entry, "securityGroup", "groupID")}
+    if balancer is None or not groups or groups & set(balancer.security_groups):
+        return finding
+    lost = ", ".join(sorted(groups))
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    return replace(
+        finding,
+        object=ObjectRef("LoadBalancer", "", balancer.name),
+        evidence=(
+            *finding.evidence,
+            Evidence(str(binding.ref), f"spec.networking admits {lost}"),
+            Evidence(reads.LOAD_BALANCERS, f"has {', '.join(balancer.security_groups) or 'no group'}"),
+        ),
+        repairs=(),
+        fix_automatic=False,
+        confirm=(shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),),
+        by_hand=looked_at_again(traffic),
+        advice=f"somebody took {lost} from the load balancer in AWS: the controller attaches its groups again when the "
+        "object changes",
+    )
+
+
+def _asks_for(finding: Finding, binding: TargetGroupBinding) -> bool:
+    """Whether a rule that the binding asks for would admit what is missing; what cannot be told counts as such."""
+    ports, peers = _texts(finding.params.get("ports")), _texts(finding.params.get("peers"))
+    for entry in binding.networking or ():
+        open_to = _ports(entry)
+        if open_to and all(p.isdigit() for p in open_to) and any(p.isdigit() and p not in open_to for p in ports):
             continue
-        yield _unmanaged(traffic, finding)
+        groups, blocks = _sources(entry, "securityGroup", "groupID"), _sources(entry, "ipBlock", "cidr")
+        if all(peer in groups or any(_holds(block, peer) for block in blocks) for peer in peers):
+            return True
+    return False
+
+
+def _texts(value: Param | None) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else (str(value),) if value else ()
+
+
+def _holds(block: str, peer: str) -> bool:
+    """Whether an address block holds another one; that of a security group's members is not known here."""
+    if peer.startswith("sg-"):
+        return True
+    try:
+        wide, narrow = network_of(block), network_of(peer.partition(" ")[0])
+    except Unknown:
+        return True
+    first, last = int(wide.network_address), int(wide.broadcast_address)
+    return wide.version == narrow.version and first <= int(narrow.network_address) <= last
+
+
+def _asked_rules(binding: TargetGroupBinding) -> Iterator[str]:
+    for entry in binding.networking or ():
+        peers = [*_sources(entry, "securityGroup", "groupID"), *_sources(entry, "ipBlock", "cidr")]
+        yield f"{', '.join(peers) or 'nobody'} on {', '.join(_ports(entry)) or 'any port'}"
+
+
+def _ports(entry: Mapping[str, object]) -> list[str]:
+    """The ports that one entry opens, as they are written; none for all of them."""
+    listed = entry.get("ports")
+    ports = [port.get("port") for port in listed if isinstance(port, Mapping)] if isinstance(listed, Sequence) else []
+    return [] if None in ports else [str(port) for port in ports]
+
+
+def _sources(entry: Mapping[str, object], kind: str, name: str) -> list[str]:
+    """The security groups, or the address blocks, that one entry of a binding's networking admits."""
+    listed = entry.get("from")
+    peers = [peer.get(kind) for peer in listed if isinstance(peer, Mapping)] if isinstance(listed, Sequence) else []
+    return [str(peer[name]) for peer in peers if isinstance(peer, Mapping) and peer.get(name)]
 
 
 def _unmanaged(traffic: TrafficPath, finding: Finding) -> Finding:

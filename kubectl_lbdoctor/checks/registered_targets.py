@@ -10,9 +10,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
 from kubectl_lbdoctor.analysis.desired_targets import address_family
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
 from kubectl_lbdoctor.analysis.node_targets import (
     Exclusion,
@@ -34,11 +38,11 @@ from kubectl_lbdoctor.analysis.registration import (
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed, part_of
-from kubectl_lbdoctor.model import index, reads, target_reasons
+from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Service, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Node, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -428,7 +432,10 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="target group {group} is on no listener or rule[ of load balancer {balancer}], so its targets get no "
     "traffic",
-    reads=(*_USE_READS, reads.LISTENERS, reads.RULES, reads.NODES, reads.NETWORK_INTERFACES),
+    reads=(
+        *(*_USE_READS, *COMPLAINT_READS, *GATEWAY_READS),
+        *(reads.LISTENERS, reads.RULES, reads.NODES, reads.NETWORK_INTERFACES),
+    ),
     explains=("LBD208",),
     by_absence=(reads.LISTENERS, reads.RULES),
 )
@@ -436,9 +443,12 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     """No listener and no rule of a load balancer forwards to this target group. Its targets are not checked and get no
     traffic (state unused, Target.NotInUse).
 
+    The controller makes listener and rule of its own groups. Where it says of nothing that keeps it from that,
+    somebody deleted them in AWS, which it does not notice before the object changes or its sync period (10 h) ends.
+
     Confirm by hand: `aws elbv2 describe-target-groups` shows an empty LoadBalancerArns. Repair: for a group that
-    the controller made, correct what keeps it from deploying the listener or rule; for one of your own, add a
-    listener or rule that forwards to it.
+    the controller made, correct what keeps it from deploying the listener or rule, or change an annotation of the
+    object, so that it makes them again; for one of your own, add a listener or rule that forwards to it.
     """
     unused = _unused(traffic, target_reasons.NOT_IN_USE)
     if not unused:
@@ -467,6 +477,8 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
     elsewhere = bool(own_vpc and group.vpc_id) and group.vpc_id != own_vpc
     if elsewhere:
         evidence.append(Evidence(reads.TARGET_GROUPS, f"{group.name} is of {group.vpc_id}, the nodes are in {own_vpc}"))
+    own = traffic.subject.kind != kinds.TARGET_GROUP_BINDING.name
+    again = looked_at_again(traffic) if own and not elsewhere and not known_complaints(traffic) else ()
     yield Finding(
         "LBD209",
         ObjectRef("TargetGroup", "", group.name),
@@ -474,10 +486,14 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=tuple(evidence),
         targets=tuple(t.key for t in unused),
         confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
+        by_hand=again,
         advice=f"make the target group in {own_vpc} and bind that: load balancers take groups of their own VPC only"
         if elsewhere
         else "add a listener or rule that forwards to it"
-        if traffic.subject.kind == "TargetGroupBinding"
+        if not own
+        else "the controller says of nothing that keeps it from its work, so what led here was deleted in AWS; it is "
+        "made again when the object changes"
+        if again
         else "correct what keeps the controller from making the rule: its events on the object name it",
     )
 
@@ -692,17 +708,24 @@ def address_family_differs(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the backend Service can have pods",
     severity=Severity.ERROR,
     message="Service {service} leads to no pod: {why}",
-    reads=(reads.SERVICES, reads.ENDPOINT_SLICES),
-    explains=("LBD202", "LBD205", "LBD217", "LBD212"),
+    reads=(
+        *(reads.SERVICES, reads.ENDPOINT_SLICES, reads.BINDINGS),
+        *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    explains=("LBD202", "LBD205", "LBD217", "LBD212", "LBD602", "LBD601"),
     by_absence=(reads.ENDPOINT_SLICES,),
 )
 def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service is of type ExternalName, or has no selector and no endpoints of its own. The controller makes a
-    target group for it all the same, reports success, and never registers a target.
+    target group for it all the same and reports success. Pods are never registered; nodes are, and have nowhere to send
+    requests to. Endpoints by hand belong to a Service by the label kubernetes.io/service-name of their EndpointSlice,
+    or by the name of their Endpoints, and to its port by the port's name.
 
-    Confirm by hand: `kubectl get service NAME -o yaml`. Repair: give the Service a selector that matches the pods.
-    For a name outside the cluster use a redirect action, or a target group of your own with the addresses as `ip`
-    targets.
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#services-without-selectors
+
+    Confirm by hand: `kubectl get service NAME -o yaml`, `kubectl get endpointslices -o yaml`. Repair: give the Service
+    a selector that matches the pods, or endpoints of its name with its port's name. For a name outside the cluster use
+    a redirect action, or a target group of your own with the addresses as `ip` targets.
     """
     service = traffic.service.need()
     if service is None:
@@ -712,15 +735,61 @@ def service_without_pods(traffic: TrafficPath) -> Iterator[Finding]:
         why = "it is of type ExternalName, an alias for a DNS name"
         shown = f"type ExternalName{name}"
     elif not service.selector and not traffic.endpoints():
-        why, shown = "it has no selector and no endpoints", "no selector, no endpoint"
+        why, shown = _unserved(traffic)
     else:
         return
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
+    external = service.type == "ExternalName"
+    by_hand = [] if external else _by_hand(traffic)
+    advice = "select pods, or send these paths elsewhere with an action or a target group of your own"
+    if by_hand and by_hand[0].service == service.meta.name:
+        advice = "give the port of the endpoints the name of the Service's port, which is how the two belong together"
+    elif not external:
+        advice = (
+            f"select pods, or make an EndpointSlice with the label {SERVICE_LABEL}: {service.meta.name} (Endpoints: of "
+            "the Service's own name) and the port's name"
+        )
+    asleep = traffic.failing() if traffic.target_type == "instance" and not external else ()
     yield Finding(
         "LBD220",
         ref,
         params={"service": service.meta.name, "why": why},
-        evidence=(Evidence(str(ref), shown),),
-        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
-        advice="select pods, or send these paths elsewhere with an action or a target group of your own",
+        evidence=(
+            Evidence(str(ref), shown),
+            *(Evidence(f"endpointslice/{piece.meta.name}", _described(piece)) for piece in by_hand[:3]),
+        ),
+        targets=tuple(target.key for target in asleep if target.state.startswith("unhealthy")),
+        confirm=(
+            kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),
+            *(() if external else (kubectl("get", "endpointslices", "-o", "yaml", namespace=ref.namespace),)),
+        ),
+        advice=advice,
     )
+
+
+def _unserved(traffic: TrafficPath) -> tuple[str, str]:
+    """Why a Service without a selector has no endpoint for this port, and what the Service shows of it."""
+    port = traffic.service_port.need()
+    if port is not None and any(piece.endpoints for piece in traffic.slices.need()):
+        named = f'port "{port.name}"' if port.name else "a port without a name"
+        return "its endpoints are for another port name", f"no selector; {named}"
+    return "it has no selector and no endpoints", "no selector, no endpoint"
+
+
+def _by_hand(traffic: TrafficPath) -> list[EndpointSlice]:
+    """EndpointSlices that may be meant for the Service: its own, else those of the namespace that belong to no Service
+    and carry its name at the beginning of their own."""
+    own = [piece for piece in traffic.slices.need() if piece.endpoints]
+    name = traffic.service_ref.name
+    known = {service.meta.name for service in traffic.namespace_facts.services.peek() or ()}
+    return own or [
+        piece
+        for piece in traffic.namespace_facts.slices.need()
+        if piece.endpoints and piece.service not in known and piece.meta.name.startswith(name)
+    ]
+
+
+def _described(piece: EndpointSlice) -> str:
+    ports = ", ".join(f'"{port.name}" {port.port}' if port.name else f"unnamed {port.port}" for port in piece.ports)
+    whose = f"of Service {piece.service}" if piece.service else f"without the label {SERVICE_LABEL}"
+    return f"{whose}, {len(piece.endpoints)} endpoints, ports: {ports or 'none'}"

@@ -19,6 +19,7 @@ from kubectl_lbdoctor.model.k8s import Ingress
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _ORDER = ALB_PREFIX + "group.order"
+_ACTIONS = ALB_PREFIX + "actions."
 _LOWEST = -1000
 """The smallest group.order, by the page that the check cites."""
 
@@ -27,7 +28,7 @@ _LOWEST = -1000
     "LBD227",
     title="no request reaches a target group, because other rules come first",
     passes="a rule or listener leads requests to the target group",
-    severity=Severity.WARNING,
+    severity=Severity.ERROR,
     message="no request reaches {service}: rule {number} ({taken})[ of Ingress {member}] takes them first",
     reads=(
         *(reads.TARGET_GROUPS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES, reads.BINDINGS),
@@ -41,12 +42,14 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
     takes the requests for `/api` of a later one. Within an Ingress an exact path comes first, then the longer prefix,
     and paths of type ImplementationSpecific as they stand. Nothing says so: targets are healthy, and requests go to
     another Service. A rule that asks for more than hosts and paths (headers, source addresses) is taken for none that
-    takes everything.
+    takes everything. A rule that no Ingress asks for was made in AWS by hand, as for a page of maintenance; only such a
+    one, which answers every request with an error, is an error here.
 
     Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#group.order
 
     Confirm by hand: `aws elbv2 describe-rules --listener-arn ARN`, in the order of Priority. Repair: a smaller
-    group.order for the member with the narrower path, or a larger one for that with the wider path.
+    group.order for the member with the narrower path, or a larger one for that with the wider path; a rule that was
+    made by hand is deleted.
     """
     group = traffic.target_group.need()
     if group is None or traffic.subject.kind != "Ingress":
@@ -62,6 +65,7 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
     if taker is None or any(by is None for _, by in takers):
         return
     name = traffic.backend.service if traffic.backend is not None else group.name
+    stranger = _is_nobodys(traffic, taker)
     region = ("--region", traffic.context.region) if traffic.context.region else ()
     member = _member_of(traffic, taker)
     yield Finding(
@@ -77,13 +81,47 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(reads.RULES, f"rule {taker.priority}: {_words(taker)} {_leads(traffic, taker)}"),
             *(Evidence(reads.RULES, f"rule {rule.priority}: {_words(rule)} leads to {name}") for rule in own[:3]),
             *((_order_of(member), _order_of(traffic.ingress.need())) if member is not None else ()),
+            *((Evidence(str(traffic.subject), "no action of this kind: somebody made the rule in AWS"),) * stranger),
         ),
         confirm=(shell("aws", "elbv2", "describe-rules", "--listener-arn", first.listener_arn, *region),),
-        by_hand=_before(traffic, member),
-        advice=f"give this Ingress a smaller {_ORDER} than the member with the wider path has"
+        by_hand=(shell("aws", "elbv2", "delete-rule", "--rule-arn", taker.arn, *region),)
+        if stranger
+        else _before(traffic, member),
+        advice="delete the rule, or put it behind the controller's: no Ingress asks for it"
+        if stranger
+        else f"give this Ingress a smaller {_ORDER} than the member with the wider path has"
         if traffic.group
         else "put the narrower path before the wider one, or make it one of type Prefix or Exact",
+        severity=None if stranger and _refuses(taker) else Severity.WARNING,
     )
+
+
+def _is_nobodys(traffic: TrafficPath, rule: ListenerRule) -> bool:
+    """Whether a rule that answers by itself (with a fixed response or a redirect) comes from no Ingress of the load
+    balancer: none of them has an action of this kind, whatever its path, and none redirects to HTTPS."""
+    kinds = {action.type for action in rule.actions}
+    if not kinds or not kinds <= {"fixed-response", "redirect"}:
+        return False
+    own = traffic.ingress.need()
+    members = traffic.cluster.group_ingresses.need() if traffic.group else ()
+    for ingress in (*([own] if own is not None else []), *members):
+        for key, value in ingress.meta.annotations.items():
+            if key == f"{ALB_PREFIX}ssl-redirect" or (
+                key.startswith(_ACTIONS) and any(kind in value for kind in kinds)
+            ):
+                return False
+        if any(one.service and not _is_served(traffic, ingress, one.service) for one in backends_of(ingress)):
+            return False  # The controller answers for a backend that does not exist (LBD106, LBD108).
+    return True
+
+
+def _refuses(rule: ListenerRule) -> bool:
+    return any(action.status_code.startswith(("4", "5")) for action in rule.actions)
+
+
+def _is_served(traffic: TrafficPath, ingress: Ingress, service: str) -> bool:
+    known = traffic.snapshot.facts_of(ingress.meta.namespace).services.peek() or ()
+    return any(one.meta.name == service for one in known)
 
 
 def _member_of(traffic: TrafficPath, rule: ListenerRule) -> Ingress | None:

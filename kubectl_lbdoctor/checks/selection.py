@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_log
-from kubectl_lbdoctor.analysis.desired_targets import waits_for_gate
+from kubectl_lbdoctor.analysis.desired_targets import GATE_PREFIXES, waits_for_gate
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
@@ -186,7 +186,7 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
     title="no matching pod is ready",
     passes="at least one matching pod is ready",
     severity=Severity.ERROR,
-    message="{count:pod} match Service {service} and none is ready",
+    message="{count:pod} match Service {service} and none is ready[: readiness gate {gate} is not open]",
     reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
     explains=("LBD217",),
 )
@@ -207,8 +207,13 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     why = problems(traffic)
     if why and all(problem.is_starting for _, problem in why):
         return  # All of them were started a moment ago (LBD408).
+    gates = closed_gates(pods)
     reason = [
-        Evidence(f"pod {pod.meta.name}", f"phase {pod.phase}, Ready={ready.status if ready else 'absent'}")
+        Evidence(
+            f"pod {pod.meta.name}",
+            f"phase {pod.phase}, Ready={ready.status if ready else 'absent'}"
+            + (f", containers ready, {', '.join(f'{g}={_said(pod, g)}' for g in gates)}" if gates else ""),
+        )
         for pod in pods[:3]
         for ready in [condition(pod.conditions, "Ready")]
     ]
@@ -216,10 +221,32 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     yield Finding(
         "LBD202",
         ObjectRef("Service", traffic.namespace, service.meta.name),
-        params={"service": service.meta.name, "count": len(pods)},
+        params={"service": service.meta.name, "count": len(pods), "gate": gates[0] if gates else ""},
         evidence=tuple(reason),
         confirm=(kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=traffic.namespace),),
+        advice="whoever asks for this gate has to open it, by the condition of that name in the status of each pod: "
+        "see that its controller runs, or take the gate out of the pod template"
+        if gates
+        else "",
     )
+
+
+def closed_gates(pods: tuple[Pod, ...]) -> tuple[str, ...]:
+    """The readiness gates that alone keep all of these pods from being ready; those of target health have a code of
+    their own. () where containers are not ready either."""
+    if not all(pod.containers_ready for pod in pods):
+        return ()
+    shut = [{g for g in pod.readiness_gates if _said(pod, g) != "True"} - _of_targets(pod) for pod in pods]
+    return tuple(sorted(set.intersection(*shut)))
+
+
+def _of_targets(pod: Pod) -> set[str]:
+    return {gate for gate in pod.readiness_gates if gate.startswith(tuple(GATE_PREFIXES.values()))}
+
+
+def _said(pod: Pod, gate: str) -> str:
+    found = condition(pod.conditions, gate)
+    return found.status if found is not None else "absent"
 
 
 @check(
@@ -237,8 +264,9 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
 def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is a name that some or all matching pods do not declare; those pods are no endpoints.
 
-    Native side-cars (init containers with restartPolicy Always) count; other init containers do not. Where ready pods
-    have the port, pods of Jobs, of another application and those that are not ready are not missed.
+    Native side-cars (init containers with restartPolicy Always) count; other init containers do not. A port of this
+    name counts only with the protocol of the Service port. Where ready pods have the port, pods of Jobs, of another
+    application and those that are not ready are not missed.
 
     Confirm by hand: `kubectl get pods -l SELECTOR -o jsonpath='{..ports}'`. Repair: name the container port, or use
     its number as targetPort.
@@ -259,12 +287,22 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             if p.protocol == port.protocol
         }
     )
+    # A name is looked up among the ports of the Service port's protocol alone.
+    others = sorted(
+        {
+            f"{p.name} {p.port}/{p.protocol}"
+            for pod in without
+            for c in pod.serving_containers()
+            for p in c.ports
+            if p.name == port.target and p.protocol != port.protocol
+        }
+    )
     index = service.ports.index(port)
     numbers = sorted({n for pod in without for n in application_ports(pod, port.protocol)})
     ref = ObjectRef("Service", traffic.namespace, service.meta.name)
     yield Finding(
         "LBD203",
-        ref,
+        workload_of(without[0]) if others else ref,
         params={
             "service": service.meta.name,
             "port": str(port.port),
@@ -274,7 +312,8 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             "declared": tuple(declared),
         },
         evidence=tuple(
-            Evidence(f"pod {pod.meta.name}", f"declares {', '.join(declared) or 'no port'}") for pod in without[:3]
+            Evidence(f"pod {pod.meta.name}", f"declares {', '.join([*declared, *others]) or 'no port'}")
+            for pod in without[:3]
         ),
         confirm=(kubectl("get", "pod", without[0].meta.name, "-o", "yaml", namespace=traffic.namespace),),
         repairs=tuple(
@@ -282,6 +321,10 @@ def named_target_port_missing(traffic: TrafficPath) -> Iterator[Finding]:
             for number in numbers[:3]
         ),
         fix_automatic=len(numbers) == 1 and len(without) == len(pods),
+        advice=f"declare it with protocol {port.protocol} in the pod template: the pods have this name for another "
+        "protocol, which the Service port does not find"
+        if others
+        else "",
     )
 
 

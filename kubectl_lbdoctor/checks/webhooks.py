@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from kubectl_lbdoctor.analysis.controller_complaints import READS
+from kubectl_lbdoctor.analysis.controller_complaints import READS, known_complaints
 from kubectl_lbdoctor.analysis.controller_objects import webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.controller_errors import known_complaints, reported
+from kubectl_lbdoctor.checks.controller_errors import reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
 from kubectl_lbdoctor.model import reads

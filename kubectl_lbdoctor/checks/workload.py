@@ -25,7 +25,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -303,6 +303,87 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl describe pod NAME`; the container's state holds the message.
     """
     yield from _findings(traffic, "LBD410")
+
+
+@check(
+    "LBD411",
+    title="a changed pod template does not reach the pods",
+    passes="pods are made of the present template of their workload",
+    severity=Severity.ERROR,
+    message="the pods of {workload} are not those of its template, where {differs} differ: {held:paused=it is paused"
+    "|*=it replaces pods only when they are deleted}",
+    reads=(*_READS, reads.ENDPOINT_SLICES),
+    explains=("LBD202", "LBD217"),
+)
+def template_held_back(traffic: TrafficPath) -> Iterator[Finding]:
+    """Pods fail by something that the template of their workload says otherwise by now: their image, their ports, their
+    probes. The change does not reach them, because the Deployment is paused, or the StatefulSet or DaemonSet has the
+    update strategy OnDelete. To repair the same thing again would change nothing.
+
+    Sources: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment,
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#on-delete
+
+    Confirm by hand: `kubectl rollout status deployment/NAME`, and the images, ports and probes of `kubectl get pod NAME
+    -o yaml` against those of the template. Repair: `kubectl rollout resume`, or delete the pods one after the other.
+    """
+    if traffic.backend is None or not traffic.backend.service:
+        raise NotApplicable("no Service behind this path")
+    by_owner: dict[ObjectRef, list[Pod]] = defaultdict(list)
+    for pod in traffic.matching_pods():
+        by_owner[workload_of(pod)].append(pod)
+    for workload in traffic.namespace_facts.workloads.need() if by_owner else ():
+        ref = ObjectRef(workload.kind, traffic.namespace, workload.meta.name)
+        pods = by_owner.get(ref, [])
+        if pods and workload.held and workload.updated < workload.replicas:
+            yield from _held_back(traffic, ref, workload, pods)
+
+
+_PROBES = {"readiness": ("LBD404",), "startup": ("LBD404", "LBD403"), "liveness": ("LBD403", "LBD407")}
+
+
+def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: list[Pod]) -> Iterator[Finding]:
+    codes = {problem.code for pod, problem in problems(traffic) if pod in pods} - {"LBD408"}
+    port = traffic.service_port.need()
+    if (
+        port is not None
+        and not port.target.isdigit()
+        and any(p.named_port(port.target, port.protocol) is None for p in pods)
+    ):
+        codes.add("LBD203")
+    template = {container.name: container for container in workload.containers}
+    cures: dict[str, set[str]] = defaultdict(set)
+    for now in (container for pod in pods for container in pod.containers):
+        then = template.get(now.name)
+        if then is None:
+            continue
+        if then.image != now.image:
+            cures["images"] |= {"LBD402", "LBD403", "LBD404", "LBD407", "LBD410"}
+        if then.ports != now.ports:
+            cures["ports"].add("LBD203")
+        for name, cured in _PROBES.items():
+            if getattr(then, name) != getattr(now, name):
+                cures["probes"] |= set(cured)
+    differs = {name: cured & codes for name, cured in cures.items() if cured & codes}
+    if not differs:
+        return
+    names = [pod.meta.name for pod in pods]
+    paused = workload.held == "paused"
+    yield Finding(
+        "LBD411",
+        ref,
+        params={"workload": str(ref), "differs": tuple(sorted(differs)), "held": workload.held},
+        evidence=(
+            Evidence(str(ref), "spec.paused: true" if paused else "updateStrategy: OnDelete"),
+            Evidence(str(ref), f"{workload.updated} of {workload.replicas} pods are of its present template"),
+        ),
+        confidence=Confidence.LIKELY,
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=traffic.namespace),),
+        by_hand=(kubectl("rollout", "resume", str(ref), namespace=traffic.namespace),)
+        if paused
+        else (kubectl("delete", "pod", names[0], namespace=traffic.namespace),),
+        advice="" if paused else "delete its pods one after the other; each is made anew of the present template",
+        explains=tuple(sorted(set().union(*differs.values()))),
+    )
 
 
 @check(

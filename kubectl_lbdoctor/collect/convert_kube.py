@@ -531,7 +531,7 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
     rolling = mapping(mapping(spec, "strategy"), "rollingUpdate") or mapping(
         mapping(spec, "updateStrategy"), "rollingUpdate"
     )
-    daemon = kind == "DaemonSet"
+    daemon, manual = kind == "DaemonSet", text(mapping(spec, "updateStrategy"), "type")
     return k8s.Workload(
         kind=kind,
         meta=meta(raw),
@@ -548,6 +548,7 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
         strategy=text(mapping(spec, "strategy"), "type"),
         max_unavailable=text(rolling, "maxUnavailable"),
         certificate_secret=_certificate_secret(mapping(template, "spec")) if with_args else "",
+        held="paused" if flag(spec, "paused") else manual if manual == "OnDelete" else "",
     )
 
 

@@ -35,7 +35,19 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         r"no certificate found for host: (?P<host>\S+)",
         "ACM has no issued certificate for {host}.",
     ),
+    # pkg/gateway/model/model_build_listener.go
+    rule(
+        "LBD103",
+        r"No hostnames found for TLS cert discovery for listener on gateway \S+ with protocol:port (?P<listener>\S+)",
+        "Listener {listener} has no certificate: neither a hostname to look for in ACM, nor an entry for {listener} "
+        "with a defaultCertificate in the listenerConfigurations of a LoadBalancerConfiguration.",
+    ),
     # ingress class and group: class_loader.go, group_loader.go
+    rule(
+        "LBD101",
+        r"invalid ingress class: IngressClassParams\.\S+ \"(?P<ingress_class>[^\"]+)\" not found",
+        "IngressClassParams {ingress_class}, which the Ingress's class refers to, does not exist.",
+    ),
     rule(
         "LBD101",
         r"invalid ingress class: .*\"(?P<ingress_class>[^\"]+)\" not found",

@@ -463,7 +463,8 @@ class Lease:
 @record
 class Workload:
     """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many. `certificate_secret`
-    names the Secret with the controller's webhook certificate."""
+    names the Secret with the controller's webhook certificate. held: what keeps a changed template from its pods:
+    "paused" of a Deployment, "OnDelete" of the others; "" where nothing does."""
 
     kind: str
     meta: Meta
@@ -479,6 +480,7 @@ class Workload:
     strategy: str = ""
     max_unavailable: str = ""
     certificate_secret: str = ""
+    held: str = ""
 
 
 @record

@@ -370,7 +370,7 @@ def _bound_application(**app: Any) -> Manifests:
 
 
 @contextmanager
-def _gateway_classes(lab: Lab, ns: str) -> Iterator[None]:
+def gateway_classes(lab: Lab, ns: str) -> Iterator[None]:
     lab.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, gateways.classes())))
     yield
 
@@ -769,7 +769,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD302"],
         unhealthy(MISMATCH, count=2),
         subject="gateway/web",
-        around=_gateway_classes,
+        around=gateway_classes,
         says=["Host"],
         report=LBC + "issues/4400",
     ),
@@ -780,7 +780,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD149"],
         unhealthy(MISMATCH, count=2),
         subject="gateway/web",
-        around=_gateway_classes,
+        around=gateway_classes,
         object="TargetGroupConfiguration/web",
         says=["changeme", "routeConfigurations"],
         report=LBC + "issues/4249",
@@ -792,7 +792,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD306"],
         unhealthy(REFUSED, count=2),
         subject="gateway/web",
-        around=_gateway_classes,
+        around=gateway_classes,
         says=["gRPC"],
         report=GITHUB + "argoproj/argo-cd/issues/21328",
     ),
@@ -803,7 +803,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD313"],
         unhealthy(REFUSED, count=2),
         subject="gateway/web",
-        around=_gateway_classes,
+        around=gateway_classes,
         object="TargetGroupConfiguration/web",
         says=["9901"],
         report=GITHUB + "envoyproxy/gateway/issues/5098",
@@ -815,7 +815,7 @@ SCENARIOS: list[Scenario] = [
         ["LBD149"],
         settled(10),
         subject="httproute/web",
-        around=_gateway_classes,
+        around=gateway_classes,
         setup=_configuration_beside_the_gateway,
         object="TargetGroupConfiguration/web",
         says=["LBD204", "counts there alone"],

@@ -8,14 +8,19 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.e2e import legal, reports_more, reports_objects, reports_platform
+from tests.e2e import legal, reports_aws, reports_more, reports_objects, reports_platform
 from tests.e2e.legal import SetUp
 from tests.e2e.scenarios import Scenario, alone
 from tests.e2e.test_lab import run_fault
 from tests.lab import topology
 from tests.lab.api import Lab
 
-SCENARIOS = [*reports_objects.SCENARIOS, *reports_more.SCENARIOS, *alone(reports_platform.SCENARIOS)]
+SCENARIOS = [
+    *reports_objects.SCENARIOS,
+    *reports_more.SCENARIOS,
+    *reports_aws.SCENARIOS,
+    *alone(reports_platform.SCENARIOS),
+]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)

@@ -540,6 +540,17 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         {"ingress_class": "x"},
     ),
     ('invalid ingress class: IngressClass.networking.k8s.io "x" not found', "LBD101", {"ingress_class": "x"}),
+    (
+        'failed load groupID due to invalid ingress class: IngressClassParams.elbv2.k8s.aws "x" not found',
+        "LBD101",
+        {"ingress_class": "x"},
+    ),
+    (
+        "Failed build model due to No hostnames found for TLS cert discovery for listener on gateway shop/web with "
+        "protocol:port HTTPS:8443",
+        "LBD103",
+        {"listener": "HTTPS:8443"},
+    ),
     ("invalid ingress class: IngressClass x references unknown parameters", "LBD101", {"ingress_class": "x"}),
     ("namespaceSelector of IngressClassParams x mismatch", "LBD101", {"ingress_class": "x"}),
     (

@@ -1,0 +1,136 @@
+"""LBD151 and LBD152: what a Gateway or a route leaves open, so that requests end there, and nobody complains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.frontends import Frontend
+from kubectl_lbdoctor.analysis.gateway_settings import READS
+from kubectl_lbdoctor.analysis.gateways import allows, attachments, gateway_of, requests_of, routes_of_subject
+from kubectl_lbdoctor.analysis.ingress_backends import spoken
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.checks.gateways import of_gateway_api
+from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
+from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
+
+
+@check(
+    "LBD151",
+    title="a Gateway does not admit a ListenerSet",
+    passes="the Gateway admits the ListenerSets that name it",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="Gateway {gateway} admits {allowed}, so the listeners of ListenerSet {set} do not exist",
+    reads=READS,
+    explains=("LBD143", "LBD150"),
+    distinct_by=("set",),
+)
+def listener_set_not_admitted(frontend: Frontend) -> Iterator[Finding]:
+    """A ListenerSet names a Gateway as its parent, and the Gateway does not let it add listeners: without
+    `spec.allowedListeners` it admits none. Nothing is made of its listeners, and routes that name the ListenerSet are
+    attached to nothing.
+
+    Source: https://gateway-api.sigs.k8s.io/geps/gep-1713/
+
+    Confirm by hand: `kubectl get listenerset NAME -o yaml` (condition Accepted). Repair: let the Gateway admit
+    ListenerSets of this namespace, or move the listeners into the Gateway.
+    """
+    found = of_gateway_api(frontend)
+    snapshot = frontend.snapshot
+    named = {
+        (parent.namespace or route.meta.namespace, parent.name)
+        for route in routes_of_subject(snapshot, frontend.ref)
+        for parent in route.parents
+        if parent.kind == "ListenerSet"
+    }
+    for entry in snapshot.gateway_api.listener_sets.need():
+        home = entry.parent.namespace or entry.meta.namespace
+        gateway = gateway_of(snapshot, home, entry.parent.name).need() if entry.parent.kind == "Gateway" else None
+        if gateway is None:
+            continue
+        mine = any(gateway.ref == own.ref for own in found.gateways) or (entry.meta.namespace, entry.meta.name) in named
+        if mine and allows(snapshot, gateway.allowed_sets, home, entry.meta.namespace) is False:
+            yield _not_admitted(gateway, entry)
+
+
+def _not_admitted(gateway: Gateway, entry: ListenerSet) -> Finding:
+    allowed = gateway.allowed_sets.namespaces
+    words = {"Same": "ListenerSets of its own namespace", "Selector": "ListenerSets of namespaces with other labels"}
+    wanted = "Same" if entry.meta.namespace == gateway.meta.namespace else "All"
+    patch = f'{{"spec": {{"allowedListeners": {{"namespaces": {{"from": "{wanted}"}}}}}}}}'
+    return Finding(
+        "LBD151",
+        gateway.ref,
+        params={
+            "gateway": f"{gateway.meta.namespace}/{gateway.meta.name}",
+            "set": f"{entry.meta.namespace}/{entry.meta.name}",
+            "allowed": words.get(allowed, "no ListenerSet"),
+        },
+        evidence=(
+            Evidence(str(gateway.ref), f"allowedListeners.namespaces.from: {allowed}"),
+            Evidence(str(entry.ref), f"parentRef {gateway.meta.name}, listeners {_listed(entry)}"),
+        ),
+        confirm=(kubectl("get", f"listenerset/{entry.meta.name}", "-o", "yaml", namespace=entry.meta.namespace),),
+        by_hand=()
+        if allowed == "Selector"
+        else (
+            kubectl(
+                *("patch", f"gateway/{gateway.meta.name}", "--type=merge", "-p", patch),
+                namespace=gateway.meta.namespace,
+            ),
+        ),
+        advice="give the namespace the labels that the Gateway's selector wants" if allowed == "Selector" else "",
+    )
+
+
+def _listed(entry: ListenerSet) -> str:
+    return ", ".join(f"{listener.name} ({listener.port})" for listener in entry.listeners)
+
+
+@check(
+    "LBD152",
+    title="a rule of a route leads nowhere",
+    passes="every rule of a route has a backend or answers by itself",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="{kind} {name} leads {requests:,3} nowhere: rule {rule} has no backendRefs[, and is answered with "
+    "{status}]",
+    reads=READS,
+    distinct_by=("name", "rule"),
+)
+def rule_without_backend(frontend: Frontend) -> Iterator[Finding]:
+    """A rule of a route that a listener takes has neither backends nor a filter, which might answer in their place. By
+    the specification requests of an HTTPRoute are answered with 500, and the load balancer does so itself; those of
+    other routes get no answer.
+
+    Source: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule
+
+    Confirm by hand: `kubectl get httproute NAME -o yaml`. Repair: give the rule a backendRef, or remove the rule.
+    """
+    found = of_gateway_api(frontend)
+    for route in routes_of_subject(frontend.snapshot, frontend.ref):
+        taken = any(a.taken for gateway in found.gateways for a in attachments(frontend.snapshot, route, gateway))
+        for number, rule in enumerate(route.rules if taken else (), 1):
+            if rule.backends or rule.filters or rule.extensions:
+                continue
+            yield _nowhere(route, number, requests_of(route, rule))
+
+
+def _nowhere(route: Route, number: int, requests: tuple[str, ...]) -> Finding:
+    resource = f"{route.kind.lower()}/{route.meta.name}"
+    by_http = route.kind in ("HTTPRoute", "GRPCRoute")
+    return Finding(
+        "LBD152",
+        route.ref,
+        params={
+            "kind": route.kind,
+            "name": f"{route.meta.namespace}/{route.meta.name}",
+            "requests": tuple(spoken(request) or "*" for request in requests),
+            "rule": str(number),
+            "status": "500" if by_http else "",
+        },
+        evidence=(Evidence(str(route.ref), f"spec.rules[{number - 1}]: no backendRefs, no filters"),),
+        confirm=(kubectl("get", resource, "-o", "yaml", namespace=route.meta.namespace),),
+        by_hand=(kubectl("edit", resource, namespace=route.meta.namespace),),
+    )

@@ -1,0 +1,142 @@
+"""LBD228 and LBD229: what the controller has made in AWS and somebody deleted there, which it does not notice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.asked_listeners import asked_listeners, looked_at_again, youngest_change
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
+from kubectl_lbdoctor.analysis.frontends import frontend_of, ownership
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.remediation import shell
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_READS = (*OWNERSHIP_READS, *COMPLAINT_READS, *GATEWAY_READS, reads.LOAD_BALANCERS, reads.TARGET_GROUPS)
+SETTLING_SECONDS = 30
+"""What is asked for is in AWS within seconds; below this age of an object nothing is missing."""
+_DNS = ".elb.amazonaws.com"
+
+
+def _has_settled(traffic: TrafficPath) -> bool:
+    """Whether a controller that makes such things has had the time to make all that is asked for now."""
+    frontend = frontend_of(traffic)
+    manifest = frontend.manifest.need()
+    if manifest is None or ownership(traffic).owner not in ("controller", "auto-mode"):
+        raise NotApplicable("no load balancer of the controller")
+    return not manifest.meta.deleted and youngest_change(traffic) >= SETTLING_SECONDS
+
+
+def _complained(traffic: TrafficPath) -> bool:
+    """Whether the controller itself says what keeps it from its work."""
+    return next(iter(standing_complaints(traffic)), None) is not None
+
+
+def _region(traffic: TrafficPath) -> tuple[str, ...]:
+    return ("--region", traffic.context.region) if traffic.context.region else ()
+
+
+@check(
+    "LBD228",
+    title="a listener that is asked for is missing",
+    passes="the load balancer has the listeners that are asked for",
+    severity=Severity.ERROR,
+    message="load balancer {balancer} does not listen on port {port}, which {object} asks for",
+    reads=(*_READS, reads.LISTENERS),
+    explains=("LBD209",),
+    distinct_by=("port",),
+    by_absence=(reads.LISTENERS, reads.EVENTS),
+)
+def listener_missing(traffic: TrafficPath) -> Iterator[Finding]:
+    """The Ingress, the Service or the Gateway asks for a port on which its load balancer does not listen, and the
+    controller says of nothing that would keep it from making the listener: somebody deleted it in AWS. Clients of this
+    port get no connection, while the targets are healthy by way of another listener, or unused.
+
+    The controller does not notice what is changed in AWS before the object changes or its sync period (10 h) ends.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3317,
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#listen-ports
+
+    Confirm by hand: `aws elbv2 describe-listeners --load-balancer-arn ARN`. Repair: change an annotation of the object,
+    which may mean nothing, so that the controller makes the listener again.
+    """
+    balancer = traffic.load_balancer.need()
+    if balancer is None or traffic.target_group.need() is None or not _has_settled(traffic):
+        return  # Without a target group the controller has never come as far as to the listener.
+    live = {listener.port for listener in traffic.listeners.need()}
+    missing = {port: said for port, said in asked_listeners(traffic).items() if port not in live}
+    if not missing or _complained(traffic):
+        return
+    ref = traffic.subject
+    for port, said in sorted(missing.items()):
+        yield Finding(
+            "LBD228",
+            ref,
+            params={"balancer": balancer.name, "port": str(port), "object": f"{ref.kind} {ref.name}"},
+            evidence=(
+                Evidence(str(ref), said),
+                Evidence(reads.LISTENERS, f"ports {', '.join(map(str, sorted(live))) or 'none'}"),
+            ),
+            confirm=(
+                shell("aws", "elbv2", "describe-listeners", "--load-balancer-arn", balancer.arn, *_region(traffic)),
+            ),
+            by_hand=looked_at_again(traffic),
+        )
+
+
+@check(
+    "LBD229",
+    title="the load balancer that an object publishes does not exist any more",
+    passes="the load balancer that the object publishes exists",
+    severity=Severity.ERROR,
+    message="the load balancer of {object} was deleted in AWS: its status still names {host}",
+    reads=_READS,
+    explains=("LBD209",),
+    by_absence=(reads.LOAD_BALANCERS, reads.EVENTS),
+)
+def load_balancer_gone(traffic: TrafficPath) -> Iterator[Finding]:
+    """The status of the object names a load balancer that AWS does not have, while its target group is still there:
+    somebody deleted the load balancer in AWS. Its listeners went with it, so the targets are unused, and its name has
+    no address any more.
+
+    The controller does not notice what is changed in AWS before the object changes or its sync period (10 h) ends.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/161
+
+    Confirm by hand: `aws elbv2 describe-load-balancers` does not list the name. Repair: change an annotation of the
+    object, which may mean nothing, so that the controller makes the load balancer again. It gets another DNS name,
+    which records made by hand have to follow.
+    """
+    group = traffic.target_group.need()
+    if group is None or traffic.load_balancer.need() is not None or not _has_settled(traffic):
+        return
+    hosts = [host for host in frontend_of(traffic).addresses if _is_of_region(host, traffic.context.region)]
+    if not hosts or _complained(traffic):
+        return
+    ref = traffic.subject
+    query = f"LoadBalancers[?DNSName=='{hosts[0]}'].LoadBalancerArn"
+    yield Finding(
+        "LBD229",
+        ref,
+        params={"object": f"{ref.kind} {ref.name}", "host": hosts[0]},
+        evidence=(
+            Evidence(str(ref), f"status names {hosts[0]}"),
+            Evidence(reads.LOAD_BALANCERS, "no load balancer has this name"),
+            Evidence(reads.TARGET_GROUPS, f"{group.name} is there"),
+        ),
+        targets=tuple(target.key for target in traffic.targets() if target.state == "unused"),
+        confirm=(shell("aws", "elbv2", "describe-load-balancers", "--query", query, *_region(traffic)),),
+        by_hand=looked_at_again(traffic),
+        advice="the new load balancer has another DNS name: let records that people made follow it",
+    )
+
+
+def _is_of_region(host: str, region: str) -> bool:
+    """Whether this is a name that Elastic Load Balancing gives in the region that was asked: of Application Load
+    Balancers NAME.REGION.elb.amazonaws.com, of Network Load Balancers NAME.elb.REGION.amazonaws.com."""
+    return bool(region) and host.endswith((f".{region}{_DNS}", f".elb.{region}.amazonaws.com"))

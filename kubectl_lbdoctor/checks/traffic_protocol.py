@@ -1,0 +1,102 @@
+"""LBD320: the protocol of the requests against that of the health check, where both go to one port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, has_port_of_its_own
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.remediation import describe_target_health
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.success_codes import accepts
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_SENDS = {"HTTP": "HTTP", "HTTPS": "HTTPS", "TLS": "HTTPS"}
+"""By the protocol of a target group: whether its requests are encrypted."""
+_ANSWER_TO_PLAIN = (400, 426)
+"""How TLS servers answer plain HTTP, if at all: a check that takes these codes for success shows no protocol."""
+
+
+@check(
+    "LBD320",
+    title="requests are sent by another protocol than the health check",
+    passes="requests are sent by the protocol that the health check proves",
+    severity=Severity.ERROR,
+    message="requests go to port {port} by {sends}, and only {speaks} is known to be served there: the health check "
+    "succeeds by it",
+    reads=(
+        *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS),
+        *(reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
+    distinct_by=("port", "sends"),
+)
+def requests_by_another_protocol(traffic: TrafficPath) -> Iterator[Finding]:
+    """Health check and requests go to the same port, one of them encrypted and the other not. The targets are healthy,
+    because the check speaks the port's protocol, and every request is answered with 502 or 400, because the target
+    group speaks the other one. The controller takes the two from two annotations: without one of its own the check
+    follows the requests, and the requests never follow the check.
+
+    A server may take both on one port. So this is an error only where a readiness probe of that port speaks the check's
+    protocol, too, and a warning elsewhere; a probe that succeeds by the protocol of the requests ends it.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2726,
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#backend-protocol
+
+    Confirm by hand: `aws elbv2 describe-target-groups` (Protocol against HealthCheckProtocol), and `curl -v
+    http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair: set backend-protocol to what the port speaks;
+    the controller replaces the target group.
+    """
+    group = traffic.target_group.need()
+    if group is None or traffic.service.need() is None:
+        raise NotApplicable("no target group of a Service")
+    sends, speaks = _SENDS.get(group.protocol, ""), group.health_check.protocol
+    healthy = [target for target in traffic.targets() if target.state == "healthy"]
+    if not sends or speaks not in ("HTTP", "HTTPS") or sends == speaks or not healthy:
+        return
+    if has_port_of_its_own(healthy) or _proves_nothing(group):
+        return
+    port = checked_pod_port(traffic, healthy[0])
+    probes = [found.probe for found in pod_evidence.ready(traffic.matching_pods()) if found.port == port]
+    schemes = {probe.scheme or "HTTP" for probe in probes if probe.kind == "httpGet"}
+    if port is None or sends in schemes:
+        return
+    yield _finding(traffic, group, healthy, sends, port, tuple(describe_probe(p) for p in probes if speaks in schemes))
+
+
+def _proves_nothing(group: TargetGroup) -> bool:
+    """Whether the plain check may be content with what a TLS port says to it."""
+    check = group.health_check
+    return check.protocol == "HTTP" and any(accepts(check.matcher, code) for code in _ANSWER_TO_PLAIN)
+
+
+def _finding(
+    traffic: TrafficPath,
+    group: TargetGroup,
+    healthy: list[TargetHealth],
+    sends: str,
+    port: int,
+    probes: tuple[str, ...],
+) -> Finding:
+    check = group.health_check
+    owner = setting_source(traffic, "backend-protocol")
+    return Finding(
+        "LBD320",
+        owner.ref,
+        params={"port": str(port), "sends": sends, "speaks": check.protocol},
+        evidence=(
+            Evidence(reads.TARGET_GROUPS, f"Protocol {group.protocol}, HealthCheckProtocol {check.protocol}"),
+            Evidence(Source.TARGET_HEALTH, f"{len(healthy)} of {len(traffic.targets())} targets are healthy"),
+            *(Evidence(Source.PODS, f"readinessProbe {probe} succeeds by {check.protocol}") for probe in probes[:1]),
+        ),
+        confidence=Confidence.LIKELY,
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        by_hand=(owner.change(check.protocol).command,) if owner.settable else (),
+        advice="" if owner.settable else owner.instruction,
+        severity=None if probes else Severity.WARNING,
+    )

@@ -1,0 +1,143 @@
+"""LBD230 and LBD231: requests of an Ingress that its load balancer does not take, while all targets are healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.frontends import ownership
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch, shell
+from kubectl_lbdoctor.analysis.site_rules import matches_host, matches_path
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
+from kubectl_lbdoctor.model.k8s import Ingress, IngressPath
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+_READS = (*OWNERSHIP_READS, reads.INGRESS_CLASS_PARAMS, reads.ALL_INGRESSES, reads.BINDINGS)
+_ANY_PATH = "/lbdoctor"
+
+
+def _own_ingress(traffic: TrafficPath) -> Ingress:
+    ingress = traffic.ingress.need()
+    if ingress is None or ownership(traffic).owner not in ("controller", "auto-mode"):
+        raise NotApplicable("no Ingress of the controller")
+    return ingress
+
+
+@check(
+    "LBD230",
+    title="a path without a wildcard takes one request only",
+    passes="paths take what is below them, too",
+    severity=Severity.WARNING,
+    message="only {path} itself leads to {service}: requests below it are answered with 404, because the path is of "
+    "type ImplementationSpecific and has no wildcard",
+    reads=_READS,
+    distinct_by=("path", "service"),
+)
+def path_without_wildcard(traffic: TrafficPath) -> Iterator[Finding]:
+    """The controller hands a path of type ImplementationSpecific to the load balancer as it is, where it is a pattern:
+    `/` matches the start page and nothing else. Other Ingress controllers, and the charts made for them, take it for a
+    prefix. It is told of `/` as a warning, of longer paths as information, and not where another rule or a default
+    backend takes what is below.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/699,
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html#path-conditions
+
+    Confirm by hand: `curl -i http://LOAD_BALANCER/PATH/more`. Repair: pathType Prefix, or a path that ends in `/*`.
+    """
+    ingress = _own_ingress(traffic)
+    backend = traffic.backend
+    if backend is None or not backend.service:
+        return
+    members = (ingress, *_other_members(traffic, ingress))
+    if any(member.default_backend is not None for member in members):
+        return
+    for rule in ingress.paths:
+        mine = (
+            not rule.backend.is_action and rule.backend.service == backend.service and rule.backend.port == backend.port
+        )
+        if mine and _is_bare(rule) and not any(_takes_below(other, rule) for m in members for other in m.paths):
+            yield _only_itself(traffic, ingress, rule)
+
+
+def _other_members(traffic: TrafficPath, ingress: Ingress) -> tuple[Ingress, ...]:
+    listed = traffic.cluster.group_ingresses.need() if traffic.group else ()
+    return tuple(
+        member
+        for member in listed
+        if member.meta.key != ingress.meta.key and ingress_group(member, traffic.snapshot) == traffic.group
+    )
+
+
+def _is_bare(rule: IngressPath) -> bool:
+    return rule.path_type == "ImplementationSpecific" and bool(rule.path) and not {"*", "?"} & set(rule.path)
+
+
+def _takes_below(other: IngressPath, rule: IngressPath) -> bool:
+    """Whether a rule takes a request below the path of another one, for its hosts."""
+    below = rule.path.rstrip("/") + _ANY_PATH
+    same = not other.host or other.host == rule.host or (bool(rule.host) and matches_host(other.host, rule.host))
+    return same and matches_path(other, below)
+
+
+def _only_itself(traffic: TrafficPath, ingress: Ingress, rule: IngressPath) -> Finding:
+    ref, where = traffic.subject, f"/spec/rules/{rule.rule}/http/paths/{rule.index}"
+    guard = edit(f"{where}/path", rule.path, rule.path)
+    change = patch(ref, "pathType", guard, edit(f"{where}/pathType", rule.path_type, "Prefix"))
+    return Finding(
+        "LBD230",
+        ref,
+        params={"path": f"{rule.host}{rule.path}", "service": rule.backend.service},
+        evidence=(Evidence(str(ref), f"path {rule.host or '*'}{rule.path}, pathType {rule.path_type}"),),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ingress.meta.namespace),),
+        by_hand=(change.command,),
+        severity=None if rule.path == "/" else Severity.INFO,
+    )
+
+
+@check(
+    "LBD231",
+    title="an Ingress asks for TLS and its load balancer has no HTTPS listener",
+    passes="the load balancer of an Ingress with TLS has an HTTPS listener",
+    severity=Severity.WARNING,
+    message="clients of https://{host} get no connection: spec.tls names the host, and the load balancer has no HTTPS "
+    "listener",
+    reads=(*_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+    distinct_by=("host",),
+    by_absence=(reads.LISTENERS,),
+)
+def tls_without_listener(traffic: TrafficPath) -> Iterator[Finding]:
+    """`spec.tls` alone makes no HTTPS listener, and the Secret that it names is not looked at: an Application Load
+    Balancer has its certificates from ACM. Its listeners are those of the annotation listen-ports, which is HTTP on
+    port 80 unless it or a certificate says otherwise.
+
+    Sources: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/cert_discovery/,
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#listen-ports
+
+    Confirm by hand: `aws elbv2 describe-listeners --load-balancer-arn ARN`. Repair: ask for an HTTPS listener by
+    listen-ports, with a certificate in ACM for the host; or remove spec.tls where TLS ends elsewhere.
+    """
+    ingress, balancer = _own_ingress(traffic), traffic.load_balancer.need()
+    if not ingress.tls_hosts or balancer is None or balancer.type != "application":
+        return
+    listeners = traffic.listeners.need()
+    if not listeners or any(listener.protocol == "HTTPS" for listener in listeners):
+        return
+    ref = traffic.subject
+    region = ("--region", traffic.context.region) if traffic.context.region else ()
+    yield Finding(
+        "LBD231",
+        ref,
+        params={"host": ingress.tls_hosts[0]},
+        evidence=(
+            Evidence(str(ref), f"spec.tls: {', '.join(ingress.tls_hosts[:3])}"),
+            Evidence(reads.LISTENERS, ", ".join(f"{one.protocol} {one.port}" for one in listeners)),
+        ),
+        confirm=(shell("aws", "elbv2", "describe-listeners", "--load-balancer-arn", balancer.arn, *region),),
+        advice=f'annotate {ALB_PREFIX}listen-ports with [{{"HTTP": 80}}, {{"HTTPS": 443}}] once ACM has a certificate '
+        "for the host; or remove spec.tls where TLS ends in front of the load balancer",
+    )
