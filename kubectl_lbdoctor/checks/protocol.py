@@ -83,6 +83,9 @@ def _keys(failing: list[TargetHealth]) -> tuple[str, ...]:
 
 _VERSIONS = {"HTTP": "HTTP1", "HTTP2": "HTTP2", "GRPC": "GRPC"}
 _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
+# What a client of gRPC makes of an answer without a status of gRPC; all others only an application of gRPC gives.
+# https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+_FOR_A_SERVER_WITHOUT_GRPC = frozenset({"2", "7", "12", "13", "14", "16"})
 
 
 @check(
@@ -313,9 +316,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
     """Whether such a check must fail in the way that is seen."""
     answered = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
     if serves == "HTTP1" and speaks == "GRPC":
-        # gRPC codes that a server which knows no gRPC is given, such as 2 (unknown) or 13 (internal).
-        codes = {code for t in failing for code in t.codes}
-        return not answered or all(code.isdigit() and int(code) < 100 for code in codes)
+        return not answered or {code for t in failing for code in t.codes} <= _FOR_A_SERVER_WITHOUT_GRPC
     if serves == "HTTP1":
         return speaks == "HTTP2" and not answered
     if serves == "GRPC":

@@ -37,6 +37,7 @@ from kubectl_lbdoctor.analysis.remediation import (
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
+from kubectl_lbdoctor.knowledge.success_codes import AnswerKind, kind_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -265,7 +266,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
     if group is None or service is None:
         raise NotApplicable("no target group of an Ingress backend")
     binding, path = traffic.binding.need(), group.health_check.path
-    if binding is None or _has_path(service) or not _mismatched(traffic.targets()):
+    if binding is None or _has_path(service) or not _mismatched(group, traffic.targets()):
         return
     good, bad = set(), {service.meta.name}
     services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
@@ -280,7 +281,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
             if other_group is None or other_group.health_check.path != path:
                 continue
             health = lookup(traffic.aws.target_health, entry.target_group_arn, reads.TARGET_HEALTH).peek() or ()
-            if _mismatched(health):
+            if _mismatched(other_group, health):
                 bad.add(other.meta.name)
             elif any(t.state == "healthy" for t in health):
                 good.add(other.meta.name)
@@ -296,7 +297,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
             "bad": tuple(sorted(bad)),
         },
         evidence=(
-            Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
+            Evidence(f"target group {group.name}", next(iter(_mismatched(group, traffic.targets()))).description),
             Evidence(Source.TARGET_GROUPS_OF_INGRESS, f"healthy targets behind {_services(good)} on the same path"),
         ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
@@ -312,9 +313,10 @@ def _has_path(service: Service) -> bool:
     return ALB_PREFIX + "healthcheck-path" in service.meta.annotations
 
 
-def _mismatched(targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
-    """Targets that answer with a code that depends on the path (5xx is the application's own trouble)."""
-    return [t for t in targets if t.reason == RESPONSE_CODE_MISMATCH and t.codes and not t.codes[-1].startswith("5")]
+def _mismatched(group: TargetGroup, targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
+    """Targets that answer with a code that depends on the path (a server's error is the application's own trouble)."""
+    answered = [t for t in targets if t.reason == RESPONSE_CODE_MISMATCH and t.codes]
+    return [t for t in answered if kind_of(t.codes[-1], group.is_grpc) is not AnswerKind.SERVER]
 
 
 def _services(names: set[str]) -> str:
