@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
+from kubectl_lbdoctor.analysis.service_ports import ports_of_services
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
@@ -611,7 +612,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     port = traffic.service_port.need()
     if port is None or not traffic.ready_endpoints():
         return None
-    used = _ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
+    used = ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
     failing = [
         t
         for t in traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
@@ -639,14 +640,6 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         return None  # A node port that another namespace may own, or one that the Service had before: LBD605.
     why = "which is neither a node port of the Service nor a host port of its namespace"
     return _DeadPort(refused, str(number), str(port.node_port), why, shown, False)
-
-
-@derived
-def _ports_of_services(snapshot: Snapshot, namespace: str) -> frozenset[int]:
-    """Node ports and healthCheckNodePorts of the namespace's Services."""
-    services = snapshot.facts_of(namespace).services.need()
-    numbers = {p.node_port for s in services for p in s.ports} | {s.health_check_node_port for s in services}
-    return frozenset(number for number in numbers if number)
 
 
 @derived
