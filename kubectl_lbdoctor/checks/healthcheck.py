@@ -24,6 +24,7 @@ from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, h
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.shared_settings import healthy_neighbours
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -392,6 +393,14 @@ def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
 
 def _apply_the_annotation(traffic: TrafficPath, answer: _Answer, template: Repair | None) -> _Cure:
     """The annotation is right and the target group is not (LBD311): to set it once more would change nothing."""
+    if last_edit(traffic) < RECONCILE_SECONDS:
+        check = answer.group.health_check
+        advice = (
+            f"{answer.owner.key} asks for {answer.better} already, and was written a moment ago: the controller "
+            "applies it within a minute, and targets turn healthy within "
+            f"{check.healthy_threshold * check.interval} s after that"
+        )
+        return _Cure(template=template, advice=advice)
     controllers = traffic.cluster.controllers.peek() or ()
     return _Cure(
         template=template,

@@ -28,6 +28,7 @@ from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import (
     describe_target_group,
     describe_target_health,
@@ -48,8 +49,6 @@ from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _ANSWER_READS = (reads.PODS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH)
-# The controller applies a new or changed object within seconds; below this age nothing is late.
-RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
 
 
@@ -143,7 +142,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     Either the controller could not apply a change (then its complaint is the cause), or somebody changed the target
     group in AWS. The controller compares both whenever it reconciles the object, and then takes the change back; but it
     hears nothing of a change in AWS, so that happens when the object changes, when the controller starts, or when its
-    sync period (10 h) ends. To annotate the same value once more would change nothing.
+    sync period (10 h) ends. To annotate the same value once more would change nothing. In the first minute after the
+    objects were written nothing is late.
 
     Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: give the target group what is
     annotated (`aws elbv2 modify-target-group`, which is what the controller itself would do); or annotate what is
@@ -155,7 +155,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     of_gateway = traffic.backend is not None and traffic.backend.route is not None
     front = None if of_gateway else _front(traffic)
     item = frontend_of(traffic).manifest.need() if front is None else front.ingress or front.service
-    if item is None or traffic.age(item.meta.created) < RECONCILE_SECONDS:
+    if item is None or last_edit(traffic) < RECONCILE_SECONDS:
         return
     wanted = health_check_of_gateway(traffic) if front is None else desired_health_check(traffic, front)
     if wanted.errors:
@@ -360,6 +360,8 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
         return
     other, probe = sorted(probes.items())[0]
     owner = setting_source(traffic, "healthcheck-path")
+    if owner.value == other:
+        return  # It is asked for, and the target group does not have it: LBD311, or the controller is at it.
     yield Finding(
         "LBD318",
         owner.ref,
