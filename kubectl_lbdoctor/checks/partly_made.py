@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
+from kubectl_lbdoctor.analysis.subnet_choice import cloud_provider_scheme
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list
@@ -145,11 +146,10 @@ def set_at_creation_only(traffic: TrafficPath) -> Iterator[Finding]:
         yield _ignored(traffic, balancer, "name", balancer.name, name, said, Severity.INFO)
     service = traffic.service.peek()
     if owner.owner == "cloud-provider" and service is not None and balancer.scheme:
-        internal = service.meta.annotations.get(NLB_PREFIX + "internal", "")
-        wanted = "internet-facing" if internal == "false" else "internal"
-        # An empty annotation means internet-facing, too; only what is written is asked for.
-        if internal and wanted != balancer.scheme:
-            said = f"annotation {NLB_PREFIX}internal: {internal}"
+        wanted = cloud_provider_scheme(service.meta.annotations)
+        # No annotation means internet-facing, too; only what is written is asked for.
+        if wanted and wanted != balancer.scheme:
+            said = f"annotation {NLB_PREFIX}internal: {service.meta.annotations[NLB_PREFIX + 'internal']}"
             yield _ignored(traffic, balancer, "scheme", balancer.scheme, wanted, said, None)
 
 
