@@ -27,6 +27,7 @@ from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
 from kubectl_lbdoctor.record import record
 
 READS = (
+    reads.ALL_INGRESSES,
     reads.INGRESS_CLASSES,
     reads.INGRESS_CLASS_PARAMS,
     reads.NETWORK_INTERFACES,
@@ -118,7 +119,8 @@ def _is_dual_stack(traffic: TrafficPath) -> bool:
     """Whether a load balancer with IPv6 addresses is asked for; False also where that was not read."""
     with suppress(Unknown, NotApplicable):
         front = declaration_of(traffic)
-        return front is not None and asked_address_type(front)[0].startswith("dualstack")
+        asked = asked_address_type(traffic, front) if front is not None else None
+        return asked is not None and asked.is_dual_stack
     return False
 
 
