@@ -73,3 +73,13 @@ def test_other_success_codes_are_of_the_kind_that_the_group_takes(case: str, cod
     ways = cases.result(case).report.diagnoses[0].finding.alternatives
     offered = [repair.value for way in ways if way.fix == "success-codes" for repair in way.repairs]
     assert offered == ([codes] if codes is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("case", "group"),
+    [("LBD504-shared-group-named-first", "sg-00000000000000102"), ("LBD504-shared-group-alone", None)],
+)
+def test_the_group_that_all_load_balancers_carry_is_not_opened(case: str, group: str | None) -> None:
+    commands = cases.result(case).report.diagnoses[0].finding.by_hand
+    assert all(f"--group-id {group} " in command for command in commands)
+    assert bool(commands) is (group is not None)
