@@ -1,7 +1,8 @@
 """What the objects in front of a target group ask its maker to build: target type and health check. Pure.
 
-The defaults are in docs/facts.md, "Health checks that the controller asks for". Precedence:
-IngressClassParams, then the Service's annotation, then the Ingress's, then the controller's own default.
+The defaults are in docs/facts.md, "Health checks that the controller asks for". Precedence: IngressClassParams where
+they have the setting (those of the health check they have not), then the Service's annotation, then the Ingress's, then
+the controller's own default.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, is_of_class
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, is_class_of, is_of_class
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -146,14 +147,57 @@ def desired_target_type(traffic: TrafficPath, front: Declaration) -> DesiredTarg
     return DesiredTargetType("instance", "the controller's default")
 
 
-def asked_address_type(front: Declaration) -> tuple[str, str]:
-    """The address type of the load balancer that is asked for ("ipv4" without a word), and the annotation for it.
+@record
+class AskedAddressType:
+    """The address type of a load balancer that is asked for ("ipv4" without a word), and the annotation for it.
 
-    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#ip-address-type
+    said_by: the object that says it by that annotation, or may. decided: IngressClassParams say it, which win.
     """
-    key = ALB_PREFIX + "ip-address-type" if front.kind == "alb" else NLB_PREFIX + "ip-address-type"
-    annotations = front.ingress_annotations if front.kind == "alb" else front.service_annotations
-    return str(front.parameters.get("ipAddressType") or annotations.get(key, "") or "ipv4"), key
+
+    value: str
+    key: str
+    said_by: Ingress | Service
+    decided: bool = False
+
+    @property
+    def is_dual_stack(self) -> bool:
+        return self.value.startswith("dualstack")
+
+
+def asked_address_type(traffic: TrafficPath, front: Declaration) -> AskedAddressType | None:
+    """The address type that is asked for; None where there is no object that could. Whichever member of an IngressGroup
+    says it says it for all, and what AWS has at the time does not count.
+
+    Raises `Unknown` where the object itself says nothing and other members could not be read.
+
+    Sources: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#ip-address-type,
+    buildLoadBalancerIPAddressType in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_load_balancer.go.
+    """
+    key = (ALB_PREFIX if front.kind == "alb" else NLB_PREFIX) + "ip-address-type"
+    owner = front.ingress if front.kind == "alb" else front.service
+    if owner is None:
+        return None
+    if decided := front.parameters.get("ipAddressType"):
+        return AskedAddressType(str(decided), key, owner, decided=True)
+    if said := owner.meta.annotations.get(key):
+        return AskedAddressType(said, key, owner)
+    silent = AskedAddressType("ipv4", key, owner)
+    group = ingress_group(owner, traffic.snapshot) if isinstance(owner, Ingress) else ""
+    if not group:
+        return silent
+    members = traffic.cluster.group_ingresses.need()
+    others = (m for m in members if m.meta.key != owner.meta.key and ingress_group(m, traffic.snapshot) == group)
+    found = [asked for member in others if (asked := _said_by_member(traffic, member, key)) is not None]
+    return next((asked for asked in found if asked.is_dual_stack), next(iter(found), silent))
+
+
+def _said_by_member(traffic: TrafficPath, member: Ingress, key: str) -> AskedAddressType | None:
+    for entry in traffic.cluster.ingress_classes.need():
+        if is_class_of(entry, member) and (decided := class_parameters(traffic, entry.meta.name).get("ipAddressType")):
+            return AskedAddressType(str(decided), key, member, decided=True)
+    said = member.meta.annotations.get(key)
+    return AskedAddressType(said, key, member) if said else None
 
 
 def desired_health_check(traffic: TrafficPath, front: Declaration) -> HealthCheckIntent:

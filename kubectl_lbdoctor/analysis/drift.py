@@ -62,7 +62,7 @@ def drift_blame(
 
     differing: names of the settings that differ. Raises `Unknown` where target health could not be read.
     """
-    if wanted.grpc != (group.protocol_version == "GRPC"):
+    if wanted.grpc != group.is_grpc:
         return None  # The controller makes another group then, whose codes are of another kind.
     targets = tuple(t for t in traffic.unhealthy(*_BY_REASON) if _reachable_by(traffic, t) & differing)
     if not targets:

@@ -207,7 +207,7 @@ def value_of(group: TargetGroup, pointer: str) -> object:
 
 def codes_pointer(group: TargetGroup) -> str:
     """Where a group's success codes are: gRPC has codes of its own."""
-    return GRPC_CODES if group.protocol_version == "GRPC" else HTTP_CODES
+    return GRPC_CODES if group.is_grpc else HTTP_CODES
 
 
 def _typed(group: TargetGroup, pointer: str, value: str) -> object:

@@ -24,7 +24,7 @@ def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
     EKS Auto Mode reads no annotation for it (https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html).
     """
     classes, params = snapshot.cluster.ingress_classes.peek(), snapshot.cluster.class_params.peek()
-    own = [entry for entry in classes or () if _takes(entry, ingress)]
+    own = [entry for entry in classes or () if is_class_of(entry, ingress)]
     for ingress_class in own:
         for entry in params or ():
             group = entry.spec.get("group") if is_of_class(entry, ingress_class) else None
@@ -35,7 +35,8 @@ def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
     return ingress.meta.annotations.get(GROUP_ANNOTATION, "")
 
 
-def _takes(ingress_class: IngressClass, ingress: Ingress) -> bool:
+def is_class_of(ingress_class: IngressClass, ingress: Ingress) -> bool:
+    """Whether an Ingress is of this class: by name, or by the mark of the default class where it names none."""
     if ingress.class_name:
         return ingress_class.meta.name == ingress.class_name
     return ingress_class.meta.annotations.get(DEFAULT_ANNOTATION) == "true"

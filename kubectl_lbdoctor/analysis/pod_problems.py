@@ -12,6 +12,7 @@ from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
 from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
+from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
@@ -51,6 +52,11 @@ STUCK_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodS
 STARTING_SECONDS = 30
 
 
+# A node that is made for a pod (Karpenter, Cluster Autoscaler) joins within a minute or two; until then the scheduler
+# finds none, and nothing is wrong.
+SCHEDULING_SECONDS = 120
+
+
 # How far back an end of a container still says something about now; the events of that time exist.
 RECENT_SECONDS = 3600
 
@@ -87,7 +93,7 @@ class PodProblem:
 
     @property
     def is_starting(self) -> bool:
-        """Whether the pod was started a moment ago and complains of nothing yet."""
+        """Whether the pod was made a moment ago: it complains of nothing yet, or only waits for a node."""
         return self.code == STARTING
 
 
@@ -123,6 +129,9 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     scheduled = condition(pod.conditions, "PodScheduled")
     if scheduled is not None and scheduled.status == "False":
         text = (scheduled.message or scheduled.reason).rstrip(".")
+        waited = traffic.age(scheduled.since)
+        if waited < SCHEDULING_SECONDS:
+            return PodProblem(STARTING, {}, Evidence(where, f"waits for a node since {_span(waited)}: {text}"))
         seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
         return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
@@ -307,6 +316,16 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
             return PodProblem("LBD410", {"container": first, "reason": reason}, Evidence(where, said))
         return PodProblem(STARTING, {}, Evidence(where, said))
     return PodProblem(STARTING, {}, Evidence(where, f"starting since {age} s{so_far}"))
+
+
+def has_served(pod: Pod) -> bool:
+    """Whether a pod that is not ready has been ready before. The kubelet writes Ready=False as it takes a pod over, and
+    leaves that time as it is until the pod turns ready; a pod without a node has no such condition."""
+    ready = condition(pod.conditions, "Ready")
+    return ready is not None and seconds_between(pod.started or pod.meta.created, ready.since) > _TAKEN_OVER_SECONDS
+
+
+_TAKEN_OVER_SECONDS = 3
 
 
 def _rollout_gave_up(traffic: TrafficPath, pod: Pod) -> bool:

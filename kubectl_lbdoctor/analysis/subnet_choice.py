@@ -8,13 +8,14 @@ public. The subnets of the whole VPC are read only where the controller says tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_state import asked_address_type, class_parameters, declaration_of
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.remediation import shell
+from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -26,6 +27,7 @@ from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
 from kubectl_lbdoctor.record import record
 
 READS = (
+    reads.ALL_INGRESSES,
     reads.INGRESS_CLASSES,
     reads.INGRESS_CLASS_PARAMS,
     reads.NETWORK_INTERFACES,
@@ -117,7 +119,8 @@ def _is_dual_stack(traffic: TrafficPath) -> bool:
     """Whether a load balancer with IPv6 addresses is asked for; False also where that was not read."""
     with suppress(Unknown, NotApplicable):
         front = declaration_of(traffic)
-        return front is not None and asked_address_type(front)[0].startswith("dualstack")
+        asked = asked_address_type(traffic, front) if front is not None else None
+        return asked is not None and asked.is_dual_stack
     return False
 
 
@@ -135,7 +138,22 @@ def wanted_scheme(traffic: TrafficPath) -> str:
         return ""
     if service is None:
         return ""
-    return service.meta.annotations.get(f"{NLB_PREFIX}scheme") or _default(traffic)
+    internal = truth(service.meta.annotations.get(f"{NLB_PREFIX}internal"))
+    older = "" if internal is None else "internal" if internal else "internet-facing"
+    return service.meta.annotations.get(f"{NLB_PREFIX}scheme") or older or _default(traffic)
+
+
+def cloud_provider_scheme(annotations: Mapping[str, str]) -> str:
+    """The scheme that a Service's annotation asks the cloud provider for; "" without one. Any value but "false" is
+    internal, also 0.0.0.0/0. The AWS Load Balancer Controller reads a boolean there, and comes to it after its own
+    annotation.
+
+    Sources: EnsureLoadBalancer in
+    https://github.com/kubernetes/cloud-provider-aws/blob/v1.36.1/pkg/providers/v1/aws.go, buildLoadBalancerScheme in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/service/model_build_load_balancer.go.
+    """
+    internal = annotations.get(f"{NLB_PREFIX}internal", "")
+    return "" if not internal else "internet-facing" if internal == "false" else "internal"
 
 
 def _default(traffic: TrafficPath) -> str:

@@ -14,7 +14,6 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -27,14 +26,18 @@ _DUAL_STACK = "dualstack"
     passes="the load balancer is dual-stack where the Service has IPv6 addresses",
     severity=Severity.ERROR,
     message="Service {service} has IPv6 addresses, and its load balancer is asked for as {wanted}",
-    reads=(*INTENT_READS, *GATEWAY_READS, reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.LOAD_BALANCERS),
+    reads=(
+        *(*INTENT_READS, *GATEWAY_READS, reads.ALL_INGRESSES),
+        *(reads.TARGET_GROUPS, reads.TARGET_HEALTH, reads.LOAD_BALANCERS),
+    ),
     explains=(*undone_by("LBD226"), "LBD213"),
     fix="ip-address-type",
 )
 def ipv6_needs_dual_stack(traffic: TrafficPath) -> Iterator[Finding]:
     """One of the Service's families (`spec.ipFamilies`) is IPv6. The controller then makes a target group of IPv6
     addresses for it, also where IPv4 stands first, and refuses to build anything where the load balancer has IPv4
-    alone: "unsupported IPv6 configuration, lb not dual-stack".
+    alone: "unsupported IPv6 configuration, lb not dual-stack". Whichever member of an IngressGroup asks for dualstack
+    asks for it for all. What AWS has at the time does not count: only what is asked for.
 
     Source: buildTargetGroupIPAddressType in
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_target_group.go
@@ -50,26 +53,27 @@ def ipv6_needs_dual_stack(traffic: TrafficPath) -> Iterator[Finding]:
     front, service = declaration_of(traffic), traffic.service.need()
     if front is None or service is None or front.owner.owner == "cloud-provider":
         raise NotApplicable("no annotations of the controller's decide about this load balancer")
-    wanted, key = asked_address_type(front)
-    if "IPv6" not in service.ip_families or wanted.startswith(_DUAL_STACK):
+    if "IPv6" not in service.ip_families:
         return
-    owner: Ingress | Service = front.ingress or service
+    asked = asked_address_type(traffic, front)
+    if asked is None or asked.is_dual_stack:
+        return
+    owner = asked.said_by
     ref = ObjectRef(type(owner).__name__, owner.meta.namespace, owner.meta.name)
     reason = f"Service {service.meta.name} has IPv6 addresses"
-    change = annotate(ref, owner.meta.annotations, {key: _DUAL_STACK})
-    decided = "ipAddressType" in front.parameters
+    change = annotate(ref, owner.meta.annotations, {asked.key: _DUAL_STACK})
     yield Finding(
         "LBD226",
         ref,
-        params={"service": service.meta.name, "wanted": wanted},
+        params={"service": service.meta.name, "wanted": asked.value},
         evidence=(
             Evidence(str(traffic.service_ref), f"ipFamilies: {', '.join(service.ip_families)}"),
-            Evidence(Source.CLASS_PARAMS if decided else str(ref), f"ip-address-type {wanted}"),
+            Evidence(Source.CLASS_PARAMS if asked.decided else str(ref), f"ip-address-type {asked.value}"),
         ),
         confirm=(kubectl("get", "service", service.meta.name, "-o", "yaml", namespace=traffic.namespace),),
-        repairs=() if decided else (Repair(_DUAL_STACK, (change,)).with_reason(reason),),
-        fix_automatic=not decided,
-        advice="set ipAddressType of the IngressClassParams to dualstack" if decided else "",
+        repairs=() if asked.decided else (Repair(_DUAL_STACK, (change,)).with_reason(reason),),
+        fix_automatic=not asked.decided,
+        advice="set ipAddressType of the IngressClassParams to dualstack" if asked.decided else "",
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis.blocked_paths import PRESERVE, preserves_clients, target_end
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
@@ -27,7 +27,7 @@ from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
 from kubectl_lbdoctor.network.acls import AclVerdict
-from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, covers_protocol, network_of, protocol_name
+from kubectl_lbdoctor.network.matching import EPHEMERAL, Answer, PortRange, network_of
 from kubectl_lbdoctor.network.matching import family as family_of
 from kubectl_lbdoctor.network.path import is_shared_backend
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, group_to_change
@@ -116,14 +116,15 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
         open_to = [
             rule
             for rule in rules
-            if any(_covers(rule, protocol, listener.port) for protocol in protocols)
+            if any(security_groups.covers(rule, protocol, listener.port) for protocol in protocols)
             and (rule.cidrs or rule.groups or rule.prefix_lists)
         ]
         if balancer.security_groups and not open_to:
             names = ", ".join(balancer.security_groups)
+            own = _own_group(balancer, groups)
             yield Finding(
                 "LBD504",
-                ObjectRef("SecurityGroup", "", balancer.security_groups[0]),
+                ObjectRef("SecurityGroup", "", own or balancer.security_groups[0]),
                 params={"groups": balancer.security_groups, "direction": "ingress", "port": str(listener.port)},
                 evidence=(Evidence(names, f"{counted(len(rules), 'inbound rule')}, none for {listener.port}"),),
                 confirm=(
@@ -132,8 +133,11 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
                         region=traffic.context.region,
                     ),
                 ),
-                by_hand=_opened(traffic, balancer, protocols[0], listener.port),
-                advice="let your clients in: change the source, where the load balancer is not for these",
+                by_hand=_opened(traffic, balancer, own, protocols[0], listener.port) if own else (),
+                advice="let your clients in: change the source, where the load balancer is not for these"
+                if own
+                else "give the load balancer a security group of its own: it has only the one that all of the "
+                "controller's load balancers carry",
             )
         elif not any(rule.groups for rule in open_to):
             # Whoever comes by a group has an address of the VPC, which is not known here.
@@ -141,15 +145,21 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
             yield from _balancers_acls(traffic, balancer, listener.port, protocols[0], cidrs)
 
 
-def _opened(traffic: TrafficPath, balancer: LoadBalancer, protocol: str, port: int) -> tuple[str, ...]:
-    """The commands that admit whom the object asks for, else everybody; an internal load balancer is for its network,
-    which only people can name."""
+def _own_group(balancer: LoadBalancer, groups: Mapping[str, SecurityGroup]) -> str:
+    """The first group that the load balancer does not carry because all of the controller's do, "" without one: to open
+    that one would open every load balancer of the cluster. AWS promises no order."""
+    return next((i for i in balancer.security_groups if not is_shared_backend(groups[i].tags)), "")
+
+
+def _opened(traffic: TrafficPath, balancer: LoadBalancer, group: str, protocol: str, port: int) -> tuple[str, ...]:
+    """The commands by which this group admits whom the object asks for, else everybody; an internal load balancer is
+    for its network, which only people can name."""
     ranges = _source_ranges(traffic)
     if balancer.scheme != "internet-facing" and set(ranges) & {*ANYWHERE}:
         return ()
     opened = (
         security_groups.command(
-            GroupRemedy(balancer.security_groups[0], Direction.INGRESS, protocol, PortRange(port, port), cidr),
+            GroupRemedy(group, Direction.INGRESS, protocol, PortRange(port, port), cidr),
             traffic.context.region,
         )
         for cidr in ranges
@@ -359,7 +369,7 @@ def _clients(
         ports = [x.port for x in traffic.listeners.need() if any(group.arn in a.target_groups for a in x.actions)]
         for identifier in balancer.security_groups:
             for rule in groups[identifier].ingress if identifier in groups else ():
-                if any(_covers(rule, protocol, port) for port in ports):
+                if any(security_groups.covers(rule, protocol, port) for port in ports):
                     cidrs += _cidrs(traffic, rule)
     else:
         cidrs += _source_ranges(traffic)
@@ -387,13 +397,6 @@ def _is_cidr(text: str) -> bool:
     return True
 
 
-def _covers(rule: Permission, protocol: str, port: int) -> bool:
-    every = protocol_name(rule.protocol) == "-1"
-    return every or (
-        covers_protocol(rule.protocol, protocol) and port in PortRange.between(rule.from_port, rule.to_port)
-    )
-
-
 def _cidrs(traffic: TrafficPath, rule: Permission) -> tuple[str, ...]:
     lists = {p.id: p for p in traffic.network.prefix_lists.need()} if rule.prefix_lists else {}
     return (*rule.cidrs, *(cidr for i in rule.prefix_lists if i in lists for cidr in lists[i].cidrs))
@@ -403,7 +406,7 @@ def _admitted(
     traffic: TrafficPath, own: Sequence[SecurityGroup], balancer: LoadBalancer, protocol: str, port: int
 ) -> _Admitted:
     ids = {g.id for g in own}
-    rules = [rule for group in own for rule in group.ingress if _covers(rule, protocol, port)]
+    rules = [rule for group in own for rule in group.ingress if security_groups.covers(rule, protocol, port)]
     named = {i for rule in rules for i in rule.groups}
     cidrs = tuple(network_of(cidr) for rule in rules for cidr in _cidrs(traffic, rule))
     return _Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
@@ -473,7 +476,7 @@ def _blocked(
             Evidence(
                 Source.TARGET_HEALTH, f"{part_of(len(targets), len(traffic.targets()))} healthy: checks are admitted"
             ),
-            *(Evidence(g.id, f"inbound: {_texts(g)}") for g in own),
+            *(Evidence(g.id, f"inbound: {security_groups.describe_rules(g, Direction.INGRESS)}") for g in own),
         ),
         targets=tuple(t.key for t in targets),
         confirm=(
@@ -493,15 +496,6 @@ def _named(clients: Sequence[Network]) -> tuple[str, ...]:
 
 def _said(traffic: TrafficPath) -> str:
     return (traffic.group_attributes.peek() or {}).get(PRESERVE) or "not set, and on by default"
-
-
-def _texts(group: SecurityGroup) -> str:
-    texts = []
-    for rule in group.ingress[:4]:
-        ports = "all ports" if rule.from_port is None else f"{rule.from_port}-{rule.to_port}"
-        texts.append(f"{rule.protocol} {ports} {','.join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or '-'}")
-    more = f" and {len(group.ingress) - 4} more" if len(group.ingress) > 4 else ""
-    return f"{'; '.join(texts) or 'no rule'}{more}"
 
 
 @check(

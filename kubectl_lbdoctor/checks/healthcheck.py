@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, h
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.shared_settings import healthy_neighbours
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -32,7 +33,7 @@ from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.selection import target_port_repair
 from kubectl_lbdoctor.checks.wording import counted, part_of
-from kubectl_lbdoctor.knowledge.success_codes import accepts
+from kubectl_lbdoctor.knowledge.success_codes import AnswerKind, accepts, kind_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
@@ -118,12 +119,13 @@ class _Answer:
 
 
 @derived
-def _answers(traffic: TrafficPath, wanted: str) -> _Answer | None:
-    """Targets answered with a code of class `wanted` (auth, redirect, server or client); None when there is none."""
+def _answers(traffic: TrafficPath, wanted: AnswerKind) -> _Answer | None:
+    """Targets answered with a code of kind `wanted`; None when there is none."""
     group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    answered = [(t, codes) for t, codes in _answered_targets(traffic, group) if _class_of(codes[-1]) == wanted]
+    told = _answered_targets(traffic, group)
+    answered = [(t, codes) for t, codes in told if kind_of(codes[-1], group.is_grpc) is wanted]
     if not answered:
         return None
     failing = tuple(t for t, _ in answered)
@@ -265,14 +267,6 @@ def _good_paths(
     return [GoodPath(path, PathSource.PROBE_ANSWER, len(found[path])) for path in good], exact
 
 
-def _class_of(code: str) -> str:
-    if code in ("401", "403", "407"):
-        return "auth"
-    if code in ("301", "302", "303", "307", "308"):
-        return "redirect"
-    return "server" if code.startswith("5") else "client"
-
-
 @record
 class _Cure:
     """What mends an answer. fix: the name of a repair of its own, "" for the one of the code. exact: the evidence
@@ -349,7 +343,7 @@ def _is_success(group: TargetGroup, code: str) -> bool:
 
     https://grpc.github.io/grpc/core/md_doc_statuscodes.html
     """
-    return code == "0" if group.protocol_version == "GRPC" else code.startswith("2")
+    return code == "0" if group.is_grpc else code.startswith("2")
 
 
 def _both_ways(traffic: TrafficPath, answer: _Answer) -> tuple[Alternative, ...]:
@@ -357,8 +351,9 @@ def _both_ways(traffic: TrafficPath, answer: _Answer) -> tuple[Alternative, ...]
     codes = setting_source(traffic, "success-codes")
     paths = tuple(repair for good in answer.paths[:3] for repair in answer.owner.offer(good.path, good.why, _RECHECK))
     ways = [Alternative("healthcheck-path", paths, answer.owner.template, automatic=bool(paths) and answer.exact)]
-    if answer.codes[-1][:1] in "34":
-        redirected = all(code.startswith("3") for code in answer.codes)
+    grpc, last = answer.group.is_grpc, answer.codes[-1]
+    if kind_of(last, grpc) is not AnswerKind.SERVER and not _is_success(answer.group, last):
+        redirected = not grpc and all(code.startswith("3") for code in answer.codes)
         value = "200-399" if redirected else _widened(answer.group.health_check.matcher, answer.codes)
         risk = f"an answer with {', '.join(answer.codes)} counts as healthy, whatever the application serves"
         accept = codes.offer(value, f"the path answers with {', '.join(answer.codes)}", risk)
@@ -369,7 +364,7 @@ def _both_ways(traffic: TrafficPath, answer: _Answer) -> tuple[Alternative, ...]
 def _widened(matcher: str, codes: tuple[str, ...]) -> str:
     """Success codes that take these, too; a range stays one."""
     if "-" not in matcher:
-        return ",".join(sorted({*filter(None, matcher.split(",")), *codes}))
+        return ",".join(sorted({*filter(None, matcher.split(",")), *codes}, key=lambda code: (len(code), code)))
     numbers = [int(number) for number in re.findall(r"[0-9]{1,9}", matcher)] + [int(code) for code in codes]
     return f"{min(numbers)}-{max(numbers)}"
 
@@ -400,6 +395,14 @@ def _expect_the_code(traffic: TrafficPath, answer: _Answer) -> _Cure:
 
 def _apply_the_annotation(traffic: TrafficPath, answer: _Answer, template: Repair | None) -> _Cure:
     """The annotation is right and the target group is not (LBD311): to set it once more would change nothing."""
+    if last_edit(traffic) < RECONCILE_SECONDS:
+        check = answer.group.health_check
+        advice = (
+            f"{answer.owner.key} asks for {answer.better} already, and was written a moment ago: the controller "
+            "applies it within a minute, and targets turn healthy within "
+            f"{check.healthy_threshold * check.interval} s after that"
+        )
+        return _Cure(template=template, advice=advice)
     controllers = traffic.cluster.controllers.peek() or ()
     return _Cure(
         template=template,
@@ -470,10 +473,13 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
     Target.ResponseCodeMismatch proves that the packet reached an HTTP server on the checked port: security groups,
     network ACLs, routes and ports are not the cause.
 
+    A gRPC server answers with 12 (UNIMPLEMENTED) for a method that it does not have, and its health service with 5
+    (NOT_FOUND) for a service that it does not know.
+
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` from another pod. Repair: set the healthcheck-path annotation
     to a path that answers with a success code, or adapt success-codes when the answer is meant.
     """
-    answer = _answers(traffic, "client")
+    answer = _answers(traffic, AnswerKind.CLIENT)
     if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD301", answer)
 
@@ -501,7 +507,7 @@ def answer_depends_on_host(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: answer the check path in the application's default virtual host and to the load balancer's subnets, or check
     another path, another port or by TCP.
     """
-    for kind in ("client", "auth", "redirect", "server"):
+    for kind in (AnswerKind.CLIENT, AnswerKind.AUTHENTICATION, AnswerKind.REDIRECT, AnswerKind.SERVER):
         answer = _answers(traffic, kind)
         if answer is not None and answer.asker != NOBODY:
             yield _depends_on_the_asker(traffic, answer)
@@ -546,7 +552,7 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` shows the Location header. Repair: check a path that is served
     without a redirect, accept the redirect (`success-codes: 200-399`), or speak HTTPS to the application.
     """
-    answer = _answers(traffic, "redirect")
+    answer = _answers(traffic, AnswerKind.REDIRECT)
     if answer is None or answer.asker != NOBODY:
         return
     finding = _answered(traffic, "LBD303", answer, to=answer.to[:100])
@@ -576,11 +582,12 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     distinct_by=_ASKED,
 )
 def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
-    """The application answers the check with 401 or 403: the path is protected, and checks carry no credentials.
+    """The application answers the check with 401 or 403 (gRPC: 16 or 7): the path is protected, and checks carry no
+    credentials.
 
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH`. Repair: check a path that needs no authentication.
     """
-    answer = _answers(traffic, "auth")
+    answer = _answers(traffic, AnswerKind.AUTHENTICATION)
     if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD304", answer)
 
@@ -596,12 +603,13 @@ def check_demands_authentication(traffic: TrafficPath) -> Iterator[Finding]:
     distinct_by=_ASKED,
 )
 def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
-    """The application itself fails on the check path (5xx): a dependency is down, or the handler is broken.
+    """The application itself fails on the check path (5xx; gRPC: 2, 4, 8, 13, 14, 15): a dependency is down, or the
+    handler is broken.
 
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` and the application's own log. Repair: mend the application
     (`kubectl logs`), or check a path that does not depend on what is down.
     """
-    answer = _answers(traffic, "server")
+    answer = _answers(traffic, AnswerKind.SERVER)
     if answer is not None and answer.asker == NOBODY:
         yield _answered(traffic, "LBD317", answer)
 

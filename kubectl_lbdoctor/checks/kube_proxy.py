@@ -1,7 +1,8 @@
 """LBD516 to LBD518: the node's own part of the path, from the NodePort to a pod.
 
-A node without kube-proxy, or one whose rules are gone, answers a NodePort with a reset: Target.FailedHealthChecks on
-that node alone (seen on the lab), while a filter on the way gives Target.Timeout.
+A node that never had kube-proxy's rules, or whose rules are gone, answers a NodePort with a reset:
+Target.FailedHealthChecks on that node alone (seen on the lab), while a filter on the way gives Target.Timeout. Rules
+outlive kube-proxy: a node that has lost it serves on, until pods or node ports change.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import blocked
+from kubectl_lbdoctor.analysis.node_targets import COMPUTE_TYPE
 from kubectl_lbdoctor.analysis.remediation import kubectl, restart
 from kubectl_lbdoctor.checks.registry import check, reported
 from kubectl_lbdoctor.checks.wording import counted, part_of
@@ -62,16 +64,33 @@ def _failing(traffic: TrafficPath, *reasons: str) -> list[tuple[TargetHealth, No
     if not any(w.meta.name == KUBE_PROXY.name for w in traffic.cluster.kube_proxy.need()):
         raise NotApplicable("no kube-proxy DaemonSet: the nodes or another component do its work")
     if _is_replaced(traffic):
-        raise NotApplicable("nodes without kube-proxy answer: another component does its work")
-    return [(target, node) for target in failing if (node := traffic.node_of(target)) is not None]
+        raise NotApplicable("kube-proxy's DaemonSet has no pods: another component does its work")
+    nodes = [(target, node) for target in failing if (node := traffic.node_of(target)) is not None]
+    return [(target, node) for target, node in nodes if not _needs_none(node)]
 
 
 def _is_replaced(traffic: TrafficPath) -> bool:
-    """Whether node ports are served without kube-proxy: a DaemonSet that is kept and switched off has no pods, and
-    nodes without one are healthy targets."""
+    """Whether node ports are served without kube-proxy: a DaemonSet that is kept and switched off has no pods. That a
+    node without one is healthy does not show it: rules outlive the pod that wrote them."""
+    return not traffic.cluster.kube_proxy_pods.need()
+
+
+def _needs_none(node: Node) -> bool:
+    """Whether a node has kube-proxy as a service of its own, and no pod of the DaemonSet.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/automode.html ("kube-proxy" is part of the node),
+    https://docs.aws.amazon.com/eks/latest/userguide/windows-support.html.
+    """
+    labels = node.meta.labels
+    return labels.get(COMPUTE_TYPE) == "auto" or labels.get("kubernetes.io/os") == "windows"
+
+
+def _still_serving(traffic: TrafficPath) -> tuple[str, ...]:
+    """The nodes without kube-proxy whose targets are healthy."""
     healthy = [t for t in traffic.targets() if t.state == "healthy"]
-    nodes = [node for target in healthy if (node := traffic.node_of(target)) is not None]
-    return any(_proxy_on(traffic, node) is None for node in nodes)
+    nodes = (node for target in healthy if (node := traffic.node_of(target)) is not None)
+    found = {node.meta.name for node in nodes if not _needs_none(node) and _proxy_on(traffic, node) is None}
+    return tuple(sorted(found))
 
 
 def _proxy_on(traffic: TrafficPath, node: Node) -> Pod | None:
@@ -132,7 +151,8 @@ def _confirm(node: Node) -> tuple[str, ...]:
 )
 def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A node that is an instance target has no ready kube-proxy, so nothing leads its NodePort to a pod and the check
-    is refused.
+    is refused. Rules that a kube-proxy has left behind lead on for a while: a node that it was taken from may still be
+    healthy, and where one is, this is likely only.
 
     Confirm by hand: `kubectl get pods -n kube-system -l k8s-app=kube-proxy -o wide`. Repair: correct what keeps the
     pod from the node (selector, taint, image), or `kubectl rollout restart daemonset.apps/kube-proxy -n
@@ -147,6 +167,7 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
         if not hit:
             continue
         nodes = tuple(sorted({node.meta.name for _, node in hit}))
+        left = _still_serving(traffic)
         yield Finding(
             "LBD516",
             KUBE_PROXY,
@@ -154,8 +175,14 @@ def kube_proxy_missing(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=(
                 Evidence(Source.TARGET_GROUP, f"{part_of(len(hit), len(traffic.targets()))}: {hit[0][0].reason}"),
                 Evidence(Source.KUBE_PROXY_PODS, f"none ready on {', '.join(nodes)}"),
+                *(
+                    (Evidence(Source.KUBE_PROXY_PODS, f"none on {', '.join(left)}, healthy by the rules left there"),)
+                    if left
+                    else ()
+                ),
                 *_skew(traffic, [node for _, node in hit]),
             ),
+            confidence=Confidence.LIKELY if left else Confidence.CERTAIN,
             targets=tuple(target.key for target, _ in hit),
             confirm=_confirm(hit[0][1]),
             repairs=(RESTART,) if wanted else (),

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
+from kubectl_lbdoctor.analysis.subnet_choice import cloud_provider_scheme
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list
@@ -64,8 +66,8 @@ def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
 
     Where the feature gate NLBSecurityGroup is off, every load balancer of the controller is made so.
 
-    Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html, LBC
-    pkg/service/model_build_load_balancer.go.
+    Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-security-groups.html,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/service/model_build_load_balancer.go.
 
     Confirm by hand: `aws elbv2 describe-load-balancers` (SecurityGroups is empty). Repair: create the Service again
     (its load balancer gets another name), or remove the annotation.
@@ -121,8 +123,13 @@ def set_at_creation_only(traffic: TrafficPath) -> Iterator[Finding]:
     target type or protocol is; it changes address type, subnets and security groups in place. So these are not meant
     here. The name alone is information only.
 
-    Sources: LBC pkg/deploy/elbv2/{load_balancer,target_group}_synthesizer.go, load_balancer_manager.go;
-    cloud-provider-aws pkg/providers/v1/aws_loadbalancer.go.
+    The cloud provider reads any value of the annotation aws-load-balancer-internal but "false" as internal, also
+    0.0.0.0/0, which its documentation named for years.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/deploy/elbv2/load_balancer_synthesizer.go,
+    .../pkg/deploy/elbv2/target_group_synthesizer.go and .../pkg/deploy/elbv2/load_balancer_manager.go;
+    https://github.com/kubernetes/cloud-provider-aws/blob/v1.36.1/pkg/providers/v1/aws.go (EnsureLoadBalancer) and
+    .../pkg/providers/v1/aws_loadbalancer.go.
 
     Confirm by hand: `aws elbv2 describe-load-balancers` against the annotation. Repair: create the object again (the
     load balancer gets a new DNS name), or take the annotation back.
@@ -139,11 +146,10 @@ def set_at_creation_only(traffic: TrafficPath) -> Iterator[Finding]:
         yield _ignored(traffic, balancer, "name", balancer.name, name, said, Severity.INFO)
     service = traffic.service.peek()
     if owner.owner == "cloud-provider" and service is not None and balancer.scheme:
-        internal = service.meta.annotations.get(NLB_PREFIX + "internal", "")
-        wanted = "internet-facing" if internal in ("", "false", "0.0.0.0/0") else "internal"
-        # An empty annotation means internet-facing, too; only what is written is asked for.
-        if internal and wanted != balancer.scheme:
-            said = f"annotation {NLB_PREFIX}internal: {internal}"
+        wanted = cloud_provider_scheme(service.meta.annotations)
+        # No annotation means internet-facing, too; only what is written is asked for.
+        if wanted and wanted != balancer.scheme:
+            said = f"annotation {NLB_PREFIX}internal: {service.meta.annotations[NLB_PREFIX + 'internal']}"
             yield _ignored(traffic, balancer, "scheme", balancer.scheme, wanted, said, None)
 
 
@@ -207,7 +213,7 @@ def second_protocol_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     Version 2.13 and later make one TCP_UDP listener of both when told so, by annotation or for all Services by
     `--feature-gates=EnableTCPUDPListener=true`. Both ports then lead to the same targets.
 
-    Source: LBC pkg/service/model_build_listener.go.
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/service/model_build_listener.go.
 
     Confirm by hand: `aws elbv2 describe-listeners` (Protocol). Repair: set the annotation enable-tcp-udp-listener;
     with older versions make a second Service.
@@ -228,6 +234,8 @@ def second_protocol_not_served(traffic: TrafficPath) -> Iterator[Finding]:
         missing = [p for p in protocols if served is not None and p not in served and p in ("TCP", "UDP")]
         if len(set(protocols)) < 2 or not missing:
             continue
+        if truth(refused) and last_edit(traffic) < RECONCILE_SECONDS:
+            continue  # The controller is at it.
         change = annotate(traffic.service_ref, service.meta.annotations, {_BOTH_PROTOCOLS: "true"})
         yield Finding(
             "LBD224",

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.pod_evidence import Ready, ready
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health
+from kubectl_lbdoctor.analysis.service_ports import ports_of_services
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
@@ -83,6 +84,9 @@ def _keys(failing: list[TargetHealth]) -> tuple[str, ...]:
 
 _VERSIONS = {"HTTP": "HTTP1", "HTTP2": "HTTP2", "GRPC": "GRPC"}
 _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
+# What a client of gRPC makes of an answer without a status of gRPC; all others only an application of gRPC gives.
+# https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
+_FOR_A_SERVER_WITHOUT_GRPC = frozenset({"2", "7", "12", "13", "14", "16"})
 
 
 @check(
@@ -313,9 +317,7 @@ def _unfit(speaks: str, serves: str, failing: list[TargetHealth]) -> bool:
     """Whether such a check must fail in the way that is seen."""
     answered = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
     if serves == "HTTP1" and speaks == "GRPC":
-        # gRPC codes that a server which knows no gRPC is given, such as 2 (unknown) or 13 (internal).
-        codes = {code for t in failing for code in t.codes}
-        return not answered or all(code.isdigit() and int(code) < 100 for code in codes)
+        return not answered or {code for t in failing for code in t.codes} <= _FOR_A_SERVER_WITHOUT_GRPC
     if serves == "HTTP1":
         return speaks == "HTTP2" and not answered
     if serves == "GRPC":
@@ -610,7 +612,7 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
     port = traffic.service_port.need()
     if port is None or not traffic.ready_endpoints():
         return None
-    used = _ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
+    used = ports_of_services(traffic.snapshot, traffic.namespace) | _NODE_PORTS
     failing = [
         t
         for t in traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT)
@@ -638,14 +640,6 @@ def _dead_on_nodes(traffic: TrafficPath, service: Service) -> _DeadPort | None:
         return None  # A node port that another namespace may own, or one that the Service had before: LBD605.
     why = "which is neither a node port of the Service nor a host port of its namespace"
     return _DeadPort(refused, str(number), str(port.node_port), why, shown, False)
-
-
-@derived
-def _ports_of_services(snapshot: Snapshot, namespace: str) -> frozenset[int]:
-    """Node ports and healthCheckNodePorts of the namespace's Services."""
-    services = snapshot.facts_of(namespace).services.need()
-    numbers = {p.node_port for s in services for p in s.ports} | {s.health_check_node_port for s in services}
-    return frozenset(number for number in numbers if number)
 
 
 @derived

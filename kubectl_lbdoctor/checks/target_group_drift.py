@@ -28,6 +28,7 @@ from kubectl_lbdoctor.analysis.gateway_settings import target_type_of_gateway
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import (
     describe_target_group,
     describe_target_health,
@@ -37,6 +38,7 @@ from kubectl_lbdoctor.analysis.remediation import (
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, Setting
+from kubectl_lbdoctor.knowledge.success_codes import AnswerKind, kind_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -47,8 +49,6 @@ from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _ANSWER_READS = (reads.PODS, reads.ENDPOINT_SLICES, reads.TARGET_HEALTH)
-# The controller applies a new or changed object within seconds; below this age nothing is late.
-RECONCILE_SECONDS = 60
 _HTTP = ("HTTP", "HTTPS")
 
 
@@ -142,7 +142,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     Either the controller could not apply a change (then its complaint is the cause), or somebody changed the target
     group in AWS. The controller compares both whenever it reconciles the object, and then takes the change back; but it
     hears nothing of a change in AWS, so that happens when the object changes, when the controller starts, or when its
-    sync period (10 h) ends. To annotate the same value once more would change nothing.
+    sync period (10 h) ends. To annotate the same value once more would change nothing. In the first minute after the
+    objects were written nothing is late.
 
     Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: give the target group what is
     annotated (`aws elbv2 modify-target-group`, which is what the controller itself would do); or annotate what is
@@ -154,7 +155,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     of_gateway = traffic.backend is not None and traffic.backend.route is not None
     front = None if of_gateway else _front(traffic)
     item = frontend_of(traffic).manifest.need() if front is None else front.ingress or front.service
-    if item is None or traffic.age(item.meta.created) < RECONCILE_SECONDS:
+    if item is None or last_edit(traffic) < RECONCILE_SECONDS:
         return
     wanted = health_check_of_gateway(traffic) if front is None else desired_health_check(traffic, front)
     if wanted.errors:
@@ -265,7 +266,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
     if group is None or service is None:
         raise NotApplicable("no target group of an Ingress backend")
     binding, path = traffic.binding.need(), group.health_check.path
-    if binding is None or _has_path(service) or not _mismatched(traffic.targets()):
+    if binding is None or _has_path(service) or not _mismatched(group, traffic.targets()):
         return
     good, bad = set(), {service.meta.name}
     services = {s.meta.name: s for s in traffic.namespace_facts.services.need()}
@@ -280,7 +281,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
             if other_group is None or other_group.health_check.path != path:
                 continue
             health = lookup(traffic.aws.target_health, entry.target_group_arn, reads.TARGET_HEALTH).peek() or ()
-            if _mismatched(health):
+            if _mismatched(other_group, health):
                 bad.add(other.meta.name)
             elif any(t.state == "healthy" for t in health):
                 good.add(other.meta.name)
@@ -296,7 +297,7 @@ def one_path_for_several_backends(traffic: TrafficPath) -> Iterator[Finding]:
             "bad": tuple(sorted(bad)),
         },
         evidence=(
-            Evidence(f"target group {group.name}", next(iter(_mismatched(traffic.targets()))).description),
+            Evidence(f"target group {group.name}", next(iter(_mismatched(group, traffic.targets()))).description),
             Evidence(Source.TARGET_GROUPS_OF_INGRESS, f"healthy targets behind {_services(good)} on the same path"),
         ),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
@@ -312,9 +313,10 @@ def _has_path(service: Service) -> bool:
     return ALB_PREFIX + "healthcheck-path" in service.meta.annotations
 
 
-def _mismatched(targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
-    """Targets that answer with a code that depends on the path (5xx is the application's own trouble)."""
-    return [t for t in targets if t.reason == RESPONSE_CODE_MISMATCH and t.codes and not t.codes[-1].startswith("5")]
+def _mismatched(group: TargetGroup, targets: tuple[TargetHealth, ...]) -> list[TargetHealth]:
+    """Targets that answer with a code that depends on the path (a server's error is the application's own trouble)."""
+    answered = [t for t in targets if t.reason == RESPONSE_CODE_MISMATCH and t.codes]
+    return [t for t in answered if kind_of(t.codes[-1], group.is_grpc) is not AnswerKind.SERVER]
 
 
 def _services(names: set[str]) -> str:
@@ -358,6 +360,8 @@ def check_path_is_not_the_readiness_path(traffic: TrafficPath) -> Iterator[Findi
         return
     other, probe = sorted(probes.items())[0]
     owner = setting_source(traffic, "healthcheck-path")
+    if owner.value == other:
+        return  # It is asked for, and the target group does not have it: LBD311, or the controller is at it.
     yield Finding(
         "LBD318",
         owner.ref,

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute
 from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
+from kubectl_lbdoctor.analysis.service_ports import ports_of_services
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
@@ -293,7 +294,8 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     externalTrafficPolicy was Local. With policy Cluster nobody listens there, so every target fails.
 
     The cloud provider's in-tree load balancers keep the old check; with the AWS Load Balancer Controller it means that
-    the Service has not been reconciled since.
+    the Service has not been reconciled since. Of a target group that a person made it is likely only: the port may be
+    one of a Service in another namespace.
 
     Confirm by hand: `aws elbv2 describe-target-groups` (HealthCheckPort) against
     `kubectl get service NAME -o jsonpath='{.spec.healthCheckNodePort}'`. Repair: check the traffic port.
@@ -310,12 +312,15 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
     if service.external_traffic_policy not in ("", "Cluster") or number in _known_ports(traffic, service, group.port):
         return
     owner = setting_source(traffic, "healthcheck-port")
-    annotated = service.meta.annotations.get(owner.key, "")
-    if annotated == str(number) or (owner.present and owner.ref.kind == "Ingress"):
-        return  # Somebody asks for this port: LBD313.
+    made_of_annotations = annotated(traffic)
+    if made_of_annotations and owner.present:
+        return  # Somebody asks for this port (LBD313), or for another one, which the group does not have (LBD311).
     failing = [t for t in traffic.unhealthy() if t.check_port == str(number) and t.reason != RESPONSE_CODE_MISMATCH]
     if not failing:
         return
+    # Node ports are 30000 to 32767 unless the API server was told otherwise. A port that a person has chosen may be one
+    # of another namespace's Service.
+    certain = made_of_annotations and 30000 <= number <= 32767
     yield Finding(
         "LBD605",
         owner.ref,
@@ -333,21 +338,21 @@ def old_health_check_node_port(traffic: TrafficPath) -> Iterator[Finding]:
                 f"healthCheckNodePort {service.health_check_node_port or 'none'}",
             ),
         ),
-        # Node ports are 30000 to 32767 unless the API server was told otherwise.
-        confidence=Confidence.CERTAIN if 30000 <= number <= 32767 else Confidence.LIKELY,
+        confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=tuple(t.key for t in failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
         repairs=owner.offer("traffic-port", f"nothing answers for the Service on port {number}"),
-        fix_automatic=30000 <= number <= 32767,
+        fix_automatic=certain,
         advice=owner.instruction,
     )
 
 
 def _known_ports(traffic: TrafficPath, service: Service, group_port: int) -> set[int]:
-    """Every port that a check may mean: of the Service, its node ports and its pods, and kube-proxy's own."""
-    known = {group_port, KUBE_PROXY_PORT, service.health_check_node_port}
+    """Every port that a check may mean: of the Service and its pods, node ports of any Service of the namespace, which
+    may lead to the same pods, and kube-proxy's own."""
+    known = {group_port, KUBE_PROXY_PORT, *ports_of_services(traffic.snapshot, traffic.namespace)}
     for port in service.ports:
-        known |= {port.port, port.node_port}
+        known.add(port.port)
         known |= {int(port.target)} if port.target.isdigit() else set()
     for pod in traffic.matching_pods():
         known.update(pod.declared_ports())

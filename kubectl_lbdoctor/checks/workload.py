@@ -7,13 +7,14 @@ problems give two root causes and one pod never gives two.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_present import lost_nodes
 from kubectl_lbdoctor.analysis.other_workloads import guests
 from kubectl_lbdoctor.analysis.pod_problems import (
     PodProblem,
+    has_served,
     problems,
     selected_workloads,
     unmade_pods,
@@ -23,7 +24,7 @@ from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, TIMEOUT
@@ -31,7 +32,7 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (
     *(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.WORKLOADS),
-    *(reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    *(reads.BINDINGS, reads.ENDPOINT_SLICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 _SYMPTOMS = ("LBD202", "LBD217", "LBD408")
 
@@ -67,13 +68,13 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             advice=_START.format(told.start_seconds)
             if told.start_seconds
             else _ADVICE["LBD405" if told.killed_for_memory else code],
-            severity=_severity(traffic, code, owner),
+            severity=_severity(traffic, code, owner, [pod for pod, _ in members]),
         )
 
 
-def _severity(traffic: TrafficPath, code: str, owner: ObjectRef) -> Severity | None:
+def _severity(traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod]) -> Severity | None:
     """Milder than the code's own where the Service is served without these pods."""
-    if code in _FAILED_START and _has_spares(traffic, owner):
+    if code in _FAILED_START and (_has_spares(traffic, owner) or _are_additional(traffic, owner, pods)):
         return Severity.WARNING
     return Severity.WARNING if code in _NOT_READY and _is_guest(traffic, owner) else None
 
@@ -88,6 +89,22 @@ def _is_guest(traffic: TrafficPath, owner: ObjectRef) -> bool:
 
 _FAILED_START = frozenset({"LBD401", "LBD402", "LBD403", "LBD404", "LBD410"})
 _NOT_READY = _FAILED_START | {"LBD409"}
+
+
+def _are_additional(traffic: TrafficPath, owner: ObjectRef, pods: Sequence[Pod]) -> bool:
+    """Whether these pods have never served, as those of a scale-up, while others of the workload do and no registered
+    target fails: clients are served, and would be better with them."""
+    if any(has_served(pod) for pod in pods):
+        return False
+    try:
+        states = {target.state for target in traffic.targets()}
+        published = {endpoint.pod for endpoint in traffic.ready_endpoints()}
+    except Unknown:
+        return False
+    if published & {pod.meta.name for pod in pods}:
+        return False  # The Service publishes pods that are not ready: clients are led to them.
+    others = any(pod.is_ready and workload_of(pod) == owner for pod in traffic.matching_pods())
+    return others and "healthy" in states and states <= {"healthy", "initial", "draining"}
 
 
 def _has_spares(traffic: TrafficPath, owner: ObjectRef) -> bool:
@@ -132,7 +149,9 @@ _ADVICE = {
 def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods stay Pending: no node fits them, a volume cannot be mounted, no address is free or a quota is used up.
 
-    A Pending pod has no address, so it is no endpoint and no target.
+    A Pending pod has no address, so it is no endpoint and no target. In the first two minutes without a node it is
+    still starting (LBD408): a node may just be made for it. While other pods of the workload serve and no target fails,
+    pods that never served are a warning.
 
     Confirm by hand: `kubectl describe pod NAME` and read the last events. Repair what the message names: requests
     that no node can satisfy, node selectors and taints, persistent volume claims, free addresses of the subnet.
@@ -429,7 +448,8 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
     reads=_READS,
 )
 def starting(traffic: TrafficPath) -> Iterator[Finding]:
-    """Pods were started a moment ago and have not complained yet; wait before judging.
+    """Pods were started a moment ago and have not complained yet, or wait for a node that may just be made; wait before
+    judging.
 
     Confirm by hand: `kubectl rollout status deployment/NAME`.
 

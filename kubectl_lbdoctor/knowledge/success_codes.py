@@ -1,8 +1,10 @@
-"""A target group's success codes (ELBv2 Matcher): "200", "200,202", "200-399", of gRPC "0-99"."""
+"""A target group's success codes (ELBv2 Matcher): "200", "200,202", "200-399", of gRPC "0-99"; and what a code that is
+none of them says. Numbers of gRPC mean nothing as numbers of HTTP: 5 is NOT_FOUND there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 
 
 def ranges(matcher: str) -> Iterator[tuple[int, int]]:
@@ -21,3 +23,35 @@ def _number(text: str) -> bool:
 def accepts(matcher: str, code: int) -> bool:
     """Whether a target group with these success codes is content with `code`."""
     return any(low <= code <= high for low, high in ranges(matcher))
+
+
+class AnswerKind(Enum):
+    """What an answer that is no success says."""
+
+    AUTHENTICATION = "auth"
+    REDIRECT = "redirect"
+    SERVER = "server"
+    CLIENT = "client"
+
+
+_GRPC = {
+    **dict.fromkeys(("7", "16"), AnswerKind.AUTHENTICATION),  # PERMISSION_DENIED, UNAUTHENTICATED
+    # UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, INTERNAL, UNAVAILABLE, DATA_LOSS
+    **dict.fromkeys(("2", "4", "8", "13", "14", "15"), AnswerKind.SERVER),
+}
+_HTTP = {
+    **dict.fromkeys(("401", "403", "407"), AnswerKind.AUTHENTICATION),
+    **dict.fromkeys(("301", "302", "303", "307", "308"), AnswerKind.REDIRECT),
+}
+
+
+def kind_of(code: str, grpc: bool) -> AnswerKind:
+    """What a code says that a health check is answered with, in a target group of gRPC or of HTTP. What asks for a
+    thing that is not there, such as 12 (UNIMPLEMENTED: no such method) and 5 (NOT_FOUND: no such service, says the
+    health protocol), is the client's mistake.
+
+    https://grpc.github.io/grpc/core/md_doc_statuscodes.html, https://github.com/grpc/grpc/blob/master/doc/health-checking.md
+    """
+    if grpc:
+        return _GRPC.get(code, AnswerKind.CLIENT)
+    return _HTTP.get(code, AnswerKind.SERVER if code.startswith("5") else AnswerKind.CLIENT)

@@ -96,6 +96,11 @@ class TargetGroup:
     load_balancer_arns: tuple[str, ...] = ()
     health_check: HealthCheck = field(default_factory=HealthCheck)
 
+    @property
+    def is_grpc(self) -> bool:
+        """Whether its health checks are answered with codes of gRPC."""
+        return self.protocol_version == "GRPC"
+
 
 @record
 class TargetHealth:

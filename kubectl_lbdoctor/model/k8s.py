@@ -52,6 +52,11 @@ class Meta:
     def key(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
+    @property
+    def written(self) -> str:
+        """When it was made or last written, as far as its managers are kept; RFC 3339, "" where nothing tells."""
+        return max((self.created, *(manager.time for manager in self.managers)))
+
 
 @record
 class Condition:

@@ -108,7 +108,7 @@ def admits(
     unknown = list(unread) if groups or unread else ["security groups of the interface"]
     for group in groups:
         for rule in _rules(group, direction):
-            if not (covers_protocol(rule.protocol, protocol) and _covers_port(rule, port)):
+            if not covers(rule, protocol, port):
                 continue
             source = _source(rule, peer, prefix_lists)
             if source:
@@ -176,12 +176,28 @@ def ports_of(rule: Permission) -> str:
     return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
 
 
+def covers(rule: Permission, protocol: str, port: int) -> bool:
+    """Whether a rule is about this port of this protocol, whoever its peers are."""
+    if protocol_name(rule.protocol) == "-1":
+        return True
+    return covers_protocol(rule.protocol, protocol) and port in PortRange.between(rule.from_port, rule.to_port)
+
+
+def describe_rules(group: SecurityGroup, direction: Direction) -> str:
+    """The first rules of one direction: "tcp 80 from 0.0.0.0/0; all protocols from sg-1 and 3 more", or "no rule"."""
+    rules = _rules(group, direction)
+    way = "from" if direction is Direction.INGRESS else "to"
+    peers = (",".join((*rule.groups, *rule.cidrs, *rule.prefix_lists)) or "-" for rule in rules)
+    texts = [f"{ports_of(rule)} {way} {peer}" for rule, peer in zip(rules[:_SHOWN], peers, strict=False)]
+    more = f" and {len(rules) - _SHOWN} more" if len(rules) > _SHOWN else ""
+    return f"{'; '.join(texts) or 'no rule'}{more}"
+
+
+_SHOWN = 4
+
+
 def _rules(group: SecurityGroup, direction: Direction) -> Sequence[Permission]:
     return group.ingress if direction is Direction.INGRESS else group.egress
-
-
-def _covers_port(rule: Permission, port: int) -> bool:
-    return protocol_name(rule.protocol) == "-1" or port in PortRange.between(rule.from_port, rule.to_port)
 
 
 def _source(rule: Permission, peer: Peer, prefix_lists: Mapping[str, PrefixList]) -> str:

@@ -55,3 +55,31 @@ def test_a_repair_says_which_healthy_target_groups_it_holds_for_too() -> None:
     assert not any(way.automatic for way in finding.alternatives if way.repairs)
     alone = cases.result("LBD303-slash-at-the-end").report.diagnoses[0].finding
     assert "it holds for" not in alone.repairs[0].changes[0].risk
+
+
+@pytest.mark.parametrize(
+    ("case", "codes"),
+    [
+        ("LBD301-grpc-service-unknown", "5,12"),
+        ("LBD301-grpc-invalid-argument", "3,12"),
+        ("LBD301-grpc-method-missing", "0,12"),
+        ("LBD304-grpc-unauthenticated", "12,16"),
+        ("LBD317-grpc-internal", None),
+        ("LBD303-everything-redirected", "200-399"),
+    ],
+)
+def test_other_success_codes_are_of_the_kind_that_the_group_takes(case: str, codes: str | None) -> None:
+    """AWS refuses codes of HTTP for a group of gRPC, which takes 0 to 99."""
+    ways = cases.result(case).report.diagnoses[0].finding.alternatives
+    offered = [repair.value for way in ways if way.fix == "success-codes" for repair in way.repairs]
+    assert offered == ([codes] if codes is not None else [])
+
+
+@pytest.mark.parametrize(
+    ("case", "group"),
+    [("LBD504-shared-group-named-first", "sg-00000000000000102"), ("LBD504-shared-group-alone", None)],
+)
+def test_the_group_that_all_load_balancers_carry_is_not_opened(case: str, group: str | None) -> None:
+    commands = cases.result(case).report.diagnoses[0].finding.by_hand
+    assert all(f"--group-id {group} " in command for command in commands)
+    assert bool(commands) is (group is not None)
