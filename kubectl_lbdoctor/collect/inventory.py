@@ -37,6 +37,10 @@ class ClusterInventory:
     def listed(self, kind: Kind, namespace: str, labels: str = "", fields: str = "") -> Objects:
         given = {"labelSelector": labels, "fieldSelector": fields}
         params = {key: value for key, value in given.items() if value}
+        if fields and not namespace and kind.namespaced:
+            # For one object, without this all of them are read from etcd: ten seconds of 10,000 pods, not half of one.
+            # https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list
+            params["resourceVersion"] = "0"
         sieve = Sieve(kind.plural)
         found = tuple(sieve.through(objects_of(self._kube, kind, namespace, params), converter(kind)))
         return sieve.marked(Fact.by_definition(found))
