@@ -57,3 +57,11 @@ def test_a_pod_of_another_namespace_is_looked_for_in_the_cache_of_the_api_server
     assert f"hint: it is in namespace {NS}: choose it with -n" in result.stderr
     (asked,) = [a for a in cloud.kube.asked if a.resource == "pods" and not a.namespace and "fieldSelector" in a.query]
     assert asked.query["resourceVersion"] in ("0", ["0"])
+
+
+def test_who_sees_one_namespace_is_not_told_what_the_cluster_lacks(cloud: Cloud) -> None:
+    cloud.kube.faults = [KubeFault("denied", where=lambda namespace: namespace == "")]
+    for words in (("lb", "k8s-other-other-0123456789"), ("https://elsewhere.example/",)):
+        result = run(*words, "-n", NS, env=cloud.env)
+        assert result.status == ExitStatus.COULD_NOT_RUN
+        assert "of this cluster" not in result.stderr and "error: may not list " in result.stderr
