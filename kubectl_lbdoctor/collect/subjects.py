@@ -62,11 +62,14 @@ class Finder:
         """Everything that the question leads to. Raises Unreachable where nobody answers."""
         found, unled = Found(), list[LbdoctorError]()
         for asked in question:
+            self._inventory.narrowed = None
             try:
                 self._add(found, asked)
             except Unreachable:
                 raise
-            except (CouldNotRun, ReadDenied, ReadFailed) as error:
+            except (CouldNotRun, ReadDenied, ReadFailed) as failure:
+                # Nothing may be said of the cluster where one namespace was looked at.
+                error = self._inventory.narrowed or failure
                 (unled if isinstance(asked, LeadingTo) else found.missing).append(error)
         if not found.subjects and not found.missing:
             found.missing += unled
