@@ -923,8 +923,8 @@ _START_SECONDS = 600
     passes="the application listens on the port that its containers declare",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message="nothing listens on port {port} of {silent:pod} of {pods}, though their containers declare it[: they were "
-    "started {age} ago and have no readiness probe]",
+    message="nothing listens on port {port} of {silent} of {pods:pod}, which their containers declare[; started "
+    "{age} ago]",
     reads=(*_ANSWER_READS, reads.NODES),
     distinct_by=("port",),
 )

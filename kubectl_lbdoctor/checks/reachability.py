@@ -268,8 +268,7 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
     title="no security group of the target admits the load balancer",
     passes="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
-    message="the targets do not admit the load balancer: no rule for TCP {ports} "
-    "{direction:egress=to|ingress=from} {peers}",
+    message="targets do not admit the load balancer: no TCP {ports} {direction:egress=to|ingress=from} {peers:,1}",
     reads=(*_READS, *GATEWAY_READS),
     explains=("LBD607",),
     fix="security-group",

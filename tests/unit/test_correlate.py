@@ -317,15 +317,15 @@ RULE = {
             "LBD501",
             RULE,
             {"owner": "sg-1,sg-2"},
-            ["the targets do not admit the load balancer: no rule for TCP 80 from sg-lb"],
+            ["targets do not admit the load balancer: no TCP 80 from sg-lb"],
         ),
         (
             "LBD501",
             RULE,
             {"ports": ("90",)},
             [
-                "the targets do not admit the load balancer: no rule for TCP 80 from sg-lb",
-                "the targets do not admit the load balancer: no rule for TCP 90 from sg-lb",
+                "targets do not admit the load balancer: no TCP 80 from sg-lb",
+                "targets do not admit the load balancer: no TCP 90 from sg-lb",
             ],
         ),
         (
