@@ -95,3 +95,9 @@ def test_the_group_that_all_load_balancers_carry_is_not_opened(case: str, group:
 def test_the_target_type_is_annotated_where_it_is_read() -> None:
     repairs = cases.result("LBD602-target-type-annotated-on-the-service").report.diagnoses[0].finding.repairs
     assert [repair.commands[0].split(" alb.")[0] for repair in repairs[1:]] == ["kubectl annotate service/web"]
+
+
+@pytest.mark.parametrize(("case", "seconds"), [("LBD218-registering", 5), ("LBD218-registering-nlb", 10)])
+def test_a_new_target_of_an_application_load_balancer_needs_one_check(case: str, seconds: int) -> None:
+    """Both worlds check every 5 s, with a healthy threshold of 2."""
+    assert cases.result(case).report.diagnoses[0].finding.params["seconds"] == seconds
