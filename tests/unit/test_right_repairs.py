@@ -40,6 +40,9 @@ def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
         ("LBD306-probe-refused-by-http2", True),
         ("LBD303-everything-redirected", True),
         ("LBD303-redirect-that-nobody-has-seen", False),
+        # A person may have chosen a port of another namespace's Service.
+        ("LBD605-own-group-checks-a-former-port", False),
+        ("LBD605-former-health-check-node-port", True),
         ("LBD602-local-policy-behind-alb", True),
         ("LBD602-service-has-a-load-balancer-of-its-own", False),
     ],
@@ -101,3 +104,8 @@ def test_the_target_type_is_annotated_where_it_is_read() -> None:
 def test_a_new_target_of_an_application_load_balancer_needs_one_check(case: str, seconds: int) -> None:
     """Both worlds check every 5 s, with a healthy threshold of 2."""
     assert cases.result(case).report.diagnoses[0].finding.params["seconds"] == seconds
+
+
+def test_a_setting_of_a_gateway_is_named_by_its_whole_field() -> None:
+    finding = cases.result("LBD301-grpc-success-of-a-gateways-group").report.diagnoses[0].finding
+    assert "set healthCheckConfig.matcher.grpcCode in the TargetGroupConfiguration" in finding.advice
