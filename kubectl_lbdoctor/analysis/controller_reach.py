@@ -69,7 +69,8 @@ def switched_off(traffic: TrafficPath, workload: Workload) -> SwitchedOff | None
 def is_untouched(frontend: Frontend, manifest: Any) -> bool:
     """Whether nothing shows that anybody ever took the object: no address, no finalizer, no event of such work.
 
-    The controller puts its finalizer on an object before it makes anything of it (LBC pkg/k8s/finalizer.go).
+    The controller puts its finalizer on an object before it makes anything of it:
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/k8s/finalizer.go.
     """
     if frontend.addresses or any(mark in f for f in manifest.meta.finalizers for mark in FINALIZERS):
         return False

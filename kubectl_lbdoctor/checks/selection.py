@@ -432,14 +432,19 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     passes="no target waits for its first checks",
     severity=Severity.INFO,
     message="{count} of {total:target} of {group} {count:=waits|wait} for registration or first "
-    "checks (at most {seconds} s)",
-    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    "checks (usually within {seconds} s)",
+    reads=(reads.BINDINGS, reads.SERVICES, reads.LOAD_BALANCERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.
 
-    A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
-    take minutes more to register one.
+    A new target of an Application Load Balancer needs one check that passes, whatever the healthy threshold is; one of
+    a Network Load Balancer that threshold times the interval. Registration comes before that, and may take a Network
+    Load Balancer minutes more.
+
+    Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html ("must
+    pass one health check to be considered healthy"),
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html.
 
     Repair: wait; this is over after registration and the first checks.
     """
@@ -460,7 +465,7 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
             "count": len(waiting),
             "total": len(traffic.targets()),
             "group": group.name,
-            "seconds": check_settings.healthy_threshold * check_settings.interval,
+            "seconds": (1 if traffic.is_alb else check_settings.healthy_threshold) * check_settings.interval,
         },
         evidence=tuple(
             Evidence(Source.TARGET_HEALTH, f"{counted(n, 'target')}: {reason}") for reason, n in reasons.items()

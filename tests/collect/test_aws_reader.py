@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +18,6 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from kubectl_lbdoctor.collect import aws
 from kubectl_lbdoctor.collect.aws import AwsReader
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.collect.aws_session import AwsSession, open_session
@@ -601,5 +602,11 @@ def test_credentials_that_break_later(reader: AwsReader, monkeypatch: pytest.Mon
         reader.call("sts", "GetCallerIdentity")
 
 
-def test_import_sdk_is_offered_to_the_composition_root() -> None:
-    aws.import_sdk()
+def test_the_sdk_is_imported_when_it_is_asked_for_and_not_before() -> None:
+    """Start-up does not pay for botocore; the composition root does, beside other work."""
+    code = (
+        "import sys; from kubectl_lbdoctor.collect import aws; before = 'botocore.session' in sys.modules; "
+        "aws.import_sdk(); print(before, 'botocore.session' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]
