@@ -86,6 +86,7 @@ class Source:
     TARGET_TYPE = "target type"
     PODS = "pods"
     KUBE_PROXY_PODS = "pods k8s-app=kube-proxy"
+    POLICY_ENGINE = "network policy engine"
     NODES = "nodes"
     ENDPOINT_SLICES = "endpointslices"
     BINDING = "targetgroupbinding"
