@@ -142,6 +142,7 @@ class Finding:
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
     is_cause: this case accounts for failing targets by itself, though its code is a symptom otherwise.
+    subjects: of a state of the cluster, the objects that it concerns, where these are not all that were looked at.
     """
 
     code: str
@@ -164,6 +165,7 @@ class Finding:
     explains: tuple[str, ...] = ()
     of_user: bool = False
     is_cause: bool = False
+    subjects: tuple[ObjectRef, ...] = ()
 
     @property
     def commands(self) -> tuple[str, ...]:
