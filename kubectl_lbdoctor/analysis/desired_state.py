@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, is_of_class
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, is_of_class
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -103,7 +103,7 @@ def _ingress_of(traffic: TrafficPath, binding: TargetGroupBinding) -> Ingress | 
     members = [
         i
         for i in found
-        if i.meta.annotations.get(ALB_PREFIX + "group.name") == group
+        if ingress_group(i, traffic.snapshot) == group
         and any((b.service, b.port) == (binding.service, binding.port) for b in backends_of(i))
     ]
     return members[0] if len(members) == 1 else None
