@@ -189,7 +189,7 @@ def of_stack(
 
 
 def _stack_is(binding: TargetGroupBinding, stack: str, subject: ObjectRef, group: str) -> bool:
-    """Whether the controller's labels say that this binding belongs to the Ingress or its group (LBC pkg/deploy)."""
+    """Whether the controller's labels say that this binding belongs to the Ingress or its group."""
     if group:
         return binding.stack == stack and binding.stack_label("stack") == group
     return binding.made_for(stack, subject.namespace, subject.name)
