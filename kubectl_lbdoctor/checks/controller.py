@@ -570,7 +570,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     message="the webhook's Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=undone_by("LBD126"),
-    by_absence=(reads.WEBHOOK_SLICES, reads.CONTROLLER, reads.CONTROLLER_PODS),
+    by_absence=(reads.WEBHOOK_SLICES,),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
