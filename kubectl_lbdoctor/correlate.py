@@ -266,25 +266,43 @@ def _take_severity(merged: list[_Merged]) -> None:
 def _fold(merged: list[_Merged]) -> None:
     """Mark what another finding explains, directly or through a chain; the root cause at its head lists the codes."""
     effects = _effects(merged)
+    seen: set[int] = set()
+    for entry in _candidates(merged, effects):
+        if id(entry) not in seen:  # Else it is a root cause already, or folded under one.
+            _fold_under(entry, effects, seen)
+
+
+def _candidates(merged: list[_Merged], effects: Mapping[int, list[_Merged]]) -> Iterator[_Merged]:
+    """The findings in the order in which they may become root causes: those that nothing explains come first.
+
+    In a circle of findings that explain each other there is none such, so all follow by `_order`: of a circle that no
+    root cause leads to, the worst and most certain one becomes the root cause.
+    """
     explained = {id(effect) for found in effects.values() for effect in found}
-    # Findings that explain each other in a circle have no head: the worst and most certain of them becomes it.
-    heads = [m for m in merged if id(m) not in explained]
-    reached: set[int] = set()
-    for head in (*heads, *sorted(merged, key=_order)):
-        if id(head) in reached:
+    yield from (entry for entry in merged if id(entry) not in explained)
+    yield from sorted(merged, key=_order)
+
+
+def _fold_under(root: _Merged, effects: Mapping[int, list[_Merged]], seen: set[int]) -> None:
+    """Fold all that a root cause leads to, the nearest first; `seen` are the findings that were walked through.
+
+    A circle ends because no finding is walked through twice, and where one leads back to a root cause, this or an
+    earlier one, that stays what it is. What an earlier root cause has folded is listed here, too, but not what that
+    leads to.
+    """
+    seen.add(id(root))
+    chain = deque(effects[id(root)])
+    while chain:
+        effect = chain.popleft()
+        is_root = id(effect) in seen and not effect.folded
+        if is_root:
             continue
-        reached.add(id(head))
-        chain = deque(effects[id(head)])
-        while chain:
-            effect = chain.popleft()
-            if effect is head or (id(effect) in reached and not effect.folded):
-                continue
-            if effect.spec.code not in head.explains and effect.spec.code != head.spec.code:
-                head.explains.append(effect.spec.code)
-            if id(effect) not in reached:
-                reached.add(id(effect))
-                chain += effects[id(effect)]
-            effect.folded = True
+        effect.folded = True
+        if effect.spec.code not in (*root.explains, root.spec.code):
+            root.explains.append(effect.spec.code)
+        if id(effect) not in seen:
+            seen.add(id(effect))
+            chain += effects[id(effect)]
 
 
 def _effects(merged: list[_Merged]) -> dict[int, list[_Merged]]:
