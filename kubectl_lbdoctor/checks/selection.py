@@ -13,7 +13,7 @@ from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
 from kubectl_lbdoctor.analysis.pod_problems import problems, selected_workloads
-from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
+from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require_due
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
@@ -398,6 +398,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         return
     if traffic.service.need() is None:
         raise NotApplicable("no Service behind this target group")
+    if (binding := traffic.binding.peek()) is not None:
+        require_due(traffic, binding)
     if group.target_type == "instance":
         nodes, left = eligible_nodes(traffic)
         expected = [node.meta.name for node in nodes]

@@ -151,7 +151,7 @@ def _class_decides(traffic: TrafficPath) -> bool:
     message="no target of {group} is healthy ({count}), so the load balancer sends traffic to all of them (fail open)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
-    by_absence=(reads.TARGET_HEALTH, reads.ENDPOINT_SLICES),
+    by_absence=(reads.TARGET_HEALTH,),
 )
 def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work

@@ -92,6 +92,10 @@ class BundleInventory:
             return Fact.by_definition(tuple(space for space in spaces if space is not None))
         if kind is kinds.NODE:
             facts: list[Objects] = [self._snapshot.cluster.nodes]
+        elif kind is kinds.INGRESS_CLASS:
+            facts = [self._snapshot.cluster.ingress_classes]
+        elif kind is kinds.INGRESS_CLASS_PARAMS:
+            facts = [self._snapshot.cluster.class_params]
         elif kind in _OF_GATEWAY_API:
             whole: Objects = getattr(self._snapshot.gateway_api, _OF_GATEWAY_API[kind])
             if self._snapshot.gateway_api == GatewayFacts():
