@@ -178,7 +178,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         ObjectRef("TargetGroup", "", group.name),
         params={
             "group": group.name,
-            "differences": "; ".join(texts),
+            "differences": texts[0] + (f"; {len(texts) - 1} more" if len(texts) > 1 else ""),
             "asker": "gateway" if of_gateway else "annotations",
         },
         evidence=(
