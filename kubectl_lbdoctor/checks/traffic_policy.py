@@ -220,6 +220,8 @@ def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
     group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
     if group is None or balancer is None or balancer.type not in ("network", "application"):
         raise NotApplicable("no target group of a load balancer with zones of its own")
+    if traffic.is_alb and traffic.group_attributes.is_known and _crosses_zones(traffic):
+        return  # Nearly every one does, and then nobody has to know where its targets are.
     serving, empty = _zones(traffic, balancer)
     if not empty or _crosses_zones(traffic):
         return
