@@ -76,7 +76,8 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
             "one in another namespace, as calico-system, would not be seen"
         )
         return PolicyEngine(Enforcement.OFF, why)
-    return PolicyEngine(Enforcement.UNKNOWN, "not known: none is seen in kube-system, others are not read")
+    why = "not known: none is seen in kube-system, and other namespaces are not read"
+    return PolicyEngine(Enforcement.UNKNOWN, why)
 
 
 def _enforces(daemon: Workload) -> bool:
