@@ -114,11 +114,14 @@ def probe_report(snapshot: Snapshot) -> ProbeReport:
 
 
 def _answers(snapshot: Snapshot, asked: Iterable[ProbeRequest]) -> tuple[ProbeAnswer, ...]:
-    """The answers that count: a transport that failed says nothing where another did not."""
+    """The answers that count: a transport that failed says nothing where another did not. What was asked for and has
+    no answer at all is unknown, too."""
     fact = snapshot.probes.answers
     answers = fact.peek() or ()
-    if not fact.is_known and fact.state is not ReadState.NOT_ASKED:
-        answers = tuple(inconclusive(request, Transport.POD, fact.reason) for request in asked)
+    if fact.state is not ReadState.NOT_ASKED:
+        told = {answer.request for answer in answers}
+        missing = "no answer to it is among the probes" if fact.is_known else fact.reason
+        answers += tuple(inconclusive(request, Transport.POD, missing) for request in asked if request not in told)
     conclusive = {a.request for a in answers if a.outcome is not Outcome.INCONCLUSIVE}
     return tuple(a for a in answers if a.outcome is not Outcome.INCONCLUSIVE or a.request not in conclusive)
 
