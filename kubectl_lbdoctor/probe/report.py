@@ -131,8 +131,9 @@ def _rows(snapshot: Snapshot, answers: Sequence[ProbeAnswer]) -> Iterator[ProbeR
     seen: set[int] = set()
     for traffic in traffic_paths(snapshot):
         health = {target.key: target for target in traffic.target_health.peek() or ()}
+        asked = _asked(traffic)
         for number, answer in enumerate(answers):
-            if number not in seen and answer.request.target in health and _asks(traffic, answer.request):
+            if number not in seen and answer.request.target in health and answer.request in asked:
                 seen.add(number)
                 yield _row(traffic, answer, health[answer.request.target])
 
@@ -158,12 +159,12 @@ def _count(rows: Iterable[ProbeRow]) -> tuple[int, int, int]:
     return passed, failed, unknown
 
 
-def _asks(traffic: TrafficPath, request: ProbeRequest) -> bool:
-    """Whether a request is about this target group (one pod may be a target of several)."""
+def _asked(traffic: TrafficPath) -> frozenset[ProbeRequest]:
+    """The requests that are about this target group (one pod may be a target of several)."""
     try:
-        return request in requests(traffic)[0]
+        return frozenset(requests(traffic)[0])
     except Unknown:
-        return False
+        return frozenset()
 
 
 def _row(traffic: TrafficPath, answer: ProbeAnswer, health: TargetHealth) -> ProbeRow:
