@@ -142,8 +142,10 @@ def role_name(arn: str) -> str:
 
 
 def accused_role(decoded: DecodedError) -> str:
-    """The name of the role that AWS speaks of: in a denial, the one that the controller really has."""
-    return role_name(str(decoded.params.get("role", ""))) or role_name(str(decoded.params.get("principal", "")))
+    """The ARN of the role that AWS speaks of, as it writes it: in a denial, the one that the controller really has. ""
+    where it speaks of none."""
+    named = (str(decoded.params.get(name, "")) for name in ("role", "principal"))
+    return next((arn for arn in named if role_name(arn)), "")
 
 
 def variables(pod: Pod) -> dict[str, str]:
