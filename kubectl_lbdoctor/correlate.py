@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from kubectl_lbdoctor.analysis.chained_gateways import is_made, paths_that_decide
 from kubectl_lbdoctor.analysis.hypotheses import hypotheses, next_probe, probed
+from kubectl_lbdoctor.analysis.node_targets import without_any_endpoint
 from kubectl_lbdoctor.analysis.responsibility import is_kept_from_work
 from kubectl_lbdoctor.analysis.shared_settings import with_care
 from kubectl_lbdoctor.checks.outranking import outranked
@@ -36,6 +37,7 @@ from kubectl_lbdoctor.model.finding import (
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 UNEXPLAINED = "LBD005"
+NO_POD_READY = "LBD202"
 
 
 @dataclass
@@ -196,6 +198,7 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
             failing = traffic.failing()
         except Unknown:
             continue
+        _account_for_nodes(key, traffic, merged)
         accounted = {t for m in merged if key in m.paths for t in m.finding.targets}
         left = [t for t in failing if t.key not in accounted]
         if not left:
@@ -225,6 +228,23 @@ def _unexplained(catalogue: Catalogue, paths: Mapping[str, TrafficPath], merged:
         if given is not None:
             found.append(_Merged(catalogue[UNEXPLAINED], given, {key}))
     return found
+
+
+def _account_for_nodes(key: str, traffic: TrafficPath, merged: list[_Merged]) -> None:
+    """Whatever leaves a Service without a ready endpoint accounts for the nodes that are its targets, too: their node
+    port leads nowhere."""
+    causes = [m for m in merged if m.on_path.get(key) is Severity.ERROR and _leaves_no_endpoint(m.spec)]
+    try:
+        nodes = tuple(target.key for target in without_any_endpoint(traffic)) if causes else ()
+    except Unknown:
+        return
+    for cause in causes:
+        cause.finding = replace(cause.finding, targets=_union(cause.finding.targets, nodes))
+
+
+def _leaves_no_endpoint(spec: CheckSpec) -> bool:
+    """Whether a code says why no pod of a Service takes traffic: that none is ready, or what explains that."""
+    return spec.code == NO_POD_READY or NO_POD_READY in spec.explains
 
 
 def _by_reason(targets: list[TargetHealth]) -> Iterator[Evidence]:

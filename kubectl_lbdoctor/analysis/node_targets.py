@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.k8s import Node, Taint
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -140,3 +142,25 @@ def instance_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, No
     silent = {name for name, exclusion in left.items() if exclusion.is_unknown_state}
     nodes = tuple(node for node in traffic.cluster.nodes.need() if node.meta.name in silent)
     return nodes, {name: exclusion for name, exclusion in left.items() if name not in silent}
+
+
+def without_any_endpoint(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+    """The instance targets that get no answer because their node port leads nowhere: the Service port has no endpoint
+    that kube-proxy sends anything to, so it refuses or drops the check on every node. () where there is one.
+
+    An endpoint that ends counts while it still serves and no other one is ready. Whoever gives an HTTP answer, or is
+    asked on a port that is not the Service's, does not fail for this.
+
+    Sources: https://kubernetes.io/docs/reference/networking/virtual-ips/#traffic-to-terminating-endpoints,
+    https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/proxy/iptables/proxier.go ("has no endpoints": REJECT)
+
+    Raises `Unknown` where Service, EndpointSlices or targets were not read.
+    """
+    service, port = traffic.service.need(), traffic.service_port.need()
+    if service is None or port is None or traffic.target_type != "instance" or traffic.ready_endpoints():
+        return ()
+    if any(end.terminating and end.serving for piece in traffic.slices.need() for end in piece.endpoints):
+        return ()
+    ports = {str(number) for number in (port.node_port, service.health_check_node_port) if number}
+    unanswered = traffic.unhealthy(target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS)
+    return tuple(target for target in unanswered if (target.check_port or str(target.port)) in ports)

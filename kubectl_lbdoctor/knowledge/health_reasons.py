@@ -35,6 +35,9 @@ SOURCES = (
 _MISSPELT = ("LBD110", "LBD112")
 """A health-check annotation that nobody reads leaves the default check, which then fails in its own way."""
 
+_NO_ENDPOINT = ("LBD201", "LBD202", "LBD203", "LBD401", "LBD402", "LBD403", "LBD404", "LBD406", "LBD410", "LBD411")
+"""With nodes as targets: no pod is ready, so the node port leads nowhere on any node."""
+
 _ALL = (
     HealthReason(
         target_reasons.RESPONSE_CODE_MISMATCH,
@@ -55,6 +58,7 @@ _ALL = (
         (
             *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513"),
             *("LBD602", "LBD309", "LBD206", "LBD409", "LBD220", "LBD521"),
+            *_NO_ENDPOINT,
         ),
     ),
     HealthReason(
@@ -71,6 +75,7 @@ _ALL = (
             *("LBD220", "LBD521", "LBD301", "LBD303", "LBD309"),
             *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513"),
             *_MISSPELT,
+            *_NO_ENDPOINT,
         ),
     ),
     HealthReason(
