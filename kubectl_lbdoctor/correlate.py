@@ -78,7 +78,7 @@ def correlate(
 ) -> tuple[Diagnosis, ...]:
     """The root causes, worst and most certain first."""
     by_key = {traffic.key: traffic for traffic in paths}
-    merged = _merge(catalogue, results)
+    merged = _merge(catalogue, by_key, results)
     behind = _reach_forward(by_key, merged)
     merged += _unexplained(catalogue, {key: path for key, path in by_key.items() if key not in behind}, merged)
     _take_severity(merged)
@@ -104,7 +104,7 @@ def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
     )
 
 
-def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged]:
+def _merge(catalogue: Catalogue, by_key: Mapping[str, TrafficPath], results: Iterable[CheckResult]) -> list[_Merged]:
     """Findings that are one cause become one, by what their check declares (CheckSpec.distinct_by)."""
     found: dict[Cause, _Merged] = {}
     for result in results:
@@ -116,10 +116,18 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
                 entry = found[cause] = _Merged(spec, finding)
             else:
                 entry.finding = _united(entry.finding, finding)
-            entry.paths.update(result.paths)
-            entry.weigh(result.paths, finding.severity or spec.severity)
-            entry.claims.update((path, code) for path in result.paths for code in finding.explains)
+            paths = _concerned(finding, result.paths, by_key)
+            entry.paths.update(paths)
+            entry.weigh(paths, finding.severity or spec.severity)
+            entry.claims.update((path, code) for path in paths for code in finding.explains)
     return list(found.values())
+
+
+def _concerned(finding: Finding, paths: tuple[str, ...], by_key: Mapping[str, TrafficPath]) -> tuple[str, ...]:
+    """The paths of a result that one of its findings is about."""
+    if not finding.subjects:
+        return paths
+    return tuple(path for path in paths if path in by_key and by_key[path].subject in finding.subjects)
 
 
 def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> frozenset[str]:

@@ -109,6 +109,16 @@ def plain_flag(workload: Workload, name: str) -> str | None:
     return None if "$(" in value else value
 
 
+def watched_namespace(workload: Workload) -> str:
+    """The one namespace that a controller is confined to; "" where it takes all, or where that cannot be told."""
+    return plain_flag(workload, "watch-namespace") or ""
+
+
+def watching(controllers: Iterable[Workload], namespace: str) -> tuple[Workload, ...]:
+    """Those of the controllers that look at a namespace."""
+    return tuple(w for w in controllers if watched_namespace(w) in ("", namespace))
+
+
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
     """What events and logs say about the controller's permissions or identity, and nothing later has settled."""
     for facts in namespaces:
