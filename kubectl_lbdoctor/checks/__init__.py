@@ -20,6 +20,7 @@ from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import overlay as overlay
 from kubectl_lbdoctor.checks import partly_made as partly_made
 from kubectl_lbdoctor.checks import protocol as protocol
+from kubectl_lbdoctor.checks import public_subnets as public_subnets
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registered_targets as registered_targets
 from kubectl_lbdoctor.checks import releases as releases

@@ -35,10 +35,12 @@ from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.aws import LoadBalancer
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
 from kubectl_lbdoctor.model.kinds import kubectl_name
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
@@ -648,24 +650,6 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
 
 
 @check(
-    "LBD510",
-    title="the subnets of an internet-facing load balancer are not public",
-    passes="the subnets of an internet-facing load balancer are public",
-    severity=Severity.ERROR,
-    message="{summary}",
-    reads=READS,
-    explains=undone_by("LBD510"),
-    distinct_by=("summary", "words"),
-)
-def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
-    """An internet-facing load balancer needs subnets with a route to an internet gateway.
-
-    Repair: choose subnets with a route to an internet gateway, or `scheme: internal`.
-    """
-    yield from reported(traffic, "LBD510")
-
-
-@check(
     "LBD511",
     title="no suitable subnets for the load balancer are found",
     passes="subnets for the load balancer can be found",
@@ -692,18 +676,51 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     title="a subnet has too few free addresses",
     passes="subnets have free addresses",
     severity=Severity.ERROR,
-    message="{summary}",
-    reads=(*READS, *subnet_choice.READS),
+    message="[{summary}][load balancer {balancer} is impaired: it lacks what it needs to scale]",
+    reads=(*READS, *subnet_choice.READS, reads.LOAD_BALANCERS),
     explains=undone_by("LBD512"),
     distinct_by=("summary", "words"),
 )
 def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
-    """A load balancer needs at least 8 free addresses in each of its subnets.
+    """A load balancer needs at least 8 free addresses in each of its subnets, to be made and to grow. One that exists
+    and does not get what it needs to grow is `active_impaired`: it serves, and fails under more load.
 
+    Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerState.html
+
+    Confirm by hand: `aws elbv2 describe-load-balancers` (State), `aws ec2 describe-subnets` (AvailableIpAddressCount).
     Repair: free addresses in these subnets, or choose larger ones with the `subnets` annotation.
     """
     for finding in reported(traffic, "LBD512"):
         yield subnet_choice.with_subnets(traffic, finding)
+    balancer = traffic.load_balancer.need()
+    if balancer is not None and balancer.state == "active_impaired":
+        yield _impaired(traffic, balancer)
+
+
+def _impaired(traffic: TrafficPath, balancer: LoadBalancer) -> Finding:
+    mine = [s for s in traffic.network.subnets.peek() or () if s.id in balancer.zones.values()]
+    short = [s for s in mine if s.free_addresses is not None and s.free_addresses < subnet_choice.FREE_ADDRESSES]
+    region = traffic.context.region
+    return Finding(
+        "LBD512",
+        ObjectRef("LoadBalancer", "", balancer.name),
+        severity=Severity.WARNING,
+        params={"balancer": balancer.name},
+        evidence=(
+            Evidence(reads.LOAD_BALANCERS, f"{balancer.name}: state active_impaired"),
+            *(
+                Evidence(reads.SUBNETS, f"{s.id} ({s.zone}): {counted(s.free_addresses or 0, 'free address')}")
+                for s in short
+            ),
+        ),
+        # AWS tells the state and not what is lacking, which is mostly addresses.
+        confidence=Confidence.CERTAIN if short else Confidence.LIKELY,
+        confirm=(
+            aws("elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, region=region),
+            aws("ec2", "describe-subnets", "--subnet-ids", *sorted(balancer.zones.values()), region=region),
+        ),
+        advice="free addresses in the subnets of the load balancer, or give it larger ones",
+    )
 
 
 @check(

@@ -182,7 +182,10 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     (its failure policy may let pods pass), the label was set later, or the controller runs with
     `--enable-pod-readiness-gate-inject=false`, which switches it off for all namespaces. Or the namespace has the
     label of the AWS Load Balancer Controller, elbv2.k8s.aws/pod-readiness-gate-inject, where EKS Auto Mode makes the
-    targets, which reads eks.amazonaws.com/pod-readiness-gate-inject; or the other way round.
+    targets, which reads eks.amazonaws.com/pod-readiness-gate-inject; or the other way round. Or the label has another
+    value than `enabled`, which the webhook's selector does not match.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/docs/deploy/pod_readiness_gate.md
 
     Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
     """
@@ -200,6 +203,10 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     namespace = traffic.namespace_facts.namespace.need()
     asked = [label for label in INJECT_LABELS.values() if namespace and namespace.meta.labels.get(label) == "enabled"]
     if not asked:
+        label = INJECT_LABELS[binding.group]
+        said = namespace.meta.labels.get(label) if namespace is not None else None
+        if said is not None and said.lower() in _MEANT:
+            yield _other_value(traffic, binding, label, said)
         return
     label = INJECT_LABELS[binding.group]
     if label not in asked:

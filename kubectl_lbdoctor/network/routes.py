@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from kubectl_lbdoctor.model.network import PrefixList, RouteTable, VpcRoute
-from kubectl_lbdoctor.network.matching import Answer, contains, is_global, prefix_length
+from kubectl_lbdoctor.network.matching import Answer, contains, is_global, network_of, prefix_length
 from kubectl_lbdoctor.record import record
 
 
@@ -103,6 +103,38 @@ def route_for(table: RouteTable, address: str, prefix_lists: Mapping[str, Prefix
         # must be a whole subnet's CIDR, written out: https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html
         return RouteVerdict(Answer.UNKNOWN, table.id, route, _kind(route), unread)
     return RouteVerdict(_answer(route, address), table.id, route, _kind(route), _beyond(route))
+
+
+def internet_routes(table: RouteTable, six: bool) -> list[VpcRoute]:
+    """The routes of one family by which packets leave for addresses of the internet. Of a prefix list it is not known
+    what it holds, but an endpoint reached by one is taken for a gateway endpoint (Amazon S3, DynamoDB)."""
+    return [
+        route
+        for route in table.routes
+        if _kind(route) is not RouteKind.LOCAL
+        and (
+            not route.target.startswith("vpce-")
+            if route.prefix_list
+            else (":" in route.destination) == six and _is_of_internet(route.destination)
+        )
+    ]
+
+
+def is_public(table: RouteTable, six: bool) -> bool:
+    """Whether clients on the internet may get replies by this table: a route leads to an internet gateway, or to
+    something whose own way there is not known. A NAT gateway and an egress-only internet gateway take no connection
+    in (https://docs.aws.amazon.com/vpc/latest/userguide/egress-only-internet-gateway.html)."""
+    usable = (r for r in internet_routes(table, six) if r.state != "blackhole")
+    return any(not r.target.startswith(("nat-", "eigw-")) for r in usable)
+
+
+_INSIDE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+"""Blocks that are not routed on the internet (RFC 1918, 6598, 3927, 4193 and 4291)."""
+
+
+def _is_of_internet(cidr: str) -> bool:
+    first = str(network_of(cidr)[0])
+    return prefix_length(cidr) == 0 or not any(contains(block, first) for block in _INSIDE)
 
 
 def _match(route: VpcRoute, address: str, prefix_lists: Mapping[str, PrefixList]) -> int | None:

@@ -24,7 +24,12 @@ SPARED = {
     "LBD231-tls-without-a-listener": "healthy targets: listeners and rules are not read",
     "LBD504-clients-not-admitted": "healthy targets: security groups of their load balancer are not looked at",
     "LBD603-alb-group-keeps-to-its-zones": "healthy targets: attributes are not looked at",
+    "LBD510-default-route-to-a-nat-gateway": "healthy targets: route tables are not looked at",
+    "LBD510-egress-only-for-ipv6": "healthy targets: route tables are not looked at",
+    "LBD510-internet-gateway-is-gone": "healthy targets: route tables are not looked at",
+    "LBD510-one-subnet-by-the-main-table": "healthy targets: route tables are not looked at",
     "LBD603-one-zone-without-target": "healthy targets: attributes are not looked at",
+    "denied-route-tables": "healthy targets: route tables are not needed",
     "denied-security-groups": "healthy targets: security groups are not needed",
 }
 """Cases of which a scan says less, each with the reason (docs/how-it-decides.md, "What a scan does not look at")."""

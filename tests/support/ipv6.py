@@ -42,7 +42,12 @@ def _subnet(record: dict[str, Any]) -> dict[str, Any]:
 
 def _route_table(record: dict[str, Any]) -> dict[str, Any]:
     local = {"DestinationIpv6CidrBlock": VPC, "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}
-    return record | {"Routes": [*record["Routes"], local]}
+    out = [
+        {"DestinationIpv6CidrBlock": "::/0"} | {key: value for key, value in r.items() if key != "DestinationCidrBlock"}
+        for r in record["Routes"]
+        if r.get("DestinationCidrBlock") == "0.0.0.0/0"
+    ]
+    return record | {"Routes": [*record["Routes"], local, *out]}
 
 
 def _acl(record: dict[str, Any]) -> dict[str, Any]:
