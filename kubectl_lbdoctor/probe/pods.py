@@ -175,7 +175,7 @@ class DebugPods:
         status = mapping(raw, "status")
         phase, why = text(status, "phase"), text(status, "reason")
         # A second before the phase says so; and beside a container that was injected, the phase may never say so.
-        own = [s for s in objects(status, "containerStatuses") if s.get("name") == CONTAINER]
+        own = [s for s in objects(status, "containerStatuses") if s.get("name", CONTAINER) == CONTAINER]
         ended = any(mapping(mapping(s, "state"), "terminated") for s in own)
         if phase == "Succeeded" or (ended and not why):
             self._read(pod)
@@ -379,7 +379,7 @@ SECURITY: Mapping[str, Any] = {
 def stuck(raw: Mapping[str, Any], image: str, statuses: str = "containerStatuses", name: str = "") -> str:
     """Why a container will not start; "" while it may. Raises NotUnderstood."""
     for status in objects(mapping(raw, "status"), statuses):
-        if name and status.get("name") != name:
+        if name and status.get("name", name) != name:
             continue
         waiting = mapping(mapping(status, "state"), "waiting")
         reason, message = text(waiting, "reason"), " ".join(text(waiting, "message").split())

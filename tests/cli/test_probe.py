@@ -166,7 +166,8 @@ def test_what_admission_says_is_said(cloud: Cloud, said: str) -> None:
 
 
 def waiting(reason: str, message: str) -> dict[str, Any]:
-    return {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": reason, "message": message}}}]}
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "containerStatuses": [{"name": "probe", "state": state}]}
 
 
 def test_an_image_that_cannot_be_pulled(cloud: Cloud) -> None:
