@@ -532,6 +532,12 @@ def _parts(path: str) -> tuple[str, str, str]:
 class MemoryAws:
     """Answers the product's reads of AWS from a world."""
 
+    region = REGION
+
+    def account(self) -> str:
+        """Whose credentials these are."""
+        return ACCOUNT
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._by_key = {

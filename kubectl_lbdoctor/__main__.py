@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 def search_rarely_for_cycles() -> None:
@@ -17,6 +17,29 @@ def search_rarely_for_cycles() -> None:
     gc.set_threshold(100_000, 20, 50)
 
 
+def terminal() -> list[Any] | None:
+    """The settings of the terminal, None where there is none."""
+    try:
+        import termios
+
+        with open("/dev/tty", "rb", buffering=0) as tty:
+            return termios.tcgetattr(tty)
+    except Exception:  # no terminal, or no module of that name (Windows); termios has an error of its own
+        return None
+
+
+def restore(before: list[Any] | None) -> None:
+    """Give the terminal back as it was: what asked for a password, and was given up, has left it without echo."""
+    if before is None or terminal() in (before, None):
+        return
+    import termios
+
+    with open("/dev/tty", "rb", buffering=0) as tty:
+        # In the background it is somebody else's, and setting it would stop this program.
+        if os.tcgetpgrp(tty.fileno()) == os.getpgrp():
+            termios.tcsetattr(tty, termios.TCSADRAIN, before)
+
+
 def main() -> NoReturn:
     """Run the program and leave at once with its exit status.
 
@@ -24,6 +47,7 @@ def main() -> NoReturn:
     streams are flushed; nothing else is left to clean up then.
     """
     search_rarely_for_cycles()
+    before = terminal()
     try:
         from kubectl_lbdoctor.cli import main as run
         from kubectl_lbdoctor.env import Environment
@@ -36,6 +60,7 @@ def main() -> NoReturn:
         sys.stderr.flush()
     except BrokenPipeError:
         pass
+    restore(before)
     os._exit(status)
 
 

@@ -134,6 +134,11 @@ class Connections:
             self._aws.prepare("elbv2")
         return self._aws
 
+    @property
+    def aws_refused(self) -> bool:
+        """Whether AWS has not accepted the credentials, such as keys of a session that has ended."""
+        return self._aws is not None and self._aws.refused
+
     def forget_aws(self) -> None:
         """Open AWS anew at the next call, with the credentials of then."""
         self._aws = None

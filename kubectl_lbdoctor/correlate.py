@@ -80,7 +80,7 @@ def correlate(
 ) -> tuple[Diagnosis, ...]:
     """The root causes, worst and most certain first."""
     by_key = {traffic.key: traffic for traffic in paths}
-    merged = _merge(catalogue, results)
+    merged = _merge(catalogue, by_key, results)
     behind = _reach_forward(by_key, merged)
     merged += _unexplained(catalogue, {key: path for key, path in by_key.items() if key not in behind}, merged)
     _take_severity(merged)
@@ -106,7 +106,7 @@ def _order(entry: _Merged) -> tuple[int, int, bool, int, str, ObjectRef]:
     )
 
 
-def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged]:
+def _merge(catalogue: Catalogue, by_key: Mapping[str, TrafficPath], results: Iterable[CheckResult]) -> list[_Merged]:
     """Findings that are one cause become one, by what their check declares (CheckSpec.distinct_by)."""
     found: dict[Cause, _Merged] = {}
     for result in results:
@@ -118,10 +118,18 @@ def _merge(catalogue: Catalogue, results: Iterable[CheckResult]) -> list[_Merged
                 entry = found[cause] = _Merged(spec, finding)
             else:
                 entry.finding = _united(entry.finding, finding)
-            entry.paths.update(result.paths)
-            entry.weigh(result.paths, finding.severity or spec.severity)
-            entry.claims.update((path, code) for path in result.paths for code in finding.explains)
+            paths = _concerned(finding, result.paths, by_key)
+            entry.paths.update(paths)
+            entry.weigh(paths, finding.severity or spec.severity)
+            entry.claims.update((path, code) for path in paths for code in finding.explains)
     return list(found.values())
+
+
+def _concerned(finding: Finding, paths: tuple[str, ...], by_key: Mapping[str, TrafficPath]) -> tuple[str, ...]:
+    """The paths of a result that one of its findings is about."""
+    if not finding.subjects:
+        return paths
+    return tuple(path for path in paths if path in by_key and by_key[path].subject in finding.subjects)
 
 
 def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> frozenset[str]:
@@ -278,25 +286,43 @@ def _take_severity(merged: list[_Merged]) -> None:
 def _fold(merged: list[_Merged]) -> None:
     """Mark what another finding explains, directly or through a chain; the root cause at its head lists the codes."""
     effects = _effects(merged)
+    seen: set[int] = set()
+    for entry in _candidates(merged, effects):
+        if id(entry) not in seen:  # Else it is a root cause already, or folded under one.
+            _fold_under(entry, effects, seen)
+
+
+def _candidates(merged: list[_Merged], effects: Mapping[int, list[_Merged]]) -> Iterator[_Merged]:
+    """The findings in the order in which they may become root causes: those that nothing explains come first.
+
+    In a circle of findings that explain each other there is none such, so all follow by `_order`: of a circle that no
+    root cause leads to, the worst and most certain one becomes the root cause.
+    """
     explained = {id(effect) for found in effects.values() for effect in found}
-    # Findings that explain each other in a circle have no head: the worst and most certain of them becomes it.
-    heads = [m for m in merged if id(m) not in explained]
-    reached: set[int] = set()
-    for head in (*heads, *sorted(merged, key=_order)):
-        if id(head) in reached:
+    yield from (entry for entry in merged if id(entry) not in explained)
+    yield from sorted(merged, key=_order)
+
+
+def _fold_under(root: _Merged, effects: Mapping[int, list[_Merged]], seen: set[int]) -> None:
+    """Fold all that a root cause leads to, the nearest first; `seen` are the findings that were walked through.
+
+    A circle ends because no finding is walked through twice, and where one leads back to a root cause, this or an
+    earlier one, that stays what it is. What an earlier root cause has folded is listed here, too, but not what that
+    leads to.
+    """
+    seen.add(id(root))
+    chain = deque(effects[id(root)])
+    while chain:
+        effect = chain.popleft()
+        is_root = id(effect) in seen and not effect.folded
+        if is_root:
             continue
-        reached.add(id(head))
-        chain = deque(effects[id(head)])
-        while chain:
-            effect = chain.popleft()
-            if effect is head or (id(effect) in reached and not effect.folded):
-                continue
-            if effect.spec.code not in head.explains and effect.spec.code != head.spec.code:
-                head.explains.append(effect.spec.code)
-            if id(effect) not in reached:
-                reached.add(id(effect))
-                chain += effects[id(effect)]
-            effect.folded = True
+        effect.folded = True
+        if effect.spec.code not in (*root.explains, root.spec.code):
+            root.explains.append(effect.spec.code)
+        if id(effect) not in seen:
+            seen.add(id(effect))
+            chain += effects[id(effect)]
 
 
 def _effects(merged: list[_Merged]) -> dict[int, list[_Merged]]:

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kubectl_lbdoctor.analysis.frontends import frontend_of
-from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
-from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway
+from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway, gateway_of_path
 from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, NLB_CONTROLLER, attachments, class_of, route_of
 from kubectl_lbdoctor.analysis.remediation import free_name, written
 from kubectl_lbdoctor.model import kinds
@@ -69,16 +67,16 @@ class BalancerSetting:
 
 @derived
 def balancer_settings(traffic: TrafficPath, field: str) -> tuple[BalancerSetting, ...]:
-    """The setting at each Gateway of the controller's that takes the path's route; none for other paths, and where a
-    configuration is named that does not exist. Raises `Unknown` where classes or configurations could not be read."""
+    """The setting at the path's Gateway, where it is the controller's and takes the path's route; none for other paths,
+    and where a configuration is named that does not exist. Raises `Unknown` where classes or configurations could not
+    be read."""
     route = traffic.backend.route if traffic.backend is not None else None
     found = route_of(traffic.snapshot, route).need() if route is not None else None
-    frontend = frontend_of(traffic)
-    if found is None or not isinstance(frontend, GatewayApiFrontend):
+    gateway = gateway_of_path(traffic)
+    if found is None or gateway is None or not any(a.taken for a in attachments(traffic.snapshot, found, gateway)):
         return ()
-    taking = [g for g in frontend.gateways if any(a.taken for a in attachments(traffic.snapshot, found, g))]
-    several = (_setting(traffic.snapshot, gateway, field) for gateway in taking)
-    return tuple(setting for setting in several if setting is not None)
+    setting = _setting(traffic.snapshot, gateway, field)
+    return (setting,) if setting is not None else ()
 
 
 def _setting(snapshot: Snapshot, gateway: Gateway, field: str) -> BalancerSetting | None:

@@ -83,8 +83,10 @@ class SettingSource:
 def alb_setting(traffic: TrafficPath, setting: str) -> SettingSource:
     """Where a check setting of an Application Load Balancer's target group is, or has to be, annotated.
 
-    A Service annotation wins over the Ingress's (LBC annotation guide). An Ingress that leads to several Services
-    applies its own annotation to all of them, so a repair for one backend belongs on that backend's Service.
+    A Service annotation wins over the Ingress's. An Ingress that leads to several Services applies its own annotation
+    to all of them, so a repair for one backend belongs on that backend's Service.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/
     """
     service = traffic.service.peek()
     on_service = _annotations(service.meta if service is not None else None)

@@ -1,9 +1,12 @@
 """By which name AWS knows this cluster, against the one that a controller was started with. Pure.
 
 The controller takes a subnet that is tagged for clusters only if its own name is among them, and writes rules to the
-security group that is tagged with it (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/
-subnet_discovery/, LBC pkg/networking/{subnet_resolver,networking_manager}.go). A name that is not the cluster's makes
-all of them another cluster's, and no tag is wrong.
+security group that is tagged with it. A name that is not the cluster's makes all of them another cluster's, and no tag
+is wrong.
+
+Sources: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/subnet_discovery/,
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/networking/subnet_resolver.go,
+.../pkg/networking/networking_manager.go.
 """
 
 from __future__ import annotations

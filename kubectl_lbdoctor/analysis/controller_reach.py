@@ -1,7 +1,9 @@
 """What a controller that takes an object is told to leave alone, and whether anybody has taken it. Pure.
 
-A controller that does not take an object says nothing about it, neither in events nor in its log. Sources: LBC main.go,
-pkg/config (flags and feature gates), pkg/service/service_utils.go, pkg/ingress/class_loader.go; its documentation,
+A controller that does not take an object says nothing about it, neither in events nor in its log. Sources:
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/config/feature_gates.go,
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/k8s/service_utils.go,
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/class_loader.go, and
 https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/.
 """
 
@@ -69,7 +71,8 @@ def switched_off(traffic: TrafficPath, workload: Workload) -> SwitchedOff | None
 def is_untouched(frontend: Frontend, manifest: Any) -> bool:
     """Whether nothing shows that anybody ever took the object: no address, no finalizer, no event of such work.
 
-    The controller puts its finalizer on an object before it makes anything of it (LBC pkg/k8s/finalizer.go).
+    The controller puts its finalizer on an object before it makes anything of it
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/k8s/finalizer.go).
     """
     if frontend.addresses or any(mark in f for f in manifest.meta.finalizers for mark in FINALIZERS):
         return False

@@ -104,7 +104,7 @@ def _ingress_of(traffic: TrafficPath, binding: TargetGroupBinding) -> Ingress | 
     members = [
         i
         for i in found
-        if i.meta.annotations.get(ALB_PREFIX + "group.name") == group
+        if ingress_group(i, traffic.snapshot) == group
         and any((b.service, b.port) == (binding.service, binding.port) for b in backends_of(i))
     ]
     return members[0] if len(members) == 1 else None

@@ -20,7 +20,7 @@ from kubectl_lbdoctor.analysis.gateway_settings import (
     properties_of,
     service_of,
 )
-from kubectl_lbdoctor.analysis.gateways import attachments, backends, gateways_of_route
+from kubectl_lbdoctor.analysis.gateways import attachments, backends, gateways_of_route, is_foreign
 from kubectl_lbdoctor.analysis.group_settings import FixedSetting
 from kubectl_lbdoctor.analysis.remediation import free_name, written
 from kubectl_lbdoctor.model import kinds
@@ -246,10 +246,11 @@ def _chosen(own: Sequence[Properties], field: tuple[str, ...]) -> Properties:
 def _backends_by_service(
     snapshot: Snapshot,
 ) -> Mapping[tuple[str, str], tuple[tuple[Route, BackendReference], ...]]:
-    """The backends of the routes that some Gateway takes, by namespace and name of their Service."""
+    """The backends of the routes that some Gateway of ours takes, by namespace and name of their Service."""
     found: dict[tuple[str, str], list[tuple[Route, BackendReference]]] = {}
     for route in snapshot.gateway_api.routes.peek() or ():
-        taken = any(a.taken for g in gateways_of_route(snapshot, route) for a in attachments(snapshot, route, g))
+        ours = (g for g in gateways_of_route(snapshot, route) if not is_foreign(snapshot, g))
+        taken = any(a.taken for g in ours for a in attachments(snapshot, route, g))
         for _, backend in backends(route) if taken else ():
             if backend.kind == "Service":
                 home = backend.namespace or route.meta.namespace

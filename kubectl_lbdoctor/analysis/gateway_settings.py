@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
-from kubectl_lbdoctor.analysis.gateways import backends, class_of, gateways_of_route, route_of
+from kubectl_lbdoctor.analysis.gateways import backends, class_of, gateway_of, route_of
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.derived import derived
@@ -102,10 +102,9 @@ def configurations_beside_the_gateway(traffic: TrafficPath) -> tuple[GatewaySett
     """The TargetGroupConfigurations that name the path's Service, but stand in the namespace of its Gateway, where no
     route leads to a Service of that name. Raises `Unknown` where these or routes could not be read."""
     snapshot, backend = traffic.snapshot, traffic.backend
-    route = route_of(snapshot, backend.route).peek() if backend is not None and backend.route is not None else None
-    if route is None or backend is None:
+    if backend is None or backend.at is None:
         return ()
-    spaces = {gateway.meta.namespace for gateway in gateways_of_route(snapshot, route)} - {traffic.namespace}
+    spaces = {backend.at.namespace} - {traffic.namespace}
     served = {
         (reference.namespace or other.meta.namespace, reference.name)
         for other in snapshot.gateway_api.routes.need()
@@ -268,17 +267,21 @@ def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
         return blocks(snapshot, mine, route) if mine is not None else ()
     found = configuration_of_service(snapshot, traffic.namespace, backend.service).need()
     several = blocks(snapshot, found, route) if found is not None else ()
-    for gateway in gateways_of_route(snapshot, route) if route is not None else ():
-        default = _default_of_gateway(snapshot, gateway)
-        if default is not None:
-            several = (*several, *blocks(snapshot, default, route))
-            break
-    return several
+    gateway = gateway_of_path(traffic)
+    default = _default_of_gateway(snapshot, gateway) if gateway is not None else None
+    return (*several, *blocks(snapshot, default, route)) if default is not None else several
+
+
+def gateway_of_path(traffic: TrafficPath) -> Gateway | None:
+    """The Gateway whose load balancer the path starts at; None for other paths. A route may be at several, and each has
+    settings of its own."""
+    at = traffic.backend.at if traffic.backend is not None else None
+    return gateway_of(traffic.snapshot, at.namespace, at.name).peek() if at is not None else None
 
 
 def manifests_of(traffic: TrafficPath) -> Iterator[Meta]:
-    """What the target group of a Gateway's path is made from, beside its Service: route, Gateways, their classes, and
-    the configurations of all of them; nothing for other paths.
+    """What the target group of a Gateway's path is made from, beside its Service: route, Gateway, its class, and the
+    configurations of all of them; nothing for other paths.
 
     Raises `Unknown` where one of them could not be read.
     """
@@ -288,7 +291,8 @@ def manifests_of(traffic: TrafficPath) -> Iterator[Meta]:
         return
     snapshot.gateway_api.balancer_configurations.need()
     yield route.meta
-    for gateway in gateways_of_route(snapshot, route):
+    gateway = gateway_of_path(traffic)
+    if gateway is not None:
         yield gateway.meta
         found = class_of(snapshot, gateway).need()
         yield from () if found is None else (found.meta,)

@@ -90,6 +90,12 @@ def class_of(snapshot: Snapshot, gateway: Gateway) -> Fact[GatewayClass | None]:
     )
 
 
+def is_foreign(snapshot: Snapshot, gateway: Gateway) -> bool:
+    """Whether another controller is known to make something of a Gateway; its class says whose it is."""
+    found = class_of(snapshot, gateway).peek()
+    return found is not None and found.controller not in OUR_CONTROLLERS
+
+
 @record
 class Section:
     """One listener, and the object that it stands in: the Gateway or a ListenerSet."""

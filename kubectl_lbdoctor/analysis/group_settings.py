@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
+from kubectl_lbdoctor.analysis.gateway_settings import FIELDS
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.derived import derived
@@ -30,23 +31,6 @@ _POINTERS = {
     "unhealthy-threshold-count": "/UnhealthyThresholdCount",
 }
 """The settings, besides the success codes, that can be changed of a group in use, by the name of their annotation."""
-
-_GATEWAY_FIELDS = {
-    "healthcheck-path": "healthCheckConfig.healthCheckPath",
-    "healthcheck-port": "healthCheckConfig.healthCheckPort",
-    "healthcheck-protocol": "healthCheckConfig.healthCheckProtocol",
-    "healthcheck-interval": "healthCheckConfig.healthCheckInterval",
-    "healthcheck-timeout": "healthCheckConfig.healthCheckTimeout",
-    "healthy-threshold-count": "healthCheckConfig.healthyThresholdCount",
-    "unhealthy-threshold-count": "healthCheckConfig.unhealthyThresholdCount",
-    "success-codes": "healthCheckConfig.matcher",
-    "backend-protocol": "protocol",
-    "backend-protocol-version": "protocolVersion",
-}
-"""Where a TargetGroupConfiguration (gateway.k8s.aws) has them, below spec.defaultConfiguration or a route's own.
-
-Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/targetgroup/
-"""
 
 RISK = "whoever made the group (Terraform, CloudFormation, a person) may set it back"
 
@@ -93,7 +77,7 @@ def group_setting(traffic: TrafficPath, name: str) -> SettingSource | None:
     ref = ObjectRef("TargetGroup", "", target_group_name(group.arn))
     name = name.removesuffix("-seconds")
     if maker is Maker.GATEWAY:
-        field = _GATEWAY_FIELDS.get(name, name)
+        field = ".".join(FIELDS.get("grpc-codes" if name == "success-codes" and group.is_grpc else name, (name,)))
         return FixedSetting(
             ref,
             field,

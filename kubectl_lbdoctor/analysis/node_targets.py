@@ -90,7 +90,10 @@ def eligible_nodes(traffic: TrafficPath) -> tuple[tuple[Node, ...], dict[str, No
     """Nodes that the controller registers as instance targets, and by name every other node with what excludes it.
 
     Raises `Unknown` where nodes were not read.
-    Source: LBC pkg/k8s/node_utils.go and pkg/targetgroupbinding (labels, taints, Ready condition, provider id).
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/backend/endpoint_utils.go
+    (labels, taints), https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/backend/endpoint_resolver.go
+    (Ready condition), https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/k8s/node_utils.go
+    (providerID).
     """
     binding = traffic.binding.peek()
     selector = LabelSelector.of(binding.node_selector if binding is not None else None)

@@ -207,7 +207,7 @@ def from_pod_address(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
 
 
 def conclusive_answers(given: Iterable[ProbeAnswer]) -> tuple[ProbeAnswer, ...]:
-    """Of each request the answers that count (see `direct`)."""
+    """Of each request the answers that count (see `from_pod_address`)."""
     by_request: dict[ProbeRequest, list[ProbeAnswer]] = {}
     for answer in given:
         by_request.setdefault(answer.request, []).append(answer)

@@ -87,14 +87,19 @@ class Registration:
     registered: tuple[TargetHealth, ...]
 
 
-def _bound(traffic: TrafficPath) -> TargetGroupBinding:
-    binding = traffic.binding.need()
-    if binding is None:
-        raise NotApplicable("no TargetGroupBinding: nobody registers targets for a Service")
+def require_due(traffic: TrafficPath, binding: TargetGroupBinding) -> None:
+    """Raises NotApplicable where nobody can ask for a binding's targets yet, or any more."""
     if binding.meta.deleted:
         raise NotApplicable("the TargetGroupBinding is being deleted")
     if traffic.age(binding.meta.created) < REGISTRATION_SECONDS:
         raise NotApplicable("the TargetGroupBinding was made a moment ago")
+
+
+def _bound(traffic: TrafficPath) -> TargetGroupBinding:
+    binding = traffic.binding.need()
+    if binding is None:
+        raise NotApplicable("no TargetGroupBinding: nobody registers targets for a Service")
+    require_due(traffic, binding)
     if traffic.service.need() is None or traffic.service_port.need() is None:
         raise NotApplicable("no Service port behind this target group")
     return binding

@@ -12,8 +12,8 @@ from contextlib import suppress
 
 from kubectl_lbdoctor.analysis.controller_present import pods_of, present_controller
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.takers import takers, watching
-from kubectl_lbdoctor.knowledge.controller_identity import gate_is_on
+from kubectl_lbdoctor.analysis.takers import takers
+from kubectl_lbdoctor.knowledge.controller_identity import gate_is_on, watching
 from kubectl_lbdoctor.knowledge.log_lines import as_text, parse_log_line
 from kubectl_lbdoctor.knowledge.releases import GATES, Version, parse_version
 from kubectl_lbdoctor.model import reads

@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from kubectl_lbdoctor.analysis.ingress_backends import GROUP_ANNOTATION
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressPath, Meta, Service
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
 EXTERNAL_DNS = ("external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname")
@@ -99,14 +100,15 @@ def names_host(ingress: Ingress, host: str) -> bool:
     return any(matches_host(pattern, host) for rule in ingress.paths for pattern in hosts_of(ingress, rule))
 
 
-def answers(ingresses: Iterable[Ingress], host: str, path: str) -> Iterator[Answer]:
+def answers(ingresses: Iterable[Ingress], host: str, path: str, classes: Snapshot) -> Iterator[Answer]:
     """Who answers for the host, one for each load balancer that may: Ingresses of one group share theirs.
 
-    path: "" asks for the host alone; every Ingress that is about it then answers, without a backend.
+    path: "" asks for the host alone; every Ingress that is about it then answers, without a backend. classes: facts
+    with the IngressClasses and their parameters, which may name the group.
     """
     sharing: dict[str, list[Ingress]] = defaultdict(list)
     for ingress in ingresses:
-        group = ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+        group = ingress_group(ingress, classes)
         sharing[group or f"{ingress.meta.namespace}/{ingress.meta.name}"].append(ingress)
     for members in sharing.values():
         about = [member for member in members if names_host(member, host) or is_published(member, host)]
@@ -114,8 +116,22 @@ def answers(ingresses: Iterable[Ingress], host: str, path: str) -> Iterator[Answ
             yield from (Answer(member, None, host) for member in about)
             continue
         # A member without a host may stand before them: it is asked for every host of the load balancer.
-        found = (_matched(member, host, path) for member in sorted(members, key=place_in_group))
-        yield next((answer for answer in found if answer is not None), Answer(about[0], None, ""))
+        yield _of_group(sorted(members, key=place_in_group), host, path) or Answer(about[0], None, "")
+
+
+def _of_group(members: Sequence[Ingress], host: str, path: str) -> Answer | None:
+    """Who answers a request at a load balancer whose members stand in their order: the rules of all of them, and then
+    the default backend of the one that has it, which is the listener's default action.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_listener.go
+    """
+    by_rule = (_matched(member, host, path) for member in members)
+    by_default = (
+        Answer(member, member.default_backend, "default backend")
+        for member in members
+        if member.default_backend is not None
+    )
+    return next((answer for answer in by_rule if answer is not None), None) or next(by_default, None)
 
 
 def place_in_group(ingress: Ingress) -> tuple[int, str]:
@@ -129,8 +145,6 @@ def _matched(ingress: Ingress, host: str, path: str) -> Answer | None:
         patterns = hosts_of(ingress, rule)
         if (not patterns or any(matches_host(p, host) for p in patterns)) and matches_path(rule, path):
             return Answer(ingress, rule.backend, f"{rule.host or '*'}{rule.path or '/'}")
-    if ingress.default_backend is not None:
-        return Answer(ingress, ingress.default_backend, "default backend")
     return None
 
 

@@ -1,17 +1,18 @@
 """Which controllers take an object: by its class and by its namespace. Pure.
 
-Sources: LBC main.go, pkg/config (flags), pkg/ingress/class_loader.go; its documentation,
+Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/group_loader.go
+(classifyIngress: the flag --ingress-class is compared with the legacy annotation alone),
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/class_loader.go,
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/config/controller_config.go (flags), and
 https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.ownership import SERVICE_CLASS
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
-from kubectl_lbdoctor.knowledge.controller_identity import controller_flags, plain_flag
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.k8s import Service, Workload
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -36,13 +37,3 @@ def takers(traffic: TrafficPath) -> tuple[Workload, ...]:
     if annotated is not None:
         return tuple(w for w in controllers if (controller_flags(w).get("ingress-class", "") or "alb") == annotated)
     return controllers
-
-
-def watched_namespace(workload: Workload) -> str:
-    """The one namespace that a controller is confined to; "" where it takes all, or where that cannot be told."""
-    return plain_flag(workload, "watch-namespace") or ""
-
-
-def watching(controllers: Iterable[Workload], namespace: str) -> tuple[Workload, ...]:
-    """Those of the controllers that look at a namespace."""
-    return tuple(w for w in controllers if watched_namespace(w) in ("", namespace))

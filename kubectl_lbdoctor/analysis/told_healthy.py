@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.desired_targets import desired_endpoints, gate_health, target_gates
 from kubectl_lbdoctor.analysis.gateway_settings import manifests_of
 from kubectl_lbdoctor.analysis.node_targets import instance_nodes
+from kubectl_lbdoctor.knowledge.controller_identity import watching
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.aws import TargetCounts, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
@@ -76,10 +77,14 @@ def gates_are_recent(traffic: TrafficPath) -> bool:
 
 
 def _is_kept_so(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
-    """Whether a controller makes the wanted targets the registered ones: without any, old targets stay, and are
-    counted. One that may not be looked for leaves more unknown than this."""
+    """Whether a controller that looks at the binding's namespace makes the wanted targets the registered ones: without
+    any, old targets stay, and are counted. One that may not be looked for leaves more unknown than this."""
     controllers = traffic.cluster.controllers.peek()
-    return controllers is None or binding.group == AUTO_MODE_GROUP or any(workload.ready for workload in controllers)
+    return (
+        controllers is None
+        or binding.group == AUTO_MODE_GROUP
+        or any(workload.ready for workload in watching(controllers, binding.meta.namespace))
+    )
 
 
 def _fits(counts: TargetCounts, wanted: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.annotation_readings import explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, spoken
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, spoken
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     owner_of_ingress,
@@ -531,7 +531,7 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
     listeners: dict[int, str] = {}
     for member in members:
         annotations = member.meta.annotations
-        if annotations.get(ALB_PREFIX + "group.name") != traffic.group:
+        if ingress_group(member, traffic.snapshot) != traffic.group:
             continue
         text = annotations.get(ALB_PREFIX + "listen-ports")
         if text is None:

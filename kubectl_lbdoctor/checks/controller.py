@@ -10,7 +10,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READ
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.controller_present import is_of, lost_nodes, pods_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
-from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
+from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership, traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
@@ -19,14 +19,15 @@ from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flag
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.checks.workload import NODE_ADVICE
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.knowledge.controller_identity import lease_of
+from kubectl_lbdoctor.knowledge.controller_identity import lease_of, plain_flag, watched_namespace, watching
 from kubectl_lbdoctor.model import kinds, reads
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.gateway_api import Route
 from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Ingress, Pod, Service, Workload, condition
@@ -296,7 +297,8 @@ def _pod_state(pod: Pod) -> str:
 )
 def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
-    and its webhooks refuse changes.
+    and its webhooks refuse changes. Of several controllers those count that take the object and look at its namespace
+    (`--watch-namespace`): another one that is ready does nothing for it.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
     Repair: scale it up, correct what the pod's state names, or bring the node back on which its pods run.
@@ -304,9 +306,42 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     controllers = snapshot.cluster.controllers.need()
     if not controllers:
         raise NotApplicable("no controller runs in this cluster (EKS Auto Mode runs it in AWS)")
-    if any(workload.ready > 0 for workload in controllers):
+    for workload, subjects in _idle_controllers(snapshot, controllers):
+        yield _not_ready(snapshot, workload, subjects)
+
+
+def _idle_controllers(
+    snapshot: Snapshot, controllers: tuple[Workload, ...]
+) -> Iterator[tuple[Workload, tuple[ObjectRef, ...]]]:
+    """The first controller of each set that has no ready one, with the subjects that wait for it: () for all."""
+    if not snapshot.subjects:
+        for workload in controllers:
+            watched = watched_namespace(workload)
+            others = (other for other in controllers if watched_namespace(other) in ("", watched))
+            if not any(other.ready for other in others):
+                yield workload, ()
+                return
         return
-    workload = controllers[0]
+    waiting: dict[str, dict[ObjectRef, None]] = {}
+    idle: dict[str, Workload] = {}
+    with recording():  # Who takes an object chooses among controllers; where it is not known, all may.
+        for traffic in traffic_paths(snapshot):
+            able = watching(_able(traffic) or controllers, traffic.subject.namespace)
+            if able and not any(workload.ready for workload in able):
+                idle[able[0].meta.key] = able[0]
+                waiting.setdefault(able[0].meta.key, {})[traffic.subject] = None
+    for key, subjects in waiting.items():
+        yield idle[key], () if {*subjects} >= {*snapshot.subjects} else tuple(subjects)
+
+
+def _able(traffic: TrafficPath) -> tuple[Workload, ...]:
+    try:
+        return takers(traffic)
+    except (Unknown, NotApplicable):
+        return ()
+
+
+def _not_ready(snapshot: Snapshot, workload: Workload, subjects: tuple[ObjectRef, ...]) -> Finding:
     ref = _deployment_ref(workload)
     commands: tuple[str, ...] = ()
     confirm = [kubectl("get", "pods", "-o", "wide", namespace=ref.namespace)]
@@ -330,7 +365,12 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
         evidence = [
             Evidence(f"pod {pod.meta.name}", state) for pod, state in zip(pods[:3], states[:3], strict=True)
         ] or [Evidence(str(ref), f"{counted(workload.replicas, 'replica')} wanted, no pod exists")]
-    yield Finding(
+    watched = watched_namespace(workload)
+    if watched:
+        evidence.append(
+            Evidence(str(ref), f"--watch-namespace={watched}: no other controller that is ready looks there")
+        )
+    return Finding(
         "LBD102",
         ref,
         params={
@@ -342,6 +382,7 @@ def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
         confirm=tuple(confirm),
         by_hand=commands,
         advice="" if commands else advice,
+        subjects=subjects,
     )
 
 
@@ -529,7 +570,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     message="the webhook's Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=undone_by("LBD126"),
-    by_absence=(reads.WEBHOOK_SLICES, reads.CONTROLLER, reads.CONTROLLER_PODS),
+    by_absence=(reads.WEBHOOK_SLICES,),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:
     """The API server calls the controller's webhooks through a Service; without a ready endpoint every change of an
@@ -614,35 +655,70 @@ def _has_been_ready(snapshot: Snapshot, pod: Pod) -> bool:
     passes="one controller owns the cluster's objects",
     scope=Scope.CLUSTER,
     severity=Severity.ERROR,
-    message="{count} controllers of one class and cluster compete: {names}",
+    message="{count} controllers of one cluster compete for the same objects: {names}",
     reads=(reads.CONTROLLER,),
     distinct_by=("names",),
 )
 def several_controllers(snapshot: Snapshot) -> Iterator[Finding]:
-    """Two installations of the controller with the same class, cluster name and watched namespace each hold a leader
-    lease of their own and rewrite each other's rules and targets: health flips without a cause in the objects. Two that
-    share one lease (the same namespace and lease name) are no conflict: one of them leads.
+    """Two installations of the controller with the same cluster name look at the same namespaces, and each holds a
+    leader lease of its own: both rewrite each other's rules and targets, and health flips without a cause in the
+    objects. One without `--watch-namespace` looks at all namespaces. Two that share one lease (the same namespace and
+    lease name) are no conflict: one of them leads.
+
+    A class of its own does not keep a controller apart: `--ingress-class` is compared with the annotation
+    kubernetes.io/ingress.class alone. An Ingress with `ingressClassName` is taken by all whose IngressClass is of
+    controller ingress.k8s.aws/alb, and bindings have no class. Where `--ingress-class` differs, this is a warning: what
+    both take depends on the objects.
+
+    Source: classifyIngress in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/group_loader.go, and the
+    warning of https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/ that several
+    controllers compete for the rules of the nodes' security groups.
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: remove
-    one of them, or give each an ingress class or namespace of its own.
+    one of them, or give each a namespace of its own with `--watch-namespace`.
     """
-    running = [w for w in snapshot.cluster.controllers.need() if w.ready > 0]
-    seen: dict[tuple[str, str, str], dict[tuple[str, str], list[str]]] = {}
-    for workload in running:
-        flags = controller_flags(workload)
-        key = (flags.get("ingress-class", "alb"), flags.get("watch-namespace", ""), flags.get("cluster-name", ""))
-        lease = lease_of(workload) or (workload.meta.namespace, workload.meta.key)
-        seen.setdefault(key, {}).setdefault(lease, []).append(workload.meta.key)
-    for by_lease in seen.values():
-        if len(by_lease) > 1:
-            names = [name for several in by_lease.values() for name in several]
-            namespace, _, name = sorted(names)[0].partition("/")
-            yield Finding(
-                "LBD127",
-                ObjectRef("Deployment", namespace, name),
-                params={"count": len(names), "names": tuple(sorted(names))},
-                evidence=tuple(Evidence(f"deployment {n}", "ready, same class and cluster") for n in sorted(names)),
-                confirm=(
-                    kubectl("get", "deployments", "-A", "-l", "app.kubernetes.io/name=aws-load-balancer-controller"),
-                ),
-            )
+    by_cluster: dict[str, list[Workload]] = {}
+    for workload in snapshot.cluster.controllers.need():
+        if workload.ready > 0:
+            by_cluster.setdefault(controller_flags(workload).get("cluster-name", ""), []).append(workload)
+    for several in by_cluster.values():
+        pairs = [(one, other) for one in several for other in several if _compete(one, other)]
+        competing = [one for one in several if any(one in pair for pair in pairs)]
+        if not competing:
+            continue
+        names = tuple(sorted(workload.meta.key for workload in competing))
+        alike = any(_class(one) == _class(other) for one, other in pairs)
+        namespace, _, name = names[0].partition("/")
+        yield Finding(
+            "LBD127",
+            ObjectRef("Deployment", namespace, name),
+            params={"count": len(names), "names": names},
+            severity=None if alike else Severity.WARNING,
+            evidence=tuple(
+                Evidence(f"deployment {workload.meta.key}", f"ready, {_scope_of(workload)}")
+                for workload in sorted(competing, key=lambda workload: workload.meta.key)
+            ),
+            confirm=(kubectl("get", "deployments", "-A", "-l", "app.kubernetes.io/name=aws-load-balancer-controller"),),
+        )
+
+
+def _compete(one: Workload, other: Workload) -> bool:
+    """Whether two controllers work on the same objects at the same time; not where a namespace cannot be told."""
+    first, second = plain_flag(one, "watch-namespace"), plain_flag(other, "watch-namespace")
+    if one is other or first is None or second is None or _lease(one) == _lease(other):
+        return False
+    return first == second or "" in (first, second)
+
+
+def _lease(workload: Workload) -> tuple[str, str]:
+    return lease_of(workload) or (workload.meta.namespace, workload.meta.key)
+
+
+def _class(workload: Workload) -> str:
+    return controller_flags(workload).get("ingress-class", "") or "alb"
+
+
+def _scope_of(workload: Workload) -> str:
+    watched = watched_namespace(workload)
+    return f"--ingress-class={_class(workload)}, {f'namespace {watched}' if watched else 'all namespaces'}"

@@ -307,16 +307,17 @@ def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     explains=("LBD109", "LBD205", "LBD217"),
 )
 def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
-    """The target group that a TargetGroupBinding names was deleted, or belongs to another account or region.
+    """The target group that a TargetGroupBinding names was deleted. What another account or region holds is unknown.
 
     Such a binding also stops the controller from removing security group rules in the whole cluster. One that the
     controller made names the deleted group for ever, and keeps its name from a binding of the new one.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3493
 
-    Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete the binding, or name an
-    existing target group; for a binding of the controller itself delete it, and change an annotation of the Ingress,
-    the Service or the Gateway, so that target group and binding are made again.
+    Confirm by hand: `aws elbv2 describe-target-groups --target-group-arns ARN`. Repair: delete a binding of the
+    controller itself, and change an annotation of the Ingress, the Service or the Gateway, so that target group and
+    binding are made again. In place of one that a person made comes one that names an existing target group: its
+    targetGroupARN cannot be changed.
     """
     binding = traffic.binding.need()
     if binding is None or not binding.target_group_arn or traffic.target_group.need() is not None:
@@ -332,13 +333,13 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         confirm=(describe_target_group(binding.target_group_arn, traffic.context.region),),
         by_hand=(
-            " && ".join(
-                (
-                    kubectl("delete", kubectl_name(ref), namespace=traffic.namespace),
-                    *(looked_at_again(traffic) if binding.is_generated else ()),
-                )
-            ),
-        ),
+            " && ".join((kubectl("delete", kubectl_name(ref), namespace=traffic.namespace), *looked_at_again(traffic))),
+        )
+        if binding.is_generated
+        else (),
+        advice=""
+        if binding.is_generated
+        else "make a binding in its place that names an existing target group: targetGroupARN cannot be changed",
     )
 
 

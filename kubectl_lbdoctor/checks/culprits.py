@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READ
 from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.controller_reach import still_served
 from kubectl_lbdoctor.analysis.desired_state import READS as DESIRED_READS
-from kubectl_lbdoctor.analysis.node_targets import Exclusion, instance_nodes, is_outside_ec2
+from kubectl_lbdoctor.analysis.node_targets import Exclusion, instance_nodes
 from kubectl_lbdoctor.analysis.remediation import kubectl, shell
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.registry import check
@@ -107,13 +107,21 @@ def _finds_others(complaint: Complaint) -> bool:
 def stopped_by_another(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller gives up the whole step at the first thing that it cannot use, so one object stops others.
 
-    A Node without an EC2 providerID stops the registration of every node in all bindings with instance targets that
-    select it (LBC pkg/backend/endpoint_resolver.go, pkg/k8s/node_utils.go). A TargetGroupBinding whose networking names
-    a security group that is gone stops the rules of all bindings that share a security group of nodes or pods with it:
-    they are written in one call (LBC pkg/networking/networking_manager.go).
+    A Node whose providerID names no EC2 instance, as that of a virtual kubelet, stops the registration of every node in
+    all bindings with instance targets that select it. A TargetGroupBinding whose networking names a security group that
+    is gone stops the rules of all bindings that share a security group of nodes or pods with it: they are written in
+    one call.
 
-    Fargate nodes, control planes, nodes with an exclude label and nodes that are not selected are passed over by the
-    controller and stop nothing.
+    Fargate and hybrid nodes, nodes with the label node-role.kubernetes.io/master or an exclude label, nodes that are
+    not Ready and nodes that are not selected are passed over by the controller and stop nothing.
+
+    Sources: ExtractNodeInstanceID in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/k8s/node_utils.go,
+    ResolveNodePortEndpoints in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/backend/endpoint_resolver.go,
+    the labels in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/backend/endpoint_utils.go,
+    and https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/networking/networking_manager.go
 
     Confirm by hand: `kubectl get nodes -o custom-columns=NAME:.metadata.name,ID:.spec.providerID`, or the events of the
     named binding. Repair: delete the Node or give it its providerID (the cloud controller does), or keep it out with
@@ -135,8 +143,6 @@ def _by_nodes(traffic: TrafficPath, binding: TargetGroupBinding) -> Iterator[Fin
     served = still_served(traffic)
     for node in _without_instance(traffic, binding):
         said = [c for c in complaints if node.meta.name in (c.param("node"), c.param("node2"))]
-        if not said and is_outside_ec2(node):
-            continue  # Only the controller's own words show that this version does not pass it over.
         state = f"providerID {node.provider_id}" if node.provider_id else "no providerID"
         yield Finding(
             "LBD135",

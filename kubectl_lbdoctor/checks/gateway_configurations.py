@@ -19,7 +19,14 @@ from kubectl_lbdoctor.analysis.gateway_settings import (
     stray_blocks,
     target_reference,
 )
-from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, class_of, routes_of, routes_of_subject
+from kubectl_lbdoctor.analysis.gateways import (
+    ALB_CONTROLLER,
+    AUTO_MODE_CONTROLLERS,
+    attachments,
+    class_of,
+    routes_of,
+    routes_of_subject,
+)
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.rule_actions import (
@@ -60,17 +67,20 @@ _LRC = kinds.LISTENER_RULE_CONFIGURATION
     by_absence=(reads.LOAD_BALANCER_CONFIGURATIONS, reads.TARGET_GROUP_CONFIGURATIONS),
 )
 def configuration_of_gateway_missing(frontend: Frontend) -> Iterator[Finding]:
-    """`infrastructure.parametersRef` of the Gateway names a LoadBalancerConfiguration that does not exist in its
-    namespace (whatever kind it says, that is what the controller looks for), or such a configuration names a
-    `defaultTargetGroupConfiguration` that does not exist beside it, or that has a targetReference. The controller makes
-    nothing of the Gateway then, and changes nothing of what it has made (Accepted False, Invalid).
+    """`infrastructure.parametersRef` of a Gateway of the controller's classes names a LoadBalancerConfiguration that
+    does not exist in its namespace (whatever kind it says, that is what the controller looks for), or such a
+    configuration names a `defaultTargetGroupConfiguration` that does not exist beside it, or that has a
+    targetReference. The controller makes nothing of the Gateway then, and changes nothing of what it has made (Accepted
+    False, Invalid). Gateways of EKS Auto Mode and of other controllers have parameters of their own kinds.
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/config_resolver.go
 
     Confirm by hand: `kubectl describe gateway NAME`. Repair: make the configuration, or correct the name.
     """
-    for gateway in of_gateway_api(frontend).gateways:
-        own = gateway.parameters
+    for gateway in of_gateway_api(frontend).ours:
+        own, found = gateway.parameters, class_of(frontend.snapshot, gateway).peek()
+        if found is not None and found.controller in AUTO_MODE_CONTROLLERS:
+            continue  # Its settings are of a kind of EKS Auto Mode's own.
         listed = frontend.snapshot.gateway_api.balancer_configurations
         if own is not None:
             names = [s.meta.name for s in listed.need() if s.meta.namespace == gateway.meta.namespace]
@@ -78,7 +88,6 @@ def configuration_of_gateway_missing(frontend: Frontend) -> Iterator[Finding]:
                 right = (own.group, own.kind) == (SETTINGS_GROUP, _LBC.name)
                 fault = "missing" if right else "kind"
                 yield _missing(gateway, gateway.ref, f"{own.kind} {own.name}", fault, _LBC, names)
-        found = class_of(frontend.snapshot, gateway).peek()
         if own is None and (found is None or found.parameters is None):
             continue
         listed.need()
@@ -174,8 +183,8 @@ def filter_not_taken(frontend: Frontend) -> Iterator[Finding]:
                 yield _extension(route, number, read[0], "several", f"{len(read)} ListenerRuleConfigurations")
             elif read:
                 yield from _rule_configuration(frontend, route, number, read[0])
-                yield from _login_left_out(frontend, own.gateways, route, number)
-    for gateway in own.gateways:
+                yield from _login_left_out(frontend, own.ours, route, number)
+    for gateway in own.ours:
         yield from _refused_filters(frontend.snapshot, gateway)
 
 

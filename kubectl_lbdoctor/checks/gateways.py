@@ -85,7 +85,7 @@ def class_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl describe gatewayclass NAME`. Repair: make the LoadBalancerConfiguration, or correct or
     remove `parametersRef`.
     """
-    for gateway in of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).ours:
         found = class_of(frontend.snapshot, gateway).need()
         accepted = condition(found.conditions, "Accepted") if found is not None else None
         if found is None or found.controller not in _GATES or accepted is None or accepted.status != "False":
@@ -133,7 +133,7 @@ def gateway_part_off(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: the controller's log has "Disabling ALBGatewayAPI" or "Disabling NLBGatewayAPI". Repair: install
     the CRDs of Gateway API and of the controller, and restart it; for an older release, its feature gates.
     """
-    for gateway in of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).ours:
         found = class_of(frontend.snapshot, gateway).need()
         gate = _GATES.get(found.controller, "") if found is not None else ""
         if not gate or seconds_between(gateway.meta.created, frontend.snapshot.taken_at) < SETTLING_SECONDS:
@@ -208,7 +208,7 @@ def listener_invalid(frontend: Frontend) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl get gateway NAME -o yaml`, status.listeners. Repair: the listener.
     """
-    for gateway in of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).ours:
         for owner in listener_owners(frontend.snapshot, gateway):
             for status in owner.listener_status:
                 refused = next((found for found in status.conditions if _refuses(found, owner.meta.generation)), None)
@@ -281,7 +281,7 @@ def route_not_attached(frontend: Frontend) -> Iterator[Finding]:
                 continue
             if gateway_of(frontend.snapshot, ref.namespace, ref.name).need() is None:
                 yield _no_parent(frontend, route, ref)
-        for gateway in found.gateways:
+        for gateway in found.ours:
             for attachment in attachments(frontend.snapshot, route, gateway):
                 if attachment.refusal is not None:
                     yield _not_attached(frontend, route, gateway, attachment, attachment.refusal)
@@ -590,7 +590,7 @@ def gateway_not_accepted(frontend: Frontend) -> Iterator[Finding]:
     Confirm by hand: `kubectl describe gateway NAME`, or `kubectl describe gatewayclass NAME`. Repair: what the
     condition or the newest event names.
     """
-    for gateway in of_gateway_api(frontend).gateways:
+    for gateway in of_gateway_api(frontend).ours:
         no = refusal(gateway)
         stale = not_taken_over(gateway, frontend.snapshot.taken_at)
         found = no or stale

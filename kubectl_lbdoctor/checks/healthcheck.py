@@ -550,7 +550,8 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
     follow it.
 
     Confirm by hand: `curl -i http://POD_IP:PORT/PATH` shows the Location header. Repair: check a path that is served
-    without a redirect, accept the redirect (`success-codes: 200-399`), or speak HTTPS to the application.
+    without a redirect, accept the redirect (`success-codes: 200-399`), or speak HTTPS to the application. Which of them
+    it is depends on where the redirect leads: until a probe has seen that, nothing is accepted unasked.
     """
     answer = _answers(traffic, AnswerKind.REDIRECT)
     if answer is None or answer.asker != NOBODY:
@@ -562,9 +563,20 @@ def check_is_redirected(traffic: TrafficPath) -> Iterator[Finding]:
         risk = "a redirect, also to a login page, counts as healthy"
         login = bool(pod_evidence.LOGIN.search(answer.to))
         advice = "a login page says nothing about the application: better check a path without one" if login else ""
+        if not answer.to:
+            advice = (
+                "see where the redirect leads (--probe, or curl -i): to a login page, better check a path without one; "
+                "to https:// of the same port, let the check speak HTTPS; else accept it"
+            )
         accept, template = owner.offer("200-399", why, risk), owner.template
         advice = owner.instruction or advice
-        yield replace(finding, repairs=accept, repair_template=template, fix_automatic=not login, advice=advice)
+        yield replace(
+            finding,
+            repairs=accept,
+            repair_template=template,
+            fix_automatic=bool(answer.to) and not login,
+            advice=advice,
+        )
         return
     # What `_answered` repairs is the path, not the codes.
     yield replace(finding, fix=finding.fix or "healthcheck-path")
@@ -923,8 +935,8 @@ _START_SECONDS = 600
     passes="the application listens on the port that its containers declare",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message="nothing listens on port {port} of {silent:pod} of {pods}, though their containers declare it[: they were "
-    "started {age} ago and have no readiness probe]",
+    message="nothing listens on port {port} of {silent} of {pods:pod}, which their containers declare[; started "
+    "{age} ago]",
     reads=(*_ANSWER_READS, reads.NODES),
     distinct_by=("port",),
 )

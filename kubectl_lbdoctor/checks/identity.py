@@ -72,12 +72,9 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             continue
         action = entry.decoded.aws_action
         # The name is what a person looks for; a principal that is no role is a user.
-        role = accused_role(entry.decoded) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        compared, advice = (
-            ((), _BY_AUTO_MODE)
-            if _is_of_auto_mode(traffic)
-            else _compared(traffic, accused_role(entry.decoded), action)
-        )
+        accused = accused_role(entry.decoded)
+        role = role_name(accused) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
+        compared, advice = ((), _BY_AUTO_MODE) if _is_of_auto_mode(traffic) else _compared(traffic, accused, action)
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
@@ -114,16 +111,16 @@ def _statement(action: str) -> str:
     return f"add to the role's policy: {' '.join(permission_statement(action).split())}"
 
 
-def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evidence, ...], str]:
+def _compared(traffic: TrafficPath, arn: str, action: str) -> tuple[tuple[Evidence, ...], str]:
     """What the role's policies say about the denied action, and the advice that follows from it."""
     version = controller_version(traffic) or ""
     shipped = f"iam_policy.json of {version or 'the controller'}"
     plain = _statement(action) if action else f"compare the role's policy with {shipped}"
-    known = traffic.aws.identity.roles.get(role)
+    known, role = traffic.aws.identity.role(arn), role_name(arn)
     if known is None:
         return (), plain
     owner = known.peek()
-    policies = _policies(traffic, role)
+    policies = _policies(traffic, arn)
     if isinstance(policies, str):
         return (Evidence(f"policies of role {role}", f"not compared: {policies}"),), plain
     documents = [policy.document for policy in policies]
@@ -158,12 +155,10 @@ def _compared(traffic: TrafficPath, role: str, action: str) -> tuple[tuple[Evide
     return tuple(evidence), advice[found]
 
 
-def _policies(traffic: TrafficPath, role: str) -> tuple[RolePolicy, ...] | str:
+def _policies(traffic: TrafficPath, arn: str) -> tuple[RolePolicy, ...] | str:
     """All policies of the role, or why they are not all known."""
-    identity = traffic.aws.identity
     found: list[RolePolicy] = []
-    for table in (identity.attached, identity.inline):
-        fact = table.get(role)
+    for fact in traffic.aws.identity.policies(arn):
         policies = fact.peek() if fact is not None else None
         if policies is None:
             return _why(fact)
@@ -208,7 +203,11 @@ def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidenc
     associations = traffic.aws.identity.associations
     if associations.is_known:
         for key in sorted(traffic.cluster.service_accounts):
-            roles = [a.role_arn for a in associations.need() if f"{a.namespace}/{a.service_account}" == key]
+            roles = [
+                f"{a.role_arn}, which assumes {a.target_role_arn}" if a.target_role_arn else a.role_arn
+                for a in associations.need()
+                if f"{a.namespace}/{a.service_account}" == key
+            ]
             text = f"role {', '.join(roles)}" if roles else "none"
             if roles or whole:
                 found.append(Evidence(f"pod identity association of {key}", text))
@@ -268,9 +267,9 @@ def _refusals(traffic: TrafficPath) -> list[_Refusal]:
     found: list[_Refusal] = []
     for key, arn in sorted(irsa_roles(traffic.cluster).items()):
         subject = f"system:serviceaccount:{key.replace('/', ':')}"
-        text = _missing(traffic, role_name(arn))
+        text = _missing(traffic, arn)
         advice = "make the role, or correct the annotation and restart the controller"
-        role = _role(traffic, role_name(arn))
+        role = _role(traffic, arn)
         if role is not None:
             text = web_identity_refusal(role, issuer, subject, audience)
             shown = web_identity_statement(arn, issuer or "OIDC_ISSUER", subject)
@@ -281,7 +280,7 @@ def _refusals(traffic: TrafficPath) -> list[_Refusal]:
     if uses_pod_identity(traffic.cluster):
         for association in identity.associations.peek() or ():
             name = role_name(association.role_arn)
-            text, role = _missing(traffic, name), _role(traffic, name)
+            text, role = _missing(traffic, association.role_arn), _role(traffic, association.role_arn)
             text = pod_identity_refusal(role) if role is not None else text
             if text:
                 advice = f"the role's trust policy needs this statement: {pod_identity_statement()}"
@@ -290,13 +289,13 @@ def _refusals(traffic: TrafficPath) -> list[_Refusal]:
     return found
 
 
-def _missing(traffic: TrafficPath, name: str) -> str:
-    fact = traffic.aws.identity.roles.get(name)
+def _missing(traffic: TrafficPath, arn: str) -> str:
+    fact = traffic.aws.identity.role(arn)
     return "the role does not exist" if fact is not None and fact.is_known and fact.need() is None else ""
 
 
-def _role(traffic: TrafficPath, name: str) -> dict[str, object] | None:
+def _role(traffic: TrafficPath, arn: str) -> dict[str, object] | None:
     """The role's trust policy where it could be read."""
-    fact = traffic.aws.identity.roles.get(name)
+    fact = traffic.aws.identity.role(arn)
     role = fact.peek() if fact is not None else None
     return dict(role.trust) if role is not None else None

@@ -199,8 +199,7 @@ _PROXY_NAME = "service.kubernetes.io/service-proxy-name"
     title="kube-proxy leaves the Service to another proxy",
     passes="kube-proxy serves the Service",
     severity=Severity.ERROR,
-    message='the NodePort of Service {service} answers on no node: its label leaves it to the proxy "{proxy}", and '
-    "kube-proxy passes it over",
+    message="no node answers for Service {service}: its label leaves it to proxy {proxy}, not to kube-proxy",
     reads=_READS,
     explains=("LBD516", "LBD517", "LBD607"),
 )

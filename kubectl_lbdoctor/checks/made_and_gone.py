@@ -95,7 +95,7 @@ def listener_missing(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the load balancer that the object publishes exists",
     severity=Severity.ERROR,
     message="the load balancer of {object} was deleted in AWS: its status still names {host}",
-    reads=_READS,
+    reads=(*_READS, reads.TARGET_HEALTH),
     explains=("LBD209",),
     by_absence=(reads.LOAD_BALANCERS, reads.EVENTS),
 )

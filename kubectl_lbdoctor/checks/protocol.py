@@ -87,6 +87,9 @@ _SAID = {"HTTP1": "HTTP/1.1", "HTTP2": "HTTP/2", "GRPC": "gRPC"}
 # What a client of gRPC makes of an answer without a status of gRPC; all others only an application of gRPC gives.
 # https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md
 _FOR_A_SERVER_WITHOUT_GRPC = frozenset({"2", "7", "12", "13", "14", "16"})
+# What a server of gRPC answers to a request whose content type is not gRPC's.
+# https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md ("Requests")
+_NO_GRPC_ASKED = frozenset({"415"})
 
 
 @check(
@@ -104,7 +107,9 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
     HTTP2 or GRPC sends HTTP/2 without negotiation, which an HTTP/1.1 server refuses; one with HTTP1 or HTTP2 gets no
     HTTP answer that it can use from a gRPC server. A Network Load Balancer checks by HTTP/1.1.
 
-    A probe, the readiness probe of the same port, or the port's appProtocol says what the application speaks.
+    A probe, the readiness probe of the same port, or the port's appProtocol says what the application speaks. A
+    readiness probe that passes proves that its version is served, and not that another one is not: servers such as
+    Envoy, or Go's with h2c, know both. So it is certain, and repaired unasked, only where a probe has tried.
 
     Confirm by hand: `curl --http2-prior-knowledge http://POD_IP:PORT/` against `curl --http1.1`. Repair: set the
     backend-protocol-version annotation (the target group is replaced); behind a Network Load Balancer check by TCP.
@@ -117,6 +122,8 @@ def check_speaks_wrong_version(traffic: TrafficPath) -> Iterator[Finding]:
         return
     told = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, failing), port=port)
     served = _version_served(traffic, failing, port, told)
+    if any(a.outcome is Outcome.ANSWERED and pod_evidence.is_check(traffic, a.request) for a in told):
+        served = served if served.version == "GRPC" else _Served()  # The check itself is understood.
     if not served.version and _speaks_no_http(traffic, told):
         yield _no_http(traffic, group, failing, speaks, port, told)
     elif served.version and _unfit(speaks, served.version, failing):
@@ -157,8 +164,9 @@ def _wrong_version(
     served: _Served,
 ) -> Finding:
     """What goes with every repair: who speaks what, and what shows it."""
-    mismatch = any(t.reason == RESPONSE_CODE_MISMATCH for t in failing)
-    certain = served.answered or (traffic.is_alb and bool(served.probed) and (not mismatch or served.version == "GRPC"))
+    # A readiness probe that passes proves what is served, not what is not: Go's h2c and Envoy serve both versions.
+    codes = {code for t in failing for code in t.codes}
+    certain = served.answered or (traffic.is_alb and served.version == "GRPC" and codes == _NO_GRPC_ASKED)
     finding = Finding(
         "LBD306",
         traffic.service_ref,

@@ -29,6 +29,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 )
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
@@ -39,7 +40,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown, recording
-from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Param, Severity, Source
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, TargetGroupBinding
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import aws
@@ -268,8 +269,7 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
     title="no security group of the target admits the load balancer",
     passes="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
-    message="the targets do not admit the load balancer: no rule for TCP {ports} "
-    "{direction:egress=to|ingress=from} {peers}",
+    message="targets do not admit the load balancer: no TCP {ports} {direction:egress=to|ingress=from} {peers:,1}",
     reads=(*_READS, *GATEWAY_READS),
     explains=("LBD607",),
     fix="security-group",
@@ -579,7 +579,7 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     passes="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
     message="NetworkPolicy {policy} does not admit {who} on port {port}[ (except {excluded})]",
-    reads=(*_READS, reads.NETWORK_POLICIES),
+    reads=(*_READS, reads.NETWORK_POLICIES, reads.KUBE_PROXY),
     explains=("LBD607",),
     distinct_by=("policy", "who", "port"),
 )
@@ -588,8 +588,14 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     of the other nodes (`instance` targets). Namespace and pod selectors never match a load balancer; it needs an
     ipBlock with its subnets.
 
-    Only where a network policy engine is switched on; the reason code must allow for it. Confirm by hand: `kubectl
-    get networkpolicy -n NAMESPACE`. Repair: add an ingress rule with the load balancer's subnets and the port.
+    A policy is a mere object until a network policy engine enforces it, and the reason code must allow for a drop.
+    With an engine among the DaemonSets of kube-system (the VPC CNI's with `--enable-network-policy=true`, Calico,
+    Cilium…) on every node it is certain. Where none is seen there it is likely only: engines run in other namespaces,
+    too, and EKS Auto Mode has its own. Where the VPC CNI's is switched off, which is its default, the policy is worth
+    knowing and no cause (https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html).
+
+    Confirm by hand: `kubectl get networkpolicy -n NAMESPACE`; `kubectl get daemonsets -A` for the engine. Repair: add
+    an ingress rule with the load balancer's subnets and the port.
     """
     _needed(traffic)
     everything = traffic.namespace_facts.policies.need()
@@ -614,9 +620,14 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
             patch = json.dumps(missing.patch(), sort_keys=True)
             words = ("patch", f"networkpolicy/{missing.policy}", "--type=json", "-p", patch)
             by_hand = (kubectl(*words, namespace=missing.namespace or traffic.namespace),)
+        engine = policy_engine(traffic.snapshot)
+        off = engine.state is Enforcement.OFF
         yield Finding(
             "LBD513",
             ref,
+            # What nothing seems to enforce accounts for no target; it is told, because not all engines are seen.
+            severity=Severity.INFO if off else None,
+            confidence=_CONFIDENCE[engine.state],
             params={
                 "policy": names,
                 "who": who,
@@ -625,11 +636,22 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
             },
             evidence=(
                 Evidence(Source.TARGET_GROUP, f"{len(cut)} of {len(traffic.targets())}: {entries[0][0].reason}"),
+                Evidence(Source.POLICY_ENGINE, engine.why),
             ),
-            targets=cut,
-            confirm=(kubectl("get", "networkpolicy", "-o", "yaml", namespace=traffic.namespace),),
+            targets=() if off else cut,
+            confirm=(
+                kubectl("get", "networkpolicy", "-o", "yaml", namespace=traffic.namespace),
+                *(() if engine.state is Enforcement.ON else (kubectl("get", "daemonsets", "-A"),)),
+            ),
             by_hand=by_hand,
         )
+
+
+_CONFIDENCE = {
+    Enforcement.ON: Confidence.CERTAIN,
+    Enforcement.UNKNOWN: Confidence.LIKELY,
+    Enforcement.OFF: Confidence.POSSIBLE,
+}
 
 
 def _policy_paths(

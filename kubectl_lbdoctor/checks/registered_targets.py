@@ -203,11 +203,12 @@ def nodes_left_out(traffic: TrafficPath) -> Iterator[Finding]:
     """With instance targets the controller registers every node that is Ready, is an EC2 instance, matches the
     binding's nodeSelector and carries none of the labels and taints that exclude it. Here worker nodes are left out.
 
-    Fargate, hybrid, virtual and control-plane nodes can never be instance targets and are named only when no node is
-    left at all; nodes that a nodeSelector leaves out on purpose only when externalTrafficPolicy Local makes their pods
-    unreachable. Where all ready pods of such a Service run on nodes that are left out, nobody serves it: that is an
-    error, and it is how a drain, the Cluster Autoscaler or Karpenter takes the last pod away before another one is
-    ready.
+    Fargate, hybrid and virtual nodes can never be instance targets, and nobody expects those of a control plane there
+    (the controller leaves out the ones with the label node-role.kubernetes.io/master): they are named only when no node
+    is left at all. Nodes that a nodeSelector leaves out on purpose are named only when externalTrafficPolicy Local
+    makes their pods unreachable. Where all ready pods of such a Service run on nodes that are left out, nobody serves
+    it: that is an error, and it is how a drain, the Cluster Autoscaler or Karpenter takes the last pod away before
+    another one is ready.
 
     Confirm by hand: `kubectl get nodes --show-labels` and `kubectl describe node NAME` (taints, conditions).
     Repair: remove the label or taint, bring the node back, or use `target-type: ip`.

@@ -105,6 +105,10 @@ class Catalogue:
             raise DuplicateCode(f"{spec.code} is declared twice")
         if not spec.doc.strip():
             raise ValueError(f"{spec.code} has no docstring to explain it")
+        if undeclared := {*spec.by_absence} - spec.reads:
+            raise ValueError(
+                f"{spec.code} rests on the absence of what it does not read: {', '.join(sorted(undeclared))}"
+            )
         self.specs[spec.code] = spec
 
     def __iter__(self) -> Iterator[CheckSpec]:

@@ -75,7 +75,9 @@ def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
         status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
         return CheckResult(spec.code, paths, status, tuple(found), reason, read=fact.source)
     except NotApplicable as skipped:
-        return CheckResult(spec.code, paths, CheckStatus.SKIPPED, reason=str(skipped))
+        # What was found before there was nothing more to look at stays found.
+        status = CheckStatus.FAIL if found else CheckStatus.SKIPPED
+        return CheckResult(spec.code, paths, status, tuple(found), reason="" if found else str(skipped))
     except Exception as crash:
         reason = f"{type(crash).__name__}: {crash}"
         return CheckResult(spec.code, paths, CheckStatus.CRASHED, tuple(found), reason, traceback.format_exc())

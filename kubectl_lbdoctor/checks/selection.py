@@ -14,7 +14,7 @@ from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
 from kubectl_lbdoctor.analysis.pod_makers import describe_end, finished_pods, left_to_themselves, pod_makers
 from kubectl_lbdoctor.analysis.pod_problems import problems
-from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS
+from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require_due
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
@@ -431,6 +431,8 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         return
     if traffic.service.need() is None:
         raise NotApplicable("no Service behind this target group")
+    if (binding := traffic.binding.peek()) is not None:
+        require_due(traffic, binding)
     if group.target_type == "instance":
         nodes, left = eligible_nodes(traffic)
         expected = [node.meta.name for node in nodes]
@@ -465,14 +467,19 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     passes="no target waits for its first checks",
     severity=Severity.INFO,
     message="{count} of {total:target} of {group} {count:=waits|wait} for registration or first "
-    "checks (at most {seconds} s)",
-    reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    "checks (usually within {seconds} s)",
+    reads=(reads.BINDINGS, reads.SERVICES, reads.LOAD_BALANCERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
 )
 def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
     """Targets are in state `initial`: being registered, or not yet checked often enough. Wait before judging.
 
-    A target needs up to the healthy threshold times the interval after its registration; a Network Load Balancer may
-    take minutes more to register one.
+    A new target of an Application Load Balancer needs one check that passes, whatever the healthy threshold is; one of
+    a Network Load Balancer that threshold times the interval. Registration comes before that, and may take a Network
+    Load Balancer minutes more.
+
+    Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html ("must
+    pass one health check to be considered healthy"),
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-health-checks.html.
 
     Repair: wait; this is over after registration and the first checks.
     """
@@ -493,7 +500,7 @@ def targets_initial(traffic: TrafficPath) -> Iterator[Finding]:
             "count": len(waiting),
             "total": len(traffic.targets()),
             "group": group.name,
-            "seconds": check_settings.healthy_threshold * check_settings.interval,
+            "seconds": (1 if traffic.is_alb else check_settings.healthy_threshold) * check_settings.interval,
         },
         evidence=tuple(
             Evidence(Source.TARGET_HEALTH, f"{counted(n, 'target')}: {reason}") for reason, n in reasons.items()

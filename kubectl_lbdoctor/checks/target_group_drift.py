@@ -128,7 +128,7 @@ def _is_refused(traffic: TrafficPath) -> bool:
     title="the target group's check differs from the one that is asked for",
     passes="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
-    message="target group {group} is not checked as {asker:gateway=its configuration asks|*=annotated}: {differences}",
+    message="target group {group} is not checked as {asker:gateway=configured|*=annotated}: {differences}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
     symptom=True,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),
@@ -178,7 +178,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         ObjectRef("TargetGroup", "", group.name),
         params={
             "group": group.name,
-            "differences": "; ".join(texts),
+            "differences": texts[0] + (f"; {len(texts) - 1} more" if len(texts) > 1 else ""),
             "asker": "gateway" if of_gateway else "annotations",
         },
         evidence=(
@@ -219,22 +219,30 @@ def _source(setting: Setting[Any]) -> str:
 
 
 def differences(wanted: HealthCheckIntent, real: HealthCheck) -> list[tuple[str, Setting[Any], str]]:
-    """(name, wanted setting, real value) of every setting that differs; what is not known to be wanted is left out."""
-    pairs: list[tuple[str, Setting[Any], str]] = [
+    """(name, wanted setting, real value) of every setting that differs, what decides about an answer before what
+    decides about its time; what is not known to be wanted is left out."""
+    asked: list[tuple[str, Setting[Any], str]] = [
         ("protocol", wanted.protocol, real.protocol),
         ("port", wanted.port, real.port),
+    ]
+    timed: list[tuple[str, Setting[Any], str]] = [
         ("interval", wanted.interval_seconds, str(real.interval)),
         ("timeout", wanted.timeout_seconds, str(real.timeout)),
         ("healthy threshold", wanted.healthy_threshold, str(real.healthy_threshold)),
         ("unhealthy threshold", wanted.unhealthy_threshold, str(real.unhealthy_threshold)),
     ]
-    found = [(n, s, r) for n, s, r in pairs if s.value is not None and r not in ("", "0") and str(s.value) != r]
+    found = [setting for setting in asked if _differs(setting)]
     if wanted.protocol.value == real.protocol and real.protocol in _HTTP:
         if wanted.path.value is not None and wanted.path.value != real.path:
             found.append(("path", wanted.path, real.path))
         if wanted.matcher.value is not None and real.matcher and _codes(wanted.matcher.value) != _codes(real.matcher):
             found.append(("success codes", wanted.matcher, real.matcher))
-    return found
+    return [*found, *(setting for setting in timed if _differs(setting))]
+
+
+def _differs(setting: tuple[str, Setting[Any], str]) -> bool:
+    _, wanted, real = setting
+    return wanted.value is not None and real not in ("", "0") and str(wanted.value) != real
 
 
 def _codes(text: str) -> set[str]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 
+from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
+from kubectl_lbdoctor.analysis.desired_state import declaration_of
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, without_local_endpoint
@@ -13,10 +16,10 @@ from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_heal
 from kubectl_lbdoctor.analysis.service_ports import ports_of_services
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, part_of
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
+from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
@@ -85,7 +88,7 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
     passes="externalTrafficPolicy is not Local behind an Application Load Balancer with instance targets",
     severity=Severity.ERROR,
     message="externalTrafficPolicy Local of Service {service} drops the checks on {count:node} without a ready pod",
-    reads=(*_READS, reads.INGRESSES),
+    reads=(*_READS, *INTENT_READS),
     fix="traffic-policy",
 )
 def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
@@ -96,7 +99,8 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     An Application Load Balancer carries the client address in X-Forwarded-For, so Local gains nothing there.
 
     Confirm by hand: compare `kubectl get endpointslices -o wide` with the unhealthy instances. Repair: use
-    externalTrafficPolicy Cluster, or `target-type: ip`.
+    externalTrafficPolicy Cluster, or `target-type: ip`. A Service of type LoadBalancer has another load balancer, for
+    which Local may be meant: then nothing is changed unasked.
     """
     service = local_instance_service(traffic)
     if not traffic.is_alb:
@@ -111,13 +115,10 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     repairs = [
         Repair("cluster", (cluster,)).with_reason(why, "pods see the node's address; the ALB sends X-Forwarded-For")
     ]
-    ingress = traffic.ingress.peek()
-    if ingress is not None:
-        key = ALB_PREFIX + "target-type"
-        change = annotate(
-            ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name), ingress.meta.annotations, {key: "ip"}
+    if not _class_decides(traffic):
+        repairs += setting_source(traffic, "target-type").offer(
+            "ip", why, "the target group is replaced by one of pods"
         )
-        repairs.append(Repair("ip", (change,)).with_reason(why, "the target group is replaced by one of pods"))
     yield Finding(
         "LBD602",
         ref,
@@ -128,9 +129,18 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         targets=tuple(t.key for t in failing),
         repairs=tuple(repairs),
-        fix_automatic=True,
+        # Behind its own load balancer the same Service may need Local, for its clients' addresses.
+        fix_automatic=service.type != "LoadBalancer",
         advice="use externalTrafficPolicy Cluster, or let the pods themselves be the targets (target type ip)",
     )
+
+
+def _class_decides(traffic: TrafficPath) -> bool:
+    """Whether IngressClassParams decide about the target type, whatever is annotated."""
+    with suppress(Unknown, NotApplicable):
+        front = declaration_of(traffic)
+        return front is not None and bool(front.parameters.get("targetType"))
+    return False
 
 
 @check(
@@ -141,7 +151,7 @@ def local_policy_behind_alb(traffic: TrafficPath) -> Iterator[Finding]:
     message="no target of {group} is healthy ({count}), so the load balancer sends traffic to all of them (fail open)",
     reads=(reads.BINDINGS, reads.SERVICES, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
     symptom=True,
-    by_absence=(reads.TARGET_HEALTH, reads.ENDPOINT_SLICES),
+    by_absence=(reads.TARGET_HEALTH,),
 )
 def fails_open(traffic: TrafficPath) -> Iterator[Finding]:
     """When no target of a group is healthy, the load balancer sends traffic to all of them: the site may seem to work
@@ -171,6 +181,8 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
     own = traffic.group_attributes.need().get(CROSS_ZONE, "")
     if own in ("true", "false"):
         return own == "true"
+    if traffic.is_alb:
+        return True  # Of an Application Load Balancer it is always on, and only a target group turns it off.
     return traffic.balancer_attributes.need().get(CROSS_ZONE, "false") == "true"
 
 
@@ -190,17 +202,26 @@ def _crosses_zones(traffic: TrafficPath) -> bool:
     by_absence=(reads.TARGET_HEALTH, reads.NODES),
 )
 def zone_without_healthy_target(traffic: TrafficPath) -> Iterator[Finding]:
-    """A Network Load Balancer without cross-zone balancing serves each zone by the targets of that zone. One of its
-    zones has none that is healthy: AWS takes that zone's address out of DNS, and clients that still use it time out.
+    """A load balancer without cross-zone balancing serves each zone by the targets of that zone. One of its zones has
+    none that is healthy: AWS takes that zone's address out of DNS, and clients that still use it are not served.
+
+    Of a Network Load Balancer the attribute of the target group wins over that of the load balancer, which is off by
+    default. Of an Application Load Balancer it is always on, and a target group may turn it off.
 
     With fewer ready pods than zones this cannot be otherwise, and is information only.
 
-    Confirm by hand: `aws elbv2 describe-load-balancer-attributes` (load_balancing.cross_zone.enabled) and the zones in
-    `aws elbv2 describe-target-health`. Repair: turn cross-zone balancing on, or spread the pods over the zones.
+    Sources: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/disable-cross-zone.html,
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/target-group-cross-zone.html.
+
+    Confirm by hand: `aws elbv2 describe-load-balancer-attributes`, `aws elbv2 describe-target-group-attributes`
+    (load_balancing.cross_zone.enabled) and the zones in `aws elbv2 describe-target-health`. Repair: turn cross-zone
+    balancing on, or spread the pods over the zones.
     """
     group, balancer = traffic.target_group.need(), traffic.load_balancer.need()
-    if group is None or balancer is None or balancer.type != "network":
-        raise NotApplicable("no target group of a Network Load Balancer")
+    if group is None or balancer is None or balancer.type not in ("network", "application"):
+        raise NotApplicable("no target group of a load balancer with zones of its own")
+    if traffic.is_alb and traffic.group_attributes.is_known and _crosses_zones(traffic):
+        return  # Nearly every one does, and then nobody has to know where its targets are.
     serving, empty = _zones(traffic, balancer)
     if not empty or _crosses_zones(traffic):
         return
@@ -243,12 +264,17 @@ def _zones(traffic: TrafficPath, balancer: LoadBalancer) -> tuple[tuple[str, ...
 
 
 def _cross_zones(traffic: TrafficPath, service: Service | None, attributes: str) -> tuple[str, ...]:
-    """The command that turns cross-zone balancing on where a Service's annotation decides about it, or the attribute of
-    a target group that a person made."""
+    """The command that turns cross-zone balancing on where an annotation decides about it, or the attribute of a target
+    group that a person made."""
     group = traffic.target_group.peek()
     if group is not None and attributes == "target-group-attributes" and maker_of(traffic) is Maker.OUTSIDE:
         return (attribute(traffic, group, CROSS_ZONE, "false", "true").command,)
-    if service is None or service.type != "LoadBalancer" or not annotated(traffic):
+    if not annotated(traffic):
+        return ()
+    if traffic.is_alb:
+        place = setting_source(traffic, attributes)
+        return (place.change(with_attribute(place.value, CROSS_ZONE, "true")).command,)
+    if service is None or service.type != "LoadBalancer":
         return ()
     key = NLB_PREFIX + attributes
     value = with_attribute(service.meta.annotations.get(key, ""), CROSS_ZONE, "true")

@@ -28,8 +28,7 @@ _ANSWER_TO_PLAIN = (400, 426)
     title="requests are sent by another protocol than the health check",
     passes="requests are sent by the protocol that the health check proves",
     severity=Severity.ERROR,
-    message="requests go to port {port} by {sends}, and only {speaks} is known to be served there: the health check "
-    "succeeds by it",
+    message="requests go to port {port} by {sends}, while its health check succeeds by {speaks}",
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS),
         *(reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
@@ -33,8 +34,7 @@ def _own_ingress(traffic: TrafficPath) -> Ingress:
     title="a path without a wildcard takes one request only",
     passes="paths take what is below them, too",
     severity=Severity.WARNING,
-    message="only {path} itself leads to {service}: requests below it are answered with 404, because the path is of "
-    "type ImplementationSpecific and has no wildcard",
+    message="requests below {path} get 404: of type ImplementationSpecific, without a wildcard, it is exact",
     reads=_READS,
     distinct_by=("path", "service"),
 )
@@ -99,13 +99,20 @@ def _only_itself(traffic: TrafficPath, ingress: Ingress, rule: IngressPath) -> F
     )
 
 
+def _asks_for_https(traffic: TrafficPath, ingress: Ingress) -> bool:
+    """Whether it asks for such a listener, by a port or by a certificate: that it is not made has another reason."""
+    annotations = ingress.meta.annotations
+    if annotations.get(ALB_PREFIX + "certificate-arn") or "HTTPS" in annotations.get(ALB_PREFIX + "listen-ports", ""):
+        return True
+    return bool(class_parameters(traffic, ownership(traffic).class_name).get("certificateArn"))
+
+
 @check(
     "LBD231",
     title="an Ingress asks for TLS and its load balancer has no HTTPS listener",
     passes="the load balancer of an Ingress with TLS has an HTTPS listener",
     severity=Severity.WARNING,
-    message="clients of https://{host} get no connection: spec.tls names the host, and the load balancer has no HTTPS "
-    "listener",
+    message="https://{host} is not served: spec.tls names it, and the load balancer has no HTTPS listener",
     reads=(*_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
     distinct_by=("host",),
     by_absence=(reads.LISTENERS,),
@@ -125,7 +132,11 @@ def tls_without_listener(traffic: TrafficPath) -> Iterator[Finding]:
     if not ingress.tls_hosts or balancer is None or balancer.type != "application":
         return
     listeners = traffic.listeners.need()
-    if not listeners or any(listener.protocol == "HTTPS" for listener in listeners):
+    if (
+        not listeners
+        or any(listener.protocol == "HTTPS" for listener in listeners)
+        or _asks_for_https(traffic, ingress)
+    ):
         return
     ref = traffic.subject
     region = ("--region", traffic.context.region) if traffic.context.region else ()

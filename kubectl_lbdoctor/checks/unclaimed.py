@@ -23,9 +23,10 @@ from kubectl_lbdoctor.analysis.ownership import (
 )
 from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl, shell
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.analysis.takers import takers, watched_namespace, watching
+from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.knowledge.controller_identity import watched_namespace, watching
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source

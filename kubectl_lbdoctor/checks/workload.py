@@ -347,8 +347,8 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
     title="a changed pod template does not reach the pods",
     passes="pods are made of the present template of their workload",
     severity=Severity.ERROR,
-    message="the pods of {workload} are not those of its template, where {differs} differ: {held:paused=it is paused"
-    "|*=it replaces pods only when they are deleted}",
+    message="{workload} {held:paused=is paused|*=waits for its pods to be deleted}, so that they lack the {differs} of "
+    "its template",
     reads=(*_READS, reads.ENDPOINT_SLICES),
     explains=("LBD202", "LBD217"),
 )

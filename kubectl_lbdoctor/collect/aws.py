@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, overload
 
 from kubectl_lbdoctor import __version__
@@ -40,6 +41,9 @@ would only be silent, too."""
 
 MAX_ATTEMPTS = 4
 """Times that one request is sent in all. Adaptive mode also slows the client down when AWS throttles."""
+
+MAX_BODY = 8 << 20
+"""Bytes of a body that is no document (S3)."""
 
 MAX_CONNECTIONS = 16
 """Connections per service: one per concurrent read of the collector (botocore's default is 10)."""
@@ -78,7 +82,8 @@ _CREDENTIAL_ERRORS = {
 class AwsReader:
     """Reads of one account and region; safe to use from many threads. log: where requests are noted.
 
-    `calls` counts requests that were sent, retries included, by "service:Operation". Calls end at the deadline, and
+    `calls` counts requests that were sent, retries included, by "service:Operation". `refused`: whether AWS has not
+    accepted the credentials, or they could not be had; a new session may find others. Calls end at the deadline, and
     those of a service that has answered nothing at all after SILENCE. Where no request could be sent yet, for want of
     credentials (a role is asked for at the first call), they end after `aws_session.PATIENCE`.
     """
@@ -98,6 +103,7 @@ class AwsReader:
         self.session = session
         self.region = session.region
         self.calls: Counter[str] = Counter()
+        self.refused = False
         self._read_timeout = read_timeout
         self._deadline = deadline or Deadline()
         self._begun_at = float("inf")
@@ -115,6 +121,8 @@ class AwsReader:
         self._paces: dict[str, Pace] = {}
         self._creating = threading.Lock()
         self._counting = threading.Lock()
+        self._account = ""
+        self._naming = threading.Lock()
 
     def prepare(self, *services: str) -> None:
         """Create clients early: an ec2 client takes 0.17 s, most of it parsing its service model."""
@@ -133,14 +141,14 @@ class AwsReader:
         """One operation with all its pages: `call("elbv2", "DescribeTargetGroups", "TargetGroups", Names=[…])`.
 
         `service` is botocore's name, `operation` and `params` are the API's. With `result_key` the list under that key,
-        else the whole answer (its lists joined over all pages, without ResponseMetadata).
+        else the whole answer (its lists joined over all pages, its bodies as bytes, without ResponseMetadata).
 
         Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
         Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list). An
         answer that is none of AWS's (a proxy's page) is a ReadFailed.
         """
         from botocore import xform_name
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.response import StreamingBody
 
         client = self._client(service)
         method = xform_name(operation)
@@ -153,10 +161,23 @@ class AwsReader:
                 return dict(pages.build_full_result())
             answer = dict(getattr(client, method)(**params))
             answer.pop("ResponseMetadata", None)
-            return answer
+            # A body comes as it is read: here, where its caller is waited for no longer than the run lasts.
+            bodies = {key: value for key, value in answer.items() if isinstance(value, StreamingBody)}
+            return answer | {key: body.read(MAX_BODY) for key, body in bodies.items()}
 
         with self._counting:
             self._begun_at = min(self._begun_at, time.monotonic())
+        try:
+            return self._asked(service, operation, result_key, ask)
+        except NoCredentials:
+            self.refused = True
+            raise
+
+    def _asked(
+        self, service: str, operation: str, result_key: str | None, ask: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any] | list[Any]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
             answer = self._deadline.bound(f"{service}:{operation}", ask, lambda: self._patience(service))
         except Late as late:
@@ -179,6 +200,14 @@ class AwsReader:
         if not isinstance(value, list):
             raise TypeError(f"{service}:{operation}: {result_key} is no list")
         return value
+
+    def account(self) -> str:
+        """The account of the credentials, asked for once. It needs no permission
+        (https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html). Raises as `call` does."""
+        with self._naming:
+            if not self._account:
+                self._account = str(self.call("sts", "GetCallerIdentity")["Account"])
+            return self._account
 
     def keep_pace(self, service: str, pace: Pace) -> None:
         """Let each request of a service, pages and retries included, wait for its turn from now on; a pace that was

@@ -33,15 +33,17 @@ _AUTHENTICATOR_FLAGS = {"-i": "cluster_name", "-r": "role_arn"}
 class AwsHints:
     """What the kubeconfig says about the AWS side of the cluster; empty where it says nothing.
 
-    `region_source` and `profile_source` name the place for the report. `role_arn` is the role for signing the
-    cluster's token only: AWS reads do not assume it. `env` holds the AWS_* variables that the kubeconfig sets for its
-    exec plugin.
+    `region_source` and `profile_source` name the place for the report. `profile_by_variable`: the plugin has the
+    profile from a variable, so that keys in variables go before the profile's own. `role_arn` is the role for signing
+    the cluster's token only: AWS reads do not assume it. `env` holds the AWS_* variables that the kubeconfig sets for
+    its exec plugin.
     """
 
     region: str = ""
     region_source: str = ""
     profile: str = ""
     profile_source: str = ""
+    profile_by_variable: bool = False
     cluster_name: str = ""
     role_arn: str = ""
     account: str = ""
@@ -85,6 +87,7 @@ def aws_hints(user_name: str, user: Mapping[str, Any], server: str, names: Seque
         region_source=region_source,
         profile=profile,
         profile_source=profile_source,
+        profile_by_variable=bool(profile) and not found.get("profile"),
         cluster_name=(
             found.get("cluster_name", "") or (arn.group(3) if arn else "") or (eksctl.group(1) if eksctl else "")
         ),

@@ -6,10 +6,13 @@ The cluster's own kubeconfig usually knows both better than the shell does: some
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kubectl_lbdoctor.collect import given_file
 from kubectl_lbdoctor.collect.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model.shell import shell
@@ -26,8 +29,9 @@ Source: https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials
 """
 
 _REGION_VARIABLE, _CONFIGURATION = "AWS_REGION", "AWS configuration"
-_PROFILE_VARIABLE = "AWS_PROFILE"
+_PROFILE_VARIABLE, _KEY_VARIABLE = "AWS_PROFILE", "AWS_ACCESS_KEY_ID"
 _KEYS_OF_PLUGIN = "AWS_ACCESS_KEY_ID of the kubeconfig's exec plugin"
+_KEYS_OF_ENVIRONMENT = "AWS_ACCESS_KEY_ID of the environment, which goes before the AWS_PROFILE of the kubeconfig"
 
 PROFILES_SHOWN = 10
 """Known profiles that an error about an unknown one lists."""
@@ -110,7 +114,9 @@ def open_session(
 
     named, profile_source = profile_of(options, hints, environ)
     profile = "" if profile_source == _PROFILE_VARIABLE else named  # botocore reads that itself
-    keys = _static_keys(hints.env) if profile_source == _KEYS_OF_PLUGIN else {}
+    keys: dict[str, str | None] = {}
+    if profile_source in (_KEYS_OF_PLUGIN, _KEYS_OF_ENVIRONMENT):
+        keys = _static_keys(hints.env if profile_source == _KEYS_OF_PLUGIN else {**environ, **hints.env})
     core = botocore.session.Session(profile=profile or None)
     for variable, name in (
         ("config_file", "AWS_CONFIG_FILE"),
@@ -128,9 +134,17 @@ def open_session(
         region, region_source = _region(options, hints, node_region, environ, core)
         if options.region or region:
             core.set_config_variable("region", region)
+        if not keys:
+            _never_ask(core, named)
         credentials = core.get_credentials()
     except (BotoCoreError, OSError) as error:  # OSError: the command of a credential_process is missing
         raise credentials_error(error, named) from error
+    if credentials is None and named:
+        raise NoCredentials(
+            f"the AWS profile {named!r} (from {profile_source}) holds no credentials, and the AWS SDK found no others",
+            f"pass --profile NAME, or sign in ({shell('aws', 'configure', '--profile', named)}); "
+            "--no-aws leaves AWS out",
+        )
     if credentials is None:
         raise NoCredentials(
             "there are no AWS credentials: --profile and the kubeconfig name no profile, and the AWS SDK found none",
@@ -152,13 +166,22 @@ def open_session(
 
 def profile_of(options: AwsOptions, hints: AwsHints, environ: Mapping[str, str]) -> tuple[str, str]:
     """The profile whose credentials are used, and where it is named: by the flag, by the kubeconfig, or by the
-    environment. "" where credentials come from elsewhere; keys in the kubeconfig go before the environment."""
+    environment. "" where credentials come from elsewhere; what the kubeconfig says goes before the environment.
+
+    As the plugin does it, which runs with the variables of both: `--profile` goes before keys in variables, and these
+    before AWS_PROFILE (https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html). `aws eks
+    update-kubeconfig --profile` writes AWS_PROFILE, and aws-vault, granted and CI systems set keys.
+    """
     if options.profile:
         return options.profile, "--profile"
+    if hints.profile and not hints.profile_by_variable:
+        return hints.profile, hints.profile_source
+    if hints.env.get(_KEY_VARIABLE):
+        return "", _KEYS_OF_PLUGIN
+    if environ.get(_KEY_VARIABLE):
+        return "", _KEYS_OF_ENVIRONMENT if hints.profile else ""
     if hints.profile:
         return hints.profile, hints.profile_source
-    if hints.env.get("AWS_ACCESS_KEY_ID"):
-        return "", _KEYS_OF_PLUGIN
     profile = environ.get(_PROFILE_VARIABLE, "")
     return profile, _PROFILE_VARIABLE if profile else ""
 
@@ -184,8 +207,55 @@ def _region(
     return (configured, _CONFIGURATION) if configured else ("", "")
 
 
+def _never_ask(session: Any, profile: str) -> None:
+    """Take the sessions of roles that the AWS CLI has, and ask nobody for the code of an MFA device: reads run on
+    threads that are given up, and one that waits for a person at the terminal would leave it without echo."""
+
+    def refuse(_prompt: str) -> str:
+        command = shell("aws", "sts", "get-caller-identity", *(("--profile", profile) if profile else ()))
+        raise NoCredentials(
+            f"the AWS profile {profile or 'default'!r} needs the code of an MFA device, which is not asked for here",
+            f"run first: {command}; the AWS CLI asks for it and keeps the session, which is then used",
+        )
+
+    provider = session.get_component("credential_provider").get_provider("assume-role")
+    provider.cache = CliSessions()
+    provider._prompter = refuse
+
+
+class CliSessions(dict[str, Any]):
+    """The sessions of roles that the AWS CLI keeps, by botocore's keys (~/.aws/cli/cache/KEY.json). They are read, and
+    none is written: new ones are kept for this run."""
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (isinstance(key, str) and self._kept(key) is not None)
+
+    def __getitem__(self, key: str) -> Any:
+        return super().__getitem__(key) if super().__contains__(key) else self._kept(key)
+
+    def _kept(self, key: str) -> Any:
+        """What stands in the file; None where it is no session, and where there is none."""
+        from botocore.utils import parse_timestamp
+
+        try:
+            held = json.loads(given_file.read(Path.home() / ".aws" / "cli" / "cache" / f"{key}.json"))
+            session = held["Credentials"]
+            whole = all(isinstance(session[name], str) for name in _OF_SESSION)
+            # "2026-01-01T12:00:00UTC", as botocore's own cache writes it.
+            return held if whole and parse_timestamp(session["Expiration"]).tzinfo is not None else None
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError):
+            return None
+
+
+_OF_SESSION = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+
+
 def _static_keys(env: Mapping[str, str]) -> dict[str, str | None]:
-    """What `botocore.session.Session.set_credentials` takes."""
+    """What `botocore.session.Session.set_credentials` takes. Raises NoCredentials for half a pair of keys."""
+    if not env.get("AWS_SECRET_ACCESS_KEY"):
+        raise NoCredentials(
+            "AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not", "set both, or neither; or pass --profile NAME"
+        )
     names = {
         "access_key": "AWS_ACCESS_KEY_ID",
         "secret_key": "AWS_SECRET_ACCESS_KEY",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.collect.inventory import BundleInventory
 from kubectl_lbdoctor.collect.subjects import Finder, Found
 from kubectl_lbdoctor.errors import CouldNotRun
-from kubectl_lbdoctor.model.asked import Asked, Named, Question
+from kubectl_lbdoctor.model.asked import AllOf, Asked, Named, Question
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
@@ -35,7 +35,10 @@ def _subjects(snapshot: Snapshot, asked: Asked, namespace: str, found: Found) ->
         return mine
     led = Finder(BundleInventory(snapshot), namespace, bool(namespace)).find((asked,))
     if led.missing:
-        raise led.missing[0]
+        missing = led.missing[0]
+        if isinstance(asked, AllOf) and isinstance(missing, CouldNotRun):
+            raise CouldNotRun(f"in the bundle {missing.message}", f"it is about: {_held(snapshot)}")
+        raise missing
     found.notes += led.notes
     found.routes += led.routes
     mine = tuple(ref for ref in led.subjects if ref in snapshot.subjects)

@@ -258,8 +258,11 @@ def _names(path: TrafficPath) -> tuple[str, ...]:
 
 
 def completed(snapshot: Snapshot) -> Context:
-    """The context with what the ARNs say of account and region."""
-    arns = [*snapshot.aws.target_groups, *snapshot.aws.listeners]
+    """The context with what the ARNs say of account and region, those first that were found: a binding may name a
+    target group of another account."""
+    groups = snapshot.aws.target_groups
+    found = [arn for arn, fact in groups.items() if fact.peek() is not None]
+    arns = [*found, *snapshot.aws.listeners, *groups]
     arn = next((found for found in map(parse_arn, arns) if found is not None), None)
     if arn is None:
         return snapshot.context

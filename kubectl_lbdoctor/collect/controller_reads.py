@@ -1,8 +1,9 @@
-"""The controllers with their pods, logs, identity and webhooks: each read needs the one before."""
+"""The controllers with their pods, logs, identity and webhooks: what to ask for is known from one read to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -18,6 +19,9 @@ from kubectl_lbdoctor.knowledge.controller_logs import significant
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Pod, TlsCertificate, WebhookConfiguration, Workload
+
+WORKERS = 8
+"""Reads of the controllers at a time, beside all others of a run."""
 
 # The chart's label finds it first; a controller that was installed otherwise is found by its image or its arguments.
 CONTROLLER_IMAGE = "aws-load-balancer-controller"
@@ -43,23 +47,43 @@ class ControllerReader:
         """What was read, by field of ClusterFacts; nothing where the controllers are not asked for."""
         if reads.CONTROLLER not in asked:
             return {}
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="controller")
+        try:
+            return self._read(asked, pool)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _read(self, asked: frozenset[str], pool: Executor) -> dict[str, Any]:
+        """Each read begins as soon as it is known what to ask for: one after the other they would be the longest way
+        of a run, and take ten answers of a slow API server."""
+        webhooks = reads.KUBE[reads.WEBHOOKS]
+        kinds = webhooks.kinds if reads.WEBHOOKS in asked else ()
+        configurations = [pool.submit(self._lists.list, webhooks, kind) for kind in kinds]
         controllers = self._controllers()
         deployments = controllers.peek() or ()
-        listed = [self._pods(deployment) for deployment in deployments]
-        found: dict[str, Any] = {
-            "controllers": controllers,
-            "controller_pods": joined(reads.CONTROLLER_PODS, listed),
-        }
-        if reads.CONTROLLER_LOGS in asked:
-            pods = [pod for part in listed for pod in part.peek() or ()]
-            found["controller_logs"] = {pod.meta.key: self._log(pod) for pod in pods_with_logs(pods)}
+        pods = [pool.submit(self._pods, deployment) for deployment in deployments]
+        singles: dict[str, dict[str, Future[Any]]] = {}
         if reads.SERVICE_ACCOUNTS in asked:
-            found["service_accounts"] = self._service_accounts(deployments)
+            named = accounts_of(deployments)
+            singles["service_accounts"] = self._start(pool, reads.SERVICE_ACCOUNTS, named)
         if reads.CONTROLLER_LEASES in asked:
-            found["leases"] = self._leases(deployments)
-        if reads.WEBHOOKS in asked:
-            found.update(self._webhooks(asked, deployments))
-        return found
+            named = sorted({lease for d in deployments if (lease := lease_of(d)) is not None})
+            singles["leases"] = self._start(pool, reads.CONTROLLER_LEASES, named)
+        listed = [part.result() for part in pods]
+        if reads.CONTROLLER_LOGS in asked:
+            everyone = [pod for part in listed for pod in part.peek() or ()]
+            singles["controller_logs"] = {p.meta.key: pool.submit(self._log, p) for p in pods_with_logs(everyone)}
+        found: dict[str, Any] = {"controllers": controllers, "controller_pods": joined(reads.CONTROLLER_PODS, listed)}
+        if configurations:
+            found |= self._webhooks(asked, deployments, configurations, pool)
+        return found | {name: {key: part.result() for key, part in parts.items()} for name, parts in singles.items()}
+
+    def _start(self, pool: Executor, name: str, objects: Iterable[tuple[str, str]]) -> dict[str, Future[Any]]:
+        """Begin to read these objects (namespace and name) by themselves; by "namespace/name"."""
+        read = reads.KUBE[name]
+        return {
+            f"{home}/{title}": pool.submit(self._lists.one, read, read.kind, home, title) for home, title in objects
+        }
 
     def _controllers(self) -> Fact[tuple[Workload, ...]]:
         """Controller Deployments of all namespaces: by the chart's label, else by image among all Deployments."""
@@ -120,32 +144,23 @@ class ControllerReader:
                 return found
             lines //= 2
 
-    def _service_accounts(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
-        """The service account of each controller, by "namespace/name"."""
-        read = reads.KUBE[reads.SERVICE_ACCOUNTS]
-        return {
-            f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name)
-            for namespace, name in accounts_of(deployments)
-        }
-
-    def _leases(self, deployments: Iterable[Workload]) -> dict[str, Fact[Any]]:
-        """The Leases by which the controllers elect their leaders, by "namespace/name"."""
-        read = reads.KUBE[reads.CONTROLLER_LEASES]
-        named = sorted({lease for d in deployments if (lease := lease_of(d)) is not None})
-        return {f"{namespace}/{name}": self._lists.one(read, read.kind, namespace, name) for namespace, name in named}
-
-    def _webhooks(self, asked: frozenset[str], deployments: Sequence[Workload]) -> dict[str, Any]:
+    def _webhooks(
+        self,
+        asked: frozenset[str],
+        deployments: Sequence[Workload],
+        configurations: Sequence[Future[Fact[Any]]],
+        pool: Executor,
+    ) -> dict[str, Any]:
         """The controllers' webhooks, the endpoints of their Services, and the certificates that they serve."""
         read = reads.KUBE[reads.WEBHOOKS]
-        configured = joined(read.name, (self._lists.list(read, kind) for kind in read.kinds), "cluster")
+        configured = joined(read.name, (part.result() for part in configurations), "cluster")
         webhooks = configured.map(_of_controller)
         services = sorted({(w.service_namespace, w.service_name) for w in webhooks.peek() or ()})
-        found: dict[str, Any] = {
-            "webhooks": webhooks,
-            "webhook_slices": joined(reads.WEBHOOK_SLICES, (self._slices(*service) for service in services)),
-        }
+        slices = [pool.submit(self._slices, *service) for service in services]
+        found: dict[str, Any] = {"webhooks": webhooks}
         if reads.WEBHOOK_SECRET in asked and webhooks.peek():
             found["webhook_certificates"] = self._certificates(deployments)
+        found["webhook_slices"] = joined(reads.WEBHOOK_SLICES, (part.result() for part in slices))
         return found
 
     def _slices(self, namespace: str, service: str) -> Fact[tuple[EndpointSlice, ...]]:

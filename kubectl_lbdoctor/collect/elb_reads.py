@@ -6,24 +6,31 @@ rules can be asked of one object alone (https://docs.aws.amazon.com/elasticloadb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.collect import convert_aws
+from kubectl_lbdoctor.collect.accounts import Credentials, other_account, other_region, other_region_of_host
 from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
 from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.collect.traced_balancers import balancer_name
+from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model import aws, reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.arn import Arn, target_group_name
+from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 
 T = TypeVar("T")
 
 BATCH = 20
 """Names or ARNs that one call of DescribeTargetGroups, DescribeLoadBalancers or DescribeTags takes."""
+
+NOT_NEEDED = "not needed for this run"
+"""Why a read is not made that no check declares."""
 
 PAGE = 400
 """Objects that one page of all target groups or load balancers may hold."""
@@ -34,13 +41,13 @@ _RESOURCE_TAGS = tuple(
 )
 _GROUP_ABSENT = ("TargetGroupNotFound",)
 _BALANCER_ABSENT = ("LoadBalancerNotFound",)
-_KEY_REFUSED = ("ValidationError",)
-"""What a call with a malformed ARN, or one of another region, is answered with: it says nothing of the other keys."""
 # The name is guessed from a DNS name; one that cannot be a load balancer's is refused as invalid.
 _NAME_ABSENT = (*_BALANCER_ABSENT, "ValidationError")
+# One ARN that is none, or is of another region, fails the whole call, as one of what does not exist does.
+_MALFORMED = "ValidationError"
 
 
-class Aws(Protocol):
+class Aws(Credentials, Protocol):
     """What is needed of `collect.aws.AwsReader`."""
 
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
@@ -55,15 +62,32 @@ def batches(items: Sequence[str]) -> list[list[str]]:
 
 
 class ElbReader:
-    """Reads of one account and region. What is not in `asked` is answered with NOT_ASKED. Safe to use from threads."""
+    """Reads of one account and region. What is not in `asked` is answered with NOT_ASKED, and so is what another
+    account or region holds. Safe to use from threads."""
 
     def __init__(self, reader: Aws, asked: frozenset[str]) -> None:
         self._reader = reader
         self._asked = asked
+        self._own: set[str] = set()
+
+    def _must_be_here(self, arn: str) -> None:
+        """What is not found does not exist only where the credentials would lead to it. Raises LbdoctorError where they
+        do not, and where that is not known. (What was found tells the account without a further call.)"""
+        found = parse_arn(arn)
+        if found is None or found.account in self._own:
+            return
+        if reason := other_account(self._reader, arn, _called(arn)):
+            raise NoCredentials(reason)
+
+    def _absent_only_here(self, arn: str, read: Callable[[], T], *codes: str) -> T | None:
+        found = or_absent(read, *codes)
+        if found is None:
+            self._must_be_here(arn)
+        return found
 
     def _read(self, source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
         if source not in self._asked:
-            return Fact.not_asked(source, "not needed for this run")
+            return Fact.not_asked(source, NOT_NEEDED)
         return attempt(source, scope, read)
 
     def _call(self, operation: str, result_key: str, **params: Any) -> list[Mapping[str, Any]]:
@@ -98,9 +122,13 @@ class ElbReader:
 
         def asked(keys: list[str]) -> Fact[dict[str, T] | None]:
             sieve = Sieve(plural(name.removesuffix("Arn").removesuffix("Name")) + "s", under(name))
+            codes = absent if len(keys) == 1 else (*absent, _MALFORMED)
 
             def read() -> dict[str, T] | None:
-                raws = or_absent(lambda: describe(keys), *absent, *(_KEY_REFUSED if len(keys) > 1 else ()))
+                raws = or_absent(lambda: describe(keys), *codes)
+                if raws is None and len(keys) == 1:
+                    self._must_be_here(keys[0])
+                self._own.update(arn.account for raw in raws or () if (arn := _arn_of(raw)) is not None)
                 pairs = None if raws is None else sieve.through(raws, lambda raw: (text(raw, name), convert(raw)))
                 return None if pairs is None else dict(pairs)
 
@@ -110,7 +138,12 @@ class ElbReader:
             return {}
         together = asked(batch)
         if together.is_known and together.peek() is None and len(batch) > 1:
-            alone = {key: asked([key]) for key in batch}
+            elsewhere = {key: self._read(source, key, lambda key=key: self._must_be_here(key)) for key in batch}  # type: ignore[misc]
+            # Where it cannot be told whose the credentials are, only what is not found is in doubt.
+            alone = {
+                key: cast("Any", fact) if fact.state is ReadState.NOT_ASKED else asked([key])
+                for key, fact in elsewhere.items()
+            }
         else:
             alone = dict.fromkeys(batch, together)
         return {
@@ -124,8 +157,14 @@ class ElbReader:
         def describe(batch: list[str]) -> list[Mapping[str, Any]]:
             return self._call("DescribeTargetGroups", "TargetGroups", TargetGroupArns=batch)
 
-        convert = convert_aws.target_group
-        return self._each(reads.TARGET_GROUPS, arns, describe, "TargetGroupArn", convert, _GROUP_ABSENT)
+        convert, elsewhere = convert_aws.target_group, self.in_other_regions(reads.TARGET_GROUPS, arns)
+        here = [arn for arn in arns if arn not in elsewhere]
+        return elsewhere | self._each(reads.TARGET_GROUPS, here, describe, "TargetGroupArn", convert, _GROUP_ABSENT)
+
+    def in_other_regions(self, source: str, arns: Iterable[str]) -> dict[str, Fact[Any]]:
+        """Those of the ARNs that are not asked for because they are in another region, with the reason."""
+        reasons = {arn: other_region(self._reader, arn, _called(arn)) for arn in arns}
+        return {arn: Fact.not_asked(source, reason, arn) for arn, reason in reasons.items() if reason}
 
     def load_balancers(self, arns: list[str]) -> dict[str, Fact[aws.LoadBalancer | None]]:
         """At most twenty load balancers by ARN."""
@@ -146,13 +185,15 @@ class ElbReader:
         def describe(names: list[str]) -> list[Mapping[str, Any]]:
             return self._call("DescribeLoadBalancers", "LoadBalancers", Names=names)
 
-        names = {host: balancer_name(host) for host in hosts}
+        elsewhere = {host: reason for host in hosts if (reason := other_region_of_host(self._reader, host))}
+        names = {host: balancer_name(host) for host in hosts if host not in elsewhere}
         wanted, convert = list(dict.fromkeys(names.values())), convert_aws.load_balancer
         named = self._each(reads.LOAD_BALANCERS, wanted, describe, "LoadBalancerName", convert, _NAME_ABSENT)
-        return {
+        found = {
             host: replace(named[name].map(lambda lb, host=host: lb if _answers_to(lb, host) else None), scope=host)  # type: ignore[misc]
             for host, name in names.items()
         }
+        return found | {h: Fact.not_asked(reads.LOAD_BALANCERS, reason, h) for h, reason in elsewhere.items()}
 
     def all_target_groups(self) -> Fact[Mapping[str, aws.TargetGroup]]:
         """Every target group of the account and region, by ARN."""
@@ -162,7 +203,15 @@ class ElbReader:
 
         convert = convert_aws.target_group
         found = self._listed(reads.TARGET_GROUPS, "", "TargetGroupArn", records, convert, "target groups")
+        self._own.update(arn.account for group in found.peek() or () if (arn := parse_arn(group.arn)) is not None)
         return found.map(lambda several: {group.arn: group for group in several})
+
+    def absent_only_here(self, arn: str, fact: Fact[T | None]) -> Fact[T | None]:
+        """The fact, unknown where it says that there is no such thing, and the credentials would not lead to it."""
+        if not fact.is_known or fact.peek() is not None:
+            return fact
+        here = self._read(fact.source, arn, lambda: self._must_be_here(arn))
+        return fact if here.is_known else cast("Fact[T | None]", here)
 
     def all_load_balancers(self) -> Fact[Mapping[str, aws.LoadBalancer]]:
         """Every load balancer of the account and region, by DNS name in lower case."""
@@ -192,13 +241,13 @@ class ElbReader:
         """The targets of a group with their health; none where the group does not exist."""
 
         def read() -> tuple[aws.TargetHealth, ...]:
-            raws = or_absent(
-                lambda: self._call("DescribeTargetHealth", "TargetHealthDescriptions", TargetGroupArn=arn),
-                *_GROUP_ABSENT,
-            )
+            operation, key = "DescribeTargetHealth", "TargetHealthDescriptions"
+            raws = self._absent_only_here(arn, lambda: self._call(operation, key, TargetGroupArn=arn), *_GROUP_ABSENT)
             found = sieve.through(raws or (), convert_aws.target_health)
             return tuple(sorted(found, key=lambda t: (t.zone, t.id, t.port)))
 
+        if elsewhere := self.in_other_regions(reads.TARGET_HEALTH, [arn]):
+            return elsewhere[arn]
         sieve = Sieve("targets", lambda raw: text(mapping(raw, "Target"), "Id"))
         return sieve.marked(self._read(reads.TARGET_HEALTH, arn, read))
 
@@ -206,9 +255,11 @@ class ElbReader:
         """The attributes of a target group; none where it does not exist."""
 
         def records() -> list[Mapping[str, Any]] | None:
-            operation = "DescribeTargetGroupAttributes"
-            return or_absent(lambda: self._call(operation, "Attributes", TargetGroupArn=arn), *_GROUP_ABSENT)
+            operation, key = "DescribeTargetGroupAttributes", "Attributes"
+            return self._absent_only_here(arn, lambda: self._call(operation, key, TargetGroupArn=arn), *_GROUP_ABSENT)
 
+        if elsewhere := self.in_other_regions(reads.TARGET_GROUP_ATTRIBUTES, [arn]):
+            return elsewhere[arn]
         return self._attributes(reads.TARGET_GROUP_ATTRIBUTES, arn, records)
 
     def balancer_attributes(self, arn: str) -> Fact[Mapping[str, str]]:
@@ -241,6 +292,17 @@ class ElbReader:
             return self._call("DescribeRules", "Rules", ListenerArn=arn)
 
         return self._listed(reads.RULES, arn, "RuleArn", records, lambda raw: convert_aws.rule(raw, arn), "rules")
+
+
+def _arn_of(raw: Any) -> Arn | None:
+    """The ARN of a target group or load balancer, as AWS gives them."""
+    named = (raw.get("TargetGroupArn") or raw.get("LoadBalancerArn")) if isinstance(raw, Mapping) else None
+    return parse_arn(named) if isinstance(named, str) else None
+
+
+def _called(arn: str) -> str:
+    """How a sentence calls the resource of an ARN."""
+    return f"target group {target_group_name(arn)}" if ":targetgroup/" in arn else arn
 
 
 def _answers_to(balancer: aws.LoadBalancer | None, host: str) -> bool:

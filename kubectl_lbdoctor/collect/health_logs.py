@@ -126,7 +126,7 @@ def _checks(aws: Aws, place: LogPlace, files: Sequence[_File]) -> Iterator[_Chec
 
     def lines(file: _File) -> list[str]:
         body = aws.call("s3", "GetObject", Bucket=place.bucket, Key=file.key, Range=f"bytes=0-{PACKED - 1}")["Body"]
-        return unpacked(body.read()).splitlines()
+        return unpacked(body).splitlines()
 
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="logs") as pool:
         read = zip(files, pool.map(lines, files), strict=True)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from kubectl_lbdoctor.collect.accounts import Credentials, other_account
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
-from kubectl_lbdoctor.errors import ReadFailed
+from kubectl_lbdoctor.errors import LbdoctorError, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_identity import (
     accused_role,
     complaints,
@@ -24,7 +25,7 @@ from kubectl_lbdoctor.knowledge.controller_identity import (
 from kubectl_lbdoctor.knowledge.iam_policy import concerning_controller
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy
+from kubectl_lbdoctor.model.identity import IdentityFacts, PodIdentity, Role, RolePolicy, elsewhere
 from kubectl_lbdoctor.model.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -36,7 +37,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 _ROLE_ABSENT = "NoSuchEntity"
 
 
-class Aws(Protocol):
+class Aws(Credentials, Protocol):
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 
 
@@ -65,24 +66,37 @@ class IdentityReader:
         associating = None
         if uses_pod_identity(snapshot.cluster) or not irsa_roles(snapshot.cluster):
             associating = self._pool.submit(self._associations, cluster, snapshot.cluster.service_accounts)
-        names = [accused_role(entry) for entry in heard]
-        names += [role_name(arn) for arn in irsa_roles(snapshot.cluster).values()]
+        arns = [*(accused_role(entry) for entry in heard), *irsa_roles(snapshot.cluster).values()]
         reading: dict[str, _RoleReads] = {}
-        self._start(reading, names)  # Beside EKS: each of the two may be silent.
+        hidden: dict[str, LbdoctorError] = {}
+        self._start(reading, hidden, arns)  # Beside EKS: each of the two may be silent.
         associated = associating.result() if associating is not None else IdentityFacts().associations
-        self._start(reading, [role_name(entry.role_arn) for entry in associated.peek() or ()])
+        roles = [arn for entry in associated.peek() or () for arn in (entry.role_arn, entry.target_role_arn)]
+        self._start(reading, hidden, roles)
         return IdentityFacts(
             issuer=issuer.result(),
             associations=associated,
-            roles={name: started.role.result() for name, started in reading.items()},
-            attached={name: started.attached.result() for name, started in reading.items()},
-            inline={name: started.inline.result() for name, started in reading.items()},
+            roles={name: started.role.result() for name, started in reading.items()} | _unread(reads.ROLE, hidden),
+            attached={name: started.attached.result() for name, started in reading.items()}
+            | _unread(reads.ATTACHED_POLICIES, hidden),
+            inline={name: started.inline.result() for name, started in reading.items()}
+            | _unread(reads.INLINE_POLICIES, hidden),
         )
 
-    def _start(self, reading: dict[str, _RoleReads], names: Iterable[str]) -> None:
-        """Begin to read further roles, up to MAX_ROLES in all."""
-        for name in dict.fromkeys(names):
-            if name and name not in reading and len(reading) < MAX_ROLES:
+    def _start(self, reading: dict[str, _RoleReads], hidden: dict[str, LbdoctorError], arns: Iterable[str]) -> None:
+        """Begin to read further roles, up to MAX_ROLES in all. hidden: gets those that IAM would not find, or of whose
+        name it has another one, because they are of another account."""
+        for arn in dict.fromkeys(arns):
+            name = role_name(arn)
+            if not name:
+                continue
+            try:
+                if reason := other_account(self._reader, arn, f"role {name}"):
+                    raise NoCredentials(reason)
+            except LbdoctorError as error:
+                hidden[elsewhere(arn)] = error
+                continue
+            if name not in reading and len(reading) < MAX_ROLES:
                 reading[name] = _RoleReads(
                     self._pool.submit(self._role, name),
                     self._pool.submit(self._attached, name),
@@ -120,7 +134,9 @@ class IdentityReader:
                         clusterName=cluster,
                         associationId=entry["associationId"],
                     )
-                    found.append(PodIdentity(namespace, name, str(answer["association"].get("roleArn", ""))))
+                    raw = answer["association"]
+                    role, target = str(raw.get("roleArn") or ""), str(raw.get("targetRoleArn") or "")
+                    found.append(PodIdentity(namespace, name, role, target))
             return tuple(found)
 
         if not cluster:
@@ -170,6 +186,13 @@ def _at_most(listed: Sequence[T]) -> Sequence[T]:
     if len(listed) > MAX_POLICIES:
         raise ReadFailed(f"the role has {len(listed)} policies, and no more than {MAX_POLICIES} are read")
     return listed
+
+
+def _unread(source: str, hidden: Mapping[str, LbdoctorError]) -> dict[str, Fact[Any]]:
+    def refuse(error: LbdoctorError) -> None:
+        raise error
+
+    return {key: attempt(source, key, lambda error=error: refuse(error)) for key, error in hidden.items()}  # type: ignore[misc]
 
 
 def _cluster_name(snapshot: Snapshot) -> str:

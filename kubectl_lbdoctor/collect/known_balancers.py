@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from kubectl_lbdoctor.collect.elb_reads import BATCH, Aws, ElbReader
-from kubectl_lbdoctor.model import aws
+from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact
 
 T = TypeVar("T")
@@ -42,7 +42,8 @@ class KnownBalancers(ElbReader):
     def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
         whole = self._all_groups
         if whole is not None:
-            return {arn: _picked(whole, arn, arn) for arn in arns}
+            elsewhere = self.in_other_regions(reads.TARGET_GROUPS, arns)
+            return {arn: self.absent_only_here(arn, _picked(whole, arn, arn)) for arn in arns} | elsewhere
         self._groups.update(super().target_groups([arn for arn in arns if arn not in self._groups]))
         return {arn: self._groups[arn] for arn in arns}
 

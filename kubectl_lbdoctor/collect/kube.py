@@ -15,6 +15,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -135,12 +136,14 @@ def permission_of(verb: str, path: str) -> str:
 
 @record
 class _Answer:
-    """A complete response. `truncated`: reading stopped at the limit of bytes or time."""
+    """A complete response. `truncated`: reading stopped at the limit of bytes or time. `authorization`: the header that
+    it was asked with."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     truncated: bool = False
+    authorization: str = field(default="", repr=False)
 
 
 class _OutOfTime(Exception):
@@ -283,6 +286,7 @@ class KubeReader:
                 body, _ = _read(response, None, MAX_LINE)
                 answer = _Answer(response.status, response.headers, body)
                 if answer.status == 401:
+                    self._may_renew(headers.get("Authorization", ""))  # whoever watches begins again
                     raise self._unauthorized(answer)
                 self._refused("watch", path, answer)
             yield from _lines(response)
@@ -380,13 +384,16 @@ class KubeReader:
         body: bytes | None = None,
         kind: str = "",
     ) -> _Answer:
-        """Send it until there is an answer worth looking at. 401 and what cannot be sent raise here."""
+        """Send it until there is an answer worth looking at. 401 and what cannot be sent raise here; before that it is
+        sent once more with new credentials, where there are: what was answered with 401 was not made."""
         query = {key: _query_value(value) for key, value in (params or {}).items()}
         url = f"{self.context.server}{path}" + (f"?{urlencode(query)}" if query else "")
         attempts = self._attempts if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             last = attempt == attempts
             answer = self._send(verb, path, url, max_bytes, last, method, body, kind)
+            if answer is not None and answer.status == 401 and self._may_renew(answer.authorization):
+                answer = self._send(verb, path, url, max_bytes, last, method, body, kind)
             if answer is None:
                 continue
             if answer.status == 401:
@@ -437,7 +444,8 @@ class KubeReader:
             body, truncated = _read(response, deadline, max_bytes if response.status == 200 else None)
             with self._counting:
                 self.bytes_read += len(body)
-            return _Answer(response.status, response.headers, body, truncated)
+            sent = headers.get("Authorization", "")
+            return _Answer(response.status, response.headers, body, truncated, sent)
 
         try:
             return run.bound(what, exchange, None if deadline is None else lambda: deadline + GRACE - time.monotonic())
@@ -449,6 +457,11 @@ class KubeReader:
             return None
         except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, _TooLarge, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
+
+    def _may_renew(self, authorization: str) -> bool:
+        """Whether the next request may carry other credentials than these, which were refused."""
+        refused = self.context.configuration.refused
+        return refused is not None and bool(authorization) and refused(authorization)
 
     def headers(self, as_text: bool = False) -> Any:
         """The headers of a request, with the credentials of the context (renewed where they have to be)."""

@@ -25,19 +25,26 @@ class Configuration:
     """What a kubeconfig says of the way to one server.
 
     authorization: gives the Authorization header of a request, renewed where it has to be; None where there are no
-    credentials in a header. proxy: its address, which `proxy_headers` are sent to; no_proxy: hosts that are asked
-    without it, as NO_PROXY lists them.
+    credentials in a header. refused: told of a header that the server does not accept, whether the next one may be
+    another; None where it is always the same. proxy: its address, which `proxy_headers` are sent to; no_proxy: hosts
+    that are asked without it, as NO_PROXY lists them.
     """
 
     authorization: Callable[[], str] | None = None
     proxy: str | None = field(default=None, repr=False)
     no_proxy: str | None = None
     proxy_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    refused: Callable[[str], bool] | None = None
 
 
 def bearer(token: Callable[[], str]) -> Callable[[], str]:
     """The Authorization header of a bearer token."""
     return lambda: f"Bearer {token()}"
+
+
+def bearer_refused(refused: Callable[[str], bool]) -> Callable[[str], bool]:
+    """The same for the header of a bearer token."""
+    return lambda header: refused(header.removeprefix("Bearer "))
 
 
 def of_package(configuration: Any) -> Callable[[], str] | None:

@@ -43,6 +43,9 @@ MAX_TOKEN = 1 << 18
 TOKEN_FILE_PERIOD = 60.0
 """Seconds for which a `tokenFile` is believed; client-go reads it again every minute because kubelet rotates it."""
 
+REFUSALS_APART = 60.0
+"""Seconds after a refused token in which a second one is believed to be refused rightly."""
+
 _EXEC_APIS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 
 
@@ -214,11 +217,13 @@ class ExecPlugin:
 
 
 class RenewingToken:
-    """A bearer token that has to be renewed: `source` gives (token, expiry in epoch seconds or None) when it is due."""
+    """A bearer token that has to be renewed: `source` gives (token, expiry in epoch seconds or None) when it is due, or
+    when the server refuses the last one."""
 
     def __init__(self, source: Callable[[], tuple[str, float | None]], first: tuple[str, float | None]) -> None:
         self._source = source
         self._token, self._expiry = first
+        self._refused_at = float("-inf")
         self._lock = threading.Lock()
 
     def current(self) -> str:
@@ -226,6 +231,18 @@ class RenewingToken:
             if self._expiry is not None and time.time() >= self._expiry:
                 self._token, self._expiry = self._source()
             return self._token
+
+    def refused(self, token: str) -> bool:
+        """Whether there may be another token than this one, which the server does not accept: `current` then gets it.
+        client-go, too, runs a plugin again and reads a tokenFile again after a 401 (`plugin/pkg/client/auth/exec`,
+        `transport/token_source.go`). Where a new one was refused just now, another one would be, too."""
+        with self._lock:
+            if token == self._token:
+                now = time.monotonic()
+                if now - self._refused_at < REFUSALS_APART:
+                    return False
+                self._refused_at, self._expiry = now, 0.0
+            return True
 
 
 def pem_of(entry: Entry, key: str) -> Pem:

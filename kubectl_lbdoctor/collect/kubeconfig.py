@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.collect.kube_configuration import Configuration, bearer, of_package
+from kubectl_lbdoctor.collect.kube_configuration import Configuration, bearer, bearer_refused, of_package
 from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
 from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
 from kubectl_lbdoctor.collect.kubeconfig_flags import cluster_with_flags, user_with_flags
@@ -254,10 +254,11 @@ def _build(
         )
     what = f"the credentials of kubeconfig user {chosen.user_name!r}"  # an auth-provider renews them over HTTP
     configuration = Configuration(deadline.bound(what, lambda: _authorization(chosen.user_name, user, server)))
+    configuration.refused = bearer_refused(user.refused) if user.refused is not None else None
     if secure and not login:
         login = _basic(user_entry.value)
     if login:  # goes before a token of the user, as in kubectl: Go's client sets it first
-        configuration.authorization = None
+        configuration.authorization = configuration.refused = None
         impersonated = (("Authorization", login), *impersonated)
     server_name = text_of(cluster_entry.value.get("tls-server-name"))
     socks = _set_proxy(configuration, text_of(cluster_entry.value.get("proxy-url")), server, environ)
@@ -369,13 +370,14 @@ _AS_WHAT = {"--as-group": "as_groups", "--as-uid": "as_uid", "--as-user-extra": 
 @record
 class _User:
     """Who the user is: the section that the kubernetes package shall load, if any, the current token, the command line
-    of the plugin ("" without one), and the client certificate."""
+    of the plugin ("" without one), the client certificate, and who is told of a token that the server refuses."""
 
     section: dict[str, Any]
     token: Callable[[], str] | None = None
     plugin: str = ""
     certificate: Pem = Pem()
     key: Pem = Pem()
+    refused: Callable[[str], bool] | None = None
 
 
 def _credentials(
@@ -397,7 +399,7 @@ def _credentials(
     token = text_of(raw.get("token")).strip()
     if raw.get("tokenFile"):
         tokens = file_token(str(entry.path.parent / text_of(raw["tokenFile"])), entry.name, token)
-        return _User({}, tokens.current, "", certificate, key)
+        return _User({}, tokens.current, "", certificate, key, tokens.refused)
     if token:
         return _User({}, lambda: token, "", certificate, key)
     if "exec" in raw and not (certificate or raw.get("username")):
@@ -423,7 +425,7 @@ def _credentials(
 
         given = text_of(status["token"])
         tokens = RenewingToken(renew, (given, token_expiry(status)))
-        return _User({}, tokens.current, plugin.shown, certificate, key)
+        return _User({}, tokens.current, plugin.shown, certificate, key, tokens.refused)
     section: dict[str, Any] = {
         name: raw[name] for name in ("auth-provider",) if name in raw and not raw.get("username")
     }

@@ -14,9 +14,9 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import other_colours
-from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
+from kubectl_lbdoctor.collect.elb_reads import NOT_NEEDED, ElbReader, batches
 from kubectl_lbdoctor.model import aws, reads
-from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -40,7 +40,8 @@ class LoadBalancerStages:
         them."""
         by_host = self._start_hosts(snapshot)
         self._read_groups(group_arns(traffic_paths(snapshot)))
-        return AwsFacts(load_balancers=self._balancers(by_host), target_groups=dict(self._groups))
+        balancers = self._with_accounts(snapshot, self._balancers(by_host))
+        return AwsFacts(load_balancers=balancers, target_groups=dict(self._groups))
 
     def _start_hosts(self, snapshot: Snapshot) -> list[Future[Balancers]]:
         hosts = host_names(snapshot)
@@ -53,7 +54,7 @@ class LoadBalancerStages:
         by_host = self._start_hosts(snapshot)
         self._start_targets(arns)
         self._read_groups(arns)
-        balancers = self._balancers(by_host)
+        balancers = self._with_accounts(snapshot, self._balancers(by_host))
         present = sorted({lb.arn for fact in balancers.values() if (lb := fact.peek()) is not None})
         attributes = {arn: self._pool.submit(self._elb.balancer_attributes, arn) for arn in present}
         listeners = dict(zip(present, self._pool.map(self._elb.listeners, present), strict=True))
@@ -101,6 +102,19 @@ class LoadBalancerStages:
         for found_by_arn in [self._pool.submit(self._elb.load_balancers, batch) for batch in batches(more)]:
             table.update(found_by_arn.result())
         return table
+
+    def _with_accounts(self, snapshot: Snapshot, balancers: Balancers) -> Balancers:
+        """A DNS name tells no account. Where the target groups that the controller made for an object are elsewhere,
+        so is its load balancer, which is then not found and exists all the same."""
+        for path in traffic_paths(snapshot):
+            binding = path.binding.peek()
+            group = self._groups.get(binding.target_group_arn) if binding is not None and binding.is_generated else None
+            if group is None or group.state is not ReadState.NOT_ASKED or group.reason == NOT_NEEDED:
+                continue
+            for host in frontend(snapshot, path.subject).addresses:
+                if (found := balancers.get(host)) is not None and found.is_known and found.peek() is None:
+                    balancers[host] = Fact.not_asked(reads.LOAD_BALANCERS, group.reason, host)
+        return balancers
 
     def _rules(self, listeners: Listeners) -> Rules:
         """Only an Application Load Balancer's listeners have rules beside their default action."""

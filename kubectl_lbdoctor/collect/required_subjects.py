@@ -64,7 +64,10 @@ def _namespaces_of(lists: KubeLists, wanted: ObjectRef) -> list[str]:
     """The namespaces with an object of this kind and name: one list, which the API server filters; none where it may
     not be made."""
     read, kind = reads.read_of_subjects(wanted.kind), KINDS[wanted.kind]
-    found = lists.list(read, kind, params={"fieldSelector": f"metadata.name={wanted.name}"}).peek() or ()
+    found = (
+        lists.list(read, kind, params={"fieldSelector": f"metadata.name={wanted.name}", "resourceVersion": "0"}).peek()
+        or ()
+    )
     return [entry.meta.namespace for entry in found]
 
 

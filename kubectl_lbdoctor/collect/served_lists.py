@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from kubectl_lbdoctor.collect.kube import BUILT_IN_GROUPS
 from kubectl_lbdoctor.errors import ApiMissing, LbdoctorError, ReadDenied
 from kubectl_lbdoctor.model.kinds import Kind
 
@@ -32,7 +33,7 @@ def objects_of(
             for version, raw in _newest(kube, served, namespace, params):
                 yield raw if served is kind else {**raw, "apiVersion": f"{served.group}/{version}"}
         except ReadDenied:
-            if not kind.twins or _is_served(kube, served.group):
+            if served.group in BUILT_IN_GROUPS or _is_served(kube, served.group):
                 raise
 
 

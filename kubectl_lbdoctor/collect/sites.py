@@ -16,10 +16,19 @@ from kubectl_lbdoctor.model.asked import Site
 from kubectl_lbdoctor.model.fact import Fact, joined
 from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Ingress, Service
-from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, LISTENER_SET, NAMESPACE, ROUTES, SERVICE
+from kubectl_lbdoctor.model.kinds import (
+    GATEWAY,
+    INGRESS,
+    INGRESS_CLASS,
+    INGRESS_CLASS_PARAMS,
+    LISTENER_SET,
+    NAMESPACE,
+    ROUTES,
+    SERVICE,
+)
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.route import Route
-from kubectl_lbdoctor.model.snapshot import GatewayFacts, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.model.snapshot import ClusterFacts, GatewayFacts, NamespaceFacts, Snapshot
 from kubectl_lbdoctor.record import record
 
 
@@ -42,7 +51,7 @@ def find(inventory: Inventory, site: Site, namespace: str) -> SiteFound:
     ingresses = inventory.everywhere(INGRESS, namespace)
     services = inventory.everywhere(SERVICE, namespace)
     gateway_api, denied = _gateway_api(inventory, namespace)
-    found = list(answers(ingresses.need(), site.host, site.path))
+    found = list(answers(ingresses.need(), site.host, site.path, _classes(inventory)))
     at_gateways = list(gateway_answers(gateway_api, site.host, site.path))
     published = [s for s in services.need() if s.type == "LoadBalancer" and is_published(s, site.host)]
     matched = [answer for answer in found if answer.rule]
@@ -77,6 +86,17 @@ def find(inventory: Inventory, site: Site, namespace: str) -> SiteFound:
     fronts = (ObjectRef(INGRESS.name, a.ingress.meta.namespace, a.ingress.meta.name) for a in matched)
     behind = (answer.subject for answer in routed)
     return SiteFound(tuple(dict.fromkeys((*fronts, *refs, *behind))), tuple(notes), tuple(routes))
+
+
+def _classes(inventory: Inventory) -> Snapshot:
+    """The IngressClasses and their parameters, which may put Ingresses into a group; where they may not be read, or a
+    bundle does not hold them, the annotations tell."""
+    try:
+        classes = inventory.everywhere(INGRESS_CLASS, "")
+        parameters = inventory.everywhere(INGRESS_CLASS_PARAMS, "")
+    except (ReadDenied, CouldNotRun):
+        return Snapshot()
+    return Snapshot(cluster=ClusterFacts(ingress_classes=classes, class_params=parameters))
 
 
 def _gateway_api(inventory: Inventory, namespace: str) -> tuple[Snapshot, ReadDenied | None]:

@@ -62,11 +62,14 @@ class Finder:
         """Everything that the question leads to. Raises Unreachable where nobody answers."""
         found, unled = Found(), list[LbdoctorError]()
         for asked in question:
+            self._inventory.narrowed = None
             try:
                 self._add(found, asked)
             except Unreachable:
                 raise
-            except (CouldNotRun, ReadDenied, ReadFailed) as error:
+            except (CouldNotRun, ReadDenied, ReadFailed) as failure:
+                # Nothing may be said of the cluster where one namespace was looked at.
+                error = self._inventory.narrowed or failure
                 (unled if isinstance(asked, LeadingTo) else found.missing).append(error)
         if not found.subjects and not found.missing:
             found.missing += unled
@@ -131,14 +134,15 @@ class Finder:
         namespace = asked.namespace or self._namespace
         what = " and no ".join(kind.name for kind in asked.kinds)
         with_labels = " with these labels" if asked.labels else " with these fields" if asked.fields else ""
+        hint = "choose another with -n" if namespace else "list them: kubectl get ingresses,services,gateways -A"
         if workloads:
-            raise CouldNotRun(
-                f"no {what} of namespace {namespace}{with_labels} is behind a load balancer", "choose another with -n"
-            )
+            of = f" of namespace {namespace}" if namespace else ""
+            raise CouldNotRun(f"no {what}{of}{with_labels} is behind a load balancer", hint)
         if SERVICE in asked.kinds:
             what = what.replace(SERVICE.name, f"{SERVICE.name} of type LoadBalancer")
         everything = "Ingress, no Service of type LoadBalancer, no Gateway and no binding"
-        raise CouldNotRun(f"namespace {namespace} has no {what or everything}{with_labels}", "choose another with -n")
+        has = f"namespace {namespace} has" if namespace else "there is"
+        raise CouldNotRun(f"{has} no {what or everything}{with_labels}", hint)
 
     def _swept(self, asked: AllOf) -> tuple[ObjectRef, ...]:
         """What leads to targets in a namespace: Ingresses, Services of type LoadBalancer, Gateways, and bindings that

@@ -9,7 +9,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.led_by import gateway_of_binding
 from kubectl_lbdoctor.collect.inventory import Inventory
-from kubectl_lbdoctor.errors import CouldNotRun
+from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Fact
@@ -26,12 +26,18 @@ def _none_found(what: str, hint: str, *lists: Fact[Any]) -> CouldNotRun:
 
 
 def either(inventory: Inventory, name: str, namespace: str) -> tuple[ObjectRef, ...]:
-    """The frontends of a target group or else a load balancer with this name. Raises CouldNotRun where neither is."""
+    """The frontends of a target group or else a load balancer with this name. Raises CouldNotRun where neither is,
+    and ReadDenied where one of them may be what cannot be listed."""
+    denied: list[ReadDenied] = []
     for find in (target_group, load_balancer):
         try:
             return find(inventory, name, namespace)
         except CouldNotRun:
             continue
+        except ReadDenied as error:
+            denied.append(error)
+    if denied:
+        raise denied[0]
     raise CouldNotRun(
         f'no target group and no load balancer of this cluster is named "{name}"',
         "list them: kubectl get targetgroupbindings,ingresses,services -A -o wide",
@@ -99,27 +105,32 @@ def _owners(binding: TargetGroupBinding, ingresses: Iterable[Ingress]) -> tuple[
 def load_balancer(inventory: Inventory, wanted: str, namespace: str) -> tuple[ObjectRef, ...]:
     """The Ingresses, Services and Gateways that publish a load balancer given by ARN, name or DNS name.
 
-    Raises CouldNotRun when none of the cluster does.
+    Raises CouldNotRun when none of the cluster does, and ReadDenied when none does of what may be listed.
     """
     found: list[ObjectRef] = []
-    ingresses: Fact[tuple[Ingress, ...]] = inventory.everywhere(INGRESS, namespace)
-    services: Fact[tuple[Service, ...]] = inventory.everywhere(SERVICE, namespace)
-    gateways: Fact[tuple[Gateway, ...]] = inventory.everywhere(GATEWAY, namespace)
-    fronts: list[tuple[str, Ingress | Service | Gateway]] = [
-        *((INGRESS.name, i) for i in ingresses.need()),
-        *((SERVICE.name, s) for s in services.need()),
-        *((GATEWAY.name, g) for g in gateways.need()),
-    ]
+    lists: list[Fact[Any]] = []
+    denied: list[ReadDenied] = []
+    fronts: list[tuple[str, Ingress | Service | Gateway]] = []
+    for kind in (INGRESS, SERVICE, GATEWAY):
+        try:
+            listed = inventory.everywhere(kind, namespace)
+        except ReadDenied as error:
+            denied.append(error)
+            continue
+        lists.append(listed)
+        fronts += ((kind.name, front) for front in listed.need())
     name = balancer_name(wanted)
-    for kind, front in fronts:
+    for name_of_kind, front in fronts:
         for address in front.addresses:
             if address.lower() == wanted.lower() or ("." not in wanted and balancer_name(address) == name):
-                found.append(ObjectRef(kind, front.meta.namespace, front.meta.name))
+                found.append(ObjectRef(name_of_kind, front.meta.namespace, front.meta.name))
+    if not found and denied:
+        raise denied[0]
     if not found:
         raise _none_found(
             f'no Ingress, Service or Gateway of this cluster publishes load balancer "{wanted}"',
             "list the addresses: kubectl get ingress,service,gateway -A",
-            *(ingresses, services, gateways),
+            *lists,
         )
     return tuple(dict.fromkeys(found))
 

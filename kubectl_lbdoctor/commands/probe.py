@@ -34,6 +34,7 @@ READS = frozenset(
         reads.LISTENERS,
         reads.TARGET_GROUPS,
         reads.TARGET_HEALTH,
+        reads.TARGET_GROUP_ATTRIBUTES,
         reads.TAGS,
         reads.NETWORK_INTERFACES,
     }

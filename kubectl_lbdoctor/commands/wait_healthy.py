@@ -62,5 +62,7 @@ class Waiting:
                 note(env, f"waiting   {error.message}")
 
     def _look(self, subjects: tuple[ObjectRef, ...]) -> Snapshot:
+        if self.examination.connections.aws_refused:
+            self.examination.connections.forget_aws()
         with self.examination.connections.deadline.again():
             return self.examination.collect(subjects, quiet=True)

@@ -116,9 +116,10 @@ class _Watching:
     def _take(self, stage: Stage) -> None:
         self._stage = stage
         self.report = self._scanned.report(stage, complete=stage.done)
-        if stage.snapshot.aws.reason:
+        connections = self._scanned.connections
+        if stage.snapshot.aws.reason or connections.aws_refused:
             # Whoever renews credentials does it outside of this program: the next scan looks for them again.
-            self._scanned.connections.forget_aws()
+            connections.forget_aws()
 
     def _show(self) -> None:
         assert self._screen is not None and self.report is not None

@@ -109,6 +109,16 @@ def plain_flag(workload: Workload, name: str) -> str | None:
     return None if "$(" in value else value
 
 
+def watched_namespace(workload: Workload) -> str:
+    """The one namespace that a controller is confined to; "" where it takes all, or where that cannot be told."""
+    return plain_flag(workload, "watch-namespace") or ""
+
+
+def watching(controllers: Iterable[Workload], namespace: str) -> tuple[Workload, ...]:
+    """Those of the controllers that look at a namespace."""
+    return tuple(w for w in controllers if watched_namespace(w) in ("", namespace))
+
+
 def complaints(cluster: ClusterFacts, namespaces: Iterable[NamespaceFacts]) -> Iterator[DecodedError]:
     """What events and logs say about the controller's permissions or identity, and nothing later has settled."""
     for facts in namespaces:
@@ -132,8 +142,10 @@ def role_name(arn: str) -> str:
 
 
 def accused_role(decoded: DecodedError) -> str:
-    """The name of the role that AWS speaks of: in a denial, the one that the controller really has."""
-    return role_name(str(decoded.params.get("role", ""))) or role_name(str(decoded.params.get("principal", "")))
+    """The ARN of the role that AWS speaks of, as it writes it: in a denial, the one that the controller really has. ""
+    where it speaks of none."""
+    named = (str(decoded.params.get(name, "")) for name in ("role", "principal"))
+    return next((arn for arn in named if role_name(arn)), "")
 
 
 def variables(pod: Pod) -> dict[str, str]:

@@ -51,6 +51,8 @@ def _clip(params: Mapping[str, ParamValue]) -> dict[str, ParamValue]:
 
 
 _WEBHOOK_CALL = re.compile(r"failed calling webhook \\?\"([\w.-]+)\\?\"")
+# The same without the name: only what the error wraps (apiserver, `ErrCallingWebhook.Reason`) was handed on.
+_WEBHOOK_POST = re.compile(r"failed to call webhook: Post \\?\"https://([\w.-]+)(?::\d+)?(/[^\s?\"\\]*)?")
 _NO_ENDPOINTS = re.compile(r"no endpoints available for service \\?\"([^\"\\]+)|service \\?\"([^\"\\]+)\\?\" not found")
 _TLS_FAULT = re.compile(
     r"x509: |remote error: tls: (?:bad|unknown|expired)|tls: failed to verify|certificate (?:is|has|signed)"
@@ -61,11 +63,11 @@ def _webhook(text: str) -> Cause | None:
     """The API server could not use a webhook (apiserver admission `failed calling webhook`), or the webhook's own TLS
     log line."""
     call = _WEBHOOK_CALL.search(text)
-    if call is None:
+    name = call.group(1) if call is not None else _by_address(text)
+    if not name:
         if re.search(r"TLS handshake error from \S+: remote error: tls: (?:bad|unknown|expired)", text):
             return Cause("LBD125", "A caller of the controller's webhook does not trust its certificate.", {})
         return None
-    name = call.group(1)
     params: dict[str, ParamValue] = {"webhook": name}
     failure = parse_connection_failure(text)
     if failure is not None and failure.host:
@@ -96,6 +98,22 @@ def _webhook(text: str) -> Cause | None:
     kind = failure.kind if failure is not None else "unknown"
     params["failure"] = kind
     return Cause("LBD124", f"The API server cannot reach webhook {name}: {why.get(kind, 'the call fails')}.", params)
+
+
+def _by_address(text: str) -> str:
+    """What a webhook is called where only its address stands in the text: the controller's by its path, others by their
+    Service; "" without an address. A path is /mutate or /validate, group, version and kind (controller-runtime).
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/config/webhook/manifests.yaml
+    """
+    found = _WEBHOOK_POST.search(text)
+    if found is None:
+        return ""
+    if not found[1].startswith("aws-load-balancer-webhook"):
+        return found[1]
+    verb, _, rest = (found[2] or "").lstrip("/").partition("-")
+    kind = rest.rpartition("-")[2]
+    return f"{verb[:1]}{kind}.elbv2.k8s.aws" if verb in ("mutate", "validate") and kind else found[1]
 
 
 _VPC_METADATA = re.compile(

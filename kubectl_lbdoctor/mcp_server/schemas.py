@@ -232,7 +232,7 @@ SCAN = _answer(
         **_HEAD,
         "complete": {
             **_YES_OR_NO,
-            "description": "False where the scan ended before all was read. What was denied stands in notRead.",
+            "description": "False where the scan was ended before its end. What was denied stands in notRead.",
         },
         "namespace": _text('"" for all of them.'),
         "counts": _object(dict.fromkeys((status.value for status in Status), _NUMBER), "Frontends by status."),

@@ -86,6 +86,7 @@ class Source:
     TARGET_TYPE = "target type"
     PODS = "pods"
     KUBE_PROXY_PODS = "pods k8s-app=kube-proxy"
+    POLICY_ENGINE = "network policy engine"
     NODES = "nodes"
     ENDPOINT_SLICES = "endpointslices"
     BINDING = "targetgroupbinding"
@@ -141,6 +142,7 @@ class Finding:
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
     is_cause: this case accounts for failing targets by itself, though its code is a symptom otherwise.
+    subjects: of a state of the cluster, the objects that it concerns, where these are not all that were looked at.
     """
 
     code: str
@@ -163,6 +165,7 @@ class Finding:
     explains: tuple[str, ...] = ()
     of_user: bool = False
     is_cause: bool = False
+    subjects: tuple[ObjectRef, ...] = ()
 
     @property
     def commands(self) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class ProbeRequest:
     target: key of the target ("id:port") that it is about. address and port: where it goes. pod, node: what is there
     ("" where not known). protocol: HTTP, HTTPS or TCP. version: HTTP1, HTTP2 or GRPC. host: the Host header. timeout in
     seconds. matcher: the success codes ("200-399", "" for TCP). tls: the newest TLS version that is offered ("1.2",
-    "1.3"; "" for the client's own choice).
+    "1.3"; "" for the client's own choice). proxy_protocol: the header of proxy protocol v2 comes before all else.
     """
 
     target: str
@@ -72,6 +72,7 @@ class ProbeRequest:
     timeout: float = 5.0
     matcher: str = ""
     tls: str = ""
+    proxy_protocol: bool = False
 
 
 @record

@@ -186,7 +186,8 @@ _KUBE_READS = (
     KubeRead(NODES, (kinds.NODE,), Scope.CLUSTER, "nodes", params={"resourceVersion": "0"}),
     KubeRead(INGRESS_CLASSES, (kinds.INGRESS_CLASS,), Scope.CLUSTER, "ingress_classes"),
     KubeRead(INGRESS_CLASS_PARAMS, (kinds.INGRESS_CLASS_PARAMS,), Scope.CLUSTER, "class_params"),
-    # EKS installs kube-proxy under this name and label; Auto Mode and Fargate nodes have none.
+    # EKS installs kube-proxy under this name and label; Auto Mode and Fargate nodes have none. All DaemonSets there are
+    # listed: one of them may be a network policy engine, whose arguments tell whether it is switched on.
     KubeRead(KUBE_PROXY, (kinds.DAEMON_SET,), Scope.KUBE_SYSTEM, "kube_proxy", keeps_arguments=True),
     KubeRead(
         *(KUBE_PROXY_PODS, (kinds.POD,), Scope.KUBE_SYSTEM, "kube_proxy_pods"),

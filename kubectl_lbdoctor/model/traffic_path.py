@@ -36,7 +36,8 @@ class Backend:
     paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
     that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
     target group instead of a Service; group_name: so may a route, by its name. route: the route of a Gateway that leads
-    here. gateway: it may lead to another Gateway, whose load balancer is the target.
+    here, and `at`: the Gateway whose load balancer takes it. gateway: it may lead to another Gateway, whose load
+    balancer is the target.
     """
 
     service: str = ""
@@ -47,6 +48,7 @@ class Backend:
     group_name: str = ""
     route: ObjectRef | None = None
     gateway: ObjectRef | None = None
+    at: ObjectRef | None = None
 
     @property
     def name(self) -> str:
@@ -141,7 +143,10 @@ class TrafficPath:
             to = str(self.backend.gateway)
         if self.backend.route is not None:
             route = self.backend.route
-            return f"{front}->{self.namespace}/{to}:{self.backend.port} by {route.kind}/{route.namespace}/{route.name}"
+            way = f"{front}->{self.namespace}/{to}:{self.backend.port} by {route.kind}/{route.namespace}/{route.name}"
+            at = self.backend.at
+            # A route may be at several Gateways, and has target groups at each of them.
+            return f"{way} at {at.namespace}/{at.name}" if at is not None and at != self.subject else way
         return f"{front}->{to}:{self.backend.port}"
 
     @property

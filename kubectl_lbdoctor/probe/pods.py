@@ -27,6 +27,8 @@ from kubectl_lbdoctor.probe.placement import Batch
 IMAGE = DEFAULT_IMAGE
 
 NAME = "kubectl-lbdoctor-probe"
+CONTAINER = "probe"
+"""Of the pod. Others may be beside it: an admission webhook of the cluster puts side-cars into every pod."""
 LABEL = "app.kubernetes.io/name"
 RUN_LABEL = "kubectl-lbdoctor/run"
 BY, AT = "kubectl-lbdoctor/created-by", "kubectl-lbdoctor/created-at"
@@ -172,15 +174,16 @@ class DebugPods:
     def _look(self, pod: _Pod, raw: Mapping[str, Any], last: float) -> None:
         status = mapping(raw, "status")
         phase, why = text(status, "phase"), text(status, "reason")
-        # A second before the phase says so.
-        ended = any(mapping(mapping(s, "state"), "terminated") for s in objects(status, "containerStatuses"))
+        # A second before the phase says so; and beside a container that was injected, the phase may never say so.
+        own = [s for s in objects(status, "containerStatuses") if s.get("name") == CONTAINER]
+        ended = any(mapping(mapping(s, "state"), "terminated") for s in own)
         if phase == "Succeeded" or (ended and not why):
             self._read(pod)
             return
         if phase == "Failed":
             pod.give_up(f"the debug pod failed: {why}: {text(status, 'message')}".rstrip(": "))
             return
-        reason = stuck(raw, self.image)
+        reason = stuck(raw, self.image, name=CONTAINER)
         if reason:
             pod.give_up(reason)
             return
@@ -195,7 +198,8 @@ class DebugPods:
 
     def _read(self, pod: _Pod) -> None:
         try:
-            log = self.kube.text(f"{_path(pod.batch.namespace, pod.name)}/log", max_bytes=MAX_LOG)
+            path = f"{_path(pod.batch.namespace, pod.name)}/log"
+            log = self.kube.text(path, {"container": CONTAINER}, max_bytes=MAX_LOG)
         except LbdoctorError as error:
             pod.give_up(error)
         else:
@@ -345,7 +349,7 @@ def manifest(
         },
         "containers": [
             {
-                "name": "probe",
+                "name": CONTAINER,
                 "image": image,
                 "command": ["/bin/sh", "-c", script.script(batch.requests, token)],
                 "securityContext": SECURITY,

@@ -72,6 +72,8 @@ def unsupported_reason(request: ProbeRequest) -> str:
         return "the target is no pod, and the API server's proxy leads to pods"
     if request.version != "HTTP1":
         return f"the API server's proxy cannot be held to {'gRPC' if request.version == 'GRPC' else 'HTTP/2'}"
+    if request.proxy_protocol:
+        return "the API server's proxy sends no header of proxy protocol"
     if request.tls:
         return f"the API server's proxy cannot be held to TLS {request.tls}"
     path, _, _ = request.path.partition("?")

@@ -114,11 +114,14 @@ def probe_report(snapshot: Snapshot) -> ProbeReport:
 
 
 def _answers(snapshot: Snapshot, asked: Iterable[ProbeRequest]) -> tuple[ProbeAnswer, ...]:
-    """The answers that count: a transport that failed says nothing where another did not."""
+    """The answers that count: a transport that failed says nothing where another did not. What was asked for and has
+    no answer at all is unknown, too."""
     fact = snapshot.probes.answers
     answers = fact.peek() or ()
-    if not fact.is_known and fact.state is not ReadState.NOT_ASKED:
-        answers = tuple(inconclusive(request, Transport.POD, fact.reason) for request in asked)
+    if fact.state is not ReadState.NOT_ASKED:
+        told = {answer.request for answer in answers}
+        missing = "no answer to it is among the probes" if fact.is_known else fact.reason
+        answers += tuple(inconclusive(request, Transport.POD, missing) for request in asked if request not in told)
     conclusive = {a.request for a in answers if a.outcome is not Outcome.INCONCLUSIVE}
     return tuple(a for a in answers if a.outcome is not Outcome.INCONCLUSIVE or a.request not in conclusive)
 
@@ -128,8 +131,9 @@ def _rows(snapshot: Snapshot, answers: Sequence[ProbeAnswer]) -> Iterator[ProbeR
     seen: set[int] = set()
     for traffic in traffic_paths(snapshot):
         health = {target.key: target for target in traffic.target_health.peek() or ()}
+        asked = _asked(traffic)
         for number, answer in enumerate(answers):
-            if number not in seen and answer.request.target in health and _asks(traffic, answer.request):
+            if number not in seen and answer.request.target in health and answer.request in asked:
                 seen.add(number)
                 yield _row(traffic, answer, health[answer.request.target])
 
@@ -155,12 +159,12 @@ def _count(rows: Iterable[ProbeRow]) -> tuple[int, int, int]:
     return passed, failed, unknown
 
 
-def _asks(traffic: TrafficPath, request: ProbeRequest) -> bool:
-    """Whether a request is about this target group (one pod may be a target of several)."""
+def _asked(traffic: TrafficPath) -> frozenset[ProbeRequest]:
+    """The requests that are about this target group (one pod may be a target of several)."""
     try:
-        return request in requests(traffic)[0]
+        return frozenset(requests(traffic)[0])
     except Unknown:
-        return False
+        return frozenset()
 
 
 def _row(traffic: TrafficPath, answer: ProbeAnswer, health: TargetHealth) -> ProbeRow:

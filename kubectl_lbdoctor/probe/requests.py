@@ -24,6 +24,8 @@ GRPC_PATH = "/AWS.ALB/healthcheck"
 
 _DEFAULT_TIMEOUT = 5.0
 
+_PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
+
 
 @record
 class Unasked:
@@ -92,7 +94,18 @@ def request_for(traffic: TrafficPath, group: TargetGroup, target: TargetHealth) 
         matcher="" if protocol == "TCP" else check.matcher or _default_matcher(network, version),
         # The HTTPS check of a Network Load Balancer fails on a target that speaks TLS 1.3 only.
         tls="1.2" if network and protocol == "HTTPS" else "",
+        # A TCP check is the connection alone, whatever is said on it.
+        proxy_protocol=network and protocol != "TCP" and _speaks_proxy_protocol(traffic),
     )
+
+
+def _speaks_proxy_protocol(traffic: TrafficPath) -> bool:
+    """Whether a Network Load Balancer begins its checks with the header, as it does where it begins connections so:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
+
+    Raises Unknown where the group's attributes were not read.
+    """
+    return traffic.group_attributes.need().get(_PROXY_PROTOCOL) == "true"
 
 
 def check_port(check: HealthCheck, target: TargetHealth) -> int:
@@ -147,8 +160,8 @@ def describe(request: ProbeRequest) -> str:
     if request.protocol == "TCP":
         return f"tcp :{request.port}"
     method = "gRPC" if request.version == "GRPC" else "GET"
-    version = " (HTTP/2)" if request.version == "HTTP2" else ""
-    return f"{method} {request.protocol.lower()} :{request.port}{request.path}{version}"
+    more = " (HTTP/2)" if request.version == "HTTP2" else " (proxy protocol)" if request.proxy_protocol else ""
+    return f"{method} {request.protocol.lower()} :{request.port}{request.path}{more}"
 
 
 # --- Verdict ---------------------------------------------------------------------------------------------------------

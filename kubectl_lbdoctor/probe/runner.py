@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.probe import (
     Transport,
     inconclusive,
 )
-from kubectl_lbdoctor.probe import container, forward, pods, proxy
+from kubectl_lbdoctor.probe import container, forward, pods, proxy, script
 from kubectl_lbdoctor.probe.placement import assign_to_nodes
 from kubectl_lbdoctor.probe.pods import Note
 from kubectl_lbdoctor.probe.requests import invalid_request
@@ -41,7 +41,7 @@ ASKED_BUDGET = 60.0
 """Seconds for the probes of `kubectl lbdoctor probe` and `--probe proxy`."""
 
 MAX_ASKED = 100
-"""Requests of one run: a target group holds up to a thousand targets."""
+"""Requests of one run: a target group holds up to a thousand targets. The others are unknown."""
 
 _LEAST = 0.2
 """Seconds below which it makes no sense to send another request."""
@@ -73,15 +73,22 @@ def send(
         return ProbeFacts()
     if options.mode == "auto":
         return send_through_api_server(kube, requests, AUTO_BUDGET, progress)
-    if len(requests) > MAX_ASKED:
+    first, others = requests[:MAX_ASKED], requests[MAX_ASKED:]
+    if others:
         note(f"{len(requests)} targets: the first {MAX_ASKED} are asked")
-        requests = requests[:MAX_ASKED]
     if options.mode == "proxy":
-        return send_through_api_server(kube, requests, ASKED_BUDGET, progress)
+        return unsent(send_through_api_server(kube, first, ASKED_BUDGET, progress), others, Transport.PROXY)
     if options.inside:
         # Alone: a debug pod beside it would be a second thing that nobody asked for.
-        return _send_inside_pods(kube, requests, options, note)
-    return _send_from_debug_pods(kube, requests, options, note, progress)
+        return unsent(_send_inside_pods(kube, first, options, note), others, Transport.CONTAINER)
+    return unsent(_send_from_debug_pods(kube, first, options, note, progress), others, Transport.POD)
+
+
+def unsent(facts: ProbeFacts, others: Sequence[ProbeRequest], via: Transport) -> ProbeFacts:
+    """What was found, with these requests that were too many. What is not known at all says so of each target."""
+    reason = f"not sent: at most {MAX_ASKED} targets are asked in one run"
+    more = tuple(inconclusive(request, via, reason) for request in others)
+    return replace(facts, answers=facts.answers.map(lambda answers: (*answers, *more)))
 
 
 def _send_inside_pods(
@@ -91,18 +98,28 @@ def _send_inside_pods(
     sockets: dict[str, Fact[tuple[Socket, ...]]] = {}
     answers: list[ProbeAnswer] = []
     for pod, namespace in dict.fromkeys((r.pod, r.namespace) for r in requests if r.pod):
-        own = tuple(r for r in requests if (r.pod, r.namespace) == (pod, namespace) and not invalid_request(r))
+        own = tuple(r for r in requests if (r.pod, r.namespace) == (pod, namespace) and not _why_not_by_curl(r))
         found, sockets[f"{namespace}/{pod}"] = container.look(kube, pod, namespace, own, options.image, note)
         answers += found
-    answers += [inconclusive(r, Transport.CONTAINER, "the target is no pod") for r in requests if not r.pod]
+    for request in requests:
+        if reason := _why_not_by_curl(request) if request.pod else "the target is no pod":
+            answers.append(inconclusive(request, Transport.CONTAINER, reason))
     return ProbeFacts(as_fact(answers), sockets)
+
+
+def _why_not_by_curl(request: ProbeRequest) -> str:
+    """Why a script of a container cannot send it; "" where it can."""
+    return invalid_request(request) or script.unsupported_reason(request)
 
 
 def _send_from_debug_pods(
     kube: KubeReader, requests: Sequence[ProbeRequest], options: ProbeOptions, note: Note, progress: Note
 ) -> ProbeFacts:
-    placement = assign_to_nodes(requests, options.nodes, options.from_nodes)
+    placement = assign_to_nodes(
+        [r for r in requests if not script.unsupported_reason(r)], options.nodes, options.from_nodes
+    )
     answers = [inconclusive(request, Transport.POD, reason) for request, reason in placement.left_out]
+    answers += [inconclusive(r, Transport.POD, why) for r in requests if (why := script.unsupported_reason(r))]
     if placement.batches:
         progress("")
         maker = pods.DebugPods(kube, options.image, note, progress, options.user, options.now)
@@ -112,9 +129,11 @@ def _send_from_debug_pods(
 
 
 def _on_loopback(kube: KubeReader, answers: Sequence[ProbeAnswer]) -> list[ProbeAnswer]:
-    """Where a pod's address refuses or is silent, its loopback tells whether the application is there at all."""
+    """Where a pod's address refuses or is silent, its loopback tells whether the application is there at all; and what
+    curl cannot send is sent there."""
     silent = (Outcome.REFUSED, Outcome.TIMEOUT)
-    requests = list(dict.fromkeys(a.request for a in answers if a.request.pod and a.outcome in silent))
+    left = [a.request for a in answers if a.outcome in silent or script.unsupported_reason(a.request)]
+    requests = list(dict.fromkeys(r for r in left if r.pod and not invalid_request(r)))
     return _each(lambda request: forward.send(kube, request, request.timeout), requests)
 
 

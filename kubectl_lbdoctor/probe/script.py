@@ -29,6 +29,11 @@ _WANTED = ("^LBDW ", "^curl: ", "^[*] .* failed: ", "^< grpc-status:")
 _MAX_LINE = 400
 
 
+def unsupported_reason(request: ProbeRequest) -> str:
+    """Why curl cannot send this request as it is; "" when it can. Its --haproxy-protocol is version 1."""
+    return "curl sends no header of proxy protocol v2, and the check carries one" if request.proxy_protocol else ""
+
+
 def script(requests: Sequence[ProbeRequest], token: str, sockets: bool = False, loopback: bool = False) -> str:
     """The shell script. sockets: list the listening sockets, too. loopback: ask 127.0.0.1, not the addresses."""
     patterns = " ".join(f"-e {shlex.quote(pattern)}" for pattern in _WANTED)

@@ -13,9 +13,15 @@ from kubectl_lbdoctor.model.probe import Outcome, ProbeRequest
 from kubectl_lbdoctor.probe.requests import USER_AGENT
 from kubectl_lbdoctor.probe.stream import MAX_ANSWER, Garbled, Late, Reader, Said, Stream, shown
 
+PROXY_HEADER = b"\r\n\r\n\x00\r\nQUIT\n" + b"\x20\x00\x00\x00"
+"""Of proxy protocol v2: its signature, version 2 with the command LOCAL, and no addresses, because a check stands for
+no client. https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt (2.2)"""
+
 
 def converse(stream: Stream, request: ProbeRequest) -> Said:
     """Send the request over a connected stream and tell what became of it. Raises Broken, Refused and Late."""
+    if request.proxy_protocol:
+        stream.send(PROXY_HEADER)
     try:
         if request.protocol == "HTTPS":
             stream = _Tls(stream, request)

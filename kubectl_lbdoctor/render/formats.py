@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.render.view import View
+from kubectl_lbdoctor.suggestions import likely, question
 
 
 class Result(Enum):
@@ -190,7 +191,8 @@ def format_of(output: str) -> Format:
     if found is None or (equals and not found.argument):
         raise UsageError(
             f'unable to match a printer suitable for the output format "{output}", allowed formats are: '
-            + ",".join(FORMATS)
+            + ",".join(FORMATS),
+            question(f"-o {likely_one}" for likely_one in likely(name, FORMATS)),
         )
     if found.argument and not argument:
         missing = ("custom-columns", "custom columns") if name.startswith("custom") else ("template", "template")

@@ -658,6 +658,16 @@ def test_object_is_not_in_the_bundle(good: Path) -> None:
     refused(run("ing", "web", "-n", "other", "--from", str(good)), ExitStatus.COULD_NOT_RUN, "not in the bundle")
 
 
+def test_a_kind_that_is_not_in_the_bundle(good: Path) -> None:
+    result = run("svc", "--from", str(good))
+    refused(result, ExitStatus.COULD_NOT_RUN, "error: in the bundle there is no Service of type LoadBalancer\n")
+    assert "hint: it is about: ingress/web -n shop" in result.stderr
+    result = run("gateway", "-n", "other", "--from", str(good))
+    refused(
+        result, ExitStatus.COULD_NOT_RUN, "in the bundle namespace other has no Gateway", "it is about: ingress/web"
+    )
+
+
 def test_bundle_cannot_be_written(good: Path, tmp_path: Path) -> None:
     target = tmp_path / "none" / "bundle.json"
     result = run("--from", str(good), "--save", str(target))

@@ -380,6 +380,30 @@ def test_a_member_of_the_group_that_comes_before_answers(cloud: Cloud) -> None:
     assert subjects(ask(cloud, "shop.example.com/")) == [("Ingress", NS, "late")]
 
 
+def test_a_default_backend_comes_after_the_rules_of_all_members(cloud: Cloud) -> None:
+    """It is the listener's default action, whichever place its Ingress has in the group."""
+    group = {"alb.ingress.kubernetes.io/group.name": "front"}
+    first = add_ingress(cloud, "aa-first", ("first.example.com", "/", "web"), annotations=group)
+    first["spec"]["defaultBackend"] = {"service": {"name": "fallback", "port": {"number": 80}}}
+    add_ingress(cloud, "late", ("shop.example.com", "/cart", "web"), annotations=group)
+    assert subjects(ask(cloud, "shop.example.com/cart")) == [("Ingress", NS, "late")]
+    other = ask(cloud, "shop.example.com/else")
+    assert subjects(other) == [("Ingress", NS, "aa-first")] and "rule default backend" in other.stderr
+
+
+def test_ingresses_that_their_class_puts_into_one_group_share_a_load_balancer(cloud: Cloud) -> None:
+    """By IngressClassParams, which win over annotations."""
+    add_ingress(cloud, "hosts", ("shop.example.com", "/", "web"))
+    before = {"alb.ingress.kubernetes.io/group.order": "-1"}
+    add_ingress(cloud, "any", ("", "/api", "web"), annotations=before)
+    assert subjects(ask(cloud, "shop.example.com/api")) == [("Ingress", NS, "hosts")]
+    parameters = {"apiGroup": "elbv2.k8s.aws", "kind": "IngressClassParams", "name": "shared"}
+    cloud.kube.objects["networking.k8s.io", "ingressclasses"][0]["spec"]["parameters"] = parameters
+    made = {"metadata": {"name": "shared", "uid": "shared"}, "spec": {"group": {"name": "front"}}}
+    cloud.kube.objects["elbv2.k8s.aws", "ingressclassparams"].append(made)
+    assert subjects(ask(cloud, "shop.example.com/api")) == [("Ingress", NS, "any")]
+
+
 def test_the_name_of_the_load_balancer_itself(cloud: Cloud) -> None:
     sites(cloud)
     for word in (cloud.aws.host, f"http://{cloud.aws.host}/x", f"dualstack.{cloud.aws.host}"):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.errors import ExitStatus, ReadFailed
+from kubectl_lbdoctor.model.reads import AWS
 from tests.cli.test_scan import share
 from tests.support.cloud import Cloud
 from tests.support.program import Clock, Result, Terminal, run
@@ -97,6 +98,30 @@ def test_a_scan_that_fails_leaves_the_last_state(cloud: Cloud, monkeypatch: pyte
     # At 60 s as always, then after 20, 40, 80, 160 and 300 s.
     assert len(failures) == 5 and told(result) == []
     assert result.status == ExitStatus.INTERRUPTED and "1 healthy of 1 frontend" in result.stdout
+
+
+def test_a_session_that_ends_is_opened_anew(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Static keys do not renew themselves: whoever gets new ones does it outside, and the next scan finds them."""
+    from kubectl_lbdoctor.collect import aws_session
+
+    opened: list[str] = []
+    real = aws_session.open_session
+
+    def open_session(*args: Any) -> Any:
+        opened.append("expired" if cloud.aws.faults else "good")
+        return real(*args)
+
+    monkeypatch.setattr(aws_session, "open_session", open_session)
+
+    def expire() -> None:
+        cloud.aws.faults = {read.partition(":")[2]: "expired" for read in AWS}
+
+    lines = told(watch(cloud, {30: expire, 90: lambda: setattr(cloud.aws, "faults", {})}, 200))
+    assert [line.partition(",")[0] for line in lines] == [
+        "Ingress shop/web  unknown",
+        "Ingress shop/web  recovered: healthy",
+    ]
+    assert opened[0] == "good" and opened[-1] == "good" and len(opened) > 1
 
 
 def test_credentials_that_come_later(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

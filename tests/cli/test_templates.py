@@ -176,3 +176,9 @@ def test_the_sentences_about_formats_are_kubectl_s(output: str, sentence: str, b
     result = run(*args)
     assert (result.status, result.stdout) == (ExitStatus.USAGE, "")
     assert sentence in result.stderr.splitlines()[0]
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("jsn", "json"), ("yml", "yaml"), ("JSON", "json"), ("htm", "html")])
+def test_a_mistyped_format_is_guessed(typed: str, meant: str) -> None:
+    result = run("ing", "web", "-o", typed)
+    assert result.status == ExitStatus.USAGE and f"hint: Did you mean -o {meant}" in result.stderr

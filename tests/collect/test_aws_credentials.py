@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import threading
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.credentials import DeferredRefreshableCredentials
+from botocore.response import StreamingBody
 
 from kubectl_lbdoctor import connections
 from kubectl_lbdoctor.collect import aws, aws_session
@@ -69,3 +73,29 @@ def test_a_command_that_hangs_before_any_call(never: Any, chosen: bool, monkeypa
     opened.deadline = Deadline(1.0, chosen=chosen)
     with pytest.raises(ReadFailed if chosen else NoCredentials):
         opened._credentials(never)
+
+
+class Trickle:
+    """A body of which a byte comes now and then, so that a limit on each of them ends nothing."""
+
+    def read(self, amount: int | None = None) -> bytes:
+        time.sleep(60)
+        return b""
+
+
+def test_a_body_is_read_within_the_deadline() -> None:
+    reader = AwsReader(session(lambda: None), deadline=Deadline(0.3))
+    body = StreamingBody(Trickle(), 100)
+    meta = SimpleNamespace(method_to_api_mapping={"get_object": "GetObject"})
+    client = SimpleNamespace(meta=meta, can_paginate=lambda _: False, get_object=lambda **_: {"Body": body})
+    reader._clients["s3"] = client
+    with pytest.raises(ReadFailed, match="s3:GetObject: no answer within"):
+        reader.call("s3", "GetObject", Bucket="b", Key="k")
+
+
+def test_a_body_comes_whole() -> None:
+    reader = AwsReader(session(lambda: None))
+    meta = SimpleNamespace(method_to_api_mapping={"get_object": "GetObject"})
+    held = {"Body": StreamingBody(io.BytesIO(b"log"), 3), "ContentLength": 3}
+    reader._clients["s3"] = SimpleNamespace(meta=meta, can_paginate=lambda _: False, get_object=lambda **_: held)
+    assert reader.call("s3", "GetObject", Bucket="b", Key="k") == {"Body": b"log", "ContentLength": 3}

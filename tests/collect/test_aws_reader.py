@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +17,13 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import boto3
+import botocore.session
 import pytest
+from botocore.credentials import AssumeRoleCredentialFetcher
 from moto.server import ThreadedMotoServer
 
-from kubectl_lbdoctor.collect import aws
 from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_hints import AwsHints
+from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.aws_session import AwsSession, open_session
 from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.errors import (
@@ -34,6 +39,7 @@ from kubectl_lbdoctor.options import AwsOptions
 
 REGION = "us-west-2"
 ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/1"
+INLINE = {"AWS_ACCESS_KEY_ID": "inline", "AWS_SECRET_ACCESS_KEY": "s"}
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret"}
 Environ = dict[str, str]
 
@@ -115,6 +121,121 @@ def test_variables_of_the_exec_plugin_count(tmp_path: Path, keys: None) -> None:
     assert opened.session.get_credentials().access_key == "inline"
     assert "kubeconfig" in opened.profile_source
     assert opened.profile == ""
+
+
+def hints_of(line: str, **env: str) -> AwsHints:
+    """What a kubeconfig with this plugin says."""
+    command, *args = line.split()
+    user = {"exec": {"command": command, "args": args, "env": [{"name": k, "value": v} for k, v in env.items()]}}
+    return aws_hints("u", user, "https://x.gr7.us-west-2.eks.amazonaws.com", ())
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "shell", "key", "profile"),
+    [
+        # What `aws eks update-kubeconfig --profile` writes, in a shell of aws-vault.
+        ("aws eks get-token", {"AWS_PROFILE": "prod"}, True, "AKIDEXAMPLE", ""),
+        ("aws eks get-token", {"AWS_PROFILE": "prod"}, False, "key-prod", "prod"),
+        ("aws eks get-token --profile prod", {}, True, "key-prod", "prod"),
+        ("aws eks get-token", {}, True, "AKIDEXAMPLE", ""),
+        ("aws eks get-token", {"AWS_PROFILE": "prod", **INLINE}, True, "inline", ""),
+    ],
+)
+def test_the_credentials_are_those_of_the_plugin(
+    tmp_path: Path,
+    line: str,
+    env: dict[str, str],
+    shell: bool,
+    key: str,
+    profile: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It runs with the variables of the shell and the kubeconfig, and takes keys in them before AWS_PROFILE."""
+    profiles(tmp_path, "prod")
+    variables = {**os.environ, **(KEYS if shell else {})}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    opened = open_it(hints=hints_of(line, **env), environ=variables)
+    assert (opened.session.get_credentials().access_key, opened.profile) == (key, profile)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    theirs = botocore.session.Session(profile="prod" if "--profile" in line else None)
+    assert theirs.get_credentials().access_key == key
+
+
+def test_keys_that_go_before_a_profile_are_named(tmp_path: Path) -> None:
+    (tmp_path / "aws-config").write_text("[profile prod]\nregion = us-west-2\n")
+    hints = hints_of("aws eks get-token", AWS_PROFILE="prod")
+    opened = open_it(hints=hints, environ=KEYS)
+    assert opened.profile_source.startswith("AWS_ACCESS_KEY_ID of the environment, which goes before the AWS_PROFILE")
+    with pytest.raises(NoCredentials) as caught:
+        open_it(hints=hints)
+    assert "the AWS profile 'prod' (from kubeconfig user u: AWS_PROFILE of aws) holds no credentials" in str(
+        caught.value
+    )
+    with pytest.raises(NoCredentials, match="AWS_SECRET_ACCESS_KEY is not"):
+        open_it(hints=hints, environ={"AWS_ACCESS_KEY_ID": "x"})
+
+
+# --- MFA ---
+
+ROLE = "arn:aws:iam::123456789012:role/admin"
+DEVICE = "arn:aws:iam::123456789012:mfa/me"
+
+
+@pytest.fixture
+def with_mfa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A profile whose role needs a code; the folder of the AWS CLI's sessions."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("getpass.getpass", lambda *_: pytest.fail("a thread asks a person something"))
+    (tmp_path / "aws-config").write_text(
+        "[profile base]\naws_access_key_id = x\naws_secret_access_key = y\n"
+        f"[profile mfa]\nrole_arn = {ROLE}\nsource_profile = base\nmfa_serial = {DEVICE}\n"
+    )
+    folder = tmp_path / ".aws" / "cli" / "cache"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_code_is_not_asked_for(with_mfa: Path) -> None:
+    reader = AwsReader(open_it(AwsOptions(profile="mfa", region=REGION)))
+    with pytest.raises(NoCredentials) as caught:
+        reader.call("elbv2", "DescribeLoadBalancers")
+    assert "'mfa' needs the code of an MFA device" in caught.value.message
+    assert "aws sts get-caller-identity --profile mfa" in caught.value.hint
+    assert reader.refused, "a watch looks for the session that the AWS CLI then has"
+
+
+def kept_session(expiry: str) -> str:
+    """As the AWS CLI writes it."""
+    keys = {"AccessKeyId": "kept", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expiry}
+    return json.dumps({"Credentials": keys, "ResponseMetadata": {}})
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (kept_session("2999-01-01T00:00:00+00:00"), True),
+        (kept_session("2999-01-01T00:00:00UTC"), True),
+        (kept_session("2020-01-01T00:00:00+00:00"), False),
+        ("{", False),
+        ('{"Credentials": {"AccessKeyId": "kept"}}', False),
+        ("[]", False),
+    ],
+)
+def test_the_session_that_the_cli_has_is_used(with_mfa: Path, content: str, found: bool) -> None:
+    """By botocore's own name for it, which the AWS CLI has, too."""
+    asked = {"RoleArn": ROLE, "SerialNumber": DEVICE}
+    key = AssumeRoleCredentialFetcher(lambda *_: None, None, ROLE, {"SerialNumber": DEVICE})._cache_key
+    assert key == hashlib.sha1(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    (with_mfa / f"{key}.json").write_text(content)
+    credentials = open_it(AwsOptions(profile="mfa", region=REGION)).session.get_credentials()
+    if found:
+        assert credentials.get_frozen_credentials().access_key == "kept"
+    else:
+        with pytest.raises(NoCredentials, match="MFA"):
+            credentials.get_frozen_credentials()
+    assert [file.name for file in with_mfa.iterdir()] == [f"{key}.json"]
 
 
 def test_region_of_the_nodes_then_of_the_environment_then_of_the_profile(
@@ -470,6 +591,15 @@ def test_credentials_that_aws_does_not_accept(refused: Refuse, code: str) -> Non
     assert "aws sts get-caller-identity" in error.hint
 
 
+def test_refused_credentials_are_remembered(refused: Refuse, refused_reader: AwsReader) -> None:
+    refused_reader.refused = False
+    refused("AccessDenied", "no", 403)
+    refused("Throttling", "no")
+    assert not refused_reader.refused
+    refused("ExpiredToken", "The security token is expired", 403)
+    assert refused_reader.refused
+
+
 PAGES = {
     "page of a proxy": ("text/html", b"<html><body>Please sign in</body></html>"),
     "page that is no XML": ("text/html", b"<!doctype html><p>Please sign in<br>"),
@@ -601,5 +731,11 @@ def test_credentials_that_break_later(reader: AwsReader, monkeypatch: pytest.Mon
         reader.call("sts", "GetCallerIdentity")
 
 
-def test_import_sdk_is_offered_to_the_composition_root() -> None:
-    aws.import_sdk()
+def test_the_sdk_is_imported_when_it_is_asked_for_and_not_before() -> None:
+    """Start-up does not pay for botocore; the composition root does, beside other work."""
+    code = (
+        "import sys; from kubectl_lbdoctor.collect import aws; before = 'botocore.session' in sys.modules; "
+        "aws.import_sdk(); print(before, 'botocore.session' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "True"]

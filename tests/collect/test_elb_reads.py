@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.collect.elb_reads import ElbReader
+from kubectl_lbdoctor.collect.known_balancers import KnownBalancers
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
-from kubectl_lbdoctor.errors import AwsApiError, ReadDenied
+from kubectl_lbdoctor.errors import AwsApiError, ReadDenied, Unreachable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Ingress, Meta
@@ -25,6 +26,8 @@ def host(name: str) -> str:
 
 class Elb:
     """Holds load balancers by name and target groups by ARN, and answers as the API does."""
+
+    region = "us-west-2"
 
     def __init__(self, names: list[str], groups: list[str] | None = None) -> None:
         self.names, self.groups = names, groups or []
@@ -44,9 +47,20 @@ class Elb:
                 for n in names
             ]
         if operation == "DescribeTargetGroups":
+            if any(":us-west-2:" not in arn for arn in params["TargetGroupArns"] if arn.startswith("arn:")):
+                raise AwsApiError("'arn' is not a valid target group ARN", "ValidationError")
             self._require(params["TargetGroupArns"], self.groups, "TargetGroupNotFound")
             return [{"TargetGroupArn": arn, "TargetGroupName": arn} for arn in params["TargetGroupArns"]]
         return []
+
+    def account(self) -> str:
+        self.calls.append(("GetCallerIdentity", {}))
+        if self.denied == "GetCallerIdentity":
+            raise Unreachable("AWS cannot be reached for sts:GetCallerIdentity")
+        return "123456789012"
+
+    def keep_pace(self, service: str, pace: Any) -> None:
+        raise AssertionError("a diagnosis keeps no pace")
 
     def _require(self, wanted: list[str], held: list[str], code: str) -> None:
         if missing := [name for name in wanted if name not in held]:
@@ -136,7 +150,7 @@ def test_an_arn_that_is_none_of_this_region_takes_nothing_else_with_it() -> None
     elsewhere = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/b/1"
     found = ElbReader(Strict([], ["a", "c"]), reads.AWS).target_groups(["a", elsewhere, "c"])
     assert [found[arn].need() is None for arn in ("a", "c")] == [False, False]
-    assert found[elsewhere].state.value == "failed"
+    assert found[elsewhere].state.value == "not-asked"
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (20, 1), (21, 2)])
@@ -150,3 +164,90 @@ def test_what_is_not_declared_is_not_asked() -> None:
     elb = Elb(["lb-0"], ["a"])
     found = ElbReader(elb, frozenset()).target_groups(["a"])
     assert (found["a"].state.value, elb.calls) == ("not-asked", [])
+
+
+# --- What another account or region holds ---
+
+MINE = f"{PREFIX}:targetgroup/mine/1"
+GONE = f"{PREFIX}:targetgroup/gone/1"
+THEIRS = "arn:aws:elasticloadbalancing:us-west-2:155642222660:targetgroup/theirs/1"
+ABROAD = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/abroad/1"
+MALFORMED = "arn:aws:elasticloadbalancing:oops"
+
+
+def test_a_group_of_another_account_is_not_absent() -> None:
+    found = ElbReader(Elb([], [MINE]), reads.AWS).target_groups([MINE, THEIRS, GONE])
+    assert found[MINE].need() is not None
+    assert found[GONE].is_known and found[GONE].need() is None
+    assert (found[THEIRS].state.value, found[THEIRS].reason) == (
+        "not-asked",
+        "target group theirs is of account 155642222660, these credentials are of 123456789012; "
+        "use --profile for that account",
+    )
+
+
+def test_nor_has_it_no_targets() -> None:
+    class NotFound(Elb):
+        def call(self, *args: Any, **params: Any) -> Any:
+            raise AwsApiError("not found", "TargetGroupNotFound")
+
+    reader = ElbReader(NotFound([]), reads.AWS)
+    assert reader.target_health(GONE).need() == ()
+    assert reader.target_health(THEIRS).state.value == "not-asked"
+    assert reader.group_attributes(THEIRS).state.value == "not-asked"
+
+
+def test_a_group_in_another_region_takes_nothing_else_with_it() -> None:
+    elb = Elb([], [MINE])
+    found = ElbReader(elb, reads.AWS).target_groups([MINE, ABROAD, MALFORMED])
+    assert found[MINE].need() is not None
+    assert (
+        found[ABROAD].reason
+        == "target group abroad is in region eu-west-1, and asked is us-west-2; use --region eu-west-1"
+    )
+    assert found[MALFORMED].state.value == "failed" and "not a valid" in found[MALFORMED].reason
+    asked = [params["TargetGroupArns"] for params in elb.asked("DescribeTargetGroups")]
+    assert all(ABROAD not in arns for arns in asked)
+
+
+def test_whose_credentials_they_are_is_asked_only_where_something_is_not_found() -> None:
+    elb = Elb([], [MINE])
+    ElbReader(elb, reads.AWS).target_groups([MINE])
+    assert not elb.asked("GetCallerIdentity")
+
+
+def test_where_that_cannot_be_told_nothing_is_absent_but_what_was_found_tells_it() -> None:
+    elb = Elb([], [MINE])
+    elb.denied = "GetCallerIdentity"
+    reader = ElbReader(elb, reads.AWS)
+    alone = reader.target_groups([GONE])[GONE]
+    assert (alone.state.value, alone.reason) == ("failed", "AWS cannot be reached for sts:GetCallerIdentity")
+    reader.target_groups([MINE])
+    assert reader.target_groups([GONE])[GONE].need() is None
+
+
+def test_all_groups_of_the_account_do_not_tell_of_another_one() -> None:
+    class Whole(Elb):
+        def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+            assert params == {"PageSize": 400}
+            return [{"TargetGroupArn": MINE, "TargetGroupName": "mine"}]
+
+    scan = KnownBalancers(Whole([]), reads.AWS)
+    with ThreadPoolExecutor(2) as pool:
+        scan.read_whole(pool, 1000, 0)
+    found = scan.target_groups([MINE, GONE, THEIRS, ABROAD])
+    assert {arn: fact.state.value for arn, fact in found.items()} == {
+        MINE: "known",
+        GONE: "known",
+        THEIRS: "not-asked",
+        ABROAD: "not-asked",
+    }
+
+
+def test_a_load_balancer_in_another_region_is_not_absent() -> None:
+    for name in ("web-1.eu-west-1.elb.amazonaws.com", "web-1.elb.eu-west-1.amazonaws.com"):
+        fact = diagnose(Elb([]), [name])[name]
+        assert (
+            fact.reason
+            == f"load balancer {name} is in region eu-west-1, and asked is us-west-2; use --region eu-west-1"
+        )

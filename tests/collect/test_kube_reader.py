@@ -24,7 +24,8 @@ import pytest
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect import kube
 from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
-from kubectl_lbdoctor.collect.kube_configuration import bearer
+from kubectl_lbdoctor.collect.kube_configuration import bearer, bearer_refused
+from kubectl_lbdoctor.collect.kube_credentials import RenewingToken
 from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.options import KubeOptions
@@ -657,6 +658,56 @@ def test_denied_impersonation_and_anonymous(api: Api, reader: KubeReader) -> Non
     with pytest.raises(ReadDenied) as caught:
         reader.get(f"{PODS}/a")
     assert "sends no credentials" in caught.value.hint
+
+
+def with_tokens(context: KubeContext, *tokens: str) -> list[str]:
+    """Let the context renew its token: the first of these is the one that it has. Which were asked for, afterwards."""
+    left, given = list(tokens[1:]), [tokens[0]]
+
+    def renew() -> tuple[str, float | None]:
+        given.append(left.pop(0))
+        return given[-1], None
+
+    token = RenewingToken(renew, (tokens[0], None))
+    context.configuration.authorization = bearer(token.current)
+    context.configuration.refused = bearer_refused(token.refused)
+    return given
+
+
+def only(api: Api, token: str) -> None:
+    """Let the server accept one token alone."""
+
+    def answer(request: Request) -> Response:
+        good = request.headers["Authorization"] == f"Bearer {token}"
+        return as_json({"metadata": {}, "items": []}) if good else status(401, "Unauthorized", "Unauthorized")
+
+    api.answer = answer
+
+
+def test_a_token_that_is_refused_is_renewed_once(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    """As kubectl does it: its plugin is run again after a 401, which a session that was ended elsewhere gives."""
+    context = context_for(api.url)
+    given = with_tokens(context, "old", "new", "unused")
+    only(api, "new")
+    reader = KubeReader(context)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: reader.get(PODS), range(8)))
+    assert all(answer == {"metadata": {}, "items": []} for answer in found) and given == ["old", "new"]
+    # A write that was answered with 401 was not made.
+    given = with_tokens(context, "old", "new")
+    assert reader.send("PATCH", f"{PODS}/0", body=[]) == {"metadata": {}, "items": []} and given == ["old", "new"]
+
+
+def test_a_new_token_that_is_refused_ends_the_run(api: Api, context_for: Callable[..., KubeContext]) -> None:
+    context = context_for(api.url)
+    given = with_tokens(context, "old", "new", "newer")
+    only(api, "none of them")
+    reader = KubeReader(context)
+    for _ in range(2):
+        with pytest.raises(CouldNotRun, match="does not accept the credentials"):
+            reader.get(PODS)
+    assert given == ["old", "new"] and len(api.requests) == 3
+    assert "new" not in repr(kube._Answer(401, {}, b"", authorization="Bearer new"))
 
 
 def test_unauthorized_ends_the_run(api: Api, context_for: Callable[..., KubeContext], tmp_path: Path) -> None:

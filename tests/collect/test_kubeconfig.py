@@ -524,6 +524,31 @@ def test_exec_plugin_runs_again_when_its_token_expires(write: Write, tmp_path: P
     assert (tmp_path / "count").read_text() == "xx"
 
 
+def test_exec_plugin_runs_again_when_its_token_is_refused(write: Write, tmp_path: Path) -> None:
+    code = (
+        "import json,pathlib,sys;p=pathlib.Path(sys.argv[1]);n=p.stat().st_size if p.exists() else 0;"
+        "p.write_text('x'*(n+1));a=json.loads(sys.argv[2]);a['status']={'token':f't{n}'};print(json.dumps(a))"
+    )
+    user = {"exec": plugin(sys.executable, "-c", code, str(tmp_path / "count"), json.dumps(ANSWER))}
+    context = load(write(simple(user)))
+    refused = context.configuration.refused
+    assert refused is not None and token(context) == "Bearer t0"
+    assert refused("Bearer t0") and token(context) == "Bearer t1"
+    assert refused("Bearer t0"), "another thread has asked with the old one"
+    assert token(context) == "Bearer t1"
+    assert not refused("Bearer t1"), "a new one that is refused, too, is refused rightly"
+
+
+def test_what_may_be_another_token_after_a_refusal(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("one")
+    context = load(write(simple({"tokenFile": "token"})))
+    (tmp_path / "token").write_text("two")
+    assert context.configuration.refused is not None and token(context) == "Bearer one"
+    assert context.configuration.refused("Bearer one") and token(context) == "Bearer two"
+    assert load(write(simple({"token": "always"}))).configuration.refused is None
+    assert load(write(simple({"username": "me", "password": "pw"}))).configuration.refused is None
+
+
 def test_exec_plugin_with_a_client_certificate(write: Write) -> None:
     answer = {**ANSWER, "status": {"clientCertificateData": "CERT", "clientKeyData": "KEY"}}
     context = load(write(simple(python(f"print({json.dumps(answer)!r})"))))

@@ -107,6 +107,15 @@ class RecordingAws:
         self._reader = reader
         self.records: dict[str, dict[str, Object]] = {}
 
+    @property
+    def region(self) -> str:
+        """Where is asked."""
+        return str(self._reader.region)
+
+    def account(self) -> str:
+        """Whose credentials these are."""
+        return str(self._reader.account())
+
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
         answer = self._reader.call(service, operation, result_key, **params)
         if operation in _RECORDS:

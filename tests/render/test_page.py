@@ -109,7 +109,7 @@ def test_the_broken_hop_carries_code_sentence_and_command() -> None:
     (box,) = re.findall(r'<div class="call error" id="at-1">.*?</div>', page, re.S)
     text = Parsed(box).text
     assert "LBD501 error" in text and "kubectl lbdoctor --fix security-group ingress/web -n shop" in text
-    assert "the targets do not admit the load balancer: no rule for TCP 8080 from sg-00000000000000101" in text
+    assert "targets do not admit the load balancer: no TCP 8080 from sg-00000000000000101" in text
 
 
 def at_the_hop(name: str, rank: int = 1) -> str:

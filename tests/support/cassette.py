@@ -136,6 +136,8 @@ class ReplayKube:
         self._world.refuse(permission_of("get", path))
         if path == f"/apis/{auto_mode.GROUP}":
             return self._discovered()
+        if path.startswith("/apis/") and path.count("/") == 2:
+            return self._group(path.removeprefix("/apis/"))
         collection, namespace, name = self._parsed(path)
         if not name or params:
             raise NotRecorded(f"world {self._world.name} has no answer to get {path} {dict(params or {})}")
@@ -174,6 +176,12 @@ class ReplayKube:
         if not self._has_auto_mode():
             raise ApiMissing(f"the cluster does not serve {auto_mode.GROUP}")
         return {"kind": "APIGroup", "name": auto_mode.GROUP}
+
+    def _group(self, name: str) -> Object:
+        """Discovery of another API group, which everybody may ask."""
+        if any(served.startswith(f"{name}/") for served in self._world.missing_apis):
+            raise ApiMissing(f"the cluster does not serve {name}")
+        return {"kind": "APIGroup", "name": name}
 
     def _has_auto_mode(self) -> bool:
         return any(item["apiVersion"].startswith(f"{auto_mode.GROUP}/") for item in self._world.objects)

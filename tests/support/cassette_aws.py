@@ -124,6 +124,13 @@ _SINGLES: dict[str, tuple[str, dict[str, str], str, str]] = {
 class ReplayAws:
     """Reads of AWS from a world. Raises NotRecorded for an operation, parameter or filter that it does not know."""
 
+    region = "us-west-2"
+
+    def account(self) -> str:
+        """Whose credentials these are; every world is of one account."""
+        self._world.refuse("sts:GetCallerIdentity")
+        return "123456789012"
+
     def __init__(self, world: World) -> None:
         self._world = world
 

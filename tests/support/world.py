@@ -7,12 +7,15 @@ tested by the recorded cases in tests/cases; this builder is for the many small 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
+from kubectl_lbdoctor.knowledge.annotation_values import ValueProblem, parse_listen_ports
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model import aws, k8s, network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckResult, ObjectRef
@@ -324,6 +327,17 @@ class World:
         group = replace(self.group, target_type="instance", port=30080)
         return replace(self, group=group, health=(instance_target(1), instance_target(2)))
 
+    def _more_listeners(self) -> tuple[aws.Listener, ...]:
+        """What the object asks for besides port 80, as the controller would have made it."""
+        asked: dict[int, str] = {}
+        if self.subject.kind == "Service":
+            asked = {port.port: port.protocol for port in self.service.ports}
+        elif self.subject.kind == "Ingress" and self.ingress is not None:
+            with suppress(ValueProblem):
+                asked = dict(parse_listen_ports(self.ingress.meta.annotations.get(ALB_PREFIX + "listen-ports", "[]")))
+        arn = self.balancer.arn
+        return tuple(aws.Listener(f"{arn}/{port}", arn, kind, port) for port, kind in asked.items() if port != 80)
+
     def as_nlb(self) -> World:
         """The same Service behind a Network Load Balancer of its own, asked about as a Service."""
         service = replace(
@@ -444,7 +458,7 @@ class World:
         rule = aws.ListenerRule("rule-1", listener.arn, "1", (), ("/*",), (aws.Action("forward", {self.group.arn: 1}),))
         cloud = {
             "load_balancers": {HOST: Fact.known(reads.LOAD_BALANCERS, self.balancer, HOST)},
-            "listeners": {self.balancer.arn: Fact.known(reads.LISTENERS, (listener,))},
+            "listeners": {self.balancer.arn: Fact.known(reads.LISTENERS, (listener, *self._more_listeners()))},
             "rules": {listener.arn: Fact.known(reads.RULES, (rule,))},
             "target_groups": {self.group.arn: Fact.known(reads.TARGET_GROUPS, self.group, self.group.arn)},
             "target_health": {self.group.arn: Fact.known(reads.TARGET_HEALTH, self.health, self.group.arn)},

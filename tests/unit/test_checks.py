@@ -222,9 +222,18 @@ def test_pods_with_different_problems_are_two_root_causes() -> None:
 
 
 def test_crash_of_one_pod_beside_a_healthy_one_is_degraded() -> None:
-    report = World(pods=(crashed(1), pod(2)), health=(target(2),)).report()
+    lost = k8s.Condition("Ready", "False", since=JUST_NOW)
+    served = replace(crashed(1), conditions=(*conditions(PodScheduled="True", ContainersReady="False"), lost))
+    report = World(pods=(served, pod(2)), health=(target(2),)).report()
     assert [d.finding.code for d in report.diagnoses] == ["LBD403"]
     assert report.status is Status.DEGRADED
+
+
+def test_crash_of_a_pod_that_never_served_is_a_warning_while_all_targets_are_healthy() -> None:
+    report = World(pods=(crashed(1), pod(2)), health=(target(2),)).report()
+    assert [(d.finding.code, d.severity.value) for d in report.diagnoses] == [("LBD403", "warning")]
+    failing = World(pods=(crashed(1), pod(2)), health=(timed_out(2),)).report()
+    assert [d.severity.value for d in failing.diagnoses if d.finding.code == "LBD403"] == ["error"]
 
 
 def test_symptoms_are_folded_under_the_cause() -> None:
@@ -424,7 +433,9 @@ def test_a_stuck_rollout_beside_all_wanted_pods_is_a_warning() -> None:
     found = report.diagnoses[0]
     assert found.finding.code == "LBD402" and found.severity.value == "warning"
     fewer = World(pods=(pod(1), third), health=(target(1),)).report()
-    assert fewer.diagnoses[0].severity.value == "error"
+    assert fewer.diagnoses[0].severity.value == "warning"  # What is registered serves.
+    failing = World(pods=(pod(1), third), health=(timed_out(1),)).report()
+    assert [d.severity.value for d in failing.diagnoses if d.finding.code == "LBD402"] == ["error"]
 
 
 def test_redirect_with_a_better_path_is_repaired_by_the_name_of_that_repair() -> None:

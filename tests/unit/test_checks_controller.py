@@ -276,24 +276,30 @@ def test_crashing_controller_says_why_in_its_log() -> None:
     assert "LBD102" in report.diagnoses[0].explains
 
 
-def test_two_controllers_of_one_class_and_a_second_class_of_its_own() -> None:
+def with_arguments(*arguments: str) -> k8s.Workload:
+    """A second controller in a namespace of its own."""
     other = controller(meta=k8s.Meta("lbc", "ingress"))
+    return replace(other, containers=(replace(other.containers[0], args=arguments),))
+
+
+def severities(other: k8s.Workload) -> list[tuple[str, str]]:
     both = {"controllers": Fact.known(reads.CONTROLLER, (controller(), other))}
-    assert World(cluster=both).codes() == ["LBD127"]
-    own = replace(
-        other, containers=(replace(other.containers[0], args=("--cluster-name=lab", "--ingress-class=internal")),)
-    )
-    apart = {"controllers": Fact.known(reads.CONTROLLER, (controller(), own))}
-    assert World(cluster=apart).codes() == []
+    return [(d.finding.code, d.severity.value) for d in World(cluster=both).report().diagnoses]
 
 
-def test_a_class_that_stands_in_a_word_of_its_own_tells_two_controllers_apart() -> None:
-    """Go's flag parser takes `--ingress-class internal` as it takes `--ingress-class=internal`."""
-    words = ("--cluster-name", "lab", "--ingress-class", "internal")
-    other = controller(meta=k8s.Meta("lbc", "ingress"))
-    own = replace(other, containers=(replace(other.containers[0], args=words),))
-    apart = {"controllers": Fact.known(reads.CONTROLLER, (controller(), own))}
-    assert World(cluster=apart).codes() == []
+def test_two_controllers_of_one_class_compete() -> None:
+    assert severities(controller(meta=k8s.Meta("lbc", "ingress"))) == [("LBD127", "error")]
+
+
+@pytest.mark.parametrize("words", [("--ingress-class=internal",), ("--ingress-class", "internal")])
+def test_a_class_of_its_own_keeps_no_controller_apart(words: tuple[str, ...]) -> None:
+    """Every controller takes every class of ingress.k8s.aws/alb that an Ingress names by ingressClassName."""
+    assert severities(with_arguments("--cluster-name=lab", *words)) == [("LBD127", "warning")]
+
+
+@pytest.mark.parametrize("namespace", ["$(NAMESPACE)", "$(POD_NAMESPACE)"])
+def test_a_namespace_that_cannot_be_told_accuses_nobody(namespace: str) -> None:
+    assert severities(with_arguments("--cluster-name=lab", f"--watch-namespace={namespace}")) == []
 
 
 def test_webhook_without_endpoint_and_with_one() -> None:

@@ -228,3 +228,28 @@ def test_certificate_that_will_be_refused(ca_bundle: str, served: str | None, wo
 def test_certificate_that_is_accepted_or_not_known_to_be_refused(healthy: World) -> None:
     report = healthy.report()
     assert report.status is Status.HEALTHY and report.diagnoses == () and report.coverage.complete
+
+
+def test_a_role_of_another_account_is_not_compared_with_ours() -> None:
+    """Ours of the same name lacks everything, and says nothing of theirs."""
+    theirs = DENIED.replace("::000000000001:", "::000000000002:")
+    reason = "role lbc is of account 000000000002, these credentials are of 000000000001"
+    ours = with_policies(allowing("ec2:*"))
+    identity = replace(
+        ours,
+        roles={**ours.roles, "000000000002:lbc": Fact.not_asked(reads.ROLE, reason)},
+        attached={**ours.attached, "000000000002:lbc": Fact.not_asked(reads.ATTACHED_POLICIES, reason)},
+        inline={**ours.inline, "000000000002:lbc": Fact.not_asked(reads.INLINE_POLICIES, reason)},
+    )
+    _, evidence, advice = told(world(theirs, identity).report(), "LBD120")
+    assert f"not compared: {reason}" in evidence and "no statement allows" not in evidence
+    assert '"Action": "elasticloadbalancing:ModifyRule"' in advice
+
+
+def test_a_role_of_another_account_is_not_said_not_to_exist() -> None:
+    """The service account names it, and IAM of our account knows no role of that name."""
+    elsewhere = replace(with_role(None), roles={"000000000001:lbc": Fact.not_asked(reads.ROLE, "of another account")})
+    message, *_ = told(world(NOT_ADMITTED, elsewhere).report(), "LBD121")
+    assert "does not exist" not in message
+    message, *_ = told(world(NOT_ADMITTED, with_role(None)).report(), "LBD121")
+    assert "does not exist" in message

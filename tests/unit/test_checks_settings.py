@@ -158,9 +158,10 @@ DRIFTED = replace(checked(World(), path="/old"), asks=False)
 def test_settings_that_differ_are_named_with_their_source() -> None:
     world = annotated(DRIFTED, {ALB + "healthcheck-path": "/healthz", ALB + "healthcheck-interval-seconds": "20"})
     assert world.codes() == ["LBD311"]
-    text = finding(world, "LBD311").params["differences"]
-    assert "path is /old, annotated is /healthz" in text
-    assert "interval is 15, annotated is 20" in text and "timeout" not in text and "success" not in text
+    found = finding(world, "LBD311")
+    assert found.params["differences"] == "path is /old, annotated is /healthz; 1 more"
+    assert found.evidence[0].text == "path /old, interval 15"
+    assert "interval 20" in found.evidence[1].text
 
 
 def test_default_is_asked_for_without_an_annotation() -> None:

@@ -819,6 +819,24 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     (webhook("context deadline exceeded"), "LBD124", {"failure": "timeout"}),
     (webhook("dial tcp 10.0.1.33:9443: connect: connection refused"), "LBD124", {"failure": "refused"}),
     (webhook("Address is not allowed"), "LBD124", {"failure": "route"}),
+    # What the error wraps, alone: the webhook is told by its path.
+    (
+        webhook("context deadline exceeded").partition('": ')[2],
+        "LBD124",
+        {"failure": "timeout", "webhook": "mservice.elbv2.k8s.aws"},
+    ),
+    (
+        'failed to call webhook: Post "https://aws-load-balancer-webhook-service.kube-system.svc:443/'
+        'validate-networking-v1-ingress?timeout=10s": tls: failed to verify certificate: x509: certificate signed by '
+        "unknown authority",
+        "LBD125",
+        {"webhook": "vingress.elbv2.k8s.aws"},
+    ),
+    (
+        'failed to call webhook: Post "https://policy.example.svc:443/validate?timeout=10s": context deadline exceeded',
+        "LBD103",
+        {"webhook": "policy.example.svc"},
+    ),
     (
         "Failed deploy model due to "
         + webhook(

@@ -317,15 +317,15 @@ RULE = {
             "LBD501",
             RULE,
             {"owner": "sg-1,sg-2"},
-            ["the targets do not admit the load balancer: no rule for TCP 80 from sg-lb"],
+            ["targets do not admit the load balancer: no TCP 80 from sg-lb"],
         ),
         (
             "LBD501",
             RULE,
             {"ports": ("90",)},
             [
-                "the targets do not admit the load balancer: no rule for TCP 80 from sg-lb",
-                "the targets do not admit the load balancer: no rule for TCP 90 from sg-lb",
+                "targets do not admit the load balancer: no TCP 80 from sg-lb",
+                "targets do not admit the load balancer: no TCP 90 from sg-lb",
             ],
         ),
         (
@@ -379,3 +379,13 @@ def test_nothing_that_stops_the_controller_explains_what_people_make() -> None:
     specs = [declared("LBD102", ERROR, "LBD501"), declared("LBD501")]
     assert codes(diagnose(specs, found("LBD102"), found("LBD501"))) == ["LBD102"]
     assert sorted(codes(diagnose(specs, found("LBD102"), found("LBD501", of_user=True)))) == ["LBD102", "LBD501"]
+
+
+def test_a_state_of_the_cluster_that_concerns_some_objects_affects_no_other() -> None:
+    """As a controller that is down and looks at one namespace alone."""
+    other = replace(HEALTHY_ROUTE, subject=ObjectRef("Ingress", "other", "web"))
+    specs = [declared("LBD902", scope=Scope.CLUSTER)]
+    finding = Finding("LBD902", WEB, subjects=(WEB,))
+    results = [CheckResult("LBD902", (HEALTHY_ROUTE.key, other.key), CheckStatus.FAIL, (finding,))]
+    (diagnosis,) = diagnose(specs, results, of=(HEALTHY_ROUTE, other))
+    assert diagnosis.affects == (WEB,)

@@ -9,6 +9,7 @@ import pytest
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, Transport, inconclusive
+from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.probe.report import ProbeReport, probe_report, requests_of
 from tests.support.world import World, target
 
@@ -62,3 +63,15 @@ def test_an_answer_that_leaves_it_open() -> None:
     report = probe_report(replace(snapshot, probes=ProbeFacts(Fact.known(PROBES, answers))))
     assert (report.passed, report.failed, report.unknown) == (0, 0, 1)
     assert report.exit_status is ExitStatus.UNKNOWN
+
+
+def test_a_target_without_an_answer_is_unknown() -> None:
+    """Of many targets only some are asked: what the others do is not known."""
+    snapshot = World(health=(target(1), target(2))).build()
+    first, second = requests_of(snapshot)[0]
+    some = Fact.known(PROBES, (ProbeAnswer(first, Transport.POD, Outcome.ANSWERED, 200),))
+    report = probe_report(replace(snapshot, probes=ProbeFacts(some)))
+    assert (report.passed, report.failed, report.unknown) == (1, 0, 1)
+    assert (report.status, report.exit_status) == (Status.UNKNOWN, ExitStatus.UNKNOWN)
+    (left,) = (row for row in report.rows if row.answer.request == second)
+    assert str(left.verdict.description) == "no answer to it is among the probes"

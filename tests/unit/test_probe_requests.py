@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from kubectl_lbdoctor.knowledge.success_codes import accepts, ranges
 from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.next_probes import next_probes
 from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
 from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, target, timed_out
@@ -111,6 +113,24 @@ def test_an_nlb_names_itself_and_its_listener() -> None:
     assert (first.host, first.tls, first.version) == ("10.0.1.77:443", "1.2", "HTTP1")
     tcp = asked(checked(World().as_nlb(), protocol="TCP", path="", matcher=""))[0]
     assert (tcp.protocol, tcp.path, tcp.host, tcp.matcher) == ("TCP", "", "", "")
+
+
+def test_an_nlbs_check_carries_proxy_protocol_where_it_is_on() -> None:
+    world = checked(World().as_nlb(), protocol="HTTP", path="/healthz", matcher="200-399")
+    (traffic,) = traffic_paths(world.build())
+
+    def attributes(traffic: TrafficPath, fact: Fact[Mapping[str, str]]) -> TrafficPath:
+        return replace(traffic, group_attributes=fact)
+
+    on = attributes(traffic, Fact.known(reads.TARGET_GROUP_ATTRIBUTES, {"proxy_protocol_v2.enabled": "true"}))
+    off = attributes(traffic, Fact.known(reads.TARGET_GROUP_ATTRIBUTES, {"proxy_protocol_v2.enabled": "false"}))
+    assert [r.proxy_protocol for t in (on, off) for r in requests(t)[0][:1]] == [True, False]
+    assert describe(requests(on)[0][0]) == "GET http :8080/healthz (proxy protocol)"
+    unread = attributes(traffic, Fact.denied(reads.TARGET_GROUP_ATTRIBUTES, "no", "elasticloadbalancing:X"))
+    made, left = requests(unread)
+    assert not made and {entry.reason for entry in left} == {f"{reads.TARGET_GROUP_ATTRIBUTES} was not read"}
+    (tcp,) = traffic_paths(checked(World().as_nlb(), protocol="TCP", path="", matcher="").build())
+    assert len(requests(attributes(tcp, unread.group_attributes))[0]) == len(tcp.targets())
 
 
 def test_only_failing_targets_are_asked_unbidden() -> None:

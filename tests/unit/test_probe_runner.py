@@ -18,11 +18,11 @@ import pytest
 
 from kubectl_lbdoctor.collect.kube_configuration import Configuration
 from kubectl_lbdoctor.collect.tls import Pem, Tls
-from kubectl_lbdoctor.errors import ReadDenied, UsageError
-from kubectl_lbdoctor.model.fact import ReadState
-from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
+from kubectl_lbdoctor.errors import ReadDenied, ReadFailed, UsageError
+from kubectl_lbdoctor.model.fact import Fact, ReadState
+from kubectl_lbdoctor.model.probe import SOCKETS, Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
 from kubectl_lbdoctor.probe import forward, pods, runner
-from kubectl_lbdoctor.probe.placement import MAX_PODS, assign_to_nodes
+from kubectl_lbdoctor.probe.placement import MAX_PODS, Batch, assign_to_nodes
 from tests.support import tls_api
 from tests.support.world import LONG_AGO, NOW, conditions, node
 
@@ -153,6 +153,82 @@ def test_a_denied_debug_pod_names_the_permission() -> None:
     request = replace(REQUEST, pod="")
     facts = runner.send(kube, [request], options, lambda text: None, lambda text: None)  # type: ignore[arg-type]
     assert facts.answers.permission == "create pods in namespace shop"
+
+
+def test_targets_beyond_the_bound_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is left out: a group of many would else be called healthy by its first hundred."""
+    monkeypatch.setattr(runner, "MAX_ASKED", 1)
+    monkeypatch.setattr(
+        pods.DebugPods,
+        "send",
+        lambda self, batches: tuple(
+            ProbeAnswer(r, Transport.POD, Outcome.ANSWERED, 200) for batch in batches for r in batch.requests
+        ),
+    )
+    notes: list[str] = []
+    options = runner.ProbeOptions("pod", nodes=NODES)
+    facts = runner.send(SimpleNamespace(), [REQUEST, OTHER], options, notes.append, lambda text: None)  # type: ignore[arg-type]
+    told = {a.request.target: (a.outcome, a.detail) for a in facts.answers.need()}
+    assert told[OTHER.target] == (Outcome.INCONCLUSIVE, "not sent: at most 1 targets are asked in one run")
+    assert told[REQUEST.target][0] is Outcome.ANSWERED
+    assert notes == ["2 targets: the first 1 are asked"]
+
+
+def test_what_curl_cannot_send_goes_over_the_port_forward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a debug pod nor the API server's proxy sends the header of proxy protocol v2."""
+    proxied = replace(REQUEST, proxy_protocol=True)
+    sent: list[ProbeRequest] = []
+
+    def forwarded(kube: Any, request: ProbeRequest, timeout: float) -> ProbeAnswer:
+        sent.append(request)
+        return ProbeAnswer(request, Transport.FORWARD, Outcome.ANSWERED, 200)
+
+    monkeypatch.setattr(forward, "send", forwarded)
+    cluster = cast(Any, SimpleNamespace())
+    for options in (runner.ProbeOptions("pod", nodes=NODES), runner.ProbeOptions("proxy")):
+        facts = runner.send(cluster, [proxied], options, print, lambda text: None)
+        assert [a.via for a in facts.answers.need() if a.outcome is Outcome.ANSWERED] == [Transport.FORWARD]
+    assert sent == [proxied, proxied]
+    nothing = Fact.failed(SOCKETS, "not looked at")
+    monkeypatch.setattr("kubectl_lbdoctor.probe.container.look", lambda *args: ((), nothing))
+    facts = runner.send(cluster, [proxied], runner.ProbeOptions("pod", inside=True), print, print)
+    assert facts.answers.reason == "curl sends no header of proxy protocol v2, and the check carries one"
+
+
+class Injected:
+    """A cluster that puts a side-car into every pod. Its log is that of a container, and of none where there are two.
+    states: of the containers, by their names."""
+
+    def __init__(self, states: dict[str, dict[str, Any]]) -> None:
+        self.states = states
+        self.asked: list[Any] = []
+
+    def text(self, path: str, params: Any = None, max_bytes: int = 0) -> str:
+        self.asked.append((params or {}).get("container"))
+        if not params:
+            raise ReadFailed("a container name must be specified for pod p, choose one of: [probe envoy]")
+        return ""
+
+    def look(self) -> tuple[Any, ...] | None:
+        maker = pods.DebugPods(cast(Any, self), "x:1", print, print)
+        pod = pods._Pod(Batch("shop", "node1", (REQUEST,)), "p", "token")
+        statuses = [{"name": name, "state": state} for name, state in self.states.items()]
+        maker._look(pod, {"status": {"phase": "Running", "containerStatuses": statuses}}, time.monotonic() + 60)
+        return pod.answers
+
+
+def test_a_side_car_does_not_hide_what_the_probe_found() -> None:
+    cluster = Injected({"envoy": {"running": {}}, "probe": {"terminated": {"exitCode": 0}}})
+    answers = cluster.look()
+    assert answers is not None and "container name" not in answers[0].detail
+    assert cluster.asked == ["probe"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"terminated": {"exitCode": 0}}, {"waiting": {"reason": "ImagePullBackOff", "message": "no"}}]
+)
+def test_how_a_side_car_fares_is_not_how_the_probe_does(other: dict[str, Any]) -> None:
+    assert Injected({"certificates": other, "probe": {"running": {}}}).look() is None
 
 
 # --- Port-forward ---

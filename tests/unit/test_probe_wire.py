@@ -28,6 +28,16 @@ def test_the_request_is_the_load_balancers() -> None:
     )
 
 
+@pytest.mark.parametrize("protocol", ["HTTP", "HTTPS"])
+def test_proxy_protocol_comes_before_all_else(protocol: str) -> None:
+    """Version 2, LOCAL, without addresses: as a Network Load Balancer begins its checks where it is on."""
+    script = Script(b"")
+    wire.converse(script, replace(REQUEST, protocol=protocol, proxy_protocol=True))
+    signature = bytes.fromhex("0d0a0d0a000d0a515549540a")
+    assert script.sent[:16] == signature + bytes.fromhex("20000000")
+    assert script.sent[16:].startswith(b"GET " if protocol == "HTTP" else b"\x16\x03")
+
+
 def test_http1_answers() -> None:
     assert say(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n\r\nbody") == stream.Said(Outcome.ANSWERED, 200)
     assert say(b"HT", b"TP/1.0 404\r\n\r\n") == stream.Said(Outcome.ANSWERED, 404)

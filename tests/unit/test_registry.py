@@ -53,6 +53,23 @@ def test_a_declaration_is_all_that_is_needed() -> None:
     assert "LBD901" not in CODES
 
 
+def test_what_must_be_absent_is_read() -> None:
+    with pytest.raises(ValueError, match="core/pods"):
+        declare(Catalogue(), reads=[reads.NODES], by_absence=(reads.NODES, reads.PODS))(documented)
+
+
+def test_what_was_found_before_there_was_nothing_more_to_look_at_stays_found() -> None:
+    def two_parts(traffic: Any) -> Iterator[Finding]:
+        """What it means."""
+        yield from documented(traffic)
+        raise NotApplicable("the second part has nothing to look at")
+
+    catalogue = Catalogue()
+    declare(catalogue)(two_parts)
+    result = run_one(catalogue["LBD901"], World().build(), ("a",))
+    assert result.status is CheckStatus.FAIL and [f.code for f in result.findings] == ["LBD901"]
+
+
 def test_a_code_is_declared_once() -> None:
     catalogue = Catalogue()
     declare(catalogue)(documented)

@@ -35,6 +35,16 @@ def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
         ("LBD301-grpc-answers-ok", True),
         ("LBD301-one-annotation-for-two-ports", False),
         ("LBD306-status-port-of-another-version", False),
+        # Servers of both versions answer the kubelet, too.
+        ("LBD306-protocol-version-http2", False),
+        ("LBD306-probe-refused-by-http2", True),
+        ("LBD303-everything-redirected", True),
+        ("LBD303-redirect-that-nobody-has-seen", False),
+        # A person may have chosen a port of another namespace's Service.
+        ("LBD605-own-group-checks-a-former-port", False),
+        ("LBD605-former-health-check-node-port", True),
+        ("LBD602-local-policy-behind-alb", True),
+        ("LBD602-service-has-a-load-balancer-of-its-own", False),
     ],
 )
 def test_whether_the_evidence_determines_it(case: str, automatic: bool) -> None:
@@ -83,3 +93,19 @@ def test_the_group_that_all_load_balancers_carry_is_not_opened(case: str, group:
     commands = cases.result(case).report.diagnoses[0].finding.by_hand
     assert all(f"--group-id {group} " in command for command in commands)
     assert bool(commands) is (group is not None)
+
+
+def test_the_target_type_is_annotated_where_it_is_read() -> None:
+    repairs = cases.result("LBD602-target-type-annotated-on-the-service").report.diagnoses[0].finding.repairs
+    assert [repair.commands[0].split(" alb.")[0] for repair in repairs[1:]] == ["kubectl annotate service/web"]
+
+
+@pytest.mark.parametrize(("case", "seconds"), [("LBD218-registering", 5), ("LBD218-registering-nlb", 10)])
+def test_a_new_target_of_an_application_load_balancer_needs_one_check(case: str, seconds: int) -> None:
+    """Both worlds check every 5 s, with a healthy threshold of 2."""
+    assert cases.result(case).report.diagnoses[0].finding.params["seconds"] == seconds
+
+
+def test_a_setting_of_a_gateway_is_named_by_its_whole_field() -> None:
+    finding = cases.result("LBD301-grpc-success-of-a-gateways-group").report.diagnoses[0].finding
+    assert "set healthCheckConfig.matcher.grpcCode in the TargetGroupConfiguration" in finding.advice

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     gateway_of,
     gateways_of_route,
     granted,
+    is_foreign,
     requests_of,
     route_of,
     routes_of,
@@ -51,8 +52,19 @@ class GatewayApiFrontend(Frontend):
 
     @property
     @abstractmethod
+    def named(self) -> tuple[Gateway, ...]:
+        """The existing Gateways that it is, or that it names as its parents, whoever makes something of them."""
+
+    @property
+    def ours(self) -> tuple[Gateway, ...]:
+        """Those of them that are not known to be another controller's: their class makes load balancers in AWS, does
+        not exist, or could not be read. What another one asks of its Gateways is no fault of theirs."""
+        return tuple(gateway for gateway in self.named if not is_foreign(self.snapshot, gateway))
+
+    @property
     def gateways(self) -> tuple[Gateway, ...]:
-        """The Gateways whose load balancers it is published by."""
+        """The Gateways whose load balancers it is published by: ours; where it has none, those of others."""
+        return self.ours or self.named
 
     @abstractmethod
     def _routes(self, gateway: Gateway) -> Iterable[Route]:
@@ -133,13 +145,13 @@ class GatewayApiFrontend(Frontend):
     def _to(self, gateway: Gateway, route: Route, ref: BackendReference, paths: tuple[str, ...]) -> TrafficPath:
         namespace = ref.namespace or route.meta.namespace
         if ref.kind == _GROUP_BACKEND:
-            named = Backend(paths=paths, route=route.ref, group_name=ref.name)
+            named = Backend(paths=paths, route=route.ref, group_name=ref.name, at=gateway.ref)
             return self._path(gateway, named, self._no_binding(), namespace)
         if ref.kind == kinds.GATEWAY.name:
             behind = ObjectRef(ref.kind, namespace, ref.name)
-            chained = Backend(port=str(ref.port or ""), paths=paths, route=route.ref, gateway=behind)
+            chained = Backend(port=str(ref.port or ""), paths=paths, route=route.ref, gateway=behind, at=gateway.ref)
             return self._path(gateway, chained, self._no_binding(), namespace)
-        backend = Backend(ref.name, str(ref.port or ""), paths, route=route.ref)
+        backend = Backend(ref.name, str(ref.port or ""), paths, route=route.ref, at=gateway.ref)
         bindings = self.snapshot.facts_of(namespace).bindings
         return self._path(
             gateway,
@@ -224,7 +236,7 @@ class GatewayFrontend(GatewayApiFrontend):
         return gateway_of(self.snapshot, self.ref.namespace, self.ref.name)
 
     @property
-    def gateways(self) -> tuple[Gateway, ...]:
+    def named(self) -> tuple[Gateway, ...]:
         gateway = self.manifest.peek()
         return (gateway,) if gateway is not None else ()
 
@@ -242,7 +254,7 @@ class RouteFrontend(GatewayApiFrontend):
         return route_of(self.snapshot, self.ref)
 
     @property
-    def gateways(self) -> tuple[Gateway, ...]:
+    def named(self) -> tuple[Gateway, ...]:
         route = self.manifest.peek()
         return gateways_of_route(self.snapshot, route) if route is not None else ()
 

@@ -189,7 +189,10 @@ def of_stack(
 
 
 def _stack_is(binding: TargetGroupBinding, stack: str, subject: ObjectRef, group: str) -> bool:
-    """Whether the controller's labels say that this binding belongs to the Ingress or its group (LBC pkg/deploy)."""
+    """Whether the controller's labels say that this binding belongs to the Ingress or its group.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/deploy/tracking/provider.go
+    """
     if group:
         return binding.stack == stack and binding.stack_label("stack") == group
     return binding.made_for(stack, subject.namespace, subject.name)

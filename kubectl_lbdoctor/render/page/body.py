@@ -255,7 +255,8 @@ def _trace(of: str, stop: Stop) -> Markup:
     table = tag("table", tag("thead", columns), tag("tbody", rows))
     alike = f", and {stop.alike} more that fare alike" if stop.alike else ""
     name = f"{of}{stop.target} {stop.state} {stop.reason}".rstrip() + (f", pod {stop.pod}" if stop.pod else "") + alike
-    scroll = tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=f"trace of {stop.target}")
+    # No landmark ("region"): several objects may have the same targets, and names of landmarks are to be unique.
+    scroll = tag("div", table, class_="scroll", tabindex="0", role="group", aria_label=f"trace of {of}{stop.target}")
     return tag("details", tag("summary", name), scroll)
 
 
