@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -11,7 +11,7 @@ from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
-from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, Workload, condition
+from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, condition
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -398,28 +398,3 @@ def problems(traffic: TrafficPath) -> tuple[tuple[Pod, PodProblem], ...]:
         if problem is not None:
             found.append((pod, problem))
     return tuple(found)
-
-
-@derived
-def selected_workloads(traffic: TrafficPath) -> tuple[Workload, ...]:
-    """Workloads whose pod template carries all labels of the Service's selector."""
-    service = traffic.service.need()
-    if service is None or not service.selector:
-        return ()
-    wanted = service.selector.items()
-    return tuple(w for w in traffic.namespace_facts.workloads.need() if wanted <= w.template_labels.items())
-
-
-def unmade_pods(traffic: TrafficPath) -> Iterator[tuple[Workload, str]]:
-    """Selected workloads whose pods the API server refuses to create (quota, admission), with its words."""
-    if traffic.matching_pods():
-        return
-    refused = [
-        (workload, failure.message)
-        for workload in (selected_workloads(traffic) if traffic.namespace_facts.workloads.is_known else ())
-        for failure in [condition(workload.conditions, "ReplicaFailure")]
-        if failure is not None and failure.status == "True"
-    ]
-    # A Deployment repeats what its ReplicaSet meets: told once, of what a person edits.
-    told = {(w.kind, w.meta.name) for w, _ in refused}
-    yield from ((w, why) for w, why in refused if not any((owner.kind, owner.name) in told for owner in w.meta.owners))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.model.k8s import Pod
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.objects import ObjectRef
+
+WORKLOAD_KINDS = frozenset(kind.name for kind in reads.KUBE[reads.WORKLOADS].kinds)
+"""The kinds of workloads that are read: all that Kubernetes itself brings and that stand behind a Service."""
 
 _TEMPLATE_HASHES = (("Deployment", "pod-template-hash"), ("Rollout", "rollouts-pod-template-hash"))
 
@@ -23,3 +27,10 @@ def workload_of(pod: Pod) -> ObjectRef:
         if owner.kind == "ReplicaSet" and template_hash and owner.name.endswith(f"-{template_hash}"):
             return ObjectRef(kind, pod.meta.namespace, owner.name.removesuffix(f"-{template_hash}"))
     return ObjectRef(owner.kind, pod.meta.namespace, owner.name)
+
+
+def owner_of(workload: Workload) -> ObjectRef | None:
+    """What has made a workload and scales it: of a ReplicaSet a Deployment, or a kind that is not read, such as Argo's
+    Rollout; None where people made it."""
+    owner = next((o for o in workload.meta.owners if o.controller), None)
+    return ObjectRef(owner.kind, workload.meta.namespace, owner.name) if owner is not None else None

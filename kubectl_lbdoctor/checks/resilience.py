@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_targets import INJECT_LABELS, target_gates
 from kubectl_lbdoctor.analysis.node_targets import eligible_nodes, is_outside_ec2
-from kubectl_lbdoctor.analysis.pod_problems import selected_workloads
+from kubectl_lbdoctor.analysis.pod_makers import selected_workloads
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check

@@ -12,7 +12,8 @@ from kubectl_lbdoctor.analysis.desired_targets import GATE_PREFIXES, waits_for_g
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
-from kubectl_lbdoctor.analysis.pod_problems import problems, selected_workloads
+from kubectl_lbdoctor.analysis.pod_makers import describe_end, finished_pods, left_to_themselves, pod_makers
+from kubectl_lbdoctor.analysis.pod_problems import problems
 from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require_due
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -99,9 +100,11 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
         not pod.is_finished for pod in index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
     ):
         return
+    if left_to_themselves(traffic):
+        return  # The pods were there, and have ended: LBD202 says how.
     try:
-        if selected_workloads(traffic):
-            return  # The workload exists and has no pods: LBD406 or LBD401 says why.
+        if pod_makers(traffic):
+            return  # The workload exists and has no pods: LBD401, LBD406 or LBD412 says why.
         confidence = Confidence.CERTAIN
     except Unknown:
         confidence = Confidence.LIKELY
@@ -117,7 +120,11 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
             "nearest": meant.nearest,
             "nearest_labels": meant.labels,
         },
-        evidence=(Evidence(f"service/{service.meta.name}", f"selector {selector}"), *meant.evidence),
+        evidence=(
+            Evidence(f"service/{service.meta.name}", f"selector {selector}"),
+            *meant.evidence,
+            *(Evidence(f"pod {p.meta.name}", f"has ended: {describe_end(p)}") for p in finished_pods(traffic)[:2]),
+        ),
         confidence=confidence,
         confirm=(kubectl("get", "pods", "-l", selector, namespace=traffic.namespace),),
         repairs=meant.repairs,
@@ -186,8 +193,9 @@ def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str
     title="no matching pod is ready",
     passes="at least one matching pod is ready",
     severity=Severity.ERROR,
-    message="{count:pod} match Service {service} and none is ready[: readiness gate {gate} is not open]",
-    reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES),
+    message="{count:pod} {count:=matches|match} Service {service} and none is ready"
+    "[: readiness gate {gate} is not open][: {count:=it has|they have} ended ({ended})]",
+    reads=(reads.SERVICES, reads.PODS, reads.EVENTS, reads.NODES, reads.ENDPOINT_SLICES, reads.WORKLOADS),
     explains=("LBD217",),
 )
 def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
@@ -196,10 +204,16 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     What keeps each pod from being ready is found by LBD401 to LBD410; this code stands alone only when none of them
     fits. Confirm by hand: `kubectl get pods -l SELECTOR` and `kubectl describe pod NAME`.
 
+    Pods that no workload makes are not made anew once they have ended, as where the kubelet evicts them.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-lifetime
+
     Repair: correct what the states of the pods name.
     """
     service = _service(traffic)
     pods = traffic.matching_pods()
+    if not pods:
+        yield from _ended(traffic, service)
     if not pods or any(pod.is_ready or waits_for_gate(pod) for pod in pods):
         return  # A pod that only waits for its target-health gate is registered: what its target lacks is the cause.
     if service.publish_not_ready or any(endpoint.ready for endpoint in traffic.endpoints()):
@@ -228,6 +242,25 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
         "see that its controller runs, or take the gate out of the pod template"
         if gates
         else "",
+    )
+
+
+def _ended(traffic: TrafficPath, service: Service) -> Iterator[Finding]:
+    """All pods that match have ended, and nobody makes new ones."""
+    pods = left_to_themselves(traffic)
+    if not pods or (traffic.namespace_facts.workloads.is_known and pod_makers(traffic)):
+        return
+    yield Finding(
+        "LBD202",
+        ObjectRef("Service", traffic.namespace, service.meta.name),
+        params={
+            "service": service.meta.name,
+            "count": len(pods),
+            "ended": tuple(sorted({pod.reason or pod.phase for pod in pods})),
+        },
+        evidence=tuple(Evidence(f"pod {pod.meta.name}", describe_end(pod)) for pod in pods[:3]),
+        confirm=(kubectl("describe", "pod", pods[0].meta.name, namespace=traffic.namespace),),
+        advice="make the pods anew, best by a Deployment: it replaces pods that end, which nobody does with these",
     )
 
 

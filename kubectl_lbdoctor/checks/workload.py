@@ -6,22 +6,26 @@ problems give two root causes and one pod never gives two.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_present import lost_nodes
 from kubectl_lbdoctor.analysis.other_workloads import guests
-from kubectl_lbdoctor.analysis.pod_problems import (
-    PodProblem,
-    has_served,
-    problems,
-    selected_workloads,
-    unmade_pods,
+from kubectl_lbdoctor.analysis.pod_makers import (
+    PodMaker,
+    describe_end,
+    finished_pods,
+    fits_no_node,
+    pod_makers,
+    unmade,
 )
+from kubectl_lbdoctor.analysis.pod_problems import STARTING_SECONDS, PodProblem, has_served, problems
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -159,15 +163,29 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: make room for the pods, or correct what they wait for.
     """
     yield from _findings(traffic, "LBD401")
-    for workload, why in unmade_pods(traffic):
-        yield Finding(
-            "LBD401",
-            ObjectRef(workload.kind, traffic.namespace, workload.meta.name),
-            params={"workload": f"{workload.kind.lower()}/{workload.meta.name}", "why": why},
-            evidence=(Evidence(f"{workload.kind.lower()}/{workload.meta.name}", f"ReplicaFailure: {why}"),),
-            confirm=(kubectl("describe", workload.kind.lower(), workload.meta.name, namespace=traffic.namespace),),
-            advice=_ADVICE["LBD401"],
-        )
+    for found in unmade(traffic):
+        if found.said is not None:
+            yield _none_made(traffic, found.maker, found.why, found.said)
+    for maker in fits_no_node(traffic):
+        if traffic.age(maker.workload.meta.created) >= STARTING_SECONDS:
+            said = Evidence(str(maker.ref), "status.desiredNumberScheduled is 0")
+            yield _none_made(traffic, maker, "no node fits its node selector, affinity and tolerations", said)
+
+
+_SHOWN = 55
+"""Characters of an answer of the API server in a headline; the evidence has the whole."""
+_FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
+
+
+def _none_made(traffic: TrafficPath, maker: PodMaker, why: str, said: Evidence) -> Finding:
+    return Finding(
+        "LBD401",
+        maker.ref,
+        params={"workload": str(maker.ref), "why": shortened(_FORBIDDEN.sub("", why), _SHOWN)},
+        evidence=(said,),
+        confirm=(kubectl("describe", str(maker.ref), namespace=traffic.namespace),),
+        advice=_ADVICE["LBD401"],
+    )
 
 
 @check(
@@ -423,20 +441,77 @@ def scaled_to_zero(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("no Service behind this path")
     if traffic.matching_pods():
         return
-    workloads = selected_workloads(traffic)
-    # An old ReplicaSet of the same workload always stands at zero: only what a person scales counts.
-    tops = [w for w in workloads if not (w.kind == "ReplicaSet" and w.meta.owners)]
-    if tops and all(w.replicas == 0 for w in tops):
-        for workload in tops:
-            target = ObjectRef(workload.kind, traffic.namespace, workload.meta.name)
-            yield Finding(
-                "LBD406",
-                target,
-                params={"workload": str(target), "service": traffic.backend.service},
-                evidence=(Evidence(str(target), "spec.replicas is 0 and its pod template matches the selector"),),
-                confirm=(kubectl("get", str(target), namespace=traffic.namespace),),
-                by_hand=(kubectl("scale", str(target), "--replicas=2", namespace=traffic.namespace),),
-            )
+    makers = pod_makers(traffic)
+    if any(maker.wanted or maker.is_daemon for maker in makers):
+        return
+    for maker in makers:
+        known = maker.ref.kind in _SCALED
+        told = "its pod template matches" if maker.workload.meta.name == maker.ref.name else "its ReplicaSets match"
+        yield Finding(
+            "LBD406",
+            maker.ref,
+            params={"workload": str(maker.ref), "service": traffic.backend.service},
+            evidence=(Evidence(str(maker.ref), f"spec.replicas is 0 and {told} the selector"),),
+            confirm=(kubectl("get", str(maker.ref), namespace=traffic.namespace),),
+            by_hand=(kubectl("scale", str(maker.ref), "--replicas=2", namespace=traffic.namespace),) if known else (),
+            advice="" if known else f"let {maker.ref} ask for pods again",
+        )
+
+
+_SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "Rollout"})
+"""Kinds that `kubectl scale` scales; of Argo's: https://argo-rollouts.readthedocs.io/en/stable/features/hpa-support/"""
+
+
+@check(
+    "LBD412",
+    title="the pods that a workload wants do not exist",
+    passes="the pods that workloads want exist",
+    severity=Severity.ERROR,
+    message="{workload} wants {count:pod}, and there is none[: {why}]",
+    reads=_READS,
+    explains=("LBD202", "LBD217"),
+    by_absence=(reads.PODS, reads.EVENTS, reads.WORKLOADS),
+)
+def pods_not_made(traffic: TrafficPath) -> Iterator[Finding]:
+    """The workload that the Service selects asks for pods, none exists, and nobody says why: no condition and no event
+    holds an answer of the API server. A Deployment that was paused before it had any pods makes none until it is
+    resumed. Otherwise its controller does not work on it: events of a refusal last for an hour, and the controller
+    manager, or the operator of a workload of its own kind, may be stopped.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment
+
+    Confirm by hand: `kubectl describe deployment NAME`. Repair: `kubectl rollout resume`, or see why its controller
+    makes no pods.
+    """
+    if traffic.backend is None or not traffic.backend.service:
+        raise NotApplicable("no Service behind this path")
+    for found in unmade(traffic):
+        maker = found.maker
+        if found.said is not None or traffic.age(maker.workload.meta.created) < STARTING_SECONDS:
+            continue
+        # A paused Deployment still scales the ReplicaSet that it has; it only makes no other one.
+        paused = maker.workload.held == "paused" and not any(s.replicas for s in maker.sets)
+        ended = finished_pods(traffic)
+        yield Finding(
+            "LBD412",
+            maker.ref,
+            params={
+                "workload": str(maker.ref),
+                "count": maker.wanted,
+                "why": "it is paused" if paused else "those that it had have ended" if ended else "",
+            },
+            evidence=(
+                Evidence(str(maker.ref), f"{maker.wanted} wanted, no pod exists, and no event says why"),
+                *((Evidence(str(maker.ref), "spec.paused: true"),) if paused else ()),
+                *(Evidence(f"pod {pod.meta.name}", describe_end(pod)) for pod in ended[:2]),
+            ),
+            confidence=Confidence.CERTAIN if paused else Confidence.LIKELY,
+            confirm=(kubectl("describe", str(maker.ref), namespace=traffic.namespace),),
+            by_hand=(kubectl("rollout", "resume", str(maker.ref), namespace=traffic.namespace),) if paused else (),
+            advice=""
+            if paused
+            else "see why its controller makes no pods: what refused them may have been said more than an hour ago",
+        )
 
 
 @check(

@@ -111,7 +111,7 @@ class CrowdedReader:
         read = reads.KUBE[reads.WORKLOADS]
         makers = dict.fromkeys(ref for pod in pods for ref in _makers(pod))
         unmatched = any(
-            not any(selector.items() <= pod.meta.labels.items() for pod in pods)
+            not any(selector.items() <= pod.meta.labels.items() for pod in pods if not pod.is_finished)
             for selector in self._needed.selectors.get(namespace, ())
         )
         if unmatched or len(makers) > NAMED:

@@ -16,6 +16,8 @@ from typing import Any
 from kubectl_lbdoctor.analysis.chained_gateways import gateways_behind
 from kubectl_lbdoctor.analysis.frontends import traffic_paths, without_foreign
 from kubectl_lbdoctor.analysis.led_by import is_of_stack
+from kubectl_lbdoctor.analysis.pod_makers import FAILED_CREATE
+from kubectl_lbdoctor.analysis.workloads import WORKLOAD_KINDS, owner_of
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
@@ -243,13 +245,17 @@ class SweptLists:
         return kept
 
     def _workloads(self, kind: Kind) -> Converter:
-        """Workloads whose pods serve a frontend, or would; without what a Deployment has left behind."""
+        """Workloads whose pods serve a frontend, or would; without what a Deployment has left behind. Of an owner that
+        is not read, such as a Rollout of Argo, all ReplicaSets that make pods: they tell that it is not at zero."""
         convert = converter(kind)
 
         def kept(raw: dict[str, Any]) -> Workload | None:
             found: Workload = convert(raw)
-            if kind is kinds.REPLICA_SET and not found.replicas and found.meta.owners:
+            owner = owner_of(found) if kind is kinds.REPLICA_SET else None
+            if owner is not None and owner.kind in WORKLOAD_KINDS and not found.replicas:
                 return None
+            if owner is not None and owner.kind not in WORKLOAD_KINDS and found.replicas:
+                return found
             return found if self._wanted.result().selects(found.meta.namespace, found.template_labels) else None
 
         return kept
@@ -322,14 +328,15 @@ class SweptLists:
 
 
 def _events(kind: Kind, pods: Iterable[Future[Spread]]) -> Converter:
-    """Events of what is reconciled, of webhooks, and of pods that are kept whole."""
+    """Events of what is reconciled, of webhooks, of refused pods of workloads, and of pods that are kept whole."""
     convert = converter(kind)
     whole: set[tuple[str, str]] | None = None
 
     def kept(raw: dict[str, Any]) -> Event | None:
         nonlocal whole
         event: Event = convert(raw)
-        if event.kind in _EVENTS_KEPT or _WEBHOOK in event.message:
+        refused = event.kind in WORKLOAD_KINDS and event.reason == FAILED_CREATE
+        if refused or event.kind in _EVENTS_KEPT or _WEBHOOK in event.message:
             return event
         if event.kind != kinds.POD.name:
             return None

@@ -186,7 +186,7 @@ def decode(text: str, *, stage: Stage = Stage.NONE) -> DecodedError:
 def decode_event(reason: str, message: str) -> DecodedError:
     """Decode a Kubernetes event by its reason and message. A reason that reports no failure gives code ""."""
     stage = REASON_STAGE.get(reason)
-    message = message.removeprefix(_COMBINED)
+    message = message.removeprefix(COMBINED)
     if stage is None and not reason.startswith("Failed") and not _looks_failed(message):
         return DecodedError(
             "", _sentence(" ".join(message.split())[:_MAX_VALUE] or reason), raw=message.strip()[:_MAX_RAW], known=True
@@ -198,7 +198,7 @@ def decode_event(reason: str, message: str) -> DecodedError:
     return decode(message, stage=stage or Stage.NONE)
 
 
-_COMBINED = "(combined from similar events): "
+COMBINED = "(combined from similar events): "
 """What client-go's recorder puts before the newest text once ten events of an object and a reason differ in their text
 (tools/record/events_cache.go): request ids make them differ."""
 

@@ -35,7 +35,9 @@ SOURCES = (
 _MISSPELT = ("LBD110", "LBD112")
 """A health-check annotation that nobody reads leaves the default check, which then fails in its own way."""
 
-_NO_ENDPOINT = ("LBD201", "LBD202", "LBD203", "LBD401", "LBD402", "LBD403", "LBD404", "LBD406", "LBD410", "LBD411")
+_NO_ENDPOINT = (
+    *("LBD201", "LBD202", "LBD203", "LBD401", "LBD402", "LBD403", "LBD404", "LBD406", "LBD410", "LBD411", "LBD412"),
+)
 """With nodes as targets: no pod is ready, so the node port leads nowhere on any node."""
 
 _ALL = (
