@@ -27,6 +27,7 @@ from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.told_healthy import wanted_targets
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
@@ -36,6 +37,7 @@ from kubectl_lbdoctor.knowledge.spoken_errors import quotation
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import LoadBalancer
+from kubectl_lbdoctor.model.fact import ReadState
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Condition, Ingress, Service, TargetGroupBinding, condition
@@ -350,13 +352,14 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     title="several TargetGroupBindings share one target group",
     passes="one TargetGroupBinding per target group",
     severity=Severity.ERROR,
-    message="target group {group} is bound by several TargetGroupBindings: {bindings}",
-    reads=READS,
+    message="several TargetGroupBindings fill {group}: {bindings:,2}",
+    reads=(*READS, reads.ALL_BINDINGS),
     explains=("LBD109", "LBD205", "LBD206", "LBD217"),
     distinct_by=("group",),
 )
 def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
-    """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster.
+    """Two bindings on one target group register and deregister each other's targets, unless both are multi-cluster;
+    also where they stand in different namespaces.
 
     Confirm by hand: `kubectl get targetgroupbindings -A -o wide`. Repair: keep the binding that is meant and delete
     the others.
@@ -364,14 +367,16 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     binding = traffic.binding.need()
     if binding is None:
         return
-    same = [b for b in traffic.namespace_facts.bindings.need() if b.target_group_arn == binding.target_group_arn]
+    everywhere = (*traffic.namespace_facts.bindings.need(), *(traffic.cluster.all_bindings.peek() or ()))
+    each = {(b.meta.key, b.group): b for b in everywhere}
+    same = [b for b in each.values() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
         names = tuple(sorted(f"{b.meta.key} ({b.group})" if b.group else b.meta.key for b in same))
         yield Finding(
             "LBD114",
             min(b.ref for b in same),
             params={"group": target_group_name(binding.target_group_arn), "bindings": names},
-            confirm=(kubectl("get", *sorted(kubectl_name(b.ref) for b in same), namespace=traffic.namespace),),
+            confirm=(_listing(same, traffic.namespace),),
             advice="keep the binding that is meant and delete the others: each deregisters the others' targets",
         )
         return
@@ -380,6 +385,24 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
             bindings = entry.param("bindings") or "another one"
             group = entry.param("target_group") or binding.target_group_arn
             yield Finding("LBD114", entry.ref, {"group": group, "bindings": bindings}, (entry.evidence,))
+            return
+    elsewhere = traffic.cluster.all_bindings
+    if elsewhere.state in (ReadState.DENIED, ReadState.FAILED) and _is_filled_otherwise(traffic, binding):
+        elsewhere.need()
+
+
+def _is_filled_otherwise(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
+    """Whether other targets are registered than the binding asks for, as where a second one fills the group."""
+    wanted = {target.key for target in wanted_targets(traffic, binding)}
+    registered = {t.key for t in traffic.targets() if t.state != "draining" and t.key not in traffic.foreign}
+    return bool(wanted) and registered != wanted
+
+
+def _listing(bindings: list[TargetGroupBinding], namespace: str) -> str:
+    if {b.meta.namespace for b in bindings} == {namespace}:
+        return kubectl("get", *sorted(kubectl_name(b.ref) for b in bindings), namespace=namespace)
+    kinds = sorted({kubectl_name(b.ref).partition("/")[0] for b in bindings})
+    return kubectl("get", ",".join(kinds), "-A", "-o", "wide")
 
 
 @check(

@@ -192,6 +192,9 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     service, binding = traffic.service.need(), traffic.binding.need()
     if service is None or binding is None or traffic.target_type != "ip":
         raise NotApplicable("readiness gates are for ip targets of a Service")
+    if (said := _value_that_is_not_read(traffic, binding)) is not None:
+        yield _asked_wrongly(traffic, binding, f"label {INJECT_LABELS[binding.group]}={said}, not enabled")
+        return
     without = [
         pod
         for pod in traffic.matching_pods()
@@ -203,14 +206,10 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     namespace = traffic.namespace_facts.namespace.need()
     asked = [label for label in INJECT_LABELS.values() if namespace and namespace.meta.labels.get(label) == "enabled"]
     if not asked:
-        label = INJECT_LABELS[binding.group]
-        said = namespace.meta.labels.get(label) if namespace is not None else None
-        if said is not None and said.lower() in _MEANT:
-            yield _other_value(traffic, binding, label, said)
         return
     label = INJECT_LABELS[binding.group]
     if label not in asked:
-        yield _label_of_the_other(traffic, binding, asked[0])
+        yield _asked_wrongly(traffic, binding, f"label {asked[0]}=enabled, not {label}")
         return
     owner = workload_of(without[0])
     controllers = () if binding.group else traffic.cluster.controllers.peek() or ()
@@ -244,8 +243,21 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     )
 
 
-def _label_of_the_other(traffic: TrafficPath, binding: TargetGroupBinding, label: str) -> Finding:
-    """The namespace has the label by which another controller is asked for gates."""
+_MEANT = ("1", "active", "enable", "enabled", "inject", "on", "true", "yes")
+"""What people write, in any case, where the webhook's selector asks for `enabled` in these letters."""
+
+
+def _value_that_is_not_read(traffic: TrafficPath, binding: TargetGroupBinding) -> str | None:
+    """The value of the namespace's label for gates where it means them and asks nobody; the pods' age is no matter."""
+    namespace = traffic.namespace_facts.namespace.peek()
+    said = namespace.meta.labels.get(INJECT_LABELS[binding.group]) if namespace is not None else None
+    gated = any(gate.binding == binding.meta.name for pod in traffic.matching_pods() for gate in target_gates(pod))
+    meant = said is not None and said != "enabled" and said.lower() in _MEANT
+    return said if meant and traffic.matching_pods() and not gated else None
+
+
+def _asked_wrongly(traffic: TrafficPath, binding: TargetGroupBinding, label: str) -> Finding:
+    """The namespace has the label by which another controller is asked for gates, or a value that asks for none."""
     wanted = INJECT_LABELS[binding.group]
     pods = traffic.matching_pods()
     maker = "EKS Auto Mode" if binding.group else "the controller"
@@ -260,11 +272,11 @@ def _label_of_the_other(traffic: TrafficPath, binding: TargetGroupBinding, label
             "off": "by a wrong label",
         },
         evidence=(
-            Evidence(f"namespace {traffic.namespace}", f"label {label}=enabled, not {wanted}"),
+            Evidence(f"namespace {traffic.namespace}", label),
             Evidence(str(binding.ref), f"made by {maker}"),
         ),
         confirm=(kubectl("get", "namespace", traffic.namespace, "--show-labels"),),
-        by_hand=(kubectl("label", "namespace", traffic.namespace, f"{wanted}=enabled"),),
+        by_hand=(kubectl("label", "namespace", traffic.namespace, f"{wanted}=enabled", "--overwrite"),),
         advice="label the namespace, then create the pods again: gates are injected into new pods only",
     )
 

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.crowded import CrowdedReader
 from kubectl_lbdoctor.collect.elb_reads import Aws, ElbReader
-from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
+from kubectl_lbdoctor.collect.elsewhere import bindings_matter, bound_groups, namesakes, of_the_same_groups
 from kubectl_lbdoctor.collect.event_hints import (
     decoded_warnings,
     no_subnet_suits,
@@ -164,12 +164,13 @@ class Collector:
         return {read.kept_in: pool.submit(self._lists.list, read, read.kind)}
 
     def _elsewhere(self, plan: ReadPlan, snapshot: Snapshot) -> dict[str, Any]:
-        """Objects of other namespaces, each only where something points there: bindings where the controller complains
-        of what one of them may have caused, and Services of the name of a backend that does not exist."""
+        """Objects of other namespaces, each only where something points there: bindings where one of them may fill the
+        same target group, or may have caused what the controller complains of, and Services of the name of a backend
+        that does not exist."""
         found: dict[str, Any] = {}
         read = reads.KUBE[reads.ALL_BINDINGS]
-        if read.name in plan.reads and bindings_matter(snapshot):
-            found[read.kept_in] = self._lists.list(read, read.kind)
+        if read.name in plan.reads and (bindings_matter(snapshot) or bound_groups(snapshot)):
+            found[read.kept_in] = of_the_same_groups(snapshot, self._lists.list(read, read.kind))
         if reads.ALL_SERVICES in plan.reads:
             found |= namesakes(snapshot, self._lists)
         return found

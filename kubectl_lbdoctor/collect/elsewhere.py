@@ -22,6 +22,21 @@ def bindings_matter(snapshot: Snapshot) -> bool:
     return group_is_missing(decoded_warnings(snapshot), logs)
 
 
+def of_the_same_groups(snapshot: Snapshot, everywhere: Fact[Any]) -> Fact[Any]:
+    """Of the bindings of all namespaces those that matter: all where the controller complains of what one of them may
+    have caused, else those that fill a target group of the subjects'."""
+    if bindings_matter(snapshot):
+        return everywhere
+    mine = bound_groups(snapshot)
+    return everywhere.map(lambda found: tuple(b for b in found if b.target_group_arn in mine))
+
+
+def bound_groups(snapshot: Snapshot) -> frozenset[str]:
+    """ARNs of the target groups that bindings of the subjects' paths fill."""
+    bindings = (path.binding.peek() for path in traffic_paths(snapshot))
+    return frozenset(b.target_group_arn for b in bindings if b is not None and b.target_group_arn)
+
+
 def missing_backends(snapshot: Snapshot) -> tuple[str, ...]:
     """The names of Services that backends of the subjects name, and that are certainly not in their namespace."""
     names = {

@@ -21,7 +21,7 @@ from kubectl_lbdoctor.analysis.workloads import WORKLOAD_KINDS, owner_of
 from kubectl_lbdoctor.collect.controller_reads import ControllerReader
 from kubectl_lbdoctor.collect.convert_kube import holds_node_ports, pod_outline
 from kubectl_lbdoctor.collect.converters import Converter, converter
-from kubectl_lbdoctor.collect.elsewhere import bindings_matter, namesakes
+from kubectl_lbdoctor.collect.elsewhere import bindings_matter, bound_groups, namesakes, of_the_same_groups
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.kube_lists import (
     ByNamespace,
@@ -299,7 +299,7 @@ class SweptLists:
         wanted_lists = []
         if any(traffic.group for traffic in traffic_paths(snapshot)):
             wanted_lists.append((reads.ALL_INGRESSES, reads.INGRESSES))
-        if bindings_matter(snapshot):
+        if bindings_matter(snapshot) or bound_groups(snapshot):
             wanted_lists.append((reads.ALL_BINDINGS, reads.BINDINGS))
         found = {}
         for whole, own in wanted_lists:
@@ -308,6 +308,9 @@ class SweptLists:
                 found[read.kept_in] = _everything(whole, spread[own])
             elif whole in self._asked:
                 found[read.kept_in] = self._lists.list(read, read.kind)
+        bindings = reads.KUBE[reads.ALL_BINDINGS].kept_in
+        if bindings in found:
+            found[bindings] = of_the_same_groups(snapshot, found[bindings])
         if reads.ALL_SERVICES in self._asked:
             services = None if self._only else _everything(reads.ALL_SERVICES, spread[reads.SERVICES])
             found |= namesakes(snapshot, self._lists, services)

@@ -120,7 +120,7 @@ class Scope(Enum):
     KUBE_SYSTEM = "namespace kube-system"
     CONTROLLER = "where the controllers run; each step needs the one before"
     SHARED_BALANCER = "the whole cluster, where a subject shares its load balancer with other objects"
-    COMPLAINT = "the whole cluster, where the controller complains of what an object elsewhere may have caused"
+    COMPLAINT = "the whole cluster, for what an object elsewhere may have caused"
     MISSING_BACKEND = "the whole cluster, by the names of Services that backends name and that do not exist"
 
 
@@ -216,7 +216,8 @@ _KUBE_READS = (
         object_names=("aws-load-balancer-tls", "aws-load-balancer-webhook-tls"),
     ),
     KubeRead(ALL_INGRESSES, (kinds.INGRESS,), Scope.SHARED_BALANCER, "group_ingresses"),
-    # The rules of all bindings that share a security group are written in one call, which one bad source spoils.
+    # Two bindings of one target group take each other's targets, in whatever namespaces; and the rules of all bindings
+    # that share a security group are written in one call, which one bad source spoils.
     KubeRead(ALL_BINDINGS, (kinds.TARGET_GROUP_BINDING,), Scope.COMPLAINT, "all_bindings"),
     KubeRead(ALL_SERVICES, (kinds.SERVICE,), Scope.MISSING_BACKEND, "services_elsewhere"),
     KubeRead(GATEWAYS, (kinds.GATEWAY,), Scope.GATEWAY, "gateways", verbs=("get", "list")),

@@ -108,7 +108,8 @@ class ClusterFacts:
     webhooks: those of the controller. webhook_slices: endpoints of the
     webhook's Service. webhook_certificates: what that Service serves, from the Secrets that the controller mounts.
     group_ingresses: Ingresses of all namespaces, read when a subject is in an IngressGroup. all_bindings: bindings of
-    all namespaces, read when the controller says that a security group does not exist. services_elsewhere: Services of
+    all namespaces that fill a target group of the subjects'; all of them when the controller says that a security
+    group does not exist. services_elsewhere: Services of
     all namespaces that have the name of a backend that does not exist in its own.
     """
 
