@@ -210,10 +210,11 @@ def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
         blamed = member_at_fault(traffic, entry)
         if blamed is not None:
             namespace, _, name = blamed.member.partition("/")
+            summary = shortened(entry.decoded.clause, _SHOWN)
             yield Finding(
                 "LBD105",
                 ObjectRef("Ingress", namespace, name),
-                params={"group": traffic.group, "member": blamed.member, "summary": shortened(entry.decoded.clause, _SHOWN)},
+                params={"group": traffic.group, "member": blamed.member, "summary": summary},
                 evidence=tuple(dict.fromkeys((entry.evidence, blamed.evidence))),
                 confidence=blamed.confidence,
                 confirm=(

@@ -46,14 +46,17 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")
     grouped: dict[tuple[ObjectRef, tuple[tuple[str, str], ...]], list[tuple[Pod, PodProblem]]] = defaultdict(list)
-    for pod, problem in problems(traffic):
-        if problem.code == code:
-            # A probe's answer may be known of one pod and expired for the next: it does not make them two causes.
-            key = tuple(sorted(item for item in problem.params.items() if item[0] != "answer"))
-            grouped[(workload_of(pod), key)].append((pod, problem))
+    found = [(pod, problem) for pod, problem in problems(traffic) if problem.code == code]
+    probes = {_without_events(pod, problem): problem.params["probe"] for pod, problem in found if _probe_of(problem)}
+    for pod, problem in found:
+        # What events tell, a probe's answer and which probe ends a container, may be known of one pod and expired for the
+        # next: it does not make them two causes.
+        owner, key = alike = _without_events(pod, problem)
+        probe = _probe_of(problem) or probes.get(alike, "")
+        grouped[(owner, (*key, ("probe", probe)))].append((pod, problem))
     total = len(traffic.matching_pods()) if grouped else 0
     for (owner, _), members in grouped.items():
-        told = max((problem for _, problem in members), key=lambda problem: problem.answer_known)
+        told = max((problem for _, problem in members), key=lambda p: (bool(_probe_of(p)), p.answer_known))
         params = told.params
         names = [pod.meta.name for pod, _ in members]
         yield Finding(
@@ -74,6 +77,16 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             else _ADVICE["LBD405" if told.killed_for_memory else code],
             severity=_severity(traffic, code, owner, [pod for pod, _ in members]),
         )
+
+
+def _probe_of(problem: PodProblem) -> str:
+    return problem.params.get("probe", "")
+
+
+def _without_events(pod: Pod, problem: PodProblem) -> tuple[ObjectRef, tuple[tuple[str, str], ...]]:
+    """What a problem is about, without what only events tell."""
+    told = ("answer", "probe") if problem.code == "LBD403" else ("answer",)
+    return workload_of(pod), tuple(sorted(item for item in problem.params.items() if item[0] not in told))
 
 
 def _severity(traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod]) -> Severity | None:
