@@ -49,8 +49,8 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     found = [(pod, problem) for pod, problem in problems(traffic) if problem.code == code]
     probes = {_without_events(pod, problem): problem.params["probe"] for pod, problem in found if _probe_of(problem)}
     for pod, problem in found:
-        # What events tell, a probe's answer and which probe ends a container, may be known of one pod and expired for the
-        # next: it does not make them two causes.
+        # What events tell, a probe's answer and which probe ends a container, may be known of one pod and expired for
+        # the next: it does not make them two causes.
         owner, key = alike = _without_events(pod, problem)
         probe = _probe_of(problem) or probes.get(alike, "")
         grouped[(owner, (*key, ("probe", probe)))].append((pod, problem))
