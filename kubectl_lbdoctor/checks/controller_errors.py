@@ -480,7 +480,7 @@ def _unprotect(kind: str) -> str:
     severity=Severity.ERROR,
     message="{summary}",
     reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
-    explains=undone_by("LBD124"),
+    explains=(*undone_by("LBD124"), "LBD401"),
     distinct_by=("summary", "words"),
 )
 def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             advice=_START.format(told.start_seconds)
             if told.start_seconds
             else _ADVICE["LBD405" if told.killed_for_memory else code],
-            severity=_severity(traffic, code, owner, [pod for pod, _ in members]),
+            severity=_severity(traffic, code, owner, [pod for pod, _ in members], [p for _, p in members]),
         )
 
 
@@ -89,8 +89,12 @@ def _without_events(pod: Pod, problem: PodProblem) -> tuple[ObjectRef, tuple[tup
     return workload_of(pod), tuple(sorted(item for item in problem.params.items() if item[0] not in told))
 
 
-def _severity(traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod]) -> Severity | None:
+def _severity(
+    traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod], found: Sequence[PodProblem]
+) -> Severity | None:
     """Milder than the code's own where the Service is served without these pods."""
+    if all(problem.is_given_time for problem in found):
+        return Severity.WARNING
     if code in _FAILED_START and (_has_spares(traffic, owner) or _are_additional(traffic, owner, pods)):
         return Severity.WARNING
     return Severity.WARNING if code in _NOT_READY and _is_guest(traffic, owner) else None
@@ -175,7 +179,7 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
     Repair: make room for the pods, or correct what they wait for.
     """
-    yield from _findings(traffic, "LBD401")
+    yield from (replace(finding, of_user=True) for finding in _findings(traffic, "LBD401"))
     for found in unmade(traffic):
         if found.said is not None:
             yield _none_made(traffic, found.maker, found.why, found.said)
@@ -185,6 +189,9 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
             yield _none_made(traffic, maker, "no node fits its node selector, affinity and tolerations", said)
 
 
+_CONTROLLERS_WEBHOOK = "mpod.elbv2.k8s.aws"
+"""The webhook by which the controller adds readiness gates to new pods; while nobody answers it, none is made:
+https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/"""
 _SHOWN = 55
 """Characters of an answer of the API server in a headline; the evidence has the whole."""
 _FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
@@ -198,6 +205,7 @@ def _none_made(traffic: TrafficPath, maker: PodMaker, why: str, said: Evidence) 
         evidence=(said,),
         confirm=(kubectl("describe", str(maker.ref), namespace=traffic.namespace),),
         advice=_ADVICE["LBD401"],
+        of_user=_CONTROLLERS_WEBHOOK not in why,
     )
 
 
