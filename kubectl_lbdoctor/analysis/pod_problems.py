@@ -81,7 +81,8 @@ class PodProblem:
 
     answer_known: False where a probe fails and no event says any more what it was answered. killed_for_memory: the
     container's last run was ended by the kernel's OOM killer. start_seconds: how long after its start a container is
-    ended by its liveness probe because nothing listens yet; 0 where that is not how it ends.
+    ended by its liveness probe because nothing listens yet; 0 where that is not how it ends. is_given_time: a startup
+    probe fails for long, and may still pass before its threshold is reached.
     """
 
     code: str
@@ -90,6 +91,7 @@ class PodProblem:
     answer_known: bool = True
     killed_for_memory: bool = False
     start_seconds: int = 0
+    is_given_time: bool = False
 
     @property
     def is_starting(self) -> bool:
@@ -288,7 +290,9 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
         allowed = probe.initial_delay + probe.period * probe.failure_threshold + STARTING_SECONDS
         # A probe may fail once or twice while the application starts; the kubelet turns it down at the threshold.
         few = complaint is None or complaint.count < probe.failure_threshold
-        if few and traffic.age(status.since) < allowed:
+        patient = few and traffic.age(status.since) < allowed
+        lasts = complaint is not None and kind == "startup" and traffic.age(status.since) >= INIT_SECONDS
+        if patient and not lasts:
             if complaint is not None and not so_far:
                 so_far = f"; {kind}Probe {describe_probe(probe)} of {spec.name} fails so far: "
                 so_far += _shorten(complaint.message.partition(": ")[2], pod.ip)
@@ -304,6 +308,7 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
                 f"{where} container {spec.name}", f"not ready; {kind}Probe {describe_probe(probe)}: {answer.strip()}"
             ),
             answer_known=complaint is not None,
+            is_given_time=patient,
         )
     age = max(0, int(min(traffic.age(pod.started or pod.meta.created), 1e6)))
     waits = _unfinished_init(pod)

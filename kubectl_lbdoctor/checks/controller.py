@@ -293,7 +293,7 @@ def _pod_state(pod: Pod) -> str:
     message="the controller has no ready replica: "
     "[its {nodes:=node|nodes} {nodes:,2} {nodes:=is|are} not ready][{why}]",
     reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.NODES),
-    explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD601"),
+    explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD401", "LBD601"),
 )
 def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
@@ -569,7 +569,7 @@ def binding_reference_missing(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="the webhook's Service {service} has no ready endpoint, so changes are refused",
     reads=(reads.WEBHOOKS, reads.WEBHOOK_SLICES),
-    explains=undone_by("LBD126"),
+    explains=(*undone_by("LBD126"), "LBD401"),
     by_absence=(reads.WEBHOOK_SLICES,),
 )
 def webhook_without_endpoint(snapshot: Snapshot) -> Iterator[Finding]:

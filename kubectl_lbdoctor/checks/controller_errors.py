@@ -13,9 +13,10 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
 from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
+from kubectl_lbdoctor.analysis.blamed_members import Blamed, blamed_member
 from kubectl_lbdoctor.analysis.blocked_paths import target_end
+from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import (
-    READS,
     Complaint,
     known_complaints,
     standing_complaints,
@@ -33,7 +34,7 @@ from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_errors import decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
-from kubectl_lbdoctor.knowledge.spoken_errors import quotation
+from kubectl_lbdoctor.knowledge.spoken_errors import quotation, shortened
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import LoadBalancer
@@ -45,6 +46,9 @@ from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
+
+READS = (*COMPLAINT_READS, reads.ALL_INGRESSES)
+"""With the other members of an IngressGroup, which an error may be about."""
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
 OWN_CODES = frozenset(
@@ -73,13 +77,25 @@ OWN_CODES = frozenset(
 _INSTANCE = re.compile(r"\bi-[0-9a-f]{8,17}\b")
 
 
-def member_at_fault(traffic: TrafficPath, entry: Complaint) -> str:
-    """ "namespace/name" of another IngressGroup member that the message blames, "" when it blames the subject."""
-    member = entry.param("ingress")
+_OF_OBJECTS = frozenset({"LBD510", "LBD511", "LBD512"})
+"""Of the own codes, those that say what an object asks for, and not what the controller or its account may do."""
+
+
+_SHOWN = 55
+"""Characters of an error in the headline of another object; the evidence has it as it is."""
+
+
+def member_at_fault(traffic: TrafficPath, entry: Complaint) -> Blamed | None:
+    """The other IngressGroup member that the message blames, by its name, else by a value that it quotes; None when it
+    blames the subject."""
     if not traffic.group or traffic.subject.kind != "Ingress":
-        return ""
+        return None
+    member = entry.param("ingress")
+    blamed = Blamed(member, entry.evidence, Confidence.CERTAIN) if member else None
+    if not member and entry.decoded.code not in OWN_CODES - _OF_OBJECTS:
+        blamed = blamed_member(traffic, entry.decoded.raw)
     own = f"{traffic.subject.namespace}/{traffic.subject.name}"
-    return member if member and member != own else ""
+    return blamed if blamed is not None and blamed.member != own else None
 
 
 def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]:
@@ -181,27 +197,30 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     title="another member blocks the IngressGroup",
     passes="no other member blocks the IngressGroup",
     severity=Severity.ERROR,
-    message="IngressGroup {group} is blocked by its member {member}: {summary}",
+    message="member {member} blocks IngressGroup {group}: {summary}",
     reads=READS,
     explains=undone_by("LBD105"),
     distinct_by=("group", "summary"),
 )
 def group_blocked(traffic: TrafficPath) -> Iterator[Finding]:
     """All Ingresses of a group share one load balancer and one model. One invalid member stops all of them; the event
-    stands on every member and names the one at fault.
+    stands on every member and names the one at fault, or quotes a value that only this one has in its annotations; of
+    the answers of WAF and Shield, which quote nothing, the one that asks for them.
 
     Confirm by hand: `kubectl describe ingress -n NAMESPACE MEMBER`. Repair the named member, or take it out of the
     group.
     """
     for entry in standing_complaints(traffic):
-        member = member_at_fault(traffic, entry)
-        if member:
-            namespace, _, name = member.partition("/")
+        blamed = member_at_fault(traffic, entry)
+        if blamed is not None:
+            namespace, _, name = blamed.member.partition("/")
+            summary = shortened(entry.decoded.clause, _SHOWN)
             yield Finding(
                 "LBD105",
                 ObjectRef("Ingress", namespace, name),
-                params={"group": traffic.group, "member": member, "summary": entry.decoded.clause},
-                evidence=(entry.evidence,),
+                params={"group": traffic.group, "member": blamed.member, "summary": summary},
+                evidence=tuple(dict.fromkeys((entry.evidence, blamed.evidence))),
+                confidence=blamed.confidence,
                 confirm=(
                     kubectl("lbdoctor", "ingress", name, namespace=namespace),
                     kubectl("describe", "ingress", name, namespace=namespace),
@@ -486,7 +505,7 @@ def _unprotect(kind: str) -> str:
     severity=Severity.ERROR,
     message="{summary}",
     reads=(*READS, reads.WEBHOOKS, *webhook_path.READS),
-    explains=undone_by("LBD124"),
+    explains=(*undone_by("LBD124"), "LBD401"),
     distinct_by=("summary", "words"),
 )
 def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:

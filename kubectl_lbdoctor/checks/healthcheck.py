@@ -28,6 +28,7 @@ from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, restart
 from kubectl_lbdoctor.analysis.shared_settings import healthy_neighbours
+from kubectl_lbdoctor.analysis.tls_names import said_by_names
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks import wording
 from kubectl_lbdoctor.checks.registry import check
@@ -642,7 +643,10 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
 
     The readiness probe of the same port succeeds with the other scheme, or a probe does. A TLS server answers plain
     HTTP with a reset (Target.FailedHealthChecks) or, like Go's, with 400. The check protocol does not follow
-    backend-protocol unless both are annotated.
+    backend-protocol unless both are annotated. Where no probe asks the port, and no target is healthy, what names it
+    makes TLS likely: backend-protocol HTTPS, appProtocol https, the name of the port, or port 443 or 8443.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol
 
     Confirm by hand: `curl -v http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
 
@@ -664,6 +668,9 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     pods = [p for p in traffic.matching_pods() if p.containers_ready] if port is not None else []
     probes = [probe for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
     serves, said = _scheme_served(speaks, told, probes)
+    named = said_by_names(traffic, failing, port) if port is not None and not (serves or told or probes) else ""
+    if named:
+        serves, said = "HTTPS", named
     if serves == speaks or serves not in _SCHEMES:
         return  # Another version is LBD306.
     shown = pod_evidence.evidence(a for a in told if a.request.version == "HTTP1" and a.request.path == _path(group))
@@ -677,10 +684,12 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.TARGET_GROUP, f"{part_of(len(failing), len(traffic.targets()))}: {failing[0].reason}"),
             *shown,
             *(Evidence(Source.PODS, f"readinessProbe {describe_probe(p)} succeeds") for p in probes[:1]),
+            *((Evidence(Source.EXPECTED, f"TLS: {named}"),) if named else ()),
         ),
+        confidence=Confidence.LIKELY if named else Confidence.CERTAIN,
         targets=tuple(t.key for t in failing),
         repairs=_speak(traffic, group, serves, said, traffic_too),
-        fix_automatic=True,
+        fix_automatic=not named,
         advice=_fixed_protocol(traffic, traffic_too),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
     )

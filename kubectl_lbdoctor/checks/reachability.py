@@ -145,7 +145,21 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         confirm=_confirm(found.ref, traffic.context.region),
         rules_out=_RULES_OUT,
         of_user=not _managed(traffic),
+        explains=("LBD508",) if code == "LBD507" and _meets_few_replies(traffic, entries) else (),
     )
+
+
+_FEW = 100
+
+
+def _meets_few_replies(traffic: TrafficPath, requests: list[Blocked]) -> bool:
+    """Whether the entry that denies the requests is all that denies replies, too, and hardly any of them: where load
+    balancer and targets share subnets, it meets those to the one port that it is about."""
+    replies = [e.hop.detail for e in blocked(traffic) if e.hop.code == "LBD508"]
+    verdicts = [detail for detail in replies if isinstance(detail, AclVerdict)]
+    own = {(d.acl_id, d.denied_by) for e in requests if isinstance(d := e.hop.detail, AclVerdict)}
+    few = all(sum(ports.last - ports.first + 1 for ports in verdict.denied) <= _FEW for verdict in verdicts)
+    return bool(verdicts) and few and all((v.acl_id, v.denied_by) in own for v in verdicts)
 
 
 def _managed(traffic: TrafficPath) -> bool:

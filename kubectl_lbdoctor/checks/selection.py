@@ -219,8 +219,8 @@ def no_pod_ready(traffic: TrafficPath) -> Iterator[Finding]:
     if service.publish_not_ready or any(endpoint.ready for endpoint in traffic.endpoints()):
         return
     why = problems(traffic)
-    if why and all(problem.is_starting for _, problem in why):
-        return  # All of them were started a moment ago (LBD408).
+    if why and all(problem.is_starting or problem.is_given_time for _, problem in why):
+        return  # All of them were started a moment ago (LBD408), or have time left to start (LBD404).
     gates = closed_gates(pods)
     reason = [
         Evidence(

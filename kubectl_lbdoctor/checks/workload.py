@@ -46,14 +46,17 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")
     grouped: dict[tuple[ObjectRef, tuple[tuple[str, str], ...]], list[tuple[Pod, PodProblem]]] = defaultdict(list)
-    for pod, problem in problems(traffic):
-        if problem.code == code:
-            # A probe's answer may be known of one pod and expired for the next: it does not make them two causes.
-            key = tuple(sorted(item for item in problem.params.items() if item[0] != "answer"))
-            grouped[(workload_of(pod), key)].append((pod, problem))
+    found = [(pod, problem) for pod, problem in problems(traffic) if problem.code == code]
+    probes = {_without_events(pod, problem): problem.params["probe"] for pod, problem in found if _probe_of(problem)}
+    for pod, problem in found:
+        # What events tell, a probe's answer and which probe ends a container, may be known of one pod and expired for
+        # the next: it does not make them two causes.
+        owner, key = alike = _without_events(pod, problem)
+        probe = _probe_of(problem) or probes.get(alike, "")
+        grouped[(owner, (*key, ("probe", probe)))].append((pod, problem))
     total = len(traffic.matching_pods()) if grouped else 0
     for (owner, _), members in grouped.items():
-        told = max((problem for _, problem in members), key=lambda problem: problem.answer_known)
+        told = max((problem for _, problem in members), key=lambda p: (bool(_probe_of(p)), p.answer_known))
         params = told.params
         names = [pod.meta.name for pod, _ in members]
         yield Finding(
@@ -72,12 +75,26 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             advice=_START.format(told.start_seconds)
             if told.start_seconds
             else _ADVICE["LBD405" if told.killed_for_memory else code],
-            severity=_severity(traffic, code, owner, [pod for pod, _ in members]),
+            severity=_severity(traffic, code, owner, [pod for pod, _ in members], [p for _, p in members]),
         )
 
 
-def _severity(traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod]) -> Severity | None:
+def _probe_of(problem: PodProblem) -> str:
+    return problem.params.get("probe", "")
+
+
+def _without_events(pod: Pod, problem: PodProblem) -> tuple[ObjectRef, tuple[tuple[str, str], ...]]:
+    """What a problem is about, without what only events tell."""
+    told = ("answer", "probe") if problem.code == "LBD403" else ("answer",)
+    return workload_of(pod), tuple(sorted(item for item in problem.params.items() if item[0] not in told))
+
+
+def _severity(
+    traffic: TrafficPath, code: str, owner: ObjectRef, pods: Sequence[Pod], found: Sequence[PodProblem]
+) -> Severity | None:
     """Milder than the code's own where the Service is served without these pods."""
+    if all(problem.is_given_time for problem in found):
+        return Severity.WARNING
     if code in _FAILED_START and (_has_spares(traffic, owner) or _are_additional(traffic, owner, pods)):
         return Severity.WARNING
     return Severity.WARNING if code in _NOT_READY and _is_guest(traffic, owner) else None
@@ -162,7 +179,7 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
     Repair: make room for the pods, or correct what they wait for.
     """
-    yield from _findings(traffic, "LBD401")
+    yield from (replace(finding, of_user=True) for finding in _findings(traffic, "LBD401"))
     for found in unmade(traffic):
         if found.said is not None:
             yield _none_made(traffic, found.maker, found.why, found.said)
@@ -172,6 +189,9 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
             yield _none_made(traffic, maker, "no node fits its node selector, affinity and tolerations", said)
 
 
+_CONTROLLERS_WEBHOOK = "mpod.elbv2.k8s.aws"
+"""The webhook by which the controller adds readiness gates to new pods; while nobody answers it, none is made:
+https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate/"""
 _SHOWN = 55
 """Characters of an answer of the API server in a headline; the evidence has the whole."""
 _FORBIDDEN = re.compile(r'^pods "[^"]*" is forbidden: ')
@@ -185,6 +205,7 @@ def _none_made(traffic: TrafficPath, maker: PodMaker, why: str, said: Evidence) 
         evidence=(said,),
         confirm=(kubectl("describe", str(maker.ref), namespace=traffic.namespace),),
         advice=_ADVICE["LBD401"],
+        of_user=_CONTROLLERS_WEBHOOK not in why,
     )
 
 

@@ -1,0 +1,90 @@
+"""Which member of an IngressGroup a complaint is about that names none: whose annotation has the value that it quotes.
+
+A group has one model, so an error of any member stands on all of them. The controller puts the member before the errors
+that it finds while it builds the model, and AWS's answers quote values. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.model.finding import Confidence, Evidence
+from kubectl_lbdoctor.model.k8s import Ingress
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
+
+
+@record
+class Blamed:
+    """A member ("namespace/name"), what shows that it is the one, and how sure that is."""
+
+    member: str
+    evidence: Evidence
+    confidence: Confidence
+
+
+_COMMON = frozenset(
+    {
+        *("listen-ports", "scheme", "target-type", "backend-protocol", "backend-protocol-version", "ip-address-type"),
+        *("healthcheck-protocol", "group.name", "group.order", "ssl-redirect", "load-balancer-name", "tags"),
+    }
+)
+"""Annotations whose values stand in texts about anything, such as names of protocols and of the load balancer."""
+
+_WORD = re.compile(r"[^\s,;=\"'\[\]{}()]{3,}")
+_SWITCHES = ("true", "false")
+_ADD_ONS = (
+    (re.compile(r"operation error WAFV2\b"), ("wafv2-acl-arn", "wafv2-acl-name")),
+    (re.compile(r"operation error WAF Regional\b"), ("waf-acl-id", "web-acl-id")),
+    (re.compile(r"operation error Shield\b"), ("shield-advanced-protection",)),
+)
+"""Services whose answers quote nothing, with the annotations that ask for them."""
+
+
+def blamed_member(traffic: TrafficPath, said: str) -> Blamed | None:
+    """The one member that a text is about; None where it may be about several, or where they are not known."""
+    members = [m for m in traffic.cluster.group_ingresses.peek() or () if _is_member(traffic, m)]
+    quoting = {member.meta.key: dict(_quoted(member, said)) for member in members}
+    everywhere = {value for value in _all(quoting) if all(value in found for found in quoting.values())}
+    telling = {key: sorted(found.keys() - everywhere) for key, found in quoting.items()}
+    guilty = [key for key, values in telling.items() if values]
+    if len(guilty) == 1:
+        value = telling[guilty[0]][-1]
+        return Blamed(guilty[0], _evidence(guilty[0], f"{quoting[guilty[0]][value]} has {value}"), Confidence.CERTAIN)
+    keys = next((keys for text, keys in _ADD_ONS if text.search(said)), ())
+    asking = [(m, key) for m in members for key in keys if ALB_PREFIX + key in m.meta.annotations]
+    if guilty or len({member.meta.key for member, _ in asking}) != 1:
+        return None
+    member, key = asking[0]
+    shown = f"the only member with annotation {ALB_PREFIX}{key}"
+    return Blamed(member.meta.key, _evidence(member.meta.key, shown), Confidence.LIKELY)
+
+
+def _is_member(traffic: TrafficPath, ingress: Ingress) -> bool:
+    return not ingress.meta.deleted and ingress_group(ingress, traffic.snapshot) == traffic.group
+
+
+def _all(quoting: dict[str, dict[str, str]]) -> set[str]:
+    return {value for found in quoting.values() for value in found}
+
+
+def _quoted(member: Ingress, said: str) -> Iterator[tuple[str, str]]:
+    """Values of a member that stand in the text as a whole, each with where the member has it."""
+    for key, text in member.meta.annotations.items():
+        if key.startswith(ALB_PREFIX) and key.removeprefix(ALB_PREFIX) not in _COMMON:
+            words = (word for word in _WORD.findall(text) if word not in _SWITCHES)
+            yield from ((word, f"annotation {key}") for word in words if _stands_in(word, said))
+    for path in member.paths:
+        if path.host and _stands_in(path.host, said):
+            yield path.host, "a rule"
+
+
+def _stands_in(word: str, said: str) -> bool:
+    return word in said and re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w-])", said) is not None
+
+
+def _evidence(member: str, text: str) -> Evidence:
+    return Evidence(f"ingress/{member.partition('/')[2]}", text)
