@@ -13,6 +13,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.annotation_readings import explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, spoken
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
@@ -23,6 +24,7 @@ from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_version, newest_for
+from kubectl_lbdoctor.checks import configured_values
 from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
@@ -194,21 +196,22 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     title="an annotation has a value that the controller refuses",
     passes="every annotation has a valid value",
     severity=Severity.ERROR,
-    message='{object}: annotation {name} is "{value}": {reason}',
-    reads=_READS,
+    message='{object}: [{what} ]{name} is "{value}": {reason}',
+    reads=(*_READS, *GATEWAY_READS),
     explains=undone_by("LBD111"),
     fix="annotation-value",
     distinct_by=("key",),
 )
 def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
-    quotes, or contradicts another annotation.
+    quotes, or contradicts another annotation; or a field of a TargetGroupConfiguration has a value that AWS refuses.
 
     Mostly the controller refuses the whole Ingress or Service then (FailedBuildModel), or AWS does (FailedDeployModel),
     and nothing of it is reconciled any more. Where the value is only ignored, this is a warning.
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: give the annotation a value that is allowed.
     """
+    yield from configured_values.of_gateway(traffic, "LBD111")
     for problem in _problems(traffic, "LBD111"):
         yield _value_finding("LBD111", problem)
 
@@ -218,8 +221,8 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     title="interval, timeout and thresholds do not fit together",
     passes="interval, timeout and thresholds are accepted together",
     severity=Severity.ERROR,
-    message='{object}: annotation {name} is "{value}": {reason}',
-    reads=_READS,
+    message='{object}: [{what} ]{name} is "{value}": {reason}',
+    reads=(*_READS, *GATEWAY_READS),
     explains=undone_by("LBD310"),
     fix="annotation-value",
     distinct_by=("key",),
@@ -233,6 +236,7 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: set a longer interval, or a shorter timeout.
     """
+    yield from configured_values.of_gateway(traffic, "LBD310")
     for problem in _problems(traffic, "LBD310"):
         yield _value_finding("LBD310", problem)
 
@@ -326,7 +330,7 @@ def _value_finding(code: str, problem: Problem) -> Finding:
     return _finding(
         code,
         problem,
-        {"value": problem.found.value[:120], "suggestion": meant if meant and certain else ""},
+        {"what": "annotation", "value": problem.found.value[:120], "suggestion": meant if meant and certain else ""},
         repairs,
         certain,
     )
