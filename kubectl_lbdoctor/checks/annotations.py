@@ -238,7 +238,18 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     """
     yield from configured_values.of_gateway(traffic, "LBD310")
     for problem in _problems(traffic, "LBD310"):
-        yield _value_finding("LBD310", problem)
+        found = _value_finding("LBD310", problem)
+        yield replace(found, evidence=(*found.evidence, *_of_the_ingress(traffic, problem)))
+
+
+def _of_the_ingress(traffic: TrafficPath, problem: Problem) -> Iterator[Evidence]:
+    """What the Ingress says beside the Service's own annotation."""
+    ingress = traffic.ingress.peek()
+    if ingress is None or problem.ref.kind == "Ingress":
+        return
+    for key in problem.found.related:
+        if key in ingress.meta.annotations and key not in problem.annotations:
+            yield Evidence(str(_ref(ingress)), f"{key}: {ingress.meta.annotations[key][:300]}")
 
 
 @check(
@@ -247,14 +258,17 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     passes="every annotation has an effect where it stands",
     severity=Severity.WARNING,
     message="{object}: annotation {key} has no effect: {reason}",
-    reads=_READS,
+    reads=(*_READS, *GATEWAY_READS),
     distinct_by=("key",),
 )
 def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
-    is not made (a path with a TCP check). Where another finding would not be made if it were read, this is its cause,
-    and as severe; on a workload, or under the prefix of another controller, an annotation is only named then.
+    is not made (a path with a TCP check). Of Gateways no annotation is read at all, neither theirs nor those of their
+    Services: settings stand in a LoadBalancerConfiguration or a TargetGroupConfiguration.
+
+    Where another finding would not be made if it were read, this is its cause, and as severe; on a workload, or under
+    the prefix of another controller, an annotation is only named then.
 
     Confirm by hand: the controller's annotation guide. Repair: set what the reason names, or remove the annotation.
     """
@@ -275,6 +289,7 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+    yield from configured_values.unread_of_gateway(traffic)
 
 
 @check(

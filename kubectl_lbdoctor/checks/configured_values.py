@@ -1,4 +1,4 @@
-"""LBD111 and LBD310 of Gateways: what a TargetGroupConfiguration says of the health check, and AWS does not take.
+"""LBD111, LBD112 and LBD310 of Gateways: values of a TargetGroupConfiguration that AWS does not take, and annotations.
 
 The rules are those of the annotations that an Ingress, or the Service of a Network Load Balancer, has for the same
 settings: AWS asks the same of both. Types and ranges that the schema of the kind has are refused by the API server.
@@ -11,11 +11,14 @@ from collections.abc import Iterator, Mapping
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.gateway_settings import FIELDS, Properties, gateway_of_path, properties_of
 from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, class_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.knowledge.annotation_rules import AnnotationContext, AnnotationProblem
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX, lint
-from kubectl_lbdoctor.model.finding import Evidence, Finding
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX, lint, spec_for
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef
+from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.kinds import resource_name
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.spec_values import value_in
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -56,6 +59,58 @@ def of_gateway(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             yield _finding(traffic, code, block, names[problem.key], problem)
 
 
+def unread_of_gateway(traffic: TrafficPath) -> Iterator[Finding]:
+    """LBD112: annotations of the controller's on a Gateway, or on a Service that serves a Gateway and nothing else.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/customization/
+    """
+    gateway = gateway_of_path(traffic)
+    if gateway is None:
+        return
+    for key in _known(gateway.meta):
+        yield _unread(gateway.ref, gateway.meta, key)
+    service, ingresses = traffic.service.need(), traffic.namespace_facts.ingresses.peek()
+    if service is None or service.type == "LoadBalancer" or ingresses is None:
+        return
+    if traffic.namespace_facts.ingresses.left_out:
+        return  # One of those may lead to the Service.
+    if not any(b.service == service.meta.name for ingress in ingresses for b in backends_of(ingress)):
+        for key in _known(service.meta):
+            yield _unread(traffic.service_ref, service.meta, key)
+
+
+def _known(meta: Meta) -> list[str]:
+    prefixes = (ALB_PREFIX, NLB_PREFIX)
+    return [key for key in meta.annotations if key.startswith(prefixes) and spec_for(key) is not None]
+
+
+def _unread(ref: ObjectRef, meta: Meta, key: str) -> Finding:
+    name = key.rpartition("/")[2]
+    of_group = name.removeprefix("aws-load-balancer-").startswith(_OF_TARGET_GROUPS)
+    where = "TargetGroupConfiguration" if of_group else "LoadBalancerConfiguration"
+    reason = f"for Gateways it is {where}"
+    return Finding(
+        "LBD112",
+        ref,
+        params={"object": str(ref), "key": name, "name": name, "reason": reason},
+        evidence=(Evidence(str(ref), f"{key}: {meta.annotations[key][:300]}"),),
+        confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
+        by_hand=(kubectl("annotate", resource_name(ref), f"{key}-", namespace=ref.namespace),),
+        advice=f"say it in a {where} ({_MEANS[where]}), and remove the annotation",
+    )
+
+
+_OF_TARGET_GROUPS = (
+    *("healthcheck", "success-codes", "healthy-threshold", "unhealthy-threshold", "target-", "nlb-target-type"),
+    *("backend-protocol", "proxy-protocol", "multi-cluster", "enable-tcp-udp"),
+)
+"""How the names of settings of a target group begin; others are of the load balancer."""
+_MEANS = {
+    "TargetGroupConfiguration": "targetReference names the Service",
+    "LoadBalancerConfiguration": "infrastructure.parametersRef of the Gateway names it",
+}
+
+
 def _refused(annotations: Mapping[str, str], is_alb: bool) -> Iterator[AnnotationProblem]:
     """What would be refused of the same settings as annotations."""
     if is_alb:
@@ -74,7 +129,7 @@ def _refused(annotations: Mapping[str, str], is_alb: bool) -> Iterator[Annotatio
 def _finding(traffic: TrafficPath, code: str, block: Properties, name: str, problem: AnnotationProblem) -> Finding:
     ref, field = block.settings.ref, FIELDS[name]
     shown = Evidence(str(ref), f"{block.pointer.removeprefix('/spec/')} {'.'.join(field)}: {problem.value[:300]}")
-    repairs = ()
+    repairs: tuple[Repair, ...] = ()
     if problem.suggested_value and not problem.suggested_key:
         value = problem.suggested_value
         source = setting_source(traffic, name)

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.told_healthy import wanted_targets
@@ -175,7 +176,7 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     is not deleted: take it off what uses it.
     """
     for finding in _generic(traffic, "LBD104"):
-        yield _still_used(traffic, finding) or _of_gateway(finding)
+        yield _still_used(traffic, finding) or _of_gateway(_at_its_service(traffic, finding))
 
 
 _USED = re.compile(r"\b(?:ResourceInUse|DependencyViolation)\b")
@@ -192,6 +193,7 @@ def _still_used(traffic: TrafficPath, finding: Finding) -> Finding | None:
     text, region = " ".join(entry.text for entry in finding.evidence), traffic.context.region
     if not _USED.search(text):
         return None
+    ask: tuple[str, ...] = ()
     group, target_group = _USED_GROUP.search(text), _USED_TARGET_GROUP.search(text)
     if target_group is not None:
         ask = (describe_target_group(target_group[0], region),)
@@ -207,8 +209,34 @@ def _still_used(traffic: TrafficPath, finding: Finding) -> Finding | None:
         )
         advice = f"take {group[0]} off the interfaces that still carry it, and out of the rules that name it"
     else:
-        ask, advice = (), "find what still uses it in AWS, and take it off there; the controller tries again by itself"
+        advice = "find what still uses it in AWS, and take it off there; the controller tries again by itself"
     return replace(finding, confirm=(*finding.confirm, *ask), advice=advice)
+
+
+_ATTRIBUTE = re.compile(r"[Tt]arget group attribute(?: key)? '([\w.-]+)'")
+
+
+def _at_its_service(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The finding at the Service whose annotation says what AWS refuses, where the Ingress does not say it."""
+    named = _ATTRIBUTE.search(" ".join(entry.text for entry in finding.evidence))
+    ingress, services = traffic.ingress.peek(), traffic.namespace_facts.services.peek()
+    if named is None or ingress is None or services is None:
+        return finding
+    key = ALB_PREFIX + "target-group-attributes"
+
+    def says(item: Ingress | Service) -> bool:
+        pairs = item.meta.annotations.get(key, "").split(",")
+        return any(pair.partition("=")[0].strip() == named[1] for pair in pairs)
+
+    backends = {backend.service for backend in backends_of(ingress)}
+    holders = [] if says(ingress) else [s for s in services if s.meta.name in backends and says(s)]
+    if len(holders) != 1:
+        return finding
+    meta = holders[0].meta
+    ref = ObjectRef("Service", meta.namespace, meta.name)
+    said = Evidence(str(ref), f"{key}: {meta.annotations[key][:300]}")
+    advice = f"correct {named[1]} in annotation {key} of {ref}"
+    return replace(finding, object=ref, evidence=(*finding.evidence, said), advice=advice)
 
 
 def _of_gateway(finding: Finding) -> Finding:
