@@ -13,6 +13,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.annotation_readings import explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, spoken
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
@@ -23,6 +24,7 @@ from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_version, newest_for
+from kubectl_lbdoctor.checks import configured_values
 from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
@@ -194,21 +196,22 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     title="an annotation has a value that the controller refuses",
     passes="every annotation has a valid value",
     severity=Severity.ERROR,
-    message='{object}: annotation {name} is "{value}": {reason}',
-    reads=_READS,
+    message='{object}: [{what} ]{name} is "{value}": {reason}',
+    reads=(*_READS, *GATEWAY_READS),
     explains=undone_by("LBD111"),
     fix="annotation-value",
     distinct_by=("key",),
 )
 def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
-    quotes, or contradicts another annotation.
+    quotes, or contradicts another annotation; or a field of a TargetGroupConfiguration has a value that AWS refuses.
 
     Mostly the controller refuses the whole Ingress or Service then (FailedBuildModel), or AWS does (FailedDeployModel),
     and nothing of it is reconciled any more. Where the value is only ignored, this is a warning.
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: give the annotation a value that is allowed.
     """
+    yield from configured_values.of_gateway(traffic, "LBD111")
     for problem in _problems(traffic, "LBD111"):
         yield _value_finding("LBD111", problem)
 
@@ -218,8 +221,8 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     title="interval, timeout and thresholds do not fit together",
     passes="interval, timeout and thresholds are accepted together",
     severity=Severity.ERROR,
-    message='{object}: annotation {name} is "{value}": {reason}',
-    reads=_READS,
+    message='{object}: [{what} ]{name} is "{value}": {reason}',
+    reads=(*_READS, *GATEWAY_READS),
     explains=undone_by("LBD310"),
     fix="annotation-value",
     distinct_by=("key",),
@@ -233,8 +236,20 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: set a longer interval, or a shorter timeout.
     """
+    yield from configured_values.of_gateway(traffic, "LBD310")
     for problem in _problems(traffic, "LBD310"):
-        yield _value_finding("LBD310", problem)
+        found = _value_finding("LBD310", problem)
+        yield replace(found, evidence=(*found.evidence, *_of_the_ingress(traffic, problem)))
+
+
+def _of_the_ingress(traffic: TrafficPath, problem: Problem) -> Iterator[Evidence]:
+    """What the Ingress says beside the Service's own annotation."""
+    ingress = traffic.ingress.peek()
+    if ingress is None or problem.ref.kind == "Ingress":
+        return
+    for key in problem.found.related:
+        if key in ingress.meta.annotations and key not in problem.annotations:
+            yield Evidence(str(_ref(ingress)), f"{key}: {ingress.meta.annotations[key][:300]}")
 
 
 @check(
@@ -243,14 +258,17 @@ def check_timing_refused(traffic: TrafficPath) -> Iterator[Finding]:
     passes="every annotation has an effect where it stands",
     severity=Severity.WARNING,
     message="{object}: annotation {key} has no effect: {reason}",
-    reads=_READS,
+    reads=(*_READS, *GATEWAY_READS),
     distinct_by=("key",),
 )
 def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
-    is not made (a path with a TCP check). Where another finding would not be made if it were read, this is its cause,
-    and as severe; on a workload, or under the prefix of another controller, an annotation is only named then.
+    is not made (a path with a TCP check). Of Gateways no annotation is read at all, neither theirs nor those of their
+    Services: settings stand in a LoadBalancerConfiguration or a TargetGroupConfiguration.
+
+    Where another finding would not be made if it were read, this is its cause, and as severe; on a workload, or under
+    the prefix of another controller, an annotation is only named then.
 
     Confirm by hand: the controller's annotation guide. Repair: set what the reason names, or remove the annotation.
     """
@@ -271,6 +289,7 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+    yield from configured_values.unread_of_gateway(traffic)
 
 
 @check(
@@ -326,7 +345,7 @@ def _value_finding(code: str, problem: Problem) -> Finding:
     return _finding(
         code,
         problem,
-        {"value": problem.found.value[:120], "suggestion": meant if meant and certain else ""},
+        {"what": "annotation", "value": problem.found.value[:120], "suggestion": meant if meant and certain else ""},
         repairs,
         certain,
     )

@@ -72,7 +72,7 @@ def _preserving(traffic: TrafficPath) -> tuple[TargetGroup, LoadBalancer]:
 
 
 @record
-class _Admitted:
+class Admitted:
     """Whom the groups of a target let in on one port. `balancer`: whoever comes through the load balancer, by a rule
     that names one of its groups. others: some rule names a group that is neither the load balancer's nor their own.
     """
@@ -111,7 +111,7 @@ def clients_not_admitted(traffic: TrafficPath) -> Iterator[Finding]:
         if not set(balancer.security_groups) <= set(groups):
             return
     for listener in traffic.listeners.need():
-        protocols = _protocols(listener.protocol)
+        protocols = protocols_of(listener.protocol)
         rules = [rule for i in balancer.security_groups for rule in groups[i].ingress]
         open_to = [
             rule
@@ -171,7 +171,7 @@ def _balancers_acls(
     traffic: TrafficPath, balancer: LoadBalancer, port: int, protocol: str, cidrs: Sequence[str]
 ) -> Iterator[Finding]:
     public = balancer.scheme == "internet-facing"
-    clients = [c for c in _relevant(_networks(cidrs), public) if c.version == 4]
+    clients = [c for c in relevant(_networks(cidrs), public) if c.version == 4]
     known = {acl.id: acl for acl in traffic.network.acls.need()}
     closed: dict[str, tuple[AclVerdict, list[str]]] = {}
     for subnet in balancer.zones.values():
@@ -246,12 +246,12 @@ def clients_blocked(traffic: TrafficPath) -> Iterator[Finding]:
             places[(end.subnet_id, target.port, family)].append(target)
     public = balancer.scheme == "internet-facing"
     for (ids, port, family), targets in ends.items():
-        for protocol in _protocols(group.protocol):
-            clients = [c for c in _clients(traffic, group, balancer, protocol, groups) if c.version == family]
+        for protocol in protocols_of(group.protocol):
+            clients = [c for c in clients_of(traffic, group, balancer, protocol, groups) if c.version == family]
             own = [groups[i] for i in ids]
-            left_out = _left_out(clients, _admitted(traffic, own, balancer, protocol, port), public)
+            left_out = left_out_of(clients, _admitted(traffic, own, balancer, protocol, port), public)
             if left_out:
-                entirely = len(left_out) == len(_relevant(clients, public))
+                entirely = len(left_out) == len(relevant(clients, public))
                 yield _blocked(traffic, balancer, own, protocol, port, left_out, entirely, targets)
     yield from _by_acls(traffic, group, balancer, groups, places)
 
@@ -269,9 +269,9 @@ def _by_acls(
     known = {acl.id: acl for acl in traffic.network.acls.need()}
     for (subnet, port, family), targets in places.items():
         acl = acls.acl_of(subnet, balancer.vpc_id, known.values())
-        for protocol in _protocols(group.protocol) if acl is not None else ():
-            clients = _relevant(
-                [c for c in _clients(traffic, group, balancer, protocol, groups) if c.version == family], public
+        for protocol in protocols_of(group.protocol) if acl is not None else ():
+            clients = relevant(
+                [c for c in clients_of(traffic, group, balancer, protocol, groups) if c.version == family], public
             )
             denied = [(c, v) for c in clients if acl and (v := _denied(acl, c, protocol, port, public)) is not None]
             if denied and acl is not None:
@@ -336,7 +336,7 @@ def _acl_finding(
         params={
             "acl": acl.id,
             "direction": "egress" if verdict.egress else "ingress",
-            "clients": _named(left_out),
+            "clients": named_clients(left_out),
             "port": str(port),
             "protocol": protocol.upper(),
         },
@@ -354,13 +354,13 @@ def _acl_finding(
     )
 
 
-def _protocols(protocol: str) -> tuple[str, ...]:
+def protocols_of(protocol: str) -> tuple[str, ...]:
     if protocol in _BOTH:
         return ("tcp", "udp")
     return ("udp",) if protocol in _UDP else ("tcp",)
 
 
-def _clients(
+def clients_of(
     traffic: TrafficPath, group: TargetGroup, balancer: LoadBalancer, protocol: str, groups: dict[str, SecurityGroup]
 ) -> tuple[Network, ...]:
     """The addresses that the load balancer takes connections from."""
@@ -404,27 +404,27 @@ def _cidrs(traffic: TrafficPath, rule: Permission) -> tuple[str, ...]:
 
 def _admitted(
     traffic: TrafficPath, own: Sequence[SecurityGroup], balancer: LoadBalancer, protocol: str, port: int
-) -> _Admitted:
+) -> Admitted:
     ids = {g.id for g in own}
     rules = [rule for group in own for rule in group.ingress if security_groups.covers(rule, protocol, port)]
     named = {i for rule in rules for i in rule.groups}
     cidrs = tuple(network_of(cidr) for rule in rules for cidr in _cidrs(traffic, rule))
-    return _Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
+    return Admitted(cidrs, bool(named & set(balancer.security_groups)), bool(named - ids))
 
 
-def _relevant(clients: Sequence[Network], public: bool) -> list[Network]:
+def relevant(clients: Sequence[Network], public: bool) -> list[Network]:
     """What comes in from the internet has public addresses, whatever else the load balancer's rules admit."""
     outside = [c for c in clients if not _private(c)] if public else []
     return outside or list(clients)
 
 
-def _left_out(clients: Sequence[Network], admitted: _Admitted, public: bool) -> list[Network]:
+def left_out_of(clients: Sequence[Network], admitted: Admitted, public: bool) -> list[Network]:
     """Client ranges of which not one address is let in. One that is let in partly is somebody's choice."""
     if admitted.balancer or (admitted.others and not public):
         return []
     return [
         client
-        for client in _relevant(clients, public)
+        for client in relevant(clients, public)
         if not any(client.overlaps(c) and (not public or _private(client) or not _private(c)) for c in admitted.cidrs)
     ]
 
@@ -467,7 +467,7 @@ def _blocked(
         params={
             "groups": tuple(g.id for g in own),
             "direction": "ingress",
-            "clients": _named(left_out),
+            "clients": named_clients(left_out),
             "port": str(port),
             "protocol": protocol.upper(),
         },
@@ -490,7 +490,7 @@ def _blocked(
     )
 
 
-def _named(clients: Sequence[Network]) -> tuple[str, ...]:
+def named_clients(clients: Sequence[Network]) -> tuple[str, ...]:
     return tuple(f"anyone ({c})" if c.prefixlen == 0 else str(c) for c in clients)
 
 

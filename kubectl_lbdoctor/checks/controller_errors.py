@@ -26,6 +26,7 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.told_healthy import wanted_targets
@@ -187,9 +188,79 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
 
     Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: correct what AWS refuses:
-    the annotation that names it, or the missing object in AWS; the controller tries again by itself.
+    the setting that names it, or the missing object in AWS; the controller tries again by itself. What is still in use
+    is not deleted: take it off what uses it.
     """
-    yield from _generic(traffic, "LBD104")
+    for finding in _generic(traffic, "LBD104"):
+        yield _still_used(traffic, finding) or _of_gateway(_at_its_service(traffic, finding))
+
+
+_USED = re.compile(r"\b(?:ResourceInUse|DependencyViolation)\b")
+_USED_GROUP = re.compile(r"\bsg-[0-9a-f]{8,17}\b")
+_USED_TARGET_GROUP = re.compile(r"arn:[\w:/-]+:targetgroup/[\w-]+/[0-9a-f]+")
+
+
+def _still_used(traffic: TrafficPath, finding: Finding) -> Finding | None:
+    """The finding with what tells who uses the thing that AWS does not let go; None where it is not that.
+
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeleteTargetGroup.html (ResourceInUse),
+    https://docs.aws.amazon.com/vpc/latest/userguide/deleting-security-groups.html
+    """
+    text, region = " ".join(entry.text for entry in finding.evidence), traffic.context.region
+    if not _USED.search(text):
+        return None
+    ask: tuple[str, ...] = ()
+    group, target_group = _USED_GROUP.search(text), _USED_TARGET_GROUP.search(text)
+    if target_group is not None:
+        ask = (describe_target_group(target_group[0], region),)
+        advice = (
+            f"take {target_group_name(target_group[0])} off the listener or rule that still forwards to it; "
+            "LoadBalancerArns says of which load balancer"
+        )
+    elif group is not None:
+        filters = (f"Name=group-id,Values={group[0]}", f"Name=ip-permission.group-id,Values={group[0]}")
+        ask = (
+            aws("ec2", "describe-network-interfaces", "--filters", filters[0], region=region),
+            aws("ec2", "describe-security-groups", "--filters", filters[1], region=region),
+        )
+        advice = f"take {group[0]} off the interfaces that still carry it, and out of the rules that name it"
+    else:
+        advice = "find what still uses it in AWS, and take it off there; the controller tries again by itself"
+    return replace(finding, confirm=(*finding.confirm, *ask), advice=advice)
+
+
+_ATTRIBUTE = re.compile(r"[Tt]arget group attribute(?: key)? '([\w.-]+)'")
+
+
+def _at_its_service(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The finding at the Service whose annotation says what AWS refuses, where the Ingress does not say it."""
+    named = _ATTRIBUTE.search(" ".join(entry.text for entry in finding.evidence))
+    ingress, services = traffic.ingress.peek(), traffic.namespace_facts.services.peek()
+    if named is None or ingress is None or services is None:
+        return finding
+    key = ALB_PREFIX + "target-group-attributes"
+
+    def says(item: Ingress | Service) -> bool:
+        pairs = item.meta.annotations.get(key, "").split(",")
+        return any(pair.partition("=")[0].strip() == named[1] for pair in pairs)
+
+    backends = {backend.service for backend in backends_of(ingress)}
+    holders = [] if says(ingress) else [s for s in services if s.meta.name in backends and says(s)]
+    if len(holders) != 1:
+        return finding
+    meta = holders[0].meta
+    ref = ObjectRef("Service", meta.namespace, meta.name)
+    said = Evidence(str(ref), f"{key}: {meta.annotations[key][:300]}")
+    advice = f"correct {named[1]} in annotation {key} of {ref}"
+    return replace(finding, object=ref, evidence=(*finding.evidence, said), advice=advice)
+
+
+def _of_gateway(finding: Finding) -> Finding:
+    """A Gateway has no annotations that the controller reads: its settings stand in objects of their own."""
+    if finding.object.kind != "Gateway" or finding.advice:
+        return finding
+    where = "the Gateway's LoadBalancerConfiguration or a TargetGroupConfiguration of its Services"
+    return replace(finding, advice=f"correct what AWS refuses in {where}, or make what is missing in AWS")
 
 
 @check(

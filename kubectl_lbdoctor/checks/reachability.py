@@ -9,7 +9,6 @@ second hop, from the node that a NodePort was reached on to pods on other nodes.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,7 +30,7 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
-from kubectl_lbdoctor.checks import wording
+from kubectl_lbdoctor.checks import policy_traffic, wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
@@ -593,7 +592,7 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     passes="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
     message="NetworkPolicy {policy} does not admit {who} on port {port}[ (except {excluded})]",
-    reads=(*_READS, reads.NETWORK_POLICIES, reads.KUBE_PROXY),
+    reads=(*_READS, reads.LISTENERS, reads.NETWORK_POLICIES, reads.KUBE_PROXY),
     explains=("LBD607",),
     distinct_by=("policy", "who", "port"),
 )
@@ -608,10 +607,20 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     too, and EKS Auto Mode has its own. Where the VPC CNI's is switched off, which is its default, the policy is worth
     knowing and no cause (https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html).
 
+    Of healthy targets the traffic is asked about that their check does not stand for: on another port than the checked
+    one, and from clients whose addresses pods see (preserved ones with `ip` targets, externalTrafficPolicy Local). That
+    is a warning unless an engine is seen on every node.
+
     Confirm by hand: `kubectl get networkpolicy -n NAMESPACE`; `kubectl get daemonsets -A` for the engine. Repair: add
     an ingress rule with the load balancer's subnets and the port.
     """
-    _needed(traffic)
+    aside = traffic.target_type != "alb" and policy_traffic.concerns(traffic)
+    if aside:
+        yield from policy_traffic.unvouched(traffic)
+    if not suspects(traffic):
+        if aside:
+            return
+        _needed(traffic)
     everything = traffic.namespace_facts.policies.need()
     balancer = traffic.load_balancer.need()
     if not everything or balancer is None or blocked(traffic):
@@ -626,14 +635,8 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
                 denied[verdict.selecting].append((target, verdict, cidr or address, port))
     for names, entries in denied.items():
         _, verdict, who, port = entries[0]
-        missing = verdict.missing
         ref = ObjectRef("NetworkPolicy", traffic.namespace, names[0])
         cut = tuple(dict.fromkeys(target.key for target, *_ in entries))
-        by_hand: tuple[str, ...] = ()
-        if missing is not None:
-            patch = json.dumps(missing.patch(), sort_keys=True)
-            words = ("patch", f"networkpolicy/{missing.policy}", "--type=json", "-p", patch)
-            by_hand = (kubectl(*words, namespace=missing.namespace or traffic.namespace),)
         engine = policy_engine(traffic.snapshot)
         off = engine.state is Enforcement.OFF
         yield Finding(
@@ -657,7 +660,7 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
                 kubectl("get", "networkpolicy", "-o", "yaml", namespace=traffic.namespace),
                 *(() if engine.state is Enforcement.ON else (kubectl("get", "daemonsets", "-A"),)),
             ),
-            by_hand=by_hand,
+            by_hand=policy_traffic.opening(verdict.missing, traffic.namespace),
         )
 
 

@@ -267,15 +267,18 @@ def alb_interval_over_timeout(facts: Facts) -> Iterator[AnnotationProblem]:
     if wanted.value is None or limit.value is None or wanted.value > limit.value:
         return
     here = f"{facts.kind} annotation"
-    # Reported once per route: on the object whose interval is in force, else on the one whose timeout is.
-    if here not in (wanted.source, limit.source) or wanted.source not in (here, "default"):
+    # Reported once per route: on the object whose interval is in force, else on the one whose timeout is. What a
+    # Service says beside an interval for all backends of its Ingress is about itself, and so is the repair.
+    apart = (wanted.source, limit.source) == ("Ingress annotation", "Service annotation")
+    if here != (limit.source if apart or wanted.source == "default" else wanted.source):
         return
-    suffix = interval if wanted.source == here else timeout
+    suffix = timeout if apart or wanted.source == "default" else interval
+    below = f"it must be below the interval ({wanted.value} s)"
     yield facts.problem(
         "conflict",
         "interval-timeout",
         suffix,
-        f"it must exceed the timeout ({_said(limit)})",
+        below if apart else f"it must exceed the timeout ({_said(limit)})",
         controller_error=_ALB_TIMING_ERROR,
         suggested_value=_timing_fix(suffix == interval, wanted.value, limit.value, 1),
         related=tuple(setting.key for setting in (wanted, limit) if setting.key),

@@ -92,6 +92,33 @@ def admits(
     return PolicyVerdict(Answer.DENIED, names, excluded_by=excluded_by, missing=missing)
 
 
+@record
+class AdmittedBlocks:
+    """The addresses that policies admit to one port of a pod that they isolate. `selecting` are those policies."""
+
+    selecting: tuple[str, ...]
+    cidrs: tuple[str, ...]
+    first: NetworkPolicy
+
+    def missing(self, cidr: str, protocol: str, port: int) -> PolicyRemedy:
+        """The rule by which they would admit these addresses, too."""
+        meta = self.first.meta
+        return PolicyRemedy(meta.namespace, meta.name, cidr, protocol.upper(), port, not self.first.ingress)
+
+
+def blocks_of(policies: Sequence[NetworkPolicy], pod: Pod, port: int, protocol: str) -> AdmittedBlocks | None:
+    """What policies admit to a pod's port; None where that is everybody. What `except` takes out of a block is
+    somebody's choice, and does not count."""
+    selecting = [p for p in policies if isolates(p, pod)]
+    if not selecting or pod.host_network:
+        return None
+    rules = [r for policy in selecting for r in policy.ingress if _covers_port(r.ports, pod, port, protocol)]
+    if any(not rule.peers for rule in rules):
+        return None
+    cidrs = tuple(peer.cidr for rule in rules for peer in rule.peers if peer.cidr)
+    return AdmittedBlocks(tuple(p.meta.name for p in selecting), cidrs, selecting[0])
+
+
 def isolates(policy: NetworkPolicy, pod: Pod) -> bool:
     """Whether the policy restricts what comes in to this pod."""
     return (

@@ -28,6 +28,7 @@ SPARED = {
     "LBD510-egress-only-for-ipv6": "healthy targets: route tables are not looked at",
     "LBD510-internet-gateway-is-gone": "healthy targets: route tables are not looked at",
     "LBD510-one-subnet-by-the-main-table": "healthy targets: route tables are not looked at",
+    "LBD513-preserved-clients": "healthy targets: attributes are not looked at",
     "LBD603-one-zone-without-target": "healthy targets: attributes are not looked at",
     "denied-route-tables": "healthy targets: route tables are not needed",
     "denied-security-groups": "healthy targets: security groups are not needed",

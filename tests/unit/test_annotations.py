@@ -790,9 +790,9 @@ def test_actions_without_a_backend() -> None:
         (
             alb(healthcheck_interval_seconds="20"),
             alb(healthcheck_timeout_seconds="20"),
-            "Ingress",
-            "healthcheck-interval-seconds",
-            "21",
+            "Service",
+            "healthcheck-timeout-seconds",
+            "19",
         ),
         (
             alb(healthcheck_timeout_seconds="5"),

@@ -304,7 +304,7 @@ def test_a_range_is_left_out_where_no_rule_holds_any_of_its_addresses(rules: lis
     networks = tuple(map(ipaddress.ip_network, rules))
     wanted = tuple(map(ipaddress.ip_network, sources))
     expected = [c for c in wanted if not any(a in n for a in c for n in networks)]
-    assert client_access._left_out(wanted, client_access._Admitted(networks), False) == expected
+    assert client_access.left_out_of(wanted, client_access.Admitted(networks), False) == expected
 
 
 # --- a check port of its own: nobody vouches for the traffic port ------------------------------------------------
