@@ -397,7 +397,7 @@ def test_what_kube_proxy_answers_itself_is_not_blamed_on_the_pods() -> None:
     case = replace(
         cases.load("healthy-local-policy-a-pod-on-each-node"),
         world="nlb-local",
-        patches=[{"targets": "*", "state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": "failed"}],
+        patches=[{"targets": "*", "state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": ""}],
     )
     (finding,) = [d.finding for d in cases.run(case).report.diagnoses if d.finding.code == UNEXPLAINED]
     assert [h.code for h in finding.hypotheses] == ["LBD517", "LBD520"]
