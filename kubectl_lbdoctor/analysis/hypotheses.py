@@ -71,7 +71,12 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     listen = _CHECK_PORT if group is not None and group.protocol in ("UDP", "QUIC") else _LISTEN
     node_ports = [_node_ports(traffic)] if instance else []
     filters = [_GROUPS, *([_SECOND_HOP] if instance else []), *node_ports, _ACL, _EGRESS, _POLICY]
-    if (probed is not None or _answers_inside(traffic, failing)) and _is_admitted(traffic, failing):
+    admitted = _is_admitted(traffic, failing)
+    if _asks_kube_proxy(traffic, failing):
+        # No pod is asked: kube-proxy, or what stands in its place, answers by itself.
+        on_the_way = [_PACKET_FILTER] if admitted else [_GROUPS, _ACL, _EGRESS, _PACKET_FILTER]
+        return tuple(_with_commands(h, traffic, failing) for h in (*node_ports, *on_the_way))
+    if (probed is not None or _answers_inside(traffic, failing)) and admitted:
         filters = [*node_ports, _PACKET_FILTER, _POLICY, *([_SECOND_HOP] if instance else [])]
     refused = [*([_PROTOCOL] if http else []), *node_ports]
     # A readiness probe that succeeds on the checked port shows that something listens there, on the pod's address.
@@ -128,6 +133,16 @@ def _is_admitted(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> boo
         return all(is_admitted(traffic, target) for target in failing)
     except (Unknown, NotApplicable):
         return False
+
+
+def _asks_kube_proxy(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> bool:
+    """Whether the check asks the health port of externalTrafficPolicy Local, which tells whether a node runs a pod.
+
+    https://kubernetes.io/docs/reference/networking/virtual-ips/#external-traffic-policy
+    """
+    service = traffic.service.peek()
+    port = service.health_check_node_port if service is not None else 0
+    return bool(port and failing) and all(target.check_port == str(port) for target in failing)
 
 
 def _proxy(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> str:

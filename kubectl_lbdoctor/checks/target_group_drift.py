@@ -128,7 +128,7 @@ def _is_refused(traffic: TrafficPath) -> bool:
     title="the target group's check differs from the one that is asked for",
     passes="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
-    message="target group {group} is not checked as {asker:gateway=configured|*=annotated}: {differences}",
+    message="the check of {group} is not as {asker:gateway=configured|*=annotated}: {differences}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
     symptom=True,
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),

@@ -72,11 +72,19 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                     else ()
                 ),
             ),
-            advice=_START.format(told.start_seconds)
-            if told.start_seconds
-            else _ADVICE["LBD405" if told.killed_for_memory else code],
+            advice=_advice(code, told),
             severity=_severity(traffic, code, owner, [pod for pod, _ in members], [p for _, p in members]),
         )
+
+
+def _advice(code: str, told: PodProblem) -> str:
+    if told.start_seconds:
+        return _START.format(told.start_seconds)
+    if told.killed_for_memory:
+        return _ADVICE["LBD405"]
+    if code == "LBD403" and (probe := _probe_of(told)):
+        return f"correct the {probe} probe or what it asks: the kubelet ends the container because of it"
+    return _ADVICE[code]
 
 
 def _probe_of(problem: PodProblem) -> str:
@@ -148,7 +156,7 @@ NODE_ADVICE = "bring the node back or drain it, so that its pods are replaced el
 _ADVICE = {
     "LBD401": "make room for the pods or correct what they wait for, as the message says",
     "LBD402": "correct the image name or tag, or give the pods an imagePullSecret that may pull it",
-    "LBD403": "read the container's last log; where a probe ends it, correct the probe or what it asks",
+    "LBD403": "read the container's last log, and correct what it complains of",
     "LBD404": "make the probe's request succeed: correct its path, port or timing, or the application",
     "LBD405": "raise the container's memory limit, or find what it needs the memory for",
     "LBD407": "read the container's last log; where its liveness probe ends it, relax the probe",

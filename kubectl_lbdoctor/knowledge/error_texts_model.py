@@ -182,7 +182,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD111",
         r"(?i)attribute key '(?P<annotation>[^']+)' is not (?:recognized|supported|valid)",
-        _LB_ANNOTATION + "AWS knows no attribute {annotation} here.",
+        "AWS knows no attribute {annotation} here.",
     ),
     rule(
         "LBD111",

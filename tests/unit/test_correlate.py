@@ -26,6 +26,7 @@ from kubectl_lbdoctor.model.finding import (
     Severity,
 )
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from tests.support import cases
 from tests.support.world import World, mismatch, refused, target, timed_out
 
 WEB = ObjectRef("Ingress", "shop", "web")
@@ -389,3 +390,14 @@ def test_a_state_of_the_cluster_that_concerns_some_objects_affects_no_other() ->
     results = [CheckResult("LBD902", (HEALTHY_ROUTE.key, other.key), CheckStatus.FAIL, (finding,))]
     (diagnosis,) = diagnose(specs, results, of=(HEALTHY_ROUTE, other))
     assert diagnosis.affects == (WEB,)
+
+
+def test_what_kube_proxy_answers_itself_is_not_blamed_on_the_pods() -> None:
+    # The health port of externalTrafficPolicy Local is served by kube-proxy: no path, protocol or pod is asked there.
+    case = replace(
+        cases.load("healthy-local-policy-a-pod-on-each-node"),
+        world="nlb-local",
+        patches=[{"targets": "*", "state": "unhealthy", "reason": "Target.FailedHealthChecks", "description": ""}],
+    )
+    (finding,) = [d.finding for d in cases.run(case).report.diagnoses if d.finding.code == UNEXPLAINED]
+    assert [h.code for h in finding.hypotheses] == ["LBD517", "LBD520"]
