@@ -483,7 +483,13 @@ class World:
                 reads.ROUTE_TABLES,
                 (
                     network.RouteTable(
-                        "rtb-1", "vpc-1", main=True, routes=(network.VpcRoute("10.0.0.0/16", target="local"),)
+                        "rtb-1",
+                        "vpc-1",
+                        main=True,
+                        routes=(
+                            network.VpcRoute("10.0.0.0/16", target="local"),
+                            network.VpcRoute("0.0.0.0/0", target="igw-1"),
+                        ),
                     ),
                 ),
             ),

@@ -36,6 +36,7 @@ OPEN_SIX = replace(
     OPEN_ACL, entries=(*OPEN_ACL.entries, *(AclEntry(101, egress, True, "-1", "::/0") for egress in (False, True)))
 )
 LOCAL = (network.VpcRoute("10.0.0.0/16", target="local"), network.VpcRoute("fd00::/16", target="local"))
+LOCAL += tuple(network.VpcRoute(everyone, target="igw-1") for everyone in ("0.0.0.0/0", "::/0"))
 
 
 def vpc() -> dict[str, Fact[object]]:

@@ -161,6 +161,7 @@ def custom_networking(*ingress: Permission) -> World:
     subnets = tuple(network.Subnet(name, "vpc-1", (cidr,)) for name, cidr in SUBNETS.items())
     subnets += tuple(network.Subnet(f"subnet-p{n}", "vpc-1", (f"100.64.{n}.0/24",)) for n in (1, 2))
     routes = tuple(network.VpcRoute(cidr, target="local") for cidr in ("10.0.0.0/16", "100.64.0.0/16"))
+    routes += (network.VpcRoute("0.0.0.0/0", target="igw-1"),)
     table = network.RouteTable("rtb-1", "vpc-1", main=True, routes=routes)
     names = tuple(s.id for s in subnets)
     return World(
