@@ -34,7 +34,7 @@ from kubectl_lbdoctor.errors import (
     Unreachable,
     WriteRefused,
 )
-from kubectl_lbdoctor.model.kinds import KINDS
+from kubectl_lbdoctor.model.kinds import BUILT_IN_GROUPS, KINDS
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.record import record
 
@@ -52,16 +52,6 @@ MAX_IDLE_PAGES = 10
 
 MAX_LINE = 8 << 20
 """Bytes of one event of a watch: etcd takes no object of more than 1.5 MiB."""
-
-BUILT_IN_GROUPS = frozenset(
-    {
-        *("", "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
-        *("apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io"),
-        *("coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io"),
-        *("networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io"),
-    }
-)
-"""API groups that every cluster serves: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/."""
 
 FIRST_WAIT = 0.2
 MAX_WAIT = 5.0

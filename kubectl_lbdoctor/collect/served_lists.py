@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from kubectl_lbdoctor.collect.kube import BUILT_IN_GROUPS
 from kubectl_lbdoctor.errors import ApiMissing, LbdoctorError, ReadDenied
-from kubectl_lbdoctor.model.kinds import Kind
+from kubectl_lbdoctor.model.kinds import BUILT_IN_GROUPS, Kind
 
 
 class Lists(Protocol):

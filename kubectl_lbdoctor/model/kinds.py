@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from kubectl_lbdoctor.model.objects import ObjectRef
 
 
+BUILT_IN_GROUPS = frozenset(
+    {
+        *("", "apps", "autoscaling", "batch", "policy", "admissionregistration.k8s.io", "apiextensions.k8s.io"),
+        *("apiregistration.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "certificates.k8s.io"),
+        *("coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io"),
+        *("networking.k8s.io", "node.k8s.io", "rbac.authorization.k8s.io", "scheduling.k8s.io", "storage.k8s.io"),
+    }
+)
+"""API groups that every cluster serves: https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.34/."""
+
+
 @record
 class Kind:
     """One kind of object.

@@ -136,13 +136,8 @@ class ReplayKube:
         self._world.refuse(permission_of("get", path))
         if path == f"/apis/{auto_mode.GROUP}":
             return self._discovered()
-<<<<<<< HEAD
         if path.startswith("/apis/") and path.count("/") == 2:
             return self._group(path.removeprefix("/apis/"))
-=======
-        if path == "/apis/elbv2.k8s.aws":
-            return {"kind": "APIGroup", "name": "elbv2.k8s.aws", "versions": [], "preferredVersion": {}}
->>>>>>> mend5
         collection, namespace, name = self._parsed(path)
         if not name or params:
             raise NotRecorded(f"world {self._world.name} has no answer to get {path} {dict(params or {})}")
