@@ -52,8 +52,8 @@ STUCK_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedCreatePodS
 STARTING_SECONDS = 30
 
 
-# A node that is made for a pod (Karpenter, Cluster Autoscaler) joins within a minute or two; until then the scheduler
-# finds none, and nothing is wrong.
+# A node that is made for another pod of what serves already (Karpenter, Cluster Autoscaler) joins within a minute or
+# two; until then the scheduler finds none, and nothing is wrong. Where nothing serves, that it finds none is the answer.
 SCHEDULING_SECONDS = 120
 
 
@@ -132,7 +132,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     if scheduled is not None and scheduled.status == "False":
         text = (scheduled.message or scheduled.reason).rstrip(".")
         waited = traffic.age(scheduled.since)
-        if waited < SCHEDULING_SECONDS:
+        if waited < SCHEDULING_SECONDS and any(other.is_ready for other in traffic.matching_pods()):
             return PodProblem(STARTING, {}, Evidence(where, f"waits for a node since {_span(waited)}: {text}"))
         seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
         return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))

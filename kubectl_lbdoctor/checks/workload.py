@@ -178,9 +178,9 @@ _ADVICE = {
 def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods stay Pending: no node fits them, a volume cannot be mounted, no address is free or a quota is used up.
 
-    A Pending pod has no address, so it is no endpoint and no target. In the first two minutes without a node it is
-    still starting (LBD408): a node may just be made for it. While other pods of the workload serve and no target fails,
-    pods that never served are a warning.
+    A Pending pod has no address, so it is no endpoint and no target. While other pods serve it is still starting in
+    the first two minutes without a node (LBD408): one may just be made for it. While other pods of the workload serve
+    and no target fails, pods that never served are a warning.
 
     Confirm by hand: `kubectl describe pod NAME` and read the last events. Repair what the message names: requests
     that no node can satisfy, node selectors and taints, persistent volume claims, free addresses of the subnet.

@@ -43,7 +43,7 @@ def test_a_gate_that_blocks_stands_on_a_thick_line() -> None:
     dot = render(made, "dot", View())
     (first, second) = [line for line in dot.splitlines() if "security groups of the target" in line]
     assert "no rule for tcp 8080 from" in first and "penwidth=3, arrowhead=tee" in first
-    assert "LBD501: the targets do not admit" in second
+    assert "LBD501: targets do not admit" in second
     mermaid = render(made, "mermaid", View())
     assert mermaid.startswith("flowchart LR\n") and mermaid.count("==x|") == 2
     assert "✓ 7 filters let it pass<br>✗ blocks: security groups of the target" in mermaid
@@ -53,7 +53,7 @@ def test_the_first_broken_hop_carries_the_command_that_repairs_it() -> None:
     made, command = drawn(CASE), "kubectl lbdoctor --fix security-group ingress/web -n shop"
     for form in ("dot", "mermaid"):
         text = render(made, form, View()).replace("\\n", " ")
-        assert text.count(f"repair: {command}") == 1 and text.count("LBD501: the targets") == 2
+        assert text.count(f"repair: {command}") == 1 and text.count("LBD501: targets") == 2
 
 
 def test_what_is_not_certain_says_so() -> None:
