@@ -53,7 +53,7 @@ STARTING_SECONDS = 30
 
 
 # A node that is made for another pod of what serves already (Karpenter, Cluster Autoscaler) joins within a minute or
-# two; until then the scheduler finds none, and nothing is wrong. Where nothing serves, that it finds none is the answer.
+# two; until then the scheduler finds none, and nothing is wrong. Where nothing serves, that is the answer.
 SCHEDULING_SECONDS = 120
 
 
