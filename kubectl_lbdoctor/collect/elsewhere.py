@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
@@ -24,7 +25,10 @@ def bindings_matter(snapshot: Snapshot) -> bool:
 
 def of_the_same_groups(snapshot: Snapshot, everywhere: Fact[Any]) -> Fact[Any]:
     """Of the bindings of all namespaces those that matter: all where the controller complains of what one of them may
-    have caused, else those that fill a target group of the subjects'."""
+    have caused, else those that fill a target group of the subjects'. A list that was denied is named as this read,
+    which nothing has to be known of."""
+    if not everywhere.is_known:
+        return replace(everywhere, source=reads.ALL_BINDINGS)
     if bindings_matter(snapshot):
         return everywhere
     mine = bound_groups(snapshot)

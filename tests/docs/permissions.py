@@ -37,7 +37,7 @@ TELLS = {
     reads.WEBHOOK_SECRET: "the certificate of the controller's webhook; of the two Secrets only tls.crt is kept",
     reads.ALL_INGRESSES: "members of an IngressGroup in other namespaces",
     reads.ALL_SERVICES: "in which namespace a backend is that is missing in its own",
-    reads.ALL_BINDINGS: "bindings elsewhere that fill the same target group, or stop work on a shared security group",
+    reads.ALL_BINDINGS: "bindings elsewhere that fill the same target group, or spoil a shared security group",
     reads.GATEWAYS: "Gateways: listeners, class, and what the controller says of them",
     reads.GATEWAY_CLASSES: "which controller a Gateway belongs to",
     reads.ROUTES: "routes of Gateways: parents, hosts, backends; in all namespaces",
