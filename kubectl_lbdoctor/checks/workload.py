@@ -64,6 +64,7 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             owner,
             params={**params, "pods": len(members), "total": total},
             evidence=tuple(problem.evidence for _, problem in members[:3]),
+            targets=_targets_of(traffic, [pod for pod, _ in members]),
             confirm=(
                 kubectl("describe", "pod", names[0], namespace=traffic.namespace),
                 *(
@@ -75,6 +76,18 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             advice=_advice(code, told),
             severity=_severity(traffic, code, owner, [pod for pod, _ in members], [p for _, p in members]),
         )
+
+
+def _targets_of(traffic: TrafficPath, pods: Sequence[Pod]) -> tuple[str, ...]:
+    """The targets that get no answer because they are these pods, none of which is ready. EndpointSlices and target
+    group follow a pod some seconds later; () where targets or endpoints were not read."""
+    unready = {pod.meta.name for pod in pods if not pod.is_ready}
+    try:
+        unanswered = traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT) if traffic.target_type == "ip" else ()
+        found = [(target, traffic.pod_of(target)) for target in unanswered]
+    except Unknown:
+        return ()
+    return tuple(target.key for target, pod in found if pod is not None and pod.meta.name in unready)
 
 
 def _advice(code: str, told: PodProblem) -> str:
