@@ -49,6 +49,8 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
 READS = (*COMPLAINT_READS, reads.ALL_INGRESSES)
+_MEMBER_READS = (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS)
+_TARGET_READS = (reads.ENDPOINT_SLICES, reads.PODS, reads.NODES, reads.TARGET_GROUPS, reads.TARGET_HEALTH)
 """With the other members of an IngressGroup, which an error may be about."""
 
 # Codes that this module reports as decoded; any other decoded cause has a check that sees it on the object itself.
@@ -180,7 +182,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the controller can deploy its model to AWS",
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
-    reads=READS,
+    reads=(*READS, *_MEMBER_READS),
     explains=undone_by("LBD104"),
     distinct_by=("summary", "words"),
 )
@@ -269,7 +271,7 @@ def _of_gateway(finding: Finding) -> Finding:
     passes="no other member blocks the IngressGroup",
     severity=Severity.ERROR,
     message="member {member} blocks IngressGroup {group}: {summary}",
-    reads=READS,
+    reads=(*READS, *_MEMBER_READS),
     explains=undone_by("LBD105"),
     distinct_by=("group", "summary"),
 )
@@ -443,7 +445,7 @@ def target_group_missing(traffic: TrafficPath) -> Iterator[Finding]:
     passes="one TargetGroupBinding per target group",
     severity=Severity.ERROR,
     message="several TargetGroupBindings fill {group}: {bindings:,2}",
-    reads=(*READS, reads.ALL_BINDINGS),
+    reads=(*READS, reads.ALL_BINDINGS, *_TARGET_READS),
     explains=("LBD109", "LBD205", "LBD206", "LBD217"),
     distinct_by=("group",),
 )
@@ -790,13 +792,13 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     passes="subnets have free addresses",
     severity=Severity.ERROR,
     message="[{summary}][load balancer {balancer} is impaired: it lacks what it needs to scale]",
-    reads=(*READS, *subnet_choice.READS, reads.LOAD_BALANCERS),
+    reads=(*READS, *subnet_choice.READS, reads.TARGET_GROUPS, reads.LOAD_BALANCERS),
     explains=undone_by("LBD512"),
     distinct_by=("summary", "words"),
 )
 def no_free_addresses(traffic: TrafficPath) -> Iterator[Finding]:
     """A load balancer needs at least 8 free addresses in each of its subnets, to be made and to grow. One that exists
-    and does not get what it needs to grow is `active_impaired`: it serves, and fails under more load.
+    and does not get what it needs to grow is active_impaired: it serves, and fails under more load.
 
     Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerState.html
 

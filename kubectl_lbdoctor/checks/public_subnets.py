@@ -25,9 +25,10 @@ _SHOWN_ROUTES = 4
     passes="the subnets of an internet-facing load balancer are public",
     severity=Severity.ERROR,
     message="[{summary}][{table} leads {subnets:,1} to no internet gateway][ for {family}]",
-    reads=(*READS, reads.LOAD_BALANCERS, reads.ROUTE_TABLES),
+    reads=(*READS, reads.TARGET_GROUPS, reads.LOAD_BALANCERS, reads.ROUTE_TABLES),
     explains=undone_by("LBD510"),
     distinct_by=("summary", "words"),
+    by_absence=(reads.ROUTE_TABLES,),
 )
 def no_gateway(traffic: TrafficPath) -> Iterator[Finding]:
     """An internet-facing load balancer needs subnets with a route to an internet gateway: without one the controller

@@ -134,6 +134,10 @@ class FakeAws:
             ]
             for n, zone in ((1, "a"), (2, "c"))
         ]
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        (main,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+        ec2.create_route(RouteTableId=main["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
         front, nodes = self._security_groups(ec2, vpc)
         balancer = self._elb.create_load_balancer(
             Name="k8s-shop-web-4ba434b31c",
