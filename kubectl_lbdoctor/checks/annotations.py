@@ -201,6 +201,7 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
     explains=undone_by("LBD111"),
     fix="annotation-value",
     distinct_by=("key",),
+    by_absence=(reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
 )
 def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -206,15 +208,36 @@ def test_members_of_a_group_must_agree(cloud: Cloud, tmp_path: Path, annotations
         assert words in message and "IngressGroup front" in message
 
 
+@contextmanager
+def without_internet(cloud: Cloud) -> Iterator[None]:
+    """The routes to internet gateways are gone meanwhile."""
+    ec2 = cloud.aws.client("ec2")
+    every = [
+        {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": route["DestinationCidrBlock"]}
+        | {"GatewayId": route["GatewayId"]}
+        for table in ec2.describe_route_tables()["RouteTables"]
+        for route in table["Routes"]
+        if route.get("GatewayId", "").startswith("igw-")
+    ]
+    for route in every:
+        ec2.delete_route(**{name: route[name] for name in ("RouteTableId", "DestinationCidrBlock")})
+    try:
+        yield
+    finally:
+        for route in every:
+            ec2.create_route(**route)
+
+
 def test_subnets_for_a_new_load_balancer(cloud: Cloud, tmp_path: Path) -> None:
-    """The subnets have no tags, and their route table leads to no internet gateway."""
-    internal, public = (
-        ask(cloud, "-f", written(tmp_path / "api.yaml", *application(scheme=scheme)))
-        for scheme in ("internal", "internet-facing")
-    )
+    """The subnets have no tags, and no route table leads to an internet gateway any more."""
+    with without_internet(cloud):
+        internal, public = (
+            ask(cloud, "-f", written(tmp_path / "api.yaml", *application(scheme=scheme)))
+            for scheme in ("internal", "internet-facing")
+        )
     assert (internal.codes, public.codes) == ([], ["LBD511"]), public.text
     message = public.json["diagnoses"][0]["message"]
-    assert "0 of 2 subnets suit scheme internet-facing, in 0 zones; 2 zones are needed" in message
+    assert "0 of 4 subnets suit scheme internet-facing, in 0 zones; 2 zones are needed" in message
     named = written(tmp_path / "named.yaml", *application(subnets="subnet-0123456789abcdef0"))
     assert "no subnet subnet-0123456789abcdef0" in ask(cloud, "-f", named).json["diagnoses"][0]["message"]
 

@@ -35,8 +35,12 @@ def rows(result: Result) -> list[tuple[str, str, str, str]]:
 
 
 def share(cloud: Cloud, *teams: str) -> None:
-    """Copies of Ingress, Service and pods of `shop` in other namespaces, behind the same load balancer."""
+    """Copies of Ingress, Service and pods of `shop` in other namespaces, behind the same load balancer. Their bindings
+    fill one target group, as they may where they say so."""
     for objects in cloud.kube.objects.values():
+        for raw in objects:
+            if raw.get("spec", {}).get("targetGroupARN"):
+                raw["spec"]["multiClusterTargetGroup"] = True
         for raw in [o for o in objects if o["metadata"].get("namespace") == NS]:
             for team in teams:
                 copy = deepcopy(raw)

@@ -134,14 +134,11 @@ class FakeAws:
             ]
             for n, zone in ((1, "a"), (2, "c"))
         ]
-        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
-        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
-        (main,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
-        ec2.create_route(RouteTableId=main["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        public = self._public_subnets(ec2, vpc)
         front, nodes = self._security_groups(ec2, vpc)
         balancer = self._elb.create_load_balancer(
             Name="k8s-shop-web-4ba434b31c",
-            Subnets=subnets,
+            Subnets=public,
             SecurityGroups=[front],
             Scheme="internet-facing",
             Type="application",
@@ -204,6 +201,19 @@ class FakeAws:
         eks.create_cluster(
             name="lab", roleArn="arn:aws:iam::123456789012:role/eks", resourcesVpcConfig={"subnetIds": subnets}
         )
+
+    def _public_subnets(self, ec2: Any, vpc: str) -> list[str]:
+        """Where the load balancer stands: subnets with a route to an internet gateway."""
+        gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+        made = []
+        for number, zone in ((101, "a"), (102, "c")):
+            place = {"CidrBlock": f"10.0.{number}.0/24", "AvailabilityZone": f"{REGION}{zone}"}
+            made.append(ec2.create_subnet(VpcId=vpc, **place)["Subnet"]["SubnetId"])
+            ec2.associate_route_table(RouteTableId=table, SubnetId=made[-1])
+        return made
 
     def _security_groups(self, ec2: Any, vpc: str) -> tuple[str, str]:
         """The load balancer's, open to a managed prefix list, and the nodes', open to the load balancer."""
