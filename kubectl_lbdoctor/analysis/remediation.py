@@ -9,7 +9,7 @@ from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
 from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import ANNOTATIONS, Change, Edit, Repair, escape
-from kubectl_lbdoctor.model.shell import kubectl, shell
+from kubectl_lbdoctor.model.shell import aws, kubectl, shell
 
 __all__ = [
     "annotate",
@@ -119,11 +119,18 @@ def restart(target: ObjectRef, why: str = "", risk: str = "") -> Repair:
     )
 
 
+def describe_load_balancer(arn: str, region: str) -> str:
+    return aws("elbv2", "describe-load-balancers", "--load-balancer-arns", arn, region=region)
+
+
+def describe_listeners(arn: str, region: str) -> str:
+    """arn: of a load balancer."""
+    return aws("elbv2", "describe-listeners", "--load-balancer-arn", arn, region=region)
+
+
 def describe_target_group(arn: str, region: str) -> str:
-    region_words = ["--region", region] if region else []
-    return shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", arn, *region_words)
+    return aws("elbv2", "describe-target-groups", "--target-group-arns", arn, region=region)
 
 
 def describe_target_health(arn: str, region: str) -> str:
-    region_words = ["--region", region] if region else []
-    return shell("aws", "elbv2", "describe-target-health", "--target-group-arn", arn, *region_words)
+    return aws("elbv2", "describe-target-health", "--target-group-arn", arn, region=region)

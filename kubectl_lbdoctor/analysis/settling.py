@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
-from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl, shell
+from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.probe import DEFAULT_IMAGE
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _TOOLS = "busybox"
@@ -149,8 +150,8 @@ def _balancer(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
     balancer = traffic.load_balancer.peek()
     if balancer is None:
         return ()
-    words = ("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn)
-    return (shell(*words, "--query", "LoadBalancers[].AvailabilityZones", *_region(traffic)),)
+    words = ("elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn)
+    return (aws(*words, "--query", "LoadBalancers[].AvailabilityZones", region=traffic.context.region),)
 
 
 def _used(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
@@ -197,11 +198,7 @@ def _node_name(traffic: TrafficPath, target: TargetHealth) -> str:
 
 
 def _aws(traffic: TrafficPath, *words: str, query: str = "") -> str:
-    return shell("aws", "ec2", *words, *(("--query", query) if query else ()), *_region(traffic))
-
-
-def _region(traffic: TrafficPath) -> tuple[str, ...]:
-    return ("--region", traffic.context.region) if traffic.context.region else ()
+    return aws("ec2", *words, *(("--query", query) if query else ()), region=traffic.context.region)
 
 
 _BY_CODE: Mapping[str, Callable[[TrafficPath, Failing], Iterable[str]]] = {

@@ -14,13 +14,13 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_state import asked_address_type, class_parameters, declaration_of
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.analysis.remediation import shell
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Evidence, Finding
 from kubectl_lbdoctor.model.network import RouteTable, Subnet
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network.routes import table_of
 from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG
@@ -104,12 +104,14 @@ def with_subnets(traffic: TrafficPath, finding: Finding) -> Finding:
         left = judged[_SHOWN:]
         bad = sum(bool(j.against) for j in left)
         evidence.append(Evidence(reads.SUBNETS, f"{bad} more are not suitable, {len(left) - bad} more are"))
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     untagged = [j.subnet.id for j in judged if j.taggable]
     commands = finding.by_hand
     if untagged:
         tag = f"Key={role_tag(scheme)},Value=1"
-        commands = (*commands, shell("aws", "ec2", "create-tags", "--resources", *untagged, "--tags", tag, *region))
+        commands = (
+            *commands,
+            aws("ec2", "create-tags", "--resources", *untagged, "--tags", tag, region=traffic.context.region),
+        )
     lacking = [j.subnet.id for j in judged if j.against == (_NO_IPV6,)]
     advice = f"give {', '.join(lacking)} an IPv6 range each, or set ip-address-type to ipv4" if lacking else ""
     return replace(finding, evidence=(*finding.evidence, *evidence), by_hand=commands, advice=advice or finding.advice)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
+from kubectl_lbdoctor.analysis.controller_objects import controller_restart
 from kubectl_lbdoctor.analysis.controller_present import is_of, lost_nodes, pods_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership, traffic_paths
@@ -17,6 +18,8 @@ from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.leadership import GRACE, leadership
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flags
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
+from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.takers import takers
@@ -404,7 +407,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
 
     Most failures of a binding stand in the controller's log only and make no event. One that somebody deleted is made
     again when its Ingress, Service or Gateway changes, after the sync period (10 h), or when the controller is
-    restarted.
+    restarted. In the first minute after these were written nothing is late.
 
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
 
@@ -423,7 +426,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     if traffic.subject.kind == "Service" and service.type != "LoadBalancer":
         return
     maker = ownership(traffic).owner
-    if maker not in _BINDINGS_OF or traffic.age(front.meta.created) < 60:
+    if maker not in _BINDINGS_OF or last_edit(traffic) < RECONCILE_SECONDS:
         return
     in_aws = maker == "auto-mode"
     if in_aws and is_untouched(frontend_of(traffic), front):
@@ -441,28 +444,11 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
             *(hint.evidence for hint in former_complaints(traffic)),
         ),
         confirm=(kubectl("get", _BINDINGS_OF[maker], namespace=traffic.namespace),),
-        by_hand=_looked_at_again(traffic, in_aws),
+        by_hand=() if in_aws else (*looked_at_again(traffic), *controller_restart(traffic.cluster)),
         advice="EKS Auto Mode makes it when it reconciles the object again, after any change of it; the events of the "
         "object say what keeps it from that"
         if in_aws
         else "the controller makes it when it reconciles the object again, and its log says what keeps it from that",
-    )
-
-
-def _looked_at_again(traffic: TrafficPath, in_aws: bool) -> tuple[str, ...]:
-    """What makes the controller reconcile the object again. Of a Gateway it hears every change, also of an annotation
-    that means nothing
-    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/controllers/gateway/eventhandlers/gateway_events.go);
-    of what it made for an Ingress or a Service it hears by a restart."""
-    if in_aws:
-        return ()
-    gateways = [ref for ref, _ in frontend_of(traffic).reconciled if ref.kind == kinds.GATEWAY.name]
-    if gateways:
-        asked = f"lbdoctor.io/reconcile={traffic.now.replace(':', '').replace('-', '')}"
-        return tuple(kubectl("annotate", str(ref), asked, "--overwrite", namespace=ref.namespace) for ref in gateways)
-    workloads = (traffic.cluster.controllers.peek() or ())[:1]
-    return tuple(
-        kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in workloads
     )
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import not_applied, subnet_choice, webhook_path
-from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
 from kubectl_lbdoctor.analysis.blamed_members import Blamed, blamed_member
 from kubectl_lbdoctor.analysis.blocked_paths import target_end
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
@@ -27,7 +26,8 @@ from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
-from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
+from kubectl_lbdoctor.analysis.remediation import describe_load_balancer, describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.told_healthy import wanted_targets
 from kubectl_lbdoctor.checks.registry import check
@@ -459,7 +459,8 @@ def bound_twice(traffic: TrafficPath) -> Iterator[Finding]:
     binding = traffic.binding.need()
     if binding is None:
         return
-    everywhere = (*traffic.namespace_facts.bindings.need(), *(traffic.cluster.all_bindings.peek() or ()))
+    read = (traffic.cluster.all_bindings, *(space.bindings for space in traffic.snapshot.namespaces.values()))
+    everywhere = (*traffic.namespace_facts.bindings.need(), *(b for part in read for b in part.peek() or ()))
     each = {(b.meta.key, b.group): b for b in everywhere}
     same = [b for b in each.values() if b.target_group_arn == binding.target_group_arn]
     if len(same) > 1 and not all(b.multi_cluster for b in same):
@@ -831,7 +832,7 @@ def _impaired(traffic: TrafficPath, balancer: LoadBalancer) -> Finding:
         # AWS tells the state and not what is lacking, which is mostly addresses.
         confidence=Confidence.CERTAIN if short else Confidence.LIKELY,
         confirm=(
-            aws("elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, region=region),
+            describe_load_balancer(balancer.arn, region),
             aws("ec2", "describe-subnets", "--subnet-ids", *sorted(balancer.zones.values()), region=region),
         ),
         advice="free addresses in the subnets of the load balancer, or give it larger ones",

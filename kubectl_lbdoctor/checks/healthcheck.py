@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -769,20 +769,43 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6` lists the listening ports.
     Repair: set targetPort to the port that the container serves.
     """
+    group, service, port = _served_by_tcp(traffic)
+    refused = _refused(traffic)
+    if refused.seen.suspects and refused.targets and not refused.as_declared:
+        share = f"{len(refused.seen.suspects)} of {len(refused.pods)}"
+        finding = _wrong_target_port(traffic, group, service, port, refused.seen, refused.targets, share)
+        yield of_one_workload(traffic, finding, refused.targets)
+
+
+def _served_by_tcp(traffic: TrafficPath) -> tuple[TargetGroup, Service, ServicePort]:
+    """What a path leads to by TCP. Raises NotApplicable where it is nothing, or a UDP port."""
     group, service, port = traffic.target_group.need(), traffic.service.need(), traffic.service_port.need()
     if group is None or service is None or port is None:
         raise NotApplicable("no target group for a Service port")
     if port.protocol != "TCP" or group.protocol in ("UDP", "QUIC"):
         raise NotApplicable("what listens by TCP says nothing about a UDP port: LBD315")
+    return group, service, port
+
+
+@record
+class _Refused:
+    """Targets that are refused at the Service's targetPort. pods: of the Service, with an address. as_declared: the
+    pods are at odds with themselves rather than with the Service."""
+
+    targets: tuple[TargetHealth, ...]
+    pods: tuple[Pod, ...]
+    seen: _TargetPort
+    as_declared: bool
+
+
+@derived
+def _refused(traffic: TrafficPath) -> _Refused:
+    _, _, port = _served_by_tcp(traffic)
     failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
     pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
     seen = _at_target_port(traffic, port, pods)
     targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
-    if seen.suspects and targets and not _as_declared(port, pods, seen):
-        finding = _wrong_target_port(
-            traffic, group, service, port, seen, targets, f"{len(seen.suspects)} of {len(pods)}"
-        )
-        yield of_one_workload(traffic, finding, targets)
+    return _Refused(tuple(targets), tuple(pods), seen, _as_declared(port, pods, seen))
 
 
 @record
@@ -867,7 +890,7 @@ def _wrong_target_port(
     service: Service,
     port: ServicePort,
     seen: _TargetPort,
-    targets: list[TargetHealth],
+    targets: Sequence[TargetHealth],
     share: str,
 ) -> Finding:
     """share: how many of the pods it is about, "2 of 3"."""
@@ -962,16 +985,10 @@ def declared_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     listening ports. Repair: add a readiness probe that asks the port; where the application has started and listens
     elsewhere, correct its configuration, or the port in Deployment and Service.
     """
-    group, service, port = traffic.target_group.need(), traffic.service.need(), traffic.service_port.need()
-    if group is None or service is None or port is None:
-        raise NotApplicable("no target group for a Service port")
-    if port.protocol != "TCP" or group.protocol in ("UDP", "QUIC"):
-        raise NotApplicable("what listens by TCP says nothing about a UDP port: LBD315")
-    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
-    pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
-    seen = _at_target_port(traffic, port, pods)
-    targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
-    if not targets or not _as_declared(port, pods, seen):
+    _, service, port = _served_by_tcp(traffic)
+    refused = _refused(traffic)
+    targets, pods, seen = refused.targets, refused.pods, refused.seen
+    if not targets or not refused.as_declared:
         return
     number = seen.suspects[seen.silent[0].meta.name]
     age = _youngest_start(traffic, seen.silent)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.asked_listeners import asked_listeners, looked_at_again, youngest_change
+from kubectl_lbdoctor.analysis.asked_listeners import asked_listeners
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
 from kubectl_lbdoctor.analysis.frontends import frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.remediation import shell
+from kubectl_lbdoctor.analysis.recent_edits import last_edit
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
+from kubectl_lbdoctor.analysis.remediation import describe_listeners
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _READS = (*OWNERSHIP_READS, *COMPLAINT_READS, *GATEWAY_READS, reads.LOAD_BALANCERS, reads.TARGET_GROUPS)
@@ -29,16 +32,12 @@ def _has_settled(traffic: TrafficPath) -> bool:
     manifest = frontend.manifest.need()
     if manifest is None or ownership(traffic).owner not in ("controller", "auto-mode"):
         raise NotApplicable("no load balancer of the controller")
-    return not manifest.meta.deleted and youngest_change(traffic) >= SETTLING_SECONDS
+    return not manifest.meta.deleted and last_edit(traffic) >= SETTLING_SECONDS
 
 
 def _complained(traffic: TrafficPath) -> bool:
     """Whether the controller itself says what keeps it from its work."""
     return next(iter(standing_complaints(traffic)), None) is not None
-
-
-def _region(traffic: TrafficPath) -> tuple[str, ...]:
-    return ("--region", traffic.context.region) if traffic.context.region else ()
 
 
 @check(
@@ -82,9 +81,7 @@ def listener_missing(traffic: TrafficPath) -> Iterator[Finding]:
                 Evidence(str(ref), said),
                 Evidence(reads.LISTENERS, f"ports {', '.join(map(str, sorted(live))) or 'none'}"),
             ),
-            confirm=(
-                shell("aws", "elbv2", "describe-listeners", "--load-balancer-arn", balancer.arn, *_region(traffic)),
-            ),
+            confirm=(describe_listeners(balancer.arn, traffic.context.region),),
             by_hand=looked_at_again(traffic),
         )
 
@@ -130,7 +127,7 @@ def load_balancer_gone(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(reads.TARGET_GROUPS, f"{group.name} is there"),
         ),
         targets=tuple(target.key for target in traffic.targets() if target.state == "unused"),
-        confirm=(shell("aws", "elbv2", "describe-load-balancers", "--query", query, *_region(traffic)),),
+        confirm=(aws("elbv2", "describe-load-balancers", "--query", query, region=traffic.context.region),),
         by_hand=looked_at_again(traffic),
         advice="the new load balancer has another DNS name: let records that people made follow it",
     )

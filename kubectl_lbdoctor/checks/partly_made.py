@@ -9,7 +9,7 @@ from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
-from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_listeners, describe_load_balancer, kubectl
 from kubectl_lbdoctor.analysis.subnet_choice import cloud_provider_scheme
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_rules import truth
@@ -44,11 +44,6 @@ def _own_service(traffic: TrafficPath) -> Service:
     if traffic.subject.kind != "Service" or service is None or service.meta.name != traffic.subject.name:
         raise NotApplicable("no load balancer of a Service")
     return service
-
-
-def _describe(balancer: LoadBalancer, traffic: TrafficPath) -> str:
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
-    return shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region)
 
 
 @check(
@@ -98,7 +93,7 @@ def groups_not_attached(traffic: TrafficPath) -> Iterator[Finding]:
             else f"{off.meta.key} runs with --feature-gates=NLBSecurityGroup=false",
         },
         evidence=tuple(evidence),
-        confirm=(_describe(balancer, traffic),),
+        confirm=(describe_load_balancer(balancer.arn, traffic.context.region),),
         by_hand=() if off is None else (kubectl("edit", "deployment", off.meta.name, namespace=off.meta.namespace),),
         advice="delete the Service and create it again; its load balancer gets a new DNS name"
         if off is None
@@ -191,7 +186,7 @@ def _ignored(
             Evidence(str(ref), f"{said}: {asked}" if asked not in said else said),
             Evidence(reads.LOAD_BALANCERS, f"{setting} {now}"),
         ),
-        confirm=(_describe(balancer, traffic),),
+        confirm=(describe_load_balancer(balancer.arn, traffic.context.region),),
         advice="create the object again, or take the setting back",
         severity=severity,
     )
@@ -252,12 +247,7 @@ def second_protocol_not_served(traffic: TrafficPath) -> Iterator[Finding]:
                 Evidence(str(traffic.service_ref), f"annotation {_BOTH_PROTOCOLS}: {refused or 'not set'}"),
                 Evidence(reads.LISTENERS, f"{number}: {live[number]}"),
             ),
-            confirm=(
-                shell(
-                    *("aws", "elbv2", "describe-listeners", "--load-balancer-arn", balancer.arn),
-                    *(("--region", traffic.context.region) if traffic.context.region else ()),
-                ),
-            ),
+            confirm=(describe_listeners(balancer.arn, traffic.context.region),),
             by_hand=() if truth(refused) else (change.command,),
             advice="see the controller's events and version: it knows the annotation from 2.13 on"
             if truth(refused)

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.balancer_settings import BACKEND_RULES, SECURITY_GROUPS, balancer_settings
 from kubectl_lbdoctor.analysis.blocked_paths import (
@@ -29,7 +28,8 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
-from kubectl_lbdoctor.analysis.remediation import annotate, kubectl, shell
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balancer, kubectl
 from kubectl_lbdoctor.checks import policy_traffic, wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
@@ -331,7 +331,6 @@ def _managed_otherwise(traffic: TrafficPath, finding: Finding, binding: TargetGr
     if balancer is None or not groups or groups & set(balancer.security_groups):
         return finding
     lost = ", ".join(sorted(groups))
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     return replace(
         finding,
         object=ObjectRef("LoadBalancer", "", balancer.name),
@@ -342,7 +341,7 @@ def _managed_otherwise(traffic: TrafficPath, finding: Finding, binding: TargetGr
         ),
         repairs=(),
         fix_automatic=False,
-        confirm=(shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),),
+        confirm=(describe_load_balancer(balancer.arn, traffic.context.region),),
         by_hand=looked_at_again(traffic),
         advice=f"somebody took {lost} from the load balancer in AWS: the controller attaches its groups again when the "
         "object changes",

@@ -7,10 +7,9 @@ says what is registered: health that was told by readiness gates proves nothing 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.asked_listeners import looked_at_again
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
@@ -26,6 +25,7 @@ from kubectl_lbdoctor.analysis.node_targets import (
     instance_nodes,
     is_outside_ec2,
 )
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.registration import (
     group_arn,
     group_ref,
@@ -35,7 +35,12 @@ from kubectl_lbdoctor.analysis.registration import (
     stale_targets,
     zone_of,
 )
-from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl, shell
+from kubectl_lbdoctor.analysis.remediation import (
+    describe_load_balancer,
+    describe_target_group,
+    describe_target_health,
+    kubectl,
+)
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed, part_of
 from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
@@ -44,6 +49,7 @@ from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Node, Service, TargetGroupBinding
 from kubectl_lbdoctor.model.kinds import kubectl_name
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A node that joins is NotReady until its network plugin runs; that is no reason to miss it.
@@ -60,6 +66,11 @@ _READS = (
     reads.TARGET_GROUPS,
     reads.TARGET_HEALTH,
 )
+
+
+def _deregister(traffic: TrafficPath, targets: Sequence[str]) -> str:
+    words = ("--target-group-arn", group_arn(traffic), "--targets", *targets)
+    return aws("elbv2", "deregister-targets", *words, region=traffic.context.region)
 
 
 def _shown(items: Iterable[str]) -> str:
@@ -150,7 +161,6 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         return
     arn, ref = group_arn(traffic), group_ref(traffic)
     words = [f"Id={t.id},Port={t.port}" for t in stale]
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     yield Finding(
         "LBD206",
         ref,
@@ -166,7 +176,7 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, traffic.context.region),),
         by_hand=(
-            shell("aws", "elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *words, *region),
+            _deregister(traffic, words),
             *controller_restart(traffic.cluster),
         ),
         advice="deregister it, or restart the controller, which then does so",
@@ -397,7 +407,6 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
         zone = zone_of(traffic, target)
         if zone and zone not in balancer.zones:
             by_zone[zone].append(target)
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     role = "elb" if balancer.scheme == "internet-facing" else "internal-elb"
     place = "the subnets annotation"
     if traffic.backend is not None and traffic.backend.route is not None:
@@ -419,7 +428,7 @@ def zone_not_enabled(traffic: TrafficPath) -> Iterator[Finding]:
             ),
             targets=tuple(t.key for t in targets),
             confirm=(
-                shell("aws", "elbv2", "describe-load-balancers", "--load-balancer-arns", balancer.arn, *region),
+                describe_load_balancer(balancer.arn, traffic.context.region),
                 describe_target_health(group_arn(traffic), traffic.context.region),
             ),
             advice=f"tag a subnet of {zone} with kubernetes.io/role/{role}=1, or add it to {place}",
@@ -473,7 +482,6 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         )
     else:
         evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     own_vpc = _vpc_of_nodes(traffic)
     elsewhere = bool(own_vpc and group.vpc_id) and group.vpc_id != own_vpc
     if elsewhere:
@@ -486,7 +494,7 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         params={"group": group.name, "balancer": where},
         evidence=tuple(evidence),
         targets=tuple(t.key for t in unused),
-        confirm=(shell("aws", "elbv2", "describe-target-groups", "--target-group-arns", group.arn, *region),),
+        confirm=(describe_target_group(group.arn, traffic.context.region),),
         by_hand=again,
         advice=f"make the target group in {own_vpc} and bind that: load balancers take groups of their own VPC only"
         if elsewhere
@@ -528,7 +536,6 @@ def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
     if not invalid:
         return
     gone = {t.key for t in stale_targets(traffic) if traffic.node_of(t) is None} if _comparable(traffic) else set()
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     for target in invalid:
         if target.key in gone:
             continue
@@ -542,7 +549,7 @@ def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
                 *((Evidence(f"node {node.meta.name}", f"Ready={node.ready}"),) if node is not None else ()),
             ),
             targets=(target.key,),
-            confirm=(shell("aws", "ec2", "describe-instances", "--instance-ids", target.id, *region),),
+            confirm=(aws("ec2", "describe-instances", "--instance-ids", target.id, region=traffic.context.region),),
             advice="start or replace the instance",
         )
 
@@ -585,23 +592,16 @@ def address_of_a_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-network-interfaces --filters Name=addresses.private-ip-address,Values=IP`.
     Repair: deregister the target; the controller registers what the endpoints name.
     """
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     for target in _unused(traffic, target_reasons.IP_UNUSABLE):
-        arn = group_arn(traffic)
-        lookup_words = ("--filters", f"Name=addresses.private-ip-address,Values={target.id}", *region)
+        lookup_words = ("--filters", f"Name=addresses.private-ip-address,Values={target.id}")
         yield Finding(
             "LBD211",
             group_ref(traffic),
             params={"target": target.key},
             evidence=(_seen(traffic, (target,)),),
             targets=(target.key,),
-            confirm=(shell("aws", "ec2", "describe-network-interfaces", *lookup_words),),
-            by_hand=(
-                shell(
-                    *("aws", "elbv2", "deregister-targets", "--target-group-arn", arn),
-                    *("--targets", f"Id={target.id},Port={target.port}", *region),
-                ),
-            ),
+            confirm=(aws("ec2", "describe-network-interfaces", *lookup_words, region=traffic.context.region),),
+            by_hand=(_deregister(traffic, [f"Id={target.id},Port={target.port}"]),),
         )
 
 

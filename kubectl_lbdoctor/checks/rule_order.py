@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group
-from kubectl_lbdoctor.analysis.remediation import kubectl, shell
+from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.rule_order import rules_to, takes_all_of
 from kubectl_lbdoctor.analysis.site_rules import place_in_group
 from kubectl_lbdoctor.checks.registry import check
@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.aws import ListenerRule
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
 from kubectl_lbdoctor.model.k8s import Ingress
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _ORDER = ALB_PREFIX + "group.order"
@@ -66,7 +67,6 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
         return
     name = traffic.backend.service if traffic.backend is not None else group.name
     stranger = _is_nobodys(traffic, taker)
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     member = _member_of(traffic, taker)
     yield Finding(
         "LBD227",
@@ -83,8 +83,8 @@ def rules_come_too_late(traffic: TrafficPath) -> Iterator[Finding]:
             *((_order_of(member), _order_of(traffic.ingress.need())) if member is not None else ()),
             *((Evidence(str(traffic.subject), "no action of this kind: somebody made the rule in AWS"),) * stranger),
         ),
-        confirm=(shell("aws", "elbv2", "describe-rules", "--listener-arn", first.listener_arn, *region),),
-        by_hand=(shell("aws", "elbv2", "delete-rule", "--rule-arn", taker.arn, *region),)
+        confirm=(aws("elbv2", "describe-rules", "--listener-arn", first.listener_arn, region=traffic.context.region),),
+        by_hand=(aws("elbv2", "delete-rule", "--rule-arn", taker.arn, region=traffic.context.region),)
         if stranger
         else _before(traffic, member),
         advice="delete the rule, or put it behind the controller's: no Ingress asks for it"

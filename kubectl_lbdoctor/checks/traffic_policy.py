@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
 from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, without_local_endpoint
 from kubectl_lbdoctor.analysis.registration import zone_of
-from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch, shell
+from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch
 from kubectl_lbdoctor.analysis.service_ports import ports_of_services
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, part_of
@@ -23,6 +23,7 @@ from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.target_reasons import RESPONSE_CODE_MISMATCH
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -409,7 +410,6 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
         return
     zones = sorted({zone_of(traffic, t) or "an unknown zone" for t in shifted})
     balancer = traffic.load_balancer.peek()
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     yield Finding(
         "LBD606",
         ObjectRef("LoadBalancer", "", balancer.name)
@@ -419,5 +419,5 @@ def zonal_shift_active(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(
             Evidence(Source.TARGET_HEALTH, f"{shifted[0].key}: administrative override {shifted[0].override_state}"),
         ),
-        confirm=(shell("aws", "arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", *region),),
+        confirm=(aws("arc-zonal-shift", "list-zonal-shifts", "--status", "ACTIVE", region=traffic.context.region),),
     )

@@ -8,7 +8,7 @@ from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
-from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch, shell
+from kubectl_lbdoctor.analysis.remediation import describe_listeners, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.site_rules import matches_host, matches_path
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -139,7 +139,6 @@ def tls_without_listener(traffic: TrafficPath) -> Iterator[Finding]:
     ):
         return
     ref = traffic.subject
-    region = ("--region", traffic.context.region) if traffic.context.region else ()
     yield Finding(
         "LBD231",
         ref,
@@ -148,7 +147,7 @@ def tls_without_listener(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(str(ref), f"spec.tls: {', '.join(ingress.tls_hosts[:3])}"),
             Evidence(reads.LISTENERS, ", ".join(f"{one.protocol} {one.port}" for one in listeners)),
         ),
-        confirm=(shell("aws", "elbv2", "describe-listeners", "--load-balancer-arn", balancer.arn, *region),),
+        confirm=(describe_listeners(balancer.arn, traffic.context.region),),
         advice=f'annotate {ALB_PREFIX}listen-ports with [{{"HTTP": 80}}, {{"HTTPS": 443}}] once ACM has a certificate '
         "for the host; or remove spec.tls where TLS ends in front of the load balancer",
     )

@@ -21,7 +21,7 @@ from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     controller_flags,
 )
-from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl, shell
+from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.registry import Scope, check
@@ -33,6 +33,7 @@ from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Object
 from kubectl_lbdoctor.model.k8s import Event, Ingress, Service, TargetGroupBinding, Workload
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP, TARGET_GROUP_BINDING
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -300,9 +301,8 @@ def _describe_cluster(context: Context) -> tuple[str, ...]:
     """What tells whether Auto Mode's load balancing is on; nothing where the cluster's name in EKS is not known."""
     if not context.cluster:
         return ()
-    region = ("--region", context.region) if context.region else ()
     query = ("--query", "cluster.kubernetesNetworkConfig.elasticLoadBalancing")
-    return (shell("aws", "eks", "describe-cluster", "--name", context.cluster, *query, *region),)
+    return (aws("eks", "describe-cluster", "--name", context.cluster, *query, region=context.region),)
 
 
 @check(

@@ -25,7 +25,15 @@ from kubectl_lbdoctor.collect.event_hints import (
 )
 from kubectl_lbdoctor.collect.gateway_reads import backend_namespaces, read_gateway_api
 from kubectl_lbdoctor.collect.identity_reads import IdentityReader
-from kubectl_lbdoctor.collect.kube_lists import TOO_MANY, Futures, Kube, KubeLists, start_cluster, start_namespaces
+from kubectl_lbdoctor.collect.kube_lists import (
+    MANY_NAMESPACES,
+    TOO_MANY,
+    Futures,
+    Kube,
+    KubeLists,
+    start_cluster,
+    start_namespaces,
+)
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages
 from kubectl_lbdoctor.collect.network_reads import NetworkReader, places, webhook_places
 from kubectl_lbdoctor.collect.outcomes import results
@@ -34,6 +42,7 @@ from kubectl_lbdoctor.errors import CouldNotRun, NoCredentials, ReadFailed
 from kubectl_lbdoctor.knowledge.controller_logs import concerning
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import parse as parse_arn
+from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Node, TargetGroupBinding
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, Context, NamespaceFacts, NetworkFacts, Snapshot
@@ -123,7 +132,7 @@ class Collector:
         snapshot = replace(snapshot, cluster=ClusterFacts(**settled))
         crowd = CrowdedReader(self._lists, pool)
         crowd.begin(snapshot, crowded)
-        grouped = self._start_group(pool, plan, snapshot)
+        others = self._start_elsewhere(pool, plan, snapshot)
         cluster_facts = ClusterFacts(**results(cluster))
         snapshot = crowd.complete(replace(snapshot, cluster=cluster_facts))
         if aws is None:
@@ -132,7 +141,7 @@ class Collector:
             facts, network = load_balancers_and_network(
                 ElbReader(aws, plan.reads), aws, pool, plan, snapshot, lambda: ClusterFacts(**controller.result())
             )
-        cluster_facts = replace(cluster_facts, **controller.result(), **results(grouped))
+        cluster_facts = replace(cluster_facts, **controller.result(), **results(others))
         snapshot = replace(snapshot, cluster=cluster_facts, aws=facts, network=network)
         snapshot = crowd.finish(snapshot)
         if aws is not None and plan.reads.issuperset(reads.IDENTITY):
@@ -155,22 +164,26 @@ class Collector:
         self._on_missing(last)
         return replace(snapshot, subjects=tuple(ref for ref in snapshot.subjects if ref not in missing))
 
-    def _start_group(self, pool: Executor, plan: ReadPlan, snapshot: Snapshot) -> Futures:
-        """Ingresses of all namespaces, only where a subject shares its load balancer with others."""
-        read = reads.KUBE[reads.ALL_INGRESSES]
+    def _start_elsewhere(self, pool: Executor, plan: ReadPlan, snapshot: Snapshot) -> Futures:
+        """Objects of all namespaces that matter whatever is found, by field of ClusterFacts: Ingresses where a subject
+        shares its load balancer with others, and bindings, one of which may fill a subject's target group. Who asks
+        about many namespaces has those of them all, which is enough."""
         shared = any(frontend(snapshot, subject).group for subject in snapshot.subjects)
-        if not shared or read.name not in plan.reads:
-            return {}
-        return {read.kept_in: pool.submit(self._lists.list, read, read.kind)}
+        bound = len(snapshot.namespaces) < MANY_NAMESPACES and bool(bound_groups(snapshot))
+        wanted = [(reads.ALL_INGRESSES, shared), (reads.ALL_BINDINGS, bound)]
+        chosen = [reads.KUBE[name] for name, matters in wanted if matters and name in plan.reads]
+        return {read.kept_in: pool.submit(self._lists.list, read, read.kind) for read in chosen}
 
     def _elsewhere(self, plan: ReadPlan, snapshot: Snapshot) -> dict[str, Any]:
-        """Objects of other namespaces, each only where something points there: bindings where one of them may fill the
-        same target group, or may have caused what the controller complains of, and Services of the name of a backend
-        that does not exist."""
+        """Objects of other namespaces, each only where what was found points there: bindings that may have caused what
+        the controller complains of, and Services of the name of a backend that does not exist."""
         found: dict[str, Any] = {}
         read = reads.KUBE[reads.ALL_BINDINGS]
-        if read.name in plan.reads and (bindings_matter(snapshot) or bound_groups(snapshot)):
-            found[read.kept_in] = of_the_same_groups(snapshot, self._lists.list(read, read.kind))
+        if read.name in plan.reads:
+            listed: Fact[Any] = snapshot.cluster.all_bindings
+            if listed.state is ReadState.NOT_ASKED and bindings_matter(snapshot):
+                listed = self._lists.list(read, read.kind)
+            found[read.kept_in] = of_the_same_groups(snapshot, listed)
         if reads.ALL_SERVICES in plan.reads:
             found |= namesakes(snapshot, self._lists)
         return found

@@ -12,10 +12,10 @@ Sources (https://docs.aws.amazon.com/vpc/latest/userguide/nacl-rules.html and it
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 
 from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.network.matching import (
     Answer,
     PortRange,
@@ -148,19 +148,19 @@ def command(remedy: AclRemedy, region: str = "") -> str:
     """The `aws ec2 create-network-acl-entry` command line; "" where entries must be renumbered first."""
     if remedy.number is None:
         return ""
-    words = ["aws", "ec2", "create-network-acl-entry", "--network-acl-id", remedy.acl_id]
+    words = ["ec2", "create-network-acl-entry", "--network-acl-id", remedy.acl_id]
     words += ["--egress" if remedy.egress else "--ingress", "--rule-number", str(remedy.number)]
     words += ["--protocol", _number(remedy.protocol)]
     words += ["--port-range", f"From={remedy.ports.first},To={remedy.ports.last}"]
     words += ["--ipv6-cidr-block" if ":" in remedy.cidr else "--cidr-block", remedy.cidr, "--rule-action", "allow"]
-    return shlex.join([*words, *(["--region", region] if region else [])])
+    return aws(*words, region=region)
 
 
 def undo_command(remedy: AclRemedy, number: int, region: str = "") -> str:
     """The command line that takes the entry of that number away again."""
-    words = ["aws", "ec2", "delete-network-acl-entry", "--network-acl-id", remedy.acl_id]
+    words = ["ec2", "delete-network-acl-entry", "--network-acl-id", remedy.acl_id]
     words += ["--egress" if remedy.egress else "--ingress", "--rule-number", str(number)]
-    return shlex.join([*words, *(["--region", region] if region else [])])
+    return aws(*words, region=region)
 
 
 def open_ports(verdicts: Sequence[AclVerdict], asked: PortRange) -> tuple[PortRange, ...]:

@@ -11,11 +11,11 @@ Sources (https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.h
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
 from kubectl_lbdoctor.model.network import Permission, PrefixList, SecurityGroup
+from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.network.matching import (
     Answer,
     PortRange,
@@ -163,8 +163,8 @@ def command(remedy: GroupRemedy, region: str = "", verb: str = "authorize") -> s
             named = f"IpRanges=[{{CidrIp={remedy.peer}}}]"
         ports = f"FromPort={remedy.ports.first},ToPort={remedy.ports.last}"
         rule = ["--ip-permissions", f"IpProtocol={remedy.protocol},{ports},{named}"]
-    words = ["aws", "ec2", f"{verb}-security-group-{remedy.direction.value}", "--group-id", remedy.group_id, *rule]
-    return shlex.join([*words, *(["--region", region] if region else [])])
+    words = ["ec2", f"{verb}-security-group-{remedy.direction.value}", "--group-id", remedy.group_id, *rule]
+    return aws(*words, region=region)
 
 
 def ports_of(rule: Permission) -> str:

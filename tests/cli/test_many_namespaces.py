@@ -17,10 +17,7 @@ from tests.support.shop import NS
 TEAMS = ("team-1", "team-2", "team-3", "team-4")
 LISTED = [read for read in reads.KUBE.values() if read.scope is Scope.NAMESPACE]
 # What is listed in all namespaces anyway: to find who publishes the load balancer, and to find the controllers.
-ALSO_ELSEWHERE = {
-    *{("networking.k8s.io", "ingresses"), ("", "services"), ("apps", "deployments")},
-    *{("elbv2.k8s.aws", "targetgroupbindings"), ("eks.amazonaws.com", "targetgroupbindings")},
-}
+ALSO_ELSEWHERE = {("networking.k8s.io", "ingresses"), ("", "services"), ("apps", "deployments")}
 
 # What differs between two runs that find the same.
 OF_THE_RUN = {"calls": None, "durationMs": None}
