@@ -85,6 +85,12 @@ def _free_name(traffic: TrafficPath) -> ObjectRef:
     return free_name(wanted, configurations(traffic.snapshot))
 
 
+def _value_of(inherited: object, field: tuple[str, ...]) -> str:
+    """What a field has where this is the value of its first part; "" for nothing."""
+    found = value_in(inherited, field[1:])
+    return "" if found is None else str(found)
+
+
 @record
 class GatewaySetting(SettingSource):
     """A setting in a TargetGroupConfiguration. field: its place in the block; inherited: the value of the field's first
@@ -105,8 +111,7 @@ class GatewaySetting(SettingSource):
 
     @property
     def value(self) -> str:
-        found = value_in(self.inherited, self.field[1:])
-        return "" if found is None else str(found)
+        return _value_of(self.inherited, self.field)
 
     def how(self, value: str) -> str:
         return f"set {self.label} of {self.ref} to {value}"
@@ -152,8 +157,7 @@ class NewConfiguration(SettingSource):
 
     @property
     def value(self) -> str:
-        found = value_in(self.inherited, self.field[1:])
-        return "" if found is None else str(found)
+        return _value_of(self.inherited, self.field)
 
     def how(self, value: str) -> str:
         return f"make {self.ref} for Service {self.service}, with {self.label} {value}"
