@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, standing_complaints
-from kubectl_lbdoctor.analysis.controller_objects import controller_restart
 from kubectl_lbdoctor.analysis.controller_present import is_of, lost_nodes, pods_of
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership, traffic_paths
@@ -412,7 +411,8 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `kubectl get targetgroupbindings` and the controller's log.
 
     Repair: read why in the controller's log (`kubectl logs -n kube-system deployment/aws-load-balancer-controller`)
-    and correct that; a restart of the controller reconciles all bindings again.
+    and correct that. Where somebody deleted the binding, a change of any annotation of the Ingress, Service or Gateway
+    makes the controller look at it again.
     """
     for entry in standing_complaints(traffic):
         if entry.stage_code == "LBD109" and entry.decoded.code not in DECODED:
@@ -444,7 +444,7 @@ def binding_not_reconciled(traffic: TrafficPath) -> Iterator[Finding]:
             *(hint.evidence for hint in former_complaints(traffic)),
         ),
         confirm=(kubectl("get", _BINDINGS_OF[maker], namespace=traffic.namespace),),
-        by_hand=() if in_aws else (*looked_at_again(traffic), *controller_restart(traffic.cluster)),
+        by_hand=() if in_aws else looked_at_again(traffic),
         advice="EKS Auto Mode makes it when it reconciles the object again, after any change of it; the events of the "
         "object say what keeps it from that"
         if in_aws

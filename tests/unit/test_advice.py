@@ -52,7 +52,7 @@ def test_all_interfaces_with_two_tagged_groups_are_named() -> None:
 
 
 def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
-    """The controller's restart would interrupt everybody; of a Gateway it hears every change."""
+    """The controller's restart would interrupt everybody; it hears of every change of the object."""
     (diagnosis,) = _report("LBD109-gateway-binding-deleted").diagnoses
     (command,) = diagnosis.finding.by_hand
     assert command.startswith("kubectl annotate gateway/web lbdoctor.io/reconcile=20300107T123000Z --overwrite")

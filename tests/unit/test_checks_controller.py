@@ -321,8 +321,8 @@ def test_class_of_another_controller() -> None:
 def test_backend_without_binding() -> None:
     none = {"bindings": Fact.known(reads.BINDINGS, ())}
     assert World(facts=none).codes() == ["LBD109"]
-    restart = "kubectl rollout restart deployment/aws-load-balancer-controller -n kube-system"
-    assert restart in World(facts=none).report().diagnoses[0].finding.by_hand
+    asked = "kubectl annotate ingress/web lbdoctor.io/reconcile=20261123T120000Z --overwrite -n shop"
+    assert World(facts=none).report().diagnoses[0].finding.by_hand == (asked,)
     young = replace(World().ingress, meta=meta("web", created=JUST_NOW))
     assert World(facts=none, ingress=young).codes() == []
 
