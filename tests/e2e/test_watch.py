@@ -45,15 +45,26 @@ class Screen:
         deadline = time.monotonic() + timeout
         while not reached(COLOUR.sub("", self.text)):
             assert time.monotonic() < deadline and self._process.poll() is None, self.text
-            if select.select([self._ours], [], [], 0.2)[0]:
-                self.text += os.read(self._ours, 65536).decode()
+            self._read()
+
+    def _read(self) -> bool:
+        """Read what it has written, if it writes within a moment."""
+        readable = bool(select.select([self._ours], [], [], 0.2)[0])
+        if readable:
+            self.text += os.read(self._ours, 65536).decode()
+        return readable
 
     def press(self, key: bytes) -> int:
-        """Its exit status after this key."""
+        """Its exit status after this key. What it writes until then is read, as a terminal does: a full one would stop
+        it."""
         os.write(self._ours, key)
-        status = self._process.wait(30)
-        while select.select([self._ours], [], [], 0.2)[0]:
-            self.text += os.read(self._ours, 65536).decode()
+        deadline = time.monotonic() + 30
+        while self._process.poll() is None:
+            assert time.monotonic() < deadline, self.text
+            self._read()
+        while self._read():
+            pass
+        status = self._process.returncode
         self.settings = termios.tcgetattr(self._theirs)
         os.close(self._ours)
         os.close(self._theirs)
