@@ -22,7 +22,7 @@ $(PRODUCT): setup.cfg pyproject.toml kubectl_lbdoctor/model/reads.py kubectl_lbd
 	  echo "error: $(PYTHON) cannot make an environment with pip in it;" \
 	    "Debian and Ubuntu have that in a package of its own: apt install python3-venv" >&2; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
-	@$(BIN)/python -m kubectl_lbdoctor.collect.aws_models_cut
+	@$(BIN)/python -m kubectl_lbdoctor.collect.aws_api.models_cut
 	@touch $@
 
 $(STAMP): $(PRODUCT)

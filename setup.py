@@ -20,7 +20,7 @@ class BuildWithModels(build_py):
         if self.editable_mode:
             return
         sys.path.insert(0, str(HERE))
-        from kubectl_lbdoctor.collect.aws_models_cut import write
+        from kubectl_lbdoctor.collect.aws_api.models_cut import write
 
         write(Path(self.build_lib) / "kubectl_lbdoctor" / "data" / "botocore")
 

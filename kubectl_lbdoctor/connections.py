@@ -17,8 +17,8 @@ from kubectl_lbdoctor.model.where import Where
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 
 if TYPE_CHECKING:
-    from kubectl_lbdoctor.collect.aws import AwsReader
-    from kubectl_lbdoctor.collect.aws_session import AwsSession
+    from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+    from kubectl_lbdoctor.collect.aws_api.session import AwsSession
     from kubectl_lbdoctor.collect.request_log import RequestLog
 
 AWS_READ_TIMEOUT = 5.0
@@ -34,7 +34,7 @@ def _import_clients() -> None:
     import urllib3  # noqa: F401
 
     from kubectl_lbdoctor.collect import collector  # noqa: F401
-    from kubectl_lbdoctor.collect.aws import import_sdk
+    from kubectl_lbdoctor.collect.aws_api.client import import_sdk
 
     import_sdk()
 
@@ -50,8 +50,8 @@ class Connections:
     def __init__(
         self, kube: KubeOptions, aws: AwsOptions, env: Environment, deadline: Deadline | None = None, level: int = 0
     ) -> None:
-        from kubectl_lbdoctor.collect.kube import KubeReader
-        from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+        from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+        from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import load_kube_context
 
         interactive = env.stdin is not None and env.stdin.isatty()
         self.deadline = deadline or Deadline()
@@ -95,7 +95,7 @@ class Connections:
     @property
     def where(self) -> Where:
         """What leads a printed command to the same cluster, account and region."""
-        from kubectl_lbdoctor.collect.aws_session import profile_of
+        from kubectl_lbdoctor.collect.aws_api.session import profile_of
 
         given, hints = self._aws_options, self.context.aws
         profile, source = profile_of(given, hints, self._variables)
@@ -113,8 +113,8 @@ class Connections:
 
         Raises NoCredentials where AWS is not to be asked or cannot be, ReadFailed where the run ends before.
         """
-        from kubectl_lbdoctor.collect.aws import AwsReader
-        from kubectl_lbdoctor.collect.aws_session import import_sdk, open_session
+        from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+        from kubectl_lbdoctor.collect.aws_api.session import import_sdk, open_session
 
         if self._aws_options.no_aws:
             raise NoCredentials("--no-aws was given")
@@ -146,7 +146,7 @@ class Connections:
     def _credentials(self, opened: Callable[[], AwsSession]) -> AwsSession:
         """The session. The command of a credential_process may hang, and so may a sign-in service: they have the whole
         time of the run only where a person has chosen that."""
-        from kubectl_lbdoctor.collect.aws_session import NO_CREDENTIALS_CAME, PATIENCE
+        from kubectl_lbdoctor.collect.aws_api.session import NO_CREDENTIALS_CAME, PATIENCE
 
         if self.deadline.chosen:
             return self.deadline.bound("the AWS credentials", opened)

@@ -1,7 +1,8 @@
 """Every way in which the program can end, and the errors that lead there.
 
-Only the client modules (`collect.kube`, `collect.aws`) see SDK exceptions; they raise these instead, chaining the
-cause, so that everything above them can say in one sentence what was tried, what went wrong and what to do next.
+Only the client modules (`collect.kubernetes_api.client`, `collect.aws_api.client`) see SDK exceptions; they raise these
+instead, chaining the cause, so that everything above them can say in one sentence what was tried, what went wrong and
+what to do next.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def reach(name):
 
 for module in pkgutil.walk_packages(kubectl_lbdoctor.__path__, "kubectl_lbdoctor."):
     reach(module.name)
-from kubectl_lbdoctor.collect import aws_session
+from kubectl_lbdoctor.collect.aws_api import session as aws_session
 aws_session.import_sdk()
 for name in late:
     reach(name)
@@ -109,7 +109,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 def aws_services() -> frozenset[str]:
     """The services of AWS that the plugin calls, by botocore's names: its reads, its fixes, and the credentials."""
-    from kubectl_lbdoctor.collect.aws_session import CREDENTIAL_SERVICES
+    from kubectl_lbdoctor.collect.aws_api.session import CREDENTIAL_SERVICES
     from kubectl_lbdoctor.model import reads
 
     return frozenset(name.partition(":")[0] for name in reads.AWS) | CREDENTIAL_SERVICES

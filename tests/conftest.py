@@ -22,9 +22,9 @@ def patient() -> Iterator[None]:
     """The ends of a run are tested where they are the matter (tests/cli/test_time.py), and far away elsewhere: fake
     servers on a busy machine take seconds for their first answer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kubectl_lbdoctor.collect.aws.SILENCE", 60.0)
-        patch.setattr("kubectl_lbdoctor.collect.aws.PATIENCE", 60.0)
-        patch.setattr("kubectl_lbdoctor.collect.aws_session.PATIENCE", 60.0)
+        patch.setattr("kubectl_lbdoctor.collect.aws_api.client.SILENCE", 60.0)
+        patch.setattr("kubectl_lbdoctor.collect.aws_api.client.PATIENCE", 60.0)
+        patch.setattr("kubectl_lbdoctor.collect.aws_api.session.PATIENCE", 60.0)
         patch.setattr("kubectl_lbdoctor.collect.deadline.DEFAULT", 300.0)
         patch.setattr("kubectl_lbdoctor.commands.examination.DEFAULT", 300.0)
         yield

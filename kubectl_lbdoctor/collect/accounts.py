@@ -18,7 +18,7 @@ _REGION_OF_HOST = re.compile(
 
 
 class Credentials(Protocol):
-    """What is needed of `collect.aws.AwsReader`."""
+    """What is needed of `collect.aws_api.client.AwsReader`."""
 
     @property
     def region(self) -> str: ...

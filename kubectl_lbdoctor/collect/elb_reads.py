@@ -12,9 +12,9 @@ from typing import Any, Protocol, TypeVar, cast
 
 from kubectl_lbdoctor.collect import convert_aws
 from kubectl_lbdoctor.collect.accounts import Credentials, other_account, other_region, other_region_of_host
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.fields import mapping, objects, text
 from kubectl_lbdoctor.collect.outcomes import attempt, or_absent
-from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sieve import Sieve, plural, under
 from kubectl_lbdoctor.collect.traced_balancers import balancer_name
 from kubectl_lbdoctor.errors import NoCredentials
@@ -48,7 +48,7 @@ _MALFORMED = "ValidationError"
 
 
 class Aws(Credentials, Protocol):
-    """What is needed of `collect.aws.AwsReader`."""
+    """What is needed of `collect.aws_api.client.AwsReader`."""
 
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any: ...
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.elb_reads import Aws
 from kubectl_lbdoctor.collect.fields import text
 from kubectl_lbdoctor.collect.outcomes import attempt
-from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.sieve import Sieve, under
 from kubectl_lbdoctor.collect.target_counts import counts_at, queries_of, values_of
 from kubectl_lbdoctor.model import reads

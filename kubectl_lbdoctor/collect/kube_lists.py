@@ -52,7 +52,7 @@ TOO_MANY = TooMany.TOO_MANY
 
 
 class Kube(Protocol):
-    """What is needed of `collect.kube.KubeReader`."""
+    """What is needed of `collect.kubernetes_api.client.KubeReader`."""
 
     def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
 

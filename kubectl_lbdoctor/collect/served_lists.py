@@ -10,7 +10,7 @@ from kubectl_lbdoctor.model.kinds import BUILT_IN_GROUPS, Kind
 
 
 class Lists(Protocol):
-    """What is needed of `collect.kube.KubeReader`."""
+    """What is needed of `collect.kubernetes_api.client.KubeReader`."""
 
     def get(self, path: str, params: Mapping[str, str | int | bool] | None = None) -> dict[str, Any] | None: ...
 

@@ -16,6 +16,7 @@ from time import monotonic
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.spared import groups_of, spared, unasked_groups
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.collector import (
     OpenAws,
     ReadPlan,
@@ -29,7 +30,6 @@ from kubectl_lbdoctor.collect.identity_reads import IdentityReader
 from kubectl_lbdoctor.collect.known_balancers import KnownBalancers
 from kubectl_lbdoctor.collect.kube_lists import Kube
 from kubectl_lbdoctor.collect.load_balancer_stages import LoadBalancerStages, group_arns, host_names
-from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.swept_lists import SweptLists
 from kubectl_lbdoctor.collect.target_counts import read_counts
 from kubectl_lbdoctor.errors import NoCredentials, ReadFailed

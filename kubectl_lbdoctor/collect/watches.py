@@ -33,7 +33,7 @@ _GONE = 410
 
 
 class Kube(Protocol):
-    """What is needed of `collect.kube.KubeReader`."""
+    """What is needed of `collect.kubernetes_api.client.KubeReader`."""
 
     def get(self, path: str, params: Any = None) -> dict[str, Any] | None: ...
 

@@ -212,7 +212,7 @@ def deadline_of(options: Options, default: float | None = DEFAULT) -> Deadline:
     given = options.time.limit
     if not given:
         return Deadline(default)
-    from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+    from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import parse_duration
 
     return Deadline(parse_duration(given, "--timeout", "0 means no end") or None, chosen=True)
 
@@ -241,7 +241,8 @@ def from_bundle(options: Options, env: Environment, question: Question) -> tuple
 
     Raises CouldNotRun for a file that is no bundle, or that does not hold one of the objects.
     """
-    from kubectl_lbdoctor.collect import bundle, bundle_subjects
+    from kubectl_lbdoctor.collect.bundles import bundle
+    from kubectl_lbdoctor.collect.bundles import subjects as bundle_subjects
 
     snapshot, found = bundle_subjects.chosen(bundle.load(Path(options.bundle.load)), question, options.kube.namespace)
     tell_notes(found, env)
@@ -257,7 +258,7 @@ def tell_notes(found: Found, env: Environment) -> None:
 def check_save(options: Options) -> None:
     """Find out before the work whether the bundle of --save can be written. Raises CouldNotRun."""
     if options.bundle.save:
-        from kubectl_lbdoctor.collect import bundle_file
+        from kubectl_lbdoctor.collect.bundles import file as bundle_file
 
         bundle_file.check_place(Path(options.bundle.save))
 
@@ -265,7 +266,7 @@ def check_save(options: Options) -> None:
 def save_bundle(snapshot: Snapshot, options: Options, env: Environment) -> None:
     """Write the bundle of --save, where it is asked for. Raises CouldNotRun when it cannot be written."""
     if options.bundle.save:
-        from kubectl_lbdoctor.collect import bundle
+        from kubectl_lbdoctor.collect.bundles import bundle
 
         bundle.save(snapshot, Path(options.bundle.save))
         note(env, f"bundle saved: {options.bundle.save}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.dialogue import Dialogue
 from kubectl_lbdoctor.commands.ending import to_the_end
 from kubectl_lbdoctor.commands.examination import (

@@ -11,7 +11,7 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.history import groups_of, resources_of
 from kubectl_lbdoctor.collect.health_logs import place_of, read_logs
 from kubectl_lbdoctor.collect.history_reads import LONGEST, read_history
-from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.examination import Examination, examine, note
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.model import reads

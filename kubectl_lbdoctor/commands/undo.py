@@ -23,7 +23,7 @@ from kubectl_lbdoctor.options import Options
 from kubectl_lbdoctor.render.undo_screen import UndoScreen
 
 if TYPE_CHECKING:
-    from kubectl_lbdoctor.collect.aws import AwsReader
+    from kubectl_lbdoctor.collect.aws_api.client import AwsReader
 
 
 def undo(options: Options, env: Environment, name: str) -> ExitStatus:

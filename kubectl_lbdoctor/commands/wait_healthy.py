@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kubectl_lbdoctor.collect.kubeconfig import parse_duration
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import parse_duration
 from kubectl_lbdoctor.commands.examination import Examination, examine, note
 from kubectl_lbdoctor.errors import ExitStatus, LbdoctorError
 from kubectl_lbdoctor.model.objects import ObjectRef

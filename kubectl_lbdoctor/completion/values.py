@@ -68,8 +68,8 @@ def names_in_cluster(kind: Kind, options: KubeOptions, variables: Mapping[str, s
 
     Raises LbdoctorError or Late where the cluster cannot be asked or does not answer in time.
     """
-    from kubectl_lbdoctor.collect import kube as _before_the_clocks  # noqa: F401
     from kubectl_lbdoctor.collect.deadline import Deadline
+    from kubectl_lbdoctor.collect.kubernetes_api import client as _before_the_clocks  # noqa: F401
     from kubectl_lbdoctor.connections import Connections
     from kubectl_lbdoctor.options import AwsOptions
 
@@ -104,8 +104,8 @@ def _in_cluster(kind: Kind, *more: str) -> Callable[[str, KubeOptions, Mapping[s
 
 def _in_kubeconfig(entries: str) -> Callable[[str, KubeOptions, Mapping[str, str]], Items]:
     def source(incomplete: str, options: KubeOptions, variables: Mapping[str, str]) -> Items:
-        from kubectl_lbdoctor.collect.kubeconfig import kubeconfig_paths
-        from kubectl_lbdoctor.collect.kubeconfig_files import merge
+        from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import kubeconfig_paths
+        from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import merge
 
         return _starting(incomplete, getattr(merge(kubeconfig_paths(options, variables), must_exist=False), entries))
 
@@ -113,13 +113,13 @@ def _in_kubeconfig(entries: str) -> Callable[[str, KubeOptions, Mapping[str, str
 
 
 def _profiles(incomplete: str, options: KubeOptions, variables: Mapping[str, str]) -> Items:
-    from kubectl_lbdoctor.collect.aws_session import known_profiles
+    from kubectl_lbdoctor.collect.aws_api.session import known_profiles
 
     return _starting(incomplete, known_profiles())
 
 
 def _regions(incomplete: str, options: KubeOptions, variables: Mapping[str, str]) -> Items:
-    from kubectl_lbdoctor.collect.aws_session import known_regions
+    from kubectl_lbdoctor.collect.aws_api.session import known_regions
 
     return _starting(incomplete, known_regions())
 

@@ -1,8 +1,8 @@
 """Credentials inside text that others wrote: messages of events, of applications and of AWS quote them. Pure.
 
-`without_credentials` is for what a person sees; a bundle leaves out more (`collect.redact`). Names of Kubernetes and
-AWS, digests and prose stay as they are: the patterns ask for the form of a secret, and where a name alone announces
-one, for "=" or for a quoted value behind it.
+`without_credentials` is for what a person sees; a bundle leaves out more (`collect.bundles.redact`). Names of
+Kubernetes and AWS, digests and prose stay as they are: the patterns ask for the form of a secret, and where a name
+alone announces one, for "=" or for a quoted value behind it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.checks.registry import Catalogue
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.model.report import Report, Status
 from kubectl_lbdoctor.model.scan import ScanReport

@@ -27,7 +27,7 @@ def serve(options: Options, env: Environment, allow_fix: bool) -> ExitStatus:
     from kubectl_lbdoctor.mcp_server.tools import offered
 
     if options.bundle.load:
-        from kubectl_lbdoctor.collect import bundle
+        from kubectl_lbdoctor.collect.bundles import bundle
 
         bundle.load(Path(options.bundle.load))
     if env.stdin.isatty():

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from kubectl_lbdoctor.collect.fields import NotUnderstood, mapping, objects
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Fact

@@ -17,10 +17,10 @@ from urllib.parse import unquote, urlsplit
 
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.collect.deadline import Late as TooSlow
-from kubectl_lbdoctor.collect.kube import GRACE, KubeReader
-from kubectl_lbdoctor.collect.kube_configuration import Configuration
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext
-from kubectl_lbdoctor.collect.socks_proxy import connect
+from kubectl_lbdoctor.collect.kubernetes_api.client import GRACE, KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.configuration import Configuration
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.kubernetes_api.socks_proxy import connect
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubectl_lbdoctor.collect.fields import NotUnderstood, mapping, number, objects, strings, text
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, Unreachable, WriteRefused
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import DEFAULT_IMAGE, ProbeAnswer, Transport, inconclusive

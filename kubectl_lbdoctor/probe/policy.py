@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.model.k8s import Node
 from kubectl_lbdoctor.model.probe import ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot

@@ -12,7 +12,7 @@ import time
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive

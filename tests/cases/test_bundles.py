@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.collect import bundle
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundles import bundle
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.view import View
 from tests.cases.test_cases import WORLDS

@@ -8,7 +8,7 @@ from pathlib import Path
 import botocore.loaders
 import pytest
 
-from kubectl_lbdoctor.collect import aws_models
+from kubectl_lbdoctor.collect.aws_api import models as aws_models
 from tests.support import cloud as example
 from tests.support import health_logs
 from tests.support.cloud import Cloud
@@ -20,7 +20,7 @@ def one_loader() -> Iterator[None]:
     loader, own = botocore.loaders.create_loader(), aws_models.model_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *args: loader)
-        patch.setattr("kubectl_lbdoctor.collect.aws_models.model_loader", lambda *args: own)
+        patch.setattr("kubectl_lbdoctor.collect.aws_api.models.model_loader", lambda *args: own)
         yield
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.collect import bundle
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.bundles import bundle
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.connections import AWS_ATTEMPTS, AWS_READ_TIMEOUT
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model import k8s, reads

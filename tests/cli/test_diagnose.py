@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_lbdoctor.collect import kube
+from kubectl_lbdoctor.collect.kubernetes_api import client as kube
 from kubectl_lbdoctor.errors import ExitStatus
 from tests.support.cloud import Cloud
 from tests.support.program import Result, Terminal, run

@@ -11,7 +11,7 @@ import pytest
 
 from kubectl_lbdoctor.analysis.change_shapes import made_anew
 from kubectl_lbdoctor.analysis.gateway_changes import NewConfiguration
-from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.model.objects import ObjectRef
 from tests.support import cases
 from tests.support.json_schemas import violations

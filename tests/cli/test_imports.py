@@ -29,7 +29,7 @@ NEVER = (
 
 UNASKED = (
     "kubectl_lbdoctor.fix",
-    "kubectl_lbdoctor.collect.bundle_content",
+    "kubectl_lbdoctor.collect.bundles.content",
     "kubectl_lbdoctor.render.permissions",
     "kubectl_lbdoctor.probe.runner",
     "kubectl_lbdoctor.probe.pods",
@@ -41,7 +41,7 @@ UNASKED = (
 )
 """Nor these parts of the plugin, where nothing is repaired, saved, drawn or left for a probe to settle."""
 
-CLIENTS = ("botocore", "urllib3", "http.client", "ssl", "yaml", "kubectl_lbdoctor.collect.kube")
+CLIENTS = ("botocore", "urllib3", "http.client", "ssl", "yaml", "kubectl_lbdoctor.collect.kubernetes_api.client")
 """What talks to a cluster and reads a kubeconfig."""
 
 EXAMINATION = (

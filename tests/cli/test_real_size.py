@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_lbdoctor.collect import kube
+from kubectl_lbdoctor.collect.kubernetes_api import client as kube
 from kubectl_lbdoctor.errors import ExitStatus
 from tests.support import crowd
 from tests.support.cloud import Cloud

@@ -102,7 +102,7 @@ def test_a_scan_that_fails_leaves_the_last_state(cloud: Cloud, monkeypatch: pyte
 
 def test_a_session_that_ends_is_opened_anew(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     """Static keys do not renew themselves: whoever gets new ones does it outside, and the next scan finds them."""
-    from kubectl_lbdoctor.collect import aws_session
+    from kubectl_lbdoctor.collect.aws_api import session as aws_session
 
     opened: list[str] = []
     real = aws_session.open_session

@@ -58,7 +58,7 @@ CLOCK = Clock()
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kubectl_lbdoctor.collect.kube.time", CLOCK)
+    monkeypatch.setattr("kubectl_lbdoctor.collect.kubernetes_api.client.time", CLOCK)
 
 
 def _silence(cloud: Cloud) -> None:

@@ -15,9 +15,10 @@ from botocore.credentials import DeferredRefreshableCredentials
 from botocore.response import StreamingBody
 
 from kubectl_lbdoctor import connections
-from kubectl_lbdoctor.collect import aws, aws_session
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_session import AwsSession
+from kubectl_lbdoctor.collect.aws_api import client as aws
+from kubectl_lbdoctor.collect.aws_api import session as aws_session
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.aws_api.session import AwsSession
 from kubectl_lbdoctor.collect.deadline import Deadline
 from kubectl_lbdoctor.errors import NoCredentials, ReadFailed
 

@@ -14,13 +14,14 @@ from botocore.loaders import Loader
 from botocore.model import Shape, StructureShape
 from botocore.session import Session
 
-from kubectl_lbdoctor.collect import aws_models, aws_models_cut
-from kubectl_lbdoctor.collect.aws_models import JsonFiles, fits, model_loader
+from kubectl_lbdoctor.collect.aws_api import models as aws_models
+from kubectl_lbdoctor.collect.aws_api import models_cut as aws_models_cut
+from kubectl_lbdoctor.collect.aws_api.models import JsonFiles, fits, model_loader
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.group_edits import GROUP_WRITES
 from kubectl_lbdoctor.model.plan import AWS_WRITES
 
-PACKAGE = Path(aws_models.__file__).parents[1]
+PACKAGE = Path(aws_models.__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,10 @@ import pytest
 from botocore.credentials import AssumeRoleCredentialFetcher
 from moto.server import ThreadedMotoServer
 
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
-from kubectl_lbdoctor.collect.aws_session import AwsSession, open_session
-from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.session import AwsSession, open_session
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.errors import (
     AwsApiError,
     LbdoctorError,
@@ -734,8 +734,8 @@ def test_credentials_that_break_later(reader: AwsReader, monkeypatch: pytest.Mon
 def test_the_sdk_is_imported_when_it_is_asked_for_and_not_before() -> None:
     """Start-up does not pay for botocore; the composition root does, beside other work."""
     code = (
-        "import sys; from kubectl_lbdoctor.collect import aws; before = 'botocore.session' in sys.modules; "
-        "aws.import_sdk(); print(before, 'botocore.session' in sys.modules)"
+        "import sys; from kubectl_lbdoctor.collect.aws_api import client; before = 'botocore.session' in sys.modules; "
+        "client.import_sdk(); print(before, 'botocore.session' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "True"]

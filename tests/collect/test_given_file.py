@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from kubectl_lbdoctor.collect import given_file
-from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import load_kube_context
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.options import KubeOptions
 

@@ -13,8 +13,8 @@ import pytest
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.history_reads import read_history
-from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.errors import ReadFailed
 from kubectl_lbdoctor.model.history import AwsChange
 

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 import pytest
 
-from kubectl_lbdoctor.collect.kube_clock import ServerClock
+from kubectl_lbdoctor.collect.kubernetes_api.clock import ServerClock
 
 NOON, AN_HOUR_LATER = "2026-11-23T12:00:00Z", "2026-11-23T13:00:00Z"
 

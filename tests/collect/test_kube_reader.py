@@ -22,11 +22,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.collect import kube
-from kubectl_lbdoctor.collect.kube import KubeReader, permission_of
-from kubectl_lbdoctor.collect.kube_configuration import bearer, bearer_refused
-from kubectl_lbdoctor.collect.kube_credentials import RenewingToken
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context
+from kubectl_lbdoctor.collect.kubernetes_api import client as kube
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader, permission_of
+from kubectl_lbdoctor.collect.kubernetes_api.configuration import bearer, bearer_refused
+from kubectl_lbdoctor.collect.kubernetes_api.credentials import RenewingToken
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import KubeContext, load_kube_context
 from kubectl_lbdoctor.errors import ApiMissing, CouldNotRun, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.options import KubeOptions
 

@@ -23,10 +23,11 @@ from cryptography.hazmat.primitives import serialization
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.collect import kube_credentials, kubeconfig, tls
-from kubectl_lbdoctor.collect.aws_hints import aws_hints
-from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, load_kube_context, parse_timeout
+from kubectl_lbdoctor.collect.kubernetes_api import credentials as kube_credentials
+from kubectl_lbdoctor.collect.kubernetes_api import kubeconfig, tls
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import aws_hints
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import KubeContext, load_kube_context, parse_timeout
 from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, UsageError
 from kubectl_lbdoctor.options import KubeOptions
 from tests.support import tls_api

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from kubectl_lbdoctor.cli import cli
-from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import load_kube_context
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.flags import options_of
 from kubectl_lbdoctor.options import KubeOptions

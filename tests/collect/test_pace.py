@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.errors import ReadFailed
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_hints import AwsHints
-from kubectl_lbdoctor.collect.aws_session import open_session
-from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.aws_api.session import open_session
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import AwsHints
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import load_kube_context
 from kubectl_lbdoctor.errors import CouldNotRun, LbdoctorError, Unreachable
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
 from tests.support import socks_server, tls_api

@@ -16,8 +16,8 @@ import pytest
 from bench.faults import plant
 from bench.world import MemoryAws, MemoryKube, Shape, World
 from kubectl_lbdoctor.checks import CATALOGUE
-from kubectl_lbdoctor.collect import bundle
-from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
+from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.collect.sweep import Stage, SweepPlan, stages
 from kubectl_lbdoctor.commands.examination import examine
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus, NoCredentials, ReadDenied, ReadFailed, Unreachable

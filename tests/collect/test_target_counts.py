@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.collect.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.target_counts import read_counts
 from kubectl_lbdoctor.errors import ReadDenied
 from kubectl_lbdoctor.model.aws import TargetCounts, TargetGroup

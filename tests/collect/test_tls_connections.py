@@ -10,8 +10,8 @@ import pytest
 import urllib3.connection
 import yaml
 
-from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import load_kube_context
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import load_kube_context
 from kubectl_lbdoctor.options import KubeOptions
 from tests.support import tls_api
 

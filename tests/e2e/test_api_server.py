@@ -10,8 +10,8 @@ import orjson
 import pytest
 import urllib3
 
-from kubectl_lbdoctor.collect.kube import KubeReader
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext, KubeOptions, load_kube_context
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import KubeContext, KubeOptions, load_kube_context
 from tests.lab.api import Lab
 from tests.support.api_server import FakeKube
 

@@ -22,9 +22,9 @@ from contextlib import contextmanager
 import pytest
 
 from kubectl_lbdoctor.analysis.blocked_paths import world_of
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_hints import AwsHints
-from kubectl_lbdoctor.collect.aws_session import open_session
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.aws_api.session import open_session
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import AwsHints
 from kubectl_lbdoctor.collect.network_reads import NetworkReader
 from kubectl_lbdoctor.model.snapshot import NetworkFacts
 from kubectl_lbdoctor.network import path

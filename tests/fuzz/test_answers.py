@@ -12,7 +12,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.codec import from_json, to_json

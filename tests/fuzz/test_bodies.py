@@ -11,8 +11,8 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from kubectl_lbdoctor.collect.aws import AwsReader
-from kubectl_lbdoctor.collect.aws_session import AwsSession
+from kubectl_lbdoctor.collect.aws_api.client import AwsReader
+from kubectl_lbdoctor.collect.aws_api.session import AwsSession
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import reads
 from tests.fuzz.mutation import runs

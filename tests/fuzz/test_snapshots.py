@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.collect import bundle
+from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.codec import to_json
 from kubectl_lbdoctor.model.snapshot import SCHEMA

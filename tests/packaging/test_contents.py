@@ -9,7 +9,7 @@ from pathlib import Path
 import contents
 import pytest
 
-from kubectl_lbdoctor.collect.aws_session import CREDENTIAL_SERVICES
+from kubectl_lbdoctor.collect.aws_api.session import CREDENTIAL_SERVICES
 
 
 def test_the_services_that_are_called() -> None:
@@ -47,8 +47,9 @@ def test_what_a_run_can_import_stays() -> None:
     # Another process than that of the tests, which import more than the plugin does.
     code = (
         "import sys, websocket, h2.connection, botocore.session\n"
-        "from kubectl_lbdoctor.collect import aws_session, kube_configuration\n"
-        "aws_session.import_sdk(), print(*sys.modules)"
+        "from kubectl_lbdoctor.collect.aws_api import session\n"
+        "from kubectl_lbdoctor.collect.kubernetes_api import configuration\n"
+        "session.import_sdk(), print(*sys.modules)"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not left_out & set(loaded)

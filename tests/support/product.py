@@ -12,7 +12,7 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.collect.collector import Collector, ReadPlan
 from kubectl_lbdoctor.collect.inventory import ClusterInventory
-from kubectl_lbdoctor.collect.kube import permission_of
+from kubectl_lbdoctor.collect.kubernetes_api.client import permission_of
 from kubectl_lbdoctor.collect.subjects import Finder
 from kubectl_lbdoctor.connections import Connections
 from kubectl_lbdoctor.env import Environment

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
-from kubectl_lbdoctor.collect import bundle
-from kubectl_lbdoctor.collect.bundle_cuts import with_cuts
+from kubectl_lbdoctor.collect.bundles import bundle
+from kubectl_lbdoctor.collect.bundles.cuts import with_cuts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.snapshot import Snapshot

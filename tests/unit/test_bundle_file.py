@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_lbdoctor.collect import bundle_file
+from kubectl_lbdoctor.collect.bundles import file as bundle_file
 from kubectl_lbdoctor.errors import CouldNotRun
 
 

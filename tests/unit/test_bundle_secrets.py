@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.collect import bundle, convert_aws, convert_kube, convert_network
-from kubectl_lbdoctor.collect.bundle_content import RULES, content, kept
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect import convert_aws, convert_kube, convert_network
+from kubectl_lbdoctor.collect.bundles import bundle
+from kubectl_lbdoctor.collect.bundles.content import RULES, content, kept
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.identity import Role
 from kubectl_lbdoctor.model.k8s import Container, Ingress, Meta, Service, TlsCertificate

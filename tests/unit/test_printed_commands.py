@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from kubectl_lbdoctor.collect import bundle, convert_aws, convert_network
+from kubectl_lbdoctor.collect import convert_aws, convert_network
+from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.collect.converters import converter
 from kubectl_lbdoctor.collect.sieve import Sieve, target_id, under
 from kubectl_lbdoctor.errors import CouldNotRun, ExitStatus

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from kubectl_lbdoctor.collect.kube import KubeReader
+from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.errors import WriteRefused
 from kubectl_lbdoctor.probe import pods
 from kubectl_lbdoctor.probe.interruption import guarded

@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from kubectl_lbdoctor.collect.kube_configuration import Configuration
-from kubectl_lbdoctor.collect.tls import Pem, Tls
+from kubectl_lbdoctor.collect.kubernetes_api.configuration import Configuration
+from kubectl_lbdoctor.collect.kubernetes_api.tls import Pem, Tls
 from kubectl_lbdoctor.errors import ReadDenied, ReadFailed, UsageError
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.probe import SOCKETS, Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 
 
 @pytest.mark.parametrize(

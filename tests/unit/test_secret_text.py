@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kubectl_lbdoctor.collect.tls import Tls
+from kubectl_lbdoctor.collect.kubernetes_api.tls import Tls
 
 if TYPE_CHECKING:
     import urllib3
@@ -81,7 +81,7 @@ def open_pool(
     else:
         pool = urllib3.PoolManager(**settings)
     if socks:
-        from kubectl_lbdoctor.collect.socks_proxy import pool_through
+        from kubectl_lbdoctor.collect.kubernetes_api.socks_proxy import pool_through
 
         pool = pool_through(socks, pool)
     if server.startswith("https:"):

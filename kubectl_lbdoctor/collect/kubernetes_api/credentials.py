@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor.collect import given_file
-from kubectl_lbdoctor.collect.aws_hints import plugin_flags
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.collect.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
-from kubectl_lbdoctor.collect.tls import Pem
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import plugin_flags
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import Entry, exec_env, text_of, texts_of, view_hint
+from kubectl_lbdoctor.collect.kubernetes_api.tls import Pem
 from kubectl_lbdoctor.errors import CouldNotRun
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.model.times import parse_time

@@ -1,7 +1,7 @@
 """Where botocore gets its descriptions of the AWS services from, and how it reads them.
 
 EC2's alone is 8 MB of JSON with 760 operations, of which a run uses a dozen. Packages of the plugin hold the part that
-it uses (`aws_models_cut`), made from one release of botocore. Beside another release, or without that part, botocore's
+it uses (`models_cut`), made from one release of botocore. Beside another release, or without that part, botocore's
 own files are read: slower, and nothing else.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import botocore
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
-CUT = Path(__file__).parents[1] / "data" / "botocore"
+CUT = Path(__file__).parents[2] / "data" / "botocore"
 """Beneath it: SERVICE/API-VERSION/service-2.json, as in botocore's own data folder."""
 
 RELEASE = "RELEASE"

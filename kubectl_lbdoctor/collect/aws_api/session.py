@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kubectl_lbdoctor.collect import given_file
-from kubectl_lbdoctor.collect.aws_hints import AwsHints
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import AwsHints
 from kubectl_lbdoctor.errors import NoCredentials
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.options import AwsOptions
@@ -110,7 +110,7 @@ def open_session(
     import botocore.session
     from botocore.exceptions import BotoCoreError
 
-    from kubectl_lbdoctor.collect.aws_models import model_loader
+    from kubectl_lbdoctor.collect.aws_api.models import model_loader
 
     named, profile_source = profile_of(options, hints, environ)
     profile = "" if profile_source == _PROFILE_VARIABLE else named  # botocore reads that itself

@@ -2,7 +2,8 @@
 
 Each field of a record that is free in its content has a rule here; `tests/unit/test_bundle_secrets.py` fails for a
 mapping without one, and plants a secret in every field that an API can answer. Values that are left out become
-"(set)", so that a check still sees that there is one. What is left goes through the patterns of `collect.redact`.
+"(set)", so that a check still sees that there is one. What is left goes through the patterns of
+`collect.bundles.redact`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from kubectl_lbdoctor.collect.redact import Redactor
+from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX, is_ours, same_name
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
 from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, probe

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.collect.aws_session import (
+from kubectl_lbdoctor.collect.aws_api.pace import Pace
+from kubectl_lbdoctor.collect.aws_api.session import (
     NO_CREDENTIALS_CAME,
     PATIENCE,
     AwsSession,
@@ -23,7 +24,6 @@ from kubectl_lbdoctor.collect.aws_session import (
     import_sdk,
 )
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
-from kubectl_lbdoctor.collect.pace import Pace
 from kubectl_lbdoctor.collect.request_log import LoggedAws, RequestLog
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model import reads

@@ -1,6 +1,6 @@
 """Cuts botocore's descriptions of AWS services down to the operations that the plugin declares.
 
-    python -m kubectl_lbdoctor.collect.aws_models_cut [FOLDER]
+    python -m kubectl_lbdoctor.collect.aws_api.models_cut [FOLDER]
 
 Run when the plugin is packaged, beside the botocore that goes with it (setup.py, Makefile); never by the plugin itself.
 STS, which botocore asks for credentials by more operations than ours, is left whole.
@@ -18,7 +18,7 @@ from typing import Any
 import botocore
 from botocore.loaders import Loader
 
-from kubectl_lbdoctor.collect.aws_models import CUT, RELEASE
+from kubectl_lbdoctor.collect.aws_api.models import CUT, RELEASE
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.group_edits import GROUP_WRITES
 from kubectl_lbdoctor.model.plan import AWS_WRITES

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_lbdoctor import __version__
-from kubectl_lbdoctor.collect import bundle_file
-from kubectl_lbdoctor.collect.bundle_cuts import with_cuts
+from kubectl_lbdoctor.collect.bundles import file as bundle_file
+from kubectl_lbdoctor.collect.bundles.cuts import with_cuts
 from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.collect.names import check_names
 from kubectl_lbdoctor.errors import CouldNotRun
@@ -27,7 +27,7 @@ def save(snapshot: Snapshot, path: Path) -> None:
     """
     import orjson
 
-    from kubectl_lbdoctor.collect.bundle_content import content
+    from kubectl_lbdoctor.collect.bundles.content import content
 
     document = {"kind": KIND, "schema": SCHEMA, "tool": __version__, "snapshot": content(snapshot)}
     data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from kubectl_lbdoctor.collect.kubeconfig_files import exec_env, text_of, texts_of
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import exec_env, text_of, texts_of
 from kubectl_lbdoctor.record import record
 
 _REGION = r"[a-z]{2}(?:-[a-z]+)+-\d+"

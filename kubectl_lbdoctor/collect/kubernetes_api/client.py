@@ -21,9 +21,9 @@ from urllib.parse import urlencode
 
 from kubectl_lbdoctor import __version__
 from kubectl_lbdoctor.collect.deadline import Deadline, Late
-from kubectl_lbdoctor.collect.kube_clock import ServerClock
-from kubectl_lbdoctor.collect.kube_configuration import open_pool
-from kubectl_lbdoctor.collect.kubeconfig import KubeContext
+from kubectl_lbdoctor.collect.kubernetes_api.clock import ServerClock
+from kubectl_lbdoctor.collect.kubernetes_api.configuration import open_pool
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig import KubeContext
 from kubectl_lbdoctor.collect.request_log import LoggedPool, RequestLog
 from kubectl_lbdoctor.errors import (
     ApiMissing,

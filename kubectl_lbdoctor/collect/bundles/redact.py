@@ -2,7 +2,7 @@
 
 Credentials become ***; account ids, access keys, e-mail addresses, queries of URLs and public addresses become stable
 tokens, so that equal things stay equal. Private addresses stay: without them nothing about networks can be diagnosed
-again. What is left out by its place, and not by its form, is in `collect.bundle_content`.
+again. What is left out by its place, and not by its form, is in `collect.bundles.content`.
 """
 
 from __future__ import annotations

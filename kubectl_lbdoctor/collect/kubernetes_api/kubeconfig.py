@@ -19,15 +19,28 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from kubectl_lbdoctor.collect.aws_hints import AwsHints, aws_hints
 from kubectl_lbdoctor.collect.deadline import Deadline
-from kubectl_lbdoctor.collect.kube_configuration import Configuration, bearer, bearer_refused, of_package
-from kubectl_lbdoctor.collect.kube_credentials import ExecPlugin, RenewingToken, file_token, pem_of, token_expiry
-from kubectl_lbdoctor.collect.kubeconfig_files import Entry, Kubeconfig, merge, text_of, texts_of, view_hint
-from kubectl_lbdoctor.collect.kubeconfig_flags import cluster_with_flags, user_with_flags
-from kubectl_lbdoctor.collect.kubeconfig_rules import check_cluster, check_user
-from kubectl_lbdoctor.collect.socks_proxy import SCHEMES
-from kubectl_lbdoctor.collect.tls import Pem, Tls
+from kubectl_lbdoctor.collect.kubernetes_api.aws_hints import AwsHints, aws_hints
+from kubectl_lbdoctor.collect.kubernetes_api.configuration import Configuration, bearer, bearer_refused, of_package
+from kubectl_lbdoctor.collect.kubernetes_api.credentials import (
+    ExecPlugin,
+    RenewingToken,
+    file_token,
+    pem_of,
+    token_expiry,
+)
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import (
+    Entry,
+    Kubeconfig,
+    merge,
+    text_of,
+    texts_of,
+    view_hint,
+)
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_flags import cluster_with_flags, user_with_flags
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_rules import check_cluster, check_user
+from kubectl_lbdoctor.collect.kubernetes_api.socks_proxy import SCHEMES
+from kubectl_lbdoctor.collect.kubernetes_api.tls import Pem, Tls
 from kubectl_lbdoctor.errors import CouldNotRun, UsageError
 from kubectl_lbdoctor.model.where import NOWHERE, Where, where_of
 from kubectl_lbdoctor.options import KubeOptions

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubectl_lbdoctor.collect.kube_credentials import pem_of
-from kubectl_lbdoctor.collect.kubeconfig_files import Entry, text_of, view_hint
+from kubectl_lbdoctor.collect.kubernetes_api.credentials import pem_of
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import Entry, text_of, view_hint
 from kubectl_lbdoctor.errors import CouldNotRun
 
 

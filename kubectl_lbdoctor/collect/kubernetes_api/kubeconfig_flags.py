@@ -12,7 +12,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.collect.kubeconfig_files import Entry
+from kubectl_lbdoctor.collect.kubernetes_api.kubeconfig_files import Entry
 from kubectl_lbdoctor.errors import UsageError
 from kubectl_lbdoctor.options import KubeOptions
 
