@@ -11,7 +11,7 @@ from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
 from kubectl_lbdoctor.checks import gateway_gaps as gateway_gaps
 from kubectl_lbdoctor.checks import gateways as gateways
-from kubectl_lbdoctor.checks import healthcheck as healthcheck
+from kubectl_lbdoctor.checks import health_check as health_check
 from kubectl_lbdoctor.checks import identity as identity
 from kubectl_lbdoctor.checks import kube_proxy as kube_proxy
 from kubectl_lbdoctor.checks import made_and_gone as made_and_gone
@@ -19,7 +19,6 @@ from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import overlay as overlay
 from kubectl_lbdoctor.checks import partly_made as partly_made
-from kubectl_lbdoctor.checks import protocol as protocol
 from kubectl_lbdoctor.checks import public_subnets as public_subnets
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import registered_targets as registered_targets
