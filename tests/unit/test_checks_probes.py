@@ -105,6 +105,14 @@ def test_no_path_that_answers_leaves_the_choice_open() -> None:
     assert "success-codes" in finding.advice
 
 
+def test_a_server_error_is_the_applications_and_never_a_success() -> None:
+    """Success codes of an Application Load Balancer end at 499; what fails says why in its log."""
+    finding = found(world((mismatch(1, "500"), mismatch(2, "500"))))
+    assert finding.code == "LBD317" and finding.advice.startswith("see in the application's log why it fails")
+    assert "success-codes" not in finding.advice and "healthcheck-path=<a path that answers 200>" in finding.advice
+    assert finding.confirm[-1] == "kubectl logs web-abc-1 --tail=50 -n shop"
+
+
 def test_an_answer_that_is_good_by_now_is_no_repair() -> None:
     """The load balancer said 404, and the pods answer 200: never healthy, and nothing to set."""
     finding = found(probed(NOT_FOUND, Application(paths={"/nowhere": 200})))

@@ -54,9 +54,14 @@ def cure_of(traffic: TrafficPath, answer: CheckAnswer) -> Cure:
         choose = "choose the path that tells whether the application can serve"
         advice = answer.owner.instruction or ("" if answer.exact else choose)
         return Cure(repairs, template, advice, exact=answer.exact)
+    right = f"<a path that answers {answer.group.health_check.matcher}>"
+    if any(kind_of(code, answer.group.is_grpc) is AnswerKind.SERVER for code in answer.codes):
+        # Behind an Application Load Balancer no code of 500 and more can be a success:
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
+        advice = "see in the application's log why it fails; if the path asks more than whether it can serve, "
+        return Cure(template=template, advice=advice + answer.owner.how(right))
     if not answer.owner.settable:
         return Cure(advice=answer.owner.instruction)
-    right = f"<a path that answers {answer.group.health_check.matcher}>"
     codes = setting_source(traffic, "success-codes").label
     return Cure(template=template, advice=f"{answer.owner.how(right)}, or widen {codes}")
 

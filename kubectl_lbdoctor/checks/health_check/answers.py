@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import HealthPort
 from kubectl_lbdoctor.analysis.other_askers import NOBODY
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
-from kubectl_lbdoctor.analysis.remediation import describe_target_health
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.checks.health_check.answer_repairs import both_ways, cure_of
 from kubectl_lbdoctor.checks.health_check.findings import ANSWER_READS, health_evidence, of_one_workload
 from kubectl_lbdoctor.checks.registry import check
@@ -267,4 +267,7 @@ def application_answers_5xx(traffic: TrafficPath) -> Iterator[Finding]:
     """
     answer = check_answer(traffic, AnswerKind.SERVER)
     if answer is not None and answer.asker == NOBODY:
-        yield _answered(traffic, "LBD317", answer)
+        finding = _answered(traffic, "LBD317", answer)
+        pods = pod_evidence.pods_behind(traffic, answer.targets)[:1]
+        logs = (kubectl("logs", pod.meta.name, "--tail=50", namespace=pod.meta.namespace) for pod in pods)
+        yield replace(finding, confirm=(*finding.confirm, *logs))
