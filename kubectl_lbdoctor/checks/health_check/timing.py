@@ -31,11 +31,11 @@ from kubectl_lbdoctor.record import record
 
 @check(
     "LBD309",
-    title="the application answers later than the check's timeout",
+    title="the application does not answer within the check's timeout",
     passes="the application answers within the check's timeout",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='path "{path}" is answered after the timeout of {timeout} s: {why}',
+    message='path "{path}" is not answered within the timeout of {timeout} s: {why}',
     reads=(*READS, reads.EVENTS),
     fix="healthcheck-timeout",
     distinct_by=("path",),
