@@ -256,6 +256,7 @@ def test_node_port_that_leads_to_the_wanted_container_port() -> None:
     world = on_node_port("9090").with_service(ports=METRICS)
     world = replace(world, pods=pods(ports=(k8s.ContainerPort(8080), k8s.ContainerPort(9090))))
     found = finding(world, "LBD313")
+    assert found.repairs[0].changes[0].why == "node port 30990 leads to 9090 of the pods"
     assert f"{ALB}healthcheck-port=30990" in found.commands[0] and found.fix_automatic
 
 
@@ -266,6 +267,13 @@ def test_node_port_of_a_container_port_that_is_not_declared() -> None:
 
 def test_traffic_port_is_no_sure_repair_for_another_path() -> None:
     assert not finding(checked(on_port("9999"), path="/live"), "LBD313").fix_automatic
+
+
+@pytest.mark.parametrize("world", [on_port("9999"), on_node_port("9999")])
+def test_a_path_that_another_port_serves_makes_traffic_port_no_sure_repair(world: World) -> None:
+    assert finding(world, "LBD313").fix_automatic
+    of_management = pods(k8s.Probe("httpGet", "9090", "/healthz"), ports=(k8s.ContainerPort(8080),))
+    assert not finding(replace(world, pods=of_management), "LBD313").fix_automatic
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.check_settings import traffic_pod_port
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import node_port_for
 from kubectl_lbdoctor.analysis.meshes import application_ports
@@ -58,15 +59,20 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
     if found is None:
         return
     owner = setting_source(traffic, "healthcheck-port")
-    pods = ready(traffic.matching_pods())
     # The check keeps its path: traffic-port is a sure repair where that path is known to answer there.
+    end = traffic_pod_port(traffic, found.targets[0])
     tried = pod_evidence.answers(traffic, pod_evidence.pods_behind(traffic, found.targets))
-    right = [a for a in tried if str(a.request.port) == found.traffic and pod_evidence.is_success(a)]
     sure = (
-        bool(right)
-        or group.health_check.protocol == "TCP"
-        or any(p.probe.kind == "httpGet" and (p.probe.path or "/") == group.health_check.path for p in pods)
+        group.health_check.protocol == "TCP"
+        or any(a.request.port == end and pod_evidence.is_success(a) for a in tried)
+        or any(
+            (p.port, p.probe.kind, pod_evidence.path_of(p.probe)) == (end, "httpGet", group.health_check.path)
+            for p in ready(traffic.matching_pods())
+        )
     )
+    why = f"port {found.traffic} is served, {found.port} is not"
+    if found.better:
+        why = f"node port {found.better} leads to {found.port} of the pods"
     yield Finding(
         "LBD313",
         owner.ref,
@@ -74,7 +80,7 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(
             health_evidence(traffic, found.targets),
             Evidence(Source.TARGET_GROUP, f"health check {request_of(group)} on port {found.port}"),
-            *pod_evidence.evidence(a for a in tried if str(a.request.port) in (found.port, found.traffic)),
+            *pod_evidence.evidence(a for a in tried if a.request.port in (int(found.port), end)),
             *(
                 Evidence(Source.PODS if traffic.target_type == "ip" else str(traffic.service_ref), text)
                 for text in found.shown
@@ -83,7 +89,7 @@ def check_port_is_dead(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.CERTAIN if found.certain else Confidence.LIKELY,
         targets=keys_of(found.targets),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        repairs=owner.offer(found.better or "traffic-port", f"port {found.traffic} is served, {found.port} is not"),
+        repairs=owner.offer(found.better or "traffic-port", why),
         fix_automatic=bool(found.better) or sure,
         advice=owner.instruction,
     )
