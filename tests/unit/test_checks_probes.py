@@ -223,6 +223,18 @@ def test_a_success_that_is_not_expected_needs_its_code() -> None:
     assert [r.value for r in found(mixed).repairs] == ["200,201"]
 
 
+def test_what_healthy_targets_answer_stays_a_success() -> None:
+    there = world((target(1), mismatch(2, "204")), matcher="200-201")
+    assert [r.value for r in found(there).repairs] == ["200-204"]
+
+
+def test_an_error_beside_another_answer_is_no_success() -> None:
+    """14 (UNAVAILABLE) is the application's own error, whatever else it answers; as text it stands before 5."""
+    there = world((mismatch(1, "14"), mismatch(2, "14, 5")), path="/grpc.health.v1.Health/Check", matcher="12")
+    finding = next(d.finding for d in there.with_group(protocol_version="GRPC").report().diagnoses)
+    assert [way.fix for way in finding.alternatives] == ["healthcheck-path"]
+
+
 @pytest.mark.parametrize("there", [world(), network()])
 def test_a_port_that_speaks_no_http(there: World) -> None:
     diagnosis = first(probed(there, Application(ports={8080: "TCP"})))

@@ -55,7 +55,7 @@ def cure_of(traffic: TrafficPath, answer: CheckAnswer) -> Cure:
         advice = answer.owner.instruction or ("" if answer.exact else choose)
         return Cure(repairs, template, advice, exact=answer.exact)
     right = f"<a path that answers {answer.group.health_check.matcher}>"
-    if any(kind_of(code, answer.group.is_grpc) is AnswerKind.SERVER for code in answer.codes):
+    if _is_error(answer):
         # Behind an Application Load Balancer no code of 500 and more can be a success:
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
         advice = "see in the application's log why it fails; if the path asks more than whether it can serve, "
@@ -81,14 +81,18 @@ def _is_success(group: TargetGroup, code: str) -> bool:
     return code == "0" if group.is_grpc else code.startswith("2")
 
 
+def _is_error(answer: CheckAnswer) -> bool:
+    """Whether the application says, at least once, that it fails: what is to be mended is the application."""
+    return any(kind_of(code, answer.group.is_grpc) is AnswerKind.SERVER for code in answer.codes)
+
+
 def both_ways(traffic: TrafficPath, answer: CheckAnswer) -> tuple[Alternative, ...]:
     """A wrong code has two repairs, another path and other success codes; which of them a check prefers, it says."""
     codes = setting_source(traffic, "success-codes")
     paths = tuple(repair for good in answer.paths[:3] for repair in answer.owner.offer(good.path, _why(good), _RECHECK))
     ways = [Alternative("healthcheck-path", paths, answer.owner.template, automatic=bool(paths) and answer.exact)]
-    grpc, last = answer.group.is_grpc, answer.codes[-1]
-    if kind_of(last, grpc) is not AnswerKind.SERVER and not _is_success(answer.group, last):
-        redirected = not grpc and all(code.startswith("3") for code in answer.codes)
+    redirected = not answer.group.is_grpc and all(code.startswith("3") for code in answer.codes)
+    if not (_is_error(answer) or all(_is_success(answer.group, code) for code in answer.codes)):
         value = "200-399" if redirected else _widened(answer.group.health_check.matcher, answer.codes)
         risk = f"an answer with {', '.join(answer.codes)} counts as healthy, whatever the application serves"
         accept = codes.offer(value, f"the path answers with {', '.join(answer.codes)}", risk)
@@ -122,8 +126,8 @@ def _expect_the_code(traffic: TrafficPath, answer: CheckAnswer) -> Cure:
     """The application serves the path: not the path is wrong, but what is expected of it."""
     matcher = answer.group.health_check.matcher
     owner = setting_source(traffic, "success-codes")
-    others = any(t.state == "healthy" for t in traffic.targets()) and "-" not in matcher
-    value = ",".join(sorted({*answer.codes, *(matcher.split(",") if others else ())}))
+    others = any(t.state == "healthy" for t in traffic.targets())
+    value = _widened(matcher if others else "", answer.codes)
     repairs = owner.offer(value, f"the path answers with {', '.join(answer.codes)}", _RECHECK)
     return Cure(repairs, owner.template, owner.instruction, fix="success-codes", exact=True)
 
