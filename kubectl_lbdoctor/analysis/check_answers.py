@@ -83,18 +83,18 @@ def check_answer(traffic: TrafficPath, wanted: AnswerKind) -> CheckAnswer | None
     pods = traffic.matching_pods() if port is not None and traffic.namespace_facts.pods.is_known else ()
     asked = pod_evidence.conclusive_answers(pod_evidence.checked(traffic, failing, port))
     tried = pod_evidence.conclusive_answers(pod_evidence.variations(traffic, failing, port, asked))
-    readiness = _passing_readiness(pods, port)
+    passing = _passing_readiness(pods, port)
+    readiness = passing[0] if passing else None
     paths, exact = _good_paths(traffic, group, pods, port, asked, tried)
     codes = tuple(sorted({code for _, found in answered for code in found}))
     every_answer = pod_evidence.checked(traffic, failing, port)
     asker = other_asker(traffic, codes, readiness[0] if readiness is not None else None, every_answer, tried)
-    if readiness is not None:
-        probe, ready = readiness
-        own, other_host = pod_evidence.path_of(probe), probe.host_header
-        # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
-        if own != group.health_check.path and not other_host:
-            others = [entry for entry in paths if entry.path != own]
-            paths, exact = [GoodPath(own, PathSource.READINESS_PROBE, ready), *others], True
+    # A readiness probe with a Host header of its own says nothing about what the load balancer's header gets.
+    own = {pod_evidence.path_of(probe): count for probe, count in passing if not probe.host_header}
+    if own and group.health_check.path not in own:
+        others = [entry for entry in paths if entry.path not in own]
+        paths = [*(GoodPath(path, PathSource.READINESS_PROBE, count) for path, count in own.items()), *others]
+        exact = len(own) == 1
     elsewhere = _elsewhere(traffic, group, failing, port, paths) if pods else None
     inside = [a for a in every_answer if a.via in pod_evidence.LOOPBACK and a not in asked] if asker.client else ()
     return CheckAnswer(
@@ -132,11 +132,15 @@ def _elsewhere(
     return found if of_the_check or all(good.path == "/" for good in paths) else None
 
 
-def _passing_readiness(pods: tuple[Pod, ...], port: int | None) -> tuple[Probe, int] | None:
-    """An HTTP readiness probe of this port that succeeds, and in how many pods; None where none does."""
-    found = [(pod, probe) for pod in pods if (probe := readiness_of(pod, port or 0)) is not None]
-    ready = sum(pod.containers_ready for pod, _ in found)
-    return (found[0][1], ready) if ready else None
+def _passing_readiness(pods: tuple[Pod, ...], port: int | None) -> list[tuple[Probe, int]]:
+    """The HTTP readiness probes of this port that succeed, and in how many pods each does, the most first: in a rollout
+    the pods may ask several paths."""
+    found: dict[tuple[str, str], list[Probe]] = {}
+    for pod in pods:
+        probe = readiness_of(pod, port or 0) if pod.containers_ready else None
+        if probe is not None:
+            found.setdefault((pod_evidence.path_of(probe), probe.host_header), []).append(probe)
+    return sorted(((same[0], len(same)) for same in found.values()), key=lambda entry: -entry[1])
 
 
 def _answered_targets(traffic: TrafficPath, group: TargetGroup) -> list[tuple[TargetHealth, tuple[str, ...]]]:

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Tra
 from tests.support.application import Application, probed
 from tests.support.world import (
     ALB_CHECK,
+    NOT_READY,
     World,
     conditions,
     container,
@@ -97,6 +98,24 @@ def test_a_readiness_path_with_a_host_header_of_its_own_is_tried_first() -> None
     finding = found(probed(there, Application(paths={"/ready": 200})))
     assert [r.value for r in finding.repairs] == ["/ready"] and finding.fix_automatic
     assert not found(probed(there, Application(paths={"/ready": 200}, host="shop.example"))).fix_automatic
+
+
+def asking(number: int, path: str, **values: Any) -> k8s.Pod:
+    return pod(number, containers=(container(readiness=k8s.Probe("httpGet", "8080", path)),), **values)
+
+
+def test_the_path_of_a_readiness_probe_that_fails_is_no_repair() -> None:
+    there = replace(NOT_FOUND, pods=(asking(1, "/broken", conditions=NOT_READY), asking(2, "/ready")))
+    finding = next(d.finding for d in there.report().diagnoses if d.finding.code == "LBD301")
+    assert [r.value for r in finding.repairs] == ["/ready"]
+    assert finding.repairs[0].changes[0].why == '"/ready" succeeds: readiness probe of 1 pod'
+
+
+def test_readiness_probes_of_several_paths_are_a_choice() -> None:
+    there = replace(NOT_FOUND, pods=(asking(1, "/old"), asking(2, "/new")))
+    finding = found(there)
+    assert '; "/old" and "/new" succeed' in first(there).message
+    assert [r.value for r in finding.repairs] == ["/old", "/new"] and not finding.fix_automatic
 
 
 def test_no_path_that_answers_leaves_the_choice_open() -> None:

@@ -8,11 +8,10 @@ from kubectl_lbdoctor.analysis.check_answers import CheckAnswer, GoodPath, PathS
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
-from kubectl_lbdoctor.analysis.remediation import restart
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.success_codes import AnswerKind, kind_of
 from kubectl_lbdoctor.model.aws import TargetGroup
-from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.plan import Alternative, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -69,7 +68,7 @@ def cure_of(traffic: TrafficPath, answer: CheckAnswer) -> Cure:
 def _why(good: GoodPath) -> str:
     """Why the check should ask this path, as the plan of a repair says it."""
     if good.source is PathSource.READINESS_PROBE:
-        return f'"{good.path}" succeeds: readiness probe of {good.pods} pods'
+        return f'"{good.path}" succeeds: readiness probe of {counted(good.pods, "pod")}'
     return f'"{good.path}" answers a probe as the check wants in {counted(good.pods, "pod")}'
 
 
@@ -142,12 +141,9 @@ def _apply_the_annotation(traffic: TrafficPath, answer: CheckAnswer, template: R
             f"{check.healthy_threshold * check.interval} s after that"
         )
         return Cure(template=template, advice=advice)
-    controllers = traffic.cluster.controllers.peek() or ()
     return Cure(
         template=template,
-        advice=f"{answer.owner.key} asks for {answer.better} already and was not applied: the controller has to "
-        "reconcile it",
-        by_hand=tuple(
-            restart(ObjectRef("Deployment", w.meta.namespace, w.meta.name)).commands[0] for w in controllers[:1]
-        ),
+        advice=f"{answer.owner.key} asks for {answer.better} already and was not applied: the controller does so when "
+        "it looks at the object again, after any change of it; its log says what keeps it from that",
+        by_hand=looked_at_again(traffic),
     )

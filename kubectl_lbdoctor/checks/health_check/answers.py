@@ -72,7 +72,7 @@ def _what_answers(traffic: TrafficPath, answer: CheckAnswer) -> dict[str, Param]
         return {"better": (), "elsewhere": str(port.port), "there": port.path, "names": port.witness}
     if not answer.paths or answer.fine:
         return {"better": ()}
-    if answer.paths[0].source is PathSource.READINESS_PROBE:
+    if answer.exact and answer.paths[0].source is PathSource.READINESS_PROBE:
         return {"better": (answer.paths[0].path,), "witness": answer.paths[0].source.value}
     return {"better": tuple(good.path for good in answer.paths[:3])}
 
@@ -134,7 +134,7 @@ def path_answers_outside_success_codes(traffic: TrafficPath) -> Iterator[Finding
     passes="the answer does not depend on who asks",
     severity=Severity.ERROR,
     message='path "{path}" is answered with {codes} to the load balancer[, but not to Host {host}][, '
-    "with a success to {client}]",
+    "but with a success to {client}]",
     reads=ANSWER_READS,
     distinct_by=("path", "host"),
 )
