@@ -51,11 +51,14 @@ def check_speaks_wrong_protocol(traffic: TrafficPath) -> Iterator[Finding]:
     """The check sends plain HTTP to a TLS port, or TLS to a plaintext port.
 
     The readiness probe of the same port succeeds with the other scheme, or a probe does. A TLS server answers plain
-    HTTP with a reset (Target.FailedHealthChecks) or, like Go's, with 400. The check protocol does not follow
-    backend-protocol unless both are annotated. Where no probe asks the port, and no target is healthy, what names it
-    makes TLS likely: backend-protocol HTTPS, appProtocol https, the name of the port, or port 443 or 8443.
+    HTTP with a reset (Target.FailedHealthChecks) or, like Go's, with 400. Behind an Application Load Balancer the check
+    follows backend-protocol, unless healthcheck-protocol says otherwise; a Network Load Balancer checks by TCP unless
+    told. Where no probe asks the port, and no target is healthy, what names it makes TLS likely: backend-protocol
+    HTTPS, appProtocol https, the name of the port, or port 443 or 8443.
 
-    Source: https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol
+    Sources: https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/ingress/model_build_target_group.go
+    (buildTargetGroupHealthCheckProtocol)
 
     Confirm by hand: `curl -v http://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
 
@@ -163,8 +166,7 @@ def check_offers_old_tls(traffic: TrafficPath) -> Iterator[Finding]:
     reason: load balancers do not validate it, and take expired and self-signed ones
     (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html).
 
-    Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`. Repair:
-    accept TLS 1.2, too, or check by TCP.
+    Confirm by hand: `curl -vk --tls-max 1.2 https://POD_IP:PORT/` against `curl -vk https://POD_IP:PORT/`.
 
     Repair: let the application accept TLS 1.2, too, or check by TCP.
     """
