@@ -304,6 +304,19 @@ def test_a_listener_on_the_loopback(there: World) -> None:
     assert str(finding.object) == "deployment/web" and "0.0.0.0:8080" in finding.advice
 
 
+def test_listeners_on_the_loopback_of_two_workloads() -> None:
+    there = probed(two_workloads((refused(1), refused(2))), Application(loopback=True))
+    findings = [d.finding for d in there.report().diagnoses]
+    told = [(f.code, str(f.object), f.targets) for f in findings]
+    assert told == [
+        ("LBD308", "deployment/other", ("10.0.2.34:8080",)),
+        ("LBD308", "deployment/web", ("10.0.1.34:8080",)),
+    ]
+    assert [line for f in findings for line in probe_lines(f)] == 2 * [
+        "GET /healthz refused, GET /healthz on the loopback 200 from 1 pod"
+    ]
+
+
 def test_a_grpc_server_on_the_loopback() -> None:
     """Its check is asked on the loopback alone; the pod's address is asked for a connection."""
     there = replace(world(path="/AWS.ALB/healthcheck", matcher="12").with_group(protocol_version="GRPC"), asks=False)

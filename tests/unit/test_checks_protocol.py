@@ -14,6 +14,7 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
+from tests.support import cases
 from tests.support.world import (
     ALB_ARN,
     LONG_AGO,
@@ -406,6 +407,13 @@ def test_tcp_port_of_the_pods_is_offered() -> None:
     found = finding(udp(pods=pods(probe, ports=TCP_SIDE_CAR)), "LBD315")
     assert found.commands == (f"kubectl annotate service/web {NLB}healthcheck-port=8081 --overwrite -n shop",)
     assert found.fix_automatic
+
+
+def test_what_proves_that_nothing_listens_by_tcp_is_shown() -> None:
+    (diagnosis,) = cases.result("LBD315-probe-finds-a-tcp-port").report.diagnoses
+    assert [e.text for e in diagnosis.finding.evidence if e.source == "probe"] == [
+        "tcp :5353 refused, tcp :8080 accepted from 2 of 2 pods"
+    ]
 
 
 def test_udp_node_port_is_not_open_for_tcp() -> None:

@@ -23,7 +23,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Param, Severity, Source
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort
 from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS
 from kubectl_lbdoctor.model.times import in_words
@@ -51,8 +51,9 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service's targetPort is not a port on which the pods listen; connections are refused.
 
     Undeclared container ports are legal, so a port that no container declares is only suspicious. It becomes the
-    cause when the load balancer reports Target.FailedHealthChecks on it, which means that the connection was refused
-    (a filter would give Target.Timeout), and the pods declare or successfully probe another port.
+    cause when an Application Load Balancer reports Target.FailedHealthChecks on it, which means that the connection was
+    refused (a filter would give Target.Timeout), and the pods declare or successfully probe another port. A Network
+    Load Balancer reports the same for filters; there this is likely.
 
     A probe that is refused on the pod's address and its loopback proves it, and finds the port that answers.
 
@@ -342,22 +343,21 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
     group = traffic.target_group.need()
     if group is None:
         raise NotApplicable("no target group")
-    found: dict[int, list[TargetHealth]] = {}
-    pods: dict[str, Pod] = {}
+    found: dict[tuple[int, ObjectRef], tuple[dict[TargetHealth, None], dict[str, Pod]]] = {}
     for target in traffic.unhealthy(FAILED_HEALTH_CHECKS):
         port = checked_pod_port(traffic, target)
         for pod in pod_evidence.pods_behind(traffic, (target,)) if port is not None else ():
-            if pod_evidence.loopback_only(traffic, pod, port or 0):
+            if port is not None and pod_evidence.loopback_only(traffic, pod, port):
+                targets, pods = found.setdefault((port, workload_of(pod)), ({}, {}))
+                targets[target] = None
                 pods[pod.meta.name] = pod
-                if target not in found.setdefault(port or 0, []):
-                    found[port or 0].append(target)
-    for port, targets in found.items():
+    for (port, workload), (targets, pods) in found.items():
         told = pod_evidence.answers(traffic, pods.values(), port=port)
         # An IPv6 address is refused, too, by what listens on IPv4 alone.
         six = any(":" in pod.ip for pod in pods.values())
         yield Finding(
             "LBD308",
-            workload_of(next(iter(pods.values()))),
+            workload,
             params={"port": str(port), "family": "IPv6" if six else "any"},
             evidence=(
                 Evidence(

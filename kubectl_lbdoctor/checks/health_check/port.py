@@ -221,6 +221,7 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
     why, certain, candidates = found
     owner = setting_source(traffic, "healthcheck-port")
     shown = ", ".join(f"{n}/{protocol}" for protocol in ("TCP", "UDP") for n in _declared(pods, protocol)) or "no port"
+    asked = {number, *map(int, candidates)}
     yield Finding(
         "LBD315",
         owner.ref,
@@ -231,7 +232,11 @@ def datagram_group_without_check_port(traffic: TrafficPath) -> Iterator[Finding]
             "port": str(number),
             "why": why,
         },
-        evidence=(health_evidence(traffic, failing), Evidence(Source.PODS, f"declare {shown}")),
+        evidence=(
+            health_evidence(traffic, failing),
+            *pod_evidence.evidence(a for a in pod_evidence.answers(traffic, pods) if a.request.port in asked),
+            Evidence(Source.PODS, f"declare {shown}"),
+        ),
         confidence=Confidence.CERTAIN if certain else Confidence.LIKELY,
         targets=keys_of(failing),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
