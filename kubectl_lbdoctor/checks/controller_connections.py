@@ -10,12 +10,13 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import webhook_path
 from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.controller_objects import webhook_service
+from kubectl_lbdoctor.analysis.node_targets import vpc_of_nodes
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.complaints import READS, of_the_controller, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
-from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -48,13 +49,10 @@ def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
     heard = [entry for entry in known_complaints(traffic) if entry.decoded.code == "LBD511"]
     controllers = traffic.cluster.controllers.need()
     told = plain_flag(controllers[0], "aws-vpc-id") if len(controllers) == 1 else ""
-    if not heard or not told or not traffic.cluster.nodes.is_known:
+    vpc = vpc_of_nodes(traffic)
+    if not heard or not told or vpc in ("", told):
         return
-    instances = index.nodes_by_instance(traffic.snapshot)
-    own = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in instances} - {""}
-    if len(own) != 1 or told in own:
-        return
-    meta, vpc = controllers[0].meta, next(iter(own))
+    meta = controllers[0].meta
     yield Finding(
         "LBD122",
         ObjectRef("Deployment", meta.namespace, meta.name),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.node_targets import vpc_of_nodes
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.registration import group_arn, group_ref, health_is_inferred, stale_targets, zone_of
 from kubectl_lbdoctor.analysis.remediation import (
@@ -19,7 +20,7 @@ from kubectl_lbdoctor.analysis.remediation import (
 from kubectl_lbdoctor.checks.registered_targets import READS
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
-from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
+from kubectl_lbdoctor.model import kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
@@ -147,7 +148,7 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         )
     else:
         evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))
-    own_vpc = _vpc_of_nodes(traffic)
+    own_vpc = vpc_of_nodes(traffic)
     elsewhere = bool(own_vpc and group.vpc_id) and group.vpc_id != own_vpc
     if elsewhere:
         evidence.append(Evidence(reads.TARGET_GROUPS, f"{group.name} is of {group.vpc_id}, the nodes are in {own_vpc}"))
@@ -170,15 +171,6 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
         if again
         else "correct what keeps the controller from making the rule: its events on the object name it",
     )
-
-
-def _vpc_of_nodes(traffic: TrafficPath) -> str:
-    """The VPC in which the nodes' interfaces are; "" where it is not known to be one."""
-    if not traffic.cluster.nodes.is_known:
-        return ""
-    nodes = index.nodes_by_instance(traffic.snapshot)
-    found = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in nodes} - {""}
-    return found.pop() if len(found) == 1 else ""
 
 
 @check(
