@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from kubectl_lbdoctor.analysis.controller_objects import controller_log, controller_restart
+from kubectl_lbdoctor.analysis.controller_objects import controller_log
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
+from kubectl_lbdoctor.analysis.reconciling_again import compared_again
 from kubectl_lbdoctor.analysis.registration import group_arn, group_ref, registration, stale_targets
 from kubectl_lbdoctor.analysis.remediation import deregister_targets, describe_target_health, kubectl
 from kubectl_lbdoctor.checks.registry import check
@@ -56,11 +57,15 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
 
     The controller registers within seconds. What is missing for longer was not registered because the controller does
     not run or AWS denies it, or was deregistered by hand: the controller does not notice such drift until the binding
-    changes or its sync period (10 h) ends. A target group without any target is LBD217.
+    changes or its sync period (10 h) ends. Since 2.9.1 a restart is no help at once: a binding whose endpoints and spec
+    are those of its annotation `elbv2.k8s.aws/checkpoint` is passed over. A target group without any target is LBD217.
+
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/targetgroupbinding/resource_manager.go
 
     Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
-    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names;
-    `kubectl rollout restart` of the controller reconciles all bindings again.
+    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names; where
+    targets were deregistered by hand, take the checkpoint off the binding (`kubectl annotate targetgroupbinding NAME
+    elbv2.k8s.aws/checkpoint-`), and they are registered again.
     """
     state = registration(traffic)
     if not state.late:
@@ -92,7 +97,9 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
             describe_target_health(group_arn(traffic), traffic.context.region),
             *controller_log(traffic.cluster),
         ),
-        advice="correct what keeps the controller from registering, which its log names",
+        by_hand=compared_again(traffic),
+        advice="correct what keeps the controller from registering, which its log names; what was deregistered by hand "
+        "is registered when the controller compares the binding again",
     )
 
 
@@ -120,7 +127,7 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     stale = stale_targets(traffic)
     if not stale:
         return
-    arn, ref = group_arn(traffic), group_ref(traffic)
+    arn, ref, again = group_arn(traffic), group_ref(traffic), compared_again(traffic)
     words = [f"Id={t.id},Port={t.port}" for t in stale]
     yield Finding(
         "LBD206",
@@ -136,11 +143,9 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, traffic.context.region),),
-        by_hand=(
-            deregister_targets(arn, words, traffic.context.region),
-            *controller_restart(traffic.cluster),
-        ),
-        advice="deregister it, or restart the controller, which then does so",
+        by_hand=(deregister_targets(arn, words, traffic.context.region), *again),
+        advice="deregister it"
+        + (", or let the controller compare the binding with what is registered" if again else ""),
     )
 
 
