@@ -354,6 +354,12 @@ def test_nodes_without_a_pod_are_unhealthy_by_design_all_the_same() -> None:
             {NLB + "target-group-attributes": "proxy_protocol_v2.enabled=true,preserve_client_ip.enabled=true"},
             "proxy_protocol_v2.enabled=false,preserve_client_ip.enabled=true",
         ),
+        ({NLB + "proxy-protocol-per-target-group": "80, 443"}, f"{NLB}proxy-protocol-per-target-group=443 "),
+        ({NLB + "proxy-protocol-per-target-group": "80"}, f"{NLB}proxy-protocol-per-target-group- "),
+        (
+            {NLB + "proxy-protocol": "*", NLB + "target-group-attributes": "proxy_protocol_v2.enabled=true"},
+            f"{NLB}proxy-protocol- {NLB}target-group-attributes=proxy_protocol_v2.enabled=false ",
+        ),
     ],
 )
 def test_proxy_protocol_is_switched_off_where_it_is_switched_on(annotations: dict[str, str], command: str) -> None:

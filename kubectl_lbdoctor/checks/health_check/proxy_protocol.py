@@ -136,7 +136,12 @@ def _traffic_port(traffic: TrafficPath, target: TargetHealth) -> str:
 
 
 def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: SettingSource) -> tuple[Repair, ...]:
-    """What switches proxy protocol off, where one annotation alone, or an attribute in AWS, switches it on."""
+    """What switches proxy protocol off where annotations, or an attribute in AWS, switch it on.
+
+    Any of the annotations does: `proxy-protocol` for all ports, `proxy-protocol-per-target-group` for those that it
+    lists, and else the attributes
+    (https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/service/annotations/).
+    """
     risk = "applications that read the client's address from the header lose it"
     group = traffic.target_group.peek()
     if group is not None and maker_of(traffic) is Maker.OUTSIDE:
@@ -144,14 +149,18 @@ def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: Setti
         return (Repair("off", (off,)).with_reason("the check port does not understand the header", risk),)
     if not owner.settable:
         return ()
-    key, annotations = NLB_PREFIX + "proxy-protocol", service.meta.annotations
-    attributes_key = NLB_PREFIX + "target-group-attributes"
-    attributes = annotations.get(attributes_key, "")
-    if key in annotations:
-        change = annotate(owner.ref, annotations, {key: None})
-    elif f"{_PROXY_PROTOCOL}=true" in attributes:
-        switched = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
-        change = annotate(owner.ref, annotations, {attributes_key: switched})
-    else:
+    annotations, port = service.meta.annotations, traffic.service_port.peek()
+    for_all, listed, in_attributes = (
+        NLB_PREFIX + name for name in ("proxy-protocol", "proxy-protocol-per-target-group", "target-group-attributes")
+    )
+    values: dict[str, str | None] = {for_all: None} if for_all in annotations else {}
+    ports = [text.strip() for text in annotations.get(listed, "").split(",")]
+    if port is not None and str(port.port) in ports:
+        values[listed] = ",".join(text for text in ports if text not in ("", str(port.port))) or None
+    attributes = annotations.get(in_attributes, "")
+    if f"{_PROXY_PROTOCOL}=true" in attributes:
+        values[in_attributes] = attributes.replace(f"{_PROXY_PROTOCOL}=true", f"{_PROXY_PROTOCOL}=false")
+    if not values:
         return ()
+    change = annotate(owner.ref, annotations, values)
     return (Repair("off", (change,)).with_reason("the check port does not understand the header", risk),)
