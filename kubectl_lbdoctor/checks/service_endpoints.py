@@ -31,8 +31,7 @@ def _ip_service(traffic: TrafficPath) -> str:
     passes="every endpoint of ip targets is a pod",
     severity=Severity.ERROR,
     message="{count:endpoint} of Service {service} {count:=refers|refer} to no Pod, so the controller does not "
-    "register "
-    "{count:=it|them}",
+    "register {count:=it|them}",
     reads=(reads.SERVICES, reads.ENDPOINT_SLICES, reads.BINDINGS, reads.TARGET_GROUPS),
     explains=("LBD217", "LBD202", "LBD205"),
 )
