@@ -120,13 +120,15 @@ def checked_pod_port(traffic: TrafficPath, target: TargetHealth) -> int | None:
     number = int(target.check_port)
     if traffic.target_type == "ip":
         return number
-    service = traffic.service.peek()
     port = traffic.service_port.peek()
-    if service is None or port is None:
-        return None
-    if number == port.node_port:
-        return next((e.port for e in traffic.endpoints()), None)
-    return None
+    return traffic_pod_port(traffic, target) if port is not None and number == port.node_port else None
+
+
+def traffic_pod_port(traffic: TrafficPath, target: TargetHealth) -> int | None:
+    """The pod's port that the requests to this target end at; None where the Service has no endpoint."""
+    if traffic.target_type == "ip":
+        return target.port
+    return next((e.port for e in traffic.endpoints()), None) if traffic.service.peek() is not None else None
 
 
 def has_port_of_its_own(checked: Sequence[TargetHealth]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from kubectl_lbdoctor.model import target_reasons
+from kubectl_lbdoctor.model import index, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.k8s import Node, Taint
 from kubectl_lbdoctor.model.selectors import LabelSelector
@@ -164,3 +164,12 @@ def without_any_endpoint(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
     ports = {str(number) for number in (port.node_port, service.health_check_node_port) if number}
     unanswered = traffic.unhealthy(target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS)
     return tuple(target for target in unanswered if (target.check_port or str(target.port)) in ports)
+
+
+def vpc_of_nodes(traffic: TrafficPath) -> str:
+    """The VPC in which the nodes' interfaces are; "" where it is not known to be one."""
+    if not traffic.cluster.nodes.is_known:
+        return ""
+    nodes = index.nodes_by_instance(traffic.snapshot)
+    found = {i.vpc_id for i in traffic.network.interfaces.peek() or () if i.instance_id in nodes} - {""}
+    return found.pop() if len(found) == 1 else ""

@@ -6,9 +6,9 @@ spec.ingressClassName; without both, the one default IngressClass holds.
 
 from __future__ import annotations
 
-import difflib
 from typing import Literal
 
+from kubectl_lbdoctor.analysis.similar_names import nearest
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import controller_flags as controller_flags
 from kubectl_lbdoctor.model import reads
@@ -80,7 +80,7 @@ def reconciler_of_ingress(cluster: ClusterFacts, ingress: Ingress | None) -> Own
         if named is not None:
             return _by_class(named, spec)
         names = [c.meta.name for c in classes]
-        near = next(iter(difflib.get_close_matches(ingress.class_name, names, n=1, cutoff=0.5)), "")
+        near = nearest(ingress.class_name, names)
         why = f"class {ingress.class_name} does not exist" + (f"; did you mean {near}?" if near else "")
         return Ownership("nobody", why, ingress.class_name, (spec, _listed(classes)))
     return _by_default(cluster, ref, classes)

@@ -132,5 +132,10 @@ def describe_target_group(arn: str, region: str) -> str:
     return aws("elbv2", "describe-target-groups", "--target-group-arns", arn, region=region)
 
 
+def deregister_targets(arn: str, targets: Sequence[str], region: str) -> str:
+    """Targets as the AWS CLI takes them: "Id=10.0.1.7,Port=8080"."""
+    return aws("elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *targets, region=region)
+
+
 def describe_target_health(arn: str, region: str) -> str:
     return aws("elbv2", "describe-target-health", "--target-group-arn", arn, region=region)

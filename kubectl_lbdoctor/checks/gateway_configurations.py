@@ -36,7 +36,7 @@ from kubectl_lbdoctor.analysis.rule_actions import (
     configurations_named,
     refused_filter,
 )
-from kubectl_lbdoctor.checks.controller import nearest
+from kubectl_lbdoctor.analysis.similar_names import nearest
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.knowledge.log_lines import parse_log_line

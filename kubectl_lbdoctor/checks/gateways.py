@@ -42,7 +42,7 @@ from kubectl_lbdoctor.analysis.gateways import (
 )
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, written
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.controller import nearest
+from kubectl_lbdoctor.analysis.similar_names import nearest
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.knowledge.controller_identity import feature_gates
 from kubectl_lbdoctor.model import kinds, reads

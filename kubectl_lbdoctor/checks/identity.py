@@ -18,7 +18,7 @@ from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import controller_version
-from kubectl_lbdoctor.checks.controller_errors import of_the_controller
+from kubectl_lbdoctor.checks.complaints import of_the_controller
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import (
     ROLE_ANNOTATION,

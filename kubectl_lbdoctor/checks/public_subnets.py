@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.controller_errors import reported
+from kubectl_lbdoctor.checks.complaints import reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer

@@ -29,6 +29,7 @@ from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.management_port import check_there, health_port
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
+from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import (
     describe_target_group,
     describe_target_health,
@@ -147,7 +148,7 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
 
     Confirm by hand: `aws elbv2 describe-target-groups` against the annotations. Repair: give the target group what is
     annotated (`aws elbv2 modify-target-group`, which is what the controller itself would do); or annotate what is
-    wanted; a restart of the controller applies what is annotated, too.
+    wanted; any other change of the object makes the controller apply what is annotated, too.
     """
     group = traffic.target_group.need()
     if group is None:
@@ -167,10 +168,6 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
         return  # The cloud provider's shared check of kube-proxy is configured outside the cluster.
     asked = "configured" if of_gateway else "annotated"
     texts = [f"{name} is {now}, {asked} is {setting.value}" for name, setting, now in found]
-    deployments = traffic.cluster.controllers.peek() or ()
-    commands = tuple(
-        kubectl("rollout", "restart", f"deployment/{w.meta.name}", namespace=w.meta.namespace) for w in deployments[:1]
-    )
     verb = "set" if of_gateway else "annotate"
     blame = drift_blame(traffic, group, {name for name, _, _ in found}, wanted)
     finding = Finding(
@@ -189,8 +186,8 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
             ),
         ),
         confirm=(describe_target_group(group.arn, traffic.context.region),),
-        by_hand=commands if owner == "controller" else (),
-        advice=f"{verb} what is meant; a restart of the controller makes it apply what is asked for again",
+        by_hand=looked_at_again(traffic) if owner == "controller" else (),
+        advice=f"{verb} what is meant; what is asked for is applied again after any change of the object",
         severity=Severity.WARNING,
     )
     if blame is None:

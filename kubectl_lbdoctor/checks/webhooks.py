@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS, known_complai
 from kubectl_lbdoctor.analysis.controller_objects import webhook_service
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.controller_errors import reported
+from kubectl_lbdoctor.checks.complaints import reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.certificates import Certificate, CertificateError, admits, leads_to, parse_pem
 from kubectl_lbdoctor.model import reads

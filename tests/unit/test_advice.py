@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kubectl_lbdoctor.report import Report
 from tests.support import cases
 
@@ -56,6 +58,14 @@ def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
     (diagnosis,) = _report("LBD109-gateway-binding-deleted").diagnoses
     (command,) = diagnosis.finding.by_hand
     assert command.startswith("kubectl annotate gateway/web lbdoctor.io/reconcile=20300107T123000Z --overwrite")
+
+
+@pytest.mark.parametrize("case", ["LBD311-annotated-and-not-applied", "LBD311-check-hot-fixed-in-aws"])
+def test_a_check_that_is_not_as_annotated_is_applied_again_by_a_change_of_the_object(case: str) -> None:
+    (diagnosis,) = _report(case).diagnoses
+    (command,) = diagnosis.finding.by_hand
+    assert command.startswith("kubectl annotate ingress/web lbdoctor.io/reconcile=2030")
+    assert "restart" not in diagnosis.finding.advice
 
 
 def test_a_gate_that_people_wrote_is_taken_out_of_the_template_and_others_stay() -> None:

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Tra
 from tests.support.application import Application, probed
 from tests.support.world import (
     ALB_CHECK,
+    NOT_READY,
     World,
     conditions,
     container,
@@ -99,10 +100,36 @@ def test_a_readiness_path_with_a_host_header_of_its_own_is_tried_first() -> None
     assert not found(probed(there, Application(paths={"/ready": 200}, host="shop.example"))).fix_automatic
 
 
+def asking(number: int, path: str, **values: Any) -> k8s.Pod:
+    return pod(number, containers=(container(readiness=k8s.Probe("httpGet", "8080", path)),), **values)
+
+
+def test_the_path_of_a_readiness_probe_that_fails_is_no_repair() -> None:
+    there = replace(NOT_FOUND, pods=(asking(1, "/broken", conditions=NOT_READY), asking(2, "/ready")))
+    finding = next(d.finding for d in there.report().diagnoses if d.finding.code == "LBD301")
+    assert [r.value for r in finding.repairs] == ["/ready"]
+    assert finding.repairs[0].changes[0].why == '"/ready" succeeds: readiness probe of 1 pod'
+
+
+def test_readiness_probes_of_several_paths_are_a_choice() -> None:
+    there = replace(NOT_FOUND, pods=(asking(1, "/old"), asking(2, "/new")))
+    finding = found(there)
+    assert '; "/old" and "/new" succeed' in first(there).message
+    assert [r.value for r in finding.repairs] == ["/old", "/new"] and not finding.fix_automatic
+
+
 def test_no_path_that_answers_leaves_the_choice_open() -> None:
     finding = found(probed(NOT_FOUND, Application(paths={})))
     assert finding.code == "LBD301" and not finding.repairs and not finding.fix_automatic
     assert "success-codes" in finding.advice
+
+
+def test_a_server_error_is_the_applications_and_never_a_success() -> None:
+    """Success codes of an Application Load Balancer end at 499; what fails says why in its log."""
+    finding = found(world((mismatch(1, "500"), mismatch(2, "500"))))
+    assert finding.code == "LBD317" and finding.advice.startswith("see in the application's log why it fails")
+    assert "success-codes" not in finding.advice and "healthcheck-path=<a path that answers 200>" in finding.advice
+    assert finding.confirm[-1] == "kubectl logs web-abc-1 --tail=50 -n shop"
 
 
 def test_an_answer_that_is_good_by_now_is_no_repair() -> None:
@@ -215,6 +242,18 @@ def test_a_success_that_is_not_expected_needs_its_code() -> None:
     assert [r.value for r in found(mixed).repairs] == ["200,201"]
 
 
+def test_what_healthy_targets_answer_stays_a_success() -> None:
+    there = world((target(1), mismatch(2, "204")), matcher="200-201")
+    assert [r.value for r in found(there).repairs] == ["200-204"]
+
+
+def test_an_error_beside_another_answer_is_no_success() -> None:
+    """14 (UNAVAILABLE) is the application's own error, whatever else it answers; as text it stands before 5."""
+    there = world((mismatch(1, "14"), mismatch(2, "14, 5")), path="/grpc.health.v1.Health/Check", matcher="12")
+    finding = next(d.finding for d in there.with_group(protocol_version="GRPC").report().diagnoses)
+    assert [way.fix for way in finding.alternatives] == ["healthcheck-path"]
+
+
 @pytest.mark.parametrize("there", [world(), network()])
 def test_a_port_that_speaks_no_http(there: World) -> None:
     diagnosis = first(probed(there, Application(ports={8080: "TCP"})))
@@ -263,6 +302,19 @@ def test_a_listener_on_the_loopback(there: World) -> None:
     finding = found(probed(there, Application(loopback=True)))
     assert (finding.code, finding.confidence) == ("LBD308", Confidence.CERTAIN)
     assert str(finding.object) == "deployment/web" and "0.0.0.0:8080" in finding.advice
+
+
+def test_listeners_on_the_loopback_of_two_workloads() -> None:
+    there = probed(two_workloads((refused(1), refused(2))), Application(loopback=True))
+    findings = [d.finding for d in there.report().diagnoses]
+    told = [(f.code, str(f.object), f.targets) for f in findings]
+    assert told == [
+        ("LBD308", "deployment/other", ("10.0.2.34:8080",)),
+        ("LBD308", "deployment/web", ("10.0.1.34:8080",)),
+    ]
+    assert [line for f in findings for line in probe_lines(f)] == 2 * [
+        "GET /healthz refused, GET /healthz on the loopback 200 from 1 pod"
+    ]
 
 
 def test_a_grpc_server_on_the_loopback() -> None:
@@ -374,9 +426,11 @@ def test_a_measured_time_gives_the_timeout(there: World) -> None:
 
 
 def test_an_application_that_hangs() -> None:
-    finding = found(probed(world((timed_out(1), timed_out(2))), Application(delay=60)))
-    assert (finding.code, finding.repairs) == ("LBD309", ())
-    assert "loopback" in finding.params["why"]
+    diagnosis = first(probed(world((timed_out(1), timed_out(2))), Application(delay=60)))
+    assert (diagnosis.finding.code, diagnosis.finding.repairs) == ("LBD309", ())
+    assert diagnosis.message == (
+        'path "/healthz" is not answered within the timeout of 5 s: nothing came on the pod\'s own loopback either'
+    )
 
 
 # --- What is left -----------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
+from tests.support import cases
 from tests.support.world import (
     ALB_ARN,
     LONG_AGO,
@@ -256,6 +257,7 @@ def test_node_port_that_leads_to_the_wanted_container_port() -> None:
     world = on_node_port("9090").with_service(ports=METRICS)
     world = replace(world, pods=pods(ports=(k8s.ContainerPort(8080), k8s.ContainerPort(9090))))
     found = finding(world, "LBD313")
+    assert found.repairs[0].changes[0].why == "node port 30990 leads to 9090 of the pods"
     assert f"{ALB}healthcheck-port=30990" in found.commands[0] and found.fix_automatic
 
 
@@ -266,6 +268,13 @@ def test_node_port_of_a_container_port_that_is_not_declared() -> None:
 
 def test_traffic_port_is_no_sure_repair_for_another_path() -> None:
     assert not finding(checked(on_port("9999"), path="/live"), "LBD313").fix_automatic
+
+
+@pytest.mark.parametrize("world", [on_port("9999"), on_node_port("9999")])
+def test_a_path_that_another_port_serves_makes_traffic_port_no_sure_repair(world: World) -> None:
+    assert finding(world, "LBD313").fix_automatic
+    of_management = pods(k8s.Probe("httpGet", "9090", "/healthz"), ports=(k8s.ContainerPort(8080),))
+    assert not finding(replace(world, pods=of_management), "LBD313").fix_automatic
 
 
 @pytest.mark.parametrize(
@@ -345,6 +354,12 @@ def test_nodes_without_a_pod_are_unhealthy_by_design_all_the_same() -> None:
             {NLB + "target-group-attributes": "proxy_protocol_v2.enabled=true,preserve_client_ip.enabled=true"},
             "proxy_protocol_v2.enabled=false,preserve_client_ip.enabled=true",
         ),
+        ({NLB + "proxy-protocol-per-target-group": "80, 443"}, f"{NLB}proxy-protocol-per-target-group=443 "),
+        ({NLB + "proxy-protocol-per-target-group": "80"}, f"{NLB}proxy-protocol-per-target-group- "),
+        (
+            {NLB + "proxy-protocol": "*", NLB + "target-group-attributes": "proxy_protocol_v2.enabled=true"},
+            f"{NLB}proxy-protocol- {NLB}target-group-attributes=proxy_protocol_v2.enabled=false ",
+        ),
     ],
 )
 def test_proxy_protocol_is_switched_off_where_it_is_switched_on(annotations: dict[str, str], command: str) -> None:
@@ -398,6 +413,13 @@ def test_tcp_port_of_the_pods_is_offered() -> None:
     found = finding(udp(pods=pods(probe, ports=TCP_SIDE_CAR)), "LBD315")
     assert found.commands == (f"kubectl annotate service/web {NLB}healthcheck-port=8081 --overwrite -n shop",)
     assert found.fix_automatic
+
+
+def test_what_proves_that_nothing_listens_by_tcp_is_shown() -> None:
+    (diagnosis,) = cases.result("LBD315-probe-finds-a-tcp-port").report.diagnoses
+    assert [e.text for e in diagnosis.finding.evidence if e.source == "probe"] == [
+        "tcp :5353 refused, tcp :8080 accepted from 2 of 2 pods"
+    ]
 
 
 def test_udp_node_port_is_not_open_for_tcp() -> None:
