@@ -9,6 +9,7 @@ from kubectl_lbdoctor.analysis.check_settings import SettingSource, checked_pod_
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.management_port import HealthPort, health_port
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
+from kubectl_lbdoctor.analysis.proxy_header import header_answers
 from kubectl_lbdoctor.knowledge.success_codes import AnswerKind, accepts, kind_of
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
@@ -80,6 +81,8 @@ def check_answer(traffic: TrafficPath, wanted: AnswerKind) -> CheckAnswer | None
         return None
     failing = tuple(t for t, _ in answered)
     port = checked_pod_port(traffic, failing[0])
+    if header_answers(traffic, failing, port).minds:
+        return None  # What answers so is a server that takes the header for a broken request: LBD314.
     pods = traffic.matching_pods() if port is not None and traffic.namespace_facts.pods.is_known else ()
     asked = pod_evidence.conclusive_answers(pod_evidence.checked(traffic, failing, port))
     tried = pod_evidence.conclusive_answers(pod_evidence.variations(traffic, failing, port, asked))

@@ -140,10 +140,12 @@ def is_check(traffic: TrafficPath, request: ProbeRequest) -> bool:
 
 
 def checked(traffic: TrafficPath, targets: Iterable[TargetHealth], port: int | None) -> tuple[ProbeAnswer, ...]:
-    """Answers of the targets' pods to the very request of the health check."""
+    """Answers of the targets' pods to the very request of the health check: with the header of proxy protocol, where
+    it was asked with it and without."""
     if port is None:
         return ()
-    return tuple(a for a in answers(traffic, pods_behind(traffic, targets), port=port) if is_check(traffic, a.request))
+    told = [a for a in answers(traffic, pods_behind(traffic, targets), port=port) if is_check(traffic, a.request)]
+    return tuple(a for a in told if a.request.proxy_protocol) or tuple(told)
 
 
 def variations(
@@ -153,7 +155,7 @@ def variations(
     if port is None or not asked:
         return ()
     first = asked[0].request
-    own = {"port": port, "protocol": first.protocol, "version": first.version, "tls": first.tls}
+    own = {name: getattr(first, name) for name in ("protocol", "version", "tls", "proxy_protocol")} | {"port": port}
     checks = {a.request for a in asked}
     return tuple(a for a in answers(traffic, pods_behind(traffic, targets), **own) if a.request not in checks)
 
@@ -298,6 +300,7 @@ def describe(answer: ProbeAnswer, with_port: bool = True) -> str:
         # Load balancers name an address and a port; a name alone is a variation.
         asked += f" Host {request.host}" if request.host and ":" not in request.host else ""
         asked += f" with TLS {request.tls}" if request.tls else ""
+        asked += " with proxy protocol" if request.proxy_protocol else ""
     if answer.via in LOOPBACK:
         asked += " on the loopback"
     came = answer.outcome.value

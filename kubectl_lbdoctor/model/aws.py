@@ -83,6 +83,12 @@ def describe_check(check: HealthCheck, port: int) -> str:
     return f"{check.protocol} {where}{expects}"
 
 
+PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
+"""The attribute of a target group by which its Network Load Balancer begins connections, and checks by HTTP and HTTPS,
+with a header: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#proxy-protocol
+"""
+
+
 @record
 class TargetGroup:
     arn: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from kubectl_lbdoctor.model.aws import PROXY_PROTOCOL
 from kubectl_lbdoctor.model.shell import shell
 from kubectl_lbdoctor.record import record
 
@@ -46,7 +47,7 @@ class GroupAddress:
     region: str = ""
 
 
-WRITTEN_ATTRIBUTES = ("proxy_protocol_v2.enabled",)
+WRITTEN_ATTRIBUTES = (PROXY_PROTOCOL,)
 """The attributes that a fix changes; commands that people are told may name others."""
 
 

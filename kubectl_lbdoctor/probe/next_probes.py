@@ -171,7 +171,8 @@ def _next(
             yield from (replace(check, timeout=_patience(replace(check, timeout=asked))) for check in mine)
             continue
         lead, others = replace(mine[0], timeout=min(mine[0].timeout, QUICK)), mine[1:]
-        variations = tuple(dict.fromkeys(_VARIATIONS[kind](traffic, lead, pods[lead.pod])))
+        plain = (replace(lead, proxy_protocol=False),) if lead.proxy_protocol else ()
+        variations = tuple(dict.fromkeys((*plain, *_VARIATIONS[kind](traffic, lead, pods[lead.pod]))))
         yield from variations
         good = [v for v in variations if _good(traffic, v, kind)]
         for other in others:

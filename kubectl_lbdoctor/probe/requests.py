@@ -12,7 +12,7 @@ import re
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.arn import interface_description
-from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth
+from kubectl_lbdoctor.model.aws import PROXY_PROTOCOL, HealthCheck, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -23,8 +23,6 @@ GRPC_PATH = "/AWS.ALB/healthcheck"
 """The method that a gRPC target group calls by default: none has it, and UNIMPLEMENTED (12) is what is expected."""
 
 _DEFAULT_TIMEOUT = 5.0
-
-_PROXY_PROTOCOL = "proxy_protocol_v2.enabled"
 
 
 @record
@@ -105,7 +103,7 @@ def _speaks_proxy_protocol(traffic: TrafficPath) -> bool:
 
     Raises Unknown where the group's attributes were not read.
     """
-    return traffic.group_attributes.need().get(_PROXY_PROTOCOL) == "true"
+    return traffic.group_attributes.need().get(PROXY_PROTOCOL) == "true"
 
 
 def check_port(check: HealthCheck, target: TargetHealth) -> int:

@@ -18,6 +18,7 @@ class Application:
     """ports: what is spoken on each: HTTP, HTTPS, HTTPS13 (TLS 1.3 only), HTTP2 (without TLS), GRPC or TCP. paths:
     statuses, others get `default`. host: the only host name that is served, others get `default`. locations: of
     redirects by path. loopback: listens on the loopback only. unreached: the API server's packets are dropped.
+    proxy_header: of proxy protocol: "unknown" (a broken request), "wanted" (a request without it is one) or "optional".
     """
 
     ports: Mapping[int, str] = field(default_factory=lambda: {8080: "HTTP"})
@@ -28,13 +29,14 @@ class Application:
     delay: float = 0.0
     loopback: bool = False
     unreached: bool = False
+    proxy_header: str = "unknown"
 
     def send(self, requests: Iterable[ProbeRequest]) -> ProbeFacts:
         return ProbeFacts(Fact.known(PROBES, tuple(a for r in requests for a in self.ways(r))))
 
     def ways(self, request: ProbeRequest) -> list[ProbeAnswer]:
         """The pod proxy, and the port-forward where the proxy cannot or does not tell."""
-        if request.protocol != "TCP" and (request.version != "HTTP1" or request.tls):
+        if request.protocol != "TCP" and (request.version != "HTTP1" or request.tls or request.proxy_protocol):
             return [self.answer(request, Transport.FORWARD)]
         if request.protocol == "TCP":
             return [self.answer(request, Transport.FORWARD), self.answer(request, Transport.PROXY)]
@@ -60,6 +62,8 @@ class Application:
             if speaks in ("HTTPS", "HTTPS13") and asked == "HTTP":
                 return replace(none, outcome=ANSWERED, status=400)  # Go's and nginx's TLS servers
             return replace(none, outcome=Outcome.TLS if asked == "HTTPS" else Outcome.GARBLED)
+        if (request.proxy_protocol, self.proxy_header) in ((True, "unknown"), (False, "wanted")):
+            return replace(none, outcome=ANSWERED, status=400)
         if self.delay > request.timeout:
             return replace(none, outcome=TIMEOUT, seconds=request.timeout)
         status = 12 if speaks == "GRPC" else self.paths.get(request.path, self.default)

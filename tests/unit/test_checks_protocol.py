@@ -15,6 +15,7 @@ from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
 from tests.support import cases
+from tests.support.application import Application, probed
 from tests.support.world import (
     ALB_ARN,
     LONG_AGO,
@@ -380,6 +381,24 @@ def test_proxy_protocol_is_switched_off_where_it_is_switched_on(annotations: dic
 )
 def test_proxy_protocol_is_not_the_cause(world: World) -> None:
     assert "LBD314" not in world.codes()
+
+
+@pytest.mark.parametrize("declared", [HTTP, None], ids=["readiness probe", "nothing declared"])
+def test_the_same_request_with_and_without_the_header_proves_it(declared: k8s.Probe | None) -> None:
+    world = http_nlb(health=BOTH_REFUSED, group_attributes=ON, pods=pods(declared))
+    proven = probed(world, Application())
+    assert errors(proven) == ["LBD314"]
+    found = finding(proven, "LBD314")
+    assert found.confidence is Confidence.CERTAIN and len(found.targets) == 2
+    assert found.evidence[3].text == "GET /healthz with proxy protocol on the loopback 400, GET /healthz 200 from 1 pod"
+
+
+@pytest.mark.parametrize("header", ["optional", "wanted"])
+def test_a_wrong_path_is_one_with_the_header_too(header: str) -> None:
+    """The readiness probe asks another path, and without the header."""
+    world = http_nlb(health=BOTH_REFUSED, group_attributes=ON)
+    world = world.with_group(health_check=replace(world.group.health_check, path="/nowhere"))
+    assert errors(probed(world, Application(proxy_header=header))) == ["LBD301"]
 
 
 # --- LBD315 -----------------------------------------------------------------------------------------------------------
