@@ -7,6 +7,7 @@ controller's. As the controller's, its work is repeated while it lasts: what is 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import threading
@@ -53,18 +54,24 @@ _OWNERS = {"ingress": ("networking.k8s.io/v1", "Ingress"), "service": ("v1", "Se
 
 @contextmanager
 def served(lab: Lab) -> Iterator[None]:
-    """The cluster serves Auto Mode's group, as every cluster does on which Auto Mode was ever switched on."""
-    lab.kubectl("apply", "-f", str(_DEFINITIONS))
-    try:
-        for kind in _KINDS:
-            lab.kubectl("wait", "--for=condition=Established", f"crd/{kind}.{AUTO_MODE}", "--timeout=30s")
-        wait_until("Auto Mode's group", _is_served, timeout=30)
-        _forget_discovery(lab)
-        yield
-    finally:
-        lab.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", str(_DEFINITIONS))
-        wait_until("the end of Auto Mode's group", lambda: not _is_served(), timeout=30)
-        _forget_discovery(lab)
+    """The cluster serves Auto Mode's group, as every cluster does on which Auto Mode was ever switched on. Several
+    processes may want it at once: the last one takes it away."""
+    with (topology.run_dir() / "auto-mode.lock").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_EX)
+        lab.kubectl("apply", "-f", str(_DEFINITIONS))
+        fcntl.flock(users, fcntl.LOCK_SH)
+        try:
+            for kind in _KINDS:
+                lab.kubectl("wait", "--for=condition=Established", f"crd/{kind}.{AUTO_MODE}", "--timeout=30s")
+            wait_until("Auto Mode's group", _is_served, timeout=30)
+            _forget_discovery(lab)
+            yield
+        finally:
+            with suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lab.kubectl("delete", "--ignore-not-found", "--wait=true", "-f", str(_DEFINITIONS))
+                wait_until("the end of Auto Mode's group", lambda: not _is_served(), timeout=30)
+                _forget_discovery(lab)
 
 
 def _is_served() -> bool:

@@ -429,7 +429,7 @@ def test_an_application_that_hangs() -> None:
     diagnosis = first(probed(world((timed_out(1), timed_out(2))), Application(delay=60)))
     assert (diagnosis.finding.code, diagnosis.finding.repairs) == ("LBD309", ())
     assert diagnosis.message == (
-        'path "/healthz" is not answered within 5 s, the timeout: nothing came on the pod\'s own loopback either'
+        'path "/healthz" is not answered within 5 s: nothing came on the pod\'s own loopback either'
     )
 
 

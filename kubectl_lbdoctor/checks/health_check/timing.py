@@ -35,7 +35,7 @@ from kubectl_lbdoctor.record import record
     passes="the application answers within the check's timeout",
     refined_by_probe=True,
     severity=Severity.ERROR,
-    message='path "{path}" is not answered within {timeout} s, the timeout: {why}',
+    message='path "{path}" is not answered within {timeout} s: {why}',
     reads=(*READS, reads.EVENTS),
     fix="healthcheck-timeout",
     distinct_by=("path",),
