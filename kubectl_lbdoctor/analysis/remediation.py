@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.knowledge.annotations import CLASS_ANNOTATION
@@ -132,9 +132,20 @@ def describe_target_group(arn: str, region: str) -> str:
     return aws("elbv2", "describe-target-groups", "--target-group-arns", arn, region=region)
 
 
-def deregister_targets(arn: str, targets: Sequence[str], region: str) -> str:
-    """Targets as the AWS CLI takes them: "Id=10.0.1.7,Port=8080"."""
-    return aws("elbv2", "deregister-targets", "--target-group-arn", arn, "--targets", *targets, region=region)
+def register_targets(arn: str, keys: Iterable[str], region: str) -> str:
+    """keys: of the targets, "10.0.1.7:8080"."""
+    return _with_targets("register-targets", arn, keys, region)
+
+
+def deregister_targets(arn: str, keys: Iterable[str], region: str) -> str:
+    """keys: of the targets, "10.0.1.7:8080"."""
+    return _with_targets("deregister-targets", arn, keys, region)
+
+
+def _with_targets(command: str, arn: str, keys: Iterable[str], region: str) -> str:
+    parts = (key.rpartition(":") for key in keys)
+    words = (f"Id={id},Port={port}" for id, _, port in parts)
+    return aws("elbv2", command, "--target-group-arn", arn, "--targets", *words, region=region)
 
 
 def describe_target_health(arn: str, region: str) -> str:

@@ -10,9 +10,13 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_log
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
-from kubectl_lbdoctor.analysis.reconciling_again import compared_again
 from kubectl_lbdoctor.analysis.registration import group_arn, group_ref, registration, stale_targets
-from kubectl_lbdoctor.analysis.remediation import deregister_targets, describe_target_health, kubectl
+from kubectl_lbdoctor.analysis.remediation import (
+    deregister_targets,
+    describe_target_health,
+    kubectl,
+    register_targets,
+)
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.model import reads
@@ -56,16 +60,17 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
     traffic, and when the registered ones go away nothing is left.
 
     The controller registers within seconds. What is missing for longer was not registered because the controller does
-    not run or AWS denies it, or was deregistered by hand: the controller does not notice such drift until the binding
-    changes or its sync period (10 h) ends. Since 2.9.1 a restart is no help at once: a binding whose endpoints and spec
-    are those of its annotation `elbv2.k8s.aws/checkpoint` is passed over. A target group without any target is LBD217.
+    not run or AWS denies it, or was deregistered by hand: the controller does not notice such drift until its sync
+    period (10 h) ends. It remembers for five minutes what it has registered, and since 2.9.1 it passes over a binding
+    whose endpoints and spec are those of its annotation `elbv2.k8s.aws/checkpoint`, also after a restart. A target
+    group without any target is LBD217.
 
-    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/targetgroupbinding/resource_manager.go
+    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/targetgroupbinding/resource_manager.go,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/targetgroupbinding/targets_manager.go
 
     Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
     describe-target-health`. Repair: correct what keeps the controller from registering, which its log names; where
-    targets were deregistered by hand, take the checkpoint off the binding (`kubectl annotate targetgroupbinding NAME
-    elbv2.k8s.aws/checkpoint-`), and they are registered again.
+    targets were deregistered by hand, register them again.
     """
     state = registration(traffic)
     if not state.late:
@@ -97,9 +102,9 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
             describe_target_health(group_arn(traffic), traffic.context.region),
             *controller_log(traffic.cluster),
         ),
-        by_hand=compared_again(traffic),
-        advice="correct what keeps the controller from registering, which its log names; what was deregistered by hand "
-        "is registered when the controller compares the binding again",
+        by_hand=(register_targets(group_arn(traffic), state.late, traffic.context.region),),
+        advice="correct what keeps the controller from registering, which its log names; what somebody deregistered by "
+        "hand it notices after hours: register it again",
     )
 
 
@@ -119,16 +124,15 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
     stands any more. Requests that are sent there fail, and a later pod of another application may get the address.
 
     Deregistration was missed while the controller did not run or was denied, or the target was registered by hand.
-    The controller repairs such drift when the binding changes or its sync period (10 h) ends.
+    The controller notices such drift when its sync period (10 h) ends (see LBD205).
 
-    Confirm by hand: compare `aws elbv2 describe-target-health` with `kubectl get pods -o wide`. Repair: let the
-    controller reconcile, or deregister the targets.
+    Confirm by hand: compare `aws elbv2 describe-target-health` with `kubectl get pods -o wide`. Repair: deregister the
+    targets.
     """
     stale = stale_targets(traffic)
     if not stale:
         return
-    arn, ref, again = group_arn(traffic), group_ref(traffic), compared_again(traffic)
-    words = [f"Id={t.id},Port={t.port}" for t in stale]
+    arn, ref = group_arn(traffic), group_ref(traffic)
     yield Finding(
         "LBD206",
         ref,
@@ -143,9 +147,7 @@ def stale_targets_registered(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         targets=tuple(t.key for t in stale),
         confirm=(describe_target_health(arn, traffic.context.region),),
-        by_hand=(deregister_targets(arn, words, traffic.context.region), *again),
-        advice="deregister it"
-        + (", or let the controller compare the binding with what is registered" if again else ""),
+        by_hand=(deregister_targets(arn, (t.key for t in stale), traffic.context.region),),
     )
 
 

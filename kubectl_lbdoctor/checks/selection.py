@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is
 from kubectl_lbdoctor.analysis.pod_makers import describe_end, finished_pods, left_to_themselves, pod_makers
 from kubectl_lbdoctor.analysis.pod_problems import problems
 from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require_due
-from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch, register_targets
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted
@@ -419,12 +419,12 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     holds no target at all.
 
     The controller registers targets within seconds. An empty group with ready endpoints means that it does not run,
-    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand: it does not
-    notice such drift until the binding changes or its sync period (10 h) ends.
+    that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand, which it notices
+    after hours only (see LBD205).
 
     Confirm by hand: compare `kubectl get endpointslices -l kubernetes.io/service-name=NAME` with `aws elbv2
-    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names;
-    `kubectl rollout restart` of the controller reconciles all bindings again.
+    describe-target-health`. Repair: correct what keeps the controller from registering, which its log names; register
+    what was deregistered by hand again.
     """
     group = traffic.target_group.need()
     if group is None or traffic.targets():
@@ -435,14 +435,16 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         require_due(traffic, binding)
     if group.target_type == "instance":
         nodes, left = eligible_nodes(traffic)
+        port = traffic.service_port.need()
         expected = [node.meta.name for node in nodes]
+        keys = [f"{node.instance_id}:{port.node_port}" for node in nodes] if port is not None and port.node_port else []
         young = False
         extra = [
             Evidence(f"node {name}", f"left out: {describe_exclusion(exclusion)}") for name, exclusion in left.items()
         ]
     else:
         endpoints = [e for e in traffic.ready_endpoints() if e.pod]
-        expected = [e.key for e in endpoints]
+        expected = keys = [e.key for e in endpoints]
         young = _freshest(traffic) < REGISTRATION_SECONDS
         extra = []
     if not expected or young:
@@ -457,7 +459,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
             *extra,
         ),
         confirm=(describe_target_health(group.arn, traffic.context.region), *controller_log(traffic.cluster)),
-        advice="correct what keeps the controller from registering, which its log names",
+        by_hand=(register_targets(group.arn, keys, traffic.context.region),) if keys else (),
+        advice="correct what keeps the controller from registering, which its log names; what somebody deregistered by "
+        "hand it notices after hours: register it again",
     )
 
 

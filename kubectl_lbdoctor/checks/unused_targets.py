@@ -258,7 +258,5 @@ def address_of_a_load_balancer(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=(_seen(traffic, (target,)),),
             targets=(target.key,),
             confirm=(aws("ec2", "describe-network-interfaces", *lookup_words, region=traffic.context.region),),
-            by_hand=(
-                deregister_targets(group_arn(traffic), [f"Id={target.id},Port={target.port}"], traffic.context.region),
-            ),
+            by_hand=(deregister_targets(group_arn(traffic), (target.key,), traffic.context.region),),
         )
