@@ -42,7 +42,7 @@ from kubectl_lbdoctor.analysis.remediation import (
     kubectl,
 )
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import listed, part_of
+from kubectl_lbdoctor.checks.wording import counted, listed, part_of
 from kubectl_lbdoctor.model import index, kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -478,7 +478,10 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
             return
         where = balancer.name
         evidence.append(
-            Evidence(reads.LISTENERS, f"{len(listeners)} listeners, {len(rules)} rules, none forwards here")
+            Evidence(
+                reads.LISTENERS,
+                f"{counted(len(listeners), 'listener')}, {counted(len(rules), 'rule')}, none forwards here",
+            )
         )
     else:
         evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))
@@ -793,4 +796,4 @@ def _by_hand(traffic: TrafficPath) -> list[EndpointSlice]:
 def _described(piece: EndpointSlice) -> str:
     ports = ", ".join(f'"{port.name}" {port.port}' if port.name else f"unnamed {port.port}" for port in piece.ports)
     whose = f"of Service {piece.service}" if piece.service else f"without the label {SERVICE_LABEL}"
-    return f"{whose}, {len(piece.endpoints)} endpoints, ports: {ports or 'none'}"
+    return f"{whose}, {counted(len(piece.endpoints), 'endpoint')}, ports: {ports or 'none'}"
