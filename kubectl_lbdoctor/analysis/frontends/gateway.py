@@ -89,6 +89,12 @@ class GatewayApiFrontend(Frontend):
             return Ownership("nobody", "no Gateway takes it")
         return _reconciler(self, self.gateways[0])
 
+    @property
+    def needs_targets(self) -> bool:
+        """Not where every rule of its routes redirects."""
+        rules = [rule for gateway in self.gateways for route in self._routes(gateway) for rule in route.rules]
+        return not rules or any("RequestRedirect" not in rule.filters for rule in rules)
+
     def require_class(self) -> None:
         self.manifest.need()
         if not self.gateways:
