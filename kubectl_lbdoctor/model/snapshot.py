@@ -60,10 +60,7 @@ SCHEMA = 1
 SPARED = "a scan does not look at it where all targets are healthy"
 """Why a fact about a subject of `Snapshot.spared` is not needed."""
 
-OUTLINED = (
-    "a scan does not ask for it where nothing looks wrong and TargetGroupBindings could not be read, without which no "
-    "answer would be complete"
-)
+OUTLINED = "without TargetGroupBindings, which could not be read, a scan asks AWS no more where nothing looks wrong"
 """Why a fact about a subject of `Snapshot.outlined` was not asked for."""
 
 

@@ -566,14 +566,13 @@ def test_without_bindings_few_calls_tell_of_all_target_groups() -> None:
     made = World.of(BROAD)
     aws = Tagged(made)
     *_, last = scan(NoBindings(made), aws)
-    # By name in twenties, and each target group's load balancers are among them.
     assert aws.calls == {"DescribeLoadBalancers": 3, "DescribeTargetGroups": 1, "DescribeTags": 3, "GetMetricData": 1}
     report = examine(last.snapshot)
     assert set(statuses(last).values()) == {"unknown"}
     assert {d.permission.rpartition("/")[2] for d in report.coverage.denied} == {"targetgroupbindings"}
     assert (last.progress.groups, last.progress.known, last.progress.left) == (60, 0, 0)
     assert {group.known for subject in report.subjects for group in subject.target_groups} == {False}
-    assert any("TargetGroupBindings could not be read" in entry.reason for entry in report.unknown)
+    assert any("without TargetGroupBindings" in entry.reason for entry in report.unknown)
 
 
 def test_without_bindings_only_what_looks_bad_is_asked_for() -> None:
