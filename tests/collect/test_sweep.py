@@ -622,3 +622,13 @@ def test_two_target_groups_with_the_same_tag_are_nobody_s() -> None:
     *_, last = scan(NoBindings(made), aws)
     told = {arn for arn, fact in last.snapshot.aws.target_groups.items() if fact.peek() is not None}
     assert told == {*aws.tags} - {first, second}
+
+
+def test_a_bundle_keeps_what_was_left_out_without_bindings(tmp_path: Path) -> None:
+    *_, last = scan(NoBindings(made := world()), Tagged(made))
+    bundle.save(last.snapshot, tmp_path / "bundle.json")
+    loaded = bundle.load(tmp_path / "bundle.json")
+    assert len(loaded.outlined) == 6
+    before, after = examine(last.snapshot), examine(loaded)
+    assert [s.status for s in after.subjects] == [s.status for s in before.subjects]
+    assert {(u.code, u.read) for u in after.unknown} == {(u.code, u.read) for u in before.unknown}
