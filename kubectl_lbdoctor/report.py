@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from kubectl_lbdoctor.analysis.frontends import frontend
@@ -123,8 +124,10 @@ def _quotable(diagnosis: Diagnosis) -> Diagnosis:
     return replace(diagnosis, finding=without, message=_quoted(diagnosis.message))
 
 
+@lru_cache(maxsize=4096)
 def _quoted(text: str) -> str:
-    """Words of others, without credentials. Imported where there are any: its patterns take a while to compile."""
+    """Words of others, without credentials. Imported where there are any: its patterns take a while to compile. What
+    could not be read is said of every check and frontend that needs it, so the last ones are remembered."""
     from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 
     return without_credentials(text)
@@ -152,11 +155,13 @@ def _unknown(results: Iterable[CheckResult], catalogue: Catalogue) -> tuple[Unkn
     found: dict[tuple[str, str], UnknownCheck] = {}
     for r in results:
         if r.status in _UNDECIDED:
+            if (r.code, r.reason) in found:
+                continue
             crashed = r.status is CheckStatus.CRASHED
             spec = catalogue[r.code]
-            reason = _quoted(r.reason)
-            entry = UnknownCheck(r.code, spec.title, spec.passes, reason, crashed, r.trace, r.read)
-            found.setdefault((r.code, r.reason), entry)
+            found[r.code, r.reason] = UnknownCheck(
+                r.code, spec.title, spec.passes, _quoted(r.reason), crashed, r.trace, r.read
+            )
     return tuple(found.values())
 
 

@@ -1,4 +1,5 @@
-"""Which frontends of a scan are so certainly healthy that nothing more has to be asked about them. Pure."""
+"""Of which frontends of a scan nothing more has to be asked: those that are certainly healthy, and those that stay
+unknown whatever AWS would say. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
-from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, wanted_targets
+from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, nothing_bad_counted, wanted_targets
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model import reads
@@ -28,11 +29,40 @@ def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
     return frozenset(snapshot.subjects) - suspects
 
 
+def outlined(snapshot: Snapshot) -> frozenset[ObjectRef]:
+    """The subjects whose bindings could not be read, so that they are unknown whatever more is asked, and of which what
+    is known says nothing bad: no unhealthy target, an active load balancer, and no complaint."""
+    found = dict.fromkeys(snapshot.subjects, True)
+    for traffic in traffic_paths(snapshot):
+        found[traffic.subject] &= not traffic.binding.is_known and not _looks_bad(traffic)
+    return frozenset(ref for ref, is_so in found.items() if is_so)
+
+
+def _looks_bad(traffic: TrafficPath) -> bool:
+    balancer, health, arn = traffic.load_balancer, traffic.target_health, _arn(traffic)
+    if balancer.is_known and ((known := balancer.peek()) is None or known.state != _ACTIVE):
+        return True
+    if health.is_known:
+        return not (targets := health.need()) or any(target.state != "healthy" for target in targets)
+    try:
+        return (bool(arn) and not nothing_bad_counted(traffic.snapshot, arn)) or _is_complained_of(traffic)
+    except Unknown:
+        return False
+
+
 def unasked_groups(snapshot: Snapshot) -> tuple[str, ...]:
-    """ARNs of the target groups whose health nothing tells but DescribeTargetHealth; those that look bad first."""
+    """ARNs of the target groups whose health nothing tells but DescribeTargetHealth; those that look bad first.
+
+    Without its binding it is open which targets a group should have, and with it whether those that it has are all:
+    it is then asked only where something may be wrong.
+    """
     found: dict[str, int] = {}
     for traffic in traffic_paths(snapshot):
-        if (arn := _arn(traffic)) and not is_told(traffic):
+        if (
+            (arn := _arn(traffic))
+            and not is_told(traffic)
+            and (traffic.binding.is_known or not nothing_bad_counted(snapshot, arn))
+        ):
             found[arn] = min(_urgency(traffic, arn), found.get(arn, _UNKNOWN))
     return tuple(sorted(found, key=lambda arn: found[arn]))
 

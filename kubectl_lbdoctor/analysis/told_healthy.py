@@ -53,6 +53,13 @@ def counted_healthy(traffic: TrafficPath) -> tuple[TargetHealth, ...] | None:
     return wanted if confirmed else None
 
 
+def nothing_bad_counted(snapshot: Snapshot, arn: str) -> bool:
+    """Whether CloudWatch counts healthy targets of a target group by now, and no other. It does not tell which they
+    are, so that nothing follows but that there is no sign of a fault."""
+    counts = (snapshot.aws.target_counts.peek() or {}).get(arn)
+    return counts is not None and _is_of_now(counts.at, snapshot.taken_at) and counts.healthy > 0 == counts.unhealthy
+
+
 def gates_are_recent(traffic: TrafficPath) -> bool:
     """Whether readiness gates say of every target that the controller wants that it has just become healthy.
 

@@ -12,6 +12,7 @@ from kubectl_lbdoctor.analysis.registration import group_arn, health_from_aws
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.knowledge.controller_identity import GO_FALSE, plain_flag
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -137,7 +138,7 @@ def _lagging(traffic: TrafficPath, service: str, closed: list[tuple[Pod, TargetG
         },
         evidence=(
             *(_evidence(pod, gate) for pod, gate in lagging[:3]),
-            Evidence(Source.TARGET_HEALTH, f"{len(lagging)} targets of these pods are healthy"),
+            Evidence(Source.TARGET_HEALTH, f"healthy: the targets of {counted(len(lagging), 'pod')}"),
         ),
         # The target may have turned healthy since the controller's last look.
         confidence=Confidence.LIKELY,

@@ -1,18 +1,31 @@
-"""LBD151 and LBD152: what a Gateway or a route leaves open, so that requests end there, and nobody complains."""
+"""LBD151 to LBD153: what a Gateway or a route leaves open, so that requests end there, and nobody complains."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
+from kubectl_lbdoctor.analysis.gateway_conditions import SETTLING_SECONDS
 from kubectl_lbdoctor.analysis.gateway_settings import READS
-from kubectl_lbdoctor.analysis.gateways import allows, attachments, gateway_of, requests_of, routes_of_subject
+from kubectl_lbdoctor.analysis.gateways import (
+    allows,
+    attachments,
+    gateway_of,
+    parent_ref,
+    requests_of,
+    routes_of,
+    routes_of_subject,
+)
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
+from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
 from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
+from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.model.times import seconds_between
 
 
 @check(
@@ -134,3 +147,72 @@ def _nowhere(route: Route, number: int, requests: tuple[str, ...]) -> Finding:
         confirm=(kubectl("get", resource, "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource, namespace=route.meta.namespace),),
     )
+
+
+_MOST_STRAY = 3
+
+
+@check(
+    "LBD153",
+    title="no route names the Gateway",
+    passes="a route names the Gateway",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="no route names Gateway {gateway}, so its load balancer gets no listener and answers nobody",
+    reads=READS,
+    by_absence=(reads.ROUTES, reads.LISTENER_SETS),
+)
+def gateway_without_routes(frontend: Frontend) -> Iterator[Finding]:
+    """No route has the Gateway, or one of its ListenerSets, in `parentRefs`. The controller makes the load balancer of
+    such a Gateway all the same and reports it as Programmed, but a listener only for a port that a route is attached
+    to: clients get no connection, and nobody complains.
+
+    Source: `buildListeners` in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/gateway/model/model_build_listener.go
+
+    Confirm by hand: `kubectl describe gateway NAME` (Attached Routes: 0). Repair: name the Gateway in `parentRefs` of
+    the route that is meant for it, or delete the Gateway, whose load balancer is paid for.
+    """
+    found = of_gateway_api(frontend)
+    if frontend.ref.kind != kinds.GATEWAY.name:
+        raise NotApplicable("a route, which names its Gateways itself")
+    snapshot = frontend.snapshot
+    for gateway in found.ours:
+        if found.reconciler().owner not in ("controller", "auto-mode") or gateway.meta.deleted:
+            raise NotApplicable("nobody makes a load balancer of it")
+        snapshot.gateway_api.listener_sets.need()
+        if routes_of(snapshot, gateway.meta.namespace, gateway.meta.name).need():
+            continue
+        if seconds_between(gateway.changed or gateway.meta.created, snapshot.taken_at) < SETTLING_SECONDS:
+            raise NotApplicable("it was made a moment ago, and its routes may follow")
+        yield _without_routes(snapshot, gateway)
+
+
+def _without_routes(snapshot: Snapshot, gateway: Gateway) -> Finding:
+    stray = tuple(_named_in_vain(snapshot))
+    return Finding(
+        "LBD153",
+        gateway.ref,
+        params={"gateway": f"{gateway.meta.namespace}/{gateway.meta.name}"},
+        evidence=(
+            Evidence(
+                str(gateway.ref),
+                f"listeners {', '.join(f'{entry.name} ({entry.port})' for entry in gateway.listeners) or 'none'}",
+            ),
+            Evidence(reads.ROUTES, "none has it in spec.parentRefs"),
+            *stray[:_MOST_STRAY],
+        ),
+        confirm=(kubectl("describe", f"gateway/{gateway.meta.name}", namespace=gateway.meta.namespace),),
+        advice="name the Gateway in parentRefs of the route that is meant for it, or delete the Gateway: its load "
+        "balancer is paid for",
+    )
+
+
+def _named_in_vain(snapshot: Snapshot) -> Iterator[Evidence]:
+    """Routes that name a Gateway which does not exist, and may have meant this one."""
+    for route in snapshot.gateway_api.routes.need():
+        for parent in route.parents:
+            ref = parent_ref(route, parent)
+            if ref.kind == kinds.GATEWAY.name and gateway_of(snapshot, ref.namespace, ref.name).need() is None:
+                named = f"names {ref.namespace}/{ref.name}, which is not there"
+                yield Evidence(str(route.ref), f"in namespace {route.meta.namespace}: {named}")

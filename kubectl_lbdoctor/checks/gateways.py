@@ -453,7 +453,7 @@ def reference_not_granted(frontend: Frontend) -> Iterator[Finding]:
     "tls=its listener speaks HTTPS, and the health check HTTP}",
     reads=(
         *(*READS, reads.SERVICES, reads.BINDINGS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
-        *(reads.LISTENERS, reads.RULES),
+        *(reads.LISTENERS, reads.RULES, reads.TAGS),
     ),
     explains=("LBD109", "LBD209", "LBD150"),
     distinct_by=("kind", "name", "target"),

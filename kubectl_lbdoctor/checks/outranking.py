@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.frontends import Frontend, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import Frontend, paths_of, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import idle
 from kubectl_lbdoctor.analysis.serving import accepted_and_healthy, all_targets_healthy, served_from_elsewhere
 from kubectl_lbdoctor.checks.registry import CheckSpec
@@ -100,7 +100,7 @@ def _paths(subject: Subject) -> tuple[TrafficPath, ...]:
     if isinstance(subject, TrafficPath):
         return (subject,)
     if isinstance(subject, Frontend):
-        return tuple(path for path in traffic_paths(subject.snapshot) if path.subject == subject.ref)
+        return paths_of(subject)
     return traffic_paths(subject)
 
 

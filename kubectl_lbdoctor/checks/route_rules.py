@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.frontends import Frontend, traffic_paths
+from kubectl_lbdoctor.analysis.frontends import Frontend, paths_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS
 from kubectl_lbdoctor.analysis.gateways import routes_of_subject
@@ -117,8 +117,7 @@ def _first_of_listener(frontend: GatewayApiFrontend, route: Route) -> Route | No
     if not firsts or any(first is None for first in firsts):
         return None
     frontend.snapshot.cluster.controllers.need()
-    paths = (path for path in traffic_paths(frontend.snapshot) if path.subject == frontend.ref)
-    version = next((parse_version(controller_version(path)) for path in paths), None)
+    version = next((parse_version(controller_version(path)) for path in paths_of(frontend)), None)
     return firsts[0] if version is not None and version >= _ONE_ROUTE_SINCE else None
 
 

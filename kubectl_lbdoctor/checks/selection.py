@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_objects import controller_log
@@ -18,7 +18,7 @@ from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch, register_targets
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
@@ -42,12 +42,24 @@ def _service(traffic: TrafficPath) -> Service:
 
 @record
 class _Candidate:
-    """Labels that pods (or a pod template) carry, and who carries them."""
+    """Labels that pods carry, and whose pods these are: those of a workload, or pods without one that carry the same of
+    what the selector asks for."""
 
-    owner: ObjectRef
+    owners: tuple[ObjectRef, ...]
     labels: Mapping[str, str]
     pods: int
     score: float
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the pods have no workload, and so are named themselves."""
+        return self.owners[0].kind == "Pod"
+
+    @property
+    def words(self) -> str:
+        """The pods, as a sentence names them."""
+        names = listed([str(owner) for owner in self.owners], 2)
+        return names if self.is_bare else f"{counted(self.pods, 'pod')} of {names}"
 
 
 def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
@@ -56,25 +68,35 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     Scored per selector label: the same key with a similar value counts most, the same value under another key less; a
     workload that carries the Service's name counts a little, so that "web" is preferred for Service "web".
     """
-    grouped: dict[ObjectRef, tuple[Mapping[str, str], int]] = {}
+    grouped: dict[Hashable, list[tuple[ObjectRef, Pod]]] = defaultdict(list)
     for pod in index.all_pods(traffic.snapshot, traffic.namespace):
         if not pod.is_finished and not pod.meta.deleted:
             owner = workload_of(pod)
-            labels, count = grouped.get(owner, (pod.meta.labels, 0))
-            grouped[owner] = (labels, count + 1)
+            whose = _asked_for(service, pod.meta.labels) if owner.kind == "Pod" else owner
+            grouped[whose].append((owner, pod))
     found = []
-    for owner, (labels, count) in grouped.items():
+    for pods in grouped.values():
+        owners = tuple(dict.fromkeys(sorted(owner for owner, _ in pods)))
+        labels = pods[0][1].meta.labels
+        if len(owners) > 1:
+            labels = {k: v for k, v in labels.items() if all(pod.meta.labels.get(k) == v for _, pod in pods)}
         score = 0.0
         for key, value in service.selector.items():
             if key in labels:
                 score += 1 + 2 * difflib.SequenceMatcher(None, labels[key], value).ratio()
             elif value in labels.values():
                 score += 1.5
-        if owner.name == service.meta.name:
+        if any(owner.name == service.meta.name for owner in owners):
             score += 1
         if score >= 1:
-            found.append(_Candidate(owner, labels, count, score))
-    return sorted(found, key=lambda c: (-c.score, c.owner))
+            found.append(_Candidate(owners, labels, len(pods), score))
+    return sorted(found, key=lambda c: (-c.score, c.owners))
+
+
+def _asked_for(service: Service, labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
+    """What of a pod's labels a selector for it would be made of."""
+    wanted = {*service.selector.values()}
+    return frozenset((k, v) for k, v in labels.items() if k in service.selector or v in wanted)
 
 
 @check(
@@ -82,8 +104,8 @@ def _candidates(traffic: TrafficPath, service: Service) -> list[_Candidate]:
     title="the Service's selector matches no pod",
     passes="the Service's selector matches pods",
     severity=Severity.ERROR,
-    message="the selector of Service {service} ({selector}) matches no pod[; the pods of {nearest} have "
-    "{nearest_labels}]",
+    message="the selector of Service {service} ({selector}) matches no pod[; "
+    "{whose:pods={nearest:,2} {nearest:=has|have}|*=the pods of {nearest} have} {nearest_labels}]",
     reads=(reads.SERVICES, reads.PODS, reads.WORKLOADS),
     explains=("LBD202", "LBD217", "LBD205"),
     fix="selector",
@@ -117,6 +139,7 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
         params={
             "service": service.meta.name,
             "selector": selector,
+            "whose": meant.whose,
             "nearest": meant.nearest,
             "nearest_labels": meant.labels,
         },
@@ -135,11 +158,13 @@ def selector_matches_nothing(traffic: TrafficPath) -> Iterator[Finding]:
 
 @record
 class _Meant:
-    """Whom the selector may have meant. nearest: the most similar workload, "" where none is similar; labels: what its
-    pods have in place of the labels that do not match. is_clear: nobody else comes near, and a selector fits."""
+    """Whom the selector may have meant. nearest: the most similar workload, or pods without one, as `whose` says
+    ("workload", "pods"); none where nothing is similar. labels: what the pods have in place of the labels that do not
+    match. is_clear: nobody else comes near, and a selector fits."""
 
     evidence: tuple[Evidence, ...]
-    nearest: str = ""
+    whose: str = ""
+    nearest: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     repairs: tuple[Repair, ...] = ()
     is_clear: bool = False
@@ -148,30 +173,46 @@ class _Meant:
 def _meant(traffic: TrafficPath, service: Service, ref: ObjectRef) -> _Meant:
     candidates = _candidates(traffic, service)
     if not candidates:
-        text = f"{len(index.all_pods(traffic.snapshot, traffic.namespace))} pods, none similar"
+        text = f"{counted(len(index.all_pods(traffic.snapshot, traffic.namespace)), 'pod')}, none similar"
         return _Meant((Evidence(f"pods in {traffic.namespace}", text),))
     best = candidates[0]
     differing = [k for k, v in sorted(service.selector.items()) if best.labels.get(k) != v]
-    clear = len(candidates) == 1 or best.score - candidates[1].score >= 1
+    near = [c for c in candidates if best.score - c.score < 1]
     return _Meant(
-        tuple(Evidence(str(c.owner), f"{c.pods} pods with labels {_labels(c)}") for c in candidates[:3]),
-        str(best.owner),
+        tuple(_carried(c) for c in near[:3]),
+        "pods" if best.is_bare else "workload",
+        tuple(str(owner) for owner in best.owners),
         tuple(f"{k}={best.labels[k]}" if k in best.labels else f"no {k}" for k in differing),
-        tuple(_selector_repair(ref, service, c) for c in candidates[:3] if _repaired_selector(service, c)),
-        clear and bool(_repaired_selector(service, best)),
+        _repairs(ref, service, near[:3]),
+        len(near) == 1 and bool(_repaired_selector(service, best)),
     )
 
 
-def _labels(candidate: _Candidate) -> str:
-    return ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
+def _carried(candidate: _Candidate) -> Evidence:
+    labels = ",".join(f"{k}={v}" for k, v in sorted(candidate.labels.items()) if k != "pod-template-hash")
+    first = str(candidate.owners[0])
+    if not candidate.is_bare:
+        return Evidence(first, f"{counted(candidate.pods, 'pod')} with labels {labels}")
+    others = candidate.pods - 1
+    return Evidence(first, f"labels {labels}" + (f", as on {counted(others, 'more pod')}" if others else ""))
 
 
-def _selector_repair(ref: ObjectRef, service: Service, candidate: _Candidate) -> Repair:
-    """The selector of this candidate's pods; chosen among several by the labels, as `kubectl get -l` takes them."""
-    wanted = _repaired_selector(service, candidate)
+def _repairs(ref: ObjectRef, service: Service, candidates: Sequence[_Candidate]) -> tuple[Repair, ...]:
+    """The selector of each candidate's pods, each once; chosen among several by the labels, as `kubectl get -l` takes
+    them."""
+    carried: dict[str, list[_Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        wanted = _repaired_selector(service, candidate)
+        if wanted:
+            carried[",".join(f"{k}={v}" for k, v in sorted(wanted.items()))].append(candidate)
+    return tuple(_repair(ref, service, value, by) for value, by in carried.items())
+
+
+def _repair(ref: ObjectRef, service: Service, value: str, by: Sequence[_Candidate]) -> Repair:
+    wanted = _repaired_selector(service, by[0])
     change = patch(ref, "spec.selector", edit("/spec/selector", dict(service.selector), wanted))
-    value = ",".join(f"{k}={v}" for k, v in sorted(wanted.items()))
-    return Repair(value, (change,)).with_reason(f"{candidate.pods} pods of {candidate.owner} carry these labels")
+    carry = "carries" if sum(candidate.pods for candidate in by) == 1 else "carry"
+    return Repair(value, (change,)).with_reason(f"{' and '.join(c.words for c in by)} {carry} these labels")
 
 
 def _repaired_selector(service: Service, candidate: _Candidate) -> dict[str, str]:

@@ -9,6 +9,7 @@ from kubectl_lbdoctor.analysis.registration import is_registered
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.registered_targets import shown
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
@@ -204,4 +205,4 @@ def _by_hand(traffic: TrafficPath) -> list[EndpointSlice]:
 def _described(piece: EndpointSlice) -> str:
     ports = ", ".join(f'"{port.name}" {port.port}' if port.name else f"unnamed {port.port}" for port in piece.ports)
     whose = f"of Service {piece.service}" if piece.service else f"without the label {SERVICE_LABEL}"
-    return f"{whose}, {len(piece.endpoints)} endpoints, ports: {ports or 'none'}"
+    return f"{whose}, {counted(len(piece.endpoints), 'endpoint')}, ports: {ports or 'none'}"

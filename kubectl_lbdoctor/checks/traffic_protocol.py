@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_health
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
@@ -90,7 +91,7 @@ def _finding(
         params={"port": str(port), "sends": sends, "speaks": check.protocol},
         evidence=(
             Evidence(reads.TARGET_GROUPS, f"Protocol {group.protocol}, HealthCheckProtocol {check.protocol}"),
-            Evidence(Source.TARGET_HEALTH, f"{len(healthy)} of {len(traffic.targets())} targets are healthy"),
+            Evidence(Source.TARGET_HEALTH, f"{part_of(len(healthy), len(traffic.targets()))} healthy"),
             *(Evidence(Source.PODS, f"readinessProbe {probe} succeeds by {check.protocol}") for probe in probes[:1]),
         ),
         confidence=Confidence.LIKELY,

@@ -19,7 +19,7 @@ from kubectl_lbdoctor.analysis.remediation import (
 )
 from kubectl_lbdoctor.checks.registered_targets import READS
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.checks.wording import part_of
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.model import kinds, reads, target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -144,7 +144,10 @@ def group_not_used(traffic: TrafficPath) -> Iterator[Finding]:
             return
         where = balancer.name
         evidence.append(
-            Evidence(reads.LISTENERS, f"{len(listeners)} listeners, {len(rules)} rules, none forwards here")
+            Evidence(
+                reads.LISTENERS,
+                f"{counted(len(listeners), 'listener')}, {counted(len(rules), 'rule')}, none forwards here",
+            )
         )
     else:
         evidence.append(Evidence(reads.TARGET_GROUPS, "LoadBalancerArns is empty"))

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.analysis.pod_problems import STARTING_SECONDS, PodProblem,
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetHealth
@@ -453,7 +454,7 @@ def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: l
         params={"workload": str(ref), "differs": tuple(sorted(differs)), "held": workload.held},
         evidence=(
             Evidence(str(ref), "spec.paused: true" if paused else "updateStrategy: OnDelete"),
-            Evidence(str(ref), f"{workload.updated} of {workload.replicas} pods are of its present template"),
+            Evidence(str(ref), f"{part_of(workload.updated, workload.replicas, 'pod')} of its present template"),
         ),
         confidence=Confidence.LIKELY,
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=traffic.namespace),),

@@ -37,7 +37,9 @@ PAGE = 400
 
 # Of the controller, and of EKS Auto Mode (docs/facts.md).
 _RESOURCE_TAGS = tuple(
-    f"{kind}.{who}/resource" for who in ("k8s.aws", AUTO_MODE_GROUP) for kind in ("service", "ingress")
+    f"{kind}/resource"
+    for who in ("k8s.aws", AUTO_MODE_GROUP)
+    for kind in (f"service.{who}", f"ingress.{who}", f"gateway.{who}.alb", f"gateway.{who}.nlb")
 )
 _GROUP_ABSENT = ("TargetGroupNotFound",)
 _BALANCER_ABSENT = ("LoadBalancerNotFound",)

@@ -33,11 +33,16 @@ class KnownBalancers(ElbReader):
     def read_whole(self, pool: Executor, groups: int, balancers: int) -> None:
         """Read all target groups, or all load balancers, of the account where so many of them are wanted."""
         all_groups = pool.submit(self.all_target_groups) if groups > WHOLE else None
-        all_balancers = pool.submit(self.all_load_balancers) if balancers > WHOLE else None
+        all_balancers = pool.submit(super().all_load_balancers) if balancers > WHOLE else None
         if all_groups is not None:
-            self._all_groups = all_groups.result()
+            all_groups.result()
         if all_balancers is not None:
             self._all_balancers = all_balancers.result()
+
+    def all_target_groups(self) -> Fact[Mapping[str, aws.TargetGroup]]:
+        if self._all_groups is None:
+            self._all_groups = super().all_target_groups()
+        return self._all_groups
 
     def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
         whole = self._all_groups

@@ -8,6 +8,7 @@ AWS knows of: by the controller's tags where bindings could not be read, by a li
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -38,10 +39,24 @@ class LoadBalancerStages:
     def outline(self, snapshot: Snapshot) -> AwsFacts:
         """The load balancers in front of the snapshot's subjects and the target groups behind, and nothing about
         them."""
-        by_host = self._start_hosts(snapshot)
-        self._read_groups(group_arns(traffic_paths(snapshot)))
+        by_host, paths = self._start_hosts(snapshot), traffic_paths(snapshot)
+        self._read_groups(group_arns(paths))
         balancers = self._with_accounts(snapshot, self._balancers(by_host))
-        return AwsFacts(load_balancers=balancers, target_groups=dict(self._groups))
+        tagged = AwsFacts().tagged_groups
+        if any(not traffic.binding.is_known for traffic in paths):
+            tagged = self._tagged_among_all(balancers)
+            self._read_groups(list((tagged.peek() or {}).values()))
+        return AwsFacts(load_balancers=balancers, target_groups=dict(self._groups), tagged_groups=tagged)
+
+    def _tagged_among_all(self, balancers: Balancers) -> Fact[Mapping[str, str]]:
+        """Where bindings could not be read: which target groups of these load balancers the controller made for what.
+        All groups of the account come in pages and tell their load balancers, which saves asking for the listeners and
+        rules of each of them."""
+        present = {lb.arn for fact in balancers.values() if (lb := fact.peek()) is not None}
+        behind = self._elb.all_target_groups().map(
+            lambda groups: [arn for arn, group in groups.items() if not present.isdisjoint(group.load_balancer_arns)]
+        )
+        return behind.then(lambda arns: self._elb.resources(arns).map(_by_resource))
 
     def _start_hosts(self, snapshot: Snapshot) -> list[Future[Balancers]]:
         hosts = host_names(snapshot)
@@ -64,7 +79,9 @@ class LoadBalancerStages:
             rules=self._rules(listeners),
             target_groups=dict(self._groups),
         )
-        if any(not traffic.binding.is_known for traffic in paths):
+        if snapshot.aws.tagged_groups.state is not ReadState.NOT_ASKED:
+            facts = replace(facts, tagged_groups=snapshot.aws.tagged_groups)
+        elif any(not traffic.binding.is_known for traffic in paths):
             facts = self._with_tagged_groups(snapshot, facts)
         self._read_listener_groups(replace(snapshot, aws=facts))
         return replace(
@@ -129,15 +146,11 @@ class LoadBalancerStages:
         """Where bindings could not be read: the target groups that carry the tag of the subjects' backends."""
         behind = list(_groups_behind(facts))
         if behind:
-            tagged = self._elb.resources(list(dict.fromkeys(behind)))
+            tagged = self._elb.resources(list(dict.fromkeys(behind))).map(_by_resource)
         else:
             tagged = Fact.not_asked(reads.TAGS, "no load balancer leads to a target group")
-        self._read_groups(list(tagged.peek() or {}))
-        facts = replace(
-            facts,
-            target_groups=dict(self._groups),
-            tagged_groups=tagged.map(lambda table: {resource: arn for arn, resource in table.items()}),
-        )
+        self._read_groups(list((tagged.peek() or {}).values()))
+        facts = replace(facts, target_groups=dict(self._groups), tagged_groups=tagged)
         paths = traffic_paths(replace(snapshot, aws=facts))
         self._start_targets(sorted({group.arn for path in paths if (group := path.target_group.peek()) is not None}))
         return facts
@@ -162,13 +175,16 @@ def not_asked(snapshot: Snapshot, reason: str) -> AwsFacts:
 
 def group_arns(paths: Iterable[TrafficPath]) -> list[str]:
     """The target groups that bindings and actions name by ARN, each once, with those of the other colours beside them:
-    which of the colours is idle is told by the one that is not."""
+    which of the colours is idle is told by the one that is not. Where a binding could not be read, that which the
+    controller's tags name."""
     found: list[str] = []
     for path in paths:
         binding = path.binding.peek()
         if binding is not None:
             found.append(binding.target_group_arn)
             found += [other.target_group_arn for other in other_colours(path, binding)]
+        elif not path.binding.is_known and (group := path.target_group.peek()) is not None:
+            found.append(group.arn)
         found += [path.backend.target_group_arn] if path.backend is not None else []
     return [arn for arn in dict.fromkeys(found) if arn]
 
@@ -185,6 +201,12 @@ def host_names(snapshot: Snapshot) -> list[str]:
     """DNS names under which the subjects are published, each once; an IP address leads nowhere in AWS."""
     published = [address for subject in snapshot.subjects for address in frontend(snapshot, subject).addresses]
     return [address for address in dict.fromkeys(published) if not re.fullmatch(r"[0-9.]+|.*:.*", address)]
+
+
+def _by_resource(table: Mapping[str, str]) -> Mapping[str, str]:
+    """Target groups by what the controller made them for; that of which two say the same is not told by its tag."""
+    times = Counter(table.values())
+    return {resource: arn for arn, resource in table.items() if times[resource] == 1}
 
 
 def _groups_behind(facts: AwsFacts) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from time import monotonic
 
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
-from kubectl_lbdoctor.analysis.spared import groups_of, spared, unasked_groups
+from kubectl_lbdoctor.analysis.spared import groups_of, outlined, spared, unasked_groups
 from kubectl_lbdoctor.collect import load_balancer_stages, network_reads
 from kubectl_lbdoctor.collect.aws_api.pace import Pace
 from kubectl_lbdoctor.collect.collector import (
@@ -201,7 +201,9 @@ def _outlined(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -
 
 
 def _with_spared(snapshot: Snapshot) -> Snapshot:
-    return replace(snapshot, spared=spared(replace(snapshot, spared=frozenset())))
+    """With those of which nothing more is asked."""
+    bare = replace(snapshot, spared=frozenset(), outlined=frozenset())
+    return replace(bare, spared=spared(bare), outlined=outlined(bare))
 
 
 def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -> Iterator[dict[str, Health]]:
@@ -224,8 +226,8 @@ def _asked(begun: Mapping[Future[Health], str], snapshot: Snapshot, aws: _Aws) -
 
 
 def _detailed(snapshot: Snapshot, elb: KnownBalancers, reader: Aws, aws: _Aws) -> Snapshot:
-    """With everything that a diagnosis reads of the frontends that are not spared."""
-    rest = tuple(ref for ref in snapshot.subjects if ref not in snapshot.spared)
+    """With everything that a diagnosis reads of the frontends of which more is to be known."""
+    rest = tuple(ref for ref in snapshot.subjects if ref not in snapshot.spared | snapshot.outlined)
     if not rest:
         return replace(snapshot, network=SPARED_NETWORK)
     plan = ReadPlan(rest, aws.plan.reads, aws.plan.context, aws.plan.taken_at)

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.checks.registry import Catalogue
 from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.fix.result import FixResult
 from kubectl_lbdoctor.model.report import Report, Status
-from kubectl_lbdoctor.model.scan import ScanReport
+from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
 from kubectl_lbdoctor.model.shell import kubectl
 from kubectl_lbdoctor.probe.report import ProbeReport
 from kubectl_lbdoctor.render.documents import API_VERSION, Document, document
@@ -131,14 +131,20 @@ def of_report(report: Report, notes: Iterable[str]) -> Document:
 def of_scan(scan: ScanReport, notes: Iterable[str]) -> Document:
     """A scan: the frontends that are not healthy, the worst first, and each root cause once."""
     made, cutter = document(scan), Cutter()
-    attention = [row for row in made["frontends"] if row["status"] != Status.HEALTHY.value or row["causes"]]
+    pairs = zip(scan.rows, made["frontends"], strict=True)
+    attention = [(row, raw) for row, raw in pairs if row.status is not Status.HEALTHY or row.causes]
+    spread = Counter(cause.rank for row in scan.rows for cause in row.told)
+    told = {diagnosis["rank"] for diagnosis in made["diagnoses"][:DIAGNOSES]}
     return answer(
         {
             **{
                 field: made[field] for field in ("status", "summary", "complete", "generatedAt", "context", "namespace")
             },
             **{field: made[field] for field in ("counts", "reach")},
-            "frontends": [cutter.keep(row, _FRONTEND) for row in cutter.first("frontends", attention, FRONTENDS)],
+            "frontends": [
+                {**cutter.keep(raw, _FRONTEND), "rootCause": _root_cause(row, spread, told)}
+                for row, raw in cutter.first("frontends", attention, FRONTENDS)
+            ],
             **_found_out(made, cutter),
         },
         cutter,
@@ -147,9 +153,25 @@ def of_scan(scan: ScanReport, notes: Iterable[str]) -> Document:
 
 
 _FRONTEND = {
-    **dict.fromkeys(("kind", "namespace", "name", "status", "targets", "rootCause"), 0),
+    **dict.fromkeys(("kind", "namespace", "name", "status", "targets"), 0),
     **dict.fromkeys(("causes", "ignored"), NAMES),
 }
+
+
+def _root_cause(row: ScanRow, spread: Mapping[int, int], told: set[int]) -> Document | None:
+    """The worst cause of a frontend. spread: how many frontends have each cause, by rank. told: ranks of causes whose
+    sentence stands in the answer already; where several have a cause, the rest of them only point there."""
+    cause = row.cause
+    if cause is None:
+        return None
+    repeated = spread[cause.rank] > 1 and cause.rank in told
+    told.add(cause.rank)
+    return {
+        "code": cause.finding.code,
+        "rank": cause.rank,
+        "frontends": spread[cause.rank],
+        "message": "" if repeated else cause.message,
+    }
 
 
 def _found_out(made: Document, cutter: Cutter) -> Document:
@@ -181,6 +203,7 @@ def _diagnosis(diagnosis: Document, cutter: Cutter) -> Document:
     fix = diagnosis["fix"]
     return {
         **cutter.keep(diagnosis, _DIAGNOSIS),
+        "affected": len(diagnosis["affects"]),
         "hypotheses": [
             cutter.keep(hypothesis, {"code": 0, "text": 0, "commands": COMMANDS})
             for hypothesis in cutter.first("hypotheses", diagnosis["hypotheses"], NAMES)

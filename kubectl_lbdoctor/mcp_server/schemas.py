@@ -176,6 +176,7 @@ _FOUND_OUT = {
                 "message": _text("What is wrong, in one sentence."),
                 "object": _REF,
                 "affects": _list(_REF),
+                "affected": {**_NUMBER, "description": "How many objects it affects in all."},
                 "targets": _TEXTS,
                 "evidence": _list(_object({"source": _TEXT, "text": _TEXT})),
                 "rulesOut": _TEXT,
@@ -246,7 +247,20 @@ SCAN = _answer(
                     **_REF["properties"],
                     "status": _STATUS,
                     "targets": _object({"healthy": _NUMBER, "total": _NUMBER}),
-                    "rootCause": _or_null(_object({"code": _CODE, "message": _TEXT})),
+                    "rootCause": _or_null(
+                        _object(
+                            {
+                                "code": _CODE,
+                                "rank": {**_NUMBER, "description": "That of its diagnosis."},
+                                "frontends": {**_NUMBER, "description": "How many have this cause."},
+                                "message": {
+                                    **_TEXT,
+                                    "description": "Empty where several have it and its diagnosis or another frontend "
+                                    "in this answer says it.",
+                                },
+                            }
+                        )
+                    ),
                     "causes": _list(_NUMBER, "Ranks of the diagnoses that affect it."),
                     "ignored": _list(_CODE),
                 }

@@ -7,7 +7,7 @@ from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
-from kubectl_lbdoctor.model.finding import Coverage, Diagnosis, ObjectRef, Severity
+from kubectl_lbdoctor.model.finding import Confidence, Coverage, Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.model.where import NOWHERE, Where
 from kubectl_lbdoctor.record import record
@@ -187,6 +187,15 @@ class Report:
         if self.unknown or not self.coverage.complete or self.status is Status.UNKNOWN:
             return ExitStatus.UNKNOWN
         return ExitStatus.HEALTHY
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a proven error accounts for each subject, and no other cause is left open."""
+        errors = [diagnosis for diagnosis in self.diagnoses if diagnosis.severity is Severity.ERROR]
+        if any(d.finding.hypotheses or d.finding.confidence is not Confidence.CERTAIN for d in errors):
+            return False
+        told = {ref for d in errors for ref in d.affects if d.severity_for(ref) is Severity.ERROR}
+        return bool(self.subjects) and all(subject.ref in told for subject in self.subjects)
 
     @property
     def namespaces(self) -> frozenset[str]:

@@ -5,9 +5,9 @@ A part that was not asked for holds NOT_ASKED facts, so that a check which needs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Listener, ListenerRule, LoadBalancer, TargetCounts, TargetGroup, TargetHealth
@@ -59,6 +59,9 @@ SCHEMA = 1
 
 SPARED = "a scan does not look at it where all targets are healthy"
 """Why a fact about a subject of `Snapshot.spared` is not needed."""
+
+OUTLINED = "without TargetGroupBindings, which could not be read, a scan asks AWS no more where nothing looks wrong"
+"""Why a fact about a subject of `Snapshot.outlined` was not asked for."""
 
 
 def _not_asked(source: str) -> Any:
@@ -155,7 +158,8 @@ class AwsFacts:
     """What was read of AWS. Keys: load balancers by ARN and by DNS name, the rest by ARN.
 
     tagged_groups: target group ARNs by the resource that the controller's tags name ("ns/ingress-service:port" or
-    "ns/service:port"); read only where TargetGroupBindings could not be. target_counts: by target group ARN, read by
+    "ns/service:port", of a Gateway "ns/gateway:ns-route:Kind-ns-service:targetPort"); read only where
+    TargetGroupBindings could not be. target_counts: by target group ARN, read by
     a scan; a group that is not in it was not counted.
     `reason` says why AWS was not asked at all ("" when it was).
     """
@@ -198,8 +202,10 @@ class Snapshot:
     """All facts of one run. `taken_at` (RFC 3339, UTC) is the time that ages are measured against. laid: objects that
     are not, or not so, in the cluster: the facts are those that would be, and only what objects alone decide is known.
     spared: subjects that a scan has found healthy by less: listeners, rules, attributes and the network around them
-    were not looked at for their sake, and need not be. others: which further namespaces there are with frontends; a
-    scan does not know where neither they nor objects of all of them at once may be listed, or where such a list failed.
+    were not looked at for their sake, and need not be. outlined: subjects that stay unknown, because their bindings
+    could not be read, and of which what few calls tell of all load balancers says nothing bad: more was not asked.
+    others: which further namespaces there are with frontends; a scan does not know where neither they nor objects of
+    all of them at once may be listed, or where such a list failed.
     """
 
     taken_at: str = ""
@@ -214,6 +220,7 @@ class Snapshot:
     history: HistoryFacts = field(default_factory=HistoryFacts)
     laid: tuple[LaidObject, ...] = ()
     spared: frozenset[ObjectRef] = frozenset()
+    outlined: frozenset[ObjectRef] = frozenset()
     others: Fact[tuple[str, ...]] = _not_asked(reads.NAMESPACES)
     memo: Memo = memo_field()
 
@@ -227,7 +234,15 @@ class Snapshot:
 
     def network_of(self, subject: ObjectRef) -> NetworkFacts:
         """What was read of the network around a subject."""
-        return SPARED_NETWORK if subject in self.spared else self.network
+        if subject in self.spared:
+            return SPARED_NETWORK
+        return OUTLINED_NETWORK if subject in self.outlined else self.network
+
+    def unread(self, subject: ObjectRef) -> Fact[Any] | None:
+        """What stands for a read that was left out for a subject; None where none is left out."""
+        if subject in self.spared:
+            return Fact.not_needed("", SPARED)
+        return Fact.not_asked("", OUTLINED) if subject in self.outlined else None
 
     def facts(self) -> Iterator[Fact[Any]]:
         """Every fact that was asked for or should have been (parts never needed by this run are left out)."""
@@ -246,25 +261,28 @@ def facts_within(value: Any) -> Iterator[Fact[Any]]:
             yield from facts_within(getattr(value, part.name))
 
 
-def lookup(table: Mapping[str, Fact[T]], key: str, source: str, *, spared: bool = False) -> Fact[T]:
+def lookup(table: Mapping[str, Fact[T]], key: str, source: str, unread: Fact[Any] | None = None) -> Fact[T]:
     """The fact under `key`, or a NOT_ASKED one: what was never read must not look absent. What has a key was needed.
 
-    spared: it may be left out (`Snapshot.spared`), and then is NOT_NEEDED.
+    unread: what stands for it where it was left out (`Snapshot.unread`).
     """
     if (found := table.get(key)) is not None:
         return found
-    return (
-        Fact.not_needed(source, SPARED, key)
-        if spared
-        else Fact.not_asked(source, f"{key or 'nothing'} was not read", key)
+    if unread is not None:
+        return replace(cast("Fact[T]", unread), source=source, scope=key)
+    return Fact.not_asked(source, f"{key or 'nothing'} was not read", key)
+
+
+def _network(left_out: Callable[[str, str], Fact[Any]], reason: str) -> NetworkFacts:
+    return NetworkFacts(
+        interfaces=left_out(reads.NETWORK_INTERFACES, reason),
+        security_groups=left_out(reads.SECURITY_GROUPS, reason),
+        subnets=left_out(reads.SUBNETS, reason),
+        acls=left_out(reads.NETWORK_ACLS, reason),
+        route_tables=left_out(reads.ROUTE_TABLES, reason),
+        prefix_lists=left_out(reads.PREFIX_LISTS, reason),
     )
 
 
-SPARED_NETWORK = NetworkFacts(
-    interfaces=Fact.not_needed(reads.NETWORK_INTERFACES, SPARED),
-    security_groups=Fact.not_needed(reads.SECURITY_GROUPS, SPARED),
-    subnets=Fact.not_needed(reads.SUBNETS, SPARED),
-    acls=Fact.not_needed(reads.NETWORK_ACLS, SPARED),
-    route_tables=Fact.not_needed(reads.ROUTE_TABLES, SPARED),
-    prefix_lists=Fact.not_needed(reads.PREFIX_LISTS, SPARED),
-)
+SPARED_NETWORK = _network(Fact.not_needed, SPARED)
+OUTLINED_NETWORK = _network(Fact.not_asked, OUTLINED)

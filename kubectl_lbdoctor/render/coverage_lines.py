@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.probe import PROBES
 from kubectl_lbdoctor.model.report import Report, UnknownCheck
 
 _MOST = 2
@@ -33,8 +34,10 @@ def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[s
         told.update(sources)
         return _unjudged([check for check in undecided if check.read in sources], wide)
 
+    # Probes look for causes, and no check is undecided for want of them: where all causes are proven they hide nothing.
+    idle = frozenset({PROBES}) if report.is_settled else frozenset()
     by_action: dict[str, tuple[dict[str, None], list[str]]] = {}
-    for denied in coverage.denied:
+    for denied in (gap for gap in coverage.denied if gap.read not in idle):
         _collect(by_action, denied.permission, denied.read)
     told_denied = [
         (f"LBD001 denied: {_placed(action, *places, wide=wide)}.", unjudged(*sources))
@@ -43,15 +46,15 @@ def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[s
     # What leaves a check of something that was found undecided comes before what may hide something else.
     yield from (f"{said} {left or _NOTHING}" for said, left in sorted(told_denied, key=lambda line: not line[1]))
     by_error: dict[str, tuple[dict[str, None], list[str]]] = {}
-    for failed in coverage.failed:
+    for failed in (gap for gap in coverage.failed if gap.read not in idle):
         _collect(by_error, _named(failed.read, failed.error), failed.read)
     for error, (places, sources) in by_error.items():
         yield f"LBD002 not read: {_placed(error, *places, wide=wide)}. {unjudged(*sources) or _NOTHING}"
     for part in coverage.partial:
         yield f"LBD002 read in part: {_named(part.read, part.error)}. {unjudged(part.read) or _NOTHING}"
     not_asked = coverage.not_asked if ended else ()
-    for missing in not_asked if wide else not_asked[:1]:
-        yield f"LBD004 not asked: {missing}"
+    for unasked in not_asked if wide else not_asked[:1]:
+        yield f"LBD004 not asked: {unasked}"
     if ended and not not_asked:
         others = [check for check in undecided if check.read not in told]
         for reason in dict.fromkeys(check.reason for check in others):
@@ -59,7 +62,8 @@ def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[s
     for check in report.unknown:
         if check.crashed:
             yield f"LBD003 check {check.code} crashed: {check.reason} (trace with --verbose)"
-    policies = sorted({"iam" if reads.is_aws(denied.read) else "rbac" for denied in coverage.denied})
+    missing = {denied.read for denied in coverage.denied} - idle
+    policies = sorted({"iam" if reads.is_aws(read) else "rbac" for read in missing})
     if policies:
         yield "print all permissions that are needed:"
         yield from (f"  kubectl lbdoctor policy {policy}" for policy in policies)

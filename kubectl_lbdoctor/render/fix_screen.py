@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.env import Environment
 from kubectl_lbdoctor.fix import events
 from kubectl_lbdoctor.fix.health import described
@@ -98,7 +99,7 @@ class FixScreen:
             self._live.note(f"not known: {codes}: {_unread(result.before)}")
 
     def _failed(self, failure: Failure) -> None:
-        made = f"{failure.made} of {failure.total} changes are made"
+        made = f"{part_of(failure.made, failure.total, 'change')} {'is' if failure.total == 1 else 'are'} made"
         if failure.certain:
             ending = made if failure.made else "nothing was changed"
         else:  # The error says what another look has shown.

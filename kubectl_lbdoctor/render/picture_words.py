@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubectl_lbdoctor.checks.wording import counted
+from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.model.picture import Branch, Crowd, Hop, Place, Verdict
 
 PLACES = {
@@ -50,7 +50,7 @@ def spoken(hop: Hop) -> str:
 def verdict_of(hop: Hop) -> str:
     """The verdict in words, with the share of targets that it holds for."""
     count, total = hop.share
-    return f"{hop.verdict.value} ({count} of {total} targets)" if total else hop.verdict.value
+    return f"{hop.verdict.value} ({part_of(count, total)})" if total else hop.verdict.value
 
 
 def missing_of(hop: Hop) -> str:

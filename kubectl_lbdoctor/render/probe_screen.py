@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, Transport
@@ -128,7 +129,7 @@ def _closing(report: ProbeReport, paint: Paint) -> str:
     total = report.passed + report.failed + report.unknown
     inside = {Transport.FORWARD, Transport.CONTAINER}
     where = " on their loopback" if report.rows and all(row.answer.via in inside for row in report.rows) else ""
-    words = f"{report.passed} of {total} targets answer{where} as the health check wants"
+    words = f"{part_of(report.passed, total)} answer{'s' * (total == 1)}{where} as the health check wants"
     unknown = f", {report.unknown} unknown" if report.unknown else ""
     if not total:
         return paint("yellow", "no targets are registered: nothing was sent")

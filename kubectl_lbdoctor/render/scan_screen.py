@@ -166,8 +166,9 @@ def _fitted(columns: list[Column], cells: list[list[str]], view: View) -> tuple[
     wanted = min(_LEAST_CAUSE, max((len(row[last]) for row in cells), default=0))
     while room() < wanted and (droppable := [i for i in shown if columns[i].keep < 100]):
         shown.remove(min(droppable, key=lambda i: columns[i].keep))
+    left = max(room(), len(columns[last].title))
     for row in cells:
-        row[last] = cut(row[last], max(room(), len(columns[last].title)))
+        row[last] = cut(row[last], left)
     return [Column(columns[i].title) for i in shown], [[row[i] for i in shown] for row in cells]
 
 

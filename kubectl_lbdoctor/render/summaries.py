@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.fix.result import FixOutcome, FixResult, UndoOutcome, UndoResult
 from kubectl_lbdoctor.fix.step_run import StepRun, StepState
 from kubectl_lbdoctor.model.controller_page import ControllerPage
@@ -44,7 +45,7 @@ def _why(report: Report) -> str:
     states = [t.state for s in report.subjects for g in s.target_groups for t in g.targets if t.state != "draining"]
     if not states:
         return "no target is needed" if report.status is Status.HEALTHY else "no target is registered"
-    return f"{states.count('healthy')} of {len(states)} targets healthy"
+    return f"{part_of(states.count('healthy'), len(states))} healthy"
 
 
 def _said(diagnosis: Diagnosis) -> str:
@@ -72,8 +73,9 @@ def of_controllers(page: ControllerPage) -> str:
 def of_probes(report: ProbeReport) -> str:
     """How many targets answer as the load balancer wants."""
     total = report.passed + report.failed + report.unknown
+    failed = f", {report.failed} {'fails' if report.failed == 1 else 'fail'}"
     unknown = f", {report.unknown} not known" if report.unknown else ""
-    return f"{report.passed} of {total} targets pass their health check, {report.failed} fail{unknown}"
+    return f"{part_of(report.passed, total)} {'passes' if total == 1 else 'pass'} the health check{failed}{unknown}"
 
 
 def of_fix(result: FixResult) -> str:

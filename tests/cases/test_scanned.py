@@ -30,6 +30,7 @@ SPARED = {
     "LBD510-one-subnet-by-the-main-table": "healthy targets: route tables are not looked at",
     "LBD513-preserved-clients": "healthy targets: attributes are not looked at",
     "LBD603-one-zone-without-target": "healthy targets: attributes are not looked at",
+    "denied-auto-mode-bindings": "what few calls tell looks well: more would not make it known",
     "denied-route-tables": "healthy targets: route tables are not needed",
     "denied-security-groups": "healthy targets: security groups are not needed",
 }

@@ -521,3 +521,114 @@ def test_a_gateway_that_cannot_be_understood_is_a_gap_though_there_is_no_other()
     made.kube["gateways"] = [{"metadata": {"name": "edge", "namespace": "team-000"}, "spec": {"listeners": "none"}}]
     gateways = scan(Kube(made), Aws(made))[-1].snapshot.gateway_api.gateways
     assert gateways.left_out == ("edge",) and "could not be understood" in gateways.reason
+
+
+class Tagged(Aws):
+    """A world's AWS with the controller's tags on its target groups."""
+
+    def __init__(self, made: World, denied: tuple[str, ...] = (), minutes: float = 1) -> None:
+        super().__init__(made, denied, minutes)
+        self.tags: dict[str, dict[str, str]] = {}
+        for raw in made.kube["targetgroupbindings"]:
+            namespace, name = raw["metadata"]["namespace"], raw["spec"]["serviceRef"]["name"]
+            of_ingress = "ingress.k8s.aws/stack-name" in raw["metadata"]["labels"]
+            kind, resource = ("ingress", f"{name}-{name}") if of_ingress else ("service", name)
+            self.tags[raw["spec"]["targetGroupARN"]] = {f"{kind}.k8s.aws/resource": f"{namespace}/{resource}:80"}
+
+    def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        found = super().call(service, operation, result_key, **params)
+        if operation != "DescribeTags":
+            return found
+        tags = {arn: self.tags.get(arn, {}) for arn in params["ResourceArns"]}
+        return [
+            {"ResourceArn": arn, "Tags": [{"Key": key, "Value": value} for key, value in own.items()]}
+            for arn, own in tags.items()
+        ]
+
+
+class NoBindings(Kube):
+    """Denies TargetGroupBindings, as the role `view` does. spaces: in these namespaces only; none for all."""
+
+    def __init__(self, made: World, spaces: tuple[str, ...] = ()) -> None:
+        names = spaces or tuple(raw["metadata"]["name"] for raw in made.kube["namespaces"])
+        prefix, _, plural = BINDINGS.rpartition("/")
+        super().__init__(made, denied=(BINDINGS, *(f"{prefix}/namespaces/{name}/{plural}" for name in names)))
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        return {} if path == "/apis/elbv2.k8s.aws" else super().get(path, params)
+
+
+BROAD = Shape(nodes=4, namespaces=4, services=60, ingresses=40, balanced=20, pods=130, crowded=10, events=9)
+
+
+def test_without_bindings_few_calls_tell_of_all_target_groups() -> None:
+    """Sixty frontends, so that AWS is read whole: their target groups are told by tags, twenty a call."""
+    made = World.of(BROAD)
+    aws = Tagged(made)
+    *_, last = scan(NoBindings(made), aws)
+    assert aws.calls == {"DescribeLoadBalancers": 3, "DescribeTargetGroups": 1, "DescribeTags": 3, "GetMetricData": 1}
+    report = examine(last.snapshot)
+    assert set(statuses(last).values()) == {"unknown"}
+    assert {d.permission.rpartition("/")[2] for d in report.coverage.denied} == {"targetgroupbindings"}
+    assert (last.progress.groups, last.progress.known, last.progress.left) == (60, 0, 0)
+    assert {group.known for subject in report.subjects for group in subject.target_groups} == {False}
+    assert any("without TargetGroupBindings" in entry.reason for entry in report.unknown)
+
+
+def test_without_bindings_only_what_looks_bad_is_asked_for() -> None:
+    made = World.of(BROAD)
+    planted = plant(made, share=0.1)
+    aws = Tagged(made)
+    *_, last = scan(NoBindings(made), aws)
+    found = {(ref.kind, ref.name, d.finding.code) for d in examine(last.snapshot).diagnoses for ref in d.affects}
+    assert found == {(p.kind, p.name, p.code) for p in planted} and len(planted) == 6
+    assert {aws.calls[operation] for operation in ("DescribeTargetHealth", "DescribeListeners")} == {6}
+    assert Counter(statuses(last).values()) == {"unknown": 54, "unhealthy": 6}
+
+
+@pytest.mark.parametrize("operation", ["DescribeTags", "DescribeTargetGroups"])
+def test_without_bindings_and_tags_nothing_is_asked_one_by_one(operation: str) -> None:
+    made = World.of(BROAD)
+    aws = Tagged(made, denied=(operation,))
+    *_, last = scan(NoBindings(made), aws)
+    assert sum(aws.calls.values()) < 10
+    assert set(statuses(last).values()) == {"unknown"}
+    assert f"x:{operation}" in {d.permission for d in examine(last.snapshot).coverage.denied}
+
+
+def test_without_bindings_and_counts_of_now_health_alone_is_asked_for() -> None:
+    made = World.of(BROAD)
+    aws = Tagged(made, minutes=7)
+    *_, last = scan(NoBindings(made), aws)
+    assert (aws.calls["DescribeTargetHealth"], aws.calls["DescribeListeners"]) == (60, 0)
+    assert set(statuses(last).values()) == {"unknown"}
+
+
+def test_bindings_that_are_denied_in_one_namespace_spoil_no_other() -> None:
+    made = world()
+    aws = Tagged(made)
+    *_, last = scan(NoBindings(made, spaces=("team-001",)), aws)
+    found = Counter((s.ref.namespace, s.status.value) for s in examine(last.snapshot).subjects)
+    assert found == {("team-000", "healthy"): 3, ("team-001", "unknown"): 3}
+    assert "DescribeListeners" not in aws.calls
+
+
+def test_two_target_groups_with_the_same_tag_are_nobody_s() -> None:
+    """Of the Service "a-b" and of the Ingress "a" with the Service "b" the controller's tags say the same."""
+    made = world()
+    aws = Tagged(made)
+    first, second, *_ = aws.tags
+    aws.tags[second] = {"service.k8s.aws/resource": next(iter(aws.tags[first].values()))}
+    *_, last = scan(NoBindings(made), aws)
+    told = {arn for arn, fact in last.snapshot.aws.target_groups.items() if fact.peek() is not None}
+    assert told == {*aws.tags} - {first, second}
+
+
+def test_a_bundle_keeps_what_was_left_out_without_bindings(tmp_path: Path) -> None:
+    *_, last = scan(NoBindings(made := world()), Tagged(made))
+    bundle.save(last.snapshot, tmp_path / "bundle.json")
+    loaded = bundle.load(tmp_path / "bundle.json")
+    assert len(loaded.outlined) == 6
+    before, after = examine(last.snapshot), examine(loaded)
+    assert [s.status for s in after.subjects] == [s.status for s in before.subjects]
+    assert {(u.code, u.read) for u in after.unknown} == {(u.code, u.read) for u in before.unknown}

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
+from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Coverage, Denied, FailedRead
+from kubectl_lbdoctor.model.probe import PROBES, ProbeAnswer, ProbeFacts
 from kubectl_lbdoctor.model.report import CheckCounts, Report, Status, UnknownCheck
 from kubectl_lbdoctor.model.snapshot import Context
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
+from tests.support import cases, product
 
 NAMES = tuple(f"team-{number:03}" for number in range(90))
 
@@ -57,3 +64,28 @@ def test_a_read_that_fails_alike_in_many_namespaces_is_one_line() -> None:
         "LBD002 not read: core/pods: list pods in namespace team-009 timed out after 10s. "
         "Nothing is called healthy without it",
     ]
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("LBD225-pods-of-an-overlay", False),
+        ("LBD005-refused-for-no-known-reason", True),
+        ("healthy-beside-finished-pods", True),
+    ],
+)
+@pytest.mark.parametrize(
+    "answers",
+    [Fact.failed(PROBES, "no answer", "shop"), Fact.denied(PROBES, "refused", "get pods/proxy", "shop")],
+    ids=["failed", "denied"],
+)
+def test_probes_that_told_nothing_are_named_until_the_cause_is_proven(
+    case: str, told: bool, answers: Fact[tuple[ProbeAnswer, ...]]
+) -> None:
+    """They look for causes: where one is proven for everything that fails, they could have added nothing."""
+    snapshot = replace(cases.result(case).snapshot, probes=ProbeFacts(answers))
+    report = product.judge(snapshot).report
+    found = [line for line in coverage_lines(report, wide=False) if "LBD00" in line]
+    assert any("no answer" in line or "get pods/proxy" in line for line in found) is told
+    assert report.coverage.failed or report.coverage.denied, "documents keep it"
+    assert report.status is not Status.HEALTHY

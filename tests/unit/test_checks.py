@@ -201,7 +201,7 @@ def test_ingress_with_several_services_is_repaired_on_the_service() -> None:
 
 def test_selector_names_the_nearest_pods_and_the_label() -> None:
     finding = FAULTS["LBD201"].report().diagnoses[0].finding
-    assert finding.params["nearest"] == "deployment/web" and finding.params["nearest_labels"] == ("app=web",)
+    assert finding.params["nearest"] == ("deployment/web",) and finding.params["nearest_labels"] == ("app=web",)
     assert '"op": "test"' in finding.commands[0] and finding.fix_automatic
 
 
@@ -214,6 +214,42 @@ def test_two_candidates_leave_the_choice_to_the_user() -> None:
     ingress = replace(world.ingress, paths=(k8s.IngressPath("", "/", "Prefix", k8s.IngressBackend("front", "80")),))
     finding = replace(world, ingress=ingress).report().diagnoses[0].finding
     assert finding.code == "LBD201" and not finding.fix_automatic
+
+
+def bare(number: int, **labels: str) -> k8s.Pod:
+    """A pod that no workload has made, as `kubectl run` makes it."""
+    name = f"web-{number}"
+    return pod(number, meta=meta(name, labels={"run": name, **labels}))
+
+
+@pytest.mark.parametrize(
+    ("count", "said", "why"),
+    [
+        (1, "matches no pod; pod/web-1 has app=web", "pod/web-1 carries these labels"),
+        (2, "matches no pod; pod/web-1, pod/web-2 have app=web", "pod/web-1, pod/web-2 carry these labels"),
+        (4, "; pod/web-1, pod/web-2 and 2 more have app=web", "pod/web-1, pod/web-2 and 2 more carry these labels"),
+    ],
+)
+def test_pods_without_a_workload_are_named_once(count: int, said: str, why: str) -> None:
+    world = replace(FAULTS["LBD201"], pods=tuple(bare(number, app="web") for number in range(1, count + 1)))
+    (diagnosis,) = world.report().diagnoses
+    finding = diagnosis.finding
+    assert finding.code == "LBD201" and diagnosis.message.endswith(said)
+    (repair,) = finding.repairs
+    assert repair.value == "app=web" and [change.why for change in repair.changes] == [why]
+    lines = [e.text for e in finding.evidence if e.source.startswith("pod/")]
+    assert len(lines) == 1 and lines[0].startswith("labels app=web")
+
+
+def test_two_workloads_with_the_same_labels_are_one_choice() -> None:
+    pods = tuple(
+        pod(n, meta=meta(f"{name}-1", labels={"app": "web"}, owners=(k8s.OwnerReference("StatefulSet", name, True),)))
+        for n, name in ((1, "stable"), (2, "canary"))
+    )
+    finding = replace(FAULTS["LBD201"], pods=pods).report().diagnoses[0].finding
+    (repair,) = finding.repairs
+    why = "1 pod of statefulset/canary and 1 pod of statefulset/stable carry these labels"
+    assert [change.why for change in repair.changes] == [why] and len(finding.commands) == 1
 
 
 def test_pods_with_different_problems_are_two_root_causes() -> None:

@@ -137,3 +137,31 @@ def test_a_digest_is_of_what_is_written_and_where() -> None:
     }
     assert digest not in others and len(others) == 6
     assert plan_digest(replace(result, runs=()), CONTEXT) == ""
+
+
+@pytest.mark.parametrize("shown", [answers.DIAGNOSES, 0])
+def test_what_many_frontends_share_is_said_once(shown: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a diagnosis, or where that was cut, at the first of them."""
+    monkeypatch.setattr(answers, "DIAGNOSES", shown)
+    report = cases.result(NAME).report
+    (cause,), (subject,) = report.diagnoses, report.subjects
+    refs = [replace(subject.ref, name=f"web-{number}") for number in range(3)]
+    many = replace(
+        report,
+        subjects=tuple(replace(subject, ref=ref) for ref in refs),
+        diagnoses=(replace(cause, affects=tuple(refs)),),
+    )
+    made = answers.of_scan(scan_report(cases.result(NAME).snapshot, many), [])
+    fits(made, schemas.SCAN)
+    assert [row["name"] for row in made["frontends"]] == ["web-0", "web-1", "web-2"]
+    causes = [row["rootCause"] for row in made["frontends"]]
+    assert [(c["code"], c["rank"], c["frontends"]) for c in causes] == [("LBD307", 1, 3)] * 3
+    said = [made["diagnoses"][0]["message"]] if shown else []
+    assert [text for text in (*said, *(c["message"] for c in causes)) if text] == [cause.message]
+    assert [d["affected"] for d in made["diagnoses"]] == [3][:shown]
+
+
+def test_what_one_frontend_has_is_said_with_it() -> None:
+    report = cases.result(NAME).report
+    (row,) = answers.of_scan(scan_report(cases.result(NAME).snapshot, report), [])["frontends"]
+    assert row["rootCause"]["message"] == report.diagnoses[0].message

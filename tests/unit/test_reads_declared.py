@@ -18,7 +18,7 @@ from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.checks.registry import Catalogue, CheckSpec
 from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.fact import Fact, recording
+from kubectl_lbdoctor.model.fact import Fact, Gap, recording
 from kubectl_lbdoctor.model.reads import OF_GATEWAYS
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, GatewayFacts, NamespaceFacts, Snapshot
 from tests.support import cases
@@ -44,7 +44,7 @@ def opened_by_checks(specs: Iterable[CheckSpec], found: Iterable[tuple[str, Snap
                 with recording() as sources:
                     run(Catalogue({spec.code: spec}), (path,))
                 for source in sources:
-                    opened[spec.code].setdefault(source, name)
+                    opened[spec.code].setdefault(source.source if isinstance(source, Gap) else source, name)
     return opened
 
 

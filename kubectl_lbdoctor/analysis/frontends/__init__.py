@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
@@ -15,6 +15,7 @@ from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import ObjectRef
+from kubectl_lbdoctor.model.index import grouped
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -34,6 +35,7 @@ __all__ = [
     "frontend",
     "frontend_of",
     "listener_groups",
+    "paths_of",
     "setting_source",
     "traffic_paths",
     "without_foreign",
@@ -55,6 +57,16 @@ def frontend_of(traffic: TrafficPath) -> Frontend:
 def traffic_paths(snapshot: Snapshot) -> tuple[TrafficPath, ...]:
     """All paths of the snapshot's subjects; a subject without any backend still gets one path without one."""
     return tuple(path for ref in snapshot.subjects for path in frontend(snapshot, ref).paths())
+
+
+def paths_of(front: Frontend) -> tuple[TrafficPath, ...]:
+    """Those of its snapshot's paths that start at a frontend, with what has been derived of them."""
+    return _by_subject(front.snapshot).get(front.ref, ())
+
+
+@derived
+def _by_subject(snapshot: Snapshot) -> Mapping[ObjectRef, tuple[TrafficPath, ...]]:
+    return grouped(traffic_paths(snapshot), lambda path: (path.subject,))
 
 
 def ownership(traffic: TrafficPath) -> Ownership:

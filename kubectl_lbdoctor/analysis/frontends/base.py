@@ -75,10 +75,13 @@ class Frontend(ABC):
         """Raise `NotApplicable` where no class decides who reconciles the object, and `Unknown` where that is open."""
 
     @abstractmethod
-    def resource_tag(self, backend: Backend) -> str:
-        """The value of the controller's resource tag on a backend's target group; "" where it makes none.
+    def resource_tag(self, backend: Backend, namespace: str) -> str:
+        """The value of the controller's resource tag on the target group of a backend in this namespace; "" where it
+        makes none.
 
         Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/tracking/provider.go
+        and the function of that name for each kind, such as `buildTargetGroupResourceID` in
+        https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/gateway/model/model_build_target_group.go
         """
 
     def setting(self, traffic: TrafficPath, name: str) -> SettingSource:

@@ -37,8 +37,8 @@ class BindingFrontend(Frontend):
     def require_class(self) -> None:
         raise NotApplicable("a binding has no class")
 
-    def resource_tag(self, backend: Backend) -> str:
-        return f"{self.ref.namespace}/{backend.service}:{backend.port}"
+    def resource_tag(self, backend: Backend, namespace: str) -> str:
+        return f"{namespace}/{backend.service}:{backend.port}"
 
     def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name) if traffic.is_alb else nlb_setting(traffic, name)
@@ -48,5 +48,5 @@ class BindingFrontend(Frontend):
         value = binding.peek()
         backend = Backend(value.service, value.port) if value is not None else None
         front = FrontendFacts(self.ref, ingress=Fact.by_definition(None))
-        tag = self.resource_tag(backend) if backend is not None else ""
+        tag = self.resource_tag(backend, self.ref.namespace) if backend is not None else ""
         yield join(self.snapshot, front, backend, binding, group_of_binding(self.snapshot, binding, tag))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
-from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join
+from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join, service_of
 from kubectl_lbdoctor.analysis.gateway_changes import group_setting_of_gateway
 from kubectl_lbdoctor.analysis.gateways import (
     ALB_CONTROLLER,
@@ -89,13 +89,27 @@ class GatewayApiFrontend(Frontend):
             return Ownership("nobody", "no Gateway takes it")
         return _reconciler(self, self.gateways[0])
 
+    @property
+    def needs_targets(self) -> bool:
+        """Not where every rule of its routes redirects."""
+        rules = [rule for gateway in self.gateways for route in self._routes(gateway) for rule in route.rules]
+        return not rules or any("RequestRedirect" not in rule.filters for rule in rules)
+
     def require_class(self) -> None:
         self.manifest.need()
         if not self.gateways:
             raise NotApplicable("no Gateway takes it")
 
-    def resource_tag(self, backend: Backend) -> str:
-        return ""  # Its target groups are found by their bindings alone.
+    def resource_tag(self, backend: Backend, namespace: str) -> str:
+        if backend.at is None or backend.route is None or not backend.service:
+            return ""  # The controller makes no target group for it.
+        service = service_of(self.snapshot, namespace, backend).peek()
+        port = service.find_port(backend.port) if service is not None else None
+        if port is None:
+            return ""
+        at, route = backend.at, backend.route
+        to = f"{namespace}-{backend.service}:{port.target}"  # Not the Service's port, as with other kinds.
+        return f"{at.namespace}/{at.name}:{route.namespace}-{route.name}:{route.kind}-{to}"
 
     def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return group_setting_of_gateway(traffic, name)
@@ -186,7 +200,8 @@ class GatewayApiFrontend(Frontend):
         elif backend is not None and backend.gateway is not None:
             group = self._group_before(backend, backend.gateway)
         else:
-            group = group_of_binding(self.snapshot, binding)
+            tag = self.resource_tag(backend, namespace) if backend is not None else ""
+            group = group_of_binding(self.snapshot, binding, tag)
         return join(self.snapshot, front, backend, binding, group, namespace)
 
     def _no_address(self) -> tuple[str, ...] | None:

@@ -58,8 +58,8 @@ class IngressFrontend(Frontend):
     def require_class(self) -> None:
         return  # A class always decides, if only the default one.
 
-    def resource_tag(self, backend: Backend) -> str:
-        return f"{self.ref.namespace}/{self.ref.name}-{backend.service}:{backend.port}"
+    def resource_tag(self, backend: Backend, namespace: str) -> str:
+        return f"{namespace}/{self.ref.name}-{backend.service}:{backend.port}"
 
     def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name)
@@ -109,6 +109,6 @@ class IngressFrontend(Frontend):
         if backend is not None and backend.target_group_arn and binding.is_known:
             group = lookup(self.snapshot.aws.target_groups, backend.target_group_arn, reads.TARGET_GROUPS)
         else:
-            tag = self.resource_tag(backend) if backend is not None else ""
+            tag = self.resource_tag(backend, self.ref.namespace) if backend is not None else ""
             group = group_of_binding(self.snapshot, binding, tag)
         return join(self.snapshot, front, backend, binding, group)

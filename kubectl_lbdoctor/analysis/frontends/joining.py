@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from kubectl_lbdoctor.analysis.desired_targets import foreign_targets, gate_health
 from kubectl_lbdoctor.analysis.told_healthy import counted_healthy
@@ -51,13 +52,13 @@ def join(
 ) -> TrafficPath:
     """The path from a frontend to one of its backends; `namespace` is the backend's, "" for the frontend's own."""
     aws, namespace = snapshot.aws, namespace or front.ref.namespace
-    health = target_group.then(lambda group: _health(snapshot, group))
+    unread = snapshot.unread(front.ref)
+    health = target_group.then(lambda group: _health(snapshot, group, unread))
     if not target_group.is_known and (bound := binding.peek()) is not None:
         # DescribeTargetGroups may be denied alone: the binding names the ARN, which is all that target health needs.
         health = lookup(aws.target_health, bound.target_group_arn, reads.TARGET_HEALTH)
     balancer = load_balancer(snapshot, front, target_group)
-    spared = front.ref in snapshot.spared
-    found = balancer.then(lambda lb: listeners(snapshot, lb, spared))
+    found = balancer.then(lambda lb: listeners(snapshot, lb, unread))
     traffic = TrafficPath(
         subject=front.ref,
         namespace=namespace,
@@ -69,15 +70,15 @@ def join(
         target_health=health,
         load_balancer=balancer,
         listeners=found,
-        rules=found.then(lambda several: _rules(snapshot, several, spared)),
+        rules=found.then(lambda several: _rules(snapshot, several, unread)),
         group_attributes=target_group.then(
             lambda group: _attributes(
-                aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES, spared
+                aws.group_attributes, group.arn if group else "", reads.TARGET_GROUP_ATTRIBUTES, unread
             )
         ),
         balancer_attributes=balancer.then(
             lambda lb: _attributes(
-                aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES, spared
+                aws.balancer_attributes, lb.arn if lb else "", reads.LOAD_BALANCER_ATTRIBUTES, unread
             )
         ),
         snapshot=snapshot,
@@ -129,26 +130,30 @@ def _as_told_elsewhere(traffic: TrafficPath) -> TrafficPath:
     return traffic
 
 
-def _health(snapshot: Snapshot, group: TargetGroup | None) -> Fact[tuple[TargetHealth, ...]]:
+def _health(snapshot: Snapshot, group: TargetGroup | None, unread: Fact[Any] | None) -> Fact[tuple[TargetHealth, ...]]:
     if group is None:
         return Fact.known(reads.TARGET_GROUPS, ())
-    return lookup(snapshot.aws.target_health, group.arn, reads.TARGET_HEALTH)
+    return lookup(snapshot.aws.target_health, group.arn, reads.TARGET_HEALTH, unread)
 
 
 def _attributes(
-    table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str, spared: bool
+    table: Mapping[str, Fact[Mapping[str, str]]], arn: str, source: str, unread: Fact[Any] | None
 ) -> Fact[Mapping[str, str]]:
-    return lookup(table, arn, source, spared=spared) if arn else Fact.known(source, {})
+    return lookup(table, arn, source, unread) if arn else Fact.known(source, {})
 
 
-def listeners(snapshot: Snapshot, balancer: LoadBalancer | None, spared: bool = False) -> Fact[tuple[Listener, ...]]:
+def listeners(
+    snapshot: Snapshot, balancer: LoadBalancer | None, unread: Fact[Any] | None = None
+) -> Fact[tuple[Listener, ...]]:
     if balancer is None:
         return Fact.known(reads.LOAD_BALANCERS, ())
-    return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS, spared=spared)
+    return lookup(snapshot.aws.listeners, balancer.arn, reads.LISTENERS, unread)
 
 
-def _rules(snapshot: Snapshot, listeners: tuple[Listener, ...], spared: bool) -> Fact[tuple[ListenerRule, ...]]:
-    found = (lookup(snapshot.aws.rules, listener.arn, reads.RULES, spared=spared) for listener in listeners)
+def _rules(
+    snapshot: Snapshot, listeners: tuple[Listener, ...], unread: Fact[Any] | None
+) -> Fact[tuple[ListenerRule, ...]]:
+    found = (lookup(snapshot.aws.rules, listener.arn, reads.RULES, unread) for listener in listeners)
     return joined(reads.RULES, found)
 
 

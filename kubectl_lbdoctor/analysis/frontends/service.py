@@ -55,8 +55,8 @@ class ServiceFrontend(Frontend):
         if service is None or service.type != "LoadBalancer":
             raise NotApplicable("not of type LoadBalancer: other objects decide about it")
 
-    def resource_tag(self, backend: Backend) -> str:
-        return f"{self.ref.namespace}/{backend.service}:{backend.port}"
+    def resource_tag(self, backend: Backend, namespace: str) -> str:
+        return f"{namespace}/{backend.service}:{backend.port}"
 
     def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
         return alb_setting(traffic, name) if traffic.is_alb else nlb_setting(traffic, name)
@@ -103,7 +103,7 @@ class ServiceFrontend(Frontend):
         if binding.is_known and binding.peek() is None:
             group = self._by_listener(backend)
         else:
-            group = group_of_binding(self.snapshot, binding, self.resource_tag(backend))
+            group = group_of_binding(self.snapshot, binding, self.resource_tag(backend, self.ref.namespace))
         return join(self.snapshot, front, backend, binding, group)
 
     def _by_listener(self, backend: Backend) -> Fact[TargetGroup | None]:

@@ -63,7 +63,7 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     group, service, port = _served_by_tcp(traffic)
     refused = _refused(traffic)
     if refused.seen.suspects and refused.targets and not refused.as_declared:
-        share = f"{len(refused.seen.suspects)} of {len(refused.pods)}"
+        share = part_of(len(refused.seen.suspects), len(refused.pods), "pod")
         finding = _wrong_target_port(traffic, group, service, port, refused.seen, refused.targets, share)
         yield of_one_workload(traffic, finding, refused.targets)
 
@@ -184,9 +184,9 @@ def _wrong_target_port(
     targets: Sequence[TargetHealth],
     share: str,
 ) -> Finding:
-    """share: how many of the pods it is about, "2 of 3"."""
+    """share: how many of the pods it is about, "2 of 3 pods"."""
     choices = _ports_to_choose(traffic, group, seen)
-    said = f"{share} pods {wording.render(_LISTEN, seen.params)}"
+    said = f"{share} {wording.render(_LISTEN, seen.params)}"
     ports = {*seen.suspects.values(), *seen.open}
     asked = [a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port in ports]
     advice = "" if len(choices) == 1 else "choose the port that the application serves"

@@ -61,7 +61,8 @@ def _aws(snapshot: Snapshot) -> AwsFacts:
     balancers = _filled(aws.load_balancers, reads.LOAD_BALANCERS, host_names(snapshot))
     balancers = _filled(balancers, reads.LOAD_BALANCERS, balancers_beside(balancers, groups))
     aws = replace(aws, load_balancers=balancers)
-    examined = snapshot.about(tuple(ref for ref in snapshot.subjects if ref not in snapshot.spared))
+    left = snapshot.spared | snapshot.outlined
+    examined = snapshot.about(tuple(ref for ref in snapshot.subjects if ref not in left))
     found = [path.load_balancer.peek() for path in traffic_paths(replace(examined, aws=aws))]
     found += [balancers[host].peek() for host in host_names(examined)]
     arns = sorted({balancer.arn for balancer in found if balancer is not None})
