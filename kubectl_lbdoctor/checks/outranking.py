@@ -64,7 +64,7 @@ NEEDS_TRAFFIC = frozenset(
         *("LBD401", "LBD402", "LBD403", "LBD404", "LBD405", "LBD406", "LBD407", "LBD408", "LBD409", "LBD410", "LBD411"),
         "LBD412",
         *("LBD501", "LBD502", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513", "LBD514", "LBD515", "LBD516"),
-        *("LBD517", "LBD518", "LBD601", "LBD602", "LBD603", "LBD604", "LBD605", "LBD607"),
+        *("LBD517", "LBD518", "LBD601", "LBD602", "LBD603", "LBD604", "LBD605", "LBD607", "LBD609"),
         *("LBD701", "LBD702", "LBD703", "LBD704"),
     }
 )
