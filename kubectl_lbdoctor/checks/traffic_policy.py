@@ -100,8 +100,8 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
     by_absence=(reads.ENDPOINT_SLICES,),
 )
 def check_blind_to_local_policy(traffic: TrafficPath) -> Iterator[Finding]:
-    """externalTrafficPolicy Local with instance targets: a node without a ready pod drops what it gets. kube-proxy tells
-    the load balancer so on the healthCheckNodePort, where it answers 200 on nodes with a ready pod and 503 on the
+    """externalTrafficPolicy Local with instance targets: a node without a ready pod drops what it gets. kube-proxy
+    tells the load balancer so on the healthCheckNodePort, where it answers 200 on nodes with a ready pod and 503 on the
     others. A check that asks something else (that port by TCP, which is open on every node; with 503 among the success
     codes; another port, which every node answers) passes everywhere, so a share of the requests is lost.
 
@@ -110,8 +110,8 @@ def check_blind_to_local_policy(traffic: TrafficPath) -> Iterator[Finding]:
     Sources: https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/#preserving-the-client-source-ip,
     [Health checks that the controller asks for](facts.md#health-checks-that-the-controller-asks-for).
 
-    Confirm by hand: compare the nodes in `kubectl get endpointslices -o wide` with the healthy instances. Repair: ask the
-    healthCheckNodePort by HTTP, which is what the controller does by itself.
+    Confirm by hand: compare the nodes in `kubectl get endpointslices -o wide` with the healthy instances. Repair: ask
+    the healthCheckNodePort by HTTP, which is what the controller does by itself.
     """
     service, group = local_instance_service(traffic), traffic.target_group.need()
     if group is None or told_by_check(group, service):
