@@ -129,9 +129,11 @@ def _traffic_checks(
     found: list[ProbeRequest] = []
     for target in targets:
         made = request_for(traffic, group, target)
-        for pod in () if isinstance(made, Unasked) else pods_behind(traffic, (target,)):
+        if isinstance(made, Unasked):
+            continue
+        asked = replace(made, timeout=min(made.timeout, QUICK), proxy_protocol=False)
+        for pod in pods_behind(traffic, (target,)):
             if _runs(pod) and pod.meta.name in ports:
-                asked = replace(made, timeout=min(made.timeout, QUICK), proxy_protocol=False)
                 found += (_to(r, pod, ports[pod.meta.name]) for r in _connection(traffic, asked, pod))
     return tuple(dict.fromkeys(found))[:MAX_PODS]
 
