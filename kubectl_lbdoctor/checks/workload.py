@@ -22,7 +22,7 @@ from kubectl_lbdoctor.analysis.pod_makers import (
     pod_makers,
     unmade,
 )
-from kubectl_lbdoctor.analysis.pod_problems import STARTING_SECONDS, PodProblem, has_served, problems
+from kubectl_lbdoctor.analysis.pod_problems import POST_START, STARTING_SECONDS, PodProblem, has_served, problems
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
@@ -96,6 +96,8 @@ def _advice(code: str, told: PodProblem) -> str:
         return _START.format(told.start_seconds)
     if told.killed_for_memory:
         return _ADVICE["LBD405"]
+    if code == "LBD403" and _probe_of(told) == POST_START:
+        return "correct what the container's postStart hook runs: the kubelet ends the container where it fails"
     if code == "LBD403" and (probe := _probe_of(told)):
         return f"correct the {probe} probe or what it asks: the kubelet ends the container because of it"
     return _ADVICE[code]
@@ -255,7 +257,8 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
     title="a container crashes in a loop",
     passes="containers keep running",
     severity=Severity.ERROR,
-    message="container {container} of {pods} of {total:pod} crashes in a loop ({how}[; its {probe} probe fails])",
+    message="container {container} of {pods} of {total:pod} crashes in a loop ({how}[; its {probe} "
+    "{probe:postStart=hook|*=probe} fails])",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "how", "probe"),
