@@ -579,7 +579,8 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
 
 def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
     """`auth-type` needs the settings of its identity provider, on the Ingress or the Service, and excludes
-    `jwt-validation`."""
+    `jwt-validation`. The controller asks for a login in rules of HTTPS listeners only (model_build_actions.go), so that
+    without one everybody comes in."""
     kind = facts.own("auth-type")
     providers = {
         "oidc": ("auth-idp-oidc", "missing IDPConfigOIDC"),
@@ -589,6 +590,15 @@ def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
         name, error = providers[kind]
         reason = f"{kind} needs {facts.key(name)}"
         yield facts.problem("conflict", "no-idp", "auth-type", reason, controller_error=error, related=(name,))
+    listeners = facts.listeners() if facts.kind == "Ingress" and kind in providers else None
+    if listeners and "HTTPS" not in listeners.values():
+        yield facts.problem(
+            "no-effect",
+            "login-without-https",
+            "auth-type",
+            "HTTPS listeners alone ask for a login, and there is none: everybody comes in",
+            related=("listen-ports",),
+        )
     if facts.own("jwt-validation") and facts.own("auth-type") in providers:
         yield facts.problem(
             "conflict",

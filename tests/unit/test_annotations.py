@@ -69,6 +69,21 @@ def one(problems: tuple[AnnotationProblem, ...]) -> AnnotationProblem:
 # --- catalogue --------------------------------------------------------------------------------------------------------
 
 
+def test_a_login_needs_an_https_listener() -> None:
+    """Without one the controller makes no rule that asks for it; a listener of another member may be one."""
+    login = alb(auth_type="oidc", auth_idp_oidc="{}")
+
+    def rules(more: Mapping[str, str], **context: Any) -> list[str]:
+        return [found.rule for found in lint_ingress({**login, **more}, **context) if found.rule.startswith("login")]
+
+    assert rules({}) == ["login-without-https"]
+    assert rules(alb(auth_type="none")) == []
+    assert rules(alb(certificate_arn=ARN)) == []
+    assert rules(alb(listen_ports='[{"HTTP": 80}, {"HTTPS": 443}]', certificate_arn=ARN)) == []
+    assert rules({ALB + "group.name": "shared"}) == []
+    assert rules({ALB + "group.name": "shared"}, group_listeners={80: "HTTP"}) == ["login-without-https"]
+
+
 def test_catalogue_is_complete_and_consistent() -> None:
     specs = catalogue()
     assert len(specs) == 132
@@ -1069,6 +1084,7 @@ HEALTHY_INGRESSES: dict[str, dict[str, str]] = {
         ),
     },
     "authentication": alb(
+        certificate_arn=ARN,
         auth_type="oidc",
         auth_idp_oidc=json.dumps(
             {
@@ -1085,6 +1101,7 @@ HEALTHY_INGRESSES: dict[str, dict[str, str]] = {
         auth_session_timeout="86400",
     ),
     "cognito": alb(
+        certificate_arn=ARN,
         auth_type="cognito",
         auth_idp_cognito='{"userPoolARN":"arn","userPoolClientID":"id","userPoolDomain":"domain"}',
     ),
