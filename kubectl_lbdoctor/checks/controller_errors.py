@@ -25,7 +25,8 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, is_class_of
+from kubectl_lbdoctor.analysis.quoted_settings import quoted_setting
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import describe_load_balancer, describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
@@ -36,7 +37,7 @@ from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_errors import decode_event
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.knowledge.spoken_errors import quotation, shortened
-from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model import index, kinds, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import LoadBalancer
 from kubectl_lbdoctor.model.fact import ReadState
@@ -50,6 +51,7 @@ from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 
 READS = (*COMPLAINT_READS, reads.ALL_INGRESSES)
 _MEMBER_READS = (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS)
+_SETTING_READS = (*_MEMBER_READS, *GATEWAY_READS, reads.INGRESSES, reads.SERVICES)
 _TARGET_READS = (reads.ENDPOINT_SLICES, reads.PODS, reads.NODES, reads.TARGET_GROUPS, reads.TARGET_HEALTH)
 """With the other members of an IngressGroup, which an error may be about."""
 
@@ -149,7 +151,45 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            yield _finding(code, entry)
+            found = _finding(code, entry)
+            yield found if found.advice else _where_it_is_set(traffic, _at_its_class(traffic, found, entry))
+
+
+def _where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The finding at the object that sets the value which the message quotes, where one is known that does."""
+    said = quoted_setting(traffic, finding.object, " ".join(entry.text for entry in finding.evidence))
+    if said is None or finding.advice:
+        return finding
+    shown = Evidence(str(said.ref), f"{said.place} names {', '.join(said.values)}")
+    advice = f"correct {said.place} of {said.ref}, or make what it names in AWS"
+    return replace(finding, object=said.ref, evidence=(*finding.evidence, shown), advice=advice)
+
+
+def _at_its_class(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Finding:
+    """The finding at the IngressClass or the IngressClassParams that the controller stumbles over: no Ingress can mend
+    those.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
+    """
+    ingress, classes = traffic.ingress.peek(), traffic.cluster.ingress_classes.peek()
+    missing, unknown = entry.param("missing_parameters"), entry.param("class_of_unknown_parameters")
+    named = next((c.meta.name for c in classes or () if ingress is not None and is_class_of(c, ingress)), "")
+    if (missing or unknown) and named:
+        ref = ObjectRef(kinds.INGRESS_CLASS.name, "", named)
+        made = f"make IngressClassParams {missing}, or correct" if missing else "correct"
+        return replace(finding, object=ref, by_hand=(kubectl("edit", str(ref)),), advice=f"{made} its spec.parameters")
+    if refusing := entry.param("refusing_parameters"):
+        ref = ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", refusing)
+        space = finding.object.namespace
+        advice = f"give namespace {space} the labels that spec.namespaceSelector asks for, or let that admit it"
+        return replace(
+            finding,
+            object=ref,
+            confirm=(kubectl("get", str(ref), "-o", "yaml"), kubectl("get", "namespace", space, "--show-labels")),
+            by_hand=(kubectl("edit", str(ref)),),
+            advice=advice,
+        )
+    return finding
 
 
 @check(
@@ -158,7 +198,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     passes="the controller can build its model of the object",
     severity=Severity.ERROR,
     message="the controller cannot build the load balancer: {summary}",
-    reads=(*READS, *not_applied.READS),
+    reads=(*READS, *not_applied.READS, *_SETTING_READS),
     explains=undone_by("LBD103"),
     distinct_by=("summary", "words"),
 )
@@ -173,7 +213,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     names in the Ingress, the Service or its annotations; the controller tries again at once.
     """
     yield from not_applied.group_conflicts(traffic)
-    yield from _generic(traffic, "LBD103")
+    yield from map(_of_gateway, _generic(traffic, "LBD103"))
 
 
 @check(
@@ -182,7 +222,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the controller can deploy its model to AWS",
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
-    reads=(*READS, *_MEMBER_READS),
+    reads=(*READS, *_MEMBER_READS, *_SETTING_READS),
     explains=undone_by("LBD104"),
     distinct_by=("summary", "words"),
 )
@@ -262,7 +302,7 @@ def _of_gateway(finding: Finding) -> Finding:
     if finding.object.kind != "Gateway" or finding.advice:
         return finding
     where = "the Gateway's LoadBalancerConfiguration or a TargetGroupConfiguration of its Services"
-    return replace(finding, advice=f"correct what AWS refuses in {where}, or make what is missing in AWS")
+    return replace(finding, advice=f"correct what the message names in {where}, or make what is missing in AWS")
 
 
 @check(
@@ -771,7 +811,7 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     passes="subnets for the load balancer can be found",
     severity=Severity.ERROR,
     message="no subnet suits the load balancer: {summary}",
-    reads=(*READS, *subnet_choice.READS, reads.SERVICES),
+    reads=(*READS, *subnet_choice.READS, *_SETTING_READS),
     explains=undone_by("LBD511"),
     distinct_by=("summary", "words"),
 )
@@ -784,7 +824,9 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: tag one subnet per zone with the role and for this cluster, or name subnets in the `subnets` annotation.
     """
     for finding in (*not_applied.subnets_lacking(traffic), *reported(traffic, "LBD511")):
-        yield subnet_choice.with_subnets(traffic, finding)
+        placed = _where_it_is_set(traffic, finding)
+        # Which subnets would suit is no question where some are named.
+        yield placed if placed is not finding else subnet_choice.with_subnets(traffic, finding)
 
 
 @check(

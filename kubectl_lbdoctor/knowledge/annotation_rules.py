@@ -596,7 +596,7 @@ def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
             "no-effect",
             "login-without-https",
             "auth-type",
-            "HTTPS listeners alone ask for a login, and there is none: everybody comes in",
+            "without HTTPS nobody is asked to log in",
             related=("listen-ports",),
         )
     if facts.own("jwt-validation") and facts.own("auth-type") in providers:
