@@ -19,9 +19,26 @@ _MISSING_NAMES = re.compile(r"missing names: \[([^\]]*)\]")
 """https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/networking/subnet_resolver.go"""
 
 
+_CERTIFICATES = ("certificate-arn", "ssl-cert", "listenerConfigurations", "certificateArn")
+_SETTING_OF = (
+    (
+        re.compile(r"\bDuplicateLoadBalancerName\b"),
+        ("load-balancer-name", "aws-load-balancer-name", "loadBalancerName"),
+    ),
+    (re.compile(r"\b(?:CertificateNotFound|UnsupportedCertificate)\b"), _CERTIFICATES),
+    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
+    (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
+    (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes",)),
+    (re.compile(r"\bModifyLoadBalancerAttributes\b"), ("load-balancer-attributes", "attributes")),
+)
+"""Errors and calls of AWS that name no value, with the settings that alone lead to them: ends of annotations' keys, or
+fields of a spec. https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Operations.html"""
+
+
 @record
 class QuotedSetting:
-    """The object that sets the quoted values, and where in it: "annotation KEY", or a field of its spec."""
+    """The object that sets the values, and where in it: "annotation KEY", or a field of its spec. values: those that
+    are quoted, or all that is set there."""
 
     ref: ObjectRef
     place: str
@@ -29,14 +46,17 @@ class QuotedSetting:
 
 
 def quoted_setting(traffic: TrafficPath, ref: ObjectRef, text: str) -> QuotedSetting | None:
-    """Where `ref`, or what it takes its settings from, sets an AWS object that a text names; what wins comes first.
-    None where nothing that was read does."""
+    """Where `ref`, or what it takes its settings from, sets an AWS object that a text names, or what an error without a
+    name can only be about; what wins comes first. None where nothing that was read does."""
     values = [*_QUOTED.findall(text), *(name for names in _MISSING_NAMES.findall(text) for name in names.split())]
-    for owner, places in _sources(traffic, ref) if values else ():
-        for place, held in places:
-            mine = tuple(value for value in dict.fromkeys(values) if value in held)
-            if mine:
-                return QuotedSetting(owner, place, mine)
+    asking = next((settings for error, settings in _SETTING_OF if error.search(text)), ())
+    found = [(owner, place, held) for owner, places in _sources(traffic, ref) for place, held in places]
+    for owner, place, held in found:
+        if mine := tuple(value for value in dict.fromkeys(values) if value in held):
+            return QuotedSetting(owner, place, mine)
+    for owner, place, held in found:
+        if held and any(re.search(rf"(?:/|aws-load-balancer-|spec\.){re.escape(name)}$", place) for name in asking):
+            return QuotedSetting(owner, place, tuple(sorted(held)))
     return None
 
 

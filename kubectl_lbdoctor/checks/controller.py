@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS, controller_flag
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
-from kubectl_lbdoctor.analysis.remediation import class_repair, edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import annotate, class_repair, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.controller_errors import OWN_CODES as DECODED
@@ -105,6 +106,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
                         f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}",
                     )
                 )
+    action = traffic.backend.action if traffic.backend is not None else ""
+    renamed = _name_patch(ingress, service, close, action) if close and ingress is not None else None
     yield Finding(
         "LBD106",
         owner,
@@ -118,11 +121,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
-        by_hand=(
-            _name_patch(ingress, service, close).command
-            if close and ingress is not None
-            else kubectl("edit", str(owner), namespace=owner.namespace),
-        ),
+        by_hand=(renamed.command if renamed is not None else kubectl("edit", str(owner), namespace=owner.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
         else _ELSEWHERE[owner.kind == "Ingress"].format(namespace=elsewhere[0])
@@ -232,8 +231,9 @@ def _port_change(traffic: TrafficPath, route: Route | None, service: str, port: 
     return replace(patch(route.ref, f"backend {service}: port", *edits), now=port, then=wanted)
 
 
-def _name_patch(ingress: Ingress, service: str, wanted: str) -> Change:
-    """Names another Service wherever the Ingress names this one."""
+def _name_patch(ingress: Ingress, service: str, wanted: str, action: str) -> Change | None:
+    """Names another Service wherever the Ingress names this one, in its rules or in the annotation of the action that
+    forwards to it; None where neither does."""
     backends = [
         f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/name"
         for path in ingress.paths
@@ -242,7 +242,13 @@ def _name_patch(ingress: Ingress, service: str, wanted: str) -> Change:
     if ingress.default_backend is not None and ingress.default_backend.service == service:
         backends.append("/spec/defaultBackend/service/name")
     ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-    return patch(ref, f"backend {service}", *(edit(pointer, service, wanted) for pointer in backends))
+    if backends:
+        return patch(ref, f"backend {service}", *(edit(pointer, service, wanted) for pointer in backends))
+    key = f"{ALB_PREFIX}actions.{action}"
+    said = ingress.meta.annotations.get(key, "")
+    # Go reads the keys of JSON in upper or lower case alike.
+    then = re.sub(rf'("serviceName"\s*:\s*"){re.escape(service)}"', rf'\g<1>{wanted}"', said, flags=re.IGNORECASE)
+    return annotate(ref, ingress.meta.annotations, {key: then}) if then != said else None
 
 
 def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Change:

@@ -151,8 +151,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            found = _finding(code, entry)
-            yield found if found.advice else _where_it_is_set(traffic, _at_its_class(traffic, found, entry))
+            yield _at_its_class(traffic, _finding(code, entry), entry)
 
 
 def _where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:
@@ -160,8 +159,8 @@ def _where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:
     said = quoted_setting(traffic, finding.object, " ".join(entry.text for entry in finding.evidence))
     if said is None or finding.advice:
         return finding
-    shown = Evidence(str(said.ref), f"{said.place} names {', '.join(said.values)}")
-    advice = f"correct {said.place} of {said.ref}, or make what it names in AWS"
+    shown = Evidence(str(said.ref), f"{said.place}: {', '.join(said.values)}")
+    advice = f"correct {said.place} of {said.ref}, or what it asks for in AWS"
     return replace(finding, object=said.ref, evidence=(*finding.evidence, shown), advice=advice)
 
 
@@ -213,7 +212,8 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     names in the Ingress, the Service or its annotations; the controller tries again at once.
     """
     yield from not_applied.group_conflicts(traffic)
-    yield from map(_of_gateway, _generic(traffic, "LBD103"))
+    for finding in _generic(traffic, "LBD103"):
+        yield _of_gateway(_where_it_is_set(traffic, finding))
 
 
 @check(
@@ -234,7 +234,8 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     is not deleted: take it off what uses it.
     """
     for finding in _generic(traffic, "LBD104"):
-        yield _still_used(traffic, finding) or _of_gateway(_at_its_service(traffic, finding))
+        placed = _where_it_is_set(traffic, _at_its_service(traffic, finding))
+        yield _still_used(traffic, finding) or _of_gateway(placed)
 
 
 _USED = re.compile(r"\b(?:ResourceInUse|DependencyViolation)\b")
