@@ -19,7 +19,7 @@ DECIDED_BY_OBJECTS = frozenset(
     {
         # Reads, and the class and its controller, with whatever refuses the objects when they are applied.
         *("LBD001", "LBD002", "LBD004", "LBD101", "LBD102", "LBD125", "LBD126", "LBD127", "LBD129", "LBD130", "LBD131"),
-        *("LBD132", "LBD133", "LBD134", "LBD137"),
+        *("LBD132", "LBD133", "LBD134"),
         # What the objects say and name.
         *("LBD103", "LBD106", "LBD107", "LBD108", "LBD110", "LBD111", "LBD112", "LBD113", "LBD114", "LBD115"),
         *("LBD201", "LBD203", "LBD204", "LBD220", "LBD224", "LBD310", "LBD511", "LBD602", "LBD704"),

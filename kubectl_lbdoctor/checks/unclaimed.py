@@ -80,6 +80,7 @@ def _edit_flags(workload: Workload) -> str:
     message="no AWS Load Balancer Controller is installed, so nothing reconciles {objects:,3}",
     reads=(*_READS, reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=(*undone_by("LBD129"), "LBD215", "LBD101", "LBD124", "LBD126", "LBD133"),
+    by_absence=(reads.INGRESS_CLASSES,),
 )
 def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
     """The object's class is the AWS Load Balancer Controller's, and no Deployment of the cluster runs it: none carries
@@ -380,7 +381,7 @@ def _last_warning(frontend: Frontend) -> Event | None:
     severity=Severity.ERROR,
     message="Service {service} is of type {type}, so nobody makes the load balancer that it {asks:finalizer=had|"
     "*=is annotated for}",
-    reads=(*_READS, reads.LOAD_BALANCERS),
+    reads=(*_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
     explains=("LBD103", "LBD104", "LBD109", "LBD112"),
     by_absence=(reads.BINDINGS,),
 )
