@@ -23,7 +23,7 @@ from kubectl_lbdoctor.analysis.check_settings import (
     unproven,
 )
 from kubectl_lbdoctor.analysis.frontends import setting_source
-from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there, health_port
+from kubectl_lbdoctor.analysis.management_port import HealthPort, beside, check_there, health_port
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.other_askers import NOBODY, OtherAsker, other_asker
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
@@ -336,6 +336,14 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
         return _Cure(repairs, template, advice, exact=answer.exact)
     if not answer.owner.settable:
         return _Cure(advice=answer.owner.instruction)
+    asked = answer.group.health_check.path
+    other = beside(traffic, answer.targets, checked_pod_port(traffic, answer.targets[0]), asked)
+    if other is not None:
+        advice = (
+            f"container {other[0]} answers {asked} on port {other[1]}: let {traffic.service_ref} lead there (targetPort), "
+            "or check a path that the container in front of it answers"
+        )
+        return _Cure(template=template, advice=advice)
     right = f"<a path that answers {answer.group.health_check.matcher}>"
     codes = setting_source(traffic, "success-codes").label
     return _Cure(template=template, advice=f"{answer.owner.how(right)}, or widen {codes}")

@@ -95,6 +95,8 @@ class AnnotationProblem:
     """Value to set on the suggested key, else on the same key; "" when none is known or the value may stay."""
     related: tuple[str, ...] = ()
     """Full keys of the annotations that it clashes with or depends on."""
+    advice: str = ""
+    """What a person does where neither another key nor another value mends it; "" where the kind says it."""
     needs: str = ""
     """Of "not-yet-read": the release ("v2.11.0") or the feature gate that the controller lacks to read it."""
 
@@ -208,6 +210,7 @@ class Facts:
         suggested_key: str = "",
         suggested_value: str = "",
         related: tuple[str, ...] = (),
+        advice: str = "",
     ) -> AnnotationProblem:
         """A problem with the annotation `suffix` of this object; `suffix` may be a full key, `related` too."""
         key = suffix if "/" in suffix else self.key(suffix)
@@ -222,6 +225,7 @@ class Facts:
             suggested_key=self.key(suggested_key) if suggested_key and "/" not in suggested_key else suggested_key,
             suggested_value=suggested_value,
             related=tuple(name if "/" in name else self.key(name) for name in related),
+            advice=advice,
         )
 
     def lacking(self, key: str, needs: str, what: Literal["release", "gate"]) -> AnnotationProblem:
@@ -598,6 +602,7 @@ def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
             "auth-type",
             "without HTTPS nobody is asked to log in",
             related=("listen-ports",),
+            advice="add an HTTPS listener (listen-ports, with certificate-arn or a certificate of the host in ACM)",
         )
     if facts.own("jwt-validation") and facts.own("auth-type") in providers:
         yield facts.problem(
