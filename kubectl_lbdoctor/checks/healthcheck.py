@@ -340,8 +340,8 @@ def _cure(traffic: TrafficPath, answer: _Answer) -> _Cure:
     other = beside(traffic, answer.targets, checked_pod_port(traffic, answer.targets[0]), asked)
     if other is not None:
         advice = (
-            f"container {other[0]} answers {asked} on port {other[1]}: let {traffic.service_ref} lead there (targetPort), "
-            "or check a path that the container in front of it answers"
+            f"container {other[0]} answers {asked} on port {other[1]}: let {traffic.service_ref} lead there "
+            "(targetPort), or check a path that the container in front of it answers"
         )
         return _Cure(template=template, advice=advice)
     right = f"<a path that answers {answer.group.health_check.matcher}>"
