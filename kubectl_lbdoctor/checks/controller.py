@@ -106,8 +106,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
                         f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}",
                     )
                 )
-    action = traffic.backend.action if traffic.backend is not None else ""
-    renamed = _name_patch(ingress, service, close, action) if close and ingress is not None else None
+    forwarding = traffic.backend.action if traffic.backend is not None else ""
+    renamed = _name_patch(ingress, service, close, forwarding) if close and ingress is not None else None
     yield Finding(
         "LBD106",
         owner,
