@@ -87,3 +87,8 @@ def test_what_aws_refuses_is_named_by_the_annotation_that_asks_for_it() -> None:
 def test_the_service_of_an_action_is_corrected_in_its_annotation() -> None:
     command = _report("LBD106-action-names-a-missing-service").diagnoses[0].finding.by_hand[0]
     assert "actions.split=" in command and '"serviceName": "blue"' in command and "bleu" not in command
+
+
+def test_the_class_of_the_field_is_meant_where_an_annotation_wins_over_it() -> None:
+    found = _report("LBD101-annotation-wins-over-the-field").diagnoses[0].finding
+    assert [repair.value for repair in found.repairs] == ["alb"]
