@@ -25,7 +25,7 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment, 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
 from kubectl_lbdoctor.analysis.frontends.gateway import GatewayApiFrontend
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, is_class_of
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, is_class_of
 from kubectl_lbdoctor.analysis.quoted_settings import quoted_setting
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import describe_load_balancer, describe_target_group, kubectl
@@ -151,7 +151,23 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            yield _at_its_class(traffic, _finding(code, entry), entry)
+            yield _with_members(traffic, _at_its_class(traffic, _finding(code, entry), entry), entry.param("key"))
+
+
+def _with_members(traffic: TrafficPath, finding: Finding, key: str) -> Finding:
+    """The finding with what each member of the IngressGroup says of a tag or an attribute that they do not agree on:
+    the controller names the values, and not who has which."""
+    members = traffic.cluster.group_ingresses.peek() if key and traffic.group else ()
+    said = [
+        Evidence(f"ingress/{member.meta.name} -n {member.meta.namespace}", f"{name}: {value[:300]}")
+        for member in members or ()
+        if not member.meta.deleted and ingress_group(member, traffic.snapshot) == traffic.group
+        for name, value in sorted(member.meta.annotations.items())
+        if name.startswith(ALB_PREFIX) and any(part.partition("=")[0].strip() == key for part in value.split(","))
+    ]
+    if len({entry.source for entry in said}) < 2:
+        return finding
+    return replace(finding, evidence=(*finding.evidence, *said), advice=f"let the members say one value for {key}")
 
 
 def _where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:

@@ -103,7 +103,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "LBD103",
         r"conflicting (?P<setting>tag|load balancer attributes|listener attributes|capacity reservation|"
         r"ipv4 ipam pools) (?P<key>\S+): (?P<values>.+)",
-        "Members of the IngressGroup disagree on {setting} {key}: {values}.",
+        "Members disagree on {setting} {key}: {values}.",
     ),
     rule(
         "LBD103",

@@ -92,3 +92,9 @@ def test_the_service_of_an_action_is_corrected_in_its_annotation() -> None:
 def test_the_class_of_the_field_is_meant_where_an_annotation_wins_over_it() -> None:
     found = _report("LBD101-annotation-wins-over-the-field").diagnoses[0].finding
     assert [repair.value for repair in found.repairs] == ["alb"]
+
+
+def test_members_that_disagree_are_told_with_their_annotations() -> None:
+    found = _report("LBD103-members-disagree-on-a-tag").diagnoses[0].finding
+    assert found.advice == "let the members say one value for Environment"
+    assert sum("tags: " in entry.text for entry in found.evidence) >= 2
