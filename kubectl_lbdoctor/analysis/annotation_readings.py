@@ -83,6 +83,7 @@ OF_THE_REST: Mapping[str, tuple[str, ...]] = {
 OF_THE_TARGET_TYPE: Mapping[str, tuple[str, ...]] = {
     "instance": (
         *("LBD204", "LBD207", "LBD502", "LBD516", "LBD517", "LBD518", "LBD519", "LBD601", "LBD602", "LBD605"),
+        "LBD609",
     ),
     "ip": ("LBD211", "LBD212", "LBD213", "LBD514"),
 }

@@ -8,6 +8,7 @@ from dataclasses import field
 from kubectl_lbdoctor.analysis.remediation import annotate
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.k8s import Meta, Pod, Probe
 from kubectl_lbdoctor.model.plan import Change, Repair
@@ -129,6 +130,24 @@ def traffic_pod_port(traffic: TrafficPath, target: TargetHealth) -> int | None:
     if traffic.target_type == "ip":
         return target.port
     return next((e.port for e in traffic.endpoints()), None) if traffic.service.peek() is not None else None
+
+
+def ends_at_service_port(traffic: TrafficPath, target: TargetHealth) -> bool:
+    """Whether the check goes to the traffic port of this Service port (not to a check port of its own)."""
+    port = traffic.service_port.need()
+    if traffic.target_type == "ip":
+        return target.check_port in ("", str(target.port))
+    return port is not None and target.check_port in ("", str(port.node_port))
+
+
+@derived
+def unproven(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
+    """Healthy targets of a TCP port whose check asks another port than the traffic takes, as a status port or
+    kube-proxy's healthCheckNodePort: their health tells nothing of the traffic's."""
+    port = traffic.service_port.need()
+    if port is None or port.protocol != "TCP" or traffic.target_type not in ("ip", "instance"):
+        return ()
+    return tuple(t for t in traffic.targets() if t.state == "healthy" and not ends_at_service_port(traffic, t))
 
 
 def has_port_of_its_own(checked: Sequence[TargetHealth]) -> bool:

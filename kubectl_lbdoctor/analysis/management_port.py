@@ -52,6 +52,29 @@ def health_port(
     return min(found, key=lambda entry: (entry.path != path, not entry.certain), default=None)
 
 
+def beside(
+    traffic: TrafficPath, targets: Iterable[TargetHealth], checked: int | None, path: str
+) -> tuple[str, int] | None:
+    """Another container of the same pods whose readiness probe asks the very path of the check and passes, and its
+    port; None where there is none, or pods differ. Whether requests are meant for it, or for the container that is
+    checked (a proxy in front of it), nobody can tell from here."""
+    pods = pod_evidence.pods_behind(traffic, targets) if checked is not None else ()
+    found = {_beside(pod, checked or 0, path) for pod in pods}
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def _beside(pod: Pod, checked: int, path: str) -> tuple[str, int] | None:
+    own = _of_the_application(pod, checked)
+    for container in pod.serving_containers() if pod.containers_ready else ():
+        probe = container.readiness
+        number = pod_evidence.port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
+        if probe is None or number is None or container in own or number in {checked, *_PROXY_PORTS}:
+            continue
+        if pod_evidence.path_of(probe) == path and not probe.host_header:
+            return container.name, number
+    return None
+
+
 def _same(one: HealthPort, other: HealthPort) -> bool:
     return (one.port, one.path) == (other.port, other.path)
 

@@ -95,8 +95,8 @@ def _by_annotation(cluster: ClusterFacts, ingress: Ingress, ref: ObjectRef, name
             return Ownership("controller", f'annotation {CLASS_ANNOTATION} "{name}"', name, (evidence,))
         why = f'Auto Mode reads no class annotation ("{name}")'
         return Ownership("nobody", why, name, (evidence,))
-    wins = f", which wins over {ingress.spec_class_name}," if ingress.spec_class_name else ""
-    why = f'class "{name}"{wins} is not the controller\'s'
+    over = ingress.spec_class_name
+    why = f'annotated class "{name}" wins over {over}' if over else f'class "{name}" is not the controller\'s'
     foreign = next((c for c in cluster.ingress_classes.peek() or () if c.meta.name == name), None)
     if known is None and foreign is not None and foreign.controller not in OUR_CONTROLLERS:
         return Ownership("other", why, name, (evidence, _listed((foreign,))))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
+from kubectl_lbdoctor.knowledge.controller_errors import COMBINED
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
@@ -182,8 +183,8 @@ def _container_problem(traffic: TrafficPath, pod: Pod, status: ContainerStatus, 
 
 @record
 class _Killer:
-    """The probe that made the kubelet end a container: its kind ("" where the container ended by itself), what is said
-    of it, and `start_seconds` of a PodProblem."""
+    """What made the kubelet end a container: the kind of a probe, or "postStart" ("" where the container ended by
+    itself), what is said of it, and `start_seconds` of a PodProblem."""
 
     kind: str = ""
     said: str = ""
@@ -191,7 +192,11 @@ class _Killer:
 
 
 def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) -> _Killer:
-    """The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted")."""
+    """The kubelet says so in an event "Killing" ("Container app failed liveness probe, will be restarted"), or in one
+    "FailedPostStartHook", which names no container: the one that it ended has not failed by itself.
+
+    https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#hook-handler-execution
+    """
     events = traffic.events_of("Pod", pod.meta.name)
     for kind in ("liveness", "startup"):
         wanted = f"Container {status.name} failed {kind} probe"
@@ -200,7 +205,7 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
         spec = next((c for c in pod.containers if c.name == status.name), None)
         probe = (spec.liveness if kind == "liveness" else spec.startup) if spec is not None else None
         failed = _newest(events, frozenset({"Unhealthy"}), f"{kind.capitalize()} probe")
-        answer = _shorten(failed.message.partition(": ")[2], pod.ip) if failed is not None else ""
+        answer = _shorten(_told_by(failed.message), pod.ip) if failed is not None else ""
         said = f" {describe_probe(probe)}" if probe is not None else ""
         patience = 0
         unheard = answer.endswith("connection refused") and spec is not None and spec.startup is None
@@ -208,7 +213,15 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
             patience = probe.initial_delay + probe.period * (probe.failure_threshold - 1)
         shown = f"the kubelet ends it because its {kind} probe{said} fails" + (f": {answer}" if answer else "")
         return _Killer(kind, shown, patience)
+    ended = status.exit_code if status.state == "terminated" else status.last_exit_code
+    if ended in _ENDED_FROM_OUTSIDE and any(e.reason == "FailedPostStartHook" for e in events):
+        return _Killer(POST_START, "the kubelet ends it because its postStart hook fails")
     return _Killer()
+
+
+POST_START = "postStart"
+_ENDED_FROM_OUTSIDE = frozenset({0, 137, 143})
+"""Exit codes of a container that was told to end: by itself then, or by SIGKILL or SIGTERM."""
 
 
 def _of_claims(traffic: TrafficPath, pod: Pod) -> str:
@@ -295,12 +308,9 @@ def _probe_problem(traffic: TrafficPath, pod: Pod, where: str) -> PodProblem | N
         if patient and not lasts:
             if complaint is not None and not so_far:
                 so_far = f"; {kind}Probe {describe_probe(probe)} of {spec.name} fails so far: "
-                so_far += _shorten(complaint.message.partition(": ")[2], pod.ip)
+                so_far += _shorten(_told_by(complaint.message), pod.ip)
             continue
-        answer = complaint.message if complaint is not None else NO_ANSWER
-        answer = answer.removeprefix(f"{kind.capitalize()} probe failed: ").removeprefix(
-            f"{kind.capitalize()} probe errored: "
-        )
+        answer = _told_by(complaint.message) if complaint is not None else NO_ANSWER
         return PodProblem(
             "LBD404",
             {"container": spec.name, "kind": kind, "probe": describe_probe(probe), "answer": _shorten(answer, pod.ip)},
@@ -371,6 +381,18 @@ _SAID = {
     "i/o timeout": "no answer in time",
 }
 """What the kubelet's probes say, by the part that tells (pkg/probe of Kubernetes and Go's net package)."""
+
+
+_COMPLAINT = re.compile(r"(?:\w+ probe (?:failed|errored|warning)(?: and resulted in \w+ state)?: )")
+_NOT_STARTED = re.compile(r'exec: "(?P<program>[^"]+)": (?:stat \S+: )?(?P<why>[^:]+)(?:: unknown)?$')
+"""Of a command that the container's runtime cannot start. Before it stands an id, which differs each time."""
+
+
+def _told_by(message: str) -> str:
+    """What a probe was answered, without what the kubelet and the event recorder put in front."""
+    told = _COMPLAINT.sub("", message.removeprefix(COMBINED), count=1)
+    not_started = _NOT_STARTED.search(told.strip())
+    return f"{not_started['program']}: {not_started['why']}" if not_started is not None else told
 
 
 def _shorten(answer: str, pod_ip: str) -> str:

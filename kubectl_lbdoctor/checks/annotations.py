@@ -389,6 +389,8 @@ def _finding(
 
 
 def _advice(found: AnnotationProblem) -> str:
+    if found.advice:
+        return found.advice
     if found.suggested_key:
         return f"use {found.suggested_key}"
     return "correct the value" if found.kind in ("invalid-value", "conflict") else "remove the annotation"

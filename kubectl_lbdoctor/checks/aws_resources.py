@@ -13,6 +13,8 @@ from kubectl_lbdoctor.analysis.blocked_paths import target_end
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
 from kubectl_lbdoctor.analysis.remediation import describe_load_balancer
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
+from kubectl_lbdoctor.checks.complaint_places import where_it_is_set
 from kubectl_lbdoctor.checks.complaints import READS, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, listed
@@ -129,7 +131,7 @@ def _fullest(traffic: TrafficPath) -> tuple[Evidence, ...]:
     passes="subnets for the load balancer can be found",
     severity=Severity.ERROR,
     message="no subnet suits the load balancer: {summary}",
-    reads=(*READS, *subnet_choice.READS, reads.SERVICES),
+    reads=(*READS, *subnet_choice.READS, *SETTING_READS),
     explains=undone_by("LBD511"),
     distinct_by=("summary", "words"),
 )
@@ -142,7 +144,9 @@ def subnets_not_found(traffic: TrafficPath) -> Iterator[Finding]:
     Repair: tag one subnet per zone with the role and for this cluster, or name subnets in the `subnets` annotation.
     """
     for finding in (*not_applied.subnets_lacking(traffic), *reported(traffic, "LBD511")):
-        yield subnet_choice.with_subnets(traffic, finding)
+        placed = where_it_is_set(traffic, finding)
+        # Which subnets would suit is no question where some are named.
+        yield placed if placed is not finding else subnet_choice.with_subnets(traffic, finding)
 
 
 @check(

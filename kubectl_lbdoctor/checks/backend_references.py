@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
-from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
+from kubectl_lbdoctor.analysis.remediation import annotate, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.similar_names import nearest
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -81,6 +82,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
                         f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}",
                     )
                 )
+    forwarding = traffic.backend.action if traffic.backend is not None else ""
+    renamed = _name_patch(ingress, service, close, forwarding) if close and ingress is not None else None
     yield Finding(
         "LBD106",
         owner,
@@ -94,11 +97,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
         },
         evidence=tuple(dict.fromkeys(evidence)),
         confirm=(kubectl("get", "services", "-A", f"--field-selector=metadata.name={service}"),),
-        by_hand=(
-            _name_patch(ingress, service, close).command
-            if close and ingress is not None
-            else kubectl("edit", str(owner), namespace=owner.namespace),
-        ),
+        by_hand=(renamed.command if renamed is not None else kubectl("edit", str(owner), namespace=owner.namespace),),
         advice=f'correct the backend name to "{close}", or create Service {service}'
         if close
         else _ELSEWHERE[owner.kind == "Ingress"].format(namespace=elsewhere[0])
@@ -208,8 +207,9 @@ def _port_change(traffic: TrafficPath, route: Route | None, service: str, port: 
     return replace(patch(route.ref, f"backend {service}: port", *edits), now=port, then=wanted)
 
 
-def _name_patch(ingress: Ingress, service: str, wanted: str) -> Change:
-    """Names another Service wherever the Ingress names this one."""
+def _name_patch(ingress: Ingress, service: str, wanted: str, action: str) -> Change | None:
+    """Names another Service wherever the Ingress names this one, in its rules or in the annotation of the action that
+    forwards to it; None where neither does."""
     backends = [
         f"/spec/rules/{path.rule}/http/paths/{path.index}/backend/service/name"
         for path in ingress.paths
@@ -218,7 +218,13 @@ def _name_patch(ingress: Ingress, service: str, wanted: str) -> Change:
     if ingress.default_backend is not None and ingress.default_backend.service == service:
         backends.append("/spec/defaultBackend/service/name")
     ref = ObjectRef("Ingress", ingress.meta.namespace, ingress.meta.name)
-    return patch(ref, f"backend {service}", *(edit(pointer, service, wanted) for pointer in backends))
+    if backends:
+        return patch(ref, f"backend {service}", *(edit(pointer, service, wanted) for pointer in backends))
+    key = f"{ALB_PREFIX}actions.{action}"
+    said = ingress.meta.annotations.get(key, "")
+    # Go reads the keys of JSON in upper or lower case alike.
+    then = re.sub(rf'("serviceName"\s*:\s*"){re.escape(service)}"', rf'\g<1>{wanted}"', said, flags=re.IGNORECASE)
+    return annotate(ref, ingress.meta.annotations, {key: then}) if then != said else None
 
 
 def _port_patch(ingress: Ingress, service: str, port: str, wanted: str) -> Change:

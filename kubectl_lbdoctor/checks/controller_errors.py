@@ -16,6 +16,8 @@ from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
+from kubectl_lbdoctor.checks.complaint_places import at_its_class, where_it_is_set, with_members
 from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, member_at_fault, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -27,7 +29,6 @@ from kubectl_lbdoctor.model.k8s import Ingress, Service
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
-_MEMBER_READS = (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS)
 _SHOWN = 55
 """Characters of an error in the headline of another object; the evidence has it as it is."""
 
@@ -37,7 +38,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            yield finding_of(code, entry)
+            yield with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry.param("key"))
 
 
 @check(
@@ -46,7 +47,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     passes="the controller can build its model of the object",
     severity=Severity.ERROR,
     message="the controller cannot build the load balancer: {summary}",
-    reads=(*READS, *not_applied.READS),
+    reads=(*READS, *not_applied.READS, *SETTING_READS),
     explains=undone_by("LBD103"),
     distinct_by=("summary", "words"),
 )
@@ -61,7 +62,8 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     names in the Ingress, the Service or its annotations; the controller tries again at once.
     """
     yield from not_applied.group_conflicts(traffic)
-    yield from _generic(traffic, "LBD103")
+    for finding in _generic(traffic, "LBD103"):
+        yield _of_gateway(where_it_is_set(traffic, finding))
 
 
 @check(
@@ -70,7 +72,7 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the controller can deploy its model to AWS",
     severity=Severity.ERROR,
     message="the controller cannot deploy the load balancer: {summary}",
-    reads=(*READS, *_MEMBER_READS),
+    reads=(*READS, *SETTING_READS),
     explains=undone_by("LBD104"),
     distinct_by=("summary", "words"),
 )
@@ -82,7 +84,8 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     is not deleted: take it off what uses it.
     """
     for finding in _generic(traffic, "LBD104"):
-        yield _still_used(traffic, finding) or _of_gateway(_at_its_service(traffic, finding))
+        placed = where_it_is_set(traffic, _at_its_service(traffic, finding))
+        yield _still_used(traffic, finding) or _of_gateway(placed)
 
 
 _USED = re.compile(r"\b(?:ResourceInUse|DependencyViolation)\b")
@@ -150,7 +153,7 @@ def _of_gateway(finding: Finding) -> Finding:
     if finding.object.kind != "Gateway" or finding.advice:
         return finding
     where = "the Gateway's LoadBalancerConfiguration or a TargetGroupConfiguration of its Services"
-    return replace(finding, advice=f"correct what AWS refuses in {where}, or make what is missing in AWS")
+    return replace(finding, advice=f"correct what the message names in {where}, or make what is missing in AWS")
 
 
 @check(
@@ -159,7 +162,7 @@ def _of_gateway(finding: Finding) -> Finding:
     passes="no other member blocks the IngressGroup",
     severity=Severity.ERROR,
     message="member {member} blocks IngressGroup {group}: {summary}",
-    reads=(*READS, *_MEMBER_READS),
+    reads=(*READS, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     explains=undone_by("LBD105"),
     distinct_by=("group", "summary"),
 )

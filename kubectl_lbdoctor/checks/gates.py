@@ -184,7 +184,8 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     `--enable-pod-readiness-gate-inject=false`, which switches it off for all namespaces. Or the namespace has the
     label of the AWS Load Balancer Controller, elbv2.k8s.aws/pod-readiness-gate-inject, where EKS Auto Mode makes the
     targets, which reads eks.amazonaws.com/pod-readiness-gate-inject; or the other way round. Or the label has another
-    value than `enabled`, which the webhook's selector does not match.
+    value than `enabled`, which the webhook's selector does not match, or it is an annotation
+    (https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1808).
 
     Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/docs/deploy/pod_readiness_gate.md
 
@@ -193,8 +194,12 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     service, binding = traffic.service.need(), traffic.binding.need()
     if service is None or binding is None or traffic.target_type != "ip":
         raise NotApplicable("readiness gates are for ip targets of a Service")
+    label = INJECT_LABELS[binding.group]
     if (said := _value_that_is_not_read(traffic, binding)) is not None:
-        yield _asked_wrongly(traffic, binding, f"label {INJECT_LABELS[binding.group]}={said}, not enabled")
+        yield _asked_wrongly(traffic, binding, f"label {label}={said}, not enabled")
+        return
+    if _is_annotated(traffic, binding):
+        yield _asked_wrongly(traffic, binding, f"annotation {label}, and no such label")
         return
     without = [
         pod
@@ -208,7 +213,6 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     asked = [label for label in INJECT_LABELS.values() if namespace and namespace.meta.labels.get(label) == "enabled"]
     if not asked:
         return
-    label = INJECT_LABELS[binding.group]
     if label not in asked:
         yield _asked_wrongly(traffic, binding, f"label {asked[0]}=enabled, not {label}")
         return
@@ -252,9 +256,21 @@ def _value_that_is_not_read(traffic: TrafficPath, binding: TargetGroupBinding) -
     """The value of the namespace's label for gates where it means them and asks nobody; the pods' age is no matter."""
     namespace = traffic.namespace_facts.namespace.peek()
     said = namespace.meta.labels.get(INJECT_LABELS[binding.group]) if namespace is not None else None
-    gated = any(gate.binding == binding.meta.name for pod in traffic.matching_pods() for gate in target_gates(pod))
     meant = said is not None and said != "enabled" and said.lower() in _MEANT
-    return said if meant and traffic.matching_pods() and not gated else None
+    return said if meant and _has_no_gates(traffic, binding) else None
+
+
+def _is_annotated(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
+    """Whether the namespace asks for gates by an annotation, which nobody reads."""
+    namespace, label = traffic.namespace_facts.namespace.peek(), INJECT_LABELS[binding.group]
+    meta = namespace.meta if namespace is not None else None
+    meant = meta is not None and meta.annotations.get(label, "").lower() in _MEANT and label not in meta.labels
+    return meant and _has_no_gates(traffic, binding)
+
+
+def _has_no_gates(traffic: TrafficPath, binding: TargetGroupBinding) -> bool:
+    pods = traffic.matching_pods()
+    return bool(pods) and not any(gate.binding == binding.meta.name for pod in pods for gate in target_gates(pod))
 
 
 def _asked_wrongly(traffic: TrafficPath, binding: TargetGroupBinding, label: str) -> Finding:

@@ -123,7 +123,9 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
     repairs: tuple[Repair, ...] = ()
     ours = [c.meta.name for c in frontend.snapshot.cluster.ingress_classes.need() if c.controller in OUR_CONTROLLERS]
     if isinstance(manifest, Ingress):
-        repairs = tuple(class_repair(ref, manifest, name) for name in ours)
+        # Where the field names a class of the controller and the annotation wins over it, that one is meant.
+        named = manifest.spec_class_name
+        repairs = tuple(class_repair(ref, manifest, name) for name in ([named] if named in ours else ours))
     yield Finding(
         "LBD101",
         ref,

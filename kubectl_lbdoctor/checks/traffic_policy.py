@@ -6,11 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 
+from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.desired_state import READS as INTENT_READS
 from kubectl_lbdoctor.analysis.desired_state import declaration_of
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, annotated, attribute, maker_of
-from kubectl_lbdoctor.analysis.local_traffic import local_instance_service, without_local_endpoint
+from kubectl_lbdoctor.analysis.local_traffic import (
+    local_instance_service,
+    passing_without_endpoint,
+    told_by_check,
+    without_local_endpoint,
+)
 from kubectl_lbdoctor.analysis.registration import zone_of
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_target_health, edit, patch
 from kubectl_lbdoctor.analysis.service_ports import ports_of_services
@@ -18,7 +24,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, part_of
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
+from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer, TargetHealth, describe_check
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Service
@@ -81,6 +87,70 @@ def local_policy_by_design(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=_evidence(traffic, failing, with_pod),
             targets=tuple(t.key for t in failing),
         )
+
+
+@check(
+    "LBD609",
+    title="the health check passes on nodes that externalTrafficPolicy Local leaves without traffic",
+    passes="the health check fails on nodes that externalTrafficPolicy Local leaves without traffic",
+    severity=Severity.ERROR,
+    message="{count:node} without a ready pod of Service {service} {count:=passes|pass} the check, and drop{count:=s|} "
+    "traffic",
+    reads=(*_READS, reads.INGRESSES),
+    by_absence=(reads.ENDPOINT_SLICES,),
+)
+def check_blind_to_local_policy(traffic: TrafficPath) -> Iterator[Finding]:
+    """externalTrafficPolicy Local with instance targets: a node without a ready pod drops what it gets. kube-proxy
+    tells the load balancer so on the healthCheckNodePort, where it answers 200 on nodes with a ready pod and 503 on the
+    others. A check that asks something else (that port by TCP, which is open on every node; with 503 among the success
+    codes; another port, which every node answers) passes everywhere, so a share of the requests is lost.
+
+    Checks of the node port itself tell it, too: nodes without a pod drop them.
+
+    Sources: https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/#preserving-the-client-source-ip,
+    [Health checks that the controller asks for](facts.md#health-checks-that-the-controller-asks-for).
+
+    Confirm by hand: compare the nodes in `kubectl get endpointslices -o wide` with the healthy instances. Repair: ask
+    the healthCheckNodePort by HTTP, which is what the controller does by itself.
+    """
+    service, group = local_instance_service(traffic), traffic.target_group.need()
+    if group is None or told_by_check(group, service):
+        return
+    dropping, with_pod = passing_without_endpoint(traffic)
+    if not dropping or not with_pod:
+        return
+    names = [node.meta.name for t in dropping if (node := traffic.node_of(t)) is not None]
+    asked = group.health_check
+    blind = _blind_setting(traffic, asked, service)
+    yield Finding(
+        "LBD609",
+        blind[0].ref,
+        params={"count": len(dropping), "service": service.meta.name},
+        evidence=(
+            Evidence(Source.TARGET_GROUP, describe_check(asked, group.port)),
+            Evidence(Source.TARGET_HEALTH, f"{part_of(len(dropping), len(traffic.targets()))} healthy without a pod"),
+            Evidence(Source.ENDPOINT_SLICES, f"ready pods on {', '.join(with_pod)}; none on {', '.join(names[:6])}"),
+            Evidence(
+                f"service/{service.meta.name}",
+                f"externalTrafficPolicy Local, healthCheckNodePort {service.health_check_node_port or 'none'}",
+            ),
+        ),
+        targets=tuple(t.key for t in dropping),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        by_hand=(blind[0].change(blind[1]).command,) if blind[0].settable and blind[1] else (),
+        advice=blind[0].instruction,
+    )
+
+
+def _blind_setting(traffic: TrafficPath, asked: HealthCheck, service: Service) -> tuple[SettingSource, str]:
+    """The setting that makes the check blind, and the value by which it tells where pods are ("" without one)."""
+    port = service.health_check_node_port
+    if asked.port != str(port):
+        by_port = asked.protocol == "TCP"
+        return setting_source(traffic, "healthcheck-port"), "traffic-port" if by_port else str(port or "")
+    if asked.protocol == "TCP":
+        return setting_source(traffic, "healthcheck-protocol"), "HTTP"
+    return setting_source(traffic, "success-codes"), "200"
 
 
 @check(

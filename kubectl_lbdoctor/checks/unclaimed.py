@@ -1,7 +1,8 @@
-"""LBD129 to LBD133: objects that nobody takes, and of which nobody says so: no event, no line in a log."""
+"""LBD129 to LBD133 and LBD137: objects that nobody takes, and of which nobody says so: no event, no line in a log."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.controller_reach import (
@@ -25,7 +26,7 @@ from kubectl_lbdoctor.analysis.remediation import class_repair, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.registry import Scope, check
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import watched_namespace, watching
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -79,6 +80,7 @@ def _edit_flags(workload: Workload) -> str:
     message="no AWS Load Balancer Controller is installed, so nothing reconciles {objects:,3}",
     reads=(*_READS, reads.WEBHOOKS, reads.WEBHOOK_SLICES),
     explains=(*undone_by("LBD129"), "LBD215", "LBD101", "LBD124", "LBD126", "LBD133"),
+    by_absence=(reads.INGRESS_CLASSES,),
 )
 def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
     """The object's class is the AWS Load Balancer Controller's, and no Deployment of the cluster runs it: none carries
@@ -369,3 +371,60 @@ def _last_warning(frontend: Frontend) -> Event | None:
     ref = frontend.ref
     events = index.events_by_object(frontend.snapshot, ref.namespace).get((ref.kind, ref.name), ())
     return next((e for e in events if e.type == "Warning" and e.component == "service-controller"), None)
+
+
+@check(
+    "LBD137",
+    title="a Service asks for a load balancer, and its type is another",
+    passes="a Service that asks for a load balancer is of type LoadBalancer",
+    scope=Scope.FRONTEND,
+    severity=Severity.ERROR,
+    message="Service {service} is of type {type}, so nobody makes the load balancer that it {asks:finalizer=had|"
+    "*=is annotated for}",
+    reads=(*_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
+    explains=("LBD103", "LBD104", "LBD109", "LBD112"),
+    by_absence=(reads.BINDINGS,),
+)
+def not_of_the_type(frontend: Frontend) -> Iterator[Finding]:
+    """A load balancer of its own is made for Services of type LoadBalancer only. This one has annotations for one, or
+    the finalizer of the controller that made one before the type was changed, and nothing leads to it: no Ingress, no
+    Gateway and no TargetGroupBinding has a target group of it.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/service/#loadbalancer
+
+    Confirm by hand: `kubectl get service NAME`. Repair: make it one of type LoadBalancer with its class, which can be
+    set as the type is; or diagnose the Ingress or Gateway that is meant to lead to it.
+    """
+    service = frontend.manifest.need()
+    if not isinstance(service, Service) or service.type == "LoadBalancer":
+        raise NotApplicable("no Service of another type")
+    annotated = sorted(key for key in service.meta.annotations if key.startswith(NLB_PREFIX))
+    finalizers = [name for name in service.meta.finalizers if name == _SERVICE_FINALIZER]
+    if not (annotated or finalizers) or any(path.target_group.need() is not None for path in frontend.paths()):
+        return
+    ref, cluster = frontend.ref, frontend.snapshot.cluster
+    flags = [controller_flags(workload) for workload in cluster.controllers.peek() or ()]
+    named = (flags[0].get("load-balancer-class") if flags else "") or SERVICE_CLASS
+    wanted = json.dumps({"spec": {"type": "LoadBalancer", "loadBalancerClass": named}})
+    yield Finding(
+        "LBD137",
+        ref,
+        params={
+            "service": service.meta.name,
+            "type": service.type,
+            "asks": "annotation" if annotated else "finalizer",
+        },
+        evidence=(
+            Evidence(str(ref), f"spec.type {service.type}"),
+            *(Evidence(str(ref), f"{key}: {service.meta.annotations[key]}"[:300]) for key in annotated[:3]),
+            *(Evidence(str(ref), f"finalizer {name}") for name in finalizers),
+        ),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        by_hand=(kubectl("patch", str(ref), "--type=merge", "-p", wanted, namespace=ref.namespace),) if flags else (),
+        advice="make it a Service of type LoadBalancer with its class, or diagnose the Ingress or Gateway that is to "
+        "lead to it",
+    )
+
+
+_SERVICE_FINALIZER = "service.k8s.aws/resources"
+"""https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/controllers/service/service_controller.go"""

@@ -6,6 +6,7 @@ problems give two root causes and one pod never gives two.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from kubectl_lbdoctor.analysis.pod_makers import (
     pod_makers,
     unmade,
 )
-from kubectl_lbdoctor.analysis.pod_problems import STARTING_SECONDS, PodProblem, has_served, problems
+from kubectl_lbdoctor.analysis.pod_problems import POST_START, STARTING_SECONDS, PodProblem, has_served, problems
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
@@ -96,6 +97,8 @@ def _advice(code: str, told: PodProblem) -> str:
         return _START.format(told.start_seconds)
     if told.killed_for_memory:
         return _ADVICE["LBD405"]
+    if code == "LBD403" and _probe_of(told) == POST_START:
+        return "correct what the container's postStart hook runs: the kubelet ends the container where it fails"
     if code == "LBD403" and (probe := _probe_of(told)):
         return f"correct the {probe} probe or what it asks: the kubelet ends the container because of it"
     return _ADVICE[code]
@@ -255,7 +258,8 @@ def image_cannot_be_pulled(traffic: TrafficPath) -> Iterator[Finding]:
     title="a container crashes in a loop",
     passes="containers keep running",
     severity=Severity.ERROR,
-    message="container {container} of {pods} of {total:pod} crashes in a loop ({how}[; its {probe} probe fails])",
+    message="container {container} of {pods} of {total:pod} crashes in a loop ({how}[; its {probe} "
+    "{probe:postStart=hook|*=probe} fails])",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("container", "how", "probe"),
@@ -390,21 +394,23 @@ def container_cannot_start(traffic: TrafficPath) -> Iterator[Finding]:
     title="a changed pod template does not reach the pods",
     passes="pods are made of the present template of their workload",
     severity=Severity.ERROR,
-    message="{workload} {held:paused=is paused|*=waits for its pods to be deleted}, so that they lack the {differs} of "
-    "its template",
+    message="{workload} {held:paused=is paused|partition=is updated in part|*=waits for its pods to be deleted}, so "
+    "that they lack the {differs} of its template",
     reads=(*_READS, reads.ENDPOINT_SLICES),
     explains=("LBD202", "LBD217"),
 )
 def template_held_back(traffic: TrafficPath) -> Iterator[Finding]:
     """Pods fail by something that the template of their workload says otherwise by now: their image, their ports, their
-    probes. The change does not reach them, because the Deployment is paused, or the StatefulSet or DaemonSet has the
-    update strategy OnDelete. To repair the same thing again would change nothing.
+    probes. The change does not reach them, because the Deployment is paused, the StatefulSet or DaemonSet has the
+    update strategy OnDelete, or the StatefulSet a partition, which leaves pods of a lower ordinal as they are. To
+    repair the same thing again would change nothing.
 
     Sources: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment,
-    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#on-delete
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#on-delete, and #partitions there
 
     Confirm by hand: `kubectl rollout status deployment/NAME`, and the images, ports and probes of `kubectl get pod NAME
-    -o yaml` against those of the template. Repair: `kubectl rollout resume`, or delete the pods one after the other.
+    -o yaml` against those of the template. Repair: `kubectl rollout resume`, delete the pods one after the other, or
+    set the partition to 0.
     """
     if traffic.backend is None or not traffic.backend.service:
         raise NotApplicable("no Service behind this path")
@@ -422,17 +428,55 @@ _PROBES = {"readiness": ("LBD404",), "startup": ("LBD404", "LBD403"), "liveness"
 
 
 def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: list[Pod]) -> Iterator[Finding]:
-    codes = {problem.code for pod, problem in problems(traffic) if pod in pods} - {"LBD408"}
+    failing = {pod.meta.name: problem.code for pod, problem in problems(traffic) if problem.code != "LBD408"}
+    differs: dict[str, set[str]] = defaultdict(set)
+    old: list[Pod] = []
+    for pod in pods:
+        cured = _cured(traffic, workload, pod, failing.get(pod.meta.name, ""))
+        old += [pod] if cured else []
+        for name, codes in cured.items():
+            differs[name] |= codes
+    if not differs:
+        return
+    paused, partition = workload.held == "paused", workload.held == "partition"
+    deleted = kubectl("delete", "pod", old[0].meta.name, namespace=traffic.namespace)
+    all_of_them = json.dumps({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}})
+    unparted = kubectl("patch", str(ref), "--type=merge", "-p", all_of_them, namespace=traffic.namespace)
+    resumed = kubectl("rollout", "resume", str(ref), namespace=traffic.namespace)
+    yield Finding(
+        "LBD411",
+        ref,
+        params={"workload": str(ref), "differs": tuple(sorted(differs)), "held": workload.held},
+        evidence=(
+            Evidence(str(ref), _HELD_BY[workload.held]),
+            Evidence(str(ref), f"{part_of(workload.updated, workload.replicas, 'pod')} of its present template"),
+        ),
+        confidence=Confidence.LIKELY,
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=traffic.namespace),),
+        by_hand=(resumed if paused else unparted if partition else deleted,),
+        advice=""
+        if paused or partition
+        else "delete its pods one after the other; each is made anew of the present template",
+        explains=tuple(sorted(set().union(*differs.values()))),
+    )
+
+
+_HELD_BY = {
+    "paused": "spec.paused: true",
+    "OnDelete": "updateStrategy: OnDelete",
+    "partition": "updateStrategy.rollingUpdate.partition leaves pods of a lower ordinal as they are",
+}
+
+
+def _cured(traffic: TrafficPath, workload: Workload, pod: Pod, code: str) -> dict[str, set[str]]:
+    """What the template has otherwise than this pod, with the codes of the pod's failures that come of it."""
     port = traffic.service_port.need()
-    if (
-        port is not None
-        and not port.target.isdigit()
-        and any(p.named_port(port.target, port.protocol) is None for p in pods)
-    ):
+    codes = {code} if code else set()
+    if port is not None and not port.target.isdigit() and pod.named_port(port.target, port.protocol) is None:
         codes.add("LBD203")
     template = {container.name: container for container in workload.containers}
     cures: dict[str, set[str]] = defaultdict(set)
-    for now in (container for pod in pods for container in pod.containers):
+    for now in pod.containers:
         then = template.get(now.name)
         if then is None:
             continue
@@ -443,27 +487,7 @@ def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: l
         for name, cured in _PROBES.items():
             if getattr(then, name) != getattr(now, name):
                 cures["probes"] |= set(cured)
-    differs = {name: cured & codes for name, cured in cures.items() if cured & codes}
-    if not differs:
-        return
-    names = [pod.meta.name for pod in pods]
-    paused = workload.held == "paused"
-    yield Finding(
-        "LBD411",
-        ref,
-        params={"workload": str(ref), "differs": tuple(sorted(differs)), "held": workload.held},
-        evidence=(
-            Evidence(str(ref), "spec.paused: true" if paused else "updateStrategy: OnDelete"),
-            Evidence(str(ref), f"{part_of(workload.updated, workload.replicas, 'pod')} of its present template"),
-        ),
-        confidence=Confidence.LIKELY,
-        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=traffic.namespace),),
-        by_hand=(kubectl("rollout", "resume", str(ref), namespace=traffic.namespace),)
-        if paused
-        else (kubectl("delete", "pod", names[0], namespace=traffic.namespace),),
-        advice="" if paused else "delete its pods one after the other; each is made anew of the present template",
-        explains=tuple(sorted(set().union(*differs.values()))),
-    )
+    return {name: cured & codes for name, cured in cures.items() if cured & codes}
 
 
 @check(

@@ -531,7 +531,7 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
     rolling = mapping(mapping(spec, "strategy"), "rollingUpdate") or mapping(
         mapping(spec, "updateStrategy"), "rollingUpdate"
     )
-    daemon, manual = kind == "DaemonSet", text(mapping(spec, "updateStrategy"), "type")
+    daemon = kind == "DaemonSet"
     return k8s.Workload(
         kind=kind,
         meta=meta(raw),
@@ -548,8 +548,18 @@ def workload(raw: Raw, kind: str, with_args: bool = False) -> k8s.Workload:
         strategy=text(mapping(spec, "strategy"), "type"),
         max_unavailable=text(rolling, "maxUnavailable"),
         certificate_secret=_certificate_secret(mapping(template, "spec")) if with_args else "",
-        held="paused" if flag(spec, "paused") else manual if manual == "OnDelete" else "",
+        held=_held(spec),
     )
+
+
+def _held(spec: Raw) -> str:
+    """What keeps a changed template from the pods of a workload: `Workload.held`."""
+    by_hand = mapping(spec, "updateStrategy")
+    if flag(spec, "paused"):
+        return "paused"
+    if text(by_hand, "type") == "OnDelete":
+        return "OnDelete"
+    return "partition" if number(mapping(by_hand, "rollingUpdate"), "partition") > 0 else ""
 
 
 def _certificate_secret(spec: Raw) -> str:

@@ -95,6 +95,8 @@ class AnnotationProblem:
     """Value to set on the suggested key, else on the same key; "" when none is known or the value may stay."""
     related: tuple[str, ...] = ()
     """Full keys of the annotations that it clashes with or depends on."""
+    advice: str = ""
+    """What a person does where neither another key nor another value mends it; "" where the kind says it."""
     needs: str = ""
     """Of "not-yet-read": the release ("v2.11.0") or the feature gate that the controller lacks to read it."""
 
@@ -208,6 +210,7 @@ class Facts:
         suggested_key: str = "",
         suggested_value: str = "",
         related: tuple[str, ...] = (),
+        advice: str = "",
     ) -> AnnotationProblem:
         """A problem with the annotation `suffix` of this object; `suffix` may be a full key, `related` too."""
         key = suffix if "/" in suffix else self.key(suffix)
@@ -222,6 +225,7 @@ class Facts:
             suggested_key=self.key(suggested_key) if suggested_key and "/" not in suggested_key else suggested_key,
             suggested_value=suggested_value,
             related=tuple(name if "/" in name else self.key(name) for name in related),
+            advice=advice,
         )
 
     def lacking(self, key: str, needs: str, what: Literal["release", "gate"]) -> AnnotationProblem:
@@ -579,7 +583,8 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
 
 def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
     """`auth-type` needs the settings of its identity provider, on the Ingress or the Service, and excludes
-    `jwt-validation`."""
+    `jwt-validation`. The controller asks for a login in rules of HTTPS listeners only (model_build_actions.go), so that
+    without one everybody comes in."""
     kind = facts.own("auth-type")
     providers = {
         "oidc": ("auth-idp-oidc", "missing IDPConfigOIDC"),
@@ -589,6 +594,16 @@ def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
         name, error = providers[kind]
         reason = f"{kind} needs {facts.key(name)}"
         yield facts.problem("conflict", "no-idp", "auth-type", reason, controller_error=error, related=(name,))
+    listeners = facts.listeners() if facts.kind == "Ingress" and kind in providers else None
+    if listeners and "HTTPS" not in listeners.values():
+        yield facts.problem(
+            "no-effect",
+            "login-without-https",
+            "auth-type",
+            "without HTTPS nobody is asked to log in",
+            related=("listen-ports",),
+            advice="add an HTTPS listener (listen-ports, with certificate-arn or a certificate of the host in ACM)",
+        )
     if facts.own("jwt-validation") and facts.own("auth-type") in providers:
         yield facts.problem(
             "conflict",

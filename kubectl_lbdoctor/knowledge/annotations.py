@@ -242,8 +242,12 @@ def _unread_on_service(facts: Facts, spec: AnnotationSpec, key: str) -> Iterator
         if facts.context.is_alb:
             severity: Severity = "warning" if "healthcheck" in key else "info"
             reason = "it is for an NLB, and this is an ALB"
-            twin = twin_key(spec)
-            yield facts.problem("no-effect", "wrong-load-balancer", key, reason, severity=severity, suggested_key=twin)
+            twin = spec_for(twin_key(spec))
+            # Of the ALB annotations a Service holds those of its own target group; the others stand on the Ingress.
+            suggested = twin.key if twin is not None and "Service" in twin.locations else ""
+            yield facts.problem(
+                "no-effect", "wrong-load-balancer", key, reason, severity=severity, suggested_key=suggested
+            )
         return
     if facts.owner in ("controller", "auto-mode") and "controller" not in spec.readers:
         reason = "the cloud provider reads it, and does not make this one"

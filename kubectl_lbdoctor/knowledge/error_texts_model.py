@@ -45,8 +45,8 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     # ingress class and group: class_loader.go, group_loader.go
     rule(
         "LBD101",
-        r"invalid ingress class: IngressClassParams\.\S+ \"(?P<ingress_class>[^\"]+)\" not found",
-        "IngressClassParams {ingress_class}, which the Ingress's class refers to, does not exist.",
+        r"invalid ingress class: IngressClassParams\.\S+ \"(?P<missing_parameters>[^\"]+)\" not found",
+        "IngressClassParams {missing_parameters} does not exist.",
     ),
     rule(
         "LBD101",
@@ -55,13 +55,13 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "LBD101",
-        r"IngressClass (?P<ingress_class>\S+) references unknown parameters",
-        "IngressClass {ingress_class} refers to parameters that are no IngressClassParams.",
+        r"IngressClass (?P<class_of_unknown_parameters>\S+) references unknown parameters",
+        "IngressClass {class_of_unknown_parameters} refers to parameters that are no IngressClassParams.",
     ),
     rule(
         "LBD101",
-        r"namespaceSelector of IngressClassParams (?P<ingress_class>\S+) mismatch",
-        "IngressClassParams {ingress_class} does not admit the Ingress's namespace.",
+        r"namespaceSelector of IngressClassParams (?P<refusing_parameters>\S+) mismatch",
+        "IngressClassParams {refusing_parameters} refuses the namespace.",
     ),
     rule("LBD101", r"multiple default IngressClasses found", "Several IngressClasses are marked as default."),
     rule(
@@ -103,7 +103,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "LBD103",
         r"conflicting (?P<setting>tag|load balancer attributes|listener attributes|capacity reservation|"
         r"ipv4 ipam pools) (?P<key>\S+): (?P<values>.+)",
-        "Members of the IngressGroup disagree on {setting} {key}: {values}.",
+        "Members disagree on {setting} {key}: {values}.",
     ),
     rule(
         "LBD103",
@@ -268,6 +268,11 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         "The object asks for something that the controller does not support: {said}.",
     ),
     # other build errors
+    rule(
+        "LBD103",
+        r"InvalidGroup\.NotFound: [^']*'(?:\{')?(?P<security_group>sg-\w+)",
+        "Security group {security_group} does not exist.",
+    ),
     rule(
         "LBD103",
         r"couldn't find all security groups: (?P<detail>.+)|requested (?:ids|names) \[(?P<requested>[^\]]*)\] but "

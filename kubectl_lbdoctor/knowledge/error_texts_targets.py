@@ -140,9 +140,14 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "LBD511",
-        r"couldn't find all subnets, missing names: \[?(?P<missing_subnets>[^\]]*)|subnet with Name tag not found: "
-        r"(?P<subnet_name>\S+)",
-        "A subnet that is given by its Name tag does not exist: {said}.",
+        r"couldn't find all subnets, missing names: \[?(?P<missing_subnets>[^\]]*)",
+        "No subnet has the name {missing_subnets}.",
+    ),
+    rule("LBD511", r"subnet with Name tag not found: (?P<subnet_name>\S+)", "No subnet has the name {subnet_name}."),
+    rule(
+        "LBD511",
+        r"InvalidSubnetID\.NotFound: [^']*'(?P<subnet>subnet-\w+)' does not",
+        "Subnet {subnet} does not exist.",
     ),
     rule("LBD511", r"subnet ID not found: (?P<subnet>\S+)", "Subnet {subnet} does not exist."),
     rule(

@@ -469,7 +469,8 @@ class Lease:
 class Workload:
     """A Deployment, StatefulSet, DaemonSet or ReplicaSet: who should make the pods, and how many. `certificate_secret`
     names the Secret with the controller's webhook certificate. held: what keeps a changed template from its pods:
-    "paused" of a Deployment, "OnDelete" of the others; "" where nothing does."""
+    "paused" of a Deployment, "OnDelete" of the others, "partition" of a StatefulSet that leaves pods of a low ordinal
+    as they are; "" where nothing does."""
 
     kind: str
     meta: Meta

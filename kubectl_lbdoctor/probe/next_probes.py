@@ -2,8 +2,8 @@
 
 It is asked in rounds. First the health check itself, to a few failing pods; then what its answer leaves open: other
 paths and Host headers where it is answered with a wrong code, other ports where it is refused, other protocols where
-the answer is none; last, what one pod answered well is asked of the others. A healthy target, and one whose cause and
-repair are certain, is never asked.
+the answer is none; last, what one pod answered well is asked of the others. A target whose cause and repair are certain
+is never asked, and a healthy one only for a connection to its traffic port, where its check asks another port.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.annotation_readings import meant_paths
-from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, unproven
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.pod_evidence import (
@@ -75,6 +75,10 @@ def next_probes(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tu
             targets = _unsettled(targets, diagnoses)
             checks = _checks(traffic, group, targets)
         found = [r for r in checks if r not in known] or list(_next(traffic, checks, targets))
+        if not found and not targets:
+            healthy = unproven(traffic)
+            checks = _traffic_checks(traffic, group, healthy)
+            found = [r for r in checks if r not in known] or list(_next(traffic, checks, healthy))
     except Unknown:
         return ()
     return tuple(r for r in dict.fromkeys(found) if r not in known)[:MAX_REQUESTS]
@@ -115,6 +119,23 @@ def _checks(traffic: TrafficPath, group: TargetGroup, targets: tuple[TargetHealt
     found = list(dict.fromkeys(found))
     most = MAX_PODS_THAT_DIFFER if _differ(traffic.probes.told, found[:MAX_PODS]) else MAX_PODS
     return tuple(found[:most])
+
+
+def _traffic_checks(
+    traffic: TrafficPath, group: TargetGroup, targets: tuple[TargetHealth, ...]
+) -> tuple[ProbeRequest, ...]:
+    """A connection to the port of each pod behind these targets that the traffic takes."""
+    ports = {endpoint.pod: endpoint.port for endpoint in traffic.ready_endpoints()} if targets else {}
+    found: list[ProbeRequest] = []
+    for target in targets:
+        made = request_for(traffic, group, target)
+        if isinstance(made, Unasked):
+            continue
+        asked = replace(made, timeout=min(made.timeout, QUICK), proxy_protocol=False)
+        for pod in pods_behind(traffic, (target,)):
+            if _runs(pod) and pod.meta.name in ports:
+                found += (_to(r, pod, ports[pod.meta.name]) for r in _connection(traffic, asked, pod))
+    return tuple(dict.fromkeys(found))[:MAX_PODS]
 
 
 def _runs(pod: Pod) -> bool:

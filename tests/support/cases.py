@@ -84,6 +84,8 @@ def _expected(entry: dict[str, Any], namespace: str) -> dict[str, Any]:
         "Namespace",
         "Node",
         "GatewayClass",
+        "IngressClass",
+        "IngressClassParams",
         "TargetGroup",
         "LoadBalancer",
         "SecurityGroup",

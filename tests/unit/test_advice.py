@@ -75,3 +75,36 @@ def test_a_gate_that_people_wrote_is_taken_out_of_the_template_and_others_stay()
         "kubectl patch deployment/web --type=merge -p "
         '\'{"spec": {"template": {"spec": {"readinessGates": [{"conditionType": "example.com/own"}]}}}}\' -n shop',
     )
+
+
+def test_a_container_that_has_the_check_path_is_named() -> None:
+    """The Service leads to another container of the pods; which of the two is meant, a person decides."""
+    found = _report("LBD301-service-leads-to-another-container").diagnoses[0].finding
+    assert "container app answers /healthz on port 8080: let service/web lead there" in found.advice
+    assert not found.fix_automatic
+
+
+def test_a_login_without_an_https_listener_is_not_to_be_removed() -> None:
+    found = _report("LBD112-login-without-an-https-listener").diagnoses[0].finding
+    assert found.advice.startswith("add an HTTPS listener")
+
+
+def test_what_aws_refuses_is_named_by_the_annotation_that_asks_for_it() -> None:
+    found = _report("LBD104-stickiness-of-another-load-balancer").diagnoses[0].finding
+    assert "correct annotation service.beta.kubernetes.io/aws-load-balancer-target-group-attributes" in found.advice
+
+
+def test_the_service_of_an_action_is_corrected_in_its_annotation() -> None:
+    command = _report("LBD106-action-names-a-missing-service").diagnoses[0].finding.by_hand[0]
+    assert "actions.split=" in command and '"serviceName": "blue"' in command and "bleu" not in command
+
+
+def test_the_class_of_the_field_is_meant_where_an_annotation_wins_over_it() -> None:
+    found = _report("LBD101-annotation-wins-over-the-field").diagnoses[0].finding
+    assert [repair.value for repair in found.repairs] == ["alb"]
+
+
+def test_members_that_disagree_are_told_with_their_annotations() -> None:
+    found = _report("LBD103-members-disagree-on-a-tag").diagnoses[0].finding
+    assert found.advice == "let the members say one value for Environment"
+    assert sum("tags: " in entry.text for entry in found.evidence) >= 2

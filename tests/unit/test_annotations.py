@@ -69,6 +69,21 @@ def one(problems: tuple[AnnotationProblem, ...]) -> AnnotationProblem:
 # --- catalogue --------------------------------------------------------------------------------------------------------
 
 
+def test_a_login_needs_an_https_listener() -> None:
+    """Without one the controller makes no rule that asks for it; a listener of another member may be one."""
+    login = alb(auth_type="oidc", auth_idp_oidc="{}")
+
+    def rules(more: Mapping[str, str], **context: Any) -> list[str]:
+        return [found.rule for found in lint_ingress({**login, **more}, **context) if found.rule.startswith("login")]
+
+    assert rules({}) == ["login-without-https"]
+    assert rules(alb(auth_type="none")) == []
+    assert rules(alb(certificate_arn=ARN)) == []
+    assert rules(alb(listen_ports='[{"HTTP": 80}, {"HTTPS": 443}]', certificate_arn=ARN)) == []
+    assert rules({ALB + "group.name": "shared"}) == []
+    assert rules({ALB + "group.name": "shared"}, group_listeners={80: "HTTP"}) == ["login-without-https"]
+
+
 def test_catalogue_is_complete_and_consistent() -> None:
     specs = catalogue()
     assert len(specs) == 132
@@ -612,6 +627,16 @@ def test_service_annotation_on_an_ingress_and_the_reverse() -> None:
     assert (problem.kind, problem.reason) == ("no-effect", "read on Ingresses only")
 
 
+def test_what_a_service_behind_an_alb_cannot_hold_is_no_repair() -> None:
+    """The Ingress says the scheme; a Service says what is of its own target group."""
+    context = AnnotationContext(is_alb=True, is_nlb=False, service_type="ClusterIP")
+    keys = {
+        name: one(lint("Service", nlb(**{name: "x"}), owner="controller", context=context)).suggested_key
+        for name in ("scheme", "healthcheck_path")
+    }
+    assert keys == {"scheme": "", "healthcheck_path": ALB + "healthcheck-path"}
+
+
 def test_an_ingress_of_another_controller_has_no_problems() -> None:
     context = AnnotationContext(is_alb=False)
     assert lint("Ingress", alb(scheme="nonsense"), owner="unknown", context=context) == ()
@@ -1069,6 +1094,7 @@ HEALTHY_INGRESSES: dict[str, dict[str, str]] = {
         ),
     },
     "authentication": alb(
+        certificate_arn=ARN,
         auth_type="oidc",
         auth_idp_oidc=json.dumps(
             {
@@ -1085,6 +1111,7 @@ HEALTHY_INGRESSES: dict[str, dict[str, str]] = {
         auth_session_timeout="86400",
     ),
     "cognito": alb(
+        certificate_arn=ARN,
         auth_type="cognito",
         auth_idp_cognito='{"userPoolARN":"arn","userPoolClientID":"id","userPoolDomain":"domain"}',
     ),

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.collect.bundles.cuts import with_cuts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.model.probe import PROBES
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.report import coverage_of
 from tests.support import cases, product
@@ -58,8 +59,8 @@ def is_healthy(snapshot: Snapshot) -> bool:
 def test_nobody_is_healthy_for_want_of_a_fact(name: str) -> None:
     snapshot = cases.result(name).snapshot
     assert is_healthy(snapshot)
-    # What only sharpens a diagnosis may lack: no verdict rests on it.
-    tried = [cut for cut in cuts(snapshot) if cut[1] not in reads.OPTIONAL]
+    # What only sharpens a diagnosis may lack, and so may probes, which are sent where something is in doubt.
+    tried = [cut for cut in cuts(snapshot) if cut[1] not in {*reads.OPTIONAL, PROBES}]
     assert len(tried) > 20
     others = re.compile(OF_OTHERS.get(name, "(?!)"))
     assert [where for where, _, cut in tried if is_healthy(cut) and not others.match(where)] == []

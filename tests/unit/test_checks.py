@@ -417,6 +417,35 @@ def test_a_probe_that_ends_the_container_is_named() -> None:
     assert "liveness" not in quiet.diagnoses[0].message  # It failed once; nothing says that this ended the container.
 
 
+def test_a_hook_that_ends_the_container_is_named() -> None:
+    """The container ends as it was told to, with status 0: its log complains of nothing."""
+    hook = k8s.Event("Pod", "web-abc-1", "shop", reason="FailedPostStartHook", message="PostStartHook failed")
+    said = World(pods=(killed_by_liveness(1),), health=(), events=(hook,)).report().diagnoses[0]
+    assert said.finding.code == "LBD403"
+    assert "its postStart hook fails" in said.message
+    assert "postStart hook" in said.finding.advice
+    by_itself = World(pods=(crashed(1),), health=(), events=(hook,)).report().diagnoses[0]
+    assert "hook" not in by_itself.message  # It failed with a status of its own.
+
+
+def test_a_command_that_the_image_lacks_is_named_once_for_all_pods() -> None:
+    """Each attempt has an id of its own, and the recorder combines events that differ by it."""
+    lacks = (
+        "{0}Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in "
+        'container: failed to start exec "{1}": OCI runtime exec failed: exec failed: unable to start container '
+        'process: exec: "/bin/grpc_health_probe": stat /bin/grpc_health_probe: no such file or directory: unknown'
+    )
+    probe = k8s.Probe("exec", command=("/bin/grpc_health_probe",))
+    pods = tuple(replace(unready(n), containers=(container(readiness=probe),)) for n in (1, 2))
+    events = (
+        complaint(1, lacks.format("", "d51eb49efb36")),
+        complaint(2, lacks.format("(combined from similar events): ", "8f9a8bfc60e7")),
+    )
+    said = World(pods=pods, health=(), events=events).report().diagnoses[0]
+    assert said.message.endswith(": /bin/grpc_health_probe: no such file or directory")
+    assert len({entry.text for entry in said.finding.evidence}) == 1
+
+
 def with_init(since: str) -> k8s.Pod:
     wait = container(name="wait-db", init=True, readiness=None, ports=())
     statuses = (

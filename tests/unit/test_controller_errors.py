@@ -543,7 +543,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     (
         'failed load groupID due to invalid ingress class: IngressClassParams.elbv2.k8s.aws "x" not found',
         "LBD101",
-        {"ingress_class": "x"},
+        {"missing_parameters": "x"},
     ),
     (
         "Failed build model due to No hostnames found for TLS cert discovery for listener on gateway shop/web with "
@@ -551,8 +551,12 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "LBD103",
         {"listener": "HTTPS:8443"},
     ),
-    ("invalid ingress class: IngressClass x references unknown parameters", "LBD101", {"ingress_class": "x"}),
-    ("namespaceSelector of IngressClassParams x mismatch", "LBD101", {"ingress_class": "x"}),
+    (
+        "invalid ingress class: IngressClass x references unknown parameters",
+        "LBD101",
+        {"class_of_unknown_parameters": "x"},
+    ),
+    ("namespaceSelector of IngressClassParams x mismatch", "LBD101", {"refusing_parameters": "x"}),
     (
         "failed load groupID due to invalid ingress group: groupName must be no more than 63 characters",
         "LBD111",

@@ -49,6 +49,15 @@ def test_nothing_is_asked_where_cause_and_repair_are_proven() -> None:
     assert asked(world, Application()) == []
 
 
+def test_the_traffic_port_of_a_healthy_target_is_asked_where_its_check_asks_another_port() -> None:
+    """One connection to each of a few pods, and no more where it is accepted."""
+    world = replace(World(), health=tuple(replace(target(n), check_port="9090") for n in (1, 2)))
+    requests = asked(world, Application())
+    assert [(r.pod, r.port, r.protocol, r.path) for r in requests] == [
+        (f"web-abc-{number}", 8080, "TCP", "") for number in (1, 2)
+    ]
+
+
 def test_a_wrong_code_asks_for_paths_of_one_pod_and_confirms_the_good_one() -> None:
     requests = asked(NOT_FOUND, Application(paths={"/health": 200}))
     assert paths(requests, 1) == ["/nowhere", "/healthz", "/health", "/ready", "/livez", "/ping", "/"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from kubectl_lbdoctor.analysis.check_answers import CheckAnswer, GoodPath, PathSource
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.frontends import setting_source
-from kubectl_lbdoctor.analysis.management_port import HealthPort, check_there
+from kubectl_lbdoctor.analysis.management_port import HealthPort, beside, check_there
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.checks.wording import counted
@@ -61,6 +62,14 @@ def cure_of(traffic: TrafficPath, answer: CheckAnswer) -> Cure:
         return Cure(template=template, advice=advice + answer.owner.how(right))
     if not answer.owner.settable:
         return Cure(advice=answer.owner.instruction)
+    asked = answer.group.health_check.path
+    other = beside(traffic, answer.targets, checked_pod_port(traffic, answer.targets[0]), asked)
+    if other is not None:
+        advice = (
+            f"container {other[0]} answers {asked} on port {other[1]}: let {traffic.service_ref} lead there "
+            "(targetPort), or check a path that the container in front of it answers"
+        )
+        return Cure(template=template, advice=advice)
     codes = setting_source(traffic, "success-codes").label
     return Cure(template=template, advice=f"{answer.owner.how(right)}, or widen {codes}")
 

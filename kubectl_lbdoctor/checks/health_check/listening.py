@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from kubectl_lbdoctor.analysis import pod_evidence
-from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
+from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, ends_at_service_port, unproven
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -55,7 +55,9 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     refused (a filter would give Target.Timeout), and the pods declare or successfully probe another port. A Network
     Load Balancer reports the same for filters; there this is likely.
 
-    A probe that is refused on the pod's address and its loopback proves it, and finds the port that answers.
+    A probe that is refused on the pod's address and its loopback proves it, and finds the port that answers. It proves
+    it, too, where the health check asks another port, a status port or kube-proxy's healthCheckNodePort: then the
+    targets are healthy, and every request is answered with 502.
 
     Confirm by hand: `kubectl exec POD -- cat /proc/net/tcp /proc/net/tcp6` lists the listening ports.
     Repair: set targetPort to the port that the container serves.
@@ -92,10 +94,12 @@ class _Refused:
 @derived
 def _refused(traffic: TrafficPath) -> _Refused:
     _, _, port = _served_by_tcp(traffic)
-    failing = traffic.unhealthy(FAILED_HEALTH_CHECKS)
-    pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing else []
-    seen = _at_target_port(traffic, port, pods)
-    targets = [t for t in failing if _ends_at_service_port(traffic, t) and _may_end_at(traffic, t, set(seen.suspects))]
+    failing = [t for t in traffic.unhealthy(FAILED_HEALTH_CHECKS) if ends_at_service_port(traffic, t)]
+    unasked = () if failing else unproven(traffic)
+    pods = [pod for pod in traffic.matching_pods() if pod.ip] if failing or unasked else []
+    apart = frozenset(int(t.check_port) for t in unasked if t.check_port.isdigit())
+    seen = _at_target_port(traffic, port, pods, apart)
+    targets = [t for t in failing or unasked if _may_end_at(traffic, t, set(seen.suspects))]
     return _Refused(tuple(targets), tuple(pods), seen, _as_declared(port, pods, seen))
 
 
@@ -127,7 +131,9 @@ class _TargetPort:
         }
 
 
-def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod]) -> _TargetPort:
+def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod], apart: frozenset[int]) -> _TargetPort:
+    """apart: ports that the health check asks instead of the traffic's. Then nothing but a probe accuses a pod, and
+    what answers there is no port for the traffic."""
     suspects: dict[str, int] = {}
     silent: list[Pod] = []
     declared: set[int] = set()
@@ -137,16 +143,19 @@ def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod]) ->
         passing = _probed_ports(pod) if pod.containers_ready else set()
         if number is None or number in passing:
             continue
+        passing, others = passing - apart, set(application_ports(pod, port.protocol)) - {number} - apart
         told = pod_evidence.answers(traffic, (pod,), port=number)
-        others = set(application_ports(pod, port.protocol)) - {number}
         if pod_evidence.nothing_listens(traffic, pod, number):
             silent.append(pod)
-        elif pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing):
+        elif (
+            apart or pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing)
+        ):
             continue
         suspects[pod.meta.name] = number
         declared |= others
         probed |= passing
     found = pod_evidence.open_ports(traffic, silent, besides=next(iter(suspects.values()))) if suspects else ()
+    found = tuple(number for number in found if number not in apart)
     return _TargetPort(suspects, tuple(silent), frozenset(declared), frozenset(probed), found)
 
 
@@ -210,7 +219,7 @@ def _wrong_target_port(
         ref,
         params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"),
+            _of_targets(traffic, targets),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
             *(() if seen.silent else (Evidence(Source.PODS, f"{said}, none declares {port.target}"),)),
@@ -223,6 +232,14 @@ def _wrong_target_port(
         advice=advice,
         rules_out=dropped if traffic.is_alb or seen.silent else "",
     )
+
+
+def _of_targets(traffic: TrafficPath, targets: Sequence[TargetHealth]) -> Evidence:
+    """What AWS says of targets whose traffic port refuses: its check fails there, or asks another port."""
+    share, first = part_of(len(targets), len(traffic.targets())), targets[0]
+    if first.state == "healthy":
+        return Evidence(Source.TARGET_HEALTH, f"{share}: healthy by a check of port {first.check_port}")
+    return Evidence(Source.TARGET_GROUP, f"{share}: {FAILED_HEALTH_CHECKS}")
 
 
 def _other_target_ports(service: Service, port: ServicePort, pods: Iterable[Pod]) -> frozenset[int]:
@@ -296,7 +313,7 @@ def declared_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
             "age": in_words(age) if starting else "",
         },
         evidence=(
-            Evidence(Source.TARGET_GROUP, f"{part_of(len(targets), len(traffic.targets()))}: {FAILED_HEALTH_CHECKS}"),
+            _of_targets(traffic, targets),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             Evidence(Source.PODS, f"declare {number}/{port.protocol}"),
             *pod_evidence.evidence(a for a in pod_evidence.answers(traffic, seen.silent) if a.request.port == number),
@@ -376,14 +393,6 @@ def listens_on_loopback_only(traffic: TrafficPath) -> Iterator[Finding]:
 def _probed_ports(pod: Pod) -> set[int]:
     """Ports on which the kubelet's readiness probe succeeds now."""
     return {probed.port for probed in pod_evidence.ready((pod,))}
-
-
-def _ends_at_service_port(traffic: TrafficPath, target: TargetHealth) -> bool:
-    """Whether the check goes to the traffic port of this Service port (not to a check port of its own)."""
-    port = traffic.service_port.need()
-    if traffic.target_type == "ip":
-        return target.check_port in ("", str(target.port))
-    return port is not None and target.check_port in ("", str(port.node_port))
 
 
 def _may_end_at(traffic: TrafficPath, target: TargetHealth, suspects: set[str]) -> bool:

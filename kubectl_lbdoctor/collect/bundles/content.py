@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from kubectl_lbdoctor.analysis.desired_targets import INJECT_LABELS
 from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX, is_ours, same_name
 from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
@@ -32,6 +33,7 @@ OTHER_ANNOTATIONS = (
     CLASS_ANNOTATION,
     "ingressclass.kubernetes.io/is-default-class",
     "eks.amazonaws.com/role-arn",
+    *INJECT_LABELS.values(),
 )
 _PREFIXES = (ALB_PREFIX, SERVICE_PREFIX)
 

@@ -1,0 +1,93 @@
+"""Where the values are set that an error of the controller or of AWS quotes: an annotation, IngressClassParams, the
+LoadBalancerConfiguration of a Gateway. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway
+from kubectl_lbdoctor.analysis.gateways import gateway_of
+from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, is_of_class
+from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
+
+_QUOTED = re.compile(r"\b(?:sg|subnet|eipalloc|pl|ipam-pool)-[0-9a-f]{8,17}\b|\barn:aws[\w-]*:[\w:/.*-]+")
+_MISSING_NAMES = re.compile(r"missing names: \[([^\]]*)\]")
+"""https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/networking/subnet_resolver.go"""
+
+
+_CERTIFICATES = ("certificate-arn", "ssl-cert", "listenerConfigurations", "certificateArn")
+_SETTING_OF = (
+    (
+        re.compile(r"\bDuplicateLoadBalancerName\b"),
+        ("load-balancer-name", "aws-load-balancer-name", "loadBalancerName"),
+    ),
+    (re.compile(r"\b(?:CertificateNotFound|UnsupportedCertificate)\b"), _CERTIFICATES),
+    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
+    (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
+    (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes",)),
+    (re.compile(r"\bModifyLoadBalancerAttributes\b"), ("load-balancer-attributes", "attributes")),
+)
+"""Errors and calls of AWS that name no value, with the settings that alone lead to them: ends of annotations' keys, or
+fields of a spec. https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Operations.html"""
+
+
+@record
+class QuotedSetting:
+    """The object that sets the values, and where in it: "annotation KEY", or a field of its spec. values: those that
+    are quoted, or all that is set there."""
+
+    ref: ObjectRef
+    place: str
+    values: tuple[str, ...]
+
+
+def quoted_setting(traffic: TrafficPath, ref: ObjectRef, text: str) -> QuotedSetting | None:
+    """Where `ref`, or what it takes its settings from, sets an AWS object that a text names, or what an error without a
+    name can only be about; what wins comes first. None where nothing that was read does."""
+    values = [*_QUOTED.findall(text), *(name for names in _MISSING_NAMES.findall(text) for name in names.split())]
+    asking = next((settings for error, settings in _SETTING_OF if error.search(text)), ())
+    found = [(owner, place, held) for owner, places in _sources(traffic, ref) for place, held in places]
+    for owner, place, held in found:
+        if mine := tuple(value for value in dict.fromkeys(values) if value in held):
+            return QuotedSetting(owner, place, mine)
+    for owner, place, held in found:
+        if held and any(re.search(rf"(?:/|aws-load-balancer-|spec\.){re.escape(name)}$", place) for name in asking):
+            return QuotedSetting(owner, place, tuple(sorted(held)))
+    return None
+
+
+def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, Iterable[tuple[str, frozenset[str]]]]]:
+    if ref.kind == kinds.GATEWAY.name:
+        gateway = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek()
+        for settings in configurations_of_gateway(traffic.snapshot, gateway) if gateway is not None else ():
+            yield settings.ref, _fields(settings.spec)
+    ingress, service = traffic.ingress.peek(), traffic.service.peek()
+    if ref.kind == kinds.INGRESS.name and ingress is not None and ingress.meta.name == ref.name:
+        own = [c for c in traffic.cluster.ingress_classes.peek() or () if is_class_of(c, ingress)]
+        for params in traffic.cluster.class_params.peek() or ():
+            if any(is_of_class(params, entry) for entry in own):
+                yield ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", params.meta.name), _fields(params.spec)
+        yield ref, _annotations(ingress.meta.annotations)
+    if ref.kind == kinds.SERVICE.name and service is not None and service.meta.name == ref.name:
+        yield ref, _annotations(service.meta.annotations)
+
+
+def _fields(spec: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:
+    return ((f"spec.{key}", frozenset(_texts(value))) for key, value in spec.items())
+
+
+def _annotations(annotations: Mapping[str, str]) -> Iterator[tuple[str, frozenset[str]]]:
+    parts = ((key, re.split(r"[\s,;\"'\[\]{}]+", value)) for key, value in annotations.items())
+    return ((f"annotation {key}", frozenset(found)) for key, found in parts)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts of a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    for part in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        yield from _texts(part)

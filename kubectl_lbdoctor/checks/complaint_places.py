@@ -1,0 +1,70 @@
+"""Which object sets what the controller complains of: a class, its parameters, a group member, a configuration?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kubectl_lbdoctor.analysis.controller_complaints import Complaint
+from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group, is_class_of
+from kubectl_lbdoctor.analysis.quoted_settings import quoted_setting
+from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.model import kinds, reads
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+
+READS = (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, *GATEWAY_READS, reads.INGRESSES, reads.SERVICES)
+
+
+def with_members(traffic: TrafficPath, finding: Finding, key: str) -> Finding:
+    """The finding with what each member of the IngressGroup says of a tag or an attribute that they do not agree on:
+    the controller names the values, and not who has which."""
+    members = traffic.cluster.group_ingresses.peek() if key and traffic.group else ()
+    said = [
+        Evidence(f"ingress/{member.meta.name} -n {member.meta.namespace}", f"{name}: {value[:300]}")
+        for member in members or ()
+        if not member.meta.deleted and ingress_group(member, traffic.snapshot) == traffic.group
+        for name, value in sorted(member.meta.annotations.items())
+        if name.startswith(ALB_PREFIX) and any(part.partition("=")[0].strip() == key for part in value.split(","))
+    ]
+    if len({entry.source for entry in said}) < 2:
+        return finding
+    return replace(finding, evidence=(*finding.evidence, *said), advice=f"let the members say one value for {key}")
+
+
+def where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The finding at the object that sets the value which the message quotes, where one is known that does."""
+    said = quoted_setting(traffic, finding.object, " ".join(entry.text for entry in finding.evidence))
+    if said is None or finding.advice:
+        return finding
+    shown = Evidence(str(said.ref), f"{said.place}: {', '.join(said.values)}")
+    advice = f"correct {said.place} of {said.ref}, or what it asks for in AWS"
+    return replace(finding, object=said.ref, evidence=(*finding.evidence, shown), advice=advice)
+
+
+def at_its_class(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Finding:
+    """The finding at the IngressClass or the IngressClassParams that the controller stumbles over: no Ingress can mend
+    those.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/ingress_class/
+    """
+    ingress, classes = traffic.ingress.peek(), traffic.cluster.ingress_classes.peek()
+    missing, unknown = entry.param("missing_parameters"), entry.param("class_of_unknown_parameters")
+    named = next((c.meta.name for c in classes or () if ingress is not None and is_class_of(c, ingress)), "")
+    if (missing or unknown) and named:
+        ref = ObjectRef(kinds.INGRESS_CLASS.name, "", named)
+        made = f"make IngressClassParams {missing}, or correct" if missing else "correct"
+        return replace(finding, object=ref, by_hand=(kubectl("edit", str(ref)),), advice=f"{made} its spec.parameters")
+    if refusing := entry.param("refusing_parameters"):
+        ref = ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", refusing)
+        space = finding.object.namespace
+        advice = f"give namespace {space} the labels that spec.namespaceSelector asks for, or let that admit it"
+        return replace(
+            finding,
+            object=ref,
+            confirm=(kubectl("get", str(ref), "-o", "yaml"), kubectl("get", "namespace", space, "--show-labels")),
+            by_hand=(kubectl("edit", str(ref)),),
+            advice=advice,
+        )
+    return finding
