@@ -90,6 +90,17 @@ def class_of(snapshot: Snapshot, gateway: Gateway) -> Fact[GatewayClass | None]:
     )
 
 
+def fitting_classes(snapshot: Snapshot, gateway: Gateway) -> tuple[str, ...]:
+    """Names of the GatewayClasses of our controllers whose load balancers serve the protocols of the Gateway's
+    listeners, as far as classes could be read.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/gateway/
+    """
+    application = any(listener.protocol in ("HTTP", "HTTPS") for listener in gateway.listeners)
+    serving = (ALB_CONTROLLER, AUTO_MODE_CONTROLLERS[0]) if application else (NLB_CONTROLLER, AUTO_MODE_CONTROLLERS[1])
+    return tuple(c.meta.name for c in snapshot.gateway_api.classes.peek() or () if c.controller in serving)
+
+
 def is_foreign(snapshot: Snapshot, gateway: Gateway) -> bool:
     """Whether another controller is known to make something of a Gateway; its class says whose it is."""
     found = class_of(snapshot, gateway).peek()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
@@ -9,6 +10,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import former_complaints, s
 from kubectl_lbdoctor.analysis.controller_reach import is_untouched
 from kubectl_lbdoctor.analysis.frontends import Frontend, frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
+from kubectl_lbdoctor.analysis.gateways import fitting_classes
 from kubectl_lbdoctor.analysis.ownership import OUR_CONTROLLERS
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
@@ -18,7 +20,8 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.complaints import OWN_CODES
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
-from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
+from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
+from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Ingress
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -112,8 +115,9 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
     load balancer for it, and no event says so.
 
     Confirm by hand: `kubectl get ingressclass` (of a Gateway: `kubectl get gatewayclass`) and the object's class.
-    Repair: set `ingressClassName: alb`, for a Service `loadBalancerClass: service.k8s.aws/nlb` (only when it is
-    created), for a Gateway a class whose controllerName is `gateway.k8s.aws/alb` or `gateway.k8s.aws/nlb`.
+    Repair: set `ingressClassName` to a class whose controller is `ingress.k8s.aws/alb`, for a Service
+    `loadBalancerClass: service.k8s.aws/nlb` (only when it is created), for a Gateway a class whose controllerName is
+    `gateway.k8s.aws/alb` or `gateway.k8s.aws/nlb`.
     """
     frontend.require_class()
     owner = frontend.reconciler()
@@ -126,6 +130,8 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         # Where the field names a class of the controller and the annotation wins over it, that one is meant.
         named = manifest.spec_class_name
         repairs = tuple(class_repair(ref, manifest, name) for name in ([named] if named in ours else ours))
+    gateway = manifest if isinstance(manifest, Gateway) else None
+    fitting = fitting_classes(frontend.snapshot, gateway) if gateway is not None else ()
     yield Finding(
         "LBD101",
         ref,
@@ -134,4 +140,24 @@ def not_owned(frontend: Frontend) -> Iterator[Finding]:
         confirm=tuple(kubectl("get", name) for name in _CLASSES.get(ref.kind, ())),
         repairs=repairs,
         fix_automatic=len(repairs) == 1 and owner.owner == "nobody",
+        by_hand=(_with_class(ref, fitting[0]),) if len(fitting) == 1 and owner.owner == "nobody" else (),
+        advice="" if repairs else _advice(ref, fitting),
     )
+
+
+def _with_class(ref: ObjectRef, name: str) -> str:
+    written = json.dumps({"spec": {"gatewayClassName": name}})
+    return kubectl("patch", str(ref), "--type=merge", "-p", written, namespace=ref.namespace)
+
+
+def _advice(ref: ObjectRef, fitting: tuple[str, ...]) -> str:
+    """Which class to give to the object. fitting: the GatewayClasses that serve what a Gateway listens for."""
+    if ref.kind == kinds.SERVICE.name:
+        return "make the Service anew with loadBalancerClass: service.k8s.aws/nlb, which cannot be set afterwards"
+    if ref.kind == kinds.INGRESS.name:
+        return "make an IngressClass whose controller is ingress.k8s.aws/alb, and name it in ingressClassName"
+    if ref.kind != kinds.GATEWAY.name:
+        return "attach it to a Gateway of the AWS Load Balancer Controller"
+    if fitting:
+        return f"set gatewayClassName to {' or '.join(fitting[:3])}"
+    return "make a GatewayClass whose controllerName is gateway.k8s.aws/alb, of TCP and UDP gateway.k8s.aws/nlb"

@@ -108,3 +108,13 @@ def test_members_that_disagree_are_told_with_their_annotations() -> None:
     found = _report("LBD103-members-disagree-on-a-tag").diagnoses[0].finding
     assert found.advice == "let the members say one value for Environment"
     assert sum("tags: " in entry.text for entry in found.evidence) >= 2
+
+
+def test_a_gateway_of_a_class_that_is_missing_is_given_to_the_one_that_serves_its_protocol() -> None:
+    (diagnosis,) = _report("LBD101-gateway-class-missing").diagnoses
+    assert diagnosis.finding.by_hand == (
+        """kubectl patch gateway/web --type=merge -p '{"spec": {"gatewayClassName": "aws-alb"}}' -n shop""",
+    )
+    assert diagnosis.finding.advice == "set gatewayClassName to aws-alb"
+    (of_istio, *_) = _report("LBD101-gateway-of-another-controller-with-parameters").diagnoses
+    assert of_istio.finding.by_hand == ()
