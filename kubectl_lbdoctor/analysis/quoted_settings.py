@@ -28,6 +28,8 @@ _SETTING_OF = (
     (re.compile(r"\b(?:CertificateNotFound|UnsupportedCertificate)\b"), _CERTIFICATES),
     (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
     (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
+    # Of target groups for HTTP/2 and gRPC, only HTTPS listeners forward to them.
+    (re.compile(r"\bthe protocol-version '(?:HTTP2|GRPC)'"), ("backend-protocol-version",)),
     (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes",)),
     (re.compile(r"\bModifyLoadBalancerAttributes\b"), ("load-balancer-attributes", "attributes")),
 )
