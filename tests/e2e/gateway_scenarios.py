@@ -119,7 +119,7 @@ FAULTS = [
         "no-certificate",
         "LBD103",
         "Gateway/web",
-        lambda: base(gateway=made.gateway(port=443, protocol="HTTPS", hostname="shop.example.com", tls=_TLS)),
+        lambda: base(gateway=made.gateway(port=443, protocol="HTTPS", hostname="without.example.com", tls=_TLS)),
     ),
     Fault(
         "certificate-without-a-host-name",

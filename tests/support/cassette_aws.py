@@ -1,4 +1,4 @@
-"""AWS answered from the records of a world: the interface of `collect.aws.AwsReader`.
+"""AWS answered from the records of a world: the interface of `collect.aws_api.client.AwsReader`.
 
 The operations are data: which records answer, and which parameter asks for which field. What AWS answers for an object
 that does not exist is part of it, because the product tells absence by the error's code.

@@ -36,8 +36,8 @@ _PATIENT = """
 import sys
 from unittest import mock
 sys.argv[0] = "kubectl-lbdoctor"
-for name in ("aws.SILENCE", "aws.PATIENCE", "aws_session.PATIENCE"):
-    mock.patch("kubectl_lbdoctor.collect." + name, 60.0).start()
+for name in ("client.SILENCE", "client.PATIENCE", "session.PATIENCE"):
+    mock.patch("kubectl_lbdoctor.collect.aws_api." + name, 60.0).start()
 from kubectl_lbdoctor.__main__ import main
 main()
 """
