@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -39,6 +40,8 @@ class Screen:
 
     def _own(self) -> None:
         fcntl.ioctl(self._theirs, termios.TIOCSCTTY, 0)
+        # As a shell does at its terminal: a job in the background of another shell was told to ignore Ctrl-C.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def until(self, reached: Callable[[str], bool], timeout: float = 60) -> None:
         """Read on until it has written what is waited for."""

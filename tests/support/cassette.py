@@ -127,7 +127,7 @@ def parse_object(text: str, namespace: str) -> tuple[str, str, str]:
 
 
 class ReplayKube:
-    """Reads of the Kubernetes API, answered from a world: the interface of `collect.kubernetes_api.client.KubeReader`."""
+    """Reads of the Kubernetes API, answered from a world: the interface of `kubernetes_api.client.KubeReader`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
