@@ -141,6 +141,7 @@ def test_aws_says_that_it_takes_no_socks_proxy(monkeypatch: pytest.MonkeyPatch, 
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)  # that of a lab, where the person has one
     session = open_session(AwsOptions(region="us-west-2"), AwsHints(), lambda: None, variables)
     with pytest.raises(LbdoctorError) as caught:
         AwsReader(session, max_attempts=1).call("sts", "GetCallerIdentity")
