@@ -37,6 +37,8 @@ from kubectl_lbdoctor.model.target_reasons import FAILED_HEALTH_CHECKS, RESPONSE
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.probe.requests import Unasked, authority, request_for
 
+_FAILING = (RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS, TIMEOUT)
+
 ROUNDS = 4
 """After so many rounds there is nothing left to ask."""
 
@@ -69,7 +71,7 @@ def next_probes(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tu
         group = traffic.target_group.need()
         if group is None:
             return ()
-        targets = traffic.unhealthy(RESPONSE_CODE_MISMATCH, FAILED_HEALTH_CHECKS, TIMEOUT)
+        targets = traffic.unhealthy(*_FAILING)
         checks = _checks(traffic, group, targets)
         if not known.intersection(checks):  # What was begun is brought to its end: one pod is no proof for all.
             targets = _unsettled(targets, diagnoses)
@@ -82,6 +84,11 @@ def next_probes(traffic: TrafficPath, diagnoses: Iterable[Diagnosis] = ()) -> tu
     except Unknown:
         return ()
     return tuple(r for r in dict.fromkeys(found) if r not in known)[:MAX_REQUESTS]
+
+
+def is_failing(traffic: TrafficPath) -> bool:
+    """Whether any target of a path fails its check. Raises Unknown where their health is not known."""
+    return bool(traffic.unhealthy(*_FAILING))
 
 
 def _unsettled(targets: tuple[TargetHealth, ...], diagnoses: Iterable[Diagnosis]) -> tuple[TargetHealth, ...]:

@@ -15,7 +15,7 @@ from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.model.snapshot import Snapshot
-from kubectl_lbdoctor.probe.next_probes import PATIENCE, ROUNDS, next_probes
+from kubectl_lbdoctor.probe.next_probes import PATIENCE, ROUNDS, is_failing, next_probes
 
 Send = Callable[[tuple[ProbeRequest, ...]], ProbeFacts]
 
@@ -39,12 +39,16 @@ def ask(snapshot: Snapshot, send: Send) -> Snapshot:
     for _ in range(ROUNDS):
         paths = traffic_paths(snapshot)
         diagnoses = correlate(CATALOGUE, paths, run(CATALOGUE, paths))
-        asked = tuple(dict.fromkeys(request for traffic in paths for request in next_probes(traffic, diagnoses)))
+        wanted = [(traffic, requests) for traffic in paths if (requests := next_probes(traffic, diagnoses))]
+        asked = tuple(dict.fromkeys(request for _, requests in wanted for request in requests))
         if not asked:
             break
-        snapshot = replace(snapshot, probes=_with(snapshot.probes, send(asked[:MAX_REQUESTS])))
-        if not snapshot.probes.answers.is_known:
-            break  # Denied or failed: another request would fare no better.
+        probes = _with(snapshot.probes, send(asked[:MAX_REQUESTS]))
+        if probes.answers.is_known or any(is_failing(traffic) for traffic, _ in wanted):
+            snapshot = replace(snapshot, probes=probes)
+        # Denied or failed: another request would fare no better. What AWS calls healthy does not become unknown by it.
+        if not probes.answers.is_known:
+            break
     return snapshot
 
 

@@ -9,9 +9,10 @@ import pytest
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.probe import PROBES, ProbeFacts, ProbeRequest
+from kubectl_lbdoctor.model.probe import PROBES, ProbeAnswer, ProbeFacts, ProbeRequest
 from kubectl_lbdoctor.probe.next_probes import MAX_PODS, next_probes
 from kubectl_lbdoctor.probe.rounds import ask
+from tests.support import cases, product
 from tests.support.application import Application, probed
 from tests.support.world import ALB_CHECK, World, container, instance_target, mismatch, pod, refused, target, timed_out
 
@@ -134,6 +135,24 @@ def test_pods_that_start_or_crash_are_not_asked() -> None:
 def test_a_healthy_pod_beside_a_failing_one_is_left_alone() -> None:
     world = replace(NOT_FOUND, health=(mismatch(1, "404"), target(2)))
     assert {r.pod for r in asked(world, Application())} == {"web-abc-1"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Fact.denied(PROBES, "forbidden", "get pods/proxy in namespace shop"), Fact.failed(PROBES, "the proxy is broken")],
+    ids=["denied", "failed"],
+)
+def test_who_may_not_probe_finds_healthy_targets_healthy(answer: Fact[tuple[ProbeAnswer, ...]]) -> None:
+    """Their check asks another port than the traffic takes, which is looked behind where that is possible."""
+    snapshot = replace(cases.result("healthy-check-of-another-port-and-an-open-one").snapshot, probes=ProbeFacts())
+    sent: list[ProbeRequest] = []
+
+    def send(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
+        sent.extend(requests)
+        return ProbeFacts(answer)
+
+    report = product.judge(ask(snapshot, send)).report
+    assert sent and (report.status.value, report.exit_status()) == ("healthy", 0)
 
 
 def test_denied_probes_end_the_asking() -> None:
