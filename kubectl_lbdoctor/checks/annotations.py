@@ -330,10 +330,6 @@ def annotation_not_yet_read(traffic: TrafficPath) -> Iterator[Finding]:
         )
 
 
-def _named(found: AnnotationProblem) -> dict[str, Param]:
-    return {"key": found.key, "name": found.key.rpartition("/")[2], "reason": found.reason}
-
-
 def _short(key: str, beside: str) -> str:
     """An annotation without its prefix, where the other one has the same."""
     prefix, _, name = key.partition("/")

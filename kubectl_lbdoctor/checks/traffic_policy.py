@@ -121,10 +121,10 @@ def check_blind_to_local_policy(traffic: TrafficPath) -> Iterator[Finding]:
         return
     names = [node.meta.name for t in dropping if (node := traffic.node_of(t)) is not None]
     asked = group.health_check
-    blind = _blind_setting(traffic, asked, service)
+    setting, value = _blind_setting(traffic, asked, service)
     yield Finding(
         "LBD609",
-        blind[0].ref,
+        setting.ref,
         params={"count": len(dropping), "service": service.meta.name},
         evidence=(
             Evidence(Source.TARGET_GROUP, describe_check(asked, group.port)),
@@ -137,8 +137,8 @@ def check_blind_to_local_policy(traffic: TrafficPath) -> Iterator[Finding]:
         ),
         targets=tuple(t.key for t in dropping),
         confirm=(describe_target_health(group.arn, traffic.context.region),),
-        by_hand=(blind[0].change(blind[1]).command,) if blind[0].settable and blind[1] else (),
-        advice=blind[0].instruction,
+        by_hand=(setting.change(value).command,) if setting.settable and value else (),
+        advice=setting.instruction,
     )
 
 
