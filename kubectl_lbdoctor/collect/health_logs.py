@@ -2,7 +2,9 @@
 
 A file holds five minutes of one node of a load balancer, packed with gzip; a line holds one check, its fields apart by
 spaces: type, time, latency, target_addr, target_group_id, status, status_code, reason_code. Fields may be added at the
-end. https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-health-check-logs.html
+end. https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-health-check-logs.html; the same
+fields of the deliveries by CloudWatch are enumerated as CfnLoadBalancerAlbHealthCheckLogsRecordFields in
+https://github.com/aws/aws-cdk-go (awscdkmixinspreview).
 
 What is read is bounded, the newest first.
 """
