@@ -102,6 +102,13 @@ FAULTS = [
             made.settings("LoadBalancerConfiguration", "lbc", {"defaultTargetGroupConfiguration": {"name": "web"}}),
         ],
     ),
+    # A Gateway alone: its load balancer gets no listener.
+    Fault(
+        "no-route",
+        "LBD153",
+        "Gateway/web",
+        lambda: [examples.app(), examples.service(), made.gateway(), made.configuration()],
+    ),
     # Listeners.
     Fault(
         "protocol-of-the-other-load-balancer",

@@ -353,6 +353,13 @@ def both(*steps: Seen) -> Seen:
     return look
 
 
+@contextmanager
+def _without_its_type(lab: Lab, ns: str) -> Iterator[None]:
+    changed = {"spec": {"type": "ClusterIP", "loadBalancerClass": None}}
+    lab.kubectl("patch", "service/web", "-n", ns, "--type=merge", "-p", json.dumps(changed))
+    yield
+
+
 _UNREADY = ("--listen", ":8080", "--path", "/healthz=200", "--path", "/ready=503")
 
 SCENARIOS: Sequence[Scenario] = [
@@ -547,6 +554,38 @@ SCENARIOS: Sequence[Scenario] = [
         _two_ports,
         ["LBD307"],
         both(several(4), unhealthy(REFUSED, "any", 2)),
+        object="Service/web",
+    ),
+    # Nobody makes a load balancer for a Service of type ClusterIP, whatever its annotations say.
+    Scenario(
+        "annotated-service-of-another-type",
+        lambda: examples.nlb_ip(service={"type": "ClusterIP", "load_balancer_class": None}),
+        ["LBD137"],
+        settled(8),
+        subject="svc/web",
+        object="Service/web",
+    ),
+    # The type of a Service that had a load balancer is changed: the controller takes it away.
+    Scenario(
+        "type-changed-to-cluster-ip",
+        examples.nlb_ip,
+        ["LBD137"],
+        settled(10),
+        fault=_without_its_type,
+        subject="svc/web",
+        object="Service/web",
+    ),
+    # kube-proxy's health port is open on every node; only its answer by HTTP tells which nodes have a pod.
+    Scenario(
+        "local-policy-checked-by-tcp",
+        lambda: examples.nlb_instance(
+            annotations={f"{NLB}healthcheck-protocol": "tcp", f"{NLB}healthcheck-path": None},
+            app={"replicas": 1},
+            service={"external_traffic_policy": "Local"},
+        ),
+        ["LBD609"],
+        healthy(),
+        subject="svc/web",
         object="Service/web",
     ),
     Scenario(

@@ -120,8 +120,8 @@ def diagnose(lab: Lab, space: str, scenario: Scenario) -> None:
         assert f"{first['object']['kind']}/{first['object']['name']}" == scenario.object, shown
     if scenario.value:
         assert first["fix"]["automatic"] and any(scenario.value in c for c in first["fix"]["commands"]), shown
-    errors = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
-    assert len(errors) == scenario.exit, f"one fault gives one root cause\n{shown}"
+    errors = [f"{d['code']} {d['message']}" for d in result.json["diagnoses"] if d["severity"] == "error"]
+    assert len(errors) == scenario.exit, f"one fault gives one root cause, not {errors}\n{shown}"
     for text in scenario.says:
         assert text in shown, f"{text!r} is not said\n{shown}"
     for code in scenario.also:

@@ -22,8 +22,22 @@ from tests.lab.progress import LabError, Missing, say, wait_until
 
 
 def ready_file() -> Path:
-    """Written when everything runs; says how long the start took."""
+    """Written when everything runs; says which variant of the lab it is."""
     return topology.run_dir() / "ready"
+
+
+def variant() -> str:
+    """What this process was asked for, as one types it."""
+    return f"LBC={topology.CONTROLLER_VERSION}{' IPV6=1' if topology.IPV6 else ''}"
+
+
+def check_variant() -> None:
+    """The tests expect what they were asked for, and would fail one by one on another lab."""
+    runs = ready_file().read_text().strip()
+    if runs != variant():
+        raise Missing(
+            f"the lab that runs is {runs}, and {variant()} is asked for: make lab-down first, or ask for {runs}"
+        )
 
 
 def exports() -> dict[str, str]:
@@ -100,6 +114,7 @@ def up() -> None:
     check_machine()
     with lock():
         if running():
+            check_variant()
             say("the lab is running already")
         else:
             if leftovers():
@@ -115,7 +130,7 @@ def up() -> None:
                 give_up(error)
                 raise
             seconds = time.monotonic() - begun
-            ready_file().write_text(f"{seconds:.0f}\n")
+            ready_file().write_text(f"{variant()}\n")
             say(f"the lab is ready after {seconds:.0f} s")
     usage()
 

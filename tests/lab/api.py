@@ -86,6 +86,7 @@ class Lab:
         build.prepare_environment()
         if not command.running():
             raise LabError("the lab is not running: make lab")
+        command.check_variant()
         return cls()
 
     @property
