@@ -265,7 +265,8 @@ def _subject(
         elif not traffic.target_group.is_known:
             unknown.add(traffic.key)
         elif traffic.backend is not None and traffic.backend.name and idle(traffic) is None:
-            without.append(f"{traffic.backend.name}:{traffic.backend.port}")
+            # A Service that asks for no load balancer, and another Gateway, are led to without a port.
+            without.append(":".join(part for part in (traffic.backend.name, traffic.backend.port) if part))
             dead += [spoken(path) for path in traffic.backend.paths]
     if snapshot.laid:
         # Nothing is made from it yet: what is found in it is all there is to say.

@@ -116,3 +116,9 @@ def test_the_verdict_does_not_contradict_itself(name: str) -> None:
         assert not re.search(r"\b0 of 0\b|: \d+ of \d+ targets healthy", verdict)
         if verdict.startswith("not working"):
             assert _CODE.search(verdict), verdict
+
+
+@pytest.mark.parametrize("name", cases.names())
+def test_a_backend_without_a_port_is_named_without_one(name: str) -> None:
+    named = [backend for subject in cases.result(name).report.subjects for backend in subject.backends_without_group]
+    assert [backend for backend in named if backend.endswith(":")] == []
