@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from kubectl_lbdoctor.permission import Permission, could_not
+
 
 class ExitStatus(IntEnum):
     """Exit statuses, the same for every output format (documented in README.md)."""
@@ -47,19 +49,23 @@ class CouldNotRun(LbdoctorError):
 
 
 class ReadDenied(LbdoctorError):
-    """One read was refused for lack of permission.
+    """One read was refused for lack of permission; `permission` is what to add."""
 
-    `permission` is what to add, in the words of the system that refused: an IAM action
-    ("elasticloadbalancing:DescribeTargetHealth") or an RBAC rule ("list pods in namespace shop").
-    """
-
-    def __init__(self, message: str, permission: str, hint: str = "") -> None:
+    def __init__(self, message: str, permission: Permission, hint: str = "") -> None:
         super().__init__(message, hint)
         self.permission = permission
 
 
 class ReadFailed(LbdoctorError):
-    """One read failed, was throttled or timed out; whether the object exists is not known."""
+    """One read failed, was throttled or timed out; whether the object exists is not known.
+
+    `problem` is what became of it, and `request` what it needs to be allowed, where the message is made of both.
+    """
+
+    def __init__(self, problem: str, hint: str = "", *, request: Permission | None = None) -> None:
+        super().__init__(could_not(request, problem), hint)
+        self.problem = problem
+        self.request = request
 
 
 class WriteRefused(LbdoctorError):

@@ -48,6 +48,7 @@ from kubectl_lbdoctor.model.snapshot import (
     facts_within,
 )
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.permission import Permission
 
 _OF_GATEWAYS = frozenset(kind.name for kind in (GATEWAY, *ROUTES))
 _UNDECIDED = (CheckStatus.UNKNOWN, CheckStatus.CRASHED)
@@ -211,8 +212,8 @@ def _facts_of_balancers(snapshot: Snapshot, addresses: Iterable[str]) -> Iterato
 def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
     """Facts by their outcome. reason: why AWS was not asked at all, "" when it was."""
     known = 0
-    denied: dict[tuple[str, str], Denied] = {}
-    optional: dict[tuple[str, str], Denied] = {}
+    denied: dict[tuple[str, Permission], Denied] = {}
+    optional: dict[tuple[str, Permission], Denied] = {}
     failed: dict[tuple[str, str], FailedRead] = {}
     partial: dict[tuple[str, str], FailedRead] = {}
     not_asked: dict[str, str] = {}
@@ -222,13 +223,14 @@ def _coverage(facts: Iterable[Fact[Any]], reason: str) -> Coverage:
             if fact.left_out and fact.source not in reads.OPTIONAL:
                 partial.setdefault((fact.source, fact.reason), FailedRead(fact.source, fact.reason))
         elif fact.state is ReadState.DENIED:
+            missing = fact.permission or Permission()
             (optional if fact.source in reads.OPTIONAL else denied).setdefault(
-                (fact.source, fact.permission), Denied(fact.source, fact.permission, _quoted(fact.reason))
+                (fact.source, missing), Denied(fact.source, missing, _quoted(fact.reason))
             )
         elif fact.source in reads.OPTIONAL or fact.state is ReadState.NOT_NEEDED:
             continue
         elif fact.state is ReadState.FAILED:
-            failed.setdefault((fact.source, fact.reason), FailedRead(fact.source, _quoted(fact.reason)))
+            failed.setdefault((fact.source, fact.why), FailedRead(fact.source, _quoted(fact.reason), fact.request))
         elif fact.scope:
             # Facts without a scope are parts that this kind of run never needs.
             not_asked.setdefault(fact.source, f"{fact.source}: {_quoted(fact.reason)}")

@@ -82,22 +82,23 @@ def _same(one: HealthPort, other: HealthPort) -> bool:
 def _named(traffic: TrafficPath, pod: Pod, checked: int, path: str) -> Iterator[HealthPort]:
     for container in _of_the_application(pod, checked):
         steady = _is_steady(pod, container)
-        for name, probe, passes in (
-            ("readiness probe", container.readiness, pod.containers_ready),
-            ("liveness probe", container.liveness, steady),
-            ("startup probe", container.startup, steady),
+        for name, probe, passes, now in (
+            ("readiness probe", container.readiness, pod.containers_ready, True),
+            ("liveness probe", container.liveness, steady, False),
+            ("startup probe", container.startup, steady, False),
         ):
             number = pod_evidence.port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
             if probe is None or number is None or number == checked or number in _PROXY_PORTS:
                 continue
             if not probe.host_header:
-                yield from _answering(traffic, pod, number, probe, path, name if passes else "")
+                yield from _answering(traffic, pod, number, probe, path, name if passes else "", now)
 
 
 def _answering(
-    traffic: TrafficPath, pod: Pod, number: int, probe: Probe, path: str, witness: str
+    traffic: TrafficPath, pod: Pod, number: int, probe: Probe, path: str, witness: str, now: bool
 ) -> Iterator[HealthPort]:
-    """What this port serves: the check's path where a probe of ours was answered there, and the probe's own."""
+    """What this port serves: the check's path where a probe of ours was answered there, and the probe's own. now: that
+    the kubelet's probe passes says that it answers now."""
     told = pod_evidence.conclusive_answers(pod_evidence.answers(traffic, (pod,), port=number, protocol=probe.scheme))
     value = check_port_value(traffic, number)
     own = pod_evidence.path_of(probe)
@@ -106,7 +107,7 @@ def _answering(
         if mine and all(pod_evidence.is_success(a) for a in mine):
             yield HealthPort(number, wanted, probe.scheme, value, witness or "probe", certain=True)
         elif not mine and wanted == own and witness:
-            yield HealthPort(number, own, probe.scheme, value, witness, certain=witness.startswith("readiness"))
+            yield HealthPort(number, own, probe.scheme, value, witness, certain=now)
 
 
 def _of_the_application(pod: Pod, checked: int) -> tuple[Container, ...]:

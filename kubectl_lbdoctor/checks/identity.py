@@ -169,7 +169,7 @@ def _policies(traffic: TrafficPath, arn: str) -> tuple[RolePolicy, ...] | str:
 def _why(fact: Fact[tuple[RolePolicy, ...]] | None) -> str:
     if fact is None:
         return "IAM was not asked"
-    return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.reason
+    return f"needs {fact.permission}" if fact.state is ReadState.DENIED else fact.why
 
 
 def identity_evidence(traffic: TrafficPath, whole: bool = True) -> tuple[Evidence, ...]:

@@ -10,7 +10,7 @@ second hop, from the node that a NodePort was reached on to pods on other nodes.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -87,13 +87,18 @@ def _needed(traffic: TrafficPath) -> None:
 
 def _findings(traffic: TrafficPath, code: str, facts: tuple[Fact[object], ...]) -> Iterator[Finding]:
     """One finding per filter that blocks, with all the targets that it cuts off."""
+    for entries in _by_filter(traffic, code, facts):
+        yield _finding(traffic, code, entries)
+
+
+def _by_filter(traffic: TrafficPath, code: str, facts: tuple[Fact[object], ...]) -> Iterator[list[Blocked]]:
+    """What each filter that blocks cuts off."""
     _needed(traffic)
     grouped: dict[object, list[Blocked]] = defaultdict(list)
     for entry in blocked(traffic):
         if entry.hop.code == code:
             grouped[(entry.hop.owner, entry.hop.filter, _missing(entry))].append(entry)
-    for entries in grouped.values():
-        yield _finding(traffic, code, entries)
+    yield from grouped.values()
     for fact in facts:
         fact.need()
 
@@ -215,7 +220,7 @@ def _filter(traffic: TrafficPath, entries: list[Blocked]) -> _Filter:
 
 
 def _of_groups(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy, entries: list[Blocked]) -> _Filter:
-    needs = [e.hop.remedy for e in entries if isinstance(e.hop.remedy, GroupRemedy)]
+    needs = _group_remedies(entries)
     ports = tuple(dict.fromkeys(str(need.ports) for need in needs))
     peers = tuple(dict.fromkeys(n.peer if n.peer.startswith("sg-") else _cidr_of(traffic, n.peer) for n in needs))
     params: dict[str, Param] = {"direction": remedy.direction.value, "ports": ports, "peers": peers}
@@ -224,6 +229,10 @@ def _of_groups(traffic: TrafficPath, hop: path.Hop, remedy: GroupRemedy, entries
     params |= {"shared": hop.owner if inside else "", "others": () if inside else peers}
     ref = ObjectRef("SecurityGroup", "", remedy.group_id)
     return _Filter(ref, params, tuple(_rules(traffic, hop, remedy)), words)
+
+
+def _group_remedies(entries: Iterable[Blocked]) -> list[GroupRemedy]:
+    return [entry.hop.remedy for entry in entries if isinstance(entry.hop.remedy, GroupRemedy)]
 
 
 def _of_acl(traffic: TrafficPath, identifier: str, verdict: AclVerdict) -> _Filter:
@@ -301,23 +310,26 @@ def target_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     Confirm by hand: `aws ec2 describe-security-groups --group-ids ID`. Repair: add the named rule to one of the
     target's groups, for the load balancer's group and this port only.
     """
-    for finding in _findings(traffic, "LBD501", _group_facts(traffic)):
+    for entries in _by_filter(traffic, "LBD501", _group_facts(traffic)):
+        finding = _finding(traffic, "LBD501", entries)
         binding = traffic.binding.peek()
         if binding is None:
             yield finding
         elif binding.networking is None:
             yield _unmanaged(traffic, finding)
         else:
-            yield _managed_otherwise(traffic, finding, binding)
+            yield _managed_otherwise(traffic, finding, binding, _group_remedies(entries))
 
 
-def _managed_otherwise(traffic: TrafficPath, finding: Finding, binding: TargetGroupBinding) -> Finding:
+def _managed_otherwise(
+    traffic: TrafficPath, finding: Finding, binding: TargetGroupBinding, missing: Sequence[GroupRemedy]
+) -> Finding:
     """The controller writes the rules that the binding asks for, and they do not admit the load balancer: because a
     person's binding asks for others, or because somebody has taken the group that they admit from the load balancer."""
     asked = tuple(_asked_rules(binding))
     balancer = traffic.load_balancer.peek()
     if not binding.is_generated:
-        if _asks_for(finding, binding):
+        if _asks_for(missing, binding):
             return finding
         said = Evidence(str(binding.ref), f"spec.networking admits {'; '.join(asked) or 'nobody'}")
         return replace(
@@ -348,9 +360,9 @@ def _managed_otherwise(traffic: TrafficPath, finding: Finding, binding: TargetGr
     )
 
 
-def _asks_for(finding: Finding, binding: TargetGroupBinding) -> bool:
+def _asks_for(missing: Sequence[GroupRemedy], binding: TargetGroupBinding) -> bool:
     """Whether a rule that the binding asks for would admit what is missing; what cannot be told counts as such."""
-    ports, peers = _texts(finding.params.get("ports")), _texts(finding.params.get("peers"))
+    ports, peers = {str(need.ports) for need in missing}, {need.peer for need in missing}
     for entry in binding.networking or ():
         open_to = _ports(entry)
         if open_to and all(p.isdigit() for p in open_to) and any(p.isdigit() and p not in open_to for p in ports):
@@ -361,16 +373,12 @@ def _asks_for(finding: Finding, binding: TargetGroupBinding) -> bool:
     return False
 
 
-def _texts(value: Param | None) -> tuple[str, ...]:
-    return value if isinstance(value, tuple) else (str(value),) if value else ()
-
-
 def _holds(block: str, peer: str) -> bool:
     """Whether an address block holds another one; that of a security group's members is not known here."""
     if peer.startswith("sg-"):
         return True
     try:
-        wide, narrow = network_of(block), network_of(peer.partition(" ")[0])
+        wide, narrow = network_of(block), network_of(peer)
     except Unknown:
         return True
     first, last = int(wide.network_address), int(wide.broadcast_address)

@@ -71,7 +71,7 @@ def _result(spec: CheckSpec, subject: Subject, paths: tuple[str, ...]) -> CheckR
         fact = unknown.fact
         if fact.state is ReadState.NOT_NEEDED and not found:
             return CheckResult(spec.code, paths, CheckStatus.SKIPPED, reason=fact.reason)
-        reason = fact.reason if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.reason}"
+        reason = fact.why if fact.state is ReadState.NOT_ASKED else f"{fact.source}: {fact.why}"
         status = CheckStatus.FAIL if found else CheckStatus.UNKNOWN
         return CheckResult(spec.code, paths, status, tuple(found), reason, read=fact.source)
     except NotApplicable as skipped:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.errors import ReadFailed
+from kubectl_lbdoctor.permission import Permission
 
 T = TypeVar("T")
 
@@ -49,16 +50,17 @@ class Deadline:
         """Seconds until the end; infinite without one, never less than 0."""
         return float("inf") if self._end is None else max(0.0, self._end - self._clock())
 
-    def check(self, what: str) -> None:
+    def check(self, what: str | Permission) -> None:
         """Raise ReadFailed where the time is over."""
         if self.left() <= 0:
             raise self.over(what)
 
-    def over(self, what: str) -> ReadFailed:
-        """The error for what was not answered, or not begun, before the end."""
-        return ReadFailed(
-            f"{what}: no answer within the {self._seconds or 0:g}s of this run", "allow more: --timeout 2m"
-        )
+    def over(self, what: str | Permission) -> ReadFailed:
+        """The error for what was not answered, or not begun, before the end: a request, or something in words."""
+        problem, hint = f"no answer within the {self._seconds or 0:g}s of this run", "allow more: --timeout 2m"
+        if isinstance(what, Permission):
+            return ReadFailed(problem, hint, request=what)
+        return ReadFailed(f"{what}: {problem}", hint)
 
     def for_objects(self, number: int) -> None:
         """Allow more for many objects, where nobody has chosen the time."""
@@ -94,7 +96,7 @@ class Deadline:
         finally:
             self._end = None if end is None else end + self._clock() - begun
 
-    def bound(self, what: str, work: Callable[[], T], limit: Callable[[], float] | None = None) -> T:
+    def bound(self, what: str | Permission, work: Callable[[], T], limit: Callable[[], float] | None = None) -> T:
         """What `work` gives or raises. Raises ReadFailed at the end of the run, naming `what`, and Late once `limit`
         gives no more seconds."""
         self.check(what)

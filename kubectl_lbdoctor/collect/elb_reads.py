@@ -29,7 +29,7 @@ T = TypeVar("T")
 BATCH = 20
 """Names or ARNs that one call of DescribeTargetGroups, DescribeLoadBalancers or DescribeTags takes."""
 
-NOT_NEEDED = "not needed for this run"
+_NOT_NEEDED = "not needed for this run"
 """Why a read is not made that no check declares."""
 
 PAGE = 400
@@ -87,9 +87,13 @@ class ElbReader:
             self._must_be_here(arn)
         return found
 
+    def asks(self, source: str) -> bool:
+        """Whether this run needs a read; what it does not need is not asked."""
+        return source in self._asked
+
     def _read(self, source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
-        if source not in self._asked:
-            return Fact.not_asked(source, NOT_NEEDED)
+        if not self.asks(source):
+            return Fact.not_asked(source, _NOT_NEEDED)
         return attempt(source, scope, read)
 
     def _call(self, operation: str, result_key: str, **params: Any) -> list[Mapping[str, Any]]:

@@ -119,5 +119,5 @@ def _of_kind(
         if not single or not all(fact.is_known for fact in single):
             return whole
         near = Fact.known(read.name, tuple(fact.need() for fact in single if fact.need() is not None))
-    reason = "; ".join(filter(None, (f"only in namespace {', '.join(namespaces)}: {whole.reason}", near.reason)))
+    reason = "; ".join(filter(None, (f"only in namespace {', '.join(namespaces)}: {whole.why}", near.reason)))
     return replace(near, left_out=(*near.left_out, ""), reason=reason)

@@ -106,7 +106,7 @@ class BundleInventory:
             facts = [getattr(kept[name], _KEPT_IN[kind]) for name in kept if namespace in ("", name)]
         found: Objects = joined("bundle", facts)
         if not found.is_known:
-            raise CouldNotRun(f"the bundle does not hold the {kind.plural}: {found.reason}", "name an object of it")
+            raise CouldNotRun(f"the bundle does not hold the {kind.plural}: {found.why}", "name an object of it")
         wanted = dict(part.split("=", 1) for part in fields.replace("==", "=").split(",") if "=" in part)
         return found.map(lambda objects: tuple(o for o in objects if _is_of(o, kind) and _has(o, wanted)))
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import other_colours
-from kubectl_lbdoctor.collect.elb_reads import NOT_NEEDED, ElbReader, batches
+from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
 from kubectl_lbdoctor.model import aws, reads
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.snapshot import AwsFacts, Snapshot
@@ -123,10 +123,12 @@ class LoadBalancerStages:
     def _with_accounts(self, snapshot: Snapshot, balancers: Balancers) -> Balancers:
         """A DNS name tells no account. Where the target groups that the controller made for an object are elsewhere,
         so is its load balancer, which is then not found and exists all the same."""
+        if not self._elb.asks(reads.TARGET_GROUPS):
+            return balancers
         for path in traffic_paths(snapshot):
             binding = path.binding.peek()
             group = self._groups.get(binding.target_group_arn) if binding is not None and binding.is_generated else None
-            if group is None or group.state is not ReadState.NOT_ASKED or group.reason == NOT_NEEDED:
+            if group is None or group.state is not ReadState.NOT_ASKED:
                 continue
             for host in frontend(snapshot, path.subject).addresses:
                 if (found := balancers.get(host)) is not None and found.is_known and found.peek() is None:

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.collect.fields import NotUnderstood
 from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, probe
 from kubectl_lbdoctor.model.api_path import is_label, is_subdomain
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.permission import Permission
 
 _NUMBER = re.compile(r"-[0-9]{1,9}")
 """EC2's word for all protocols is -1."""
@@ -95,7 +96,9 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(identity.RolePolicy, _anything, "name document"),
     **_of(probe.ProbeRequest, _anything, "path host"),
     **_of(probe.ProbeAnswer, _anything, "location detail"),
-    **_of(Fact, _anything, "reason permission left_out scope"),
+    **_of(Permission, _label_or_none, "namespace"),
+    **_of(Permission, _anything, "said"),
+    **_of(Fact, _anything, "reason left_out scope"),
 }
 """The rule of a field of text; those that are not here are plain."""
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from kubectl_lbdoctor.collect.fields import NotUnderstood
-from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError, NoCredentials, ReadDenied
+from kubectl_lbdoctor.errors import AwsApiError, CouldNotRun, LbdoctorError, NoCredentials, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model.fact import Fact
 
 T = TypeVar("T")
@@ -26,6 +26,8 @@ def attempt(source: str, scope: str, read: Callable[[], T]) -> Fact[T]:
         return Fact.not_asked(source, error.message, scope)
     except CouldNotRun:
         raise
+    except ReadFailed as error:
+        return Fact.failed(source, error.problem, scope, error.request)
     except LbdoctorError as error:
         return Fact.failed(source, error.message, scope)
     except AssertionError:

@@ -33,9 +33,7 @@ def _checks(
     for balancer in dict.fromkeys(arn for group in groups for arn in group.load_balancer_arns):
         attributes = snapshot.aws.balancer_attributes.get(balancer)
         if attributes is not None and not attributes.is_known:
-            return Fact.not_asked(
-                reads.HEALTH_LOGS, f"whether health checks are logged is not known: {attributes.reason}"
-            )
+            return Fact.not_asked(reads.HEALTH_LOGS, f"whether health checks are logged is not known: {attributes.why}")
         place = place_of(balancer, (attributes.peek() or {}) if attributes is not None else {})
         places += [place] if place is not None else []
     return read_logs(aws, places[:BALANCERS], groups, now - span, now)
@@ -68,7 +66,7 @@ def with_history(examination: Examination, snapshot: Snapshot, span: timedelta, 
     for fact in (history.counts, history.changes, history.checks):
         if not fact.is_known:
             add = f"; add permission: {fact.permission}" if fact.permission else ""
-            note(examination.env, f"--since: {fact.reason}{add}")
+            note(examination.env, f"--since: {fact.why}{add}")
         elif fact.left_out:
             note(examination.env, f"--since: {fact.reason}")
     return replace(snapshot, history=history)

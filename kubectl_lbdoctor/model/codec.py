@@ -89,6 +89,8 @@ def from_json(kind: Any, data: Any, where: str = "$") -> Any:
 
 
 def _dataclass_from_json(cls: Any, args: tuple[Any, ...], data: Any, where: str) -> Any:
+    if isinstance(data, str) and hasattr(cls, "from_text"):
+        return cls.from_text(data)  # What is a record now was a text in older bundles.
     if not isinstance(data, dict):
         raise CodecError(f"{where}: an object was expected")
     hints, values = _hints(cls), {}

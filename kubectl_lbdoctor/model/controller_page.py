@@ -9,6 +9,7 @@ from enum import Enum
 from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import FailOn, Report, Status
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.record import record
 
 
@@ -43,7 +44,7 @@ class Leader:
     pod: str = ""
     renewed: str = ""
     lapsed: bool = False
-    permission: str = ""
+    permission: Permission | None = None
 
 
 @record

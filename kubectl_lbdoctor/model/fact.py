@@ -12,6 +12,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Generic, TypeVar, cast
 
+from kubectl_lbdoctor.permission import Permission, could_not
 from kubectl_lbdoctor.record import record
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class Unknown(Exception):
     """Raised by `Fact.need()` when the read did not succeed; carries the fact that was needed."""
 
     def __init__(self, fact: Fact[object]) -> None:
-        super().__init__(f"{fact.source}: {fact.state.value}: {fact.reason}")
+        super().__init__(f"{fact.source}: {fact.state.value}: {fact.why}")
         self.fact = fact
 
 
@@ -84,7 +85,8 @@ class Fact(Generic[T]):
 
     source: which read, as named in `model.reads` ("core/pods", "elbv2:DescribeTargetHealth").
     value: what was read, only meaningful when KNOWN. None means that the object does not exist.
-    reason: why it is not known, in one sentence. permission: what to add when DENIED.
+    reason: why it is not known; `why` says it in one sentence. permission: what to add when DENIED. request: what was
+    asked for when FAILED, where the reason does not name it.
     scope: what was asked for (namespace, name or ARN).
     left_out: names of the items of a KNOWN list that could not be understood ("" for one whose name cannot be told
     either); `reason` then says so. What such a list does not hold may exist.
@@ -94,9 +96,10 @@ class Fact(Generic[T]):
     state: ReadState
     value: T | None = None
     reason: str = ""
-    permission: str = ""
+    permission: Permission | None = None
     scope: str = ""
     left_out: tuple[str, ...] = ()
+    request: Permission | None = None
 
     @classmethod
     def known(cls, source: str, value: T, scope: str = "") -> Fact[T]:
@@ -119,18 +122,24 @@ class Fact(Generic[T]):
         return cls(source, ReadState.NOT_NEEDED, reason=reason, scope=scope)
 
     @classmethod
-    def denied(cls, source: str, reason: str, permission: str, scope: str = "") -> Fact[T]:
+    def denied(cls, source: str, reason: str, permission: Permission, scope: str = "") -> Fact[T]:
         """A read that was refused; `permission` is what to add for it to succeed."""
         return cls(source, ReadState.DENIED, reason=reason, permission=permission, scope=scope)
 
     @classmethod
-    def failed(cls, source: str, reason: str, scope: str = "") -> Fact[T]:
-        """A read that was made and came to nothing, and why."""
-        return cls(source, ReadState.FAILED, reason=reason, scope=scope)
+    def failed(cls, source: str, reason: str, scope: str = "", request: Permission | None = None) -> Fact[T]:
+        """A read that was made and came to nothing, and why. request: what was asked for, where the reason does not
+        name it."""
+        return cls(source, ReadState.FAILED, reason=reason, scope=scope, request=request)
 
     @property
     def is_known(self) -> bool:
         return self.state is ReadState.KNOWN
+
+    @property
+    def why(self) -> str:
+        """Why it is not known, in one sentence."""
+        return could_not(self.request, self.reason)
 
     def need(self) -> T:
         """The value; raises `Unknown` when the read did not succeed."""

@@ -8,6 +8,7 @@ from enum import Enum
 
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Alternative, Repair
+from kubectl_lbdoctor.permission import Permission, could_not
 from kubectl_lbdoctor.record import record
 
 __all__ = [
@@ -225,14 +226,23 @@ class Diagnosis:
 @record
 class Denied:
     read: str
-    permission: str
+    permission: Permission
     reason: str = ""
 
 
 @record
 class FailedRead:
+    """A read that came to nothing, or not to all of it. request: what was asked for, where the problem does not name
+    it."""
+
     read: str
-    error: str
+    problem: str
+    request: Permission | None = None
+
+    @property
+    def error(self) -> str:
+        """What went wrong, in one sentence."""
+        return could_not(self.request, self.problem)
 
 
 @record

@@ -11,6 +11,7 @@ from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.model.fact import Fact
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.record import record
 
 DEFAULT_IMAGE = "curlimages/curl:8.11.1"
@@ -80,9 +81,8 @@ class ProbeAnswer:
     """What came back. status: HTTP (or gRPC) status of an answer. location: of a redirect. seconds: until the answer.
 
     detail: the error in the transport's words, or what a garbled answer began with. source: the node that a debug pod
-    sent it from; an answer from the target's own node met no security group on its way. permission: the RBAC rule whose
-    lack made the transport fail ("get pods/proxy in namespace shop"), "" where it failed for another reason or not at
-    all.
+    sent it from; an answer from the target's own node met no security group on its way. permission: whose lack made
+    the transport fail, None where it failed for another reason or not at all.
     """
 
     request: ProbeRequest
@@ -93,11 +93,17 @@ class ProbeAnswer:
     seconds: float = 0.0
     detail: str = ""
     source: str = ""
-    permission: str = ""
+    permission: Permission | None = None
 
 
 def inconclusive(
-    request: ProbeRequest, via: Transport, reason: str, *, permission: str = "", seconds: float = 0.0, source: str = ""
+    request: ProbeRequest,
+    via: Transport,
+    reason: str,
+    *,
+    permission: Permission | None = None,
+    seconds: float = 0.0,
+    source: str = "",
 ) -> ProbeAnswer:
     """The answer that says nothing of its target, because its transport failed. reason: in one sentence."""
     return ProbeAnswer(

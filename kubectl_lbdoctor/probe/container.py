@@ -15,6 +15,7 @@ from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, WriteRefused
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import SOCKETS, ProbeAnswer, ProbeRequest, Socket, Transport, inconclusive
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe import script, sockets
 from kubectl_lbdoctor.probe.pods import MAX_LOG, POLL, SECURITY, START_TIME, Note, stuck
 
@@ -89,5 +90,7 @@ def _wait(kube: KubeReader, path: str, name: str, image: str, seconds: float) ->
         time.sleep(POLL)
 
 
-def _inconclusive(requests: tuple[ProbeRequest, ...], reason: str, permission: str = "") -> tuple[ProbeAnswer, ...]:
+def _inconclusive(
+    requests: tuple[ProbeRequest, ...], reason: str, permission: Permission | None = None
+) -> tuple[ProbeAnswer, ...]:
     return tuple(inconclusive(r, Transport.CONTAINER, reason, permission=permission) for r in requests)

@@ -24,11 +24,9 @@ from kubectl_lbdoctor.collect.kubernetes_api.socks_proxy import connect
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe.stream import MAX_ANSWER, Broken, Late, Refused
 from kubectl_lbdoctor.probe.wire import converse
-
-PERMISSION = "get,create pods/portforward in namespace {}"
-"""A WebSocket begins with a GET; API servers since 1.35 ask for `create`, too."""
 
 SILENCE = 1.0
 """Seconds without kubelet's "connection refused" after which a connection stands: it says nothing when one does."""
@@ -98,9 +96,9 @@ def _answer(request: ProbeRequest, outcome: Outcome, detail: str, seconds: float
 
 
 class Denied(Broken):
-    """The API server may not open a port-forward for this user. permission: the RBAC rule to add."""
+    """This user may not open a port-forward. permission: what to add."""
 
-    def __init__(self, message: str, permission: str) -> None:
+    def __init__(self, message: str, permission: Permission) -> None:
         super().__init__(message)
         self.permission = permission
 
@@ -267,7 +265,8 @@ def _refused(request: ProbeRequest, error: Any) -> Broken:
     except orjson.JSONDecodeError:
         said = ""
     if error.status_code == 403:
-        permission = PERMISSION.format(request.namespace)
+        # A WebSocket begins with a GET; API servers since 1.35 ask for `create`, too.
+        permission = Permission(("get", "create"), "pods/portforward", namespace=request.namespace)
         return Denied(f"may not {permission}: {said or 'forbidden'}", permission)
     return Broken(f"the API server opened no port-forward: it answered {error.status_code} {said}".rstrip())
 

@@ -67,7 +67,7 @@ class _Pod:
     def give_up(self, reason: str | LbdoctorError) -> None:
         """No answer of this pod will come, for a reason in one sentence or an error's."""
         text = reason.message if isinstance(reason, LbdoctorError) else reason
-        permission = reason.permission if isinstance(reason, ReadDenied) else ""
+        permission = reason.permission if isinstance(reason, ReadDenied) else None
         self.answers = tuple(
             inconclusive(r, Transport.POD, text, permission=permission, source=self.batch.node)
             for r in self.batch.requests

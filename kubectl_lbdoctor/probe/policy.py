@@ -66,7 +66,7 @@ class ProbePolicy:
             facts = runner.send(self.kube, requests, options, self.note, self.progress)
         if options.mode != "pod" or options.inside or facts.answers.is_known or not any(r.pod for r in requests):
             return facts
-        self.note(f"no debug pod: {facts.answers.reason}")
+        self.note(f"no debug pod: {facts.answers.why}")
         self.note("asking through the API server instead: pod proxy and port-forward")
         other = runner.send_through_api_server(self.kube, requests, self._at_most(runner.ASKED_BUDGET), self.progress)
         return other if other.answers.is_known else facts

@@ -16,9 +16,8 @@ from kubectl_lbdoctor.collect.kubernetes_api.client import KubeReader
 from kubectl_lbdoctor.errors import LbdoctorError
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe.requests import USER_AGENT
-
-PERMISSION = "get pods/proxy in namespace {}"
 
 _MAX_BODY = 4096
 """Bytes of an answer's body that are read: the API server's own words fit."""
@@ -108,7 +107,7 @@ def decode(
     if said is not None:
         refusal = _refusal(request, status, text)
         if refusal:
-            permission = PERMISSION.format(request.namespace) if _is_denied(status, text) else ""
+            permission = _permission(request) if _is_denied(status, text) else None
             return inconclusive(request, Transport.PROXY, refusal, permission=permission, seconds=seconds)
     if request.protocol == "TCP":
         return ProbeAnswer(request, Transport.PROXY, Outcome.ANSWERED, seconds=seconds, detail="connected")
@@ -127,7 +126,7 @@ def _refusal(request: ProbeRequest, status: int, text: str) -> str:
     """Why the API server did not send the request at all; "" when the Status is the application's (which may be
     another API server)."""
     if _is_denied(status, text):
-        return f"may not {PERMISSION.format(request.namespace)}: {text}"
+        return f"may not {_permission(request)}: {text}"
     if status == 401 and text == "Unauthorized":
         return "the API server or the application answered 401 Unauthorized: which one cannot be told"
     if status == 404 and text == f'pods "{request.pod}" not found':
@@ -137,6 +136,10 @@ def _refusal(request: ProbeRequest, status: int, text: str) -> str:
     if status == 429 and "too many requests" in text.lower():
         return f"the API server is overloaded: {text}"
     return ""
+
+
+def _permission(request: ProbeRequest) -> Permission:
+    return Permission(("get",), "pods/proxy", namespace=request.namespace)
 
 
 def _is_denied(status: int, text: str) -> bool:

@@ -86,7 +86,7 @@ def requests_of(snapshot: Snapshot) -> tuple[tuple[ProbeRequest, ...], tuple[Una
             made, left_out = requests(traffic)
         except Unknown as unknown:
             fact = unknown.fact
-            unasked.append(Unasked(str(traffic.subject), f"{fact.source} was not read: {fact.reason}"))
+            unasked.append(Unasked(str(traffic.subject), f"{fact.source} was not read: {fact.why}"))
             continue
         if traffic.target_group.peek() is None:
             unasked.append(Unasked(str(traffic.subject), "it has no target group"))
@@ -120,7 +120,7 @@ def _answers(snapshot: Snapshot, asked: Iterable[ProbeRequest]) -> tuple[ProbeAn
     answers = fact.peek() or ()
     if fact.state is not ReadState.NOT_ASKED:
         told = {answer.request for answer in answers}
-        missing = "no answer to it is among the probes" if fact.is_known else fact.reason
+        missing = "no answer to it is among the probes" if fact.is_known else fact.why
         answers += tuple(inconclusive(request, Transport.POD, missing) for request in asked if request not in told)
     conclusive = {a.request for a in answers if a.outcome is not Outcome.INCONCLUSIVE}
     return tuple(a for a in answers if a.outcome is not Outcome.INCONCLUSIVE or a.request not in conclusive)

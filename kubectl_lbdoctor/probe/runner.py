@@ -170,9 +170,9 @@ def as_fact(answers: Sequence[ProbeAnswer]) -> Fact[tuple[ProbeAnswer, ...]]:
     scope = ", ".join(sorted({a.request.namespace for a in answers if a.request.namespace}))
     if not answers or any(a.outcome is not Outcome.INCONCLUSIVE for a in answers):
         return Fact.known(PROBES, tuple(answers), scope)
-    denied = next((answer for answer in answers if answer.permission), None)
-    if denied is not None:
-        return Fact.denied(PROBES, denied.detail, denied.permission, scope)
+    for answer in answers:
+        if answer.permission is not None:
+            return Fact.denied(PROBES, answer.detail, answer.permission, scope)
     return Fact.failed(PROBES, answers[0].detail, scope)
 
 

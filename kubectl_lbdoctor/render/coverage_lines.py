@@ -3,22 +3,18 @@ namespaces in which it was denied or failed alike."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.finding import Denied, FailedRead
 from kubectl_lbdoctor.model.probe import PROBES
 from kubectl_lbdoctor.model.report import Report, UnknownCheck
+from kubectl_lbdoctor.permission import Permission, could_not
 
 _MOST = 2
 _MOST_NAMESPACES = 3
-
-_NAMESPACE = re.compile(r"\bin namespace ([a-z0-9]([-a-z0-9]*[a-z0-9])?)")
-"""How a permission, or the error of a read, names where it was asked for."""
-
-_ANYWHERE = "\ue000"
-"""Stands for that where it is all the same: of Unicode's private use area, so in no text."""
 
 _NOTHING = "Nothing is called healthy without it"
 
@@ -36,20 +32,22 @@ def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[s
 
     # Probes look for causes, and no check is undecided for want of them: where all causes are proven they hide nothing.
     idle = frozenset({PROBES}) if report.is_settled else frozenset()
-    by_action: dict[str, tuple[dict[str, None], list[str]]] = {}
+    alike: dict[object, list[Denied]] = {}
     for denied in (gap for gap in coverage.denied if gap.read not in idle):
-        _collect(by_action, denied.permission, denied.read)
-    told_denied = [
-        (f"LBD001 denied: {_placed(action, *places, wide=wide)}.", unjudged(*sources))
-        for action, (places, sources) in by_action.items()
-    ]
+        alike.setdefault(_anywhere(denied.permission), []).append(denied)
+    told_denied = []
+    for same in alike.values():
+        permission, place = same[0].permission, _place((gap.permission for gap in same), wide)
+        told_denied.append((f"LBD001 denied: {permission.in_words(place)}.", unjudged(*(gap.read for gap in same))))
     # What leaves a check of something that was found undecided comes before what may hide something else.
     yield from (f"{said} {left or _NOTHING}" for said, left in sorted(told_denied, key=lambda line: not line[1]))
-    by_error: dict[str, tuple[dict[str, None], list[str]]] = {}
+    by_error: dict[object, list[FailedRead]] = {}
     for failed in (gap for gap in coverage.failed if gap.read not in idle):
-        _collect(by_error, _named(failed.read, failed.error), failed.read)
-    for error, (places, sources) in by_error.items():
-        yield f"LBD002 not read: {_placed(error, *places, wide=wide)}. {unjudged(*sources) or _NOTHING}"
+        by_error.setdefault((failed.read, failed.problem, _anywhere(failed.request)), []).append(failed)
+    for many in by_error.values():
+        read, first = many[0].read, many[0]
+        error = could_not(first.request, first.problem, _place((gap.request for gap in many), wide))
+        yield f"LBD002 not read: {_named(read, error)}. {unjudged(read) or _NOTHING}"
     for part in coverage.partial:
         yield f"LBD002 read in part: {_named(part.read, part.error)}. {unjudged(part.read) or _NOTHING}"
     not_asked = coverage.not_asked if ended else ()
@@ -69,29 +67,20 @@ def coverage_lines(report: Report, wide: bool, ended: bool = True) -> Iterator[s
         yield from (f"  kubectl lbdoctor policy {policy}" for policy in policies)
 
 
-def _collect(found: dict[str, tuple[dict[str, None], list[str]]], said: str, source: str) -> None:
-    """Add what was said of a read to what was said alike of other namespaces, which differ in their names alone."""
-    named = _NAMESPACE.search(said)
-    alike = _NAMESPACE.sub(_ANYWHERE, said) if named and len({*_namespaces(said)}) == 1 else said
-    places, sources = found.setdefault(alike, ({}, []))
-    if alike != said and named:
-        places.setdefault(named.group(1))
-    sources.append(source)
+def _anywhere(permission: Permission | None) -> tuple[Permission | None, bool]:
+    """What is the same of a permission in all namespaces: itself without its namespace, and whether it has one."""
+    if permission is None or not permission.namespace:
+        return permission, False
+    return replace(permission, namespace=""), True
 
 
-def _namespaces(said: str) -> Iterator[str]:
-    return (found.group(1) for found in _NAMESPACE.finditer(said))
-
-
-def _placed(said: str, *namespaces: str, wide: bool) -> str:
-    """What was said alike of these namespaces, as one sentence."""
-    if not namespaces:
-        return said
-    if len(namespaces) == 1:
-        return said.replace(_ANYWHERE, f"in namespace {namespaces[0]}")
+def _place(permissions: Iterable[Permission | None], wide: bool) -> str:
+    """Where permissions are missing that differ in their namespaces alone; "" where each says it alike."""
+    namespaces = list(dict.fromkeys(permission.namespace for permission in permissions if permission is not None))
+    if len(namespaces) < 2:
+        return ""
     names = listed(namespaces, len(namespaces) if wide else _MOST_NAMESPACES)
-    first = f"in {counted(len(namespaces), 'namespace')} ({names})"
-    return said.replace(_ANYWHERE, first, 1).replace(_ANYWHERE, "there")
+    return f"in {counted(len(namespaces), 'namespace')} ({names})"
 
 
 def _named(read: str, error: str) -> str:

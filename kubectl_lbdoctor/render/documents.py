@@ -122,13 +122,13 @@ def _found_out(report: Report) -> Document:
         "coverage": {
             "known": report.coverage.known,
             "denied": [
-                {"read": d.read, "permission": d.permission, "reason": d.reason} for d in report.coverage.denied
+                {"read": d.read, "permission": str(d.permission), "reason": d.reason} for d in report.coverage.denied
             ],
             "failed": [{"read": f.read, "error": f.error} for f in report.coverage.failed],
             "partial": [{"read": f.read, "error": f.error} for f in report.coverage.partial],
             "notAsked": list(report.coverage.not_asked),
             "optional": [
-                {"read": d.read, "permission": d.permission, "reason": d.reason} for d in report.coverage.optional
+                {"read": d.read, "permission": str(d.permission), "reason": d.reason} for d in report.coverage.optional
             ],
         },
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 
 from kubectl_lbdoctor.collect.bundles import bundle
 from kubectl_lbdoctor.collect.bundles.redact import Redactor
+from kubectl_lbdoctor.model.codec import from_json
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.view import View
 from tests.cases.test_cases import WORLDS
@@ -39,6 +42,27 @@ def test_the_bundle_of_a_case_says_the_same(name: str, tmp_path: Path) -> None:
 def test_the_bundle_of_a_healthy_world_is_healthy(name: str, tmp_path: Path) -> None:
     run = cases.run(cases.Case(name=name, world=name, status="healthy", exit=0))
     assert product.said(_again(run, tmp_path)) == {"status": "healthy", "exit": 0, "diagnoses": [], "unknown": []}
+
+
+def _with_texts(value: Any) -> Any:
+    """A bundle as it was before permissions were records."""
+    if isinstance(value, list):
+        return [_with_texts(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    words = {"permission": str(from_json(Permission, value["permission"]))} if "permission" in value else {}
+    return {key: _with_texts(item) for key, item in value.items()} | words
+
+
+@pytest.mark.parametrize("name", [name for name in cases.names() if cases.load(name).deny])
+def test_a_bundle_in_which_permissions_are_texts_is_shown_alike(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "case.json"
+    report = _again(cases.result(name), tmp_path).report
+    file.write_text(json.dumps(_with_texts(json.loads(file.read_text()))))
+    old = product.judge(bundle.load(file)).report
+    assert (old.coverage != report.coverage) is bool(report.coverage.denied or report.coverage.optional)
+    for form in ("table", "json"):
+        assert render(old, form, View()) == render(report, form, View())
 
 
 CREDENTIALS = ' (password="h4nter", postgres://app:h5nter@db.shop/web, Authorization: Bearer h6nter.x)'

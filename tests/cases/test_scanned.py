@@ -13,6 +13,7 @@ from kubectl_lbdoctor.collect.sweep import SweepPlan, stages
 from kubectl_lbdoctor.errors import ReadDenied
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.report import needed_reads
 from tests.support import cases, cassette, product
 from tests.support.cassette_aws import ReplayAws
@@ -45,7 +46,7 @@ class Aws(ReplayAws):
 
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
         if service == "cloudwatch":
-            raise ReadDenied("no counts were recorded", "cloudwatch:GetMetricData")
+            raise ReadDenied("no counts were recorded", Permission(action="cloudwatch:GetMetricData"))
         params.pop("PageSize", None)
         return super().call(service, operation, result_key, **params)
 

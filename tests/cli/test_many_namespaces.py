@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,17 @@ def test_a_denied_namespace_stays_denied_alone(cloud: Cloud) -> None:
     cloud.kube.faults = [KubeFault("denied", resources=("pods",), where=lambda namespace: namespace in ("", "team-3"))]
     denied = diagnose(cloud).json["coverage"]["denied"]
     assert [(d["read"], d["permission"]) for d in denied] == [(reads.PODS, "list pods in namespace team-3")]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("denied", "LBD001 denied: list"), ("error", "could not list")])
+def test_what_ends_alike_in_many_namespaces_is_said_once(cloud: Cloud, tmp_path: Path, kind: str, said: str) -> None:
+    """Of the cluster, and of the bundle that it was saved in."""
+    share(cloud, *TEAMS)
+    cloud.kube.faults = [KubeFault(kind, resources=("pods",), where=lambda namespace: namespace != "kube-system")]
+    file = str(tmp_path / "case.json")
+    for result in (run("lb", cloud.aws.host, "--save", file, env=cloud.env), run("--from", file)):
+        lines = [line for line in result.stdout.splitlines() if f"{said} pods" in line]
+        assert len(lines) == 1 and f"{said} pods in 5 namespaces (" in lines[0], result.stdout
 
 
 def test_an_api_that_is_not_installed_is_empty_in_every_namespace(cloud: Cloud) -> None:

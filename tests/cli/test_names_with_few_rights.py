@@ -13,6 +13,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Ingress, Meta
 from kubectl_lbdoctor.model.kinds import INGRESS, Kind
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.permission import Permission
 from tests.support.cloud import Cloud
 from tests.support.faults import KubeFault
 from tests.support.program import run
@@ -41,7 +42,7 @@ def test_a_name_alone_is_a_load_balancer_s_though_bindings_are_denied() -> None:
     class Few:
         def everywhere(self, kind: Kind, namespace: str) -> Any:
             if kind is not INGRESS:
-                raise ReadDenied(f"may not list {kind.plural}", f"list {kind.plural}")
+                raise ReadDenied(f"may not list {kind.plural}", Permission(said=f"list {kind.plural}"))
             return Fact.by_definition((web,))
 
     inventory = cast("Inventory", Few())

@@ -36,6 +36,7 @@ from kubectl_lbdoctor.errors import (
 )
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.options import AwsOptions
+from kubectl_lbdoctor.permission import Permission
 
 REGION = "us-west-2"
 ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/web/1"
@@ -437,9 +438,9 @@ def test_own_mistakes_are_loud(reader: AwsReader) -> None:
 
 
 def test_permission_is_the_iam_action(reader: AwsReader) -> None:
-    assert reader.permission("elbv2", "DescribeTargetHealth") == "elasticloadbalancing:DescribeTargetHealth"
-    assert reader.permission("resourcegroupstaggingapi", "GetResources") == "tag:GetResources"
-    assert reader.permission("cloudwatch", "GetMetricData") == "cloudwatch:GetMetricData"
+    assert reader.iam_action("elbv2", "DescribeTargetHealth") == "elasticloadbalancing:DescribeTargetHealth"
+    assert reader.iam_action("resourcegroupstaggingapi", "GetResources") == "tag:GetResources"
+    assert reader.iam_action("cloudwatch", "GetMetricData") == "cloudwatch:GetMetricData"
 
 
 # --- Refusals ---
@@ -542,7 +543,7 @@ def test_denied_names_action_and_principal(refused: Refuse) -> None:
         403,
     )
     assert isinstance(error, ReadDenied)
-    assert error.permission == "elasticloadbalancing:DescribeLoadBalancers"
+    assert error.permission == Permission(action="elasticloadbalancing:DescribeLoadBalancers")
     assert error.message.startswith("arn:aws:sts::123456789012:assumed-role/dev/me may not call elasticload")
     assert error.hint.startswith("allow elasticloadbalancing:DescribeLoadBalancers")
 
@@ -555,7 +556,7 @@ def test_denied_by_ec2_without_the_encoded_message(refused: Refuse) -> None:
         "ec2",
     )
     assert isinstance(error, ReadDenied)
-    assert error.permission == "ec2:DescribeSecurityGroups"
+    assert error.permission == Permission(action="ec2:DescribeSecurityGroups")
     assert "AbC-123_x" not in error.message
     assert "the AWS identity (env) may not call" in error.message
 
@@ -567,7 +568,7 @@ def test_denied_explicitly_says_that_allowing_is_not_enough(refused: Refuse) -> 
         "with an explicit deny in a service control policy",
     )
     assert isinstance(error, ReadDenied)
-    assert (error.permission, error.hint) == (
+    assert (str(error.permission), error.hint) == (
         "tag:GetResources",
         "service control policy denies it; allowing it elsewhere does not help",
     )

@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Ingress, Meta
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
+from kubectl_lbdoctor.permission import Permission
 
 PREFIX = "arn:aws:elasticloadbalancing:us-west-2:123456789012"
 
@@ -38,7 +39,7 @@ class Elb:
         assert all(len(value) <= 20 for value in params.values() if isinstance(value, list)), params
         self.calls.append((operation, params))
         if operation == self.denied:
-            raise ReadDenied("no", f"elasticloadbalancing:{operation}")
+            raise ReadDenied("no", Permission(action=f"elasticloadbalancing:{operation}"))
         if operation == "DescribeLoadBalancers":
             names = params.get("Names") or [a.split("/")[2] for a in params.get("LoadBalancerArns", ())] or self.names
             self._require(names, self.names, "LoadBalancerNotFound")
@@ -118,7 +119,7 @@ def test_denied_names_are_unknown_and_asked_once() -> None:
     elb = Elb(names(3))
     elb.denied = "DescribeLoadBalancers"
     found = diagnose(elb, [host(name) for name in names(3)])
-    assert [(fact.permission, fact.scope) for fact in found.values()] == [
+    assert [(str(fact.permission), fact.scope) for fact in found.values()] == [
         ("elasticloadbalancing:DescribeLoadBalancers", host(name)) for name in names(3)
     ]
     assert len(elb.calls) == 1

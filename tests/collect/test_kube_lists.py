@@ -15,6 +15,7 @@ from kubectl_lbdoctor.collect.outcomes import results
 from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied, Unreachable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.objects import ObjectRef
+from kubectl_lbdoctor.permission import Permission
 
 ALL = frozenset(reads.KUBE)
 PODS = reads.KUBE[reads.PODS]
@@ -38,7 +39,7 @@ class Kube:
             self.calls[path] += 1
         self.params[path] = params
         if path in self.denied:
-            raise ReadDenied(f"may not list {path}", f"list {path}")
+            raise ReadDenied(f"may not list {path}", Permission(("list",), url=path))
         if path == "/api/v1/namespaces":
             yield from ({"metadata": {"name": namespace}} for namespace in self.namespaces)
         if path.endswith("/pods"):

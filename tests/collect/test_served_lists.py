@@ -10,6 +10,7 @@ import pytest
 from kubectl_lbdoctor.collect.served_lists import objects_of
 from kubectl_lbdoctor.errors import ApiMissing, ReadDenied
 from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, TARGET_GROUP_BINDING
+from kubectl_lbdoctor.permission import Permission
 
 
 class Forbidding:
@@ -20,7 +21,7 @@ class Forbidding:
         self.asked: list[str] = []
 
     def list(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        raise ReadDenied(f"may not list {path}", f"list {path}")
+        raise ReadDenied(f"may not list {path}", Permission(("list",), url=path))
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         self.asked.append(path)

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.report import Status
 from kubectl_lbdoctor.model.scan import Reach, ScanReport
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.report import needed_reads
 from kubectl_lbdoctor.scan_report import scan_report
 
@@ -56,7 +57,7 @@ class Kube(MemoryKube):
         if path in self.broken:
             raise self.broken[path]
         if path in self.denied:
-            raise ReadDenied(f"may not list {path}", f"list {path}")
+            raise ReadDenied(f"may not list {path}", Permission(("list",), url=path))
         # The API server gives copies: whoever changes one changes nothing here.
         return super().list(path, params)
 
@@ -78,7 +79,7 @@ class Aws(MemoryAws):
         with self._lock:
             self.calls[operation] += 1
         if operation in self.denied:
-            raise ReadDenied(f"may not {operation}", f"x:{operation}")
+            raise ReadDenied(f"may not {operation}", Permission(action=f"x:{operation}"))
         found = super().call(service, operation, result_key, **params)
         if operation == "GetMetricData":
             at = datetime.now(timezone.utc) - timedelta(minutes=self.minutes)
@@ -210,7 +211,7 @@ def test_health_that_may_not_be_read_is_asked_for_once_and_is_unknown() -> None:
     assert aws.calls["DescribeTargetHealth"] <= 20, "those that were on their way"
     assert set(statuses(last).values()) == {"unknown"}
     report = examine(last.snapshot)
-    assert {d.permission for d in report.coverage.denied} == {"x:DescribeTargetHealth"}
+    assert {str(d.permission) for d in report.coverage.denied} == {"x:DescribeTargetHealth"}
 
 
 def test_without_aws_there_is_one_stage_that_says_why() -> None:
@@ -227,7 +228,7 @@ def test_what_a_namespace_denies_is_named_and_spoils_no_other() -> None:
     assert {status for ref, status in found.items() if ref.namespace == "team-000"} == {"healthy"}
     assert {status for ref, status in found.items() if ref.namespace == "team-001"} == {"unknown"}
     denied = examine(last.snapshot).coverage.denied
-    assert [d.permission for d in denied] == ["list /api/v1/namespaces/team-001/pods"]
+    assert [str(d.permission) for d in denied] == ["list /api/v1/namespaces/team-001/pods"]
 
 
 def test_a_namespace_whose_services_may_not_be_listed_is_part_of_what_is_not_known() -> None:
@@ -256,7 +257,7 @@ def test_who_may_list_no_namespaces_scans_the_context_s_and_says_so() -> None:
     )
     *_, last = scan(Kube(made, denied=everywhere), Aws(made))
     assert {ref.namespace for ref in last.snapshot.subjects} == {"team-000"}
-    assert last.snapshot.others.permission == "list /api/v1/namespaces"
+    assert str(last.snapshot.others.permission) == "list /api/v1/namespaces"
     assert not examine(last.snapshot).coverage.complete
 
 
@@ -288,7 +289,7 @@ class ByNamespaceOnly(Kube):
         if self.allowed and home and home not in self.allowed:
             with self._lock:
                 self.paths[path] += 1
-            raise ReadDenied(f"may not list {path}", f"list {path}")
+            raise ReadDenied(f"may not list {path}", Permission(("list",), url=path))
         return super().list(path, params)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -311,7 +312,7 @@ def test_many_namespaces_that_are_asked_one_by_one_do_not_wait_for_each_other() 
     last = ended(ByNamespaceOnly(made), made)
     assert len(last.snapshot.subjects) == 18
     assert {status for name, status in statuses(last).items()} == {"unknown"}
-    assert {d.permission for d in examine(last.snapshot).coverage.denied} == {"list /apis/apps/v1/deployments"}
+    assert {str(d.permission) for d in examine(last.snapshot).coverage.denied} == {"list /apis/apps/v1/deployments"}
 
 
 def test_where_no_frontend_may_be_seen_nothing_that_would_serve_one_is_asked_for() -> None:
@@ -321,7 +322,7 @@ def test_where_no_frontend_may_be_seen_nothing_that_would_serve_one_is_asked_for
     assert {ref.namespace for ref in last.snapshot.subjects} == {"team-003", "team-004"}
     asked = {path.rpartition("/")[2] for path in kube.paths if "/namespaces/team-005/" in path}
     assert asked == {"ingresses", "services", "targetgroupbindings"}
-    denied = {d.permission for d in examine(last.snapshot).coverage.denied if "/team-005/" in d.permission}
+    denied = {str(d.permission) for d in examine(last.snapshot).coverage.denied if "/team-005/" in str(d.permission)}
     assert {permission.rpartition("/")[2] for permission in denied} == asked
 
 
@@ -569,7 +570,7 @@ def test_without_bindings_few_calls_tell_of_all_target_groups() -> None:
     assert aws.calls == {"DescribeLoadBalancers": 3, "DescribeTargetGroups": 1, "DescribeTags": 3, "GetMetricData": 1}
     report = examine(last.snapshot)
     assert set(statuses(last).values()) == {"unknown"}
-    assert {d.permission.rpartition("/")[2] for d in report.coverage.denied} == {"targetgroupbindings"}
+    assert {str(d.permission).rpartition("/")[2] for d in report.coverage.denied} == {"targetgroupbindings"}
     assert (last.progress.groups, last.progress.known, last.progress.left) == (60, 0, 0)
     assert {group.known for subject in report.subjects for group in subject.target_groups} == {False}
     assert any("without TargetGroupBindings" in entry.reason for entry in report.unknown)
@@ -593,7 +594,7 @@ def test_without_bindings_and_tags_nothing_is_asked_one_by_one(operation: str) -
     *_, last = scan(NoBindings(made), aws)
     assert sum(aws.calls.values()) < 10
     assert set(statuses(last).values()) == {"unknown"}
-    assert f"x:{operation}" in {d.permission for d in examine(last.snapshot).coverage.denied}
+    assert f"x:{operation}" in {str(d.permission) for d in examine(last.snapshot).coverage.denied}
 
 
 def test_without_bindings_and_counts_of_now_health_alone_is_asked_for() -> None:

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.collect.target_counts import read_counts
 from kubectl_lbdoctor.errors import ReadDenied
 from kubectl_lbdoctor.model.aws import TargetCounts, TargetGroup
 from kubectl_lbdoctor.model.fact import Fact, ReadState
+from kubectl_lbdoctor.permission import Permission
 
 PREFIX = "arn:aws:elasticloadbalancing:us-west-2:123456789012"
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
@@ -144,7 +145,7 @@ def test_an_answer_of_another_shape_is_a_failed_read() -> None:
 def test_a_denial_is_a_denial() -> None:
     class Denied(CloudWatch):
         def call(self, *_: Any, **__: Any) -> Any:
-            raise ReadDenied("no", "cloudwatch:GetMetricData")
+            raise ReadDenied("no", Permission(action="cloudwatch:GetMetricData"))
 
     found = read(Denied(), group("web"))
-    assert (found.state, found.permission) == (ReadState.DENIED, "cloudwatch:GetMetricData")
+    assert (found.state, found.permission) == (ReadState.DENIED, Permission(action="cloudwatch:GetMetricData"))

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.collect import watches
 from kubectl_lbdoctor.collect.watches import Watches, news
 from kubectl_lbdoctor.errors import LbdoctorError, ReadDenied, ReadFailed
 from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.permission import Permission
 
 Answer = list[Any] | LbdoctorError
 
@@ -129,7 +130,7 @@ def test_what_ends_without_a_word_is_begun_ever_less_often(monkeypatch: pytest.M
 
 
 def test_a_denial_ends_it_and_is_no_news() -> None:
-    kube, follow = followed(ReadDenied("may not watch pods", "watch pods"))
+    kube, follow = followed(ReadDenied("may not watch pods", Permission(("watch",), "pods")))
     assert not follow.changed and kube.asked == ["now-1"]
 
 

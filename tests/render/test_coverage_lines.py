@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model.finding import Coverage, Denied, FailedRead
 from kubectl_lbdoctor.model.probe import PROBES, ProbeAnswer, ProbeFacts
 from kubectl_lbdoctor.model.report import CheckCounts, Report, Status, UnknownCheck
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render.coverage_lines import coverage_lines
 from tests.support import cases, product
 
@@ -32,7 +33,7 @@ def lines(coverage: Coverage, *unknown: UnknownCheck, wide: bool = False) -> lis
 
 
 def denied(read: str, what: str, *namespaces: str) -> tuple[Denied, ...]:
-    return tuple(Denied(read, f"list {what} in namespace {name}") for name in namespaces)
+    return tuple(Denied(read, Permission(("list",), what, namespace=name)) for name in namespaces)
 
 
 def test_a_read_that_many_namespaces_deny_is_one_line() -> None:
@@ -46,7 +47,7 @@ def test_a_read_that_many_namespaces_deny_is_one_line() -> None:
 
 
 def test_what_leaves_a_check_undecided_comes_first() -> None:
-    controller = Denied("apps/deployments (all namespaces)", "list deployments.apps (cluster)")
+    controller = Denied("apps/deployments (all namespaces)", Permission(("list",), "deployments", "apps"))
     check = UnknownCheck("LBD102", "", "the controller is ready", "denied", False, "", controller.read)
     found = lines(Coverage(denied=(*denied("core/services", "services", *NAMES), controller)), check)
     assert found[0] == (
@@ -54,15 +55,38 @@ def test_what_leaves_a_check_undecided_comes_first() -> None:
     )
 
 
+def test_a_list_of_the_cluster_is_no_list_of_a_namespace() -> None:
+    whole = Denied("core/services", Permission(("list",), "services"))
+    found = lines(Coverage(denied=(whole, *denied("core/services", "services", "shop", "pay"))))
+    assert [line.partition(". ")[0] for line in found[:2]] == [
+        "LBD001 denied: list services (cluster)",
+        "LBD001 denied: list services in 2 namespaces (shop, pay)",
+    ]
+
+
+def pods_failed(problem: str, *namespaces: str) -> tuple[FailedRead, ...]:
+    return tuple(FailedRead("core/pods", problem, Permission(("list",), "pods", namespace=name)) for name in namespaces)
+
+
 def test_a_read_that_fails_alike_in_many_namespaces_is_one_line() -> None:
-    said = "could not list pods in namespace {}: the API server answered 429 (3 attempts): too many requests"
-    failed = tuple(FailedRead("core/pods", said.format(name)) for name in NAMES[:2])
-    other = FailedRead("core/pods", "list pods in namespace team-009 timed out after 10s")
-    assert lines(Coverage(failed=(*failed, other))) == [
+    failed = pods_failed("the API server answered 429 (3 attempts): too many requests", *NAMES[:2])
+    other = pods_failed("it timed out after 10s", "team-009")
+    assert lines(Coverage(failed=(*failed, *other))) == [
         "LBD002 not read: core/pods: could not list pods in 2 namespaces (team-000, team-001): the API server answered "
         "429 (3 attempts): too many requests. Nothing is called healthy without it",
-        "LBD002 not read: core/pods: list pods in namespace team-009 timed out after 10s. "
+        "LBD002 not read: core/pods: could not list pods in namespace team-009: it timed out after 10s. "
         "Nothing is called healthy without it",
+    ]
+
+
+def test_where_a_read_was_made_is_not_taken_from_what_others_say() -> None:
+    """A namespace in a server's own words is no place of the read."""
+    said = "the API server answered 500: policy in namespace {} is broken"
+    failed = [FailedRead("core/nodes", said.format(name), Permission(("list",), "nodes")) for name in NAMES[:2]]
+    assert lines(Coverage(failed=tuple(failed))) == [
+        f"LBD002 not read: core/nodes: could not list nodes (cluster): {said.format(name)}. "
+        "Nothing is called healthy without it"
+        for name in NAMES[:2]
     ]
 
 
@@ -76,7 +100,10 @@ def test_a_read_that_fails_alike_in_many_namespaces_is_one_line() -> None:
 )
 @pytest.mark.parametrize(
     "answers",
-    [Fact.failed(PROBES, "no answer", "shop"), Fact.denied(PROBES, "refused", "get pods/proxy", "shop")],
+    [
+        Fact.failed(PROBES, "no answer", "shop"),
+        Fact.denied(PROBES, "refused", Permission(("get",), "pods/proxy"), "shop"),
+    ],
     ids=["failed", "denied"],
 )
 def test_probes_that_told_nothing_are_named_until_the_cause_is_proven(

@@ -42,6 +42,7 @@ from kubectl_lbdoctor.model.report import (
     UnknownCheck,
 )
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render.documents import document
 from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.view import View
@@ -210,9 +211,11 @@ REPORTS = {
                 known=12,
                 denied=(
                     Denied(
-                        "elbv2:DescribeTargetHealth", "elasticloadbalancing:DescribeTargetHealth", "user dev may not"
+                        "elbv2:DescribeTargetHealth",
+                        Permission(action="elasticloadbalancing:DescribeTargetHealth"),
+                        "user dev may not",
                     ),
-                    Denied("core/events", "list events in namespace shop", "forbidden"),
+                    Denied("core/events", Permission(("list",), "events", namespace="shop"), "forbidden"),
                 ),
                 failed=(FailedRead("elbv2:DescribeListeners", "elbv2:DescribeListeners was throttled"),),
                 not_asked=("core/nodes: not needed", "elbv2:DescribeRules: no credentials"),

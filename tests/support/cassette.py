@@ -21,7 +21,7 @@ import yaml
 
 from tests.support import auto_mode, ipv6
 from tests.support.api_lists import by_labels
-from tests.support.product import ApiMissing, ReadDenied, ReadFailed, permission_of
+from tests.support.product import ApiMissing, Permission, ReadDenied, ReadFailed, permission_of
 
 WORLDS = Path(__file__).parent.parent / "worlds"
 
@@ -73,11 +73,11 @@ class World:
     failing: list[str] = field(default_factory=list)
     missing_apis: list[str] = field(default_factory=list)
 
-    def refuse(self, permission: str) -> None:
+    def refuse(self, permission: Permission) -> None:
         """Raise what a reader raises where this permission is denied or the read fails."""
-        if any(fnmatch.fnmatchcase(permission, pattern) for pattern in self.denied):
+        if any(fnmatch.fnmatchcase(str(permission), pattern) for pattern in self.denied):
             raise ReadDenied(f"{permission} is denied", permission)
-        if any(fnmatch.fnmatchcase(permission, pattern) for pattern in self.failing):
+        if any(fnmatch.fnmatchcase(str(permission), pattern) for pattern in self.failing):
             raise ReadFailed(f"{permission} timed out")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.cassette import NotRecorded, World
-from tests.support.product import AwsApiError
+from tests.support.product import AwsApiError, Permission
 
 Record = dict[str, Any]
 
@@ -128,14 +128,14 @@ class ReplayAws:
 
     def account(self) -> str:
         """Whose credentials these are; every world is of one account."""
-        self._world.refuse("sts:GetCallerIdentity")
+        self._world.refuse(Permission(action="sts:GetCallerIdentity"))
         return "123456789012"
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def call(self, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
-        self._world.refuse(f"{_IAM_PREFIX.get(service, service)}:{operation}")
+        self._world.refuse(Permission(action=f"{_IAM_PREFIX.get(service, service)}:{operation}"))
         what = f"{service}:{operation}"
         if service == "elbv2" and operation in _ELB:
             key, found = self._elb(what, _ELB[operation], params)

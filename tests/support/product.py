@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFact
 from kubectl_lbdoctor.model.report import Report
 from kubectl_lbdoctor.model.snapshot import Context, Snapshot
 from kubectl_lbdoctor.options import AwsOptions, KubeOptions
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe import rounds
 from kubectl_lbdoctor.report import build, needed_reads
 
@@ -33,6 +34,7 @@ __all__ = [
     "ApiMissing",
     "AwsApiError",
     "NoCredentials",
+    "Permission",
     "ProbeRequest",
     "ReadDenied",
     "ReadFailed",
@@ -131,7 +133,7 @@ def said(run: Run) -> dict[str, Any]:
         ],
         "unknown": sorted(
             {u.code for u in report.unknown}
-            | {d.permission for d in report.coverage.denied}
+            | {str(d.permission) for d in report.coverage.denied}
             | {f.read for f in report.coverage.failed}
         ),
     }

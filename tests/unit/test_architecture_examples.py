@@ -17,6 +17,7 @@ from kubectl_lbdoctor.correlate import correlate
 from kubectl_lbdoctor.fix.planner import FixRequest, plan
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckStatus, ObjectRef
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render import formats
 from kubectl_lbdoctor.render.formats import render
 from tests.support.world import World
@@ -65,7 +66,7 @@ def test_a_check_finds_its_fault_and_passes_without_it() -> None:
     faulty = replace(snapshot, namespaces={"shop": replace(shop, services=many)})
     (found,) = run(catalogue, traffic_paths(faulty))
     assert catalogue["LBD799"].render(found.findings[0]) == "Service web has 4 ports"
-    unread = replace(shop, services=Fact.denied("core/services", "no", "list services"))
+    unread = replace(shop, services=Fact.denied("core/services", "no", Permission(("list",), "services")))
     (unknown,) = run(catalogue, traffic_paths(replace(snapshot, namespaces={"shop": unread})))
     assert unknown.status is CheckStatus.UNKNOWN
 

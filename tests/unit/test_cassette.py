@@ -48,7 +48,7 @@ def test_what_is_denied_or_fails_is_raised_as_a_reader_does() -> None:
     world.denied, world.failing = ["list pods in namespace *"], ["elasticloadbalancing:DescribeTags"]
     with pytest.raises(product.ReadDenied) as denied:
         list(ReplayKube(world).list(PODS))
-    assert denied.value.permission == "list pods in namespace shop"
+    assert denied.value.permission == product.permission_of("list", PODS)
     with pytest.raises(product.ReadFailed):
         ReplayAws(world).call("elbv2", "DescribeTags", "TagDescriptions", ResourceArns=[])
 

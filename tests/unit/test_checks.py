@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     JUST_NOW,
     LONG_AGO,
@@ -329,7 +330,7 @@ def test_unexplained_targets_come_with_ordered_hypotheses() -> None:
 
 
 def test_filters_of_the_vpc_come_first_where_they_could_not_be_read() -> None:
-    world = replace(FAULTS["LBD005"], vpc={"acls": Fact.denied(reads.NETWORK_ACLS, "forbidden", "x")})
+    world = replace(FAULTS["LBD005"], vpc={"acls": Fact.denied(reads.NETWORK_ACLS, "forbidden", Permission(said="x"))})
     finding = next(d.finding for d in world.report().diagnoses if d.finding.code == "LBD005")
     assert [h.code for h in finding.hypotheses][:2] == ["LBD501", "LBD507"]
 
@@ -347,16 +348,16 @@ def test_filters_of_the_vpc_come_first_where_they_could_not_be_read() -> None:
     ],
 )
 def test_denied_list_is_never_healthy(part: str, source: str) -> None:
-    denied: Fact[object] = Fact.denied(source, "forbidden", f"list {part}", "shop")
+    denied: Fact[object] = Fact.denied(source, "forbidden", Permission(said=f"list {part}"), "shop")
     report = World(facts={part: denied}).report()
     assert report.status is not Status.HEALTHY
     assert report.exit_status() in (1, 3)
-    assert report.coverage.denied[0].permission == f"list {part}"
+    assert report.coverage.denied[0].permission == Permission(said=f"list {part}")
 
 
 @pytest.mark.parametrize("part", ["services", "pods", "slices", "bindings", "events", "workloads", "ingresses"])
 def test_denied_list_gives_no_false_diagnosis(part: str) -> None:
-    denied: Fact[object] = Fact.denied("x", "forbidden", "y", "shop")
+    denied: Fact[object] = Fact.denied("x", "forbidden", Permission(said="y"), "shop")
     report = World(facts={part: denied}).report()
     assert [d.finding.code for d in report.diagnoses] == []
 

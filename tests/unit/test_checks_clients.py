@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model.finding import Diagnosis
 from kubectl_lbdoctor.model.k8s import Service
 from kubectl_lbdoctor.network import acls
 from kubectl_lbdoctor.network.matching import Answer
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -137,7 +138,9 @@ def test_a_prefix_list_admits_what_is_in_it() -> None:
     lists = Fact.known(reads.PREFIX_LISTS, (network.PrefixList("pl-1", ("0.0.0.0/1", "128.0.0.0/1")),))
     by_list = network.Permission("tcp", *NODE_PORTS, prefix_lists=("pl-1",))
     assert diagnosed(nlb(by_list, vpc={"prefix_lists": lists})) == []
-    denied: Fact[object] = Fact.denied(reads.PREFIX_LISTS, "denied", "ec2:GetManagedPrefixListEntries", "pl-1")
+    denied: Fact[object] = Fact.denied(
+        reads.PREFIX_LISTS, "denied", Permission(action="ec2:GetManagedPrefixListEntries"), "pl-1"
+    )
     report = nlb(by_list, vpc={"prefix_lists": denied}).report()
     assert report.exit_status() == 3
 

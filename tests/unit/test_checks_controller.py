@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.report import build
 from tests.support.world import (
     CONTROLLER_POD,
@@ -167,7 +168,9 @@ def test_log_about_another_binding_is_not_ours() -> None:
 
 
 def test_denied_logs_make_the_controllers_checks_unknown() -> None:
-    denied: Fact[str] = Fact.denied(reads.CONTROLLER_LOGS, "forbidden", "get pods/log", CONTROLLER_POD)
+    denied: Fact[str] = Fact.denied(
+        reads.CONTROLLER_LOGS, "forbidden", Permission(("get",), "pods/log"), CONTROLLER_POD
+    )
     report = World(cluster={"controller_logs": {CONTROLLER_POD: denied}}).report()
     assert report.status is Status.UNKNOWN and "LBD120" in {u.code for u in report.unknown}
 
@@ -408,7 +411,8 @@ def test_a_complaint_about_the_subject_counts_where_the_subject_itself_may_not_b
     """Whatever the kind: the events name the frontend, and the Service and binding behind it may be healthy."""
     snapshot = World(events=(EVENTS["LBD120"],)).build()
     shop = replace(
-        snapshot.namespaces["shop"], ingresses=Fact.denied(reads.INGRESSES, "forbidden", "list ingresses", "shop")
+        snapshot.namespaces["shop"],
+        ingresses=Fact.denied(reads.INGRESSES, "forbidden", Permission(("list",), "ingresses"), "shop"),
     )
     paths = traffic_paths(replace(snapshot, namespaces={"shop": shop}))
     report = build(replace(snapshot, namespaces={"shop": shop}), paths, run(CATALOGUE, paths), CATALOGUE)

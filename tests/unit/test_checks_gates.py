@@ -12,6 +12,7 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Confidence, ObjectRef
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     GROUP_ARN,
     HOST,
@@ -140,7 +141,7 @@ def test_stale_gate_is_certain_and_lag_is_likely() -> None:
 
 
 def test_injection_is_unknown_where_the_namespace_may_not_be_read() -> None:
-    denied: Fact[object] = Fact.denied(reads.NAMESPACES, "forbidden", "get namespaces", "shop")
+    denied: Fact[object] = Fact.denied(reads.NAMESPACES, "forbidden", Permission(("get",), "namespaces"), "shop")
     world = World(binding=OLDER_BINDING, facts={"namespace": denied})
     assert {r.code: r.status.value for r in world.results()}["LBD215"] == "unknown"
 
@@ -235,12 +236,12 @@ def test_gates_prove_no_registration() -> None:
 
 def test_gates_alone_suffice_where_only_target_health_is_denied() -> None:
     denied: Fact[object] = Fact.denied(
-        reads.TARGET_HEALTH, "denied", "elasticloadbalancing:DescribeTargetHealth", GROUP_ARN
+        reads.TARGET_HEALTH, "denied", Permission(action="elasticloadbalancing:DescribeTargetHealth"), GROUP_ARN
     )
     pods = tuple(gated(n, status="False", told=CODES_404) for n in (1, 2))
     report = World(pods=pods, aws={"target_health": {GROUP_ARN: denied}}).report()
     assert report.diagnoses[0].finding.code == "LBD301"
-    assert report.coverage.denied[0].permission == "elasticloadbalancing:DescribeTargetHealth"
+    assert report.coverage.denied[0].permission == Permission(action="elasticloadbalancing:DescribeTargetHealth")
 
 
 def test_stale_gates_need_no_aws() -> None:

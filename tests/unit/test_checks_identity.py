@@ -14,6 +14,7 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.identity import IdentityFacts, Role, RolePolicy
 from kubectl_lbdoctor.model.report import Report, Status
+from kubectl_lbdoctor.permission import Permission
 from tests.support.certificates import HOST, NOW, authority, leaf
 from tests.support.world import JUST_NOW, NS, World, controller, controller_pod
 
@@ -128,7 +129,7 @@ def test_only_the_denied_action_is_missing() -> None:
 
 
 def test_policies_that_may_not_be_read_are_said_and_decide_nothing() -> None:
-    denied = Fact.denied(reads.ATTACHED_POLICIES, "may not", "iam:ListAttachedRolePolicies", "lbc")
+    denied = Fact.denied(reads.ATTACHED_POLICIES, "may not", Permission(action="iam:ListAttachedRolePolicies"), "lbc")
     identity = replace(with_policies(), attached={"lbc": denied})
     report = world(DENIED, identity).report()
     assert "not compared: needs iam:ListAttachedRolePolicies" in told(report, "LBD120")[1]
@@ -178,7 +179,7 @@ def webhook(ca_bundle: str | None, served: str | None = None, policy: str = "Fai
     )
     ready = (k8s.Endpoint(("10.0.1.40",), True),)
     slices = (k8s.EndpointSlice(k8s.Meta("s", "kube-system"), service, "IPv4", (), ready),)
-    certificates: Fact[Any] = Fact.denied(reads.WEBHOOK_SECRET, "may not", "get secrets", "x")
+    certificates: Fact[Any] = Fact.denied(reads.WEBHOOK_SECRET, "may not", Permission(("get",), "secrets"), "x")
     if served is not None:
         entry = k8s.TlsCertificate("kube-system", "aws-load-balancer-tls", served)
         certificates = Fact.known(reads.WEBHOOK_SECRET, (entry,))

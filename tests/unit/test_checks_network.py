@@ -10,6 +10,7 @@ from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Pod, ServicePort, Workload
 from kubectl_lbdoctor.model.selectors import LabelSelector
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render.report_screen import by_hand
 from tests.support.world import (
     ANYONE,
@@ -209,14 +210,14 @@ def test_closed_listener_port_is_a_warning() -> None:
 
 @pytest.mark.parametrize("part", ["interfaces", "security_groups", "subnets", "acls", "route_tables"])
 def test_a_denied_read_gives_no_false_cause(part: str) -> None:
-    denied: Fact[object] = Fact.denied(f"ec2:{part}", "denied", "ec2:Describe", "x")
+    denied: Fact[object] = Fact.denied(f"ec2:{part}", "denied", Permission(action="ec2:Describe"), "x")
     report = World(health=TIMED_OUT, vpc={part: denied}).report()
     assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD005"]
     assert report.coverage.denied
 
 
 def test_what_can_be_proven_without_the_acls_is_still_proven() -> None:
-    denied: Fact[object] = Fact.denied(reads.NETWORK_ACLS, "denied", "ec2:DescribeNetworkAcls", "x")
+    denied: Fact[object] = Fact.denied(reads.NETWORK_ACLS, "denied", Permission(action="ec2:DescribeNetworkAcls"), "x")
     report = replace(FAULTS["LBD501"], vpc={"acls": denied}).report()
     assert [d.finding.code for d in report.diagnoses if d.severity.value == "error"] == ["LBD501"]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor import permission
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.network import AclEntry, Permission
@@ -112,7 +113,7 @@ def test_what_a_target_may_send_is_of_no_matter() -> None:
 def test_a_prefix_list_that_was_not_read_decides_nothing() -> None:
     rule = Permission("tcp", 8080, 8080, prefix_lists=("pl-1",))
     world = World(health=TIMED_OUT, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
-    denied = Fact.denied(reads.PREFIX_LISTS, "denied", "ec2:GetManagedPrefixListEntries")
+    denied = Fact.denied(reads.PREFIX_LISTS, "denied", permission.Permission(action="ec2:GetManagedPrefixListEntries"))
     assert "LBD501" not in replace(world, vpc={"prefix_lists": denied}).codes()
     known = Fact.known(reads.PREFIX_LISTS, (network.PrefixList("pl-1", ("192.0.2.0/24",)),))
     assert replace(world, vpc={"prefix_lists": known}).codes()[0] == "LBD501"

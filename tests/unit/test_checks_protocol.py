@@ -14,6 +14,7 @@ from kubectl_lbdoctor.checks.runner import run
 from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Confidence, Finding
+from kubectl_lbdoctor.permission import Permission
 from tests.support import cases
 from tests.support.application import Application, probed
 from tests.support.world import (
@@ -496,7 +497,7 @@ def test_declared_reads_hold_in_these_worlds(name: str) -> None:
 def test_each_denied_list_neither_crashes_nor_invents(name: str) -> None:
     world = WORLDS[name]
     known = {code for code in world.codes() if code in OWN}
-    denied: Fact[Any] = Fact.denied("x", "forbidden", "list")
+    denied: Fact[Any] = Fact.denied("x", "forbidden", Permission(said="list"))
     for part in (*FACTS, *CLUSTER):
         where = "facts" if part in FACTS else "cluster"
         less = replace(world, **{where: {**getattr(world, where), part: denied}})

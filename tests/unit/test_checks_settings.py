@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, recording
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     JUST_NOW,
     LONG_AGO,
@@ -145,7 +146,7 @@ def test_target_type_of_the_class_is_not_overridden_by_an_annotation() -> None:
 
 
 def test_unknown_default_is_no_instance() -> None:
-    denied: Fact[Any] = Fact.denied(reads.CONTROLLER, "forbidden", "list deployments")
+    denied: Fact[Any] = Fact.denied(reads.CONTROLLER, "forbidden", Permission(("list",), "deployments"))
     report = cluster_ip(cluster={"controllers": denied}).report()
     assert "LBD204" not in [d.finding.code for d in report.diagnoses] and report.status is not Status.HEALTHY
 
@@ -404,7 +405,7 @@ def test_declared_reads_hold_in_these_worlds(name: str) -> None:
 def test_each_denied_list_neither_crashes_nor_invents(name: str) -> None:
     world = WORLDS[name]
     known = {d.finding.code for d in world.report().diagnoses} & OWN
-    denied: Fact[Any] = Fact.denied("x", "forbidden", "list")
+    denied: Fact[Any] = Fact.denied("x", "forbidden", Permission(said="list"))
     for part in (*FACTS, *CLUSTER):
         where = "facts" if part in FACTS else "cluster"
         less = replace(world, **{where: {**getattr(world, where), part: denied}})

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor import permission
 from kubectl_lbdoctor.analysis.subnet_choice import judge
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
@@ -148,7 +149,7 @@ def test_many_subnets_are_counted() -> None:
 @pytest.mark.parametrize("part", ["subnets", "interfaces"])
 def test_what_was_not_read_adds_nothing(part: str) -> None:
     made = world(NOT_FOUND.format(1, 0, 0), tagged(3, INTERNAL))
-    denied = Fact.denied(reads.SUBNETS, "denied", "ec2:DescribeSubnets")
+    denied = Fact.denied(reads.SUBNETS, "denied", permission.Permission(action="ec2:DescribeSubnets"))
     finding = found(replace(made, vpc={**made.vpc, part: denied}), "LBD511")
     assert ("subnet-3" in texts(finding)) == (part != "subnets")
 

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.model import aws, k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     GROUP_ARN,
     JUST_NOW,
@@ -325,7 +326,7 @@ def test_manual_endpoints_beside_pods_are_a_warning() -> None:
     "part, source", [("pods", reads.PODS), ("slices", reads.ENDPOINT_SLICES), ("bindings", reads.BINDINGS)]
 )
 def test_denied_list_proves_nothing_missing(part: str, source: str) -> None:
-    denied: Fact[object] = Fact.denied(source, "forbidden", f"list {part}", "shop")
+    denied: Fact[object] = Fact.denied(source, "forbidden", Permission(said=f"list {part}"), "shop")
     world = World(health=(target(1),), facts={part: denied})
     assert not {"LBD205", "LBD206"} & set(world.codes())
     status = {r.code: r.status.value for r in world.results()}
@@ -334,12 +335,14 @@ def test_denied_list_proves_nothing_missing(part: str, source: str) -> None:
 
 def test_denied_nodes_still_name_a_stopped_instance() -> None:
     world = FAULTS["LBD210"][1]
-    denied: Fact[object] = Fact.denied(reads.NODES, "forbidden", "list nodes")
+    denied: Fact[object] = Fact.denied(reads.NODES, "forbidden", Permission(("list",), "nodes"))
     assert replace(world, cluster={"nodes": denied}).codes() == ["LBD210"]
 
 
 def test_group_that_may_not_be_described_is_still_compared() -> None:
-    denied: Fact[object] = Fact.denied(reads.TARGET_GROUPS, "denied", "DescribeTargetGroups", GROUP_ARN)
+    denied: Fact[object] = Fact.denied(
+        reads.TARGET_GROUPS, "denied", Permission(said="DescribeTargetGroups"), GROUP_ARN
+    )
     world = World(health=(target(1),), aws={"target_groups": {GROUP_ARN: denied}})
     finding = first(world).finding
     assert finding.code == "LBD205" and finding.params["group"] == "k8s-shop-web-fdbb6ec3c4"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_lbdoctor import permission
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding
@@ -139,6 +140,6 @@ def test_interfaces_of_another_cluster_say_nothing() -> None:
 @pytest.mark.parametrize("part", ["interfaces", "security_groups"])
 def test_what_was_not_read_decides_nothing(part: str) -> None:
     read = {"interfaces": reads.NETWORK_INTERFACES, "security_groups": reads.SECURITY_GROUPS}[part]
-    denied = Fact.denied(read, "denied", read)
+    denied = Fact.denied(read, "denied", permission.Permission(said=read))
     found = finding(replace(webhook_world(), vpc={part: denied}))
     assert found.by_hand == () and "let the control plane" not in texts(found)

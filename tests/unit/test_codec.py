@@ -19,6 +19,7 @@ from kubectl_lbdoctor.model.codec import CodecError, from_json, to_json
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.snapshot import AwsFacts, ClusterFacts, NamespaceFacts, Snapshot
+from kubectl_lbdoctor.permission import Permission
 from tests.unit.test_checks import FAULTS, HEALTHY
 
 TEXT = st.text(max_size=4)
@@ -62,10 +63,11 @@ def facts(value: Any) -> st.SearchStrategy[Any]:
     return st.one_of(
         st.builds(lambda v, scope: Fact("r", ReadState.KNOWN, v, scope=scope), values(value), TEXT),
         st.builds(
-            lambda state, reason, permission: Fact("r", state, None, reason, permission),
+            lambda state, reason, permission, request: Fact("r", state, None, reason, permission, request=request),
             st.sampled_from([ReadState.DENIED, ReadState.FAILED, ReadState.NOT_ASKED]),
             TEXT,
-            TEXT,
+            values(Permission | None),
+            values(Permission | None),
         ),
     )
 
@@ -106,9 +108,18 @@ def test_snapshot_round_trip(world: Any) -> None:
 
 
 def test_denied_does_not_become_empty_on_the_way() -> None:
-    fact: Fact[Any] = Fact.denied("core/pods", "forbidden", "list pods", "shop")
+    fact: Fact[Any] = Fact.denied("core/pods", "forbidden", Permission(("list",), "pods"), "shop")
     again = back(Snapshot, Snapshot(namespaces={"shop": NamespaceFacts(pods=fact)})).namespaces["shop"].pods
     assert again == fact and again.state is ReadState.DENIED
+
+
+def test_a_permission_that_is_a_text_is_read_as_its_words() -> None:
+    """Bundles held nothing else before permissions were records."""
+    words = "list pods in namespace shop"
+    fact = {"source": "core/pods", "state": "denied", "reason": "no", "permission": words}
+    read = from_json(Snapshot, {"namespaces": {"shop": {"pods": fact}}}).namespaces["shop"].pods
+    assert read.permission == Permission(said=words) and str(read.permission) == words
+    assert back(Permission, read.permission) == read.permission
 
 
 def test_absent_and_unset_are_told_apart() -> None:

@@ -15,6 +15,7 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, Snapshot
 from kubectl_lbdoctor.model.times import parse_time
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import (
     CONTROLLER_POD,
     JUST_NOW,
@@ -101,7 +102,9 @@ def test_a_controller_without_pods_says_nothing_now() -> None:
 
 
 def test_what_is_not_known_makes_nothing_past() -> None:
-    denied: Fact[tuple[k8s.Pod, ...]] = Fact.denied(reads.CONTROLLER_PODS, "forbidden", "list pods", SPACE)
+    denied: Fact[tuple[k8s.Pod, ...]] = Fact.denied(
+        reads.CONTROLLER_PODS, "forbidden", Permission(("list",), "pods"), SPACE
+    )
     cluster = ClusterFacts(controllers=Fact.known(reads.CONTROLLER, (controller(),)), controller_pods=denied)
     for case in (Snapshot(), Snapshot(cluster=cluster), snapshot(pod("new", "1", ""))):
         assert not present_controller(case).came_after(parse_time(LONG_AGO))

@@ -26,6 +26,7 @@ from kubectl_lbdoctor.model.finding import (
     Severity,
 )
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.permission import Permission
 from tests.support import cases
 from tests.support.world import World, mismatch, refused, target, timed_out
 
@@ -228,7 +229,7 @@ def test_waiting_and_draining_targets_need_no_cause() -> None:
 
 
 def test_unknown_target_health_is_not_unexplained_health() -> None:
-    silent: Fact[Any] = Fact.denied(reads.TARGET_HEALTH, "forbidden", "x")
+    silent: Fact[Any] = Fact.denied(reads.TARGET_HEALTH, "forbidden", Permission(said="x"))
     traffic = traffic_paths(World(aws={"target_health": {World().group.arn: silent}}).build())[0]
     assert diagnose([declared("LBD901")], of=(traffic,)) == ()
 

@@ -12,6 +12,7 @@ from kubectl_lbdoctor.model.finding import ObjectRef
 from kubectl_lbdoctor.model.report import Report, Status
 from kubectl_lbdoctor.model.scan import ScanRow
 from kubectl_lbdoctor.model.snapshot import NamespaceFacts, Snapshot
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.render.scan_screen import count_healthy
 from kubectl_lbdoctor.report import build
 from tests.support.world import World
@@ -23,7 +24,10 @@ def denied(facts: NamespaceFacts) -> NamespaceFacts:
     """All reads of a namespace, refused."""
     every = {f.name: getattr(facts, f.name).source for f in fields(NamespaceFacts) if f.name != "selected_pods"}
     return NamespaceFacts(
-        **{name: Fact.denied(source, "forbidden", f"list in pay: {source}", "pay") for name, source in every.items()}
+        **{
+            name: Fact.denied(source, "forbidden", Permission(said=f"list in pay: {source}"), "pay")
+            for name, source in every.items()
+        }
     )
 
 
@@ -50,7 +54,12 @@ def test_a_denied_namespace_leaves_a_subject_elsewhere_healthy() -> None:
 
 def test_a_denied_target_group_is_unknown_for_its_own_subject_alone() -> None:
     snapshot = World().build()
-    lost = Fact.denied("elbv2:DescribeTargetHealth", "denied", "elasticloadbalancing:DescribeTargetHealth", "arn:other")
+    lost = Fact.denied(
+        "elbv2:DescribeTargetHealth",
+        "denied",
+        Permission(action="elasticloadbalancing:DescribeTargetHealth"),
+        "arn:other",
+    )
     aws = replace(snapshot.aws, target_health={**snapshot.aws.target_health, "arn:other": lost})
     report = report_of(replace(snapshot, aws=aws))
     assert [s.status for s in report.subjects] == [Status.HEALTHY]
@@ -59,7 +68,7 @@ def test_a_denied_target_group_is_unknown_for_its_own_subject_alone() -> None:
 
 def test_what_the_whole_cluster_lacks_leaves_every_subject_unknown() -> None:
     snapshot = World().build()
-    nodes = Fact.denied("core/nodes", "forbidden", "list nodes (cluster)", "/api/v1/nodes")
+    nodes = Fact.denied("core/nodes", "forbidden", Permission(("list",), "nodes"), "/api/v1/nodes")
     report = report_of(replace(snapshot, cluster=replace(snapshot.cluster, nodes=nodes)))
     assert [s.status for s in report.subjects] == [Status.UNKNOWN]
 
@@ -68,7 +77,10 @@ def test_a_backend_whose_binding_may_not_be_read_is_not_without_a_target_group()
     """Who has the built-in role `view` may list no custom resources; the tags that lead on may be denied, too."""
     snapshot = World().build()
     mine = snapshot.namespaces["shop"]
-    shut = replace(mine, bindings=Fact.denied(mine.bindings.source, "forbidden", "list targetgroupbindings", "shop"))
+    shut = replace(
+        mine,
+        bindings=Fact.denied(mine.bindings.source, "forbidden", Permission(("list",), "targetgroupbindings"), "shop"),
+    )
     (subject,) = report_of(replace(snapshot, namespaces={"shop": shut})).subjects
     assert (subject.status, subject.backends_without_group, subject.dead_paths) == (Status.UNKNOWN, (), ())
     assert subject.unknown_backends == 1

@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.derived import Memo, derived, memo_field
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.snapshot import Snapshot
+from kubectl_lbdoctor.permission import Permission
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def no_calls() -> None:
 
 
 KNOWN = Fact.known("core/pods", 21)
-DENIED: Fact[int] = Fact.denied("core/pods", "no", "list pods")
+DENIED: Fact[int] = Fact.denied("core/pods", "no", Permission(("list",), "pods"))
 
 
 def test_a_value_is_computed_once_for_each_set_of_arguments() -> None:
@@ -68,7 +69,7 @@ def test_unknown_is_raised_again() -> None:
     for _ in range(2):
         with pytest.raises(Unknown) as raised:
             doubled(holder)
-        assert raised.value.fact.permission == "list pods"
+        assert raised.value.fact.permission == Permission(("list",), "pods")
     assert CALLS == ["doubled 2"]
 
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from kubectl_lbdoctor.model.fact import Fact, Unknown, recording
+from kubectl_lbdoctor.permission import Permission
 
-DENIED: Fact[tuple[str, ...]] = Fact.denied("core/pods", "forbidden", "list pods", "shop")
+DENIED: Fact[tuple[str, ...]] = Fact.denied("core/pods", "forbidden", Permission(("list",), "pods"), "shop")
 FAILED: Fact[tuple[str, ...]] = Fact.failed("core/pods", "timed out", "shop")
 NOT_ASKED: Fact[tuple[str, ...]] = Fact.not_asked("core/pods", "--no-aws", "shop")
 UNKNOWN = [DENIED, FAILED, NOT_ASKED]
@@ -51,7 +52,7 @@ def test_known_maps_and_keeps_its_source_and_scope() -> None:
 
 
 def test_then_takes_the_source_of_the_further_read() -> None:
-    denied: Fact[int] = Fact.denied("core/nodes", "forbidden", "list nodes")
+    denied: Fact[int] = Fact.denied("core/nodes", "forbidden", Permission(("list",), "nodes"))
     assert Fact.known("core/pods", 1).then(lambda value: denied) is denied
 
 

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit, Refusal, Step
 from kubectl_lbdoctor.model.report import CheckCounts, Report, Status
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 
 PLANNED, SENT, APPLIED = StepState.PLANNED, StepState.SENT, StepState.APPLIED
 UNDONE, NOTHING = StepState.UNDONE, StepState.NOTHING
@@ -111,7 +112,7 @@ def test_what_is_in_effect_is_no_part_of_a_fix() -> None:
 
 def test_all_steps_are_checked_before_the_failure_is_told() -> None:
     moved = MovedOn("changed")
-    heard, writer = Heard(), FakeWriter(check_a=moved, check_b=ReadDenied("no", "get services"))
+    heard, writer = Heard(), FakeWriter(check_a=moved, check_b=ReadDenied("no", Permission(("get",), "services")))
     executor = forward(heard, writer, step("a"), step("b"))
     assert not executor.check()
     first, second = executor.failures
@@ -125,7 +126,7 @@ def test_all_steps_are_checked_before_the_failure_is_told() -> None:
     ("error", "state", "certain"),
     [
         (WriteRefused("no", 422), PLANNED, True),
-        (ReadDenied("no", "patch services"), PLANNED, True),
+        (ReadDenied("no", Permission(("patch",), "services")), PLANNED, True),
         (AwsApiError("no", "InvalidParameter"), PLANNED, True),
         (ReadFailed("the connection broke"), SENT, False),
     ],
@@ -221,7 +222,7 @@ def report(status: Status) -> Report:
 
 CHOICE = (Refusal("selector", "choose", ("a", "b")),)
 MOVED = (Failure(step("a"), MovedOn("x"), Phase.CHECK),)
-DENIED = (Failure(step("a"), ReadDenied("x", "y"), Phase.REHEARSAL),)
+DENIED = (Failure(step("a"), ReadDenied("x", Permission(said="y")), Phase.REHEARSAL),)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from kubectl_lbdoctor.model.group_edits import GroupAddress, modify_commands
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit, Repair, Step
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from tests.support import undo_files
 
 ARN = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/own/0123456789abcdef"
@@ -124,7 +125,7 @@ def test_what_has_moved_on_is_left_alone() -> None:
 
 def test_a_denied_write_and_one_whose_answer_is_lost() -> None:
     elb = Elb()
-    elb.failure = ReadDenied("no", "elasticloadbalancing:ModifyTargetGroup")
+    elb.failure = ReadDenied("no", Permission(action="elasticloadbalancing:ModifyTargetGroup"))
     with pytest.raises(ReadDenied):
         writer(elb).apply(path())
     elb.failure = ReadFailed("the connection broke")

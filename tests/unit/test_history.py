@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetCounts
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.history import AwsChange, GroupHistory, HistoryFacts
+from kubectl_lbdoctor.permission import Permission
 from tests.support import cases
 
 CASE = "LBD501-security-group-rule-revoked"
@@ -64,7 +65,12 @@ def test_nothing_is_said_of_what_does_not_fail_or_is_not_known() -> None:
     since = f"{DAY}09:00:00Z"
     assert evidence(HistoryFacts(since, counts(("09:00", 0, 2), ("11:59", 2, 0)))) == []
     assert evidence(HistoryFacts(since, counts())) == []
-    assert evidence(HistoryFacts(since, Fact.denied(reads.TARGET_COUNTS, "no", "cloudwatch:GetMetricData"))) == []
+    assert (
+        evidence(
+            HistoryFacts(since, Fact.denied(reads.TARGET_COUNTS, "no", Permission(action="cloudwatch:GetMetricData")))
+        )
+        == []
+    )
     assert evidence(HistoryFacts()) == []
 
 

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, ProbeAnswer, ProbeFacts, ProbeRequest
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe.next_probes import MAX_PODS, next_probes
 from kubectl_lbdoctor.probe.rounds import ask
 from tests.support import cases, product
@@ -139,7 +140,10 @@ def test_a_healthy_pod_beside_a_failing_one_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [Fact.denied(PROBES, "forbidden", "get pods/proxy in namespace shop"), Fact.failed(PROBES, "the proxy is broken")],
+    [
+        Fact.denied(PROBES, "forbidden", Permission(("get",), "pods/proxy", namespace="shop")),
+        Fact.failed(PROBES, "the proxy is broken"),
+    ],
     ids=["denied", "failed"],
 )
 def test_who_may_not_probe_finds_healthy_targets_healthy(answer: Fact[tuple[ProbeAnswer, ...]]) -> None:
@@ -160,7 +164,7 @@ def test_denied_probes_end_the_asking() -> None:
 
     def denied(requests: tuple[ProbeRequest, ...]) -> ProbeFacts:
         sent.append(requests)
-        return ProbeFacts(Fact.denied(PROBES, "forbidden", "get pods/proxy in namespace shop"))
+        return ProbeFacts(Fact.denied(PROBES, "forbidden", Permission(("get",), "pods/proxy", namespace="shop")))
 
     snapshot = ask(REFUSED.build(), denied)
     assert len(sent) == 1 and not snapshot.probes.answers.is_known

@@ -25,6 +25,7 @@ from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Change, Edit, Step
 from kubectl_lbdoctor.model.snapshot import Context
+from kubectl_lbdoctor.permission import Permission
 from tests.support.json_patch import operate
 
 Raw = dict[str, Any]
@@ -175,7 +176,9 @@ def test_without_its_uid_it_is_not_deleted(api: Api) -> None:
 
 def test_an_undoing_that_was_cut_off_goes_on(api: Api) -> None:
     uid = writer(api).apply(CHANGE)
-    api.refuses["DELETE"] = ReadDenied("denied", "delete targetgroupconfigurations.gateway.k8s.aws")
+    api.refuses["DELETE"] = ReadDenied(
+        "denied", Permission(("delete",), "targetgroupconfigurations", "gateway.k8s.aws")
+    )
     with pytest.raises(ReadDenied):
         writer(api).undo(CHANGE, uid)
     api.refuses.clear()
@@ -185,7 +188,9 @@ def test_an_undoing_that_was_cut_off_goes_on(api: Api) -> None:
 
 def test_a_permission_that_is_missing_shows_before_anything_is_changed(api: Api) -> None:
     uid = writer(api).apply(CHANGE)
-    api.refuses["DELETE"] = ReadDenied("denied", "delete targetgroupconfigurations.gateway.k8s.aws")
+    api.refuses["DELETE"] = ReadDenied(
+        "denied", Permission(("delete",), "targetgroupconfigurations", "gateway.k8s.aws")
+    )
     with pytest.raises(ReadDenied):
         writer(api).rehearse_undo(CHANGE, uid)
     assert present(api)["spec"]["defaultConfiguration"] == {"targetType": "ip"}

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.model.aws import Action, ListenerRule
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import World, refused, target
 
 WEB = ObjectRef("Service", "shop", "web")
@@ -62,13 +63,13 @@ def test_healthy_targets_outrank_a_suspicion(code: str) -> None:
 
 
 def test_a_suspicion_stands_where_health_is_not_known() -> None:
-    denied: Fact[object] = Fact.denied(reads.TARGET_HEALTH, "forbidden", "x")
+    denied: Fact[object] = Fact.denied(reads.TARGET_HEALTH, "forbidden", Permission(said="x"))
     world = World(aws={"target_health": {World().group.arn: denied}})
     assert all_targets_healthy(path(world)) is None
 
 
 def test_a_setting_that_may_be_refused_stands_where_nobody_hears_the_controller() -> None:
-    world = World(facts={"events": Fact.denied(reads.EVENTS, "forbidden", "x")})
+    world = World(facts={"events": Fact.denied(reads.EVENTS, "forbidden", Permission(said="x"))})
     assert all_targets_healthy(path(world)) is not None and accepted_and_healthy(path(world)) is None
 
 

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.overlay_pods import overlay_pods
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import SUBNETS, World, node, node_interface, pod
 
 LOCAL = (network.VpcRoute("10.0.0.0/16", target="local"), network.VpcRoute("fd00:10::/56", target="local"))
@@ -85,7 +86,7 @@ def test_an_address_of_a_delegated_prefix_is_of_the_vpc() -> None:
 
 def test_what_was_not_read_is_unknown() -> None:
     made = world("172.30.1.5", *LOCAL)
-    denied = Fact.denied(reads.ROUTE_TABLES, "denied", "ec2:DescribeRouteTables")
+    denied = Fact.denied(reads.ROUTE_TABLES, "denied", Permission(action="ec2:DescribeRouteTables"))
     with pytest.raises(Unknown):
         found(replace(made, vpc={**made.vpc, "route_tables": denied}))
 

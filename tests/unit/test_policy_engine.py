@@ -11,6 +11,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Container, Meta, Node, Workload
 from kubectl_lbdoctor.model.snapshot import ClusterFacts, Snapshot
+from kubectl_lbdoctor.permission import Permission
 
 NODES = tuple(Node(Meta(f"node{n}")) for n in (1, 2))
 
@@ -69,6 +70,6 @@ def test_an_engine_on_some_nodes_only() -> None:
 
 def test_what_could_not_be_understood_or_read_may_be_an_engine() -> None:
     assert found(OFF, left_out=("calico-node",)) is Enforcement.UNKNOWN
-    denied: Fact[tuple[Workload, ...]] = Fact.denied(reads.KUBE_PROXY, "forbidden", "list daemonsets")
+    denied: Fact[tuple[Workload, ...]] = Fact.denied(reads.KUBE_PROXY, "forbidden", Permission(("list",), "daemonsets"))
     unread = Snapshot(cluster=ClusterFacts(kube_proxy=denied, nodes=Fact.known(reads.NODES, NODES)))
     assert policy_engine(unread).state is Enforcement.UNKNOWN

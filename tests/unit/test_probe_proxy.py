@@ -10,6 +10,7 @@ import pytest
 
 from kubectl_lbdoctor.model.fact import ReadState
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe import proxy, runner
 
 REQUEST = ProbeRequest(
@@ -63,9 +64,9 @@ def test_refusals_of_the_api_server() -> None:
     text = 'pods "web-1" is forbidden: User "dev" cannot get resource "pods/proxy" in API group "" in the namespace "x"'
     answer = decoded(403, status(403, text))
     assert answer.outcome is Outcome.INCONCLUSIVE
-    assert answer.permission == "get pods/proxy in namespace shop"
+    assert answer.permission == Permission(("get",), "pods/proxy", namespace="shop")
     facts = runner.as_fact([answer])
-    assert (facts.state, facts.permission) == (ReadState.DENIED, "get pods/proxy in namespace shop")
+    assert (facts.state, facts.permission) == (ReadState.DENIED, answer.permission)
     for code, message in ((404, 'pods "web-1" not found'), (401, "Unauthorized"), (400, "address not allowed")):
         other = decoded(code, status(code, message))
         assert other.outcome is Outcome.INCONCLUSIVE and other.detail and not other.permission

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.errors import ExitStatus
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.probe import PROBES, Outcome, ProbeAnswer, ProbeFacts, Transport, inconclusive
 from kubectl_lbdoctor.model.report import Status
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe.report import ProbeReport, probe_report, requests_of
 from tests.support.world import World, target
 
@@ -49,7 +50,7 @@ def test_a_transport_that_failed_says_nothing_beside_one_that_did_not() -> None:
 
 def test_nothing_could_be_sent() -> None:
     snapshot = World(health=(target(1),)).build()
-    denied = Fact.denied(PROBES, "may not create pods", "create pods in namespace shop")
+    denied = Fact.denied(PROBES, "may not create pods", Permission(("create",), "pods", namespace="shop"))
     report = probe_report(replace(snapshot, probes=ProbeFacts(denied)))
     assert (report.passed, report.failed, report.unknown) == (0, 0, 1)
     assert report.exit_status is ExitStatus.COULD_NOT_RUN

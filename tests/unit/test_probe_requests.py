@@ -16,6 +16,7 @@ from kubectl_lbdoctor.model import aws, network, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.probe import Outcome, ProbeAnswer, ProbeRequest, Transport
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe.next_probes import next_probes
 from kubectl_lbdoctor.probe.requests import Verdict, describe, difference, judge, requests
 from tests.support.world import NLB_ARN, World, instance_target, mismatch, pod, target, timed_out
@@ -84,7 +85,9 @@ def test_the_node_of_an_instance_may_be_unknown() -> None:
 def test_pods_that_were_not_read_leave_no_guess() -> None:
     world = World()
     snapshot = world.build()
-    facts = replace(snapshot.namespaces["shop"], pods=Fact.denied(reads.PODS, "forbidden", "list pods"))
+    facts = replace(
+        snapshot.namespaces["shop"], pods=Fact.denied(reads.PODS, "forbidden", Permission(("list",), "pods"))
+    )
     (traffic,) = traffic_paths(replace(snapshot, namespaces={"shop": facts}))
     made, unasked = requests(traffic)
     assert made == () and [u.reason for u in unasked] == ["core/pods was not read"] * 2
@@ -93,7 +96,7 @@ def test_pods_that_were_not_read_leave_no_guess() -> None:
 
 def test_a_group_that_was_not_read_is_unknown() -> None:
     (traffic,) = traffic_paths(World().build())
-    unread = replace(traffic, target_health=Fact.denied(reads.TARGET_HEALTH, "no", "x"))
+    unread = replace(traffic, target_health=Fact.denied(reads.TARGET_HEALTH, "no", Permission(said="x")))
     with pytest.raises(Unknown):
         requests(unread)
 
@@ -126,7 +129,9 @@ def test_an_nlbs_check_carries_proxy_protocol_where_it_is_on() -> None:
     off = attributes(traffic, Fact.known(reads.TARGET_GROUP_ATTRIBUTES, {"proxy_protocol_v2.enabled": "false"}))
     assert [r.proxy_protocol for t in (on, off) for r in requests(t)[0][:1]] == [True, False]
     assert describe(requests(on)[0][0]) == "GET http :8080/healthz (proxy protocol)"
-    unread = attributes(traffic, Fact.denied(reads.TARGET_GROUP_ATTRIBUTES, "no", "elasticloadbalancing:X"))
+    unread = attributes(
+        traffic, Fact.denied(reads.TARGET_GROUP_ATTRIBUTES, "no", Permission(action="elasticloadbalancing:X"))
+    )
     made, left = requests(unread)
     assert not made and {entry.reason for entry in left} == {f"{reads.TARGET_GROUP_ATTRIBUTES} was not read"}
     (tcp,) = traffic_paths(checked(World().as_nlb(), protocol="TCP", path="", matcher="").build())

@@ -21,6 +21,7 @@ from kubectl_lbdoctor.collect.kubernetes_api.tls import Pem, Tls
 from kubectl_lbdoctor.errors import ReadDenied, ReadFailed, UsageError
 from kubectl_lbdoctor.model.fact import Fact, ReadState
 from kubectl_lbdoctor.model.probe import SOCKETS, Outcome, ProbeAnswer, ProbeRequest, Transport, inconclusive
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.probe import forward, pods, runner
 from kubectl_lbdoctor.probe.placement import MAX_PODS, Batch, assign_to_nodes
 from tests.support import tls_api
@@ -131,10 +132,11 @@ def test_only_overdue_pods_are_leftovers() -> None:
 
 def test_a_missing_permission_is_carried_as_a_value() -> None:
     gone = inconclusive(REQUEST, Transport.POD, "the pod is gone")
-    denied = inconclusive(REQUEST, Transport.POD, "no: forbidden", permission="create pods in namespace shop")
+    create = Permission(("create",), "pods", namespace="shop")
+    denied = inconclusive(REQUEST, Transport.POD, "no: forbidden", permission=create)
     assert runner.as_fact([gone]).state is ReadState.FAILED
     fact = runner.as_fact([gone, denied])
-    assert (fact.state, fact.permission) == (ReadState.DENIED, "create pods in namespace shop")
+    assert (fact.state, fact.permission) == (ReadState.DENIED, create)
     assert fact.reason == "no: forbidden"
 
 
@@ -146,13 +148,13 @@ def test_words_that_look_like_a_missing_permission_are_none() -> None:
 
 def test_a_denied_debug_pod_names_the_permission() -> None:
     def send(*args: Any, **kwargs: Any) -> Any:
-        raise ReadDenied("no", "create pods in namespace shop")
+        raise ReadDenied("no", Permission(("create",), "pods", namespace="shop"))
 
     kube = SimpleNamespace(send=send, list=lambda *args: [], get=lambda *args: None)
     options = runner.ProbeOptions("pod", nodes=NODES)
     request = replace(REQUEST, pod="")
     facts = runner.send(kube, [request], options, lambda text: None, lambda text: None)  # type: ignore[arg-type]
-    assert facts.answers.permission == "create pods in namespace shop"
+    assert facts.answers.permission == Permission(("create",), "pods", namespace="shop")
 
 
 def test_targets_beyond_the_bound_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +391,7 @@ def test_an_upgrade_that_drips() -> None:
 def test_a_refused_upgrade() -> None:
     with served(lambda connection: None, "403 Forbidden") as kube:
         answer = forward.send(kube, REQUEST, 2.0)
-    assert answer.permission == "get,create pods/portforward in namespace shop"
+    assert str(answer.permission) == "get,create pods/portforward in namespace shop"
     with served(lambda connection: None, "200 OK") as kube:
         assert "opened no port-forward" in forward.send(kube, REQUEST, 2.0).detail
     with served(lambda connection: None, "302 Found") as kube:

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.checks.runner import run_one
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import CheckStatus, Finding, ObjectRef, Severity, Source
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.report import needed_reads
 from tests.support.world import World
 from tests.unit.test_checks import FAULTS, HEALTHY
@@ -194,7 +195,7 @@ def spec_of(function: Any) -> CheckSpec:
 
 
 ROUTE = traffic_paths(World().build())[0]
-DENIED: Fact[int] = Fact.denied("core/pods", "forbidden", "list pods")
+DENIED: Fact[int] = Fact.denied("core/pods", "forbidden", Permission(("list",), "pods"))
 FOUND = Finding("LBD901", ObjectRef("Ingress", "shop", "web"))
 
 

@@ -18,6 +18,7 @@ from kubectl_lbdoctor.model.aws import TargetCounts
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import CheckStatus
 from kubectl_lbdoctor.model.snapshot import SPARED, NetworkFacts, Snapshot
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import GROUP_ARN, HOST, READY, World, pod, refused, target
 
 COUNTED = {
@@ -57,7 +58,7 @@ def test_one_of_which_the_controller_complains_is_not() -> None:
 
 
 def test_one_whose_events_may_not_be_read_is_not() -> None:
-    assert not spared(built(World(facts={"events": Fact.denied(reads.EVENTS, "no", "list events")})))
+    assert not spared(built(World(facts={"events": Fact.denied(reads.EVENTS, "no", Permission(("list",), "events"))})))
 
 
 def test_one_whose_load_balancer_is_not_active_or_not_known_is_not() -> None:
@@ -65,7 +66,7 @@ def test_one_whose_load_balancer_is_not_active_or_not_known_is_not() -> None:
     assert not spared(built(replace(world, balancer=replace(world.balancer, state="provisioning"))))
     gone = {"load_balancers": {HOST: Fact.known(reads.LOAD_BALANCERS, None, HOST)}}
     assert not spared(built(replace(world, aws=gone)))
-    denied = {"load_balancers": {HOST: Fact.denied(reads.LOAD_BALANCERS, "no", "x", HOST)}}
+    denied = {"load_balancers": {HOST: Fact.denied(reads.LOAD_BALANCERS, "no", Permission(said="x"), HOST)}}
     assert not spared(built(replace(world, aws=denied)))
 
 
@@ -104,7 +105,11 @@ def test_what_a_suspect_beside_it_has_read_is_known_for_a_spared_one_too() -> No
 
 def test_old_gates_do_not_make_up_for_health_that_may_not_be_read() -> None:
     """They tell what was when they turned; a target may have failed since."""
-    denied = {"target_health": {GROUP_ARN: Fact.denied(reads.TARGET_HEALTH, "no", "DescribeTargetHealth", GROUP_ARN)}}
+    denied = {
+        "target_health": {
+            GROUP_ARN: Fact.denied(reads.TARGET_HEALTH, "no", Permission(said="DescribeTargetHealth"), GROUP_ARN)
+        }
+    }
     gate = "target-health.elbv2.k8s.aws/k8s-shop-web-fdbb6ec3c4"
 
     def gated(number: int, since: str) -> k8s.Pod:

@@ -21,6 +21,7 @@ from kubectl_lbdoctor.model.selectors import LabelSelector
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import parse_time
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.permission import Permission
 from tests.support import cases
 from tests.support.world import GROUP_ARN, NOW, World, controller, pod
 
@@ -95,7 +96,7 @@ def test_without_a_controller_at_work_a_count_is_not_about_the_wanted_targets() 
     """Nobody replaces the targets then: those that were there before are counted."""
     down = {"controllers": Fact.known(reads.CONTROLLER, (controller(ready=0),))}
     none = {"controllers": Fact.known(reads.CONTROLLER, ())}
-    denied = {"controllers": Fact.denied(reads.CONTROLLER, "no", "list deployments")}
+    denied = {"controllers": Fact.denied(reads.CONTROLLER, "no", Permission(("list",), "deployments"))}
     assert not counted(World(cluster=down), 2).target_health.is_known
     assert not counted(World(cluster=none), 2).target_health.is_known
     assert counted(World(cluster=denied), 2).target_health.is_known, "which leaves every frontend unknown"
@@ -213,7 +214,7 @@ def test_nodes_that_are_unhealthy_by_design_are_asked() -> None:
 
 
 def test_what_cannot_be_counted_because_pods_may_not_be_read_stays_open() -> None:
-    world = World(facts={"pods": Fact.denied(reads.PODS, "no", "list pods")})
+    world = World(facts={"pods": Fact.denied(reads.PODS, "no", Permission(("list",), "pods"))})
     assert not counted(world, 2).target_health.is_known
 
 

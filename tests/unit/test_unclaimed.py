@@ -10,6 +10,7 @@ from kubectl_lbdoctor.knowledge.controller_identity import feature_gates, gate_i
 from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, Severity
+from kubectl_lbdoctor.permission import Permission
 from tests.support.world import World, container, controller, meta, node
 
 NLB = "service.beta.kubernetes.io/aws-load-balancer-"
@@ -73,7 +74,7 @@ def test_one_watching_controller_is_enough() -> None:
 
 
 def test_deployments_that_may_not_be_listed_are_no_absence() -> None:
-    denied: Fact[tuple[k8s.Workload, ...]] = Fact.denied(reads.CONTROLLER, "", "list deployments")
+    denied: Fact[tuple[k8s.Workload, ...]] = Fact.denied(reads.CONTROLLER, "", Permission(("list",), "deployments"))
     world = replace(World(), cluster={**World().cluster, "controllers": denied})
     assert said(world, "LBD129") is None
 

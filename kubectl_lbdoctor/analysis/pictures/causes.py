@@ -105,5 +105,5 @@ def judged(
 def missing_of(*facts: Fact[Any]) -> tuple[str, ...]:
     """What to add for these facts to be known: a permission for each denied one, else what became of the read."""
     unread = (fact for fact in facts if not fact.is_known)
-    texts = (fact.permission or f"{fact.source}: {without_credentials(fact.reason)}" for fact in unread)
+    texts = (str(fact.permission or f"{fact.source}: {without_credentials(fact.why)}") for fact in unread)
     return tuple(dict.fromkeys(texts))

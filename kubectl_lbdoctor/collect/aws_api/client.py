@@ -28,6 +28,7 @@ from kubectl_lbdoctor.collect.request_log import LoggedAws, RequestLog
 from kubectl_lbdoctor.errors import AwsApiError, LbdoctorError, NoCredentials, ReadDenied, ReadFailed, Unreachable
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.permission import Permission
 
 __all__ = ["AwsReader", "import_sdk"]
 
@@ -143,7 +144,7 @@ class AwsReader:
         `service` is botocore's name, `operation` and `params` are the API's. With `result_key` the list under that key,
         else the whole answer (its lists joined over all pages, its bodies as bytes, without ResponseMetadata).
 
-        Raises ReadDenied (`permission` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
+        Raises ReadDenied (`permission.action` is the IAM action), NoCredentials, AwsApiError (`code`), ReadFailed,
         Unreachable; ValueError or TypeError for our own mistakes (no such operation, `result_key` is no list). An
         answer that is none of AWS's (a proxy's page) is a ReadFailed.
         """
@@ -229,7 +230,7 @@ class AwsReader:
         events.register_first("request-created", wait)
         events.register("response-received", heed)
 
-    def permission(self, service: str, operation: str) -> str:
+    def iam_action(self, service: str, operation: str) -> str:
         """The IAM action of an operation: "elasticloadbalancing:DescribeTargetHealth"."""
         if (read := f"{service}:{operation}") in reads.AWS:
             return reads.iam_action(read)
@@ -319,7 +320,7 @@ class AwsReader:
 
     def _denied(self, service: str, operation: str, said: str) -> ReadDenied:
         named = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9]+)", said)
-        permission = named.group(1) if named else self.permission(service, operation)
+        action = named.group(1) if named else self.iam_action(service, operation)
         who = re.search(r"(arn:aws[a-z-]*:(?:iam|sts)::\d*:\S+?)(?= is not authorized|[\s,;]|$)", said)
         principal = who.group(1) if who else f"the AWS identity{self._profile_note()}"
         if "explicit deny" in said:
@@ -327,8 +328,10 @@ class AwsReader:
             hint = f"{denying.group(1) if denying else 'a policy'} denies it; allowing it elsewhere does not help"
         else:
             policy = "iam" if operation.startswith(("Describe", "Get", "List")) else "iam --fix"
-            hint = f"allow {permission} (kubectl lbdoctor policy {policy} prints the whole policy)"
-        return ReadDenied(f"{principal} may not call {permission}: {said or 'access denied'}", permission, hint)
+            hint = f"allow {action} (kubectl lbdoctor policy {policy} prints the whole policy)"
+        return ReadDenied(
+            f"{principal} may not call {action}: {said or 'access denied'}", Permission(action=action), hint
+        )
 
     def _failed(self, service: str, operation: str, error: Exception) -> LbdoctorError:
         """Our error for what botocore itself raises: no credentials, no connection, no answer."""

@@ -36,6 +36,7 @@ from kubectl_lbdoctor.errors import (
 )
 from kubectl_lbdoctor.model.kinds import BUILT_IN_GROUPS, KINDS
 from kubectl_lbdoctor.model.shell import shell
+from kubectl_lbdoctor.permission import Permission
 from kubectl_lbdoctor.record import record
 
 PAGE_SIZE = 500
@@ -74,54 +75,25 @@ Params = Mapping[str, str | int | bool]
 _VERBS = {"POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
 
 
-@record
-class ApiPath:
-    """What a Kubernetes URL path asks for, in RBAC's terms. `namespace` is "" for cluster-wide reads."""
+def permission_of(verb: str, path: str) -> Permission:
+    """What a request of a URL path needs to be allowed.
 
-    group: str
-    resource: str
-    namespace: str
-    name: str
-
-    @classmethod
-    def parse(cls, path: str) -> ApiPath | None:
-        """None for a path that is no resource ("/version", "/apis/elbv2.k8s.aws").
-
-        https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
-        """
-        parts = path.strip("/").split("/")
-        if parts[0] == "api":
-            group, rest = "", parts[2:]
-        elif parts[0] == "apis" and len(parts) > 1:
-            group, rest = parts[1], parts[3:]
-        else:
-            return None
-        namespace = ""
-        if len(rest) > 2 and rest[0] == "namespaces":
-            namespace, rest = rest[1], rest[2:]
-        if not rest:
-            return None
-        resource, name = rest[0], rest[1] if len(rest) > 1 else ""
-        if len(rest) > 2:
-            resource = f"{resource}/{rest[2]}"
-        return cls(group, resource, namespace, name)
-
-    @property
-    def full_resource(self) -> str:
-        """The resource with its group as kubectl writes it: "pods", "ingresses.networking.k8s.io", "pods/log"."""
-        if not self.group:
-            return self.resource
-        base, slash, sub = self.resource.partition("/")
-        return f"{base}.{self.group}{slash}{sub}"
-
-
-def permission_of(verb: str, path: str) -> str:
-    """The RBAC rule for a read: "list pods in namespace shop", "list nodes (cluster)", "get /version"."""
-    parsed = ApiPath.parse(path)
-    if parsed is None:
-        return f"{verb} {path}"
-    scope = f"in namespace {parsed.namespace}" if parsed.namespace else "(cluster)"
-    return f"{verb} {parsed.full_resource} {scope}"
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris
+    """
+    parts = path.strip("/").split("/")
+    if parts[0] == "api":
+        group, rest = "", parts[2:]
+    elif parts[0] == "apis" and len(parts) > 1:
+        group, rest = parts[1], parts[3:]
+    else:
+        group, rest = "", []
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces":
+        namespace, rest = rest[1], rest[2:]
+    if not rest:
+        return Permission((verb,), url=path)
+    resource = f"{rest[0]}/{rest[2]}" if len(rest) > 2 else rest[0]
+    return Permission((verb,), resource, group, namespace)
 
 
 @record
@@ -241,8 +213,9 @@ class KubeReader:
             idle = 0 if len(given) > before else idle + 1
             if following and idle and (following in tokens or idle >= MAX_IDLE_PAGES):
                 raise ReadFailed(
-                    f"could not {permission_of('list', path)}: the pages of {self.context.server} do not end",
+                    f"the pages of {self.context.server} do not end",
                     "something between here and the API server answers in its place: check proxies",
+                    request=permission_of("list", path),
                 )
             tokens.add(following)
             token = following
@@ -262,8 +235,7 @@ class KubeReader:
         headers = self.headers()
         headers["Accept"], headers["Accept-Encoding"] = accept, "identity"
         with self._counting:
-            parsed = ApiPath.parse(path)
-            self.calls[f"watch {parsed.full_resource if parsed else path}"] += 1
+            self.calls[f"watch {permission_of('watch', path).what}"] += 1
         try:
             response = self._pool.request(
                 "GET",
@@ -335,11 +307,10 @@ class KubeReader:
         """
         import urllib3
 
-        parsed = ApiPath.parse(path)
+        asked, end = permission_of("get", path), time.monotonic() + timeout
         with self._counting:
-            self.calls[f"get {parsed.full_resource if parsed else path}"] += 1
-        what, end = permission_of("get", path), time.monotonic() + timeout
-        sent = self._deadline.bound(what, lambda: self.headers(as_text=True))
+            self.calls[f"get {asked.what}"] += 1
+        sent = self._deadline.bound(asked, lambda: self.headers(as_text=True))
         for name, value in headers.items():
             sent[name] = value
 
@@ -356,7 +327,7 @@ class KubeReader:
             return response.status, response.headers, body
 
         try:
-            return self._deadline.bound(what, ask, lambda: end + (self._timeout or timeout) + GRACE - time.monotonic())
+            return self._deadline.bound(asked, ask, lambda: end + (self._timeout or timeout) + GRACE - time.monotonic())
         except (urllib3.exceptions.ReadTimeoutError, Late) as error:
             raise TimeoutError(f"no answer within {timeout:g}s") from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -412,11 +383,10 @@ class KubeReader:
         """One attempt; None when the connection broke and there is another attempt."""
         import urllib3
 
-        parsed = ApiPath.parse(path)
+        run, asked = self._deadline if method == "GET" else Deadline(), permission_of(verb, path)
         with self._counting:
-            self.calls[f"{verb} {parsed.full_resource if parsed else path}"] += 1
-        run, what = self._deadline if method == "GET" else Deadline(), permission_of(verb, path)
-        headers = run.bound(what, lambda: self.headers(as_text=max_bytes is not None))
+            self.calls[f"{verb} {asked.what}"] += 1
+        headers = run.bound(asked, lambda: self.headers(as_text=max_bytes is not None))
         if payload is not None:
             headers["Content-Type"] = kind
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
@@ -438,12 +408,10 @@ class KubeReader:
             return _Answer(response.status, response.headers, body, truncated, sent)
 
         try:
-            return run.bound(what, exchange, None if deadline is None else lambda: deadline + GRACE - time.monotonic())
+            return run.bound(asked, exchange, None if deadline is None else lambda: deadline + GRACE - time.monotonic())
         except urllib3.exceptions.ProtocolError as error:
             if last:
-                raise ReadFailed(
-                    f"could not {permission_of(verb, path)}: the connection to {self.context.server} broke: {error}"
-                ) from error
+                raise ReadFailed(f"the connection to {self.context.server} broke: {error}", request=asked) from error
             return None
         except (urllib3.exceptions.HTTPError, Late, _OutOfTime, _NotUnpacked, _TooLarge, OSError, ValueError) as error:
             raise self._not_answered(verb, path, error) from error
@@ -485,9 +453,8 @@ class KubeReader:
             self._refused(verb, path, answer)
         document = self._parsed(verb, path, answer)
         if document.get("kind") == "Status":
-            raise ReadFailed(
-                f"could not {permission_of(verb, path)}: the API server answered 200 with a Status: {_said(answer)}"
-            )
+            problem = f"the API server answered 200 with a Status: {_said(answer)}"
+            raise ReadFailed(problem, request=permission_of(verb, path))
         return document
 
     def _parsed(self, verb: str, path: str, answer: _Answer) -> dict[str, Any]:
@@ -505,8 +472,9 @@ class KubeReader:
         if kind.partition(";")[0].strip() == "application/json":
             what = f"with {len(answer.body)} bytes that are no JSON object, though it calls them {kind}"
         raise ReadFailed(
-            f"could not {permission_of(verb, path)}: {self.context.server} answered {what}",
+            f"{self.context.server} answered {what}",
             "something between here and the API server answers in its place: check the server address and proxies",
+            request=permission_of(verb, path),
         )
 
     def _continue_token(self, path: str, page: Mapping[str, Any]) -> str:
@@ -518,8 +486,8 @@ class KubeReader:
         if (token is None and not more) or (isinstance(token, str) and isinstance(metadata, dict)):
             return token or ""
         raise ReadFailed(
-            f"could not {permission_of('list', path)}: {self.context.server} answered with a list whose metadata "
-            "cannot be understood"
+            f"{self.context.server} answered with a list whose metadata cannot be understood",
+            request=permission_of("list", path),
         )
 
     def _items(self, path: str, page: Mapping[str, Any]) -> Sequence[Any]:
@@ -532,38 +500,38 @@ class KubeReader:
         if not isinstance(items, list) or not (fits or kind is None):
             kind = kind or "an object without kind"
             raise ReadFailed(
-                f"could not {permission_of('list', path)}: {self.context.server} answered with {kind} instead of "
-                f"{expected or 'a list'}"
+                f"{self.context.server} answered with {kind} instead of {expected or 'a list'}",
+                request=permission_of("list", path),
             )
         return items
 
     def _refused(self, verb: str, path: str, answer: _Answer) -> NoReturn:
         """Raise for an answer that is not 200 (and neither 401, 429 nor 5xx)."""
-        action = permission_of(verb, path)
-        said = _said(answer)
-        parsed = ApiPath.parse(path)
-        custom = parsed is not None and parsed.group not in BUILT_IN_GROUPS
+        asked, said = permission_of(verb, path), _said(answer)
+        custom = asked.group not in BUILT_IN_GROUPS
         if answer.status == 404 and _is_api_missing(answer) and (verb != "list" or custom):
-            raise ApiMissing(f"the cluster serves no {parsed.full_resource if parsed else path} ({path})")
+            raise ApiMissing(f"the cluster serves no {asked.what} ({path})")
         if answer.status == 403:
-            permission, hint = action, f"check with: {self._can_i(verb, path)}"
+            permission, hint = asked, f"check with: {self._can_i(verb, path)}"
             impersonated = re.search(r'cannot impersonate resource "([^"]+)"', said)
             if impersonated:
-                permission, hint = f"impersonate {impersonated.group(1)} (cluster)", "leave out --as and --as-group"
+                permission, hint = Permission(("impersonate",), impersonated.group(1)), "leave out --as and --as-group"
             elif "system:anonymous" in said:
                 hint = f"{self._as_whom()} sends no credentials: check the user of the context"
-            raise ReadDenied(f"may not {action}: {said}", permission, hint)
+            raise ReadDenied(f"may not {asked}: {said}", permission, hint)
         if answer.status == 404:
             raise ReadFailed(
-                f"could not {action}: {self.context.server} answered 404: {said}",
+                f"{self.context.server} answered 404: {said}",
                 "something answers in place of the API server: check the server address with its path, and proxies",
+                request=asked,
             )
         if 300 <= answer.status < 400:
             raise ReadFailed(
-                f"could not {action}: {self.context.server} redirects to {answer.headers.get('Location', 'nowhere')}",
+                f"{self.context.server} redirects to {answer.headers.get('Location', 'nowhere')}",
                 "a login page or proxy answers in place of the API server: check the server address",
+                request=asked,
             )
-        raise ReadFailed(f"could not {action}: the API server answered {answer.status}: {said}")
+        raise ReadFailed(f"the API server answered {answer.status}: {said}", request=asked)
 
     def _unauthorized(self, answer: _Answer) -> CouldNotRun:
         hint = f"check with: kubectl auth whoami{self._context_flag()}"
@@ -588,15 +556,14 @@ class KubeReader:
         tried = f"{attempts} attempts" if attempts > 1 else "1 attempt"
         if wait > MAX_WAIT:
             tried += f", it asks to wait {wait:.0f}s"
-        return ReadFailed(
-            f"could not {permission_of(verb, path)}: the API server answered {answer.status} ({tried}): {_said(answer)}"
-        )
+        problem = f"the API server answered {answer.status} ({tried}): {_said(answer)}"
+        return ReadFailed(problem, request=permission_of(verb, path))
 
     def _not_answered(self, verb: str, path: str, error: Exception) -> ReadFailed:
         from urllib3 import exceptions
 
         server = self.context.server
-        action = permission_of(verb, path)
+        asked = permission_of(verb, path)
         limit = "no limit" if self._timeout is None else f"{self._timeout:g}s"
         cluster_info = f"check with: kubectl cluster-info{self._context_flag()}"
         if isinstance(error, exceptions.ProxyError):
@@ -623,16 +590,18 @@ class KubeReader:
                 f"is a VPN needed, or does the EKS endpoint's allow-list lack your address? {cluster_info}",
             )
         if isinstance(error, (exceptions.TimeoutError, Late, _OutOfTime, TimeoutError)):
-            return ReadFailed(f"{action} timed out after {limit}", "allow more with --request-timeout 60s")
+            return ReadFailed(f"it timed out after {limit}", "allow more with --request-timeout 60s", request=asked)
         if isinstance(error, _NotUnpacked):
             return ReadFailed(
-                f"could not {action}: the compressed answer of {server} cannot be unpacked: {error}",
+                f"the compressed answer of {server} cannot be unpacked: {error}",
                 "something between here and the API server changes its answers: check proxies",
+                request=asked,
             )
         if isinstance(error, _TooLarge):
             return ReadFailed(
-                f"could not {action}: the answer of {server} has more than {MAX_BODY >> 20} MiB",
+                f"the answer of {server} has more than {MAX_BODY >> 20} MiB",
                 "something between here and the API server answers in its place: check proxies",
+                request=asked,
             )
         if isinstance(error, exceptions.SSLError) or "SSL" in type(error).__name__:
             return Unreachable(
@@ -641,8 +610,8 @@ class KubeReader:
             )
         if isinstance(error, ValueError) and not isinstance(error, exceptions.HTTPError):
             # http.client shows the whole header in its message, and that header may be the token.
-            return ReadFailed(f"could not {action}: the token or another header holds characters that HTTP forbids")
-        return ReadFailed(f"could not {action}: {type(error).__name__}: {error}")
+            return ReadFailed("the token or another header holds characters that HTTP forbids", request=asked)
+        return ReadFailed(f"{type(error).__name__}: {error}", request=asked)
 
     def _as_whom(self) -> str:
         if self.context.in_cluster:
@@ -656,11 +625,11 @@ class KubeReader:
         return "".join(f" {word}" for word in (*words, *named))
 
     def _can_i(self, verb: str, path: str) -> str:
-        parsed = ApiPath.parse(path)
-        if parsed is None:
+        asked = permission_of(verb, path)
+        if asked.url:
             return f"{shell('kubectl', 'auth', 'can-i', verb, path)}{self._context_flag()}"
-        scope = shell("-n", parsed.namespace) if parsed.namespace else "-A"
-        resource, _, sub = parsed.full_resource.partition("/")
+        scope = shell("-n", asked.namespace) if asked.namespace else "-A"
+        resource, _, sub = asked.what.partition("/")
         subresource = f" {shell('--subresource', sub)}" if sub else ""
         return f"{shell('kubectl', 'auth', 'can-i', verb, resource)}{subresource} {scope}{self._context_flag()}"
 
@@ -755,8 +724,8 @@ def _list_kind(path: str) -> str:
 
     https://kubernetes.io/docs/reference/using-api/api-concepts/#collections
     """
-    parsed = ApiPath.parse(path)
-    return _LIST_KINDS.get((parsed.group, parsed.resource), "") if parsed is not None else ""
+    asked = permission_of("list", path)
+    return _LIST_KINDS.get((asked.group, asked.resource), "")
 
 
 def _identity(item: Any) -> str:
