@@ -60,7 +60,7 @@ def misplaced_finding(entry: Misplaced) -> Finding:
     return Finding(
         "LBD112",
         entry.object,
-        params={"key": entry.key, "object": str(entry.shown), "reason": entry.reason},
+        params={"what": "annotation", "key": entry.key, "object": str(entry.shown), "reason": entry.reason},
         evidence=(Evidence(str(entry.shown), f"{entry.key}: {entry.value[:300]}"),),
         confirm=(kubectl("get", str(entry.shown), "-o", "yaml", namespace=entry.shown.namespace),),
         repairs=(entry.repair,),
