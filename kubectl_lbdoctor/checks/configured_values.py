@@ -123,9 +123,7 @@ def _version_without_effect(version: _InVain) -> Finding:
         },
         evidence=(
             Evidence(str(ref), f"{where} {_VERSION}: {version.value}"),
-            Evidence(
-                str(version.route), f"listeners: HTTP {', '.join(map(str, version.ports))}, none of HTTPS"
-            ),
+            Evidence(str(version.route), f"listeners: HTTP {', '.join(map(str, version.ports))}, none of HTTPS"),
         ),
         confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
         advice=_BY_HTTPS,
