@@ -25,7 +25,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_version, newest_for
 from kubectl_lbdoctor.checks import configured_values
-from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
+from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, left_by_nginx, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -275,7 +275,8 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     leaves the protocol version (HTTP2, GRPC) out where all listeners of the route are of HTTP.
 
     Where another finding would not be made if it were read, this is its cause, and as severe; on a workload, or under
-    the prefix of another controller, an annotation is only named then.
+    the prefix of another controller, an annotation is only named then. Of ingress-nginx those are named as information
+    without which clients get other answers (rewrites, redirects, who is let in).
 
     Confirm by hand: the controller's annotation guide. Repair: set what the reason names, or remove the annotation.
     """
@@ -296,6 +297,8 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+    if ingress is not None and owner_of_ingress(traffic).is_ours:
+        yield from left_by_nginx(_ref(ingress), ingress.meta.annotations)
     yield from configured_values.unread_of_gateway(traffic)
 
 
