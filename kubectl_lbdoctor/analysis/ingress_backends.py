@@ -59,18 +59,11 @@ def backends_of(ingress: Ingress) -> tuple[Backend, ...]:
     collected: dict[tuple[str, str, str], list[str]] = {}
     actions: dict[tuple[str, str, str], str] = {}
 
-    def add(backend: IngressBackend, path: str) -> None:
-        if backend.resource:
-            return
-        for service, port, arn in _targets_of(ingress, backend):
-            collected.setdefault((service, port, arn), []).append(path)
-            if backend.is_action:
-                actions[(service, port, arn)] = backend.service
-
-    for path in ingress.paths:
-        add(path.backend, f"{path.host or '*'}{path.path or '/'}")
-    if ingress.default_backend is not None:
-        add(ingress.default_backend, "default backend")
+    for place, path in _places(ingress):
+        for target in _targets_of(ingress, place):
+            collected.setdefault(target, []).append(path)
+            if place.is_action:
+                actions[target] = place.service
     return tuple(
         Backend(service, port, tuple(dict.fromkeys(paths)), actions.get((service, port, arn), ""), arn)
         for (service, port, arn), paths in collected.items()
@@ -109,15 +102,31 @@ def shares_of(ingress: Ingress, backend: Backend) -> tuple[tuple[int, int], ...]
 
     A backend outside of a weighted action has its place for itself: (1, 1). A missing weight counts as 1.
     """
-    places = [path.backend for path in ingress.paths]
-    places += [ingress.default_backend] if ingress.default_backend is not None else []
     wanted = (backend.service, backend.port, backend.target_group_arn)
     found: list[tuple[int, int]] = []
-    for place in places:
-        forwarded = [] if place.resource else list(_forwarded(ingress, place))
+    for place, _ in _places(ingress):
+        forwarded = list(_forwarded(ingress, place))
         total = sum(weight for _, weight in forwarded)
         found += [(weight, total) for target, weight in forwarded if target == wanted]
     return tuple(found)
+
+
+def weightless_actions(ingress: Ingress) -> dict[str, tuple[str, ...]]:
+    """The actions whose targets have weight 0 all of them, by name, each with the paths that lead there ("*/api",
+    "default backend")."""
+    found: dict[str, list[str]] = {}
+    for backend, path in _places(ingress):
+        weights = [weight for _, weight in _forwarded(ingress, backend)]
+        if weights and not any(weights):
+            found.setdefault(backend.service, []).append(path)
+    return {name: tuple(dict.fromkeys(paths)) for name, paths in found.items()}
+
+
+def _places(ingress: Ingress) -> Iterator[tuple[IngressBackend, str]]:
+    """Where an Ingress leads to a Service or an action, with the path that leads there."""
+    places = [(path.backend, f"{path.host or '*'}{path.path or '/'}") for path in ingress.paths]
+    places += [(ingress.default_backend, "default backend")] if ingress.default_backend is not None else []
+    return ((backend, path) for backend, path in places if not backend.resource)
 
 
 def _targets_of(ingress: Ingress, backend: IngressBackend) -> Iterator[tuple[str, str, str]]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.k8s import Pod, Workload
 from kubectl_lbdoctor.model.objects import ObjectRef
 
 WORKLOAD_KINDS = frozenset(kind.name for kind in reads.KUBE[reads.WORKLOADS].kinds)
 """The kinds of workloads that are read: all that Kubernetes itself brings and that stand behind a Service."""
+
+HELD_BY = {
+    "paused": "spec.paused: true",
+    "OnDelete": "updateStrategy: OnDelete",
+    "partition": "updateStrategy.rollingUpdate.partition leaves pods of a lower ordinal as they are",
+}
+"""What keeps a changed template from its pods (`Workload.held`), as its spec says it."""
 
 _TEMPLATE_HASHES = (("Deployment", "pod-template-hash"), ("Rollout", "rollouts-pod-template-hash"))
 
@@ -34,3 +43,14 @@ def owner_of(workload: Workload) -> ObjectRef | None:
     Rollout; None where people made it."""
     owner = next((o for o in workload.meta.owners if o.controller), None)
     return ObjectRef(owner.kind, workload.meta.namespace, owner.name) if owner is not None else None
+
+
+def held_back(workloads: Iterable[Workload], pods: Collection[Pod]) -> Workload | None:
+    """The workload that all of these pods are of, where its present template, which does not reach its pods, may be
+    none of theirs; None where it is."""
+    makers = {workload_of(pod) for pod in pods}
+    for workload in workloads:
+        ref = ObjectRef(workload.kind, workload.meta.namespace, workload.meta.name)
+        if makers == {ref} and workload.held and len(pods) <= workload.replicas - workload.updated:
+            return workload
+    return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by
 from kubectl_lbdoctor.analysis.misplaced_annotations import Misplaced
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
-from kubectl_lbdoctor.knowledge.annotations import AnnotationProblem
-from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, AnnotationProblem
+from kubectl_lbdoctor.knowledge.nginx_annotations import without_counterpart
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -60,7 +61,7 @@ def misplaced_finding(entry: Misplaced) -> Finding:
     return Finding(
         "LBD112",
         entry.object,
-        params={"key": entry.key, "object": str(entry.shown), "reason": entry.reason},
+        params={"what": "annotation", "key": entry.key, "object": str(entry.shown), "reason": entry.reason},
         evidence=(Evidence(str(entry.shown), f"{entry.key}: {entry.value[:300]}"),),
         confirm=(kubectl("get", str(entry.shown), "-o", "yaml", namespace=entry.shown.namespace),),
         repairs=(entry.repair,),
@@ -68,4 +69,30 @@ def misplaced_finding(entry: Misplaced) -> Finding:
         fix_automatic=True,
         fix="annotation-key",
         explains=entry.explains,
+    )
+
+
+def left_by_nginx(ref: ObjectRef, annotations: Mapping[str, str]) -> Iterator[Finding]:
+    """LBD112 about all annotations of ingress-nginx on an Ingress of the controller, of which nothing else takes care:
+    its paths are not rewritten, and everybody is let in. It is said once, and as information: they may be left over.
+    """
+    found = without_counterpart(annotations, ALB_PREFIX)
+    if not found:
+        return
+    first, *others = found
+    wanted = dict.fromkeys(f"{key}NAME" if key.endswith(".") else key for key in found.values())
+    more = f", and {len(others)} more" if others else ""
+    yield Finding(
+        "LBD112",
+        ref,
+        params={
+            "what": "annotation",
+            "key": first,
+            "object": str(ref),
+            "reason": f"ingress-nginx alone reads it{more}",
+        },
+        severity=Severity.INFO,
+        evidence=tuple(Evidence(str(ref), f"{key}: {annotations[key][:300]}") for key in found),
+        confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+        advice=f"say it by {', '.join(wanted)}",
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
-from kubectl_lbdoctor.analysis.annotation_readings import explained_if_read
+from kubectl_lbdoctor.analysis.annotation_readings import explained_by_odd_path, explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, spoken
@@ -25,7 +25,7 @@ from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_version, newest_for
 from kubectl_lbdoctor.checks import configured_values
-from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, misplaced_finding, move
+from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, left_by_nginx, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import (
@@ -206,15 +206,20 @@ def annotation_unknown(traffic: TrafficPath) -> Iterator[Finding]:
 def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     """An annotation's value is not of its type, out of range, not one of the allowed words, contains typographic
     quotes, or contradicts another annotation; or a field of a TargetGroupConfiguration has a value that AWS refuses.
+    Of target groups for HTTP2 and GRPC, only HTTPS listeners forward to them.
 
     Mostly the controller refuses the whole Ingress or Service then (FailedBuildModel), or AWS does (FailedDeployModel),
     and nothing of it is reconciled any more. Where the value is only ignored, this is a warning.
+
+    Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
 
     Confirm by hand: `kubectl describe ingress NAME`. Repair: give the annotation a value that is allowed.
     """
     yield from configured_values.of_gateway(traffic, "LBD111")
     for problem in _problems(traffic, "LBD111"):
-        yield _value_finding("LBD111", problem)
+        found, spec = _value_finding("LBD111", problem), spec_for(problem.found.key)
+        is_path = spec is not None and spec.type == "path"
+        yield replace(found, explains=explained_by_odd_path(traffic, problem.found.value)) if is_path else found
 
 
 @check(
@@ -258,7 +263,7 @@ def _of_the_ingress(traffic: TrafficPath, problem: Problem) -> Iterator[Evidence
     title="an annotation has no effect where it stands",
     passes="every annotation has an effect where it stands",
     severity=Severity.WARNING,
-    message="{object}: annotation {key} has no effect: {reason}",
+    message="{object}: [{what} ]{key} has no effect: {reason}",
     reads=(*_READS, *GATEWAY_READS),
     distinct_by=("key",),
 )
@@ -266,10 +271,12 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """A known annotation is not read here: on the wrong kind of object, for the other kind of load balancer, by another
     controller or version, overridden by IngressClassParams or by another annotation, or meant for a kind of check that
     is not made (a path with a TCP check). Of Gateways no annotation is read at all, neither theirs nor those of their
-    Services: settings stand in a LoadBalancerConfiguration or a TargetGroupConfiguration.
+    Services: settings stand in a LoadBalancerConfiguration or a TargetGroupConfiguration. Of the latter the controller
+    leaves the protocol version (HTTP2, GRPC) out where all listeners of the route are of HTTP.
 
     Where another finding would not be made if it were read, this is its cause, and as severe; on a workload, or under
-    the prefix of another controller, an annotation is only named then.
+    the prefix of another controller, an annotation is only named then. Of ingress-nginx those are named as information
+    without which clients get other answers (rewrites, redirects, who is let in).
 
     Confirm by hand: the controller's annotation guide. Repair: set what the reason names, or remove the annotation.
     """
@@ -283,13 +290,15 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         repairs, certain = _repair(problem)
         explains, sure = effects(traffic, problem)
         if not explains:
-            yield _finding("LBD112", problem, {}, repairs, certain)
+            yield _finding("LBD112", problem, {"what": "annotation"}, repairs, certain)
             continue
         repairs = repairs or move(traffic, problem)
-        found = _finding("LBD112", problem, {}, repairs, certain=True)
+        found = _finding("LBD112", problem, {"what": "annotation"}, repairs, certain=True)
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
+    if ingress is not None and owner_of_ingress(traffic).is_ours:
+        yield from left_by_nginx(_ref(ingress), ingress.meta.annotations)
     yield from configured_values.unread_of_gateway(traffic)
 
 
@@ -519,6 +528,8 @@ def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) 
                 class_parameters={key: _text(value) for key, value in parameters.items()},
                 in_group=bool(traffic.group),
                 group_listeners=_group_listeners(traffic, parameters),
+                group_redirects=_group_redirects(traffic),
+                has_target_groups=bool(names),
                 backends=frozenset(b.service for b in listed if b.service),
                 action_backends=frozenset(b.service for b in listed if b.is_action),
                 scheme=balancer.scheme if balancer is not None else None,
@@ -563,6 +574,18 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
     return listeners
 
 
+def _group_redirects(traffic: TrafficPath) -> bool | None:
+    """Whether a member of the IngressGroup has every HTTP listener redirect; None where its members are not known."""
+    members = traffic.cluster.group_ingresses.peek()
+    if not traffic.group or members is None:
+        return None
+    return any(
+        ALB_PREFIX + "ssl-redirect" in member.meta.annotations
+        for member in members
+        if ingress_group(member, traffic.snapshot) == traffic.group
+    )
+
+
 def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
     if not any(key for key in service.meta.annotations if "/" in key):
         return
@@ -581,6 +604,7 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
     owner = own if makes or front is None else front
     ingress = traffic.ingress.need() if front is not None else None
     balancer = traffic.load_balancer.peek() if traffic.subject.kind == "Service" else None
+    parameters = class_parameters(traffic, front.class_name) if front else {}
     context = AnnotationContext(
         is_alb=is_alb,
         is_nlb=_is_nlb(service, own, makes),
@@ -590,7 +614,10 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
         service_type=service.type,
         load_balancer_class=service.load_balancer_class,
         service_ports=_ports(service),
-        class_parameters={k: _text(v) for k, v in class_parameters(traffic, front.class_name).items()} if front else {},
+        class_parameters={key: _text(value) for key, value in parameters.items()},
+        in_group=bool(traffic.group),
+        group_listeners=_group_listeners(traffic, parameters),
+        group_redirects=_group_redirects(traffic),
         scheme=balancer.scheme if balancer is not None else None,
         load_balancer_has_security_groups=bool(balancer.security_groups) if balancer is not None else None,
         closed_gates=closed_gates(traffic),

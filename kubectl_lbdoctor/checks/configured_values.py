@@ -1,4 +1,4 @@
-"""LBD111, LBD112 and LBD310 of Gateways: values of a TargetGroupConfiguration that AWS does not take, and annotations.
+"""LBD111, LBD112 and LBD310 of Gateways: what a TargetGroupConfiguration says in vain, and annotations.
 
 The rules are those of the annotations that an Ingress, or the Service of a Network Load Balancer, has for the same
 settings: AWS asks the same of both. Types and ranges that the schema of the kind has are refused by the API server.
@@ -7,20 +7,26 @@ settings: AWS asks the same of both. Types and ranges that the schema of the kin
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.annotation_readings import explained_by_odd_path
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.gateway_settings import FIELDS, Properties, gateway_of_path, properties_of
-from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, class_of
+from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, class_of, route_of
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.knowledge.annotation_rules import AnnotationContext, AnnotationProblem
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX, lint, spec_for
+from kubectl_lbdoctor.knowledge.releases import parse_version
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef
+from kubectl_lbdoctor.model.gateway_api import Gateway
 from kubectl_lbdoctor.model.k8s import Meta
 from kubectl_lbdoctor.model.kinds import resource_name
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.spec_values import value_in
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 _BLOCK = "healthCheckConfig"
 _OF_ALB = {"healthcheck-interval": "healthcheck-interval-seconds", "healthcheck-timeout": "healthcheck-timeout-seconds"}
@@ -39,11 +45,16 @@ def of_gateway(traffic: TrafficPath, code: str) -> Iterator[Finding]:
     gateway = gateway_of_path(traffic)
     if gateway is None:
         return
-    block = next((b for b in properties_of(traffic) if _BLOCK in b.values), None)
     found = class_of(traffic.snapshot, gateway).need()
-    if block is None or found is None:
+    if found is None:
         return
     is_alb = found.controller == ALB_CONTROLLER
+    version = _version_in_vain(traffic, gateway) if is_alb and code == "LBD111" else None
+    if version is not None and version.is_refused:
+        yield _refused_version(traffic, version)
+    block = next((b for b in properties_of(traffic) if _BLOCK in b.values), None)
+    if block is None:
+        return
     said = {
         name: str(value)
         for name, field in FIELDS.items()
@@ -59,14 +70,85 @@ def of_gateway(traffic: TrafficPath, code: str) -> Iterator[Finding]:
             yield _finding(traffic, code, block, names[problem.key], problem)
 
 
+@record
+class _InVain:
+    """A protocolVersion that holds at no HTTP listener of a route: where it stands, at which of their ports, and
+    whether AWS refuses it there or the controller takes HTTP1 instead."""
+
+    route: ObjectRef
+    block: Properties
+    value: str
+    ports: tuple[int, ...]
+    is_refused: bool
+
+
+_HTTP1_AT_PLAIN_LISTENERS = (2, 17, 0)
+"""The release since which target groups of HTTP listeners speak HTTP/1.1 whatever is configured; earlier ones ask AWS
+for what it refuses. https://github.com/kubernetes-sigs/aws-load-balancer-controller/pull/4500"""
+
+
+def _version_in_vain(traffic: TrafficPath, gateway: Gateway) -> _InVain | None:
+    block = next((b for b in properties_of(traffic) if _VERSION in b.values), None)
+    running, backend = parse_version(controller_version(traffic)), traffic.backend
+    if block is None or running is None or backend is None or backend.route is None:
+        return None
+    route, value = route_of(traffic.snapshot, backend.route).need(), str(block.values[_VERSION])
+    attached = attachments(traffic.snapshot, route, gateway) if route is not None else ()
+    listeners = [section.listener for attachment in attached for section in attachment.taken]
+    plain = tuple(sorted({listener.port for listener in listeners if listener.protocol == "HTTP"}))
+    refused = running < _HTTP1_AT_PLAIN_LISTENERS
+    if value not in ("HTTP2", "GRPC") or not plain:
+        return None
+    holds_elsewhere = any(listener.protocol == "HTTPS" for listener in listeners)
+    return None if holds_elsewhere and not refused else _InVain(backend.route, block, value, plain, refused)
+
+
+def _refused_version(traffic: TrafficPath, version: _InVain) -> Finding:
+    reason = f"AWS refuses it for HTTP port{'s' if version.ports[1:] else ''} {', '.join(map(str, version.ports))}"
+    problem = AnnotationProblem("conflict", "version-listener", _VERSION, version.value, reason, "error")
+    found = _finding(traffic, "LBD111", version.block, "backend-protocol-version", problem)
+    return replace(found, advice=_BY_HTTPS)
+
+
+def _version_without_effect(version: _InVain) -> Finding:
+    ref = version.block.settings.ref
+    where = version.block.pointer.removeprefix("/spec/")
+    return Finding(
+        "LBD112",
+        ref,
+        params={
+            "object": str(ref),
+            "what": "",
+            "key": _VERSION,
+            "reason": f"target groups of HTTP port {version.ports[0]} are made for HTTP1",
+        },
+        evidence=(
+            Evidence(str(ref), f"{where} {_VERSION}: {version.value}"),
+            Evidence(str(version.route), f"listeners: HTTP {', '.join(map(str, version.ports))}, none of HTTPS"),
+        ),
+        confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
+        advice=_BY_HTTPS,
+        explains=("LBD306",),
+    )
+
+
+_VERSION = "protocolVersion"
+_BY_HTTPS = "attach the route to HTTPS listeners alone (parentRefs with sectionName)"
+
+
 def unread_of_gateway(traffic: TrafficPath) -> Iterator[Finding]:
-    """LBD112: annotations of the controller's on a Gateway, or on a Service that serves a Gateway and nothing else.
+    """LBD112: annotations of the controller's on a Gateway, or on a Service that serves a Gateway and nothing else; and
+    a protocol version for target groups of HTTP listeners.
 
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/customization/
     """
     gateway = gateway_of_path(traffic)
     if gateway is None:
         return
+    found = class_of(traffic.snapshot, gateway).need()
+    version = _version_in_vain(traffic, gateway) if found is not None and found.controller == ALB_CONTROLLER else None
+    if version is not None and not version.is_refused:
+        yield _version_without_effect(version)
     for key in _known(gateway.meta):
         yield _unread(gateway.ref, gateway.meta, key)
     service, ingresses = traffic.service.need(), traffic.namespace_facts.ingresses.peek()
@@ -92,7 +174,7 @@ def _unread(ref: ObjectRef, meta: Meta, key: str) -> Finding:
     return Finding(
         "LBD112",
         ref,
-        params={"object": str(ref), "key": name, "name": name, "reason": reason},
+        params={"object": str(ref), "what": "annotation", "key": name, "reason": reason},
         evidence=(Evidence(str(ref), f"{key}: {meta.annotations[key][:300]}"),),
         confirm=(kubectl("get", resource_name(ref), "-o", "yaml", namespace=ref.namespace),),
         by_hand=(kubectl("annotate", resource_name(ref), f"{key}-", namespace=ref.namespace),),
@@ -151,4 +233,5 @@ def _finding(traffic: TrafficPath, code: str, block: Properties, name: str, prob
         repairs=repairs,
         fix_automatic=bool(repairs),
         advice="" if repairs else f"correct {'.'.join(field)} of {ref}",
+        explains=explained_by_odd_path(traffic, problem.value) if name == "healthcheck-path" else (),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.gateway_conditions import SETTLING_SECONDS
@@ -23,7 +24,7 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
-from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route
+from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route, RouteRule
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
 
@@ -107,48 +108,63 @@ def _listed(entry: ListenerSet) -> str:
     passes="every rule of a route has a backend or answers by itself",
     scope=Scope.FRONTEND,
     severity=Severity.ERROR,
-    message="{kind} {name} leads {requests:,3} nowhere: rule {rule} has no backendRefs[, and is answered with "
-    "{status}]",
+    message="{kind} {name} leads {requests:,3} nowhere: rule {rule} {fault:empty=has no backendRefs|"
+    "weights=has weight 0 alone}[, and is answered with {status}]",
     reads=READS,
     distinct_by=("name", "rule"),
 )
 def rule_without_backend(frontend: Frontend) -> Iterator[Finding]:
-    """A rule of a route that a listener takes has neither backends nor a filter, which might answer in their place. By
-    the specification requests of an HTTPRoute are answered with 500, and the load balancer does so itself; those of
-    other routes get no answer.
+    """A rule of a route that a listener takes has neither backends nor a filter, which might answer in their place; or
+    all of its backends have weight 0, which is a warning where other rules serve. By the specification requests of an
+    HTTPRoute are answered with 500, and the load balancer does so itself; those of other routes get no answer, because
+    the controller makes no listener then.
 
-    Source: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule
+    Sources: https://gateway-api.sigs.k8s.io/reference/spec/#httprouterule, and shouldProvisionActions in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/gateway/routeutils/route_rule_action.go
 
-    Confirm by hand: `kubectl get httproute NAME -o yaml`. Repair: give the rule a backendRef, or remove the rule.
+    Confirm by hand: `kubectl get httproute NAME -o yaml`. Repair: give the rule a backendRef, or one of its backendRefs
+    a weight; or remove the rule.
     """
     found = of_gateway_api(frontend)
     for route in routes_of_subject(frontend.snapshot, frontend.ref):
         taken = any(a.taken for gateway in found.gateways for a in attachments(frontend.snapshot, route, gateway))
+        serving = any(backend.weight for rule in route.rules for backend in rule.backends)
         for number, rule in enumerate(route.rules if taken else (), 1):
-            if rule.backends or rule.filters or rule.extensions:
-                continue
-            yield _nowhere(route, number, requests_of(route, rule))
+            if not rule.backends and not rule.filters and not rule.extensions:
+                yield _nowhere(route, number, "empty", "no backendRefs, no filters")
+            elif rule.backends and not any(backend.weight for backend in rule.backends) and not _answers(rule):
+                named = ", ".join(f"{backend.name}: 0" for backend in rule.backends)
+                finding = _nowhere(route, number, "weights", f"weights {named}")
+                # Of such target groups none is on a rule, and a listener of which no other rule is left is not made.
+                effects = ("LBD209",) if serving or route.kind in _BY_HTTP else ("LBD209", "LBD228")
+                yield replace(finding, severity=Severity.WARNING if serving else None, explains=effects)
 
 
-def _nowhere(route: Route, number: int, requests: tuple[str, ...]) -> Finding:
+def _answers(rule: RouteRule) -> bool:
+    """Whether something may answer in place of the backends: a redirect, or what an extension says."""
+    return bool(rule.extensions) or "RequestRedirect" in rule.filters
+
+
+def _nowhere(route: Route, number: int, fault: str, seen: str) -> Finding:
     resource = f"{route.kind.lower()}/{route.meta.name}"
-    by_http = route.kind in ("HTTPRoute", "GRPCRoute")
     return Finding(
         "LBD152",
         route.ref,
         params={
             "kind": route.kind,
             "name": f"{route.meta.namespace}/{route.meta.name}",
-            "requests": tuple(spoken(request) or "*" for request in requests),
+            "requests": tuple(spoken(request) or "*" for request in requests_of(route, route.rules[number - 1])),
             "rule": str(number),
-            "status": "500" if by_http else "",
+            "fault": fault,
+            "status": "500" if route.kind in _BY_HTTP else "",
         },
-        evidence=(Evidence(str(route.ref), f"spec.rules[{number - 1}]: no backendRefs, no filters"),),
+        evidence=(Evidence(str(route.ref), f"spec.rules[{number - 1}]: {seen}"),),
         confirm=(kubectl("get", resource, "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource, namespace=route.meta.namespace),),
     )
 
 
+_BY_HTTP = ("HTTPRoute", "GRPCRoute")
 _MOST_STRAY = 3
 
 

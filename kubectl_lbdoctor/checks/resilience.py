@@ -14,7 +14,7 @@ from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Pod, Service
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Node, Pod, Service, condition
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 # A deregistration takes about 15 to 25 s to reach all nodes of a load balancer (issues 1719 and 1064 of
@@ -161,14 +161,15 @@ def _inject_label(traffic: TrafficPath) -> str:
 )
 def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
     """Several replicas run, but all on one node or in one Availability Zone, while the cluster and the load balancer
-    have more: when that node or zone fails, no target is left.
+    have more: when that node or zone fails, no target is left. Which room nodes have is not read: nothing is said while
+    the scheduler finds no node for another pod of the Service, because they are full, say.
 
     Confirm by hand: `kubectl get pods -o wide`. Repair: add topologySpreadConstraints over kubernetes.io/hostname
     and topology.kubernetes.io/zone, then restart the rollout.
     """
     service = _service(traffic)
     ready = [pod for pod in traffic.matching_pods() if pod.is_ready and pod.node]
-    if len(ready) < 2:
+    if len(ready) < 2 or any(_finds_no_node(pod) for pod in traffic.matching_pods()):
         return
     nodes = {node.meta.name: node for node in traffic.cluster.nodes.need()}
     on = {pod.node for pod in ready}
@@ -201,6 +202,11 @@ def pods_in_one_place(traffic: TrafficPath) -> Iterator[Finding]:
         advice="spread the pods with topologySpreadConstraints over kubernetes.io/hostname and "
         "topology.kubernetes.io/zone",
     )
+
+
+def _finds_no_node(pod: Pod) -> bool:
+    scheduled = condition(pod.conditions, "PodScheduled")
+    return scheduled is not None and scheduled.status == "False"
 
 
 def _takes_pods(node: Node) -> bool:

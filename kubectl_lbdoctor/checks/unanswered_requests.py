@@ -1,4 +1,4 @@
-"""LBD230 and LBD231: requests of an Ingress that its load balancer does not take, while all targets are healthy."""
+"""LBD230 to LBD232: requests of an Ingress that its load balancer does not take, while all targets are healthy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, shares_of, spoken, weightless_actions
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import describe_listeners, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.site_rules import matches_host, matches_path
@@ -151,3 +151,39 @@ def tls_without_listener(traffic: TrafficPath) -> Iterator[Finding]:
         advice=f'annotate {ALB_PREFIX}listen-ports with [{{"HTTP": 80}}, {{"HTTPS": 443}}] once ACM has a certificate '
         "for the host; or remove spec.tls where TLS ends in front of the load balancer",
     )
+
+
+@check(
+    "LBD232",
+    title="all weights of an action are 0, so that nobody gets its requests",
+    passes="a target of every action has a weight above 0",
+    severity=Severity.ERROR,
+    message='{paths:,3} {paths:=reaches|reach} nobody: in action "{action}" all weights are 0',
+    reads=(*OWNERSHIP_READS, reads.BINDINGS),
+    distinct_by=("action",),
+)
+def action_without_weight(traffic: TrafficPath) -> Iterator[Finding]:
+    """A target group of weight 0 gets no request, and every target group that the action forwards to has that weight,
+    as after a shift of traffic that was done by half; their targets may be healthy all the same. Where the Ingress has
+    other backends it is a warning.
+
+    Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
+
+    Confirm by hand: `kubectl get ingress NAME -o yaml`. Repair: give a target of the action a weight; or answer these
+    requests on purpose, by an action of type fixed-response.
+    """
+    ingress, ref = _own_ingress(traffic), traffic.subject
+    weightless = weightless_actions(ingress)
+    serving = any(own for backend in backends_of(ingress) for own, _ in shares_of(ingress, backend))
+    for action, paths in weightless.items():
+        key = f"{ALB_PREFIX}actions.{action}"
+        yield Finding(
+            "LBD232",
+            ref,
+            params={"action": action, "paths": tuple(map(spoken, paths))},
+            severity=Severity.WARNING if serving else None,
+            evidence=(Evidence(str(ref), f"{key}: {ingress.meta.annotations[key][:300]}"),),
+            confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ref.namespace),),
+            by_hand=(kubectl("edit", str(ref), namespace=ref.namespace),),
+            advice="give a target of the action a weight above 0",
+        )

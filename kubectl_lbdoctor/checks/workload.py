@@ -24,7 +24,7 @@ from kubectl_lbdoctor.analysis.pod_makers import (
 )
 from kubectl_lbdoctor.analysis.pod_problems import POST_START, STARTING_SECONDS, PodProblem, has_served, problems
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.analysis.workloads import workload_of
+from kubectl_lbdoctor.analysis.workloads import HELD_BY, workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
@@ -448,7 +448,7 @@ def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: l
         ref,
         params={"workload": str(ref), "differs": tuple(sorted(differs)), "held": workload.held},
         evidence=(
-            Evidence(str(ref), _HELD_BY[workload.held]),
+            Evidence(str(ref), HELD_BY[workload.held]),
             Evidence(str(ref), f"{part_of(workload.updated, workload.replicas, 'pod')} of its present template"),
         ),
         confidence=Confidence.LIKELY,
@@ -459,13 +459,6 @@ def _held_back(traffic: TrafficPath, ref: ObjectRef, workload: Workload, pods: l
         else "delete its pods one after the other; each is made anew of the present template",
         explains=tuple(sorted(set().union(*differs.values()))),
     )
-
-
-_HELD_BY = {
-    "paused": "spec.paused: true",
-    "OnDelete": "updateStrategy: OnDelete",
-    "partition": "updateStrategy.rollingUpdate.partition leaves pods of a lower ordinal as they are",
-}
 
 
 def _cured(traffic: TrafficPath, workload: Workload, pod: Pod, code: str) -> dict[str, set[str]]:

@@ -62,6 +62,10 @@ class AnnotationContext:
     """The Ingress shares its load balancer; else it is derived from `group.name` and the class parameters."""
     group_listeners: Mapping[int, str] | None = None
     """Port → HTTP or HTTPS over all members of the IngressGroup, this one included."""
+    group_redirects: bool | None = None
+    """A member of the IngressGroup has `ssl-redirect`: no HTTP listener forwards anything then."""
+    has_target_groups: bool | None = None
+    """The Ingress leads to a Service; False where redirects and fixed responses are all that it has."""
     backends: frozenset[str] | None = None
     """Names of all backend Services in the Ingress's rules and default backend, as written there."""
     action_backends: frozenset[str] | None = None
@@ -181,22 +185,44 @@ class Facts:
         by_type = self.own(NLB_STEM + "type") != "nlb"
         return self.owner == "cloud-provider" and (by_type if self.context.is_nlb is None else not self.context.is_nlb)
 
+    @property
+    def of_ingress(self) -> Mapping[str, str] | None:
+        """The annotations of the Ingress: this object, or the one before it; None where that is not known."""
+        return self.annotations if self.kind == "Ingress" else self.context.counterpart
+
     def listeners(self) -> Mapping[int, str] | None:
         """Port → protocol of the Ingress's load balancer; None when other members of its group may add some."""
         if self.context.group_listeners is not None:
             return self.context.group_listeners
-        if self.in_group:
+        return None if self.in_group else self.own_listeners()
+
+    def own_listeners(self) -> Mapping[int, str] | None:
+        """Port → protocol of the listeners that the Ingress's own rules are put on, in a group, too; of a Service those
+        of its Ingress. None when that is not certain."""
+        ingress = self.of_ingress
+        if ingress is None or truth(ingress.get(self.key("create-acm-cert"))):
             return None
-        text = self.own("listen-ports")
+        text = ingress.get(self.key("listen-ports"))
         if text is not None:
             try:
                 return parse_listen_ports(text)
             except ValueProblem:
                 return None
-        has_certificate = (
-            parse_list(self.own("certificate-arn") or "") or "certificateArn" in self.context.class_parameters
-        )
+        certificates = parse_list(ingress.get(self.key("certificate-arn")) or "")
+        has_certificate = certificates or "certificateArn" in self.context.class_parameters
         return {443: "HTTPS"} if has_certificate else {80: "HTTP"}
+
+    def plain_ports(self) -> tuple[int, ...]:
+        """The HTTP listeners that certainly forward requests of the Ingress. With `ssl-redirect` on any member of a
+        group, all that are HTTP redirect instead (the controller's pkg/ingress/model_build_listener.go)."""
+        own, all_of_it, ingress = self.own_listeners(), self.listeners(), self.of_ingress
+        if own is None or ingress is None or self.context.has_target_groups is False:
+            return ()
+        asked = self.key("ssl-redirect") in ingress or "sslRedirectPort" in self.context.class_parameters
+        redirects = asked or (self.in_group and self.context.group_redirects is not False)
+        if redirects and (all_of_it is None or "HTTPS" in all_of_it.values()):
+            return ()
+        return tuple(sorted(port for port, protocol in own.items() if protocol == "HTTP"))
 
     def problem(
         self,
@@ -395,20 +421,25 @@ def success_code_limits(facts: Facts) -> tuple[tuple[int, int], ...]:
     return (GRPC_CODES,) if version == "GRPC" else (HTTP_CODES_ALB,)
 
 
-def grpc_needs_https(facts: Facts) -> Iterator[AnnotationProblem]:
-    """A target group of version GRPC can be used by HTTPS listeners only:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html
+def newer_versions_need_https(facts: Facts) -> Iterator[AnnotationProblem]:
+    """Only HTTPS listeners forward to a target group of version HTTP2 or GRPC, and the controller puts the rules of an
+    Ingress on all of its listeners: AWS refuses those of an HTTP one.
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html#target-group-protocol-version
     """
-    listeners = facts.listeners()
-    if facts.own("backend-protocol-version") != "GRPC" or facts.merged("backend-protocol-version") != "GRPC":
+    version = facts.own("backend-protocol-version")
+    if version not in ("HTTP2", "GRPC") or facts.merged("backend-protocol-version") != version:
         return
-    if listeners is not None and "HTTPS" not in listeners.values():
+    ports = facts.plain_ports()
+    if ports:
         yield facts.problem(
             "conflict",
-            "grpc-listener",
+            "version-listener",
             "backend-protocol-version",
-            "GRPC needs an HTTPS listener and the load balancer has none",
+            f"AWS refuses it for HTTP port{'s' if ports[1:] else ''} {', '.join(map(str, ports))}",
+            controller_error="InvalidLoadBalancerAction: Listener protocol 'HTTP' is not supported with a target group "
+            f"with the protocol-version '{version}'",
             related=("listen-ports",),
+            advice="listen by HTTPS (listen-ports, certificate-arn), and let HTTP redirect there (ssl-redirect)",
         )
 
 
@@ -852,12 +883,12 @@ ALB_RULES: tuple[LintRule, ...] = (
     alb_port_name,
     alb_target_type_dependent,
     authentication,
+    newer_versions_need_https,
 )
 """For an Ingress, and for a Service that is a backend of one."""
 
 INGRESS_RULES: tuple[LintRule, ...] = (
     frontend_interval_not_under_timeout,
-    grpc_needs_https,
     ssl_redirect_listener,
     tls_without_https_listener,
     listener_attributes_of_a_listener,

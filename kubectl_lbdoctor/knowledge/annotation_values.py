@@ -517,6 +517,8 @@ def _check_port(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
 
 
 def _check_path(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None) -> None:
+    """The path of a health check, of which ELB takes printable ASCII characters without spaces:
+    https://github.com/aws/elastic-load-balancing-tools (copy_classic_load_balancer.py)."""
     if not text:
         raise ValueProblem("must not be empty", suggestion="/")
     _refuse_pasted(text)
@@ -525,6 +527,9 @@ def _check_path(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
         raise ValueProblem("must start with /", suggestion=meant if meant.startswith("/") else "/" + meant)
     if not text.isascii():
         raise ValueProblem("must consist of ASCII characters")
+    if re.search(r"[^!-~]", text):
+        printable = all(" " <= sign <= "~" for sign in text)
+        raise ValueProblem("must have no space", suggestion=text.replace(" ", "%20") if printable else "")
     if spec.maximum is not None and len(text) > spec.maximum:
         raise ValueProblem(f"must be no longer than {spec.maximum} characters")
 

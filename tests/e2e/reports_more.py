@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from tests.e2e.reports_objects import behind_tls, first_container, until_it_works
+from tests.e2e.reports_objects import first_container, until_it_works
 from tests.e2e.scenarios import (
     ALB,
     MISMATCH,
@@ -19,6 +19,7 @@ from tests.e2e.scenarios import (
     REFUSED,
     Manifests,
     Scenario,
+    behind_tls,
     empty,
     event,
     healthy,

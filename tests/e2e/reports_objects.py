@@ -21,6 +21,7 @@ from tests.e2e.scenarios import (
     TIMEOUT,
     Manifests,
     Scenario,
+    behind_tls,
     empty,
     event,
     healthy,
@@ -348,26 +349,6 @@ def _bound(
 def _node_port(lab: Lab, ns: str) -> int:
     port: int = lab.get("service", "web", ns)["spec"]["ports"][0]["nodePort"]
     return port
-
-
-def behind_tls(**annotations: str) -> Callable[[Lab, str], AbstractContextManager[None]]:
-    """The Ingress, with a certificate: AWS wants an HTTPS listener for HTTP/2 and gRPC target groups."""
-
-    @contextmanager
-    def make(lab: Lab, ns: str) -> Iterator[None]:
-        acm = lab.aws("acm")
-        certificate = acm.request_certificate(DomainName="grpc.example.com", ValidationMethod="DNS")["CertificateArn"]
-        asked = {f"{ALB}{name.replace('_', '-')}": value for name, value in annotations.items()}
-        tls = {f"{ALB}listen-ports": '[{"HTTPS": 443}]', f"{ALB}certificate-arn": certificate}
-        manifests = examples.alb_ip(annotations={f"{ALB}healthcheck-path": None, **asked, **tls})
-        lab.apply(examples.find(manifests, "Ingress"), ns)
-        try:
-            yield
-        finally:
-            lab.clean(ns)
-            acm.delete_certificate(CertificateArn=certificate)
-
-    return make
 
 
 def _grpc_server() -> Manifests:

@@ -111,6 +111,26 @@ def until(condition: Callable[[], bool], what: str, timeout: float = 90) -> None
         time.sleep(0.5)
 
 
+def behind_tls(**annotations: str) -> Callable[[Lab, str], AbstractContextManager[None]]:
+    """The Ingress, with a certificate: AWS wants an HTTPS listener for HTTP/2 and gRPC target groups."""
+
+    @contextmanager
+    def make(lab: Lab, ns: str) -> Iterator[None]:
+        acm = lab.aws("acm")
+        certificate = acm.request_certificate(DomainName="grpc.example.com", ValidationMethod="DNS")["CertificateArn"]
+        asked = {f"{ALB}{name.replace('_', '-')}": value for name, value in annotations.items()}
+        tls = {f"{ALB}listen-ports": '[{"HTTPS": 443}]', f"{ALB}certificate-arn": certificate}
+        manifests = examples.alb_ip(annotations={f"{ALB}healthcheck-path": None, **asked, **tls})
+        lab.apply(examples.find(manifests, "Ingress"), ns)
+        try:
+            yield
+        finally:
+            lab.clean(ns)
+            acm.delete_certificate(CertificateArn=certificate)
+
+    return make
+
+
 def _probe(**changes: Any) -> Mapping[str, Any]:
     return {**examples.READINESS, **changes}
 
@@ -565,9 +585,10 @@ SCENARIOS = [
     ),
     Scenario(
         "protocol-version-http2",
-        lambda: examples.alb_ip(annotations={f"{ALB}backend-protocol-version": "HTTP2"}),
+        lambda: examples.alb_ip()[:2],
         ["LBD306"],
         lambda lab, ns: lab.wait_targets(ns, "unhealthy"),
+        setup=behind_tls(backend_protocol_version="HTTP2", healthcheck_path="/healthz"),
     ),
     Scenario(
         "kubelet-stopped",

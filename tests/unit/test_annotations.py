@@ -910,7 +910,7 @@ def test_unreadable_listen_ports_are_reported_once() -> None:
 
 def test_grpc() -> None:
     problem = one(lint_ingress(alb(backend_protocol_version="GRPC")))
-    assert (problem.kind, problem.rule) == ("conflict", "grpc-listener")
+    assert (problem.kind, problem.rule) == ("conflict", "version-listener")
     secure = alb(backend_protocol_version="GRPC", certificate_arn=ARN)
     assert lint_ingress(secure) == ()
     assert lint_ingress(secure | alb(success_codes="0-99")) == ()
@@ -924,6 +924,46 @@ def test_grpc() -> None:
         one(lint_ingress(alb(success_codes="200"), counterpart=alb(backend_protocol_version="GRPC"))).key
         == ALB + "success-codes"
     )
+
+
+def test_target_groups_of_http2_need_https_listeners() -> None:
+    """AWS refuses the rule of an HTTP listener, also beside an HTTPS one; one that redirects has no such rule."""
+    both = alb(listen_ports='[{"HTTP": 80}, {"HTTPS": 443}]', certificate_arn=ARN, backend_protocol_version="HTTP2")
+
+    def ports(annotations: Mapping[str, str], **context: Any) -> list[str]:
+        found = lint_ingress(annotations, **context)
+        return [problem.reason.partition("port ")[2] for problem in found if problem.rule == "version-listener"]
+
+    assert ports(alb(backend_protocol_version="HTTP2")) == ["80"]
+    assert ports(alb(backend_protocol_version="HTTP1")) == ports(alb(backend_protocol_version="HTTP2 ")) == []
+    assert ports(both) == ["80"]
+    assert ports(both | alb(ssl_redirect="443")) == ports(both, class_parameters={"sslRedirectPort": "443"}) == []
+    # Redirects and fixed answers alone have no target group.
+    assert ports(both, has_target_groups=False) == []
+    # The Service's own version wins, and is told of the Service.
+    assert ports(both, counterpart=alb(backend_protocol_version="HTTP1")) == []
+    # A certificate of the controller's own making may change the default listener.
+    assert ports(alb(backend_protocol_version="HTTP2", create_acm_cert="true")) == []
+
+
+def test_rules_of_a_group_member_stand_on_its_own_listeners() -> None:
+    member = {ALB + "group.name": "shop"} | alb(backend_protocol_version="HTTP2")
+    both: dict[str, Any] = {"group_listeners": {80: "HTTP", 443: "HTTPS"}}
+    assert lint_ingress(member, **both) == ()
+    assert lint_ingress(member, **both, group_redirects=True) == ()
+    assert one(lint_ingress(member, **both, group_redirects=False)).rule == "version-listener"
+    assert one(lint_ingress(member, group_listeners={80: "HTTP"})).rule == "version-listener"
+    secure = member | alb(listen_ports='[{"HTTPS": 443}]')
+    assert lint_ingress(secure, **both, group_redirects=False) == ()
+
+
+def test_the_version_of_a_service_meets_the_listeners_of_its_ingress() -> None:
+    def problems(ingress: Mapping[str, str] | None) -> tuple[AnnotationProblem, ...]:
+        context = AnnotationContext(is_alb=True, is_nlb=False, service_type="ClusterIP", counterpart=ingress)
+        return lint("Service", alb(backend_protocol_version="HTTP2"), owner="controller", context=context)
+
+    assert one(problems({})).rule == "version-listener"
+    assert problems(alb(certificate_arn=ARN)) == problems(None) == ()
 
 
 def test_nobody_is_responsible() -> None:

@@ -131,18 +131,29 @@ def test_version_repairs() -> None:
     found = finding(VERSIONS["HTTP2 to HTTP/1.1"][0], "LBD306")
     assert found.commands == (f"kubectl annotate ingress/web {ALB}backend-protocol-version=HTTP1 --overwrite -n shop",)
     assert not found.fix_automatic  # The probe that passes by HTTP/1.1 says nothing about HTTP/2.
-    # GRPC needs an HTTPS listener, which this load balancer does not have.
+    # GRPC needs an HTTPS listener, and which one this load balancer has is not known.
     assert not finding(VERSIONS["HTTP2 to gRPC"][0], "LBD306").fix_automatic
     commands = finding(VERSIONS["Network Load Balancer"][0], "LBD306").commands
     assert commands == (f"kubectl annotate service/web {NLB}healthcheck-protocol=tcp --overwrite -n shop",)
 
 
-def test_version_is_repaired_for_grpc_behind_an_https_listener() -> None:
-    listener = aws.Listener(f"{ALB_ARN}/443", ALB_ARN, "HTTPS", 443)
-    listeners = {ALB_ARN: Fact.known(reads.LISTENERS, (listener,))}
-    rules = {listener.arn: Fact.known(reads.RULES, ())}
-    world = replace(VERSIONS["HTTP2 to gRPC"][0], aws={"listeners": listeners, "rules": rules})
-    assert finding(world, "LBD306").fix_automatic
+@pytest.mark.parametrize(
+    ("protocols", "is_sure"), [(("HTTPS",), True), (("HTTP",), False), (("HTTPS", "HTTP"), False), ((), False)]
+)
+def test_another_version_is_for_listeners_of_https_alone(protocols: tuple[str, ...], is_sure: bool) -> None:
+    """A listener that does not lead to the target group, because it redirects, may be of HTTP."""
+    world = VERSIONS["HTTP2 to gRPC"][0]
+    forward = aws.Action("forward", {world.group.arn: 1})
+    leading = tuple(
+        aws.Listener(f"{ALB_ARN}/{protocol}", ALB_ARN, protocol, port, (forward,))
+        for protocol, port in zip(protocols, (443, 8080), strict=False)
+    )
+    listeners = (*leading, aws.Listener(f"{ALB_ARN}/80", ALB_ARN, "HTTP", 80, (aws.Action("redirect"),)))
+    facts = {
+        "listeners": {ALB_ARN: Fact.known(reads.LISTENERS, listeners)},
+        "rules": {listener.arn: Fact.known(reads.RULES, ()) for listener in listeners},
+    }
+    assert finding(replace(world, aws=facts), "LBD306").fix_automatic is is_sure
 
 
 # --- LBD309 -----------------------------------------------------------------------------------------------------------

@@ -16,9 +16,11 @@ from kubectl_lbdoctor.analysis.management_port import HealthPort
 from kubectl_lbdoctor.analysis.other_askers import NOBODY
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, kubectl
+from kubectl_lbdoctor.analysis.workloads import HELD_BY, held_back
 from kubectl_lbdoctor.checks.health_check.answer_repairs import both_ways, cure_of
 from kubectl_lbdoctor.checks.health_check.findings import ANSWER_READS, health_evidence, of_one_workload
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.success_codes import AnswerKind
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Param, Severity, Source
 from kubectl_lbdoctor.model.target_reasons import RESPONSE_CODE_MISMATCH
@@ -59,7 +61,29 @@ def _answered(traffic: TrafficPath, code: str, answer: CheckAnswer, **params: st
         advice=cure.advice,
         rules_out=_RULES_OUT if answer.targets[0].reason == RESPONSE_CODE_MISMATCH else "",
     )
-    return of_one_workload(traffic, finding, answer.targets)
+    return of_one_workload(traffic, _with_template_that_waits(traffic, answer, finding), answer.targets)
+
+
+def _with_template_that_waits(traffic: TrafficPath, answer: CheckAnswer, finding: Finding) -> Finding:
+    """A template that does not reach the pods may change what they answer: by another image, by arguments or variables,
+    which are not read. It may be the repair already, so that none is made unasked."""
+    pods = pod_evidence.pods_behind(traffic, answer.targets)
+    workload = held_back(traffic.namespace_facts.workloads.peek() or (), pods)
+    if workload is None:
+        return finding
+    ref = f"{workload.kind.lower()}/{workload.meta.name}"
+    made = part_of(workload.updated, workload.replicas, "pod")
+    return replace(
+        finding,
+        evidence=(
+            *finding.evidence,
+            Evidence(ref, f"{HELD_BY[workload.held]}: {made} of its present template, which may answer otherwise"),
+        ),
+        confidence=Confidence.LIKELY,
+        fix_automatic=False,
+        advice=finding.advice or "look first whether the template that waits is the repair",
+        confirm=(*finding.confirm, kubectl("get", ref, "-o", "yaml", namespace=workload.meta.namespace)),
+    )
 
 
 def _what_answers(traffic: TrafficPath, answer: CheckAnswer) -> dict[str, Param]:

@@ -28,8 +28,9 @@ _BACKEND = (
     reads.TARGET_HEALTH,
 )
 READS = (*_BACKEND, reads.LISTENERS)
-ANSWER_READS = (*_BACKEND, reads.CONTROLLER)
-"""What checks of an answer read: what mends it may be a change that the controller has not applied yet."""
+ANSWER_READS = (*_BACKEND, reads.CONTROLLER, reads.WORKLOADS)
+"""What checks of an answer read: what mends it may be a change that the controller has not applied yet, or a template
+that has not reached the pods."""
 SCHEMES = ("HTTP", "HTTPS")
 """The protocols of a check that sends a request, and reads the answer."""
 

@@ -23,6 +23,7 @@ from kubectl_lbdoctor.checks.health_check.findings import (
     request_of,
 )
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.k8s import ServicePort
@@ -49,7 +50,7 @@ _NO_GRPC_ASKED = frozenset({"415"})
     passes="the check speaks the protocol version of the application",
     severity=Severity.ERROR,
     message="the health check speaks {speaks} to port {port}, the application speaks {serves}",
-    reads=READS,
+    reads=(*READS, reads.RULES),
     explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD307", "LBD311", "LBD317"),
     distinct_by=("port", "serves"),
 )
@@ -142,19 +143,35 @@ def _wrong_version(
 
 
 def _served_as(traffic: TrafficPath, finding: Finding, served: _Served) -> Finding:
-    """An Application Load Balancer checks and serves by one version: that of the application."""
+    """An Application Load Balancer checks and serves by one version: that of the application. To a target group of
+    HTTP2 or GRPC only HTTPS listeners forward:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html#target-group-protocol-version
+    """
     owner = setting_source(traffic, "backend-protocol-version")
-    secure = any(listener.protocol == "HTTPS" for listener in traffic.listeners.peek() or ())
-    grpc = served.version == "GRPC"
+    accepted = served.version == "HTTP1" or _by_https_alone(traffic)
+    needs = "GRPC needs an HTTPS listener, and success-codes that are gRPC codes" if served.version == "GRPC" else ""
+    if accepted is False:
+        needs = f"{served.version} needs HTTPS listeners alone in front of it; set the version then"
     why = f"the application speaks {_SAID[served.version]}"
+    offered = owner.offer(served.version, why, "a target group of this version replaces the present one")
     return replace(
         finding,
         object=owner.ref,
-        repairs=owner.offer(served.version, why, "a target group of this version replaces the present one"),
-        fix_automatic=finding.confidence is Confidence.CERTAIN and (secure or not grpc),
-        advice=owner.instruction
-        or ("GRPC needs an HTTPS listener, and success-codes that are gRPC codes" if grpc else ""),
+        repairs=() if accepted is False else offered,
+        fix_automatic=finding.confidence is Confidence.CERTAIN and accepted is True,
+        advice=owner.instruction or needs,
     )
+
+
+def _by_https_alone(traffic: TrafficPath) -> bool | None:
+    """Whether the listeners that lead to the path's target group are of HTTPS; None where they are not all known."""
+    group, listeners, rules = traffic.target_group.peek(), traffic.listeners.peek(), traffic.rules.peek()
+    if group is None or listeners is None or rules is None:
+        return None
+    forwarding = {rule.listener_arn for rule in rules if any(group.arn in a.target_groups for a in rule.actions)}
+    forwarding |= {found.arn for found in listeners if any(group.arn in a.target_groups for a in found.actions)}
+    protocols = {found.protocol for found in listeners if found.arn in forwarding}
+    return protocols == {"HTTPS"} if protocols else None
 
 
 def _other_check_port(traffic: TrafficPath, finding: Finding, speaks: str) -> Finding:
