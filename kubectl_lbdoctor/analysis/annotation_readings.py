@@ -140,12 +140,6 @@ def explained_by_check(traffic: TrafficPath, reading: Reading) -> tuple[str, ...
     return ()
 
 
-def explained_by_odd_path(traffic: TrafficPath, value: str) -> tuple[str, ...]:
-    """The codes of the findings that rest on the check path, where that is a value which ELB should have refused."""
-    group = traffic.target_group.peek()
-    return OF_THE_CHECK["path"] if group is not None and group.health_check.path == value else ()
-
-
 def confidence(traffic: TrafficPath, reading: Reading) -> Confidence:
     """How sure it is that what `explained_by` gives would not be found: certain unless it is about the health check,
     and nothing shows that the targets pass the check that is meant."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import misplaced_annotations
-from kubectl_lbdoctor.analysis.annotation_readings import explained_by_odd_path, explained_if_read
+from kubectl_lbdoctor.analysis.annotation_readings import OF_THE_CHECK, explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, spoken
@@ -219,7 +219,8 @@ def annotation_value_invalid(traffic: TrafficPath) -> Iterator[Finding]:
     for problem in _problems(traffic, "LBD111"):
         found, spec = _value_finding("LBD111", problem), spec_for(problem.found.key)
         is_path = spec is not None and spec.type == "path"
-        yield replace(found, explains=explained_by_odd_path(traffic, problem.found.value)) if is_path else found
+        # ELB refuses it: the target group has kept another path, or has one that nothing answers.
+        yield replace(found, explains=OF_THE_CHECK["path"]) if is_path else found
 
 
 @check(

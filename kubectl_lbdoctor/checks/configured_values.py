@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.annotation_readings import explained_by_odd_path
+from kubectl_lbdoctor.analysis.annotation_readings import OF_THE_CHECK
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.gateway_settings import FIELDS, Properties, gateway_of_path, properties_of
 from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, class_of, route_of
@@ -233,5 +233,5 @@ def _finding(traffic: TrafficPath, code: str, block: Properties, name: str, prob
         repairs=repairs,
         fix_automatic=bool(repairs),
         advice="" if repairs else f"correct {'.'.join(field)} of {ref}",
-        explains=explained_by_odd_path(traffic, problem.value) if name == "healthcheck-path" else (),
+        explains=OF_THE_CHECK["path"] if name == "healthcheck-path" else (),
     )

@@ -8,7 +8,7 @@ defaults; it is taken to use the controller's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,7 +18,13 @@ from kubectl_lbdoctor.knowledge.annotation_catalogue import (
     SERVICE_PREFIX,
     spec_for,
 )
-from kubectl_lbdoctor.knowledge.annotation_values import TRAFFIC_PORT, ValueProblem, parse_int, parse_port
+from kubectl_lbdoctor.knowledge.annotation_values import (
+    TRAFFIC_PORT,
+    ValueProblem,
+    parse_check_path,
+    parse_int,
+    parse_port,
+)
 from kubectl_lbdoctor.knowledge.releases import Version, parse_version
 from kubectl_lbdoctor.record import record
 
@@ -45,7 +51,8 @@ class Setting(Generic[T]):
     """One field of the wanted health check."""
 
     value: T | None
-    """None: not set for this protocol (path of a TCP check), unknown, or not computable; then see `error`."""
+    """None: not set for this protocol (path of a TCP check), unknown, refused by ELB, or not computable; then see
+    `error`."""
     source: Source
     key: str = ""
     """Full key of the annotation, "" for a default."""
@@ -163,7 +170,7 @@ def _alb(ingress: Mapping[str, str], service: Mapping[str, str], ports: Mapping[
     return HealthCheckIntent(
         protocol=_protocol(protocol, ("HTTP", "HTTPS")),
         port=_port(named("healthcheck-port"), ports, TRAFFIC_PORT),
-        path=_text(named("healthcheck-path"), "/AWS.ALB/healthcheck" if grpc else "/"),
+        path=_path(named("healthcheck-path"), "/AWS.ALB/healthcheck" if grpc else "/"),
         matcher=_text(named("success-codes"), "12" if grpc else "200"),
         interval_seconds=_seconds(named("healthcheck-interval-seconds"), 15),
         timeout_seconds=_seconds(named("healthcheck-timeout-seconds"), 5),
@@ -180,7 +187,7 @@ def _frontend_nlb(ingress: Mapping[str, str]) -> HealthCheckIntent:
     return HealthCheckIntent(
         protocol=_protocol(named("protocol"), ("HTTP", "HTTPS")),
         port=_port(named("port"), None, TRAFFIC_PORT),
-        path=_text(named("path"), "/"),
+        path=_path(named("path"), "/"),
         matcher=_text(named("success-codes"), "200"),
         interval_seconds=_seconds(named("interval-seconds"), 15),
         timeout_seconds=_seconds(named("timeout-seconds"), 5),
@@ -236,7 +243,7 @@ def _nlb(
     return HealthCheckIntent(
         protocol=protocol,
         port=_port(named("port"), None if in_tree else ports, default_port, in_tree=in_tree),
-        path=none if plain else _text(named("path"), defaults.path),
+        path=none if plain else _path(named("path"), defaults.path),
         matcher=none if plain or in_tree else _text(named("success-codes"), "200-399"),
         interval_seconds=_seconds(named("interval"), defaults.interval, in_tree),
         timeout_seconds=_seconds(named("timeout"), defaults.timeout, in_tree),
@@ -285,6 +292,15 @@ def _text(asked: Resolved, default: str) -> Setting[str]:
     if asked.source == "default" or asked.value is None:
         return Setting(default, "default")
     return Setting(asked.value, asked.source, asked.key, asked.value)
+
+
+def _path(asked: Resolved, default: str) -> Setting[str]:
+    """The controller hands it on as it is; what ELB refuses comes into force nowhere."""
+    found = _text(asked, default)
+    try:
+        return replace(found, value=parse_check_path(found.value or ""))
+    except ValueProblem:
+        return replace(found, value=None)
 
 
 def _seconds(asked: Resolved, default: int, in_tree: bool = False) -> Setting[int]:

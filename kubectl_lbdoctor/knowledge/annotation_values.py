@@ -516,9 +516,11 @@ def _check_port(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
             raise ValueProblem(f"must be a number or {TRAFFIC_PORT}; names are not resolved here", detail=spec.error)
 
 
-def _check_path(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None) -> None:
+def parse_check_path(text: str) -> str:
     """The path of a health check, of which ELB takes printable ASCII characters without spaces:
-    https://github.com/aws/elastic-load-balancing-tools (copy_classic_load_balancer.py)."""
+    https://github.com/aws/elastic-load-balancing-tools (copy_classic_load_balancer.py).
+
+    Raises `ValueProblem` where ELB refuses it."""
     if not text:
         raise ValueProblem("must not be empty", suggestion="/")
     _refuse_pasted(text)
@@ -530,6 +532,11 @@ def _check_path(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None
     if re.search(r"[^!-~]", text):
         printable = all(" " <= sign <= "~" for sign in text)
         raise ValueProblem("must have no space", suggestion=text.replace(" ", "%20") if printable else "")
+    return text
+
+
+def _check_path(spec: AnnotationSpec, text: str, _limits: tuple[int, int] | None) -> None:
+    parse_check_path(text)
     if spec.maximum is not None and len(text) > spec.maximum:
         raise ValueProblem(f"must be no longer than {spec.maximum} characters")
 

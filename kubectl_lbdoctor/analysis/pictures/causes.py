@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.pictures.places import place_of, stops_traffic
+from kubectl_lbdoctor.analysis.pictures.places import PLACES, place_of, stops_traffic
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
@@ -53,6 +53,15 @@ class Causes:
     def of_target(self, place: Place, target: TargetView) -> tuple[Diagnosis, ...]:
         """What lies at a place and is about this target."""
         return tuple(d for d in self.at(place) if is_about(d, target))
+
+    def behind(self, place: Place, target: TargetView) -> tuple[int, ...]:
+        """The ranks of what lies elsewhere and is why this target has trouble here: what is about it, and what explains
+        findings of this place."""
+        return tuple(
+            d.rank
+            for d in self.diagnoses
+            if target.key in d.finding.targets or any(PLACES.get(code) is place for code in d.explains)
+        )
 
     def left(self, targets: Iterable[TargetView]) -> dict[Place, tuple[Diagnosis, ...]]:
         """By place, what lies where only targets have a hop, and is about none of them: of pods that are not
