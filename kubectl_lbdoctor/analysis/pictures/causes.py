@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from kubectl_lbdoctor.analysis.pictures.places import place_of, stops_traffic
+from kubectl_lbdoctor.analysis.pictures.places import PLACES, place_of, stops_traffic
 from kubectl_lbdoctor.knowledge.secret_text import without_credentials
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef
@@ -49,6 +49,10 @@ class Causes:
     def at(self, place: Place) -> tuple[Diagnosis, ...]:
         """What lies at a place of the way."""
         return tuple(d for d in self.diagnoses if place_of(d.finding) is place)
+
+    def explaining(self, place: Place) -> tuple[Diagnosis, ...]:
+        """What explains a finding at a place of the way."""
+        return tuple(d for d in self.diagnoses if any(PLACES.get(code) is place for code in d.explains))
 
     def of_target(self, place: Place, target: TargetView) -> tuple[Diagnosis, ...]:
         """What lies at a place and is about this target."""

@@ -148,4 +148,5 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     if cut:
         return judged(Place.ANSWER, name, Verdict.NOT_REACHED, mine, said)
     others = () if mine else tuple(d.rank for d in causes.diagnoses if member.view.key in d.finding.targets)
-    return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others)
+    behind = () if mine or others else tuple(d.rank for d in causes.explaining(Place.ANSWER))
+    return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others or behind)
