@@ -113,9 +113,10 @@ def test_a_template_that_does_not_fit_is_a_usage_error(cloud: Cloud) -> None:
 
 
 @needs_kubectl
-def test_what_a_fix_has_done_counts_whatever_the_template_does(cloud: Cloud) -> None:
+def test_what_a_fix_has_done_counts_whatever_the_template_does(cloud: Cloud, tmp_path: Path) -> None:
     cloud.wrong_port()
-    result = diagnose(cloud, "--fix", "targetport", "--yes", "-o", "jsonpath={.steps[7].fix}")
+    undo = ("--undo-file", str(tmp_path / "undo.json"))
+    result = diagnose(cloud, "--fix", "targetport", "--yes", *undo, "-o", "jsonpath={.steps[7].fix}")
     assert result.status == ExitStatus.HEALTHY and "array index out of bounds" in result.stderr
     assert cloud.kube.named("services")[0]["spec"]["ports"][0]["targetPort"] == 8080
 

@@ -34,7 +34,7 @@ def test_values_of_the_first_diagnosis(case: str, values: list[str]) -> None:
         ("LBD303-login-page", False),
         ("LBD301-grpc-answers-ok", True),
         ("LBD301-one-annotation-for-two-ports", False),
-        # What pods of the template that waits will answer is not known; else the path of the readiness probe is.
+        # What pods of the template that waits will answer is not known.
         ("LBD301-beside-a-template-that-waits", False),
         ("LBD301-another-path-on-the-deployment", True),
         ("LBD306-status-port-of-another-version", False),

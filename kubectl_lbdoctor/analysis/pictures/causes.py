@@ -50,18 +50,13 @@ class Causes:
         """What lies at a place of the way."""
         return tuple(d for d in self.diagnoses if place_of(d.finding) is place)
 
+    def explaining(self, place: Place) -> tuple[Diagnosis, ...]:
+        """What explains a finding at a place of the way."""
+        return tuple(d for d in self.diagnoses if any(PLACES.get(code) is place for code in d.explains))
+
     def of_target(self, place: Place, target: TargetView) -> tuple[Diagnosis, ...]:
         """What lies at a place and is about this target."""
         return tuple(d for d in self.at(place) if is_about(d, target))
-
-    def behind(self, place: Place, target: TargetView) -> tuple[int, ...]:
-        """The ranks of what lies elsewhere and is why this target has trouble here: what is about it, and what explains
-        findings of this place."""
-        return tuple(
-            d.rank
-            for d in self.diagnoses
-            if target.key in d.finding.targets or any(PLACES.get(code) is place for code in d.explains)
-        )
 
     def left(self, targets: Iterable[TargetView]) -> dict[Place, tuple[Diagnosis, ...]]:
         """By place, what lies where only targets have a hop, and is about none of them: of pods that are not

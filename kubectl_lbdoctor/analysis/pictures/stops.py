@@ -147,5 +147,6 @@ def _answer(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     cut = any(h.verdict is Verdict.BLOCKS and h.place.position > Place.GROUP.position for h in before)
     if cut:
         return judged(Place.ANSWER, name, Verdict.NOT_REACHED, mine, said)
-    others = () if mine else causes.behind(Place.ANSWER, member.view)
-    return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others)
+    others = () if mine else tuple(d.rank for d in causes.diagnoses if member.view.key in d.finding.targets)
+    behind = () if mine or others else tuple(d.rank for d in causes.explaining(Place.ANSWER))
+    return replace(judged(Place.ANSWER, name, Verdict.BLOCKS, mine, said), effect_of=others or behind)
