@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
-from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
@@ -17,6 +17,25 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer, address_in, family
 from kubectl_lbdoctor.record import record
+
+READS = (
+    reads.SERVICES,
+    reads.BINDINGS,
+    reads.PODS,
+    reads.NODES,
+    reads.ENDPOINT_SLICES,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+    reads.TARGET_GROUP_ATTRIBUTES,
+    reads.NETWORK_INTERFACES,
+    reads.SECURITY_GROUPS,
+    reads.SUBNETS,
+    reads.NETWORK_ACLS,
+    reads.ROUTE_TABLES,
+    reads.PREFIX_LISTS,
+    reads.INGRESSES,
+)
 
 PRESERVE = "preserve_client_ip.enabled"
 

@@ -19,6 +19,7 @@ from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
 
+
 @record
 class HealthPort:
     """Where the pods serve their health. value: what `healthcheck-port` has to be, "" where no port leads there (an

@@ -53,6 +53,15 @@ def test_all_interfaces_with_two_tagged_groups_are_named() -> None:
     assert diagnosis.finding.evidence[-1].text == f"{named}{named.replace('0001 (', '0002 (', 1)}".removesuffix(", ")
 
 
+def test_the_tag_is_taken_from_the_group_that_eks_has_not_made() -> None:
+    """EKS gives the tag back to its own; of two groups of EKS's, or of none, a person chooses."""
+    (diagnosis,) = _report("LBD505-two-tagged-groups-and-no-word-of-it").diagnoses
+    (command,) = diagnosis.finding.by_hand
+    assert command.startswith("aws ec2 delete-tags --resources sg-000000000000000aa --tags Key=kubernetes.io/cluster/")
+    (diagnosis,) = [d for d in _report("LBD505-two-tagged-groups").diagnoses if d.finding.code == "LBD505"]
+    assert (diagnosis.finding.by_hand, diagnosis.finding.advice[:14]) == ((), "leave the tag ")
+
+
 def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
     """The controller's restart would interrupt everybody; it hears of every change of the object."""
     (diagnosis,) = _report("LBD109-gateway-binding-deleted").diagnoses
