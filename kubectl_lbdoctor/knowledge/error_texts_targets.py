@@ -76,7 +76,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "",
-        r"no matches for kind \"(?P<resource_kind>[^\"]+)\"",
+        r"no matches for kind \"(?P<resource_kind>[^\"]+)\"(?: in (?:version|group) \"(?P<resource_group>[\w.-]*))?",
         "The custom resource definition of {resource_kind} is not installed.",
     ),
     # pkg/networking/networking_manager.go resolveEndpointSGForENI; "expect" before 2.7; cloud-provider-aws
