@@ -233,6 +233,13 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         r"(?:Targets \{(?P<instances>[^}]*)\}|target) (?:are|is) not supported",
         "These instances cannot be targets of this target group: {instances}.",
     ),
+    # #3692: instance targets of IPv6 need a primary IPv6 address on the instance's interface
+    rule(
+        "LBD219",
+        r"cannot be used with this IPv6 target group because of missing (?P<lacking>primary IPv6 addresses): "
+        r"(?P<instances>.+)",
+        "Instances have no primary IPv6 address, which instance targets of an IPv6 target group need: {instances}.",
+    ),
     rule(
         "LBD219",
         r"The instance IDs? '(?P<instances>[^']*)' do(?:es)? not exist|The following targets are not in a running "

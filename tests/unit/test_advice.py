@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubectl_lbdoctor.knowledge.controller_errors import decode
 from kubectl_lbdoctor.report import Report
 from tests.support import cases
 
@@ -127,3 +128,51 @@ def test_a_gateway_of_a_class_that_is_missing_is_given_to_the_one_that_serves_it
     assert diagnosis.finding.advice == "set gatewayClassName to aws-alb"
     (of_istio, *_) = _report("LBD101-gateway-of-another-controller-with-parameters").diagnoses
     assert of_istio.finding.by_hand == ()
+
+
+@pytest.mark.parametrize(
+    "case, message, advice",
+    [
+        (
+            "LBD120-boundary-of-the-role",
+            "AWS denies the controller elasticloadbalancing:CreateListener (role lbdlab-lbc), by its permissions "
+            "boundary",
+            "see that its permissions boundary allows it; a statement of the role's own policies does not help",
+        ),
+        (
+            "LBD121-pod-identity-may-not-assume-the-role",
+            "the controller gets no AWS credentials: EKS Pod Identity does not let it take its role",
+            "give the controller a role: ",
+        ),
+        (
+            "LBD123-proxy-not-found",
+            "the controller cannot reach the AWS API at ec2.us-west-2.amazonaws.com: its HTTP proxy does not take the "
+            "call",
+            "let the controller reach the API: ",
+        ),
+        (
+            "LBD219-no-primary-ipv6-address",
+            "instances have no primary IPv6 address, which instance targets of an IPv6 target group need: "
+            "i-00000000000000001, i-00000000000000002",
+            "use target type ip, or give the nodes' interfaces a primary IPv6 address: ",
+        ),
+    ],
+)
+def test_who_keeps_the_controller_from_its_work_is_named(case: str, message: str, advice: str) -> None:
+    """The one that has to be changed: another policy, the proxy, the association, the addresses of the nodes."""
+    (diagnosis,) = _report(case).diagnoses
+    assert diagnosis.message == message
+    assert diagnosis.finding.advice.startswith(advice)
+
+
+def test_what_aws_refuses_without_a_code_of_its_own_is_quoted() -> None:
+    """The code says nothing; the message does."""
+    said = (
+        "Failed deploy model due to operation error Elastic Load Balancing v2: SetSecurityGroups, https response error "
+    )
+    said += (
+        "StatusCode: 400, RequestID: x, InvalidConfigurationRequest: The maximum number of security groups '5' for a "
+    )
+    said += "load balancer is exceeded"
+    summary = decode(said).summary
+    assert summary == "AWS refuses: The maximum number of security groups '5' for a load balancer is exceeded."
