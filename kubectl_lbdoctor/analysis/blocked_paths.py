@@ -202,13 +202,18 @@ def ways(traffic: TrafficPath, target: TargetHealth, port: int) -> Iterator[Way]
     Raises `Unknown` where it is not known which load balancer is in front.
     """
     end = target_end(traffic, target)
-    interface = _interface_of(traffic, end.address)
-    branch = interface is not None and "branch-eni" in interface.description
-    codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
+    codes = path.TO_POD_GROUPS if _is_branch(traffic, end.address) else path.FROM_LOAD_BALANCER
     for front in _fronts(traffic):
         if family(front.address) == family(end.address):
             verdict = path.evaluate(front, end, "tcp", port, world(traffic), codes)
             yield Way(front.address, end.address, port, verdict)
+
+
+def _is_branch(traffic: TrafficPath, address: str) -> bool:
+    """Whether an address is a pod's on a branch interface, which has security groups of its own.
+    https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html"""
+    interface = _interface_of(traffic, address)
+    return interface is not None and "branch-eni" in interface.description
 
 
 def second_ways(traffic: TrafficPath, target: TargetHealth) -> Iterator[Way]:
@@ -226,7 +231,8 @@ def second_ways(traffic: TrafficPath, target: TargetHealth) -> Iterator[Way]:
         if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
             continue
         end = path.endpoint_at(endpoint.address, traffic.network.interfaces.peek() or ())
-        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, world(traffic), path.SECOND_HOP)
+        codes = path.NODE_TO_POD_GROUPS if _is_branch(traffic, endpoint.address) else path.SECOND_HOP
+        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, world(traffic), codes)
         yield Way(node_end.address, endpoint.address, endpoint.port, verdict)
 
 

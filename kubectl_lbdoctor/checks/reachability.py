@@ -487,8 +487,8 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD514",
-    title="the pod's own security group does not admit the load balancer",
-    passes="the pod's own security group admits the load balancer",
+    title="the pod's own security group admits neither load balancer nor nodes",
+    passes="the pod's own security group admits load balancer and nodes",
     severity=Severity.ERROR,
     message="the pods' own security groups do not admit TCP {ports} {direction:egress=to|ingress=from} {peers}",
     reads=PATH_READS,
@@ -498,7 +498,10 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """The pods have security groups of their own (SecurityGroupPolicy, a branch interface), which replace the node's
-    groups; they do not admit the load balancer.
+    groups; they do not admit the load balancer or, behind instance targets, the nodes that hand its packets on.
+
+    With enforcing mode strict, which is the VPC CNI's default, such pods cannot be behind instance targets with
+    externalTrafficPolicy Local at all: https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
 
     Confirm by hand: `kubectl get securitygrouppolicy` and the groups' inbound rules. Repair: add the named rule to
     the pods' security group.
