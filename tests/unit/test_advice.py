@@ -176,3 +176,12 @@ def test_what_aws_refuses_without_a_code_of_its_own_is_quoted() -> None:
     said += "load balancer is exceeded"
     summary = decode(said).summary
     assert summary == "AWS refuses: The maximum number of security groups '5' for a load balancer is exceeded."
+
+
+def test_gates_that_no_new_pod_would_get_are_not_got_by_new_pods() -> None:
+    """Argo Rollouts leads the Service to pods that are there already; a restart would make the same of them."""
+    (diagnosis,) = _report("LBD215-service-led-to-pods-that-were-made-before").diagnoses
+    assert diagnosis.finding.by_hand == ()
+    assert diagnosis.finding.advice.startswith("let the controller of Argo Rollouts wait for the targets")
+    (diagnosis,) = _report("LBD215-gates-not-injected").diagnoses
+    assert diagnosis.finding.advice == "create the pods again: gates are injected into new pods only"
