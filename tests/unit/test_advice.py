@@ -185,3 +185,16 @@ def test_gates_that_no_new_pod_would_get_are_not_got_by_new_pods() -> None:
     assert diagnosis.finding.advice.startswith("let the controller of Argo Rollouts wait for the targets")
     (diagnosis,) = _report("LBD215-gates-not-injected").diagnoses
     assert diagnosis.finding.advice == "create the pods again: gates are injected into new pods only"
+
+
+@pytest.mark.parametrize(
+    "case, message",
+    [
+        ("network-balancer-sends-tls-to-a-plain-port", "by TLS, while its readiness probe succeeds by HTTP"),
+        ("decrypted-for-a-tls-port", "by plain TCP, while its readiness probe succeeds by HTTPS"),
+        ("decrypted-for-a-port-checked-by-https", "by plain TCP, while its health check succeeds by HTTPS"),
+        ("decrypted-for-a-port-named-https", "by plain TCP, while its name says TLS"),
+    ],
+)
+def test_what_shows_that_requests_are_sent_by_the_wrong_protocol(case: str, message: str) -> None:
+    assert _report(f"LBD320-{case}").diagnoses[0].message == f"requests go to port 8080 {message}"
