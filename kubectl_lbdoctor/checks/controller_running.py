@@ -41,9 +41,7 @@ def _pod_state(pod: Pod) -> str:
         if status.ready:
             continue
         if status.reason:
-            last = (
-                f"last run {status.last_reason} with exit code {status.last_exit_code}, " if status.last_reason else ""
-            )
+            last = f"{status.last_reason} with exit code {status.last_exit_code}, " if status.last_reason else ""
             return f"{status.reason} ({last}{counted(status.restarts, 'restart')})"
         return f"{status.state or 'not started'}, not ready"
     scheduled = condition(pod.conditions, "PodScheduled")
@@ -144,7 +142,7 @@ def _not_ready(snapshot: Snapshot, workload: Workload, subjects: tuple[ObjectRef
             kind = str(said.decoded.params.get("resource_kind", ""))
             advice = _install(kind, str(said.decoded.params.get("resource_group", ""))) if kind else advice
         elif missing:
-            why = f"{missing}, which its pods mount, does not exist"
+            why = f"{missing} does not exist"
             evidence.append(Evidence(reads.WEBHOOK_SECRET, "none"))
             advice = (
                 "have the certificate of its webhooks made: cert-manager has to run where the chart is told to use "
@@ -195,7 +193,7 @@ def _missing_certificate(snapshot: Snapshot, pods: list[Pod]) -> str:
     """The Secret of the webhooks' certificate, where pods cannot be created and it is known that there is none."""
     waiting = any(s.reason == "ContainerCreating" for pod in pods for s in pod.statuses)
     served = snapshot.cluster.webhook_certificates
-    return "a Secret with the webhooks' certificate" if waiting and served.is_known and not served.peek() else ""
+    return "the Secret of its webhooks' certificate" if waiting and served.is_known and not served.peek() else ""
 
 
 def _install(kind: str, group: str) -> str:

@@ -233,7 +233,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
             "total": len(traffic.matching_pods()),
             "service": service.meta.name,
             "binding": binding.meta.name,
-            "off": "injection is off" if off is not None else "it matched them later" if late else "",
+            "off": "injection is off" if off is not None else "it matched late" if late else "",
         },
         evidence=(
             *((Evidence(str(traffic.service_ref), f"selector {_ROLLOUTS_HASH}, of Argo Rollouts"),) if late else ()),

@@ -297,13 +297,13 @@ def _api(text: str) -> Cause | None:
         meaning = "AWS throttles the controller's calls."
     said = error.message.rstrip(".") or error.code
     if error.code in _SAY_NOTHING and error.message:
-        meaning = f"AWS refuses: {shortened(' '.join(said.split()), _MAX_QUOTED)}"
+        meaning = shortened(re.split(r"\.\s", " ".join(said.split()))[0], _MAX_QUOTED)
     operation = iam_action(error.service, error.operation) or error.operation
     lead = meaning.rstrip(".") if meaning else f"AWS refuses {operation or 'a call'}"
     retryable = error.code in RETRYABLE_CODES or (error.status or 0) >= 500
     return Cause(
         code,
-        f"{lead}." if meaning else f"{lead} ({error.code}).",
+        lead if meaning else f"{lead} ({error.code})",
         params,
         retryable=retryable,
         words=said[:_MAX_VALUE] if said != error.code else "",
@@ -312,7 +312,7 @@ def _api(text: str) -> Cause | None:
 
 _SAY_NOTHING = frozenset({"InvalidConfigurationRequest", "OperationNotPermitted", "ValidationError"})
 """Codes of which only the message tells what is wrong."""
-_MAX_QUOTED = 90
+_MAX_QUOTED = 56
 
 _RULE_OPERATIONS = frozenset({"CreateListener", "ModifyListener", "CreateRule", "ModifyRule"})
 

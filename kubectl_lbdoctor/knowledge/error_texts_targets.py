@@ -238,7 +238,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "LBD219",
         r"cannot be used with this IPv6 target group because of missing (?P<lacking>primary IPv6 addresses): "
         r"(?P<instances>.+)",
-        "Instances have no primary IPv6 address, which instance targets of an IPv6 target group need: {instances}.",
+        "Instances have no primary IPv6 address: {instances}.",
     ),
     rule(
         "LBD219",

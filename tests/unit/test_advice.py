@@ -152,8 +152,7 @@ def test_a_gateway_of_a_class_that_is_missing_is_given_to_the_one_that_serves_it
         ),
         (
             "LBD219-no-primary-ipv6-address",
-            "instances have no primary IPv6 address, which instance targets of an IPv6 target group need: "
-            "i-00000000000000001, i-00000000000000002",
+            "instances have no primary IPv6 address: i-00000000000000001, i-00000000000000002",
             "use target type ip, or give the nodes' interfaces a primary IPv6 address: ",
         ),
     ],
@@ -175,7 +174,7 @@ def test_what_aws_refuses_without_a_code_of_its_own_is_quoted() -> None:
     )
     said += "load balancer is exceeded"
     summary = decode(said).summary
-    assert summary == "AWS refuses: The maximum number of security groups '5' for a load balancer is exceeded."
+    assert summary == "The maximum number of security groups '5' for a load …"
 
 
 def test_gates_that_no_new_pod_would_get_are_not_got_by_new_pods() -> None:
@@ -198,3 +197,9 @@ def test_gates_that_no_new_pod_would_get_are_not_got_by_new_pods() -> None:
 )
 def test_what_shows_that_requests_are_sent_by_the_wrong_protocol(case: str, message: str) -> None:
     assert _report(f"LBD320-{case}").diagnoses[0].message == f"requests go to port 8080 {message}"
+
+
+def test_a_missing_certificate_is_issued_or_named_where_the_object_reads_it() -> None:
+    """A Gateway reads no annotation, and no certificateRefs."""
+    advice = _report("LBD103-certificate-not-found").diagnoses[0].finding.advice
+    assert advice.startswith("have ACM issue a certificate for ") and advice.endswith("annotation certificate-arn")

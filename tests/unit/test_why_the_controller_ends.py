@@ -15,11 +15,11 @@ _HEAD = "the controller has no ready replica: "
     "case, why",
     [
         ("LBD102-definition-missing", "the custom resource definition of ListenerSet is not installed"),
-        ("LBD102-killed-for-memory", "CrashLoopBackOff (last run OOMKilled with exit code 137, 7 restarts)"),
-        ("LBD102-controller-crashes", "CrashLoopBackOff (last run Error with exit code 1, 7 restarts)"),
+        ("LBD102-killed-for-memory", "CrashLoopBackOff (OOMKilled with exit code 137, 7 restarts)"),
+        ("LBD102-controller-crashes", "CrashLoopBackOff (Error with exit code 1, 7 restarts)"),
         (
             "LBD102-certificate-of-the-webhooks-missing",
-            "a Secret with the webhooks' certificate, which its pods mount, does not exist",
+            "the Secret of its webhooks' certificate does not exist",
         ),
     ],
 )
