@@ -226,7 +226,8 @@ def _named_in_vain(snapshot: Snapshot) -> Iterator[Evidence]:
     passes="settings of listeners are for the protocols that they have",
     scope=Scope.FRONTEND,
     severity=Severity.WARNING,
-    message="LoadBalancerConfiguration {name} has settings for {settings}, but listener {listener} is {protocol}:{port}",
+    message="LoadBalancerConfiguration {name} has settings for {settings}, but listener {listener} is "
+    "{protocol}:{port}",
     reads=READS,
     distinct_by=("name", "settings"),
 )
