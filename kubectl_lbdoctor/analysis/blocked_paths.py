@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.local_traffic import without_local_endpoint
-from kubectl_lbdoctor.model import index
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.arn import interface_description
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
@@ -17,6 +17,25 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import Answer, address_in, family
 from kubectl_lbdoctor.record import record
+
+READS = (
+    reads.SERVICES,
+    reads.BINDINGS,
+    reads.PODS,
+    reads.NODES,
+    reads.ENDPOINT_SLICES,
+    reads.LOAD_BALANCERS,
+    reads.TARGET_GROUPS,
+    reads.TARGET_HEALTH,
+    reads.TARGET_GROUP_ATTRIBUTES,
+    reads.NETWORK_INTERFACES,
+    reads.SECURITY_GROUPS,
+    reads.SUBNETS,
+    reads.NETWORK_ACLS,
+    reads.ROUTE_TABLES,
+    reads.PREFIX_LISTS,
+    reads.INGRESSES,
+)
 
 PRESERVE = "preserve_client_ip.enabled"
 
@@ -183,13 +202,18 @@ def ways(traffic: TrafficPath, target: TargetHealth, port: int) -> Iterator[Way]
     Raises `Unknown` where it is not known which load balancer is in front.
     """
     end = target_end(traffic, target)
-    interface = _interface_of(traffic, end.address)
-    branch = interface is not None and "branch-eni" in interface.description
-    codes = path.TO_POD_GROUPS if branch else path.FROM_LOAD_BALANCER
+    codes = path.TO_POD_GROUPS if _is_branch(traffic, end.address) else path.FROM_LOAD_BALANCER
     for front in _fronts(traffic):
         if family(front.address) == family(end.address):
             verdict = path.evaluate(front, end, "tcp", port, world(traffic), codes)
             yield Way(front.address, end.address, port, verdict)
+
+
+def _is_branch(traffic: TrafficPath, address: str) -> bool:
+    """Whether an address is a pod's on a branch interface, which has security groups of its own.
+    https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html"""
+    interface = _interface_of(traffic, address)
+    return interface is not None and "branch-eni" in interface.description
 
 
 def second_ways(traffic: TrafficPath, target: TargetHealth) -> Iterator[Way]:
@@ -207,7 +231,8 @@ def second_ways(traffic: TrafficPath, target: TargetHealth) -> Iterator[Way]:
         if endpoint.node == node.meta.name or (":" in endpoint.address) != (":" in node_end.address):
             continue
         end = path.endpoint_at(endpoint.address, traffic.network.interfaces.peek() or ())
-        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, world(traffic), path.SECOND_HOP)
+        codes = path.NODE_TO_POD_GROUPS if _is_branch(traffic, endpoint.address) else path.SECOND_HOP
+        verdict = path.evaluate(node_end, end, "tcp", endpoint.port, world(traffic), codes)
         yield Way(node_end.address, endpoint.address, endpoint.port, verdict)
 
 

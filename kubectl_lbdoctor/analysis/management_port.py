@@ -11,16 +11,13 @@ from collections.abc import Iterable, Iterator
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.meshes import is_answered_by_mesh
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth
 from kubectl_lbdoctor.model.k8s import Container, Pod, Probe, Service
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
-
-_PROXY_PORTS = frozenset({15020, 15021, 15090})
-"""Ports of Istio's side-car, which answers probes in the application's place.
-https://istio.io/latest/docs/ops/deployment/application-requirements/"""
 
 
 @record
@@ -68,9 +65,9 @@ def _beside(pod: Pod, checked: int, path: str) -> tuple[str, int] | None:
     for container in pod.serving_containers() if pod.containers_ready else ():
         probe = container.readiness
         number = pod_evidence.port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
-        if probe is None or number is None or container in own or number in {checked, *_PROXY_PORTS}:
+        if probe is None or number is None or container in own or number == checked:
             continue
-        if pod_evidence.path_of(probe) == path and not probe.host_header:
+        if pod_evidence.path_of(probe) == path and not probe.host_header and not is_answered_by_mesh(pod, number):
             return container.name, number
     return None
 
@@ -88,9 +85,9 @@ def _named(traffic: TrafficPath, pod: Pod, checked: int, path: str) -> Iterator[
             ("startup probe", container.startup, steady, False),
         ):
             number = pod_evidence.port_of(pod, probe) if probe is not None and probe.kind == "httpGet" else None
-            if probe is None or number is None or number == checked or number in _PROXY_PORTS:
+            if probe is None or number is None or number == checked:
                 continue
-            if not probe.host_header:
+            if not probe.host_header and not is_answered_by_mesh(pod, number):
                 yield from _answering(traffic, pod, number, probe, path, name if passes else "", now)
 
 

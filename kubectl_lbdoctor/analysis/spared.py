@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
+from kubectl_lbdoctor.analysis.gateway_settings import gateway_of_path
 from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, nothing_bad_counted, wanted_targets
+from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model import reads
@@ -113,15 +115,24 @@ def _is_sound(traffic: TrafficPath) -> bool:
 
 def _vouches(traffic: TrafficPath) -> bool:
     """Whether the traffic takes the way that the health check takes. It does not where another port is checked, where
-    targets see the clients' addresses and so must admit them, and where a second protocol has no target group."""
+    targets see the clients' addresses and so must admit them, where a second protocol has no target group, and where a
+    listener may decrypt what it hands on (LBD320)."""
     group, service = traffic.target_group.need(), traffic.service.need()
-    if group is None or preserves_clients(traffic):
+    if group is None or preserves_clients(traffic) or (group.protocol == "TCP" and _may_be_decrypted(traffic)):
         return False
     if group.health_check.port not in ("", _TRAFFIC_PORT, str(group.port)):
         return False
     port = traffic.service_port.need()
     ports = service.ports if service is not None else ()
     return port is None or {p.protocol for p in ports if p.port == port.port} == {port.protocol}
+
+
+def _may_be_decrypted(traffic: TrafficPath) -> bool:
+    """Whether a TLS listener of a Network Load Balancer may lead to the group; its listeners are not read in a scan."""
+    service, gateway = traffic.service.peek(), gateway_of_path(traffic)
+    if gateway is not None:
+        return any(listener.protocol == "TLS" for listener in gateway.listeners)
+    return service is not None and f"{NLB_PREFIX}ssl-cert" in service.meta.annotations
 
 
 def _as_wanted(traffic: TrafficPath) -> bool:

@@ -1,4 +1,4 @@
-"""What only names say of a port that is checked by HTTP: that it speaks TLS. Pure."""
+"""What only names say of a port of pods: that it speaks TLS. Pure."""
 
 from __future__ import annotations
 
@@ -48,6 +48,21 @@ def said_by_names(traffic: TrafficPath, failing: Iterable[TargetHealth], port: i
     if port in _PORTS and not plain and (not refused or all(_listens(pod, port) for pod in pods)):
         return f"port {port} is one of TLS by custom"
     return ""
+
+
+def said_by_its_names(traffic: TrafficPath, port: int) -> str:
+    """What of a port itself makes it likely that it speaks TLS, whatever stands before it; "" where nothing does. The
+    name of the Service's port does not count: it is what clients speak."""
+    declared = traffic.service_port.need()
+    if declared is not None and declared.app_protocol.lower() == "https":
+        return f"port {declared.port} of the Service has appProtocol https"
+    ports = [p for pod in traffic.matching_pods() if pod.containers_ready for p in _ports(pod, port)]
+    if any(_PLAIN.search(p.name) for p in ports):
+        return ""
+    name = next((p.name for p in ports if _TLS.search(p.name)), "")
+    if name:
+        return f'the container port is named "{name}"'
+    return f"port {port} is one of TLS by custom" if port in _PORTS else ""
 
 
 def _ports(pod: Pod, number: int) -> Iterator[ContainerPort]:

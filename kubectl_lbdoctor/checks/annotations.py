@@ -104,7 +104,7 @@ def action_missing(traffic: TrafficPath) -> Iterator[Finding]:
         "action": backend.service,
     }
     if backend.port != USE_ANNOTATION:
-        if backend.service not in defined or not difflib.get_close_matches(backend.port, [USE_ANNOTATION], 1, 0.8):
+        if backend.service not in defined or not _is_use_annotation(backend.port):
             return
         if traffic.service.need() is not None:
             return
@@ -283,15 +283,17 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     """
     ingress = traffic.ingress.peek()
     missing = ingress is not None and bool(missing_actions(ingress.meta.annotations, _action_names(ingress)))
-    named = {b.service for b in _all_backends(ingress)} if ingress is not None else set()
+    ports = {b.service: b.port for b in _all_backends(ingress)} if ingress is not None else {}
     for problem in _problems(traffic, "LBD112"):
         action = problem.found.key.removeprefix(f"{ALB_PREFIX}actions.")
-        if problem.found.rule == "unused-backend" and (action in named or (missing and action != problem.found.key)):
+        unused = problem.found.rule == "unused-backend" and action != problem.found.key
+        if unused and (missing or _is_use_annotation(ports.get(action, ""))):
             continue  # It was meant for a backend that is mistyped: LBD108.
         repairs, certain = _repair(problem)
         explains, sure = effects(traffic, problem)
         if not explains:
-            yield _finding("LBD112", problem, {"what": "annotation"}, repairs, certain)
+            found = _finding("LBD112", problem, {"what": "annotation"}, repairs, certain)
+            yield _for_a_plain_backend(found, action, ports[action]) if unused and action in ports else found
             continue
         repairs = repairs or move(traffic, problem)
         found = _finding("LBD112", problem, {"what": "annotation"}, repairs, certain=True)
@@ -301,6 +303,23 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
     if ingress is not None and owner_of_ingress(traffic).is_ours:
         yield from left_by_nginx(_ref(ingress), ingress.meta.annotations)
     yield from configured_values.unread_of_gateway(traffic)
+
+
+def _is_use_annotation(port: str) -> bool:
+    """Whether a backend's port is that of an action, or a name that is meant to be it."""
+    return bool(difflib.get_close_matches(port, [USE_ANNOTATION], 1, 0.8))
+
+
+def _for_a_plain_backend(found: Finding, action: str, port: str) -> Finding:
+    """An action by the name of a backend that names a port of its Service: all requests go to the Service. So it is
+    where Argo Rollouts splits the traffic and the Ingress does not let it.
+    https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/alb/#usage"""
+    return replace(
+        found,
+        severity=Severity.WARNING,
+        evidence=(*found.evidence, Evidence(str(found.object), f"backend {action}, port {port}")),
+        advice=f'set the port name of backend {action} to "{USE_ANNOTATION}", or remove the annotation',
+    )
 
 
 @check(

@@ -5,11 +5,14 @@ That is subnets with free addresses, one tagged security group for each target, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis import not_applied, subnet_choice
-from kubectl_lbdoctor.analysis.blocked_paths import target_end
+from kubectl_lbdoctor.analysis import cluster_name, not_applied, subnet_choice
+from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
+from kubectl_lbdoctor.analysis.blocked_paths import blocked, target_end
+from kubectl_lbdoctor.analysis.cluster_name import name_mismatch
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
 from kubectl_lbdoctor.analysis.remediation import describe_load_balancer
 from kubectl_lbdoctor.analysis.responsibility import undone_by
@@ -18,12 +21,14 @@ from kubectl_lbdoctor.checks.complaint_places import where_it_is_set
 from kubectl_lbdoctor.checks.complaints import READS, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, listed
+from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
+from kubectl_lbdoctor.network.security_groups import CLUSTER_TAG, Direction, rules_counted
 
 
 @check(
@@ -50,43 +55,124 @@ def quota_reached(traffic: TrafficPath) -> Iterator[Finding]:
     passes="each target interface has one tagged security group",
     severity=Severity.ERROR,
     message="{summary}",
-    reads=(*READS, reads.TARGET_HEALTH, reads.NETWORK_INTERFACES, reads.SECURITY_GROUPS, reads.NODES),
+    reads=(*READS, *PATH_READS, *cluster_name.READS),
     explains=undone_by("LBD505"),
     distinct_by=("summary", "words"),
 )
 def tagged_groups(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller writes its rules to the one security group of the target's interface that carries the tag
     `kubernetes.io/cluster/NAME`; with none or several it writes no rule, and targets time out. With `ip` targets they
-    are registered all the same, with `instance` targets they are not.
+    are registered all the same, with `instance` targets they are not. An interface with one group needs no tag.
+
+    The controller says so in its log alone, and may have said it long ago: where its rule is missing from such an
+    interface, the tags themselves tell it. EKS gives the tag back to the security group that it made for the cluster
+    (tag `aws:eks:cluster-name`), so it is taken from the others.
+
+    Sources: resolveEndpointSGForENI in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/networking/networking_manager.go,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2948,
+    https://github.com/terraform-aws-modules/terraform-aws-eks/pull/3710
 
     Confirm by hand: `aws ec2 describe-network-interfaces` and the tags of its groups. Repair: leave the tag on
     exactly one of the interface's security groups (`aws ec2 delete-tags`, `aws ec2 create-tags`).
     """
-    for finding in reported(traffic, "LBD505"):
-        yield replace(finding, evidence=(*finding.evidence, *_wrongly_tagged(traffic)))
+    told = False
+    try:
+        for finding in reported(traffic, "LBD505"):
+            told = True
+            yield _with_tags(traffic, finding, _complained_tag(traffic))
+    finally:
+        if not told:
+            yield from _untold(traffic)
 
 
 _SHOWN_INTERFACES = 5
 
 
-def _wrongly_tagged(traffic: TrafficPath) -> tuple[Evidence, ...]:
-    """All interfaces of the targets with no or several groups that have the tag: the controller stops at the first."""
+def _complained_tag(traffic: TrafficPath) -> str:
+    """The tag that the controller misses, or finds twice; "" where it speaks of several."""
     decoded = (entry.decoded for entry in standing_complaints(traffic))
     tags = {str(d.params["tag"]) for d in decoded if d.code == "LBD505" and d.params.get("tag")}
-    interfaces, groups = traffic.network.interfaces.peek(), traffic.network.security_groups.peek()
-    if len(tags) != 1 or interfaces is None or groups is None:
-        return ()
-    (tag,) = tags
-    tagged = {group.id for group in groups if tag in group.tags}
-    ends = [target_end(traffic, target) for target in traffic.target_health.peek() or ()]
+    return next(iter(tags)) if len(tags) == 1 else ""
+
+
+def _untold(traffic: TrafficPath) -> Iterator[Finding]:
+    """An interface whose groups cut a target off, where the controller knows no group to write its rule to."""
+    tag, binding = _cluster_tag(traffic), traffic.binding.peek()
+    if not tag or binding is None or binding.networking is None:
+        return
+    with suppress(Unknown):
+        cut = {entry.target.id for entry in blocked(traffic) if entry.hop.code in ("LBD501", "LBD514")}
+        wrong = _wrongly_tagged(traffic, tag, cut)
+        if not wrong:
+            return
+        name, tagged = next(iter(wrong.items()))
+        said = f"several security groups of {name} have the tag {tag}; exactly one may"
+        if not tagged:
+            said = f"no security group of {name} has the tag {tag}; exactly one must"
+        finding = Finding(
+            "LBD505",
+            binding.ref,
+            params={"summary": said, "words": ""},
+            confirm=(
+                aws(
+                    "ec2", "describe-network-interfaces", "--network-interface-ids", name, region=traffic.context.region
+                ),
+            ),
+        )
+        yield _with_tags(traffic, finding, tag)
+
+
+def _cluster_tag(traffic: TrafficPath) -> str:
+    """The tag that the controller goes by; "" where several controllers run, it asks for more tags, or it has the name
+    of another cluster (LBD134)."""
+    controllers = traffic.cluster.controllers.peek() or ()
+    name = plain_flag(controllers[0], "cluster-name") if len(controllers) == 1 else ""
+    if not name or plain_flag(controllers[0], "service-target-eni-security-group-tags") != "":
+        return ""
+    return "" if name_mismatch(traffic) is not None else CLUSTER_TAG + name
+
+
+def _wrongly_tagged(traffic: TrafficPath, tag: str, targets: Container[str]) -> dict[str, tuple[str, ...]]:
+    """The interfaces of targets with several groups of which not one has the tag, each with those that have it; the
+    controller stops at the first."""
+    known = {group.id: group for group in traffic.network.security_groups.need()}
+    ends = [target_end(traffic, t) for t in traffic.target_health.need() if t.id in targets]
     mine = {(end.subnet_id, end.address) for end in ends}
-    found = {
-        interface.id: tuple(i for i in interface.security_groups if i in tagged)
-        for interface in interfaces
-        if any((interface.subnet_id, address) in mine for address in interface.private_ips)
+    return {
+        i.id: tagged
+        for i in sorted(traffic.network.interfaces.need(), key=lambda i: i.id)
+        if len(i.security_groups) > 1
+        and all(group in known for group in i.security_groups)
+        and any((i.subnet_id, address) in mine for address in i.private_ips)
+        and len(tagged := tuple(group for group in i.security_groups if tag in known[group].tags)) != 1
     }
-    wrong = [f"{name} ({', '.join(several) or 'none'})" for name, several in sorted(found.items()) if len(several) != 1]
-    return (Evidence(f"groups with {tag}", listed(wrong, _SHOWN_INTERFACES)),) if wrong else ()
+
+
+def _with_tags(traffic: TrafficPath, finding: Finding, tag: str) -> Finding:
+    """The finding with all interfaces of targets that are tagged wrongly, and what takes the tag from those groups that
+    need not have it."""
+    groups, region = traffic.network.security_groups.peek(), traffic.context.region
+    if not tag or groups is None or not traffic.network.interfaces.is_known or not traffic.target_health.is_known:
+        return finding
+    wrong = _wrongly_tagged(traffic, tag, {t.id for t in traffic.target_health.need()})
+    if not wrong:
+        return finding
+    shown = listed([f"{name} ({', '.join(several) or 'none'})" for name, several in wrong.items()], _SHOWN_INTERFACES)
+    several = {group for tagged in wrong.values() for group in tagged}
+    made_by_eks = {group.id for group in groups if _OF_EKS in group.tags}
+    taken = sorted(several - made_by_eks) if len(several & made_by_eks) == 1 else []
+    untag = aws("ec2", "delete-tags", "--resources", *taken, "--tags", f"Key={tag}", region=region)
+    return replace(
+        finding,
+        evidence=(*finding.evidence, Evidence(f"groups with {tag}", shown)),
+        by_hand=(untag,) if taken else (),
+        advice="" if taken else f"leave the tag {tag} on exactly one security group of each interface",
+    )
+
+
+# EKS puts it on the security group that it makes for a cluster.
+_OF_EKS = "aws:eks:cluster-name"
 
 
 @check(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import not_applied
-from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
+from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_complaints
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
@@ -22,7 +22,7 @@ from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, mem
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.k8s import Ingress, Service
@@ -33,12 +33,35 @@ _SHOWN = 55
 """Characters of an error in the headline of another object; the evidence has it as it is."""
 
 
-def _generic(traffic: TrafficPath, code: str) -> Iterator[Finding]:
-    """Complaints of one step whose cause has no code of its own here."""
+def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Finding]]:
+    """Complaints of one step whose cause has no code of its own here, with their findings."""
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            yield with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry.param("key"))
+            found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry.param("key"))
+            yield entry, found
+
+
+def _particular(entry: Complaint) -> str:
+    """What mends a complaint that says more than a step, as far as it is known.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/gateway/loadbalancerconfig/
+    (certificates of a listener), .../guide/gateway/targetgroupconfig/ (the default target type)
+    """
+    of_gateway = entry.ref.kind == kinds.GATEWAY.name
+    if host := entry.param("uncertified"):
+        named = "by the annotation certificate-arn"
+        if of_gateway:
+            named = "by defaultCertificate in the listenerConfigurations of its LoadBalancerConfiguration; "
+            named += "certificateRefs of a listener are not read"
+        issued = f"have ACM issue a certificate for {host} in this region (a pending one does not count)"
+        return f"{issued}, or name one {named}"
+    if of_gateway and entry.decoded.code == "LBD204":
+        return (
+            "give the Services of its routes a TargetGroupConfiguration (targetReference) with targetType ip, or the "
+            "type NodePort; defaultTargetGroupConfiguration is read by release 3.2 and later"
+        )
+    return ""
 
 
 @check(
@@ -62,8 +85,9 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
     names in the Ingress, the Service or its annotations; the controller tries again at once.
     """
     yield from not_applied.group_conflicts(traffic)
-    for finding in _generic(traffic, "LBD103"):
-        yield _of_gateway(where_it_is_set(traffic, finding))
+    for entry, finding in _generic(traffic, "LBD103"):
+        placed = where_it_is_set(traffic, finding)
+        yield _of_gateway(replace(placed, advice=placed.advice or _particular(entry)))
 
 
 @check(
@@ -83,7 +107,7 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     the setting that names it, or the missing object in AWS; the controller tries again by itself. What is still in use
     is not deleted: take it off what uses it.
     """
-    for finding in _generic(traffic, "LBD104"):
+    for _, finding in _generic(traffic, "LBD104"):
         placed = where_it_is_set(traffic, _at_its_service(traffic, finding))
         yield _still_used(traffic, finding) or _of_gateway(placed)
 

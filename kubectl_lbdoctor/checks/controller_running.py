@@ -14,8 +14,11 @@ from kubectl_lbdoctor.analysis.takers import takers
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.checks.workload import NODE_ADVICE
+from kubectl_lbdoctor.knowledge.controller_errors import Stage
 from kubectl_lbdoctor.knowledge.controller_identity import lease_of, plain_flag, watched_namespace, watching
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, relevant_errors
+from kubectl_lbdoctor.knowledge.spoken_errors import quotation
+from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, Pod, Workload, condition
@@ -38,9 +41,7 @@ def _pod_state(pod: Pod) -> str:
         if status.ready:
             continue
         if status.reason:
-            last = (
-                f"last run {status.last_reason} with exit code {status.last_exit_code}, " if status.last_reason else ""
-            )
+            last = f"{status.last_reason} with exit code {status.last_exit_code}, " if status.last_reason else ""
             return f"{status.reason} ({last}{counted(status.restarts, 'restart')})"
         return f"{status.state or 'not started'}, not ready"
     scheduled = condition(pod.conditions, "PodScheduled")
@@ -55,13 +56,19 @@ def _pod_state(pod: Pod) -> str:
     severity=Severity.ERROR,
     message="the controller has no ready replica: "
     "[its {nodes:=node|nodes} {nodes:,2} {nodes:=is|are} not ready][{why}]",
-    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.NODES),
+    reads=(reads.CONTROLLER, reads.CONTROLLER_PODS, reads.NODES, reads.CONTROLLER_LOGS, reads.WEBHOOK_SECRET),
     explains=(*undone_by("LBD102"), "LBD124", "LBD126", "LBD215", "LBD401", "LBD601"),
 )
 def controller_not_ready(snapshot: Snapshot) -> Iterator[Finding]:
     """No pod of the controller is ready, so nothing is reconciled: new endpoints are not registered, old targets stay,
     and its webhooks refuse changes. Of several controllers those count that take the object and look at its namespace
     (`--watch-namespace`): another one that is ready does nothing for it.
+
+    Why its containers end, the log of the last run says: a definition (CRD) that is missing after an upgrade, a flag
+    that it does not know, an identity or VPC that it cannot tell.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4684 (a missing CRD),
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4712
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`.
     Repair: scale it up, correct what the pod's state names, or bring the node back on which its pods run.
@@ -125,9 +132,22 @@ def _not_ready(snapshot: Snapshot, workload: Workload, subjects: tuple[ObjectRef
         pods = pods_of(workload, snapshot.cluster.controller_pods.need()) or _controller_pods(snapshot, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
+        said, missing = _last_error(snapshot, pods), _missing_certificate(snapshot, pods)
         evidence = [
             Evidence(f"pod {pod.meta.name}", state) for pod, state in zip(pods[:3], states[:3], strict=True)
         ] or [Evidence(str(ref), f"{counted(workload.replicas, 'replica')} wanted, no pod exists")]
+        if said is not None:
+            why = said.decoded.clause
+            evidence.append(Evidence(Source.CONTROLLER_LOG, quotation(f"{said.msg}: {said.decoded.raw}")))
+            kind = str(said.decoded.params.get("resource_kind", ""))
+            advice = _install(kind, str(said.decoded.params.get("resource_group", ""))) if kind else advice
+        elif missing:
+            why = f"{missing} does not exist"
+            evidence.append(Evidence(reads.WEBHOOK_SECRET, "none"))
+            advice = (
+                "have the certificate of its webhooks made: cert-manager has to run where the chart is told to use "
+                "it, else install the chart again"
+            )
     watched = watched_namespace(workload)
     if watched:
         evidence.append(
@@ -146,6 +166,46 @@ def _not_ready(snapshot: Snapshot, workload: Workload, subjects: tuple[ObjectRef
         by_hand=commands,
         advice="" if commands else advice,
         subjects=subjects,
+    )
+
+
+_ONE_RUN = 300
+"""Seconds. What the controller says of one failure at its start: it waits two minutes for kinds that do not exist."""
+
+
+def _last_error(snapshot: Snapshot, pods: list[Pod]) -> ControllerError | None:
+    """What the log says of why the containers end: of the errors about no object in the last minutes of a run the
+    newest that is understood, else the newest at its start; None where something else has ended them."""
+    for pod in pods:
+        log = snapshot.cluster.controller_logs.get(pod.meta.key)
+        if log is None or not any(s.last_reason == "Error" and not s.ready for s in pod.statuses):
+            continue
+        errors = [e for e in relevant_errors((log.peek() or "").splitlines()) if not e.name and not e.superseded]
+        if not errors or errors[0].decoded.stage is not Stage.START:
+            continue
+        newest = errors[0].last_seen
+        late = [e for e in errors if newest and e.last_seen and (newest - e.last_seen).total_seconds() <= _ONE_RUN]
+        return next((e for e in late if e.decoded.known), errors[0])
+    return None
+
+
+def _missing_certificate(snapshot: Snapshot, pods: list[Pod]) -> str:
+    """The Secret of the webhooks' certificate, where pods cannot be created and it is known that there is none."""
+    waiting = any(s.reason == "ContainerCreating" for pod in pods for s in pod.statuses)
+    served = snapshot.cluster.webhook_certificates
+    return "the Secret of its webhooks' certificate" if waiting and served.is_known and not served.peek() else ""
+
+
+def _install(kind: str, group: str) -> str:
+    """How a missing definition is installed: each release needs those of its time."""
+    if group == kinds.GATEWAY.group:
+        return (
+            f"install the CRDs of Gateway API that its release needs ({kind} is missing; its release notes name the "
+            "version of https://github.com/kubernetes-sigs/gateway-api/releases), then restart it"
+        )
+    return (
+        f"install the CRDs of its release ({kind} is missing): kubectl apply -k "
+        '"github.com/aws/eks-charts/stable/aws-load-balancer-controller/crds?ref=master"; then restart it'
     )
 
 

@@ -187,7 +187,12 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     value than `enabled`, which the webhook's selector does not match, or it is an annotation
     (https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/1808).
 
-    Source: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/docs/deploy/pod_readiness_gate.md
+    A pod gets the gates of the Services that match it when it is made. Argo Rollouts makes the pods of a release first
+    and leads its Service to them afterwards, so that they have none, however often they are made again.
+
+    Sources:
+    https://argo-rollouts.readthedocs.io/en/stable/features/traffic-management/alb/#zero-downtime-updates-with-aws-targetgroup-verification,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/docs/deploy/pod_readiness_gate.md
 
     Confirm by hand: `kubectl get pods -o wide` shows READINESS GATES. Repair: recreate the pods when the webhook works.
     """
@@ -219,6 +224,7 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
     owner = workload_of(without[0])
     controllers = () if binding.group else traffic.cluster.controllers.peek() or ()
     off = next((w for w in controllers if plain_flag(w, _INJECT_FLAG) in GO_FALSE), None)
+    late = off is None and _ROLLOUTS_HASH in service.selector
     yield Finding(
         "LBD215",
         owner if off is None else ObjectRef("Deployment", off.meta.namespace, off.meta.name),
@@ -227,9 +233,10 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
             "total": len(traffic.matching_pods()),
             "service": service.meta.name,
             "binding": binding.meta.name,
-            "off": "injection is off" if off is not None else "",
+            "off": "injection is off" if off is not None else "it matched late" if late else "",
         },
         evidence=(
+            *((Evidence(str(traffic.service_ref), f"selector {_ROLLOUTS_HASH}, of Argo Rollouts"),) if late else ()),
             *((Evidence(f"deployment {off.meta.key}", f"--{_INJECT_FLAG}=false"),) if off is not None else ()),
             Evidence(f"namespace {traffic.namespace}", f"label {label}=enabled"),
             *(
@@ -240,13 +247,21 @@ def gates_not_injected(traffic: TrafficPath) -> Iterator[Finding]:
         confidence=Confidence.LIKELY,
         confirm=(kubectl("get", "pods", "-o", "wide", namespace=traffic.namespace),),
         by_hand=(kubectl("rollout", "restart", str(owner), namespace=traffic.namespace),)
-        if owner.kind in ("Deployment", "StatefulSet", "DaemonSet")
+        if owner.kind in ("Deployment", "StatefulSet", "DaemonSet") and not late
         else (),
-        advice="create the pods again: gates are injected into new pods only"
+        advice=_VERIFY
+        if late
+        else "create the pods again: gates are injected into new pods only"
         if off is None
         else f"remove --{_INJECT_FLAG}=false from the controller, then create the pods again",
     )
 
+
+_ROLLOUTS_HASH = "rollouts-pod-template-hash"
+_VERIFY = (
+    "let the controller of Argo Rollouts wait for the targets (--aws-verify-target-group), or give the canary pingPong "
+    "services, whose selectors stay with their pods"
+)
 
 _MEANT = ("1", "active", "enable", "enabled", "inject", "on", "true", "yes")
 """What people write, in any case, where the webhook's selector asks for `enabled` in these letters."""

@@ -1,13 +1,14 @@
-"""LBD151 to LBD153: what a Gateway or a route leaves open, so that requests end there, and nobody complains."""
+"""LBD151 to LBD154: what a Gateway or a route leaves open, or says to nobody, and nobody complains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.gateway_conditions import SETTLING_SECONDS
-from kubectl_lbdoctor.analysis.gateway_settings import READS
+from kubectl_lbdoctor.analysis.gateway_settings import READS, configurations_of_gateway
 from kubectl_lbdoctor.analysis.gateways import (
     allows,
     attachments,
@@ -24,7 +25,8 @@ from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity
-from kubectl_lbdoctor.model.gateway_api import Gateway, ListenerSet, Route, RouteRule
+from kubectl_lbdoctor.model.gateway_api import Gateway, GatewayListener, GatewaySettings, ListenerSet, Route, RouteRule
+from kubectl_lbdoctor.model.kinds import resource_name
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.times import seconds_between
 
@@ -232,3 +234,80 @@ def _named_in_vain(snapshot: Snapshot) -> Iterator[Evidence]:
             if ref.kind == kinds.GATEWAY.name and gateway_of(snapshot, ref.namespace, ref.name).need() is None:
                 named = f"names {ref.namespace}/{ref.name}, which is not there"
                 yield Evidence(str(route.ref), f"in namespace {route.meta.namespace}: {named}")
+
+
+@check(
+    "LBD154",
+    title="settings of a listener are for another protocol than its own",
+    passes="settings of listeners are for the protocols that they have",
+    scope=Scope.FRONTEND,
+    severity=Severity.WARNING,
+    message="LoadBalancerConfiguration {name} has settings for {settings}, but listener {listener} is "
+    "{protocol}:{port}",
+    reads=READS,
+    distinct_by=("name", "settings"),
+)
+def settings_for_another_protocol(frontend: Frontend) -> Iterator[Finding]:
+    """An entry of `listenerConfigurations` counts for the listener whose protocol and port its `protocolPort` names.
+    With the port of a listener and another protocol it counts for none, without a word: the listener gets no
+    certificate of it, no TLS policy, no attribute. A TCP listener stays one of TCP whatever such an entry asks for.
+
+    An entry for a port that the Gateway does not have is none of its business: several Gateways may share a
+    configuration.
+
+    Sources: mapLoadBalancerListenerConfigsByPort in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/gateway/model/model_build_listener.go,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4398
+
+    Confirm by hand: `kubectl get loadbalancerconfigurations -o yaml` against the listeners of the Gateway. Repair: the
+    protocol of the listener, or of the entry.
+    """
+    for gateway in of_gateway_api(frontend).ours:
+        own = gateway.parameters
+        at: dict[int, list[GatewayListener]] = defaultdict(list)
+        for listener in _all_listeners(frontend.snapshot, gateway):
+            at[listener.port].append(listener)
+        for settings in configurations_of_gateway(frontend.snapshot, gateway) if own is not None else ():
+            listed = settings.spec.get("listenerConfigurations")
+            for entry in listed if isinstance(listed, (list, tuple)) else ():
+                named = str(entry.get("protocolPort") or "") if isinstance(entry, Mapping) else ""
+                protocol, _, port = named.upper().partition(":")
+                beside = at.get(int(port), []) if port.isdigit() else []
+                spoken = {listener.protocol.upper() for listener in beside}
+                # A TLS listener that passes through becomes one of TCP, and two protocols of a port become one.
+                if len(spoken) == 1 and protocol in _PLAIN and not spoken & {protocol, *_MADE_OF.get(protocol, ())}:
+                    yield _for_another(gateway, settings, named, beside[0])
+
+
+_PLAIN = frozenset({"HTTP", "HTTPS", "TCP", "TLS", "UDP"})
+_MADE_OF = {"TCP": ("TLS",)}
+
+
+def _all_listeners(snapshot: Snapshot, gateway: Gateway) -> Iterator[GatewayListener]:
+    yield from gateway.listeners
+    for entry in snapshot.gateway_api.listener_sets.peek() or ():
+        home = entry.parent.namespace or entry.meta.namespace
+        if (home, entry.parent.name) == (gateway.meta.namespace, gateway.meta.name):
+            yield from entry.listeners
+
+
+def _for_another(gateway: Gateway, settings: GatewaySettings, named: str, listener: GatewayListener) -> Finding:
+    return Finding(
+        "LBD154",
+        settings.ref,
+        params={
+            "name": settings.meta.name,
+            "settings": named,
+            "gateway": gateway.meta.name,
+            "listener": listener.name,
+            "protocol": listener.protocol,
+            "port": str(listener.port),
+        },
+        evidence=(
+            Evidence(str(settings.ref), f"listenerConfigurations: protocolPort {named}"),
+            Evidence(str(gateway.ref), f"listener {listener.name}: {listener.protocol}:{listener.port}"),
+        ),
+        confirm=(kubectl("get", resource_name(settings.ref), "-o", "yaml", namespace=settings.meta.namespace),),
+        advice=f"make the listener one of {named.partition(':')[0]}, or give the entry protocolPort "
+        f"{listener.protocol}:{listener.port}",
+    )

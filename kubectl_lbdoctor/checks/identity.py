@@ -53,7 +53,7 @@ NAMED = 6
     title="AWS denies the controller an action",
     passes="AWS permits the controller everything it needs",
     severity=Severity.ERROR,
-    message="AWS denies the controller {action:?a call}[ (role {role})]",
+    message="AWS denies the controller {action:?a call}[ (role {role})][, by {by}]",
     reads=(*READS, *VERSION_READS, reads.SERVICE_ACCOUNTS, *reads.IDENTITY),
     explains=undone_by("LBD120"),
     distinct_by=("action",),
@@ -61,7 +61,8 @@ NAMED = 6
 def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller's IAM role lacks an action that the running version needs: the policy is older than the
     controller, a resource lacks the tag that the policy's condition asks for, or a boundary or organisation policy
-    denies it. Where IAM may be read, the role's policies are compared with the policy of the running version.
+    denies it, which AWS names: then no statement of the role's own policies helps. Where IAM may be read, the role's
+    policies are compared with the policy of the running version.
 
     Confirm by hand: the event or log line names the action and the role. Repair: add the statement to the role's
     policy; the complete one is docs/install/iam_policy.json of the controller's release. No restart is needed.
@@ -78,10 +79,10 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
-            params={"action": action, "role": role},
+            params={"action": action, "role": role, "by": _OTHER_POLICIES.get(entry.param("denial"), "")},
             evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
             confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
-            advice=_explicit(entry) or advice,
+            advice=_of_another_policy(entry) or advice,
             explains=step_of_action(action).undone,
         )
 
@@ -101,7 +102,23 @@ def _is_of_auto_mode(traffic: TrafficPath) -> bool:
     return False
 
 
-def _explicit(entry: Complaint) -> str:
+# Policies that are not the role's own, by what AWS calls them:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+_OTHER_POLICIES = {
+    "service-control-policy": "a service control policy",
+    "resource-control-policy": "a resource control policy",
+    "permissions-boundary": "its permissions boundary",
+    "session-policy": "a session policy",
+    "resource-policy": "the resource's own policy",
+    "endpoint-policy": "the policy of a VPC endpoint",
+}
+
+
+def _of_another_policy(entry: Complaint) -> str:
+    """What has to be changed where the role's own policies are not what decides."""
+    if other := _OTHER_POLICIES.get(entry.param("denial")):
+        wanted = "takes the Deny back" if entry.decoded.params.get("explicit_deny") else "allows it"
+        return f"see that {other} {wanted}; a statement of the role's own policies does not help"
     if not entry.decoded.params.get("explicit_deny"):
         return ""
     return "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"

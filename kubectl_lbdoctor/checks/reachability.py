@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.aws_changes import change_of
 from kubectl_lbdoctor.analysis.balancer_settings import BACKEND_RULES, SECURITY_GROUPS, balancer_settings
+from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
 from kubectl_lbdoctor.analysis.blocked_paths import (
     Blocked,
     blocked,
@@ -52,24 +53,6 @@ from kubectl_lbdoctor.network.matching import Answer, network_of
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy, ports_of
 from kubectl_lbdoctor.record import record
 
-_READS = (
-    reads.SERVICES,
-    reads.BINDINGS,
-    reads.PODS,
-    reads.NODES,
-    reads.ENDPOINT_SLICES,
-    reads.LOAD_BALANCERS,
-    reads.TARGET_GROUPS,
-    reads.TARGET_HEALTH,
-    reads.TARGET_GROUP_ATTRIBUTES,
-    reads.NETWORK_INTERFACES,
-    reads.SECURITY_GROUPS,
-    reads.SUBNETS,
-    reads.NETWORK_ACLS,
-    reads.ROUTE_TABLES,
-    reads.PREFIX_LISTS,
-    reads.INGRESSES,
-)
 # What a security group lacks, and what a network ACL denies.
 _RULE = "TCP {ports} {direction:egress=to|ingress=from} {peers}"
 _ASKED = "{direction} TCP {ports}"
@@ -292,7 +275,7 @@ def _acl_facts(traffic: TrafficPath) -> tuple[Fact[object], ...]:
     passes="a security group of the target admits the load balancer",
     severity=Severity.ERROR,
     message="targets do not admit the load balancer: no TCP {ports} {direction:egress=to|ingress=from} {peers:,1}",
-    reads=(*_READS, *GATEWAY_READS),
+    reads=(*PATH_READS, *GATEWAY_READS),
     explains=("LBD607",),
     fix="security-group",
     distinct_by=("direction", "ports", "peers"),
@@ -455,7 +438,7 @@ def _unmanaged_of_gateway(traffic: TrafficPath, finding: Finding) -> Finding:
     message="nodes do not admit each other[: {owner} lacks TCP {ports} "
     "{direction:egress=to|ingress=from} {others}][: they share {shared}, which lacks TCP "
     "{ports} among its members]",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     fix="node-security-group",
     distinct_by=("direction", "ports", "peers"),
@@ -496,7 +479,7 @@ def _with_node_groups(traffic: TrafficPath, finding: Finding) -> Finding:
     severity=Severity.ERROR,
     message="the load balancer's security groups let no check out: no rule for TCP {ports} "
     "{direction:egress=to|ingress=from} {peers}",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     fix="lb-egress",
     distinct_by=("direction", "ports", "peers"),
@@ -512,18 +495,21 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
 
 @check(
     "LBD514",
-    title="the pod's own security group does not admit the load balancer",
-    passes="the pod's own security group admits the load balancer",
+    title="the pod's own security group admits neither load balancer nor nodes",
+    passes="the pod's own security group admits load balancer and nodes",
     severity=Severity.ERROR,
     message="the pods' own security groups do not admit TCP {ports} {direction:egress=to|ingress=from} {peers}",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     fix="security-group",
     distinct_by=("direction", "ports", "peers"),
 )
 def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     """The pods have security groups of their own (SecurityGroupPolicy, a branch interface), which replace the node's
-    groups; they do not admit the load balancer.
+    groups; they do not admit the load balancer or, behind instance targets, the nodes that hand its packets on.
+
+    With enforcing mode strict, which is the VPC CNI's default, such pods cannot be behind instance targets with
+    externalTrafficPolicy Local at all: https://docs.aws.amazon.com/eks/latest/userguide/security-groups-for-pods.html
 
     Confirm by hand: `kubectl get securitygrouppolicy` and the groups' inbound rules. Repair: add the named rule to
     the pods' security group.
@@ -537,7 +523,7 @@ def pod_groups_block(traffic: TrafficPath) -> Iterator[Finding]:
     passes="network ACLs let the load balancer's requests pass",
     severity=Severity.ERROR,
     message="network ACL {owner} drops TCP {ports} of the health checks: {entry:?no entry allows it}",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     fix="network-acl",
     distinct_by=("direction", "ports"),
@@ -557,7 +543,7 @@ def acl_denies_request(traffic: TrafficPath) -> Iterator[Finding]:
     passes="network ACLs let the replies return",
     severity=Severity.ERROR,
     message="network ACL {owner} drops the replies to the load balancer: {entry:?no entry allows TCP {ports}}",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     fix="network-acl",
     distinct_by=("direction", "ports"),
@@ -577,7 +563,7 @@ def acl_denies_return(traffic: TrafficPath) -> Iterator[Finding]:
     passes="load balancer and targets have routes to each other",
     severity=Severity.ERROR,
     message="route table {owner} has no usable route for {way}",
-    reads=_READS,
+    reads=PATH_READS,
     explains=("LBD607",),
     distinct_by=("way",),
 )
@@ -599,7 +585,7 @@ def no_route(traffic: TrafficPath) -> Iterator[Finding]:
     passes="NetworkPolicies admit the load balancer",
     severity=Severity.ERROR,
     message="NetworkPolicy {policy} does not admit {who} on port {port}[ (except {excluded})]",
-    reads=(*_READS, reads.LISTENERS, reads.NETWORK_POLICIES, reads.KUBE_PROXY),
+    reads=(*PATH_READS, reads.LISTENERS, reads.NETWORK_POLICIES, reads.KUBE_PROXY),
     explains=("LBD607",),
     distinct_by=("policy", "who", "port"),
 )

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
+from kubectl_lbdoctor.analysis.controller_complaints import known_complaints, standing_complaints
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.complaints import READS, reported
+from kubectl_lbdoctor.checks.complaints import READS, finding_of, member_at_fault
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity
@@ -32,9 +32,12 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     """One target that AWS does not accept (an unsupported instance type behind an NLB, an instance of another region or
     account, an address outside the VPC) makes the whole registration fail, so the others are missing, too. A binding
     of your own whose targetType is not its target group's registers nothing at all: addresses are no instances.
+    Instances are targets of an IPv6 target group with a primary IPv6 address only, which nodes do not have by default.
 
-    Source of the last: nothing compares the two when both are given,
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.3.0/webhooks/elbv2/targetgroupbinding_validator.go
+    Sources: nothing compares the two target types when both are given,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.3.0/webhooks/elbv2/targetgroupbinding_validator.go;
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/3692 and
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-target-groups.html (primary IPv6).
 
     Repair: exclude the node (label node.kubernetes.io/exclude-from-external-load-balancers) or use `ip` targets; make
     the binding anew with the group's target type, which can be changed in neither.
@@ -43,11 +46,23 @@ def target_not_supported(traffic: TrafficPath) -> Iterator[Finding]:
     if mismatch is not None:
         yield mismatch
         return
-    for finding in reported(traffic, "LBD219"):
+    for entry in standing_complaints(traffic):
+        if entry.decoded.code != "LBD219" or member_at_fault(traffic, entry):
+            continue
+        finding = finding_of("LBD219", entry)
+        if entry.param("lacking"):
+            yield replace(finding, advice=_PRIMARY_IPV6)
+            continue
         culprits = _nodes_named(traffic, finding)
         yield from (replace(finding, object=ref, by_hand=(_kept_out(ref),)) for ref in culprits)
         if not culprits:
             yield finding
+
+
+_PRIMARY_IPV6 = (
+    "use target type ip, or give the nodes' interfaces a primary IPv6 address: aws ec2 "
+    "modify-network-interface-attribute --network-interface-id ID --enable-primary-ipv6"
+)
 
 
 def _of_another_type(traffic: TrafficPath) -> Finding | None:

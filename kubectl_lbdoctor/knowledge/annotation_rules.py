@@ -649,7 +649,7 @@ def authentication(facts: Facts) -> Iterator[AnnotationProblem]:
 def unused_backend_annotations(facts: Facts) -> Iterator[AnnotationProblem]:
     """`actions.X`, `conditions.X` and `transforms.X` for an X that no rule names."""
     users = {
-        "actions.": (facts.context.action_backends, "no backend named {name} has the port use-annotation"),
+        "actions.": (facts.context.action_backends, "no backend {name} of port use-annotation"),
         "conditions.": (facts.context.backends, "no backend is named {name}"),
         "transforms.": (facts.context.backends, "no backend is named {name}"),
     }

@@ -294,13 +294,14 @@ _URL = re.compile(r"\b(?:Get|Post|Put|Patch|Delete|Head) \\?\"?\[?(https?://[^\s
 _LOOKUP = re.compile(r"lookup ([A-Za-z0-9][\w.-]*)")
 _DIAL = re.compile(r"dial tcp (\[[0-9A-Fa-f:.]+\]|[\d.]+):(\d+)")
 _KINDS = (
+    # The proxy's own trouble, whatever it is, comes first: it is the proxy's name or address that fails.
+    (re.compile(r"proxyconnect|Proxy Authentication Required"), "proxy"),
     (
         re.compile(
             r"no such host|server misbehaving|Temporary failure in name resolution|lookup \S+.*(?:i/o timeout|refused)"
         ),
         "dns",
     ),
-    (re.compile(r"proxyconnect|Proxy Authentication Required"), "proxy"),
     (re.compile(r"x509:|tls: (?!handshake timeout)"), "tls"),
     (
         re.compile(

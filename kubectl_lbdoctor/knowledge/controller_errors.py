@@ -222,4 +222,4 @@ def _peel(text: str) -> tuple[Stage, str]:
 
 
 def _sentence(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
+    return text if text.endswith((".", "?", "…")) else f"{text}."

@@ -26,6 +26,7 @@ from kubectl_lbdoctor.knowledge.aws_errors import (
 from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ParamValue, extract
 from kubectl_lbdoctor.knowledge.error_texts_model import MODEL_RULES
 from kubectl_lbdoctor.knowledge.error_texts_targets import TARGET_RULES
+from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.record import record
 
 __all__ = ["ERROR_CLASSIFIERS", "Cause"]
@@ -158,7 +159,10 @@ _NO_IDENTITY = re.compile(
     r"|no EC2 IMDS role found|failed to retrieve jwt|AssumeRoleWithWebIdentity|AssumeRoleForPodIdentity|failed to "
     r"retrieve credentials"
 )
-_POD_IDENTITY = re.compile(r"169\.254\.170\.23|fd00:ec2::23|AssumeRoleForPodIdentity|eks-pod-identity")
+# The last is what the agent hands on of EKS Auth: https://github.com/aws/eks-pod-identity-agent/issues/139
+_POD_IDENTITY = re.compile(
+    r"169\.254\.170\.23|fd00:ec2::23|AssumeRoleForPodIdentity|eks-pod-identity|EKS does not have permissions to assume"
+)
 
 
 def _identity(text: str) -> Cause | None:
@@ -292,17 +296,23 @@ def _api(text: str) -> Cause | None:
     if "Throttl" in error.code or error.code in ("RequestLimitExceeded", "TooManyRequestsException"):
         meaning = "AWS throttles the controller's calls."
     said = error.message.rstrip(".") or error.code
+    if error.code in _SAY_NOTHING and error.message:
+        meaning = shortened(re.split(r"\.\s", " ".join(said.split()))[0], _MAX_QUOTED)
     operation = iam_action(error.service, error.operation) or error.operation
     lead = meaning.rstrip(".") if meaning else f"AWS refuses {operation or 'a call'}"
     retryable = error.code in RETRYABLE_CODES or (error.status or 0) >= 500
     return Cause(
         code,
-        f"{lead}." if meaning else f"{lead} ({error.code}).",
+        lead if meaning else f"{lead} ({error.code})",
         params,
         retryable=retryable,
         words=said[:_MAX_VALUE] if said != error.code else "",
     )
 
+
+_SAY_NOTHING = frozenset({"InvalidConfigurationRequest", "OperationNotPermitted", "ValidationError"})
+"""Codes of which only the message tells what is wrong."""
+_MAX_QUOTED = 56
 
 _RULE_OPERATIONS = frozenset({"CreateListener", "ModifyListener", "CreateRule", "ModifyRule"})
 
@@ -342,7 +352,7 @@ _FAILURE_TEXT = {
     "reset": "connection reset",
     "route": "no route",
     "tls": "its certificate is not accepted",
-    "proxy": "the proxy fails",
+    "proxy": "its HTTP proxy does not take the call",
     "closed": "connection closed",
     "unknown": "the request fails",
 }

@@ -32,8 +32,8 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     # pkg/certs/cert_discovery.go, ELB
     rule(
         "LBD103",
-        r"no certificate found for host: (?P<host>\S+)",
-        "ACM has no issued certificate for {host}.",
+        r"no certificate found for host: (?P<host>(?P<uncertified>\S+))",
+        "ACM has no issued certificate for {uncertified}.",
     ),
     # pkg/gateway/model/model_build_listener.go
     rule(

@@ -76,7 +76,7 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
     ),
     rule(
         "",
-        r"no matches for kind \"(?P<resource_kind>[^\"]+)\"",
+        r"no matches for kind \"(?P<resource_kind>[^\"]+)\"(?: in (?:version|group) \"(?P<resource_group>[\w.-]*))?",
         "The custom resource definition of {resource_kind} is not installed.",
     ),
     # pkg/networking/networking_manager.go resolveEndpointSGForENI; "expect" before 2.7; cloud-provider-aws
@@ -232,6 +232,13 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "LBD219",
         r"(?:Targets \{(?P<instances>[^}]*)\}|target) (?:are|is) not supported",
         "These instances cannot be targets of this target group: {instances}.",
+    ),
+    # #3692: instance targets of IPv6 need a primary IPv6 address on the instance's interface
+    rule(
+        "LBD219",
+        r"cannot be used with this IPv6 target group because of missing (?P<lacking>primary IPv6 addresses): "
+        r"(?P<instances>.+)",
+        "Instances have no primary IPv6 address: {instances}.",
     ),
     rule(
         "LBD219",

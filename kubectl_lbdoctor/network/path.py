@@ -104,6 +104,8 @@ SECOND_HOP = Codes(target_groups="LBD502", source_groups="LBD502")
 """From the node that a NodePort was reached on to the pod on another node."""
 TO_POD_GROUPS = Codes(target_groups="LBD514")
 """To a pod with groups of its own (SecurityGroupPolicy)."""
+NODE_TO_POD_GROUPS = Codes(target_groups="LBD514", source_groups="LBD502")
+"""The second hop to such a pod."""
 FROM_CLIENT = Codes(target_groups="LBD515")
 """Traffic whose client address is preserved."""
 

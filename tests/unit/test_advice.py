@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubectl_lbdoctor.knowledge.controller_errors import decode
 from kubectl_lbdoctor.report import Report
 from tests.support import cases
 
@@ -51,6 +52,15 @@ def test_all_interfaces_with_two_tagged_groups_are_named() -> None:
     (diagnosis,) = [d for d in _report("LBD505-two-tagged-groups").diagnoses if d.finding.code == "LBD505"]
     named = "eni-00000000000000001 (sg-00000000000000001, sg-000000000000000aa), "
     assert diagnosis.finding.evidence[-1].text == f"{named}{named.replace('0001 (', '0002 (', 1)}".removesuffix(", ")
+
+
+def test_the_tag_is_taken_from_the_group_that_eks_has_not_made() -> None:
+    """EKS gives the tag back to its own; of two groups of EKS's, or of none, a person chooses."""
+    (diagnosis,) = _report("LBD505-two-tagged-groups-and-no-word-of-it").diagnoses
+    (command,) = diagnosis.finding.by_hand
+    assert command.startswith("aws ec2 delete-tags --resources sg-000000000000000aa --tags Key=kubernetes.io/cluster/")
+    (diagnosis,) = [d for d in _report("LBD505-two-tagged-groups").diagnoses if d.finding.code == "LBD505"]
+    assert (diagnosis.finding.by_hand, diagnosis.finding.advice[:14]) == ((), "leave the tag ")
 
 
 def test_a_gateway_is_looked_at_again_by_a_change_of_it() -> None:
@@ -118,3 +128,78 @@ def test_a_gateway_of_a_class_that_is_missing_is_given_to_the_one_that_serves_it
     assert diagnosis.finding.advice == "set gatewayClassName to aws-alb"
     (of_istio, *_) = _report("LBD101-gateway-of-another-controller-with-parameters").diagnoses
     assert of_istio.finding.by_hand == ()
+
+
+@pytest.mark.parametrize(
+    "case, message, advice",
+    [
+        (
+            "LBD120-boundary-of-the-role",
+            "AWS denies the controller elasticloadbalancing:CreateListener (role lbdlab-lbc), by its permissions "
+            "boundary",
+            "see that its permissions boundary allows it; a statement of the role's own policies does not help",
+        ),
+        (
+            "LBD121-pod-identity-may-not-assume-the-role",
+            "the controller gets no AWS credentials: EKS Pod Identity does not let it take its role",
+            "give the controller a role: ",
+        ),
+        (
+            "LBD123-proxy-not-found",
+            "the controller cannot reach the AWS API at ec2.us-west-2.amazonaws.com: its HTTP proxy does not take the "
+            "call",
+            "let the controller reach the API: ",
+        ),
+        (
+            "LBD219-no-primary-ipv6-address",
+            "instances have no primary IPv6 address: i-00000000000000001, i-00000000000000002",
+            "use target type ip, or give the nodes' interfaces a primary IPv6 address: ",
+        ),
+    ],
+)
+def test_who_keeps_the_controller_from_its_work_is_named(case: str, message: str, advice: str) -> None:
+    """The one that has to be changed: another policy, the proxy, the association, the addresses of the nodes."""
+    (diagnosis,) = _report(case).diagnoses
+    assert diagnosis.message == message
+    assert diagnosis.finding.advice.startswith(advice)
+
+
+def test_what_aws_refuses_without_a_code_of_its_own_is_quoted() -> None:
+    """The code says nothing; the message does."""
+    said = (
+        "Failed deploy model due to operation error Elastic Load Balancing v2: SetSecurityGroups, https response error "
+    )
+    said += (
+        "StatusCode: 400, RequestID: x, InvalidConfigurationRequest: The maximum number of security groups '5' for a "
+    )
+    said += "load balancer is exceeded"
+    summary = decode(said).summary
+    assert summary == "The maximum number of security groups '5' for a load …"
+
+
+def test_gates_that_no_new_pod_would_get_are_not_got_by_new_pods() -> None:
+    """Argo Rollouts leads the Service to pods that are there already; a restart would make the same of them."""
+    (diagnosis,) = _report("LBD215-service-led-to-pods-that-were-made-before").diagnoses
+    assert diagnosis.finding.by_hand == ()
+    assert diagnosis.finding.advice.startswith("let the controller of Argo Rollouts wait for the targets")
+    (diagnosis,) = _report("LBD215-gates-not-injected").diagnoses
+    assert diagnosis.finding.advice == "create the pods again: gates are injected into new pods only"
+
+
+@pytest.mark.parametrize(
+    "case, message",
+    [
+        ("network-balancer-sends-tls-to-a-plain-port", "by TLS, while its readiness probe succeeds by HTTP"),
+        ("decrypted-for-a-tls-port", "by plain TCP, while its readiness probe succeeds by HTTPS"),
+        ("decrypted-for-a-port-checked-by-https", "by plain TCP, while its health check succeeds by HTTPS"),
+        ("decrypted-for-a-port-named-https", "by plain TCP, while its name says TLS"),
+    ],
+)
+def test_what_shows_that_requests_are_sent_by_the_wrong_protocol(case: str, message: str) -> None:
+    assert _report(f"LBD320-{case}").diagnoses[0].message == f"requests go to port 8080 {message}"
+
+
+def test_a_missing_certificate_is_issued_or_named_where_the_object_reads_it() -> None:
+    """A Gateway reads no annotation, and no certificateRefs."""
+    advice = _report("LBD103-certificate-not-found").diagnoses[0].finding.advice
+    assert advice.startswith("have ACM issue a certificate for ") and advice.endswith("annotation certificate-arn")
