@@ -97,14 +97,18 @@ def _two_members(first: dict[str, str], second: dict[str, str], **second_ingress
     ]
 
 
-def _same_name() -> Manifests:
-    """Two Ingresses without a group ask for the same load balancer's name, with different schemes."""
-    name = f"public-{secrets.token_hex(3)}"
-    asked = {f"{ALB}load-balancer-name": name, f"{ALB}target-type": "ip"}
-    return [
-        *examples.alb_ip(annotations={f"{ALB}load-balancer-name": name}),
-        examples.ingress("second", annotations={**asked, f"{ALB}scheme": "internal"}),
-    ]
+def _named() -> Manifests:
+    return examples.alb_ip(annotations={f"{ALB}load-balancer-name": f"public-{secrets.token_hex(3)}"})
+
+
+@contextmanager
+def _same_name(lab: Lab, ns: str) -> Iterator[None]:
+    """A second Ingress without a group asks for the first one's load balancer by its name, with another scheme."""
+    lab.wait_targets(ns, "healthy", count=2)
+    name = lab.get("ingress", "web", ns)["metadata"]["annotations"][f"{ALB}load-balancer-name"]
+    asked = {f"{ALB}load-balancer-name": name, f"{ALB}target-type": "ip", f"{ALB}scheme": "internal"}
+    lab.apply([examples.ingress("second", annotations=asked)], ns)
+    yield
 
 
 # --- what charts answer ----------------------------------------------------------------------------------------------
@@ -503,9 +507,10 @@ SCENARIOS: list[Scenario] = [
     # Two Ingresses ask for one load balancer's name.
     Scenario(
         "name-of-another-load-balancer",
-        _same_name,
+        _named,
         ["LBD104"],
         event("FailedDeployModel", "Duplicate"),
+        setup=_same_name,
         subject="ing/second",
         object="Ingress/second",
         says=["name"],
