@@ -80,7 +80,8 @@ HEALTHY = {
     "interval and timeout together": on_ingress(healthcheck_interval_seconds="15", healthcheck_timeout_seconds="5"),
     "keys of others": World(
         ingress=replace(
-            World().ingress, meta=meta("web", annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/", "a": "b"})
+            World().ingress,
+            meta=meta("web", annotations={"nginx.ingress.kubernetes.io/backend-protocol": "HTTP", "a": "b"}),
         )
     ),
     "use-annotation with its action": backend(on_ingress(**{"actions.go": ACTION}), "go", "use-annotation"),
