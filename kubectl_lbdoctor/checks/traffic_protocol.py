@@ -30,7 +30,8 @@ _ANSWER_TO_PLAIN = (400, 426)
     title="requests are sent by another protocol than their port speaks",
     passes="requests are sent by the protocol that their port speaks",
     severity=Severity.ERROR,
-    message="requests go to port {port} by {sends}, while {witness} {speaks}",
+    message="requests go to port {port} by {sends}, while {witness:probe=its readiness probe succeeds by|"
+    "check=its health check succeeds by|name=its name says} {speaks}",
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES, reads.BINDINGS),
         *(reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -98,7 +99,7 @@ def _finding(
     return Finding(
         "LBD320",
         owner.ref,
-        params={"port": str(port), "sends": sends, "speaks": check.protocol, "witness": "its health check succeeds by"},
+        params={"port": str(port), "sends": sends, "speaks": check.protocol, "witness": "check"},
         evidence=(
             Evidence(reads.TARGET_GROUPS, f"Protocol {group.protocol}, HealthCheckProtocol {check.protocol}"),
             Evidence(Source.TARGET_HEALTH, f"{part_of(len(healthy), len(traffic.targets()))} healthy"),
@@ -137,11 +138,7 @@ def _of_network_balancer(traffic: TrafficPath, group: TargetGroup) -> Iterator[F
             "port": str(port),
             "sends": "TLS" if sends_tls else "plain TCP",
             "speaks": next(iter(schemes), "TLS"),
-            "witness": "its readiness probe succeeds by"
-            if probes
-            else "its health check succeeds by"
-            if proven
-            else "its name says",
+            "witness": "probe" if probes else "check" if proven else "name",
         },
         evidence=(
             Evidence(reads.TARGET_GROUPS, f"Protocol {group.protocol}, HealthCheckProtocol {check.protocol}"),

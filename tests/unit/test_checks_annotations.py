@@ -13,7 +13,6 @@ from kubectl_lbdoctor.model import k8s, reads
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.finding import Finding, Severity
 from kubectl_lbdoctor.model.report import Status
-from kubectl_lbdoctor.permission import Permission
 from tests.support.world import LONG_AGO, World, controller, meta, mismatch
 
 ALB = "alb.ingress.kubernetes.io/"
@@ -82,7 +81,7 @@ HEALTHY = {
     "keys of others": World(
         ingress=replace(
             World().ingress,
-            meta=meta("web", annotations={"nginx.ingress.kubernetes.io/proxy-buffering": "on"}),
+            meta=meta("web", annotations={"nginx.ingress.kubernetes.io/backend-protocol": "HTTP", "a": "b"}),
         )
     ),
     "use-annotation with its action": backend(on_ingress(**{"actions.go": ACTION}), "go", "use-annotation"),
@@ -197,7 +196,7 @@ def test_annotations_for_another_controller_are_left_alone() -> None:
 
 
 def test_key_is_still_judged_when_services_are_denied() -> None:
-    denied: Fact[object] = Fact.denied(reads.SERVICES, "forbidden", Permission(("list",), "services"), "shop")
+    denied: Fact[object] = Fact.denied(reads.SERVICES, "forbidden", "list services", "shop")
     world = replace(
         on_ingress(health_check_path="/healthz", healthcheck_interval_seconds="5"), facts={"services": denied}
     )
@@ -260,7 +259,7 @@ def classed(name: str = "", annotation: str = "", *classes: tuple[str, str, bool
 OURS = ("alb", "ingress.k8s.aws/alb", False)
 NGINX = ("nginx", "k8s.io/ingress-nginx", False)
 AUTO = ("auto", "eks.amazonaws.com/alb", False)
-DENIED: Fact[object] = Fact.denied(reads.CONTROLLER, "forbidden", Permission(("list",), "deployments"))
+DENIED: Fact[object] = Fact.denied(reads.CONTROLLER, "forbidden", "list deployments")
 NONE: Fact[object] = Fact.known(reads.CONTROLLER, ())
 
 INGRESS_OWNERS = {
@@ -305,7 +304,7 @@ def test_controller_without_a_class_takes_ingresses_without_one() -> None:
 
 
 def test_denied_classes_are_not_an_owner_and_not_nobody() -> None:
-    denied: Fact[object] = Fact.denied(reads.INGRESS_CLASSES, "forbidden", Permission(("list",), "ingressclasses"))
+    denied: Fact[object] = Fact.denied(reads.INGRESS_CLASSES, "forbidden", "list ingressclasses")
     with pytest.raises(Unknown):
         owner(World(cluster={"ingress_classes": denied}))
 
