@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis.gateways import (
     allows,
     attachments,
     gateway_of,
+    listener_owners,
     parent_ref,
     requests_of,
     routes_of,
@@ -318,11 +319,9 @@ def _taken_from(snapshot: Snapshot, settings: GatewaySettings) -> frozenset[tupl
 
 
 def _all_listeners(snapshot: Snapshot, gateway: Gateway) -> Iterator[GatewayListener]:
-    yield from gateway.listeners
-    for entry in snapshot.gateway_api.listener_sets.need():
-        home = entry.parent.namespace or entry.meta.namespace
-        if (home, entry.parent.name) == (gateway.meta.namespace, gateway.meta.name):
-            yield from entry.listeners
+    snapshot.gateway_api.listener_sets.need()
+    for owner in listener_owners(snapshot, gateway):
+        yield from owner.listeners
 
 
 def _for_another(gateway: Gateway, settings: GatewaySettings, named: str, listener: GatewayListener) -> Finding:
