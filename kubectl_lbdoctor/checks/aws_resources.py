@@ -97,8 +97,8 @@ def _complained_tag(traffic: TrafficPath) -> str:
 def _untold(traffic: TrafficPath) -> Iterator[Finding]:
     """An interface whose groups cut a target off, where the controller knows no group to write its rule to."""
     tag, binding = _cluster_tag(traffic), traffic.binding.peek()
-    if not tag or binding is None or binding.networking is None:
-        return
+    if not tag or binding is None or binding.group or binding.networking is None:
+        return  # Which group EKS Auto Mode takes for its rules, nobody but its own complaint tells.
     # Behind the nodes of instance targets the controller writes no rules: what blocks there is none of its own.
     found = (entry for entry in blocked(traffic) if not entry.second)
     cut = {entry.target.id for entry in found if entry.hop.code in ("LBD501", "LBD514")}
