@@ -97,6 +97,24 @@ def action_of(ingress: Ingress, name: str) -> dict[str, object] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
+def sends_all_to_https(ingress: Ingress) -> bool:
+    """Whether a rule of the Ingress has all requests of HTTP redirected. The controller leaves the rules behind it out
+    on listeners of HTTP, and the rule itself on those of HTTPS (omitOvershadowedRulesAfterRedirectRules in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/rule_optimizer.go)."""
+    for path in ingress.paths:
+        name, catches_all = path.backend.service, path.path in ("", "/*") or (path.path, path.path_type) == _ROOT
+        if path.host or not (catches_all and path.backend.is_action):
+            continue
+        redirect = _field(action_of(ingress, name) or {}, "redirectConfig")
+        to_https = isinstance(redirect, dict) and str(_field(redirect, "protocol")).upper() == "HTTPS"
+        if to_https and f"{ALB_PREFIX}conditions.{name}" not in ingress.meta.annotations:
+            return True
+    return False
+
+
+_ROOT = ("/", "Prefix")
+
+
 def shares_of(ingress: Ingress, backend: Backend) -> tuple[tuple[int, int], ...]:
     """For each place where the Ingress leads to this backend its weight and that of all that stands beside it.
 

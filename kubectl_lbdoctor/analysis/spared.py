@@ -5,15 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients
+from kubectl_lbdoctor.analysis.check_settings import traffic_pod_port
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import gateway_of_path
+from kubectl_lbdoctor.analysis.gateways import listener_owners
+from kubectl_lbdoctor.analysis.tls_names import said_by_its_names
 from kubectl_lbdoctor.analysis.told_healthy import gates_are_recent, nothing_bad_counted, wanted_targets
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import RECONCILED
 from kubectl_lbdoctor.knowledge.standing import unsettled
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.kinds import TARGET_GROUP_BINDING
@@ -116,9 +120,11 @@ def _is_sound(traffic: TrafficPath) -> bool:
 def _vouches(traffic: TrafficPath) -> bool:
     """Whether the traffic takes the way that the health check takes. It does not where another port is checked, where
     targets see the clients' addresses and so must admit them, where a second protocol has no target group, and where a
-    listener may decrypt what it hands on (LBD320)."""
+    listener may decrypt what it hands on to a port of TLS (LBD320)."""
     group, service = traffic.target_group.need(), traffic.service.need()
-    if group is None or preserves_clients(traffic) or (group.protocol == "TCP" and _may_be_decrypted(traffic)):
+    if group is None or preserves_clients(traffic):
+        return False
+    if group.protocol == "TCP" and _may_be_decrypted(traffic) and _may_speak_tls(traffic, group):
         return False
     if group.health_check.port not in ("", _TRAFFIC_PORT, str(group.port)):
         return False
@@ -128,11 +134,26 @@ def _vouches(traffic: TrafficPath) -> bool:
 
 
 def _may_be_decrypted(traffic: TrafficPath) -> bool:
-    """Whether a TLS listener of a Network Load Balancer may lead to the group; its listeners are not read in a scan."""
-    service, gateway = traffic.service.peek(), gateway_of_path(traffic)
+    """Whether a TLS listener of a Network Load Balancer may lead to the group; its listeners are not read in a scan. Of
+    those that people bind to a group nothing tells it."""
+    service, gateway, binding = traffic.service.peek(), gateway_of_path(traffic), traffic.binding.need()
     if gateway is not None:
-        return any(listener.protocol == "TLS" for listener in gateway.listeners)
+        owners = listener_owners(traffic.snapshot, gateway)
+        return any(listener.protocol == "TLS" for owner in owners for listener in owner.listeners)
+    if binding is not None and not binding.is_generated:
+        return True
     return service is not None and f"{NLB_PREFIX}ssl-cert" in service.meta.annotations
+
+
+def _may_speak_tls(traffic: TrafficPath, group: TargetGroup) -> bool:
+    """Whether health check, a readiness probe or names say that the pods' port speaks TLS."""
+    ports = {traffic_pod_port(traffic, target) for target in traffic.targets()} - {None}
+    probes = pod_evidence.ready(traffic.matching_pods())
+    return (
+        group.health_check.protocol == "HTTPS"
+        or any(found.port in ports and found.probe.scheme == "HTTPS" for found in probes)
+        or any(said_by_its_names(traffic, port) for port in ports if port is not None)
+    )
 
 
 def _as_wanted(traffic: TrafficPath) -> bool:

@@ -20,8 +20,9 @@ def said_by_names(traffic: TrafficPath, failing: Iterable[TargetHealth], port: i
     """What makes it likely that a port speaks TLS; "" where nothing does.
 
     Nothing is likely while the same check succeeds elsewhere in the group. A Network Load Balancer may end TLS itself,
-    so that there only appProtocol says what the pods speak. A connection that fails may as well be refused: there a
-    number tells nothing unless a probe finds that something listens.
+    so that there only appProtocol says what the pods speak, unless the container's name for the port says otherwise. A
+    connection that fails may as well be refused: there a number tells nothing unless a probe finds that something
+    listens.
     """
     group, declared = traffic.target_group.need(), traffic.service_port.need()
     if group is None or group.health_check.protocol != "HTTP" or any(t.state == "healthy" for t in traffic.targets()):
@@ -30,12 +31,12 @@ def said_by_names(traffic: TrafficPath, failing: Iterable[TargetHealth], port: i
     ports = [p for pod in pods for p in _ports(pod, port)]
     if not pods:
         return ""
-    if declared is not None and declared.app_protocol.lower() == "https":
+    plain = any(_PLAIN.search(p.name) for p in ports)
+    if declared is not None and declared.app_protocol.lower() == "https" and (traffic.is_alb or not plain):
         return f"port {declared.port} of the Service has appProtocol https"
     if not traffic.is_alb:
         return ""
     refused = any(target.reason == FAILED_HEALTH_CHECKS for target in failing)
-    plain = any(_PLAIN.search(p.name) for p in ports)
     if plain and refused:
         return ""
     if group.protocol == "HTTPS":
@@ -51,18 +52,22 @@ def said_by_names(traffic: TrafficPath, failing: Iterable[TargetHealth], port: i
 
 
 def said_by_its_names(traffic: TrafficPath, port: int) -> str:
-    """What of a port itself makes it likely that it speaks TLS, whatever stands before it; "" where nothing does. The
-    name of the Service's port does not count: it is what clients speak."""
+    """What of a port itself makes it likely that it speaks TLS, whatever stands before it; "" where nothing does.
+
+    How the container names it comes first. The Service's port may say by name and appProtocol what clients speak, as
+    the chart of ingress-nginx does, whose port https leads to the container's http where a load balancer ends TLS:
+    https://github.com/kubernetes/ingress-nginx/blob/main/deploy/static/provider/aws/nlb-with-tls-termination/deploy.yaml
+    A number tells nothing: on 8443 a gateway of a mesh takes plain HTTP where that is what its listener is set to.
+    """
     declared = traffic.service_port.need()
-    if declared is not None and declared.app_protocol.lower() == "https":
-        return f"port {declared.port} of the Service has appProtocol https"
     ports = [p for pod in traffic.matching_pods() if pod.containers_ready for p in _ports(pod, port)]
     if any(_PLAIN.search(p.name) for p in ports):
         return ""
-    name = next((p.name for p in ports if _TLS.search(p.name)), "")
-    if name:
+    if name := next((p.name for p in ports if _TLS.search(p.name)), ""):
         return f'the container port is named "{name}"'
-    return f"port {port} is one of TLS by custom" if port in _PORTS else ""
+    if declared is not None and declared.app_protocol.lower() == "https":
+        return f"port {declared.port} of the Service has appProtocol https"
+    return ""
 
 
 def _ports(pod: Pod, number: int) -> Iterator[ContainerPort]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.annotation_readings import Reading, confidence, explained_by
 from kubectl_lbdoctor.analysis.misplaced_annotations import Misplaced
 from kubectl_lbdoctor.analysis.remediation import annotate, kubectl
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, AnnotationProblem
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, AnnotationProblem, spec_for
 from kubectl_lbdoctor.knowledge.nginx_annotations import without_counterpart
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity
 from kubectl_lbdoctor.model.objects import ObjectRef
@@ -72,11 +72,18 @@ def misplaced_finding(entry: Misplaced) -> Finding:
     )
 
 
-def left_by_nginx(ref: ObjectRef, annotations: Mapping[str, str]) -> Iterator[Finding]:
+def left_by_nginx(
+    ref: ObjectRef, annotations: Mapping[str, str], parameters: Collection[str], elsewhere: Collection[str]
+) -> Iterator[Finding]:
     """LBD112 about all annotations of ingress-nginx on an Ingress of the controller, of which nothing else takes care:
     its paths are not rewritten, and everybody is let in. It is said once, and as information: they may be left over.
+
+    parameters: the fields of its IngressClassParams; elsewhere: annotations of its Services and its group.
     """
-    found = without_counterpart(annotations, ALB_PREFIX)
+    asked = without_counterpart(annotations, ALB_PREFIX)
+    specs = {instead: spec_for(instead) for instead in asked.values()}
+    by_class = {instead for instead, spec in specs.items() if spec is not None and spec.class_field in parameters}
+    found = {key: instead for key, instead in asked.items() if instead not in {*by_class, *elsewhere}}
     if not found:
         return
     first, *others = found

@@ -14,7 +14,7 @@ from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.annotation_readings import OF_THE_CHECK, explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, spoken
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, sends_all_to_https, spoken
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     owner_of_ingress,
@@ -300,9 +300,18 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
-    if ingress is not None and owner_of_ingress(traffic).is_ours:
-        yield from left_by_nginx(_ref(ingress), ingress.meta.annotations)
+    if ingress is not None and (owner := owner_of_ingress(traffic)).is_ours:
+        parameters = class_parameters(traffic, owner.class_name)
+        yield from left_by_nginx(_ref(ingress), ingress.meta.annotations, parameters, _said_elsewhere(traffic, ingress))
     yield from configured_values.unread_of_gateway(traffic)
+
+
+def _said_elsewhere(traffic: TrafficPath, ingress: Ingress) -> set[str]:
+    """The annotations of an Ingress's Services, and what other members say for its whole IngressGroup."""
+    named = {backend.service for backend in backends_of(ingress)}
+    services = traffic.namespace_facts.services.peek() or ()
+    found = {key for s in services if s.meta.name in named for key in s.meta.annotations}
+    return found | ({ALB_PREFIX + "ssl-redirect"} if _redirects(traffic) else set())
 
 
 def _is_use_annotation(port: str) -> bool:
@@ -548,7 +557,7 @@ def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) 
                 class_parameters={key: _text(value) for key, value in parameters.items()},
                 in_group=bool(traffic.group),
                 group_listeners=_group_listeners(traffic, parameters),
-                group_redirects=_group_redirects(traffic),
+                redirects=_redirects(traffic),
                 has_target_groups=bool(names),
                 backends=frozenset(b.service for b in listed if b.service),
                 action_backends=frozenset(b.service for b in listed if b.is_action),
@@ -594,13 +603,16 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
     return listeners
 
 
-def _group_redirects(traffic: TrafficPath) -> bool | None:
-    """Whether a member of the IngressGroup has every HTTP listener redirect; None where its members are not known."""
-    members = traffic.cluster.group_ingresses.peek()
-    if not traffic.group or members is None:
+def _redirects(traffic: TrafficPath) -> bool | None:
+    """Whether the Ingress, or a member of its IngressGroup, has HTTP listeners redirect all that comes; None where the
+    members are not known."""
+    own, members = traffic.ingress.peek(), traffic.cluster.group_ingresses.peek()
+    if not traffic.group:
+        return own is not None and sends_all_to_https(own)
+    if members is None:
         return None
     return any(
-        ALB_PREFIX + "ssl-redirect" in member.meta.annotations
+        ALB_PREFIX + "ssl-redirect" in member.meta.annotations or sends_all_to_https(member)
         for member in members
         if ingress_group(member, traffic.snapshot) == traffic.group
     )
@@ -637,7 +649,7 @@ def _of_service(traffic: TrafficPath, service: Service) -> Iterator[Problem]:
         class_parameters={key: _text(value) for key, value in parameters.items()},
         in_group=bool(traffic.group),
         group_listeners=_group_listeners(traffic, parameters),
-        group_redirects=_group_redirects(traffic),
+        redirects=_redirects(traffic),
         scheme=balancer.scheme if balancer is not None else None,
         load_balancer_has_security_groups=bool(balancer.security_groups) if balancer is not None else None,
         closed_gates=closed_gates(traffic),

@@ -6,12 +6,11 @@ That is subnets with free addresses, one tagged security group for each target, 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from contextlib import suppress
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import cluster_name, not_applied, subnet_choice
 from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
-from kubectl_lbdoctor.analysis.blocked_paths import blocked, target_end
+from kubectl_lbdoctor.analysis.blocked_paths import blocked, suspects, target_end
 from kubectl_lbdoctor.analysis.cluster_name import name_mismatch
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
 from kubectl_lbdoctor.analysis.remediation import describe_load_balancer
@@ -24,7 +23,6 @@ from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer
-from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -99,28 +97,27 @@ def _complained_tag(traffic: TrafficPath) -> str:
 def _untold(traffic: TrafficPath) -> Iterator[Finding]:
     """An interface whose groups cut a target off, where the controller knows no group to write its rule to."""
     tag, binding = _cluster_tag(traffic), traffic.binding.peek()
-    if not tag or binding is None or binding.networking is None:
+    if not tag or binding is None or binding.group or binding.networking is None:
+        return  # Which group EKS Auto Mode takes for its rules, nobody but its own complaint tells.
+    # Behind the nodes of instance targets the controller writes no rules: what blocks there is none of its own.
+    found = (entry for entry in blocked(traffic) if not entry.second)
+    cut = {entry.target.id for entry in found if entry.hop.code in ("LBD501", "LBD514")}
+    wrong = _wrongly_tagged(traffic, tag, cut) if cut or suspects(traffic) else {}
+    if not wrong:
         return
-    with suppress(Unknown):
-        cut = {entry.target.id for entry in blocked(traffic) if entry.hop.code in ("LBD501", "LBD514")}
-        wrong = _wrongly_tagged(traffic, tag, cut)
-        if not wrong:
-            return
-        name, tagged = next(iter(wrong.items()))
-        said = f"several security groups of {name} have the tag {tag}; exactly one may"
-        if not tagged:
-            said = f"no security group of {name} has the tag {tag}; exactly one must"
-        finding = Finding(
-            "LBD505",
-            binding.ref,
-            params={"summary": said, "words": ""},
-            confirm=(
-                aws(
-                    "ec2", "describe-network-interfaces", "--network-interface-ids", name, region=traffic.context.region
-                ),
-            ),
-        )
-        yield _with_tags(traffic, finding, tag)
+    name, tagged = next(iter(wrong.items()))
+    said = f"several security groups of {name} have the tag {tag}; exactly one may"
+    if not tagged:
+        said = f"no security group of {name} has the tag {tag}; exactly one must"
+    finding = Finding(
+        "LBD505",
+        binding.ref,
+        params={"summary": said, "words": ""},
+        confirm=(
+            aws("ec2", "describe-network-interfaces", "--network-interface-ids", name, region=traffic.context.region),
+        ),
+    )
+    yield _with_tags(traffic, finding, tag)
 
 
 def _cluster_tag(traffic: TrafficPath) -> str:

@@ -132,7 +132,7 @@ def _not_ready(snapshot: Snapshot, workload: Workload, subjects: tuple[ObjectRef
         pods = pods_of(workload, snapshot.cluster.controller_pods.need()) or _controller_pods(snapshot, workload)
         states = [_pod_state(pod) for pod in pods]
         why = states[0] if states else "no pod exists"
-        said, missing = _last_error(snapshot, pods), _missing_certificate(snapshot, pods)
+        said, missing = _last_error(snapshot, pods), _missing_certificate(snapshot, workload, pods)
         evidence = [
             Evidence(f"pod {pod.meta.name}", state) for pod, state in zip(pods[:3], states[:3], strict=True)
         ] or [Evidence(str(ref), f"{counted(workload.replicas, 'replica')} wanted, no pod exists")]
@@ -189,11 +189,16 @@ def _last_error(snapshot: Snapshot, pods: list[Pod]) -> ControllerError | None:
     return None
 
 
-def _missing_certificate(snapshot: Snapshot, pods: list[Pod]) -> str:
-    """The Secret of the webhooks' certificate, where pods cannot be created and it is known that there is none."""
+def _missing_certificate(snapshot: Snapshot, workload: Workload, pods: list[Pod]) -> str:
+    """The Secret of the webhooks' certificate that the template names, where pods cannot be created and it is known
+    that there is none."""
     waiting = any(s.reason == "ContainerCreating" for pod in pods for s in pod.statuses)
-    served = snapshot.cluster.webhook_certificates
-    return "the Secret of its webhooks' certificate" if waiting and served.is_known and not served.peek() else ""
+    if not waiting or not workload.certificate_secret:
+        return ""
+    named = (workload.meta.namespace, workload.certificate_secret)
+    listed = snapshot.cluster.webhook_certificates.peek()
+    missing = listed is not None and all((entry.namespace, entry.secret) != named for entry in listed)
+    return "the Secret of its webhooks' certificate" if missing else ""
 
 
 def _install(kind: str, group: str) -> str:

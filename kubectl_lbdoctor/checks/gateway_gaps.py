@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.gateway_conditions import SETTLING_SECONDS
-from kubectl_lbdoctor.analysis.gateway_settings import READS, configurations_of_gateway
+from kubectl_lbdoctor.analysis.gateway_settings import READS
 from kubectl_lbdoctor.analysis.gateways import (
     allows,
     attachments,
     gateway_of,
+    listener_owners,
     parent_ref,
     requests_of,
     routes_of,
@@ -252,8 +253,9 @@ def settings_for_another_protocol(frontend: Frontend) -> Iterator[Finding]:
     With the port of a listener and another protocol it counts for none, without a word: the listener gets no
     certificate of it, no TLS policy, no attribute. A TCP listener stays one of TCP whatever such an entry asks for.
 
-    An entry for a port that the Gateway does not have is none of its business: several Gateways may share a
-    configuration.
+    Several Gateways may share a configuration: an entry for a port that the Gateway does not have is none of its
+    business, nor is one that the listener of another Gateway takes, or that stands beside one for its own listener. The
+    configuration of a class is for all of them.
 
     Sources: mapLoadBalancerListenerConfigsByPort in
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/gateway/model/model_build_listener.go,
@@ -263,32 +265,63 @@ def settings_for_another_protocol(frontend: Frontend) -> Iterator[Finding]:
     protocol of the listener, or of the entry.
     """
     for gateway in of_gateway_api(frontend).ours:
-        own = gateway.parameters
-        at: dict[int, list[GatewayListener]] = defaultdict(list)
+        settings = _own_configuration(frontend.snapshot, gateway)
+        if settings is None:
+            continue
+        entries = {_protocol_and_port(entry): entry for entry in _entries(settings)}
+        taken = _taken_from(frontend.snapshot, settings)
+        beside: dict[str, list[GatewayListener]] = defaultdict(list)
         for listener in _all_listeners(frontend.snapshot, gateway):
-            at[listener.port].append(listener)
-        for settings in configurations_of_gateway(frontend.snapshot, gateway) if own is not None else ():
-            listed = settings.spec.get("listenerConfigurations")
-            for entry in listed if isinstance(listed, (list, tuple)) else ():
-                named = str(entry.get("protocolPort") or "") if isinstance(entry, Mapping) else ""
-                protocol, _, port = named.upper().partition(":")
-                beside = at.get(int(port), []) if port.isdigit() else []
-                spoken = {listener.protocol.upper() for listener in beside}
-                # A TLS listener that passes through becomes one of TCP, and two protocols of a port become one.
-                if len(spoken) == 1 and protocol in _PLAIN and not spoken & {protocol, *_MADE_OF.get(protocol, ())}:
-                    yield _for_another(gateway, settings, named, beside[0])
+            beside[str(listener.port)].append(listener)
+        for (protocol, port), named in entries.items():
+            spoken = {listener.protocol.upper() for listener in beside[port]}
+            # Two protocols of a port become one.
+            if len(spoken) != 1 or protocol not in _PLAIN or (protocol, port) in taken:
+                continue
+            if not any((other, port) in entries for other in spoken):
+                yield _for_another(gateway, settings, named, beside[port][0])
 
 
 _PLAIN = frozenset({"HTTP", "HTTPS", "TCP", "TLS", "UDP"})
-_MADE_OF = {"TCP": ("TLS",)}
+
+
+def _own_configuration(snapshot: Snapshot, gateway: Gateway) -> GatewaySettings | None:
+    """The LoadBalancerConfiguration that a Gateway itself names; None where there is none."""
+    listed = snapshot.gateway_api.balancer_configurations.need() if gateway.parameters is not None else ()
+    return next((settings for settings in listed if _names(gateway, settings)), None)
+
+
+def _names(gateway: Gateway, settings: GatewaySettings) -> bool:
+    named = gateway.parameters
+    if named is None or named.kind != settings.ref.kind:
+        return False
+    return (named.namespace or gateway.meta.namespace, named.name) == (settings.meta.namespace, settings.meta.name)
+
+
+def _entries(settings: GatewaySettings) -> Iterator[str]:
+    listed = settings.spec.get("listenerConfigurations")
+    for entry in listed if isinstance(listed, (list, tuple)) else ():
+        yield str(entry.get("protocolPort") or "") if isinstance(entry, Mapping) else ""
+
+
+def _protocol_and_port(named: str) -> tuple[str, str]:
+    protocol, _, port = named.upper().partition(":")
+    return protocol, port
+
+
+def _taken_from(snapshot: Snapshot, settings: GatewaySettings) -> frozenset[tuple[str, str]]:
+    """Protocol and port of all listeners that a configuration is for. One of TLS that passes through becomes one of
+    TCP."""
+    naming = (gateway for gateway in snapshot.gateway_api.gateways.need() if _names(gateway, settings))
+    found = [listener for gateway in naming for listener in _all_listeners(snapshot, gateway)]
+    spoken = {(listener.protocol.upper(), str(listener.port)) for listener in found}
+    return frozenset(spoken | {("TCP", port) for protocol, port in spoken if protocol == "TLS"})
 
 
 def _all_listeners(snapshot: Snapshot, gateway: Gateway) -> Iterator[GatewayListener]:
-    yield from gateway.listeners
-    for entry in snapshot.gateway_api.listener_sets.peek() or ():
-        home = entry.parent.namespace or entry.meta.namespace
-        if (home, entry.parent.name) == (gateway.meta.namespace, gateway.meta.name):
-            yield from entry.listeners
+    snapshot.gateway_api.listener_sets.need()
+    for owner in listener_owners(snapshot, gateway):
+        yield from owner.listeners
 
 
 def _for_another(gateway: Gateway, settings: GatewaySettings, named: str, listener: GatewayListener) -> Finding:

@@ -498,7 +498,7 @@ def balancer_egress_blocks(traffic: TrafficPath) -> Iterator[Finding]:
     title="the pod's own security group admits neither load balancer nor nodes",
     passes="the pod's own security group admits load balancer and nodes",
     severity=Severity.ERROR,
-    message="the pods' own security groups do not admit TCP {ports} {direction:egress=to|ingress=from} {peers}",
+    message="the pods' own security groups do not admit TCP {ports} {direction:egress=to|ingress=from} {peers:,1}",
     reads=PATH_READS,
     explains=("LBD607",),
     fix="security-group",

@@ -46,7 +46,7 @@ def requests_by_another_protocol(traffic: TrafficPath) -> Iterator[Finding]:
 
     A Network Load Balancer checks by TCP, which proves no protocol. It sends by TLS where its target group says so, and
     plain what its TLS listener has decrypted ("The plain HTTP request was sent to HTTPS port"). There the readiness
-    probe of the same port tells what the pods speak, else their port's name or number, or appProtocol.
+    probe of the same port tells what the pods speak, else the name that their container gives it, else appProtocol.
 
     A server may take both on one port. So this is an error only where a readiness probe of that port speaks the check's
     protocol, too, and a warning elsewhere; a probe that succeeds by the protocol of the requests ends it.

@@ -62,8 +62,9 @@ class AnnotationContext:
     """The Ingress shares its load balancer; else it is derived from `group.name` and the class parameters."""
     group_listeners: Mapping[int, str] | None = None
     """Port → HTTP or HTTPS over all members of the IngressGroup, this one included."""
-    group_redirects: bool | None = None
-    """A member of the IngressGroup has `ssl-redirect`: no HTTP listener forwards anything then."""
+    redirects: bool | None = None
+    """By a rule of this Ingress, or by `ssl-redirect` or a rule of a member of its IngressGroup, HTTP listeners
+    redirect all that comes: none of them forwards anything then. Of an Ingress without a group None is no."""
     has_target_groups: bool | None = None
     """The Ingress leads to a Service; False where redirects and fixed responses are all that it has."""
     backends: frozenset[str] | None = None
@@ -219,7 +220,7 @@ class Facts:
         if own is None or ingress is None or self.context.has_target_groups is False:
             return ()
         asked = self.key("ssl-redirect") in ingress or "sslRedirectPort" in self.context.class_parameters
-        redirects = asked or (self.in_group and self.context.group_redirects is not False)
+        redirects = asked or self.context.redirects or (self.in_group and self.context.redirects is None)
         if redirects and (all_of_it is None or "HTTPS" in all_of_it.values()):
             return ()
         return tuple(sorted(port for port, protocol in own.items() if protocol == "HTTP"))

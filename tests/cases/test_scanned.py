@@ -94,3 +94,17 @@ def test_a_gateway_behind_is_followed_though_labels_choose_the_one_before_it(nam
     case = cases.load(name)
     run = scanned(case, "named=front")
     assert run is not None and product.said(run) == case.expected()
+
+
+@pytest.mark.parametrize("name", ["healthy-tls-ends-at-the-listener", "healthy-tls-ends-before-ingress-nginx"])
+def test_a_listener_that_ends_tls_for_a_plain_port_costs_no_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    call = Aws.call
+
+    def noted(self: Aws, service: str, operation: str, result_key: str | None = None, **params: Any) -> Any:
+        asked.append(operation)
+        return call(self, service, operation, result_key, **params)
+
+    monkeypatch.setattr(Aws, "call", noted)
+    assert scanned(cases.load(name)) is not None
+    assert "DescribeTargetHealth" in asked and "DescribeListeners" not in asked

@@ -950,11 +950,11 @@ def test_rules_of_a_group_member_stand_on_its_own_listeners() -> None:
     member = {ALB + "group.name": "shop"} | alb(backend_protocol_version="HTTP2")
     both: dict[str, Any] = {"group_listeners": {80: "HTTP", 443: "HTTPS"}}
     assert lint_ingress(member, **both) == ()
-    assert lint_ingress(member, **both, group_redirects=True) == ()
-    assert one(lint_ingress(member, **both, group_redirects=False)).rule == "version-listener"
+    assert lint_ingress(member, **both, redirects=True) == ()
+    assert one(lint_ingress(member, **both, redirects=False)).rule == "version-listener"
     assert one(lint_ingress(member, group_listeners={80: "HTTP"})).rule == "version-listener"
     secure = member | alb(listen_ports='[{"HTTPS": 443}]')
-    assert lint_ingress(secure, **both, group_redirects=False) == ()
+    assert lint_ingress(secure, **both, redirects=False) == ()
 
 
 def test_the_version_of_a_service_meets_the_listeners_of_its_ingress() -> None:

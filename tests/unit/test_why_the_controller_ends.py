@@ -44,3 +44,13 @@ def test_the_secret_of_the_webhooks_that_was_not_read_is_not_missing() -> None:
         cases.load("LBD102-certificate-of-the-webhooks-missing"), deny=["get secrets in namespace kube-system"]
     )
     assert cases.run(case).report.diagnoses[0].message == _HEAD + "ContainerCreating (0 restarts)"
+
+
+def test_a_certificate_that_is_in_no_secret_is_not_missing() -> None:
+    """A driver may mount it from a store of secrets."""
+    case = cases.load("LBD102-certificate-of-the-webhooks-missing")
+    by_driver = {"name": "cert", "csi": {"driver": "secrets-store.csi.k8s.io"}}
+    change = {"object": "Deployment/kube-system/aws-load-balancer-controller"}
+    change |= {"merge": {"spec": {"template": {"spec": {"volumes": [by_driver]}}}}}
+    case = replace(case, patches=[*case.patches, change])
+    assert cases.run(case).report.diagnoses[0].message == _HEAD + "ContainerCreating (0 restarts)"
