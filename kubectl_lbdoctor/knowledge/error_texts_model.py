@@ -238,6 +238,12 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         r"subnets \((?P<found_count>\d+)\) must match",
         _addresses_for_subnets,
     ),
+    # ResourceInUse of CreateLoadBalancer and SetSubnets, in the words of AWS.
+    rule(
+        "",
+        r"allocation IDs? (?:is|are) not available for use",
+        "An elastic IP that is asked for is in use.",
+    ),
     rule(
         "LBD111",
         r"[Mm]utual ?Authentication (?P<constraint>.+)|trustStore is required when|enable-prefix-for-ipv6-source-nat|"
