@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -12,7 +13,7 @@ from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
-from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, condition
+from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Node, Pod, Probe, condition
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -110,6 +111,13 @@ def describe_probe(probe: Probe) -> str:
     return f"{probe.kind} port {probe.port}"
 
 
+def describe_node(node: Node) -> Evidence:
+    """What the kubelet of a node, or the cluster in its stead, says of its readiness."""
+    told = condition(node.conditions, "Ready")
+    why = f" ({shortened(told.message or told.reason, 160)})" if told is not None and told.status != "True" else ""
+    return Evidence(f"node {node.meta.name}", f"Ready={node.ready}{why}")
+
+
 def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     """What keeps a pod from being ready, or has lately; None when it is steady or only a readiness gate is missing."""
     if pod.is_ready:
@@ -121,7 +129,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         return PodProblem(
             "LBD409",
             {"node": node.meta.name, "ready": node.ready},
-            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, {where} runs there"),
+            replace(said := describe_node(node), text=f"{said.text}; {where} runs there"),
         )
     if pod.containers_ready:
         return _unsteady(traffic, pod)
