@@ -38,7 +38,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry.param("key"))
+            found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry)
             yield entry, found
 
 
