@@ -144,12 +144,14 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         if waited < SCHEDULING_SECONDS and any(other.is_ready for other in traffic.matching_pods()):
             return PodProblem(STARTING, {}, Evidence(where, f"waits for a node since {_span(waited)}: {text}"))
         seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
-        return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))
+        params = {"why": _unschedulable(pod, text), "step": "scheduled"}
+        return PodProblem("LBD401", params, Evidence(where, seen))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
     young = traffic.age(pod.started or pod.meta.created) < STARTING_SECONDS
     if stuck is not None and not young and not any(s.state == "running" for s in pod.statuses):
-        return PodProblem("LBD401", {"why": stuck.message}, Evidence(where, f"{stuck.reason}: {stuck.message}"))
+        params = {"why": _OF_ONE_POD.sub("", stuck.message), "step": "started"}
+        return PodProblem("LBD401", params, Evidence(where, f"{stuck.reason}: {stuck.message}"))
     return _probe_problem(traffic, pod, where)
 
 
@@ -226,6 +228,14 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
         return _Killer(POST_START, "the kubelet ends it because its postStart hook fails")
     return _Killer()
 
+
+_OF_ONE_POD = re.compile(
+    r"^Failed to create pod sandbox: |rpc error: code = \w+ desc = "
+    r"|failed to set ?up (?:sandbox container|network for sandbox)[^:]*: "
+    r"|networkPlugin cni failed to set up pod [^:]*: |plugin type=\"[\w.-]+\" name=\"[\w.-]+\" failed \(add\): |\badd cmd: |(?<=kube-api-access)-\w{5}\b"
+)
+"""What the kubelet says of a start that fails that is another for each pod, as ids of sandboxes, names of pods and of
+the volumes of their tokens, or only says who called whom. Pods that fail alike are one cause."""
 
 POST_START = "postStart"
 _ENDED_FROM_OUTSIDE = frozenset({0, 137, 143})

@@ -195,7 +195,7 @@ _ADVICE = {
     title="pods cannot be scheduled, or their volumes not mounted",
     passes="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
-    message="[{pods} of {total:pod} cannot be scheduled: {why}][pods of {workload} cannot be created: {why}]",
+    message="[{pods} of {total:pod} cannot be {step}: {why}][pods of {workload} cannot be created: {why}]",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("why",),
@@ -575,8 +575,8 @@ def pods_not_made(traffic: TrafficPath) -> Iterator[Finding]:
     """The workload that the Service selects asks for pods, none exists, and nobody says why: no condition and no event
     holds an answer of the API server. A Deployment that was paused before it had any pods makes none until it is
     resumed. A StatefulSet, and a Deployment that recreates its pods, wait for a pod that terminates: for its grace
-    period, for a finalizer, or for its node. Otherwise its controller does not work on it: events of a refusal last for an hour, and the controller
-    manager, or the operator of a workload of its own kind, may be stopped.
+    period, for a finalizer, or for its node. Otherwise its controller does not work on it: events of a refusal last for
+    an hour, and the controller manager, or the operator of a workload of its own kind, may be stopped.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment
 
