@@ -232,7 +232,8 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
 _OF_ONE_POD = re.compile(
     r"^Failed to create pod sandbox: |rpc error: code = \w+ desc = "
     r"|failed to set ?up (?:sandbox container|network for sandbox)[^:]*: "
-    r"|networkPlugin cni failed to set up pod [^:]*: |plugin type=\"[\w.-]+\" name=\"[\w.-]+\" failed \(add\): |\badd cmd: |(?<=kube-api-access)-\w{5}\b"
+    r"|networkPlugin cni failed to set up pod [^:]*: "
+    r"|plugin type=\"[\w.-]+\" name=\"[\w.-]+\" failed \(add\): |\badd cmd: |(?<=kube-api-access)-\w{5}\b"
 )
 """What the kubelet says of a start that fails that is another for each pod, as ids of sandboxes, names of pods and of
 the volumes of their tokens, or only says who called whom. Pods that fail alike are one cause."""
