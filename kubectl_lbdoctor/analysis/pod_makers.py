@@ -131,6 +131,25 @@ def finished_pods(traffic: TrafficPath) -> tuple[Pod, ...]:
     return tuple(pod for pod in matching if pod.is_finished)
 
 
+def awaited_ends(traffic: TrafficPath, maker: PodMaker) -> tuple[Pod, ...]:
+    """Pods that terminate, and that their workload does not replace before they are gone: those of StatefulSets and
+    DaemonSets, and of a Deployment that recreates them.
+
+    Sources: https://kubernetes.io/docs/tasks/run-application/force-delete-stateful-set-pod/,
+    https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#recreate-deployment
+    """
+    if maker.ref.kind not in _ONE_AT_A_TIME and maker.workload.strategy != "Recreate":
+        return ()
+    service = traffic.service.need()
+    if service is None or not service.selector:
+        return ()
+    matching = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
+    return tuple(p for p in matching if p.meta.deleted and not p.is_finished and workload_of(p) == maker.ref)
+
+
+_ONE_AT_A_TIME = (kinds.STATEFUL_SET.name, kinds.DAEMON_SET.name)
+
+
 def left_to_themselves(traffic: TrafficPath) -> tuple[Pod, ...]:
     """Of these, the ones that nobody makes anew: they are of no workload, and of no Job, which is meant to end."""
     return tuple(p for p in finished_pods(traffic) if not is_job(p) and workload_of(p).kind not in WORKLOAD_KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.other_workloads import is_job
 from kubectl_lbdoctor.analysis.workloads import workload_of
@@ -12,7 +13,7 @@ from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import index
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.finding import Evidence
-from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Pod, Probe, condition
+from kubectl_lbdoctor.model.k8s import ContainerStatus, Event, Node, Pod, Probe, condition
 from kubectl_lbdoctor.model.times import seconds_between
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -110,6 +111,13 @@ def describe_probe(probe: Probe) -> str:
     return f"{probe.kind} port {probe.port}"
 
 
+def describe_node(node: Node) -> Evidence:
+    """What the kubelet of a node, or the cluster in its stead, says of its readiness."""
+    told = condition(node.conditions, "Ready")
+    why = f" ({shortened(told.message or told.reason, 160)})" if told is not None and told.status != "True" else ""
+    return Evidence(f"node {node.meta.name}", f"Ready={node.ready}{why}")
+
+
 def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
     """What keeps a pod from being ready, or has lately; None when it is steady or only a readiness gate is missing."""
     if pod.is_ready:
@@ -121,7 +129,7 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         return PodProblem(
             "LBD409",
             {"node": node.meta.name, "ready": node.ready},
-            Evidence(f"node {node.meta.name}", f"Ready={node.ready}, {where} runs there"),
+            replace(said := describe_node(node), text=f"{said.text}; {where} runs there"),
         )
     if pod.containers_ready:
         return _unsteady(traffic, pod)
@@ -136,12 +144,14 @@ def pod_problem(traffic: TrafficPath, pod: Pod) -> PodProblem | None:
         if waited < SCHEDULING_SECONDS and any(other.is_ready for other in traffic.matching_pods()):
             return PodProblem(STARTING, {}, Evidence(where, f"waits for a node since {_span(waited)}: {text}"))
         seen = f"PodScheduled=False: {text}{_of_claims(traffic, pod)}"
-        return PodProblem("LBD401", {"why": _unschedulable(pod, text)}, Evidence(where, seen))
+        params = {"why": _unschedulable(pod, text), "step": "scheduled"}
+        return PodProblem("LBD401", params, Evidence(where, seen))
     stuck = _newest(traffic.events_of("Pod", pod.meta.name), STUCK_EVENTS)
     # The first mounts of a new pod often wait a moment for the kubelet's caches; that is a start, not a fault.
     young = traffic.age(pod.started or pod.meta.created) < STARTING_SECONDS
     if stuck is not None and not young and not any(s.state == "running" for s in pod.statuses):
-        return PodProblem("LBD401", {"why": stuck.message}, Evidence(where, f"{stuck.reason}: {stuck.message}"))
+        params = {"why": _OF_ONE_POD.sub("", stuck.message), "step": "started"}
+        return PodProblem("LBD401", params, Evidence(where, f"{stuck.reason}: {stuck.message}"))
     return _probe_problem(traffic, pod, where)
 
 
@@ -218,6 +228,15 @@ def _killed_by_probe(traffic: TrafficPath, pod: Pod, status: ContainerStatus) ->
         return _Killer(POST_START, "the kubelet ends it because its postStart hook fails")
     return _Killer()
 
+
+_OF_ONE_POD = re.compile(
+    r"^Failed to create pod sandbox: |rpc error: code = \w+ desc = "
+    r"|failed to set ?up (?:sandbox container|network for sandbox)[^:]*: "
+    r"|networkPlugin cni failed to set up pod [^:]*: "
+    r"|plugin type=\"[\w.-]+\" name=\"[\w.-]+\" failed \(add\): |\badd cmd: |(?<=kube-api-access)-\w{5}\b"
+)
+"""What the kubelet says of a start that fails that is another for each pod, as ids of sandboxes, names of pods and of
+the volumes of their tokens, or only says who called whom. Pods that fail alike are one cause."""
 
 POST_START = "postStart"
 _ENDED_FROM_OUTSIDE = frozenset({0, 137, 143})

@@ -26,6 +26,10 @@ _SETTING_OF = (
         ("load-balancer-name", "aws-load-balancer-name", "loadBalancerName"),
     ),
     (re.compile(r"\b(?:CertificateNotFound|UnsupportedCertificate)\b"), _CERTIFICATES),
+    (
+        re.compile(r"allocation IDs? (?:is|are) not available for use|\bAllocationIdNotFound\b"),
+        ("eip-allocations", "loadBalancerSubnets"),
+    ),
     (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
     (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
     # Of target groups for HTTP/2 and gRPC, only HTTPS listeners forward to them.

@@ -148,5 +148,10 @@ def _with_targets(command: str, arn: str, keys: Iterable[str], region: str) -> s
     return aws("elbv2", command, "--target-group-arn", arn, "--targets", *words, region=region)
 
 
+def describe_target_group_attributes(arn: str, region: str) -> str:
+    """The command that shows a target group's attributes."""
+    return aws("elbv2", "describe-target-group-attributes", "--target-group-arn", arn, region=region)
+
+
 def describe_target_health(arn: str, region: str) -> str:
     return aws("elbv2", "describe-target-health", "--target-group-arn", arn, region=region)

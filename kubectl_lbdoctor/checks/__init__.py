@@ -25,6 +25,7 @@ from kubectl_lbdoctor.checks import mesh as mesh
 from kubectl_lbdoctor.checks import mixed_selection as mixed_selection
 from kubectl_lbdoctor.checks import overlay as overlay
 from kubectl_lbdoctor.checks import partly_made as partly_made
+from kubectl_lbdoctor.checks import proxy_protocol_drift as proxy_protocol_drift
 from kubectl_lbdoctor.checks import public_subnets as public_subnets
 from kubectl_lbdoctor.checks import reachability as reachability
 from kubectl_lbdoctor.checks import reconciliation as reconciliation

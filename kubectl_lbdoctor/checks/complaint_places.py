@@ -17,20 +17,44 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 READS = (reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, *GATEWAY_READS, reads.INGRESSES, reads.SERVICES)
 
 
-def with_members(traffic: TrafficPath, finding: Finding, key: str) -> Finding:
-    """The finding with what each member of the IngressGroup says of a tag or an attribute that they do not agree on:
-    the controller names the values, and not who has which."""
-    members = traffic.cluster.group_ingresses.peek() if key and traffic.group else ()
+SHARED_SETTINGS = {
+    "scheme": "scheme",
+    "load balancer name": "load-balancer-name",
+    "IPAddressType": "ip-address-type",
+    "subnets": "subnets",
+    "securityGroups": "security-groups",
+    "CustomerOwnedIPv4Pool": "customer-owned-ipv4-pool",
+    "WAFv2 WebACL ARNs": "wafv2-acl-arn",
+    "WAFv2 WebACL names": "wafv2-acl-name",
+    "WAFClassic WebACL IDs": "waf-acl-id",
+    "enable shield advanced protection": "shield-advanced-protection",
+    "sslRedirect port": "ssl-redirect",
+}
+"""What members of an IngressGroup may not say differently, by the name that the controller gives it, with its
+annotation. https://github.com/kubernetes-sigs/aws-load-balancer-controller/tree/main/pkg/ingress (model_builder.go, and
+model_build_load_balancer.go with its neighbours)"""
+
+
+def with_members(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Finding:
+    """The finding with what each member of the IngressGroup says of a setting, a tag or an attribute that they do not
+    agree on: the controller names the values, and not who has which."""
+    key, shared = entry.param("key"), SHARED_SETTINGS.get(entry.param("setting"), "")
+    wanted = key or shared
+    members = traffic.cluster.group_ingresses.peek() if wanted and traffic.group else ()
     said = [
         Evidence(f"ingress/{member.meta.name} -n {member.meta.namespace}", f"{name}: {value[:300]}")
         for member in members or ()
         if not member.meta.deleted and ingress_group(member, traffic.snapshot) == traffic.group
         for name, value in sorted(member.meta.annotations.items())
-        if name.startswith(ALB_PREFIX) and any(part.partition("=")[0].strip() == key for part in value.split(","))
+        if name == ALB_PREFIX + shared or (key and name.startswith(ALB_PREFIX) and key in _keys(value))
     ]
     if len({entry.source for entry in said}) < 2:
         return finding
-    return replace(finding, evidence=(*finding.evidence, *said), advice=f"let the members say one value for {key}")
+    return replace(finding, evidence=(*finding.evidence, *said), advice=f"let the members say one value for {wanted}")
+
+
+def _keys(pairs: str) -> set[str]:
+    return {part.partition("=")[0].strip() for part in pairs.split(",")}
 
 
 def where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:

@@ -38,7 +38,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
     for entry in standing_complaints(traffic):
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
-            found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry.param("key"))
+            found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry)
             yield entry, found
 
 
@@ -112,7 +112,8 @@ def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
         yield _still_used(traffic, finding) or _of_gateway(placed)
 
 
-_USED = re.compile(r"\b(?:ResourceInUse|DependencyViolation)\b")
+_USED = re.compile(r"\bDependencyViolation\b|\bResourceInUse\b(?!: The allocation ID)")
+"""Of what is to be deleted. ResourceInUse is said of an elastic IP that cannot be taken, too."""
 _USED_GROUP = re.compile(r"\bsg-[0-9a-f]{8,17}\b")
 _USED_TARGET_GROUP = re.compile(r"arn:[\w:/-]+:targetgroup/[\w-]+/[0-9a-f]+")
 

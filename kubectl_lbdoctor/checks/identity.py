@@ -75,16 +75,42 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
         # The name is what a person looks for; a principal that is no role is a user.
         accused = accused_role(entry.decoded)
         role = role_name(accused) or (entry.param("role") or entry.param("principal")).rsplit("/", 1)[-1]
-        compared, advice = ((), _BY_AUTO_MODE) if _is_of_auto_mode(traffic) else _compared(traffic, accused, action)
+        wanted = entry.param("resource") if action == _ASSUME else None
+        compared, advice = (
+            ((), _BY_AUTO_MODE) if _is_of_auto_mode(traffic) else _compared(traffic, accused, action, wanted)
+        )
+        advice = _of_another_policy(entry) or advice
+        if wanted and role_name(wanted) and _is_of_trust(traffic, entry, accused):
+            role, advice = role_name(wanted), _BY_TRUST.format(assumed=wanted, accused=accused or "the controller")
         yield Finding(
             "LBD120",
             ObjectRef("IAMRole", "", role) if role else controller_account(traffic.cluster) or entry.ref,
             params={"action": action, "role": role, "by": _OTHER_POLICIES.get(entry.param("denial"), "")},
             evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
             confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
-            advice=_of_another_policy(entry) or advice,
+            advice=advice,
             explains=step_of_action(action).undone,
         )
+
+
+# For a target group of another account a TargetGroupBinding names a role there (iamRoleArnToAssume). Both sides decide:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html (trust policy),
+# https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/targetgroupbinding/targetgroupbinding/.
+_ASSUME = "sts:AssumeRole"
+_BY_TRUST = (
+    "let the trust policy of {assumed} admit {accused}, and where it asks for an external id, let the "
+    "TargetGroupBinding say it (assumeRoleExternalId)"
+)
+
+
+def _is_of_trust(traffic: TrafficPath, entry: Complaint, arn: str) -> bool:
+    """Whether the role that is to be assumed refuses: AWS says so, or the controller's own policies are known to allow
+    it and no other policy is blamed."""
+    if entry.param("denial"):
+        return entry.param("denial") == "resource-policy"
+    policies = _policies(traffic, arn) if traffic.aws.identity.role(arn) is not None else ""
+    documents = [] if isinstance(policies, str) else [policy.document for policy in policies]
+    return not entry.decoded.params.get("explicit_deny") and verdict(documents, _ASSUME) == "allowed"
 
 
 # The managed policy allows changes of what carries the tag eks:eks-cluster-name, and no tags of one's own.
@@ -124,15 +150,15 @@ def _of_another_policy(entry: Complaint) -> str:
     return "an explicit deny (organisation, boundary or policy) stands against it; an allow alone does not help"
 
 
-def _statement(action: str) -> str:
-    return f"add to the role's policy: {' '.join(permission_statement(action).split())}"
+def _statement(action: str, resource: str | None) -> str:
+    return f"add to the role's policy: {' '.join(permission_statement(action, resource).split())}"
 
 
-def _compared(traffic: TrafficPath, arn: str, action: str) -> tuple[tuple[Evidence, ...], str]:
+def _compared(traffic: TrafficPath, arn: str, action: str, resource: str | None) -> tuple[tuple[Evidence, ...], str]:
     """What the role's policies say about the denied action, and the advice that follows from it."""
     version = controller_version(traffic) or ""
     shipped = f"iam_policy.json of {version or 'the controller'}"
-    plain = _statement(action) if action else f"compare the role's policy with {shipped}"
+    plain = _statement(action, resource) if action else f"compare the role's policy with {shipped}"
     known, role = traffic.aws.identity.role(arn), role_name(arn)
     if known is None:
         return (), plain

@@ -61,6 +61,7 @@ NEEDS_TRAFFIC = frozenset(
         "LBD225",
         *("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD306", "LBD307", "LBD308", "LBD309", "LBD312"),
         *("LBD313", "LBD314", "LBD315", "LBD316", "LBD317", "LBD318", "LBD320", "LBD321"),
+        "LBD322",
         *("LBD401", "LBD402", "LBD403", "LBD404", "LBD405", "LBD406", "LBD407", "LBD408", "LBD409", "LBD410", "LBD411"),
         "LBD412",
         *("LBD501", "LBD502", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513", "LBD514", "LBD515", "LBD516"),

@@ -61,7 +61,8 @@ def pods_stop_too_early(traffic: TrafficPath) -> Iterator[Finding]:
     """
     service = _service(traffic)
     selected = index.pods_with_labels(traffic.snapshot, traffic.namespace, service.selector)
-    leaving = [p for p in selected if p.meta.deleted]
+    # A deletionTimestamp holds the grace period: a pod that is still there long after it was let go of long ago.
+    leaving = [p for p in selected if p.meta.deleted and traffic.age(p.meta.deleted) < PROPAGATION_SECONDS]
     draining = [t for t in traffic.targets() if t.state == "draining"]
     if not leaving and not draining:
         return

@@ -34,7 +34,8 @@ def _own_ingress(traffic: TrafficPath) -> Ingress:
     title="a path without a wildcard takes one request only",
     passes="paths take what is below them, too",
     severity=Severity.WARNING,
-    message="requests below {path} get 404: of type ImplementationSpecific, without a wildcard, it is exact",
+    message="requests below {path} get 404: of type ImplementationSpecific, "
+    "{taken:literally=its dot stands for itself|*=without a wildcard, it is exact}",
     reads=_READS,
     distinct_by=("path", "service"),
 )
@@ -42,9 +43,13 @@ def path_without_wildcard(traffic: TrafficPath) -> Iterator[Finding]:
     """The controller hands a path of type ImplementationSpecific to the load balancer as it is, where it is a pattern:
     `/` matches the start page and nothing else. Other Ingress controllers, and the charts made for them, take it for a
     prefix. It is told of `/` as a warning, of longer paths as information, and not where another rule or a default
-    backend takes what is below.
+    backend takes what is below. The same holds for a regular expression as `/api/.*`, whose dot stands for itself in
+    such a pattern: `/api/.x` matches it, and `/api/x` does not. With use-regex-path-match such paths are regular
+    expressions, and nothing is said of them.
 
     Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/699,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/992,
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#use-regex-path-match,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html#path-conditions
 
     Confirm by hand: `curl -i http://LOAD_BALANCER/PATH/more`. Repair: pathType Prefix, or a path that ends in `/*`.
@@ -54,13 +59,17 @@ def path_without_wildcard(traffic: TrafficPath) -> Iterator[Finding]:
     if backend is None or not backend.service:
         return
     members = (ingress, *_other_members(traffic, ingress))
-    if any(member.default_backend is not None for member in members):
+    if any(member.default_backend is not None or _reads_expressions(member) for member in members):
         return
     for rule in ingress.paths:
         mine = (
             not rule.backend.is_action and rule.backend.service == backend.service and rule.backend.port == backend.port
         )
-        if mine and _is_bare(rule) and not any(_takes_below(other, rule) for m in members for other in m.paths):
+        if (
+            mine
+            and (_is_bare(rule) or _is_expression(rule))
+            and not any(_takes_below(other, rule) for m in members for other in m.paths)
+        ):
             yield _only_itself(traffic, ingress, rule)
 
 
@@ -77,25 +86,43 @@ def _is_bare(rule: IngressPath) -> bool:
     return rule.path_type == "ImplementationSpecific" and bool(rule.path) and not {"*", "?"} & set(rule.path)
 
 
+_ALL_BELOW = "/.*"
+"""The end of a regular expression that is meant for everything below a path."""
+
+
+def _is_expression(rule: IngressPath) -> bool:
+    return rule.path_type == "ImplementationSpecific" and rule.path.endswith(_ALL_BELOW)
+
+
+def _reads_expressions(ingress: Ingress) -> bool:
+    return ingress.meta.annotations.get(ALB_PREFIX + "use-regex-path-match") == "true"
+
+
 def _takes_below(other: IngressPath, rule: IngressPath) -> bool:
     """Whether a rule takes a request below the path of another one, for its hosts."""
-    below = rule.path.rstrip("/") + _ANY_PATH
+    below = rule.path.removesuffix(_ALL_BELOW).rstrip("/") + _ANY_PATH
     same = not other.host or other.host == rule.host or (bool(rule.host) and matches_host(other.host, rule.host))
     return same and matches_path(other, below)
 
 
 def _only_itself(traffic: TrafficPath, ingress: Ingress, rule: IngressPath) -> Finding:
     ref, where = traffic.subject, f"/spec/rules/{rule.rule}/http/paths/{rule.index}"
-    guard = edit(f"{where}/path", rule.path, rule.path)
-    change = patch(ref, "pathType", guard, edit(f"{where}/pathType", rule.path_type, "Prefix"))
+    above = rule.path.removesuffix(_ALL_BELOW) or "/" if _is_expression(rule) else rule.path
+    change = patch(
+        ref, "pathType", edit(f"{where}/path", rule.path, above), edit(f"{where}/pathType", rule.path_type, "Prefix")
+    )
     return Finding(
         "LBD230",
         ref,
-        params={"path": f"{rule.host}{rule.path}", "service": rule.backend.service},
+        params={
+            "path": f"{rule.host}{above}",
+            "service": rule.backend.service,
+            "taken": "literally" if _is_expression(rule) else "",
+        },
         evidence=(Evidence(str(ref), f"path {rule.host or '*'}{rule.path}, pathType {rule.path_type}"),),
         confirm=(kubectl("get", str(ref), "-o", "yaml", namespace=ingress.meta.namespace),),
         by_hand=(change.command,),
-        severity=None if rule.path == "/" else Severity.INFO,
+        severity=None if rule.path == "/" or _is_expression(rule) else Severity.INFO,
     )
 
 

@@ -88,7 +88,8 @@ def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
 
     EKS Auto Mode needs no controller for its own classes (`eks.amazonaws.com/alb`, `eks.amazonaws.com/nlb`), and the
     cloud provider none for Services without a class: neither is meant here. Where Deployments may not be listed, this
-    is unknown. While every target still passes it is a warning.
+    is unknown. While every target still passes it is a warning, unless its webhooks were left behind: nobody answers
+    them, so that changes are refused (LBD126).
 
     Confirm by hand: `kubectl get deployment -A -l app.kubernetes.io/name=aws-load-balancer-controller`. Repair: install
     it, https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/installation/.
@@ -102,11 +103,12 @@ def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("no object of the AWS Load Balancer Controller")
     if any(e.is_ready for s in traffic.cluster.webhook_slices.peek() or () for e in s.endpoints):
         raise NotApplicable("a controller that is no Deployment serves the webhooks")
-    served = still_served(traffic)
+    webhooks = traffic.cluster.webhooks.peek()
+    refuses = bool(webhooks) and traffic.cluster.webhook_slices.is_known
+    harmless = still_served(traffic) and not refuses
     classes = traffic.cluster.ingress_classes.peek() or ()
     ours = [c.meta.name for c in classes if c.controller == CONTROLLER_CLASS]
     auto = [c.meta.name for c in classes if c.controller == AUTO_MODE_CLASS]
-    webhooks = traffic.cluster.webhooks.peek()
     yield Finding(
         "LBD129",
         _BY_CHART,
@@ -117,11 +119,11 @@ def no_controller(traffic: TrafficPath) -> Iterator[Finding]:
             Evidence(Source.INGRESS_CLASSES, f"of {CONTROLLER_CLASS}: {', '.join(ours) or 'none'}"),
             *((Evidence(reads.WEBHOOKS, f"of the controller: {len(webhooks)}"),) if webhooks is not None else ()),
         ),
-        confidence=Confidence.LIKELY if served else Confidence.CERTAIN,
+        confidence=Confidence.LIKELY if harmless else Confidence.CERTAIN,
         confirm=(kubectl("get", "deployments", "-A", "-l", _SELECTOR),),
         advice="install the AWS Load Balancer Controller (chart eks/aws-load-balancer-controller) with an IAM role"
         + (f", or give the object to EKS Auto Mode with class {auto[0]}" if auto else ""),
-        severity=Severity.WARNING if served else None,
+        severity=Severity.WARNING if harmless else None,
     )
 
 

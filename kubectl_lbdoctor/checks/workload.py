@@ -16,19 +16,27 @@ from kubectl_lbdoctor.analysis.controller_present import lost_nodes
 from kubectl_lbdoctor.analysis.other_workloads import guests
 from kubectl_lbdoctor.analysis.pod_makers import (
     PodMaker,
+    awaited_ends,
     describe_end,
     finished_pods,
     fits_no_node,
     pod_makers,
     unmade,
 )
-from kubectl_lbdoctor.analysis.pod_problems import POST_START, STARTING_SECONDS, PodProblem, has_served, problems
+from kubectl_lbdoctor.analysis.pod_problems import (
+    POST_START,
+    STARTING_SECONDS,
+    PodProblem,
+    describe_node,
+    has_served,
+    problems,
+)
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.workloads import HELD_BY, workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
-from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity
@@ -187,7 +195,7 @@ _ADVICE = {
     title="pods cannot be scheduled, or their volumes not mounted",
     passes="pods are scheduled and their volumes mounted",
     severity=Severity.ERROR,
-    message="[{pods} of {total:pod} cannot be scheduled: {why}][pods of {workload} cannot be created: {why}]",
+    message="[{pods} of {total:pod} cannot be {step}: {why}][pods of {workload} cannot be created: {why}]",
     reads=_READS,
     explains=_SYMPTOMS,
     distinct_by=("why",),
@@ -340,14 +348,20 @@ def restarts_make_targets_flap(traffic: TrafficPath) -> Iterator[Finding]:
     severity=Severity.ERROR,
     message="node {node}, which runs {pods} of {total:pod}, is not ready (Ready={ready})",
     reads=(*_READS, reads.CONTROLLER, reads.CONTROLLER_PODS),
-    explains=(*_SYMPTOMS, "LBD207"),
+    explains=(*_SYMPTOMS, "LBD207", "LBD412"),
 )
 def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
     """The node under the pods is not ready; about a minute after its last heartbeat all its pods lose readiness. Where
     all pods of the controller run there, too, nothing is reconciled until the node is back or they are replaced.
 
+    Some minutes later its pods are deleted, and stay Terminating, because nobody tells that they have ended. A
+    Deployment makes others; a StatefulSet waits until the node is back, or until a person deletes the node.
+
+    Source: https://kubernetes.io/docs/tasks/run-application/force-delete-stateful-set-pod/
+
     Confirm by hand: `kubectl describe node NAME`, then look at the instance and its kubelet.
     """
+    yield from _lost_with_their_pods(traffic)
     for finding in _findings(traffic, "LBD409"):
         node = str(finding.params["node"])
         runs_controller = any(lost.meta.name == node for lost in lost_nodes(traffic.snapshot))
@@ -358,6 +372,31 @@ def node_not_ready(traffic: TrafficPath) -> Iterator[Finding]:
             explains=("LBD102",) if runs_controller else (),
             targets=tuple(target.key for target in _silent(traffic) if _node_under(traffic, target) == node),
         )
+
+
+def _lost_with_their_pods(traffic: TrafficPath) -> Iterator[Finding]:
+    """Nodes whose pods terminate, and cannot be replaced before they are gone, where no other pod is left."""
+    if traffic.backend is None or not traffic.backend.service or not traffic.cluster.nodes.is_known:
+        return
+    nodes = index.nodes_by_name(traffic.snapshot)
+    for found in unmade(traffic):
+        ending = awaited_ends(traffic, found.maker)
+        for name in dict.fromkeys(pod.node for pod in ending):
+            node, lost = nodes.get(name), [pod for pod in ending if pod.node == name]
+            if node is None or node.ready == "True":
+                continue
+            yield Finding(
+                "LBD409",
+                ObjectRef("Node", "", name),
+                params={"node": name, "ready": node.ready, "pods": len(lost), "total": len(ending)},
+                evidence=(
+                    describe_node(node),
+                    Evidence(f"pod {lost[0].meta.name}", f"Terminating since {lost[0].meta.deleted}"),
+                ),
+                confirm=(kubectl("describe", "node", name),),
+                advice=f"bring the node back; where its instance is gone, `kubectl delete node {name}` lets "
+                f"{found.maker.ref} make its pods elsewhere",
+            )
 
 
 def _silent(traffic: TrafficPath) -> tuple[TargetHealth, ...]:
@@ -535,8 +574,9 @@ _SCALED = frozenset({"Deployment", "StatefulSet", "ReplicaSet", "Rollout"})
 def pods_not_made(traffic: TrafficPath) -> Iterator[Finding]:
     """The workload that the Service selects asks for pods, none exists, and nobody says why: no condition and no event
     holds an answer of the API server. A Deployment that was paused before it had any pods makes none until it is
-    resumed. Otherwise its controller does not work on it: events of a refusal last for an hour, and the controller
-    manager, or the operator of a workload of its own kind, may be stopped.
+    resumed. A StatefulSet, and a Deployment that recreates its pods, wait for a pod that terminates: for its grace
+    period, for a finalizer, or for its node. Otherwise its controller does not work on it: events of a refusal last for
+    an hour, and the controller manager, or the operator of a workload of its own kind, may be stopped.
 
     Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pausing-and-resuming-a-deployment
 
@@ -551,7 +591,10 @@ def pods_not_made(traffic: TrafficPath) -> Iterator[Finding]:
             continue
         # A paused Deployment still scales the ReplicaSet that it has; it only makes no other one.
         paused = maker.workload.held == "paused" and not any(s.replicas for s in maker.sets)
-        ended = finished_pods(traffic)
+        ended, ending = finished_pods(traffic), awaited_ends(traffic, maker)
+        if ending:
+            yield _waits_for(traffic, maker, ending[0])
+            continue
         yield Finding(
             "LBD412",
             maker.ref,
@@ -572,6 +615,28 @@ def pods_not_made(traffic: TrafficPath) -> Iterator[Finding]:
             if paused
             else "see why its controller makes no pods: what refused them may have been said more than an hour ago",
         )
+
+
+def _waits_for(traffic: TrafficPath, maker: PodMaker, pod: Pod) -> Finding:
+    """A workload that makes no pod before this one is gone. Its deletionTimestamp holds the grace period already."""
+    late = traffic.age(pod.meta.deleted) >= STARTING_SECONDS
+    finalizers = ", ".join(pod.meta.finalizers)
+    ref = ObjectRef("Pod", traffic.namespace, pod.meta.name)
+    until = f"Terminating, to be gone at {pod.meta.deleted}" + (f"; finalizers: {finalizers}" if finalizers else "")
+    return Finding(
+        "LBD412",
+        ref if late else maker.ref,
+        params={
+            "workload": str(maker.ref),
+            "count": maker.wanted,
+            "why": f"pod {pod.meta.name} does not end" if late else f"it waits for pod {pod.meta.name} to end",
+        },
+        evidence=(Evidence(str(ref), until),),
+        confirm=(kubectl("describe", "pod", pod.meta.name, namespace=traffic.namespace),),
+        advice="see what keeps the pod: its finalizers, its volumes, the kubelet of its node"
+        if late
+        else "wait until the pod has ended; a rollout without a gap needs a second replica",
+    )
 
 
 @check(

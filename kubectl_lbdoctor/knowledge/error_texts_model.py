@@ -7,6 +7,7 @@ Each block names the file of aws-load-balancer-controller v2.17.1 (or the other 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from kubectl_lbdoctor.knowledge.error_rules import ErrorPattern, ParamValue, rule
@@ -26,6 +27,13 @@ _ADDRESS_ANNOTATIONS = {
 def _addresses_for_subnets(params: Mapping[str, ParamValue]) -> str:
     key = _ADDRESS_ANNOTATIONS.get(str(params.get("annotation")), "")
     return f"{_LB_ANNOTATION}{key} has {params.get('addresses')}, and there are {params.get('found_count')} subnets."
+
+
+def _members_disagree(params: Mapping[str, ParamValue]) -> str:
+    """Go prints a set as `map[a:{} b:{}]`, and a list as `[a b]`."""
+    values = re.sub(r"^(?:map)?\[(.*)\]$", r"\1", str(params.get("values", ""))).replace(":{}", "")
+    said = values if "|" in values else ", ".join(values.split())
+    return f"Members disagree on {params.get('setting')}: {said}."
 
 
 MODEL_RULES: tuple[ErrorPattern, ...] = (
@@ -108,7 +116,7 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     rule(
         "LBD103",
         r"conflicting (?P<setting>[A-Za-z][\w -]{0,60}?): (?P<values>.+)",
-        "Members of the IngressGroup disagree on {setting}: {values}.",
+        _members_disagree,
     ),
     rule(
         "LBD103",
@@ -237,6 +245,12 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
         r"count of (?P<annotation>EIP allocations|private IPv4 addresses|IPv6 addresses) \((?P<addresses>\d+)\) and "
         r"subnets \((?P<found_count>\d+)\) must match",
         _addresses_for_subnets,
+    ),
+    # ResourceInUse of CreateLoadBalancer and SetSubnets, in the words of AWS.
+    rule(
+        "",
+        r"allocation IDs? (?:is|are) not available for use",
+        "An elastic IP that is asked for is in use.",
     ),
     rule(
         "LBD111",

@@ -23,6 +23,7 @@ SPARED = {
     "LBD227-wide-path-of-another-member": "healthy targets: listeners and rules are not read",
     "LBD228-listener-deleted": "healthy targets: listeners and rules are not read",
     "LBD231-tls-without-a-listener": "healthy targets: listeners and rules are not read",
+    "LBD322-switched-off-in-aws": "healthy targets: attributes are not looked at",
     "LBD504-clients-not-admitted": "healthy targets: security groups of their load balancer are not looked at",
     "LBD603-alb-group-keeps-to-its-zones": "healthy targets: attributes are not looked at",
     "LBD510-default-route-to-a-nat-gateway": "healthy targets: route tables are not looked at",

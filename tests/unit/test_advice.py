@@ -120,6 +120,15 @@ def test_members_that_disagree_are_told_with_their_annotations() -> None:
     assert sum("tags: " in entry.text for entry in found.evidence) >= 2
 
 
+def test_members_that_disagree_are_shown_with_what_each_says() -> None:
+    found = _report("LBD103-members-disagree-on-the-scheme").diagnoses[0].finding
+    assert found.advice == "let the members say one value for scheme"
+    assert [entry.text.rpartition("/")[2] for entry in found.evidence[1:3]] == [
+        "scheme: internal",
+        "scheme: internet-facing",
+    ]
+
+
 def test_a_gateway_of_a_class_that_is_missing_is_given_to_the_one_that_serves_its_protocol() -> None:
     (diagnosis,) = _report("LBD101-gateway-class-missing").diagnoses
     assert diagnosis.finding.by_hand == (

@@ -57,6 +57,10 @@ def http_nlb(**values: Any) -> World:
     return replace(checked(World().as_nlb(), protocol="HTTP", path="/healthz", matcher="200-399"), **values)
 
 
+def asks_for_proxy_protocol(world: World) -> World:
+    return world.with_service(meta=meta("web", annotations={NLB + "proxy-protocol": "*"}))
+
+
 def finding(world: World, code: str) -> Finding:
     return next(d.finding for d in world.report().diagnoses if d.finding.code == code)
 
@@ -320,17 +324,19 @@ def test_wrong_target_port_and_dead_check_port_are_never_both_blamed_for_a_targe
 # --- LBD314 -----------------------------------------------------------------------------------------------------------
 
 ON = {"proxy_protocol_v2.enabled": "true"}
-OWN_PORT = http_nlb(
-    health=(refused(1, check_port="9090"), refused(2, check_port="9090")),
-    group_attributes=ON,
-    pods=pods(k8s.Probe("httpGet", "9090", "/healthz"), ports=(k8s.ContainerPort(8080), k8s.ContainerPort(9090))),
+OWN_PORT = asks_for_proxy_protocol(
+    http_nlb(
+        health=(refused(1, check_port="9090"), refused(2, check_port="9090")),
+        group_attributes=ON,
+        pods=pods(k8s.Probe("httpGet", "9090", "/healthz"), ports=(k8s.ContainerPort(8080), k8s.ContainerPort(9090))),
+    )
 )
 
 
 def local(*ready: int, **values: Any) -> World:
     """instance targets behind a Network Load Balancer with policy Local, checked on kube-proxy's health port."""
     world = checked(World().as_nlb().instance_mode(), protocol="HTTP", path="/healthz", matcher="200-399", port="31000")
-    world = world.with_service(external_traffic_policy="Local", health_check_node_port=31000)
+    world = asks_for_proxy_protocol(world.with_service(external_traffic_policy="Local", health_check_node_port=31000))
     health = tuple(instance_target(n, "unhealthy", REFUSED, check_port="31000") for n in (1, 2))
     return replace(world, **{"pods": tuple(pod(n) for n in ready), "health": health, "group_attributes": ON, **values})
 
@@ -339,11 +345,11 @@ def test_check_port_of_its_own_knows_no_proxy_protocol() -> None:
     assert errors(OWN_PORT) == ["LBD314"]
     found = finding(OWN_PORT, "LBD314")
     assert found.confidence is Confidence.LIKELY
-    assert found.commands == (f"kubectl annotate service/web {NLB}healthcheck-protocol=tcp --overwrite -n shop",)
+    assert found.commands[0] == f"kubectl annotate service/web {NLB}healthcheck-protocol=tcp --overwrite -n shop"
 
 
 def test_traffic_port_that_answers_without_the_header() -> None:
-    assert errors(http_nlb(health=BOTH_REFUSED, group_attributes=ON)) == ["LBD314"]
+    assert errors(asks_for_proxy_protocol(http_nlb(health=BOTH_REFUSED, group_attributes=ON))) == ["LBD314"]
 
 
 def test_health_server_of_kube_proxy_knows_no_proxy_protocol() -> None:
@@ -398,7 +404,7 @@ def test_proxy_protocol_is_not_the_cause(world: World) -> None:
 @pytest.mark.parametrize("declared", [HTTP, None], ids=["readiness probe", "nothing declared"])
 def test_the_same_request_with_and_without_the_header_proves_it(declared: k8s.Probe | None) -> None:
     world = http_nlb(health=BOTH_REFUSED, group_attributes=ON, pods=pods(declared))
-    proven = probed(world, Application())
+    proven = probed(asks_for_proxy_protocol(world), Application())
     assert errors(proven) == ["LBD314"]
     found = finding(proven, "LBD314")
     assert found.confidence is Confidence.CERTAIN and len(found.targets) == 2

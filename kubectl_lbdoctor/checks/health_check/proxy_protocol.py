@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.asked_proxy_protocol import ALL_PORTS, ATTRIBUTES, SOME_PORTS
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, checked_pod_port
 from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.group_settings import Maker, attribute, maker_of
@@ -22,7 +23,6 @@ from kubectl_lbdoctor.checks.health_check.findings import (
     request_of,
 )
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import PROXY_PROTOCOL, TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -156,16 +156,13 @@ def _without_proxy_protocol(traffic: TrafficPath, service: Service, owner: Setti
     if not owner.settable:
         return ()
     annotations, port = service.meta.annotations, traffic.service_port.peek()
-    for_all, listed, in_attributes = (
-        NLB_PREFIX + name for name in ("proxy-protocol", "proxy-protocol-per-target-group", "target-group-attributes")
-    )
-    values: dict[str, str | None] = {for_all: None} if for_all in annotations else {}
-    ports = [text.strip() for text in annotations.get(listed, "").split(",")]
+    values: dict[str, str | None] = {ALL_PORTS: None} if ALL_PORTS in annotations else {}
+    ports = [text.strip() for text in annotations.get(SOME_PORTS, "").split(",")]
     if port is not None and str(port.port) in ports:
-        values[listed] = ",".join(text for text in ports if text not in ("", str(port.port))) or None
-    attributes = annotations.get(in_attributes, "")
+        values[SOME_PORTS] = ",".join(text for text in ports if text not in ("", str(port.port))) or None
+    attributes = annotations.get(ATTRIBUTES, "")
     if f"{PROXY_PROTOCOL}=true" in attributes:
-        values[in_attributes] = attributes.replace(f"{PROXY_PROTOCOL}=true", f"{PROXY_PROTOCOL}=false")
+        values[ATTRIBUTES] = attributes.replace(f"{PROXY_PROTOCOL}=true", f"{PROXY_PROTOCOL}=false")
     if not values:
         return ()
     change = annotate(owner.ref, annotations, values)
