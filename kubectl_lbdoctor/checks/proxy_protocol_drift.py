@@ -55,10 +55,12 @@ def proxy_protocol_differs(traffic: TrafficPath) -> Iterator[Finding]:
     """
     if traffic.is_alb:
         raise NotApplicable("only Network Load Balancers speak proxy protocol")
-    group, front = traffic.target_group.need(), declaration_of(traffic)
-    port = traffic.service_port.need() if front is not None else None
-    if group is None or front is None or front.kind != "nlb" or front.owner.owner != "controller" or port is None:
+    front = declaration_of(traffic)
+    if front is None or front.kind != "nlb" or front.owner.owner != "controller":
         raise NotApplicable("no annotations decide about this target group")
+    group, port = traffic.target_group.need(), traffic.service_port.need()
+    if group is None or port is None:
+        raise NotApplicable("no target group of a port of a Service")
     asked = asked_proxy_protocol(front.service_annotations, port.port)
     now, wanted = traffic.group_attributes.need().get(PROXY_PROTOCOL), str(asked.on).lower()
     if now not in ("true", "false") or now == wanted or last_edit(traffic) < RECONCILE_SECONDS:
