@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.desired_state import asked_address_type, class_parameters, declaration_of
 from kubectl_lbdoctor.analysis.ownership import controller_flags
-from kubectl_lbdoctor.knowledge.annotation_rules import truth
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown

@@ -16,7 +16,7 @@ from kubectl_lbdoctor.analysis.gateways import ALB_CONTROLLER, attachments, clas
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.running_version import controller_version
-from kubectl_lbdoctor.knowledge.annotation_rules import AnnotationContext, AnnotationProblem
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import AnnotationContext, AnnotationProblem
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX, lint, spec_for
 from kubectl_lbdoctor.knowledge.releases import parse_version
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef

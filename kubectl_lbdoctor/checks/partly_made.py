@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_listeners, describe_load_balancer, kubectl
 from kubectl_lbdoctor.analysis.subnet_choice import cloud_provider_scheme
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.knowledge.annotation_rules import truth
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
 from kubectl_lbdoctor.knowledge.annotation_values import parse_list
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.knowledge.controller_identity import gate_is_on

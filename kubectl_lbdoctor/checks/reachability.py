@@ -34,7 +34,7 @@ from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balanc
 from kubectl_lbdoctor.checks import policy_traffic, wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
-from kubectl_lbdoctor.knowledge.annotation_rules import truth
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth

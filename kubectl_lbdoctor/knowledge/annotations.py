@@ -35,17 +35,15 @@ from kubectl_lbdoctor.knowledge.annotation_health import (
     is_node_local,
     resolve,
 )
-from kubectl_lbdoctor.knowledge.annotation_rules import (
-    ALB_RULES,
-    INGRESS_RULES,
-    NLB_RULES,
+from kubectl_lbdoctor.knowledge.annotation_rules import ALB_RULES, INGRESS_RULES, NLB_RULES
+from kubectl_lbdoctor.knowledge.annotation_rules.health_checks import success_code_limits
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import (
     AnnotationContext,
     AnnotationProblem,
     Facts,
     Kind,
     LintRule,
     ProblemKind,
-    success_code_limits,
 )
 from kubectl_lbdoctor.knowledge.annotation_values import (
     CodeRanges,
