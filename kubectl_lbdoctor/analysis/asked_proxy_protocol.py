@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_map
 from kubectl_lbdoctor.knowledge.annotations import NLB_PREFIX
 from kubectl_lbdoctor.model.aws import PROXY_PROTOCOL
 from kubectl_lbdoctor.record import record
@@ -28,12 +29,11 @@ class AskedProxyProtocol:
 
 
 def asked_proxy_protocol(annotations: Mapping[str, str], port: int) -> AskedProxyProtocol:
-    """What a Service asks for on one of its ports."""
+    """What a Service asks for on one of its ports. Raises `ValueProblem` where its attributes cannot be read, so that
+    the controller takes nothing of the Service."""
     if annotations.get(ALL_PORTS) == "*":
         return AskedProxyProtocol(True, ALL_PORTS)
     if SOME_PORTS in annotations:
-        listed = {text.strip() for text in annotations[SOME_PORTS].split(",")}
-        return AskedProxyProtocol(str(port) in listed, SOME_PORTS)
-    pairs = (pair.partition("=") for pair in annotations.get(ATTRIBUTES, "").split(","))
-    values = [value.strip() for key, _, value in pairs if key.strip() == PROXY_PROTOCOL]
-    return AskedProxyProtocol(values[-1] == "true", ATTRIBUTES) if values else AskedProxyProtocol(False)
+        return AskedProxyProtocol(str(port) in parse_list(annotations[SOME_PORTS]), SOME_PORTS)
+    value = parse_map(annotations.get(ATTRIBUTES, "")).get(PROXY_PROTOCOL)
+    return AskedProxyProtocol(False) if value is None else AskedProxyProtocol(value == "true", ATTRIBUTES)

@@ -40,12 +40,14 @@ from kubectl_lbdoctor.knowledge.annotations import (
     nearest_key,
     spec_for,
 )
+from kubectl_lbdoctor.knowledge.nginx_annotations import NGINX_PREFIX
 from kubectl_lbdoctor.model import index, reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, Service
 from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
 _READS = (
@@ -300,7 +302,8 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
         yield replace(found, explains=explains, confidence=sure, fix="annotation-key" if repairs else "")
     for entry in misplaced_annotations.misplaced(traffic):
         yield misplaced_finding(entry)
-    if ingress is not None and (owner := owner_of_ingress(traffic)).is_ours:
+    of_nginx = ingress is not None and any(key.startswith(NGINX_PREFIX) for key in ingress.meta.annotations)
+    if ingress is not None and of_nginx and (owner := owner_of_ingress(traffic)).is_ours:
         parameters = class_parameters(traffic, owner.class_name)
         yield from left_by_nginx(_ref(ingress), ingress.meta.annotations, parameters, _said_elsewhere(traffic, ingress))
     yield from configured_values.unread_of_gateway(traffic)
@@ -308,9 +311,10 @@ def annotation_without_effect(traffic: TrafficPath) -> Iterator[Finding]:
 
 def _said_elsewhere(traffic: TrafficPath, ingress: Ingress) -> set[str]:
     """The annotations of an Ingress's Services, and what other members say for its whole IngressGroup."""
-    named = {backend.service for backend in backends_of(ingress)}
-    services = traffic.namespace_facts.services.peek() or ()
-    found = {key for s in services if s.meta.name in named for key in s.meta.annotations}
+    known = traffic.namespace_facts.services.is_known
+    named = index.services_by_name(traffic.snapshot, traffic.namespace) if known else {}
+    services = [named[backend.service] for backend in backends_of(ingress) if backend.service in named]
+    found = {key for service in services for key in service.meta.annotations}
     return found | ({ALB_PREFIX + "ssl-redirect"} if _redirects(traffic) else set())
 
 
@@ -606,15 +610,21 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
 def _redirects(traffic: TrafficPath) -> bool | None:
     """Whether the Ingress, or a member of its IngressGroup, has HTTP listeners redirect all that comes; None where the
     members are not known."""
-    own, members = traffic.ingress.peek(), traffic.cluster.group_ingresses.peek()
+    own = traffic.ingress.peek()
     if not traffic.group:
         return own is not None and sends_all_to_https(own)
-    if members is None:
+    if not traffic.cluster.group_ingresses.is_known:
         return None
-    return any(
-        ALB_PREFIX + "ssl-redirect" in member.meta.annotations or sends_all_to_https(member)
-        for member in members
-        if ingress_group(member, traffic.snapshot) == traffic.group
+    return traffic.group in _redirecting_groups(traffic.snapshot)
+
+
+@derived
+def _redirecting_groups(snapshot: Snapshot) -> frozenset[str]:
+    """The IngressGroups of which a member has HTTP listeners redirect all that comes."""
+    return frozenset(
+        ingress_group(member, snapshot)
+        for member in snapshot.cluster.group_ingresses.need()
+        if ALB_PREFIX + "ssl-redirect" in member.meta.annotations or sends_all_to_https(member)
     )
 
 

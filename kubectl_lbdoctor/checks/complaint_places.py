@@ -46,14 +46,15 @@ def with_members(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Fi
         for member in members or ()
         if not member.meta.deleted and ingress_group(member, traffic.snapshot) == traffic.group
         for name, value in sorted(member.meta.annotations.items())
-        if name == ALB_PREFIX + shared or (key and name.startswith(ALB_PREFIX) and key in _keys(value))
+        if name == ALB_PREFIX + shared or (key and name.startswith(ALB_PREFIX) and key in keys_of(value))
     ]
     if len({entry.source for entry in said}) < 2:
         return finding
     return replace(finding, evidence=(*finding.evidence, *said), advice=f"let the members say one value for {wanted}")
 
 
-def _keys(pairs: str) -> set[str]:
+def keys_of(pairs: str) -> set[str]:
+    """The keys of a value of the form "key=value,key=value", also where AWS or the controller refuses it."""
     return {part.partition("=")[0].strip() for part in pairs.split(",")}
 
 

@@ -17,7 +17,7 @@ from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
 from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
-from kubectl_lbdoctor.checks.complaint_places import at_its_class, where_it_is_set, with_members
+from kubectl_lbdoctor.checks.complaint_places import at_its_class, keys_of, where_it_is_set, with_members
 from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, member_at_fault, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -49,7 +49,7 @@ def _particular(entry: Complaint) -> str:
     (certificates of a listener), .../guide/gateway/targetgroupconfig/ (the default target type)
     """
     of_gateway = entry.ref.kind == kinds.GATEWAY.name
-    if host := entry.param("uncertified"):
+    if entry.decoded.code == "LBD103" and (host := entry.param("host")):
         named = "by the annotation certificate-arn"
         if of_gateway:
             named = "by defaultCertificate in the listenerConfigurations of its LoadBalancerConfiguration; "
@@ -159,8 +159,7 @@ def _at_its_service(traffic: TrafficPath, finding: Finding) -> Finding:
     key = ALB_PREFIX + "target-group-attributes"
 
     def says(item: Ingress | Service) -> bool:
-        pairs = item.meta.annotations.get(key, "").split(",")
-        return any(pair.partition("=")[0].strip() == named[1] for pair in pairs)
+        return named[1] in keys_of(item.meta.annotations.get(key, ""))
 
     backends = {backend.service for backend in backends_of(ingress)}
     holders = [] if says(ingress) else [s for s in services if s.meta.name in backends and says(s)]

@@ -13,6 +13,7 @@ from kubectl_lbdoctor.analysis.recent_edits import RECONCILE_SECONDS, last_edit
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import describe_target_group_attributes
 from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotation_values import ValueProblem
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import PROXY_PROTOCOL
 from kubectl_lbdoctor.model.fact import NotApplicable
@@ -61,7 +62,10 @@ def proxy_protocol_differs(traffic: TrafficPath) -> Iterator[Finding]:
     group, port = traffic.target_group.need(), traffic.service_port.need()
     if group is None or port is None:
         raise NotApplicable("no target group of a port of a Service")
-    asked = asked_proxy_protocol(front.service_annotations, port.port)
+    try:
+        asked = asked_proxy_protocol(front.service_annotations, port.port)
+    except ValueProblem as problem:
+        raise NotApplicable("the controller takes nothing of these annotations") from problem
     now, wanted = traffic.group_attributes.need().get(PROXY_PROTOCOL), str(asked.on).lower()
     if now not in ("true", "false") or now == wanted or last_edit(traffic) < RECONCILE_SECONDS:
         return

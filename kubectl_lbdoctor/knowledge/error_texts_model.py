@@ -40,8 +40,8 @@ MODEL_RULES: tuple[ErrorPattern, ...] = (
     # pkg/certs/cert_discovery.go, ELB
     rule(
         "LBD103",
-        r"no certificate found for host: (?P<host>(?P<uncertified>\S+))",
-        "ACM has no issued certificate for {uncertified}.",
+        r"no certificate found for host: (?P<host>\S+)",
+        "ACM has no issued certificate for {host}.",
     ),
     # pkg/gateway/model/model_build_listener.go
     rule(

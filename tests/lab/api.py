@@ -340,7 +340,8 @@ class Lab:
         cwd: Path | None = None,
         timeout: float = 60,
     ) -> Result:
-        """Run `kubectl lbdoctor ARGS` as a user does: kubectl finds the plugin on PATH. None in `env` unsets."""
+        """Run `kubectl lbdoctor ARGS` as a user does: kubectl finds the plugin on PATH. None in `env` unsets. Undo
+        files are left in `cwd`, or in the folder of the lab."""
         environment = {**self.environment(), **(env or {})}
         begun = time.monotonic()
         done = subprocess.run(
@@ -349,7 +350,7 @@ class Lab:
             capture_output=True,
             text=True,
             timeout=timeout,
-            cwd=cwd,
+            cwd=cwd or topology.run_dir(),
             env={name: value for name, value in environment.items() if value is not None},
         )
         return Result(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)

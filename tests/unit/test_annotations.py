@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.knowledge import annotation_values as values
@@ -410,6 +410,7 @@ def test_any_value_is_judged_and_suggestions_are_sound(key: str, text: str) -> N
     st.sampled_from([None, True, False]),
     st.sampled_from([None, {}, {ALB + "healthcheck-timeout-seconds": "30"}]),
 )
+@example("Service", {NLB + "ssl-ports": "0\n0"}, "controller", None, None, None)
 def test_lint_never_fails(
     kind: Any, annotations: dict[str, str], owner: Any, is_alb: bool | None, is_nlb: bool | None, counterpart: Any
 ) -> None:

@@ -231,14 +231,15 @@ class Facts:
         related: tuple[str, ...] = (),
         advice: str = "",
     ) -> AnnotationProblem:
-        """A problem with the annotation `suffix` of this object; `suffix` may be a full key, `related` too."""
+        """A problem with the annotation `suffix` of this object; `suffix` may be a full key, `related` too. What the
+        reason quotes of a value may have several lines, and is said on one."""
         key = suffix if "/" in suffix else self.key(suffix)
         return AnnotationProblem(
             kind=kind,
             rule=rule,
             key=key,
             value=self.annotations[key],
-            reason=reason,
+            reason=" ".join(reason.split()),
             severity=severity or ("error" if kind in ("conflict", "invalid-value") else "warning"),
             controller_error=controller_error,
             suggested_key=self.key(suggested_key) if suggested_key and "/" not in suggested_key else suggested_key,
