@@ -354,6 +354,14 @@ def both(*steps: Seen) -> Seen:
 
 
 @contextmanager
+def _proxy_protocol_switched_on(lab: Lab, ns: str) -> Iterator[None]:
+    switched = [{"Key": "proxy_protocol_v2.enabled", "Value": "true"}]
+    for arn in lab.target_group_arns(ns):
+        lab.aws("elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=switched)
+    yield
+
+
+@contextmanager
 def _without_its_type(lab: Lab, ns: str) -> Iterator[None]:
     changed = {"spec": {"type": "ClusterIP", "loadBalancerClass": None}}
     lab.kubectl("patch", "service/web", "-n", ns, "--type=merge", "-p", json.dumps(changed))
@@ -587,6 +595,31 @@ SCENARIOS: Sequence[Scenario] = [
         healthy(),
         subject="svc/web",
         object="Service/web",
+    ),
+    # A shift of traffic that was done by half: both targets of the action have weight 0.
+    Scenario(
+        "all-weights-zero",
+        lambda: [
+            *examples.alb_ip(
+                annotations={f"{ALB}actions.split": _action(("web", 80, 0), ("blue", 80, 0))},
+                ingress={"backends": [("/", "split", "use-annotation")]},
+            ),
+            examples.app("blue"),
+            examples.service("blue"),
+        ],
+        ["LBD232"],
+        settled(15),
+        object="Ingress/web",
+    ),
+    # Somebody switches proxy protocol on in AWS: checks by HTTP carry the header, too.
+    Scenario(
+        "proxy-protocol-switched-in-aws",
+        examples.nlb_ip,
+        ["LBD322"],
+        unhealthy(REFUSED, count=2),
+        fault=_proxy_protocol_switched_on,
+        subject="svc/web",
+        says=["nobody asks for it", "--fix drift"],
     ),
     Scenario(
         "group-poisoned-from-another-namespace",

@@ -147,3 +147,15 @@ def test_a_route_of_another_namespace_is_let_in(lab: Lab, space: str) -> None:
         fixed = lab.lbdoctor("--fix", "allowed-routes=All", "httproute/web", "-n", other, "--yes", "--wait", "90s")
         assert fixed.status == 0, str(fixed)
         assert lab.get("gateway", "web", space)["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]["from"] == "All"
+
+
+def test_settings_for_another_protocol_than_the_listeners_are_named(lab: Lab, space: str) -> None:
+    certificate = "arn:aws:acm:us-west-2:123456789012:certificate/00000000-0000-4000-8000-0000000000aa"
+    entry = {"protocolPort": "TLS:80", "defaultCertificate": certificate}
+    own = made.with_parameters(made.gateway(made.NLB_CLASS, protocol="TCP"), "lbc")
+    settings = made.settings("LoadBalancerConfiguration", "lbc", {"listenerConfigurations": [entry]})
+    stack = [settings, examples.app(), examples.service(), own, made.route("TCPRoute"), made.configuration(path="")]
+    lab.apply(stack, space)
+    wait_for(lab, space, "gateway/web", [])
+    found = lab.lbdoctor("gateway/web", "-n", space, "-o", "json").json["diagnoses"]
+    assert [(d["code"], d["severity"], d["object"]["name"]) for d in found] == [("LBD154", "warning", "lbc")]
