@@ -56,7 +56,7 @@ def member_at_fault(traffic: TrafficPath, entry: Complaint) -> Blamed | None:
     member = entry.param("ingress")
     blamed = Blamed(member, entry.evidence, Confidence.CERTAIN) if member else None
     if not member and entry.decoded.code not in OWN_CODES - _OF_OBJECTS:
-        blamed = blamed_member(traffic, entry.decoded.raw)
+        blamed = blamed_member(traffic, entry.decoded.raw, entry.decoded.code)
     own = f"{traffic.subject.namespace}/{traffic.subject.name}"
     return blamed if blamed is not None and blamed.member != own else None
 
