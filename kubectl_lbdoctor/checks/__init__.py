@@ -13,6 +13,7 @@ from kubectl_lbdoctor.checks import controller_running as controller_running
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import deletion as deletion
 from kubectl_lbdoctor.checks import excluded_nodes as excluded_nodes
+from kubectl_lbdoctor.checks import frontend_nlb as frontend_nlb
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
 from kubectl_lbdoctor.checks import gateway_gaps as gateway_gaps

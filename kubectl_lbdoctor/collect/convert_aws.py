@@ -30,9 +30,20 @@ def load_balancer(raw: Raw) -> aws.LoadBalancer:
     )
 
 
+def _login(raw: Raw) -> str:
+    """What an action that asks for a login answers who has none; "" where it lets everybody in, or asks for none."""
+    for kind in ("AuthenticateOidcConfig", "AuthenticateCognitoConfig"):
+        if raw.get(kind) is not None:
+            said = text(mapping(raw, kind), "OnUnauthenticatedRequest") or "authenticate"
+            return {"authenticate": "302", "deny": "401"}.get(said, "")
+    return "401" if raw.get("JwtValidationConfig") is not None else ""
+
+
 def _action(raw: Raw) -> aws.Action:
     """An action of a listener or rule (API_Action). One that forwards names its groups in ForwardConfig, with weights,
-    or a single one beside it; a group without a weight counts as 1, and one of weight 0 gets no traffic."""
+    or a single one beside it; a group without a weight counts as 1, and one of weight 0 gets no traffic. The code of a
+    redirect stands as "HTTP_301"; one who has not logged in is sent to do so unless it is said otherwise
+    (OnUnauthenticatedRequest)."""
     forward = mapping(raw, "ForwardConfig")
     groups = {
         text(g, "TargetGroupArn"): number(g, "Weight", 1)
@@ -41,11 +52,11 @@ def _action(raw: Raw) -> aws.Action:
     }
     if not groups and raw.get("TargetGroupArn"):
         groups = {text(raw, "TargetGroupArn"): 1}
-    fixed = mapping(raw, "FixedResponseConfig")
+    fixed, redirect = mapping(raw, "FixedResponseConfig"), mapping(raw, "RedirectConfig")
     return aws.Action(
         type=text(raw, "Type"),
         target_groups=groups,
-        status_code=text(fixed, "StatusCode"),
+        status_code=text(fixed, "StatusCode") or text(redirect, "StatusCode").removeprefix("HTTP_") or _login(raw),
         message_body=text(fixed, "MessageBody"),
     )
 

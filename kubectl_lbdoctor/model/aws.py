@@ -27,7 +27,8 @@ class LoadBalancer:
 
 @record
 class Action:
-    """What a listener or a rule does. `target_groups` maps ARN to weight."""
+    """What a listener or a rule does. `target_groups` maps ARN to weight. status_code: of a fixed answer or a redirect,
+    or of what is answered to who has not logged in; "" for what hands requests on."""
 
     type: str
     target_groups: Mapping[str, int] = field(default_factory=dict)

@@ -45,7 +45,7 @@ def branch(
     if not full and failing:
         ends = (*ends, Hop(Place.ANSWER, f"{len(failing)} of {len(counted)} targets", Verdict.BLOCKS))
     zones = _zones(traffic, members, (*front, *hops), causes) if full else []
-    named = (traffic.backend.gateway or traffic.backend.service) if traffic.backend is not None else ""
+    named = (traffic.backend.behind or traffic.backend.service) if traffic.backend is not None else ""
     return Branch(
         backend=f"{named}:{traffic.backend.port}" if traffic.backend is not None and named else "",
         hops=hops,

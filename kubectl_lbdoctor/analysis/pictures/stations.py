@@ -12,6 +12,7 @@ from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import Action, ListenerRule
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Diagnosis
+from kubectl_lbdoctor.model.kinds import INGRESS
 from kubectl_lbdoctor.model.picture import Hop, Place, Verdict
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -153,11 +154,12 @@ def _group(traffic: TrafficPath, causes: Causes) -> Hop:
 
 def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
-    behind = traffic.backend.gateway if traffic.backend is not None else None
+    behind = traffic.backend.behind if traffic.backend is not None else None
     if behind is not None:
-        # What keeps it from serving has its place in its own picture.
-        there = tuple(d for d in causes.diagnoses if behind in d.affects)
-        return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, "Application Load Balancer of a Gateway")
+        # What keeps a Gateway from serving has its place in its own picture, and what an Ingress in its other branches.
+        there = tuple(d for d in causes.diagnoses if behind in d.affects) if behind != traffic.subject else ()
+        kind = "an Ingress" if behind.kind == INGRESS.name else f"a {behind.kind}"
+        return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, f"Application Load Balancer of {kind}")
     mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
     if not traffic.service_ref.name:
         return None
