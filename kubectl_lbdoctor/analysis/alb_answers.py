@@ -1,4 +1,4 @@
-"""What the Application Load Balancer of an Ingress answers to the check of the Network Load Balancer before it. Pure.
+"""What an Application Load Balancer answers to the check of the Network Load Balancer before it. Pure.
 
 The request names no host of a rule, and nobody has logged in: which listener and rule take it, and what they do,
 decides whether the load balancer is a healthy target. It may also be that the request does not get there.
@@ -15,7 +15,7 @@ from enum import Enum
 from kubectl_lbdoctor.analysis.blocked_paths import READS as NETWORK_READS
 from kubectl_lbdoctor.analysis.blocked_paths import sources, world
 from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
-from kubectl_lbdoctor.analysis.frontends import frontend_of, paths_of
+from kubectl_lbdoctor.analysis.frontends import frontend, paths_of
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Action, HealthCheck, Listener, ListenerRule, TargetHealth
@@ -63,10 +63,12 @@ class Answered:
 
 
 def paths_behind(traffic: TrafficPath) -> tuple[TrafficPath, ...]:
-    """The paths from the Application Load Balancer behind this one to the backends of the Ingress."""
-    if not is_before_ingress(traffic):
+    """The paths from the Application Load Balancer that is the target of this one to the backends of its Ingress or
+    Gateway."""
+    ref = traffic.backend.behind if traffic.backend is not None else None
+    if ref is None or ref not in traffic.snapshot.subjects:
         return ()
-    return tuple(other for other in paths_of(frontend_of(traffic)) if not is_before_ingress(other))
+    return tuple(other for other in paths_of(frontend(traffic.snapshot, ref)) if not is_before_ingress(other))
 
 
 def checked(traffic: TrafficPath) -> TargetHealth | None:
@@ -84,7 +86,7 @@ def answer_to_check(traffic: TrafficPath) -> Answered | None:
     """What the check of the path's target group finds; None where there is no such check, or no telling, as where a
     rule has conditions that are not read. Raises `Unknown` where listeners or rules could not be read."""
     group, target = traffic.target_group.need(), checked(traffic)
-    if group is None or target is None or not is_before_ingress(traffic):
+    if group is None or target is None or not paths_behind(traffic):
         return None
     check = group.health_check
     return answer_to(traffic, check.protocol, target.asked_port, check.path or "/")

@@ -84,9 +84,10 @@ def fault_of_check(traffic: TrafficPath) -> str:
     HTTPS listener by HTTP, "unanswered" where no rule takes it, so that the answer is 404; "" where neither is so.
     Raises `Unknown` where routes could not be read."""
     ref = traffic.backend.behind if traffic.backend is not None else None
-    gateway = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek() if ref is not None else None
-    group = traffic.target_group.peek()
-    if ref is None or gateway is None or group is None or not _failing(traffic):
+    if ref is None or ref.kind != kinds.GATEWAY.name or not _failing(traffic):
+        return ""
+    gateway, group = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek(), traffic.target_group.peek()
+    if gateway is None or group is None:
         return ""
     protocols = {s.listener.protocol for s in sections(traffic.snapshot, gateway) if s.listener.port == _port(traffic)}
     if group.health_check.protocol == "HTTP" and protocols == {"HTTPS"}:

@@ -1,4 +1,4 @@
-"""LBD323: does the Application Load Balancer answer the check of the Network Load Balancer before it?"""
+"""LBD323: does an Application Load Balancer answer the check of the Network Load Balancer before it?"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from kubectl_lbdoctor.analysis.alb_answers import (
     paths_behind,
     stopping_hop,
 )
+from kubectl_lbdoctor.analysis.chained_gateways import fault_of_check
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import setting_source
@@ -24,7 +25,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.success_codes import ranges
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import HealthCheck, TargetHealth, describe_check
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.plan import Repair
@@ -46,10 +47,10 @@ _INBOUND, _GROUPS = ALB_PREFIX + "inbound-cidrs", ALB_PREFIX + "security-groups"
 
 @check(
     "LBD323",
-    title="the load balancer of an Ingress does not answer the check of the one before it",
-    passes="the load balancer of the Ingress answers the check of the one before it",
+    title="a load balancer does not answer the check of the one before it",
+    passes="the load balancer answers the check of the one before it",
     severity=Severity.ERROR,
-    message="the check by the frontend NLB fails at {ports:=port|ports} {ports} of the ALB: {fault:listener=it has no "
+    message="the check by the NLB in front fails at {ports:=port|ports} {ports} of the ALB: {fault:listener=it has no "
     "such listener|https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
     'redirect=it redirects ({code})|login=it asks for a login ({code})|unmatched=no rule without a host takes "{path}" '
     '({code})|fixed=a rule answers "{path}" with {code}|filter={filter} does not let it through|'
@@ -59,39 +60,64 @@ _INBOUND, _GROUPS = ALB_PREFIX + "inbound-cidrs", ALB_PREFIX + "security-groups"
     distinct_by=("fault", "code"),
 )
 def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
-    """`enable-frontend-nlb` puts a Network Load Balancer before the Application Load Balancer of an Ingress, which is
-    its target, and is healthy where it answers the health check: by default GET / over HTTP on each port, and 200.
+    """`enable-frontend-nlb` puts a Network Load Balancer before the Application Load Balancer of an Ingress, and a
+    route may lead from one Gateway to another one. The load balancer behind is the target, and healthy where it answers
+    the health check: by default GET / over HTTP on each port, and 200.
 
     The request names no host, so rules with hosts do not take it, and the answer is 404. A port that redirects to HTTPS
     answers 301, a port of HTTPS answers HTTP with 400. The check comes from the Network Load Balancer's own addresses,
     which the security group of the other one has to admit: of one that the controller made, `inbound-cidrs` decides.
-    Where a rule hands the request to targets, what is wrong with these is the cause.
+    Where a rule hands the request to targets, what is wrong with these is the cause. Of Gateways LBD145 tells where no
+    route takes it, or a listener speaks HTTPS.
 
     Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/application-load-balancer-target.html,
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2392
 
     Confirm by hand: `aws elbv2 describe-target-health` of its target group, and `curl -i http://ALB/` without the host
-    of a rule. Repair: let `frontend-nlb-healthcheck-…` ask what is answered.
+    of a rule. Repair: let `frontend-nlb-healthcheck-…`, or the TargetGroupConfiguration for the Gateway behind, ask
+    what is answered.
     """
-    if not is_before_ingress(traffic):
-        raise NotApplicable("no Network Load Balancer before an Ingress")
+    if not paths_behind(traffic):
+        raise NotApplicable("no load balancer is the target")
     target = checked(traffic)
     group = traffic.target_group.need()
     if group is None or target is None or not target.state.startswith(("unhealthy", "unused")):
         traffic.targets()
         return
+    for finding in _found(traffic, target, group):
+        yield finding if is_before_ingress(traffic) else _of_route(traffic, finding)
+
+
+def _found(traffic: TrafficPath, target: TargetHealth, group: TargetGroup) -> Iterator[Finding]:
     found = answer_to_check(traffic)
     hop = stopping_hop(traffic)
     if hop is not None and (found is None or found.answer is not Answer.NO_LISTENER):
         yield _stopped(traffic, target, hop)
         return
-    if found is None or found.suits(group.health_check):
+    if found is None or found.suits(group.health_check) or fault_of_check(traffic):
         return
     if found.answer is Answer.TARGETS:
         yield from _refused_by_targets(traffic, target, found)
     else:
         yield _answered(traffic, target, found)
+
+
+def _of_route(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The same of a Gateway behind: its check is set in a TargetGroupConfiguration of its own, which nobody needs to
+    have made yet."""
+    backend = traffic.backend
+    assert backend is not None and backend.route is not None and backend.behind is not None
+    there = f"a TargetGroupConfiguration whose targetReference is {backend.behind.kind} {backend.behind.name}"
+    advice = f"set healthCheckPath or matcher in {there} (namespace {backend.behind.namespace})"
+    return replace(
+        finding,
+        object=backend.route,
+        repairs=(),
+        repair_template=None,
+        fix_automatic=False,
+        advice=finding.advice if finding.params["fault"] == _FILTER else advice,
+    )
 
 
 def _finding(traffic: TrafficPath, target: TargetHealth, fault: str, seen: Evidence, code: str = "") -> Finding:
@@ -103,7 +129,7 @@ def _finding(traffic: TrafficPath, target: TargetHealth, fault: str, seen: Evide
     asked = f"{describe_check(group.health_check, target.port)} of {balancer.name if balancer is not None else 'it'}"
     return Finding(
         "LBD323",
-        setting_source(traffic, _PATH).ref,
+        setting_source(traffic, _PATH).ref if is_before_ingress(traffic) else traffic.subject,
         params={
             "ports": (str(target.asked_port),),
             "fault": fault,
@@ -136,7 +162,7 @@ def _answered(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Fi
         Answer.SPEAKS_PLAIN: f"listener :{found.port} is HTTP",
     }.get(found.answer, f"listener :{found.port}, {place}: {found.code}")
     # A port of HTTPS and one that redirects there are one fault, which one change repairs.
-    by_https = found.answer is Answer.SPEAKS_TLS or (found.answer is Answer.REDIRECT and bool(https_ports(traffic)))
+    by_https = found.answer is Answer.SPEAKS_TLS or (found.answer is Answer.REDIRECT and bool(_secure(traffic)))
     fault, code = (_HTTPS, "") if by_https else (found.answer.value, found.code)
     finding = _finding(traffic, target, fault, Evidence(Source.LISTENER_RULE, said), code)
     repairs = _repairs(traffic, group.health_check, found)
@@ -148,12 +174,17 @@ def _answered(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Fi
     )
 
 
+def _secure(traffic: TrafficPath) -> tuple[int, ...]:
+    """The ports of HTTPS that may be checked in place of another one: of a Gateway each listener is on its own."""
+    return https_ports(traffic) if is_before_ingress(traffic) else ()
+
+
 def _repairs(traffic: TrafficPath, asked: HealthCheck, found: Answered) -> tuple[Repair, ...]:
     """What the check may ask instead, the best first: a path that the application answers its own load balancer, a
     port of HTTPS in place of one that redirects there, or the answer that comes, which at least shows that the load
     balancer does."""
     port, protocol, codes = (setting_source(traffic, name) for name in (_PORT, _PROTOCOL, _CODES))
-    secure = https_ports(traffic)
+    secure = _secure(traffic)
     if found.answer is Answer.NO_LISTENER:
         return port.offer("traffic-port", "each listener of the ALB is checked on its own port")
     if found.answer is Answer.SPEAKS_PLAIN and not secure:
@@ -219,14 +250,14 @@ def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answe
 def _stopped(traffic: TrafficPath, target: TargetHealth, hop: path.Hop) -> Finding:
     """A filter of the VPC stops the check on its way from one load balancer to the other."""
     balancer, ingress = traffic.load_balancer.need(), traffic.ingress.need()
-    assert balancer is not None and ingress is not None
+    assert balancer is not None
     subnets = {subnet.id: subnet for subnet in traffic.network.subnets.peek() or ()}
     blocks = sorted(cidr for zone in balancer.zones.values() if zone in subnets for cidr in subnets[zone].cidrs)
     kind = _FILTERS.get(hop.filter, "a network ACL")
     seen = Evidence(hop.owner or kind, f"nothing admits TCP {target.asked_port} from {', '.join(blocks) or 'it'}")
     finding = _finding(traffic, target, _FILTER, seen)
     finding = replace(finding, params={**finding.params, "filter": kind})
-    annotations = ingress.meta.annotations
+    annotations = ingress.meta.annotations if ingress is not None else {}
     if hop.filter is not path.Filter.TARGET_GROUPS or _INBOUND not in annotations or _GROUPS in annotations:
         return replace(finding, advice=f"let {hop.owner or kind} admit TCP {target.asked_port} from {balancer.name}")
     said = [part.strip() for part in annotations[_INBOUND].split(",")]

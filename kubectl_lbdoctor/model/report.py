@@ -134,11 +134,11 @@ class SubjectView:
     class_name: str = ""
     load_balancer: LoadBalancer | None = None
     load_balancer_known: bool = True
-    frontend: LoadBalancer | None = None
     target_groups: tuple[TargetGroupView, ...] = ()
     backends_without_group: tuple[str, ...] = ()
     dead_paths: tuple[str, ...] = ()
     unknown_backends: int = 0
+    frontend: LoadBalancer | None = None
 
 
 @record
