@@ -50,8 +50,8 @@ _INBOUND, _GROUPS = ALB_PREFIX + "inbound-cidrs", ALB_PREFIX + "security-groups"
     title="a load balancer does not answer the check of the one before it",
     passes="the load balancer answers the check of the one before it",
     severity=Severity.ERROR,
-    message="the check by the NLB in front fails at {ports:=port|ports} {ports} of the ALB: {fault:listener=it has no "
-    "such listener|https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
+    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:listener=it has no such listener|"
+    "https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
     'redirect=it redirects ({code})|login=it asks for a login ({code})|unmatched=no rule without a host takes "{path}" '
     '({code})|fixed=a rule answers "{path}" with {code}|filter={filter} does not let it through|'
     '*=the application does not answer "{path}" with {matcher}}',

@@ -19,7 +19,7 @@ KEY = "alb.ingress.kubernetes.io/frontend-nlb-healthcheck-"
     ("name", "said", "annotated"),
     [
         ("LBD323-rules-have-hosts", 'no rule without a host takes "/healthz" (404)', {"success-codes": "200,404"}),
-        ("LBD323-serves-by-https", "at ports 80, 443", {"protocol": "HTTPS", "port": "443"}),
+        ("LBD323-serves-by-https", "(ports 80, 443)", {"protocol": "HTTPS", "port": "443"}),
         ("LBD323-application-answers-otherwise", 'does not answer "/" with 200', {"path": "/healthz"}),
         ("LBD323-no-listener-of-its-check-port", "no such listener", {"port": "traffic-port"}),
         ("LBD323-a-login-before-it", "asks for a login (302)", {"success-codes": "200,302"}),

@@ -82,15 +82,15 @@ def frontend_nlb_port_without_listener(facts: Facts) -> Iterator[AnnotationProbl
         return  # The value is refused.
     lost = {nlb: alb for nlb, alb in mapped.items() if alb not in listeners}
     if lost:
-        ports = ", ".join(f"{nlb} to {alb}" for nlb, alb in lost.items())
         there = ", ".join(map(str, listeners))
         yield facts.problem(
             "conflict",
             "no-alb-listener",
             name,
-            f"the ALB has no listener for {ports}, but for {there}",
+            f"no listener of {', '.join(map(str, lost.values()))}",
             suggested_value=f"{next(iter(lost))}={next(iter(listeners))}" if len(mapped) == len(listeners) == 1 else "",
             related=("listen-ports",),
+            advice=f"name a port of the Ingress's own listeners ({there}), or add one to listen-ports",
         )
 
 
