@@ -30,9 +30,11 @@ _ACTIVE, _TRAFFIC_PORT = "active", "traffic-port"
 
 def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
     """The subjects behind whose every path all wanted targets are healthy and no other is registered, whose health
-    checks vouch for their traffic, whose load balancer is active, and of which nobody complains."""
-    suspects = {traffic.subject for traffic in traffic_paths(snapshot) if not _is_sound(traffic)}
-    return frozenset(snapshot.subjects) - suspects
+    checks vouch for their traffic, whose load balancer is active, and of which nobody complains. Nor is one behind
+    another that is not: why that one fails may be told by its listeners."""
+    suspects = [traffic for traffic in traffic_paths(snapshot) if not _is_sound(traffic)]
+    behind = {traffic.backend.behind for traffic in suspects if traffic.backend is not None}
+    return frozenset(snapshot.subjects) - {traffic.subject for traffic in suspects} - behind
 
 
 def outlined(snapshot: Snapshot) -> frozenset[ObjectRef]:

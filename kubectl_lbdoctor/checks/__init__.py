@@ -4,6 +4,7 @@ from kubectl_lbdoctor.checks import address_families as address_families
 from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import aws_resources as aws_resources
 from kubectl_lbdoctor.checks import backend_references as backend_references
+from kubectl_lbdoctor.checks import balancer_states as balancer_states
 from kubectl_lbdoctor.checks import bindings as bindings
 from kubectl_lbdoctor.checks import client_access as client_access
 from kubectl_lbdoctor.checks import cloud_provider as cloud_provider

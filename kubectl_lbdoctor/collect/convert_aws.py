@@ -7,6 +7,7 @@ field of an answer required: what is missing becomes "", 0 or empty, unless a fu
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from kubectl_lbdoctor.collect.fields import Raw, flag, mapping, number, objects, text, texts
 from kubectl_lbdoctor.model import aws
@@ -27,7 +28,14 @@ def load_balancer(raw: Raw) -> aws.LoadBalancer:
         zones={text(z, "ZoneName"): text(z, "SubnetId") for z in objects(raw, "AvailabilityZones")},
         security_groups=texts(raw, "SecurityGroups"),
         ip_address_type=text(raw, "IpAddressType"),
+        created=_time(raw, "CreatedTime"),
     )
+
+
+def _time(raw: Raw, key: str) -> str:
+    """A time as botocore gives it, or as a bundle has kept it; "" where it is not told."""
+    value = raw.get(key)
+    return value.isoformat() if isinstance(value, datetime) else text(raw, key)
 
 
 def _login(raw: Raw) -> str:

@@ -10,7 +10,8 @@ from kubectl_lbdoctor.record import record
 
 @record
 class LoadBalancer:
-    """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway."""
+    """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway; `created` is a time
+    (RFC 3339)."""
 
     arn: str
     name: str = ""
@@ -23,6 +24,7 @@ class LoadBalancer:
     zones: Mapping[str, str] = field(default_factory=dict)
     security_groups: tuple[str, ...] = ()
     ip_address_type: str = ""
+    created: str = ""
 
 
 @record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from kubectl_lbdoctor.analysis.alb_answers import deciding_paths
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
@@ -156,8 +157,10 @@ def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
     behind = traffic.backend.behind if traffic.backend is not None else None
     if behind is not None:
-        # What keeps a Gateway from serving has its place in its own picture, and what an Ingress in its other branches.
-        there = tuple(d for d in causes.diagnoses if behind in d.affects) if behind != traffic.subject else ()
+        # What keeps it from serving has its place in its own picture, or in the other branches of this one.
+        deciding = {*deciding_paths(traffic)}
+        own = behind == traffic.subject
+        there = tuple(d for d in causes.diagnoses if (deciding & {*d.paths} if own else behind in d.affects))
         kind = "an Ingress" if behind.kind == INGRESS.name else f"a {behind.kind}"
         return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, f"Application Load Balancer of {kind}")
     mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
