@@ -39,6 +39,7 @@ from kubectl_lbdoctor.checks import rule_order as rule_order
 from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import service_endpoints as service_endpoints
+from kubectl_lbdoctor.checks import strict_policies as strict_policies
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift
 from kubectl_lbdoctor.checks import traffic_policy as traffic_policy
 from kubectl_lbdoctor.checks import traffic_protocol as traffic_protocol

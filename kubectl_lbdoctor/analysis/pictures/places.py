@@ -29,7 +29,7 @@ PLACES: Mapping[str, Place] = {
     **_at(Place.ZONE, 208, 603),
     **_at(Place.NODE, 210, 409, 516, 517, 518, 519, 520, 521, 601, 602, 609),
     **_at(Place.NODE_TO_POD, 502),
-    **_at(Place.NETWORK_POLICY, 513),
+    **_at(Place.NETWORK_POLICY, 513, 522),
     **_at(Place.POD, 214, 215, 319, 401, 402, 403, 404, 405, 406, 407, 408, 410, 411, 412),
     **_at(
         Place.ANSWER,
