@@ -25,6 +25,7 @@ from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.success_codes import ranges
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
@@ -223,16 +224,17 @@ def _as_behind(traffic: TrafficPath, port: int) -> tuple[Repair, ...]:
 
 def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Iterator[Finding]:
     """Targets answer the check, and pass their own: they do not answer this one as it wants. Where they fail their own,
-    that is why (`correlate`)."""
+    that is why (`correlate`). Those of another member of an IngressGroup are not looked at."""
     serving = [other for other in paths_behind(traffic) if (g := other.target_group.peek()) and g.arn in found.groups]
-    if not serving or any(t.state.startswith("unhealthy") for other in serving for t in other.targets()):
+    states = {t.state for other in serving for t in other.targets()}
+    if serving and ("healthy" not in states or any(state.startswith("unhealthy") for state in states)):
         return
-    if not any(t.state == "healthy" for other in serving for t in other.targets()):
-        return
-    group = serving[0].target_group.need()
-    assert group is not None
-    rule = f"rule {found.rule}" if found.rule else "default action"
-    own = f"{rule} leads to {group.name}, whose targets pass {describe_check(group.health_check, group.port)}"
+    group = serving[0].target_group.need() if serving else None
+    own = f"{f'rule {found.rule}' if found.rule else 'default action'} leads to "
+    if group is not None:
+        own += f"{group.name}, whose targets pass {describe_check(group.health_check, group.port)}"
+    else:
+        own += f"{', '.join(map(target_group_name, found.groups))}, of another member of the IngressGroup"
     finding = _finding(traffic, target, _APPLICATION, Evidence(Source.LISTENER_RULE, own))
     source = setting_source(traffic, _PATH)
     repairs = _as_behind(traffic, found.port)

@@ -92,3 +92,19 @@ def test_rules_that_were_not_read_prove_nothing() -> None:
     report = cases.run(case).report
     assert [d.finding.code for d in report.diagnoses] == ["LBD005"]
     assert "LBD323" in {check.code for check in report.unknown}
+
+
+def test_another_member_of_the_group_may_answer_the_check() -> None:
+    """A rule of another member takes the check's path: its targets are not looked at."""
+    case = cases.load("LBD323-application-answers-otherwise")
+    arn = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/k8s-shop-other-0000000777/0000000000000777"
+    theirs = {
+        "Priority": "0",
+        "RuleArn": "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener-rule/app/x/1/2/3",
+        "Conditions": [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/"]}}],
+        "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": arn, "Weight": 1}]}}],
+    }
+    patch = {"aws": "Rules", "like": {"Priority": "1"}, "merge": theirs}
+    (diagnosis,) = cases.run(replace(case, patches=[*case.patches, patch])).report.diagnoses
+    assert diagnosis.finding.code == "LBD323"
+    assert any("k8s-shop-other-0000000777" in evidence.text for evidence in diagnosis.finding.evidence)
