@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.alb_answers import deciding_paths
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.pictures.causes import Causes, judged, missing_of
@@ -92,11 +93,14 @@ def balancer_hop(traffic: TrafficPath, causes: Causes, made: Sequence[Hop]) -> H
 
 
 def branch_hops(traffic: TrafficPath, causes: Causes) -> tuple[Hop, ...]:
-    """What a branch begins with: its rule, its target group, and the Service whose pods are registered there."""
+    """What a branch begins with: its rule, its target group, and the Service whose pods are registered there; before
+    them the Network Load Balancer that stands before that of an Ingress."""
     if traffic.backend is None:
         places = (Place.RULE, Place.GROUP, Place.REGISTRATION)
         return tuple(judged(p, "no backend", Verdict.NOT_REACHED, mine) for p in places if (mine := causes.at(p)))
-    return tuple(filter(None, (_rule(traffic, causes), _group(traffic, causes), _registration(traffic, causes))))
+    before = balancer_hop(traffic, Causes(()), ()) if is_before_ingress(traffic) else None
+    own = (before, _rule(traffic, causes), _group(traffic, causes), _registration(traffic, causes))
+    return tuple(filter(None, own))
 
 
 def _rule(traffic: TrafficPath, causes: Causes) -> Hop:
