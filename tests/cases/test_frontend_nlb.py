@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from kubectl_lbdoctor.render.formats import render
 from kubectl_lbdoctor.render.view import View
+from tests.cases import test_scanned
 from tests.support import cases
 
 HEALTHY = "healthy-behind-a-frontend-nlb"
@@ -108,3 +110,20 @@ def test_another_member_of_the_group_may_answer_the_check() -> None:
     (diagnosis,) = cases.run(replace(case, patches=[*case.patches, patch])).report.diagnoses
     assert diagnosis.finding.code == "LBD323"
     assert any("k8s-shop-other-0000000777" in evidence.text for evidence in diagnosis.finding.evidence)
+
+
+def test_a_scan_asks_little_where_it_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its target groups and their health: no listeners, no rules, no attributes."""
+    asked: list[str] = []
+    call = test_scanned.Aws.call
+
+    def counted(self: test_scanned.Aws, service: str, operation: str, *args: Any, **params: Any) -> Any:
+        asked.append(operation)
+        return call(self, service, operation, *args, **params)
+
+    monkeypatch.setattr(test_scanned.Aws, "call", counted)
+    run = test_scanned.scanned(cases.load(HEALTHY))
+    assert run is not None and run.report.status.value == "healthy"
+    assert len(run.report.subjects[0].target_groups) == 2
+    assert not {"DescribeListeners", "DescribeRules", "DescribeTargetGroupAttributes"} & {*asked}
+    assert asked.count("DescribeTargetHealth") == 2

@@ -12,7 +12,7 @@ from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_
 from kubectl_lbdoctor.analysis.ingress_backends import answered_by_balancer, backends_of, ingress_group
 from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
 from kubectl_lbdoctor.model import index, reads
-from kubectl_lbdoctor.model.aws import TargetGroup
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.k8s import Ingress, TargetGroupBinding
@@ -84,15 +84,27 @@ class IngressFrontend(Frontend):
         if not address:
             return
         balancer = lookup(self.snapshot.aws.load_balancers, address, reads.LOAD_BALANCERS)
-        found = balancer.then(lambda known: listeners(self.snapshot, known, self.snapshot.unread(self.ref)))
+        found = balancer.then(lambda lb: listeners(self.snapshot, lb, self.snapshot.unread(self.ref)))
         for listener in found.peek() or ():
             arn = next((arn for action in listener.actions for arn in action.target_groups), "")
             group: Fact[TargetGroup | None] = Fact.known(found.source, None)
             if arn:
                 group = lookup(self.snapshot.aws.target_groups, arn, reads.TARGET_GROUPS)
             yield self._before(address, str(listener.port), group)
-        if not found.peek():
+        if found.peek():
+            return
+        # A scan knows its target groups before its listeners, and asks no more where they are healthy.
+        groups = [] if found.is_known else self._groups_of(balancer.peek())
+        for known, fact in groups:
+            yield self._before(address, str(known.port), fact)
+        if not groups:
             yield self._before(address, "", found.map(lambda _: None))
+
+    def _groups_of(self, balancer: LoadBalancer | None) -> list[tuple[TargetGroup, Fact[TargetGroup | None]]]:
+        """The target groups that are known to belong to a load balancer."""
+        known = ((fact.peek(), fact) for fact in self.snapshot.aws.target_groups.values())
+        arn = balancer.arn if balancer is not None else ""
+        return [(group, fact) for group, fact in known if group is not None and arn in group.load_balancer_arns]
 
     def _before(self, address: str, port: str, group: Fact[TargetGroup | None]) -> TrafficPath:
         front = FrontendFacts(
