@@ -1,4 +1,4 @@
-"""LBD233: a load balancer that AWS does not bring up."""
+"""LBD234: a load balancer that AWS does not bring up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATIENCE = 15 * 60
 
 
 @check(
-    "LBD233",
+    "LBD234",
     title="AWS does not bring the load balancer up",
     passes="AWS has brought the load balancer up",
     severity=Severity.ERROR,
@@ -44,7 +44,7 @@ def load_balancer_not_up(traffic: TrafficPath) -> Iterator[Finding]:
         return
     said = f": {balancer.state_reason}" if balancer.state_reason else ""
     yield Finding(
-        "LBD233",
+        "LBD234",
         ObjectRef("LoadBalancer", "", balancer.name),
         params={
             "balancer": balancer.name,

@@ -92,7 +92,7 @@ _ALL = (
         "initial",
         "The load balancer is still taking the target in.",
         next_step="wait; where it lasts for minutes, look whether the target's zone is one of the load balancer's",
-        causes=("LBD218", "LBD233"),
+        causes=("LBD218", "LBD234"),
     ),
     HealthReason(
         target_reasons.INITIAL_HEALTH_CHECKING,
@@ -116,7 +116,7 @@ _ALL = (
         "serve. No health check is sent.",
         "the application: nobody asks it",
         "the listeners and their rules, and the zones of the load balancer",
-        ("LBD209", "LBD229", "LBD233", "LBD208"),
+        ("LBD209", "LBD229", "LBD234", "LBD208"),
     ),
     HealthReason(
         target_reasons.INVALID_STATE,
