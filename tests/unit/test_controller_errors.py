@@ -883,7 +883,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         'Failed deploy model due to targetgroupbindings.elbv2.k8s.aws is forbidden: User "system:serviceaccount:'
         'kube-system:aws-load-balancer-controller" cannot create resource "targetgroupbindings" in API group '
         '"elbv2.k8s.aws" in the namespace "shop"',
-        "LBD104",
+        "LBD119",
         {
             "rbac_verb": "create",
             "rbac_resource": "targetgroupbindings.elbv2.k8s.aws",
