@@ -73,6 +73,14 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "{resource_kind} {object} changed while the controller wrote it; it tries again by itself.",
         retryable=True,
     ),
+    # aws-sdk-go-v2, aws/ratelimit: attempts that failed have used up what may be tried again, as where AWS throttles
+    # (https://github.com/treeverse/lakeFS/issues/6621)
+    rule(
+        "",
+        r"failed to get rate limit token, retry quota exceeded",
+        "AWS throttles the controller, or does not answer.",
+        retryable=True,
+    ),
     rule("", r"^(?:.*: )?context canceled$", "The controller was stopped in the middle of this work.", retryable=True),
     # apimachinery: the Kubernetes side refuses. Secrets are not the controller's to read as it is installed, Leases are
     # LBD136's, and without events nothing but words is lost.

@@ -456,6 +456,15 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     (
         post(
+            "elasticloadbalancing.eu-west-1.amazonaws.com",
+            "dial tcp: lookup elasticloadbalancing.eu-west-1.amazonaws.com on 172.20.0.10:53: read udp "
+            "10.0.1.4:41234->172.20.0.10:53: i/o timeout",
+        ),
+        "LBD123",
+        {"host": "elasticloadbalancing.eu-west-1.amazonaws.com", "failure": "resolver"},
+    ),
+    (
+        post(
             "ec2.eu-west-1.amazonaws.com",
             "tls: failed to verify certificate: x509: certificate signed by unknown authority",
         ),
