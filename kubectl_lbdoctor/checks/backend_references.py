@@ -48,7 +48,7 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
         *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
         *(reads.ALL_SERVICES, *GATEWAY_READS),
     ),
-    explains=("LBD109", "LBD201", "LBD217", "LBD209"),
+    explains=("LBD109", "LBD115", "LBD201", "LBD217", "LBD209"),
     distinct_by=("service",),
 )
 def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
@@ -130,7 +130,7 @@ def _namespaces_of(traffic: TrafficPath, service: str) -> tuple[str, ...]:
     message="{kind} {name} routes {paths} to port {port} of Service {service}, which has "
     "{ports:=port|ports} {ports:?no port}",
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, *GATEWAY_READS),
-    explains=("LBD103", "LBD109", "LBD217", "LBD209"),
+    explains=("LBD103", "LBD109", "LBD115", "LBD217", "LBD209"),
     fix="backend-port",
     distinct_by=("service", "port"),
 )
