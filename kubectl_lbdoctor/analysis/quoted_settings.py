@@ -1,14 +1,16 @@
 """Where the values are set that an error of the controller or of AWS quotes: an annotation, IngressClassParams, the
-LoadBalancerConfiguration of a Gateway. Pure."""
+LoadBalancerConfiguration of a Gateway, the arguments of the controller. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway
 from kubectl_lbdoctor.analysis.gateways import gateway_of
 from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, is_of_class
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -30,7 +32,7 @@ _SETTING_OF = (
         re.compile(r"allocation IDs? (?:is|are) not available for use|\bAllocationIdNotFound\b"),
         ("eip-allocations", "loadBalancerSubnets"),
     ),
-    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
+    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy", "default-ssl-policy")),
     (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
     # Of target groups for HTTP/2 and gRPC, only HTTPS listeners forward to them.
     (re.compile(r"\bthe protocol-version '(?:HTTP2|GRPC)'"), ("backend-protocol-version",)),
@@ -43,8 +45,8 @@ fields of a spec. https://docs.aws.amazon.com/elasticloadbalancing/latest/APIRef
 
 @record
 class QuotedSetting:
-    """The object that sets the values, and where in it: "annotation KEY", or a field of its spec. values: those that
-    are quoted, or all that is set there."""
+    """The object that sets the values, and where in it: "annotation KEY", a field of its spec, or "argument --FLAG".
+    values: those that are quoted, or all that is set there."""
 
     ref: ObjectRef
     place: str
@@ -61,7 +63,7 @@ def quoted_setting(traffic: TrafficPath, ref: ObjectRef, text: str) -> QuotedSet
         if mine := tuple(value for value in dict.fromkeys(values) if value in held):
             return QuotedSetting(owner, place, mine)
     for owner, place, held in found:
-        if held and any(re.search(rf"(?:/|aws-load-balancer-|spec\.){re.escape(name)}$", place) for name in asking):
+        if held and any(re.search(rf"(?:/|aws-load-balancer-|spec\.|--){re.escape(name)}$", place) for name in asking):
             return QuotedSetting(owner, place, tuple(sorted(held)))
     return None
 
@@ -80,6 +82,17 @@ def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, 
         yield ref, _annotations(ingress.meta.annotations)
     if ref.kind == kinds.SERVICE.name and service is not None and service.meta.name == ref.name:
         yield ref, _annotations(service.meta.annotations)
+    yield from _of_the_controller(traffic)
+
+
+def _of_the_controller(traffic: TrafficPath) -> Iterator[tuple[ObjectRef, Iterable[tuple[str, frozenset[str]]]]]:
+    """The arguments of the controller, which hold where nothing else is said:
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/"""
+    ref = controller_deployment(traffic.cluster)
+    for workload in traffic.cluster.controllers.peek() or ():
+        if ref is not None and (workload.meta.namespace, workload.meta.name) == (ref.namespace, ref.name):
+            flags = controller_flags(workload)
+            yield ref, ((f"argument --{flag}", frozenset(value.split(","))) for flag, value in flags.items() if value)
 
 
 def _fields(spec: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:

@@ -8,6 +8,7 @@ from kubectl_lbdoctor.checks import balancer_states as balancer_states
 from kubectl_lbdoctor.checks import bindings as bindings
 from kubectl_lbdoctor.checks import client_access as client_access
 from kubectl_lbdoctor.checks import cloud_provider as cloud_provider
+from kubectl_lbdoctor.checks import cluster_access as cluster_access
 from kubectl_lbdoctor.checks import controller_connections as controller_connections
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import controller_running as controller_running

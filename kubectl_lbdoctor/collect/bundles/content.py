@@ -40,8 +40,10 @@ _PREFIXES = (ALB_PREFIX, SERVICE_PREFIX)
 FLAGS = (
     "aws-region",
     "aws-vpc-id",
+    "backend-security-group",
     "cluster-name",
     "default-load-balancer-scheme",
+    "default-ssl-policy",
     "default-target-type",
     "feature-gates",
     "hostname-override",
