@@ -74,7 +74,7 @@ _ALL = (
         (
             *("LBD307", "LBD321", "LBD313", "LBD305", "LBD308", "LBD306", "LBD516", "LBD517", "LBD518"),
             *("LBD601", "LBD605", "LBD322", "LBD314", "LBD315", "LBD316", "LBD207", "LBD221", "LBD145", "LBD323"),
-            *("LBD409", "LBD220", "LBD521", "LBD301", "LBD303", "LBD309", "LBD311"),
+            *("LBD405", "LBD407", "LBD409", "LBD220", "LBD521", "LBD301", "LBD303", "LBD309", "LBD311"),
             *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513", "LBD522"),
             *_MISSPELT,
             *_NO_ENDPOINT,
