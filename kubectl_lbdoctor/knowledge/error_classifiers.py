@@ -56,6 +56,8 @@ _WEBHOOK_CALL = re.compile(r"failed calling webhook \\?\"([\w.-]+)\\?\"")
 # The same without the name: only what the error wraps (apiserver, `ErrCallingWebhook.Reason`) was handed on.
 _WEBHOOK_POST = re.compile(r"failed to call webhook: Post \\?\"https://([\w.-]+)(?::\d+)?(/[^\s?\"\\]*)?")
 _NO_ENDPOINTS = re.compile(r"no endpoints available for service \\?\"([^\"\\]+)|service \\?\"([^\"\\]+)\\?\" not found")
+# An answer 404, or one that is no review: https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
+_UNSERVED = re.compile(r"the server could not find the requested resource|expected webhook response of")
 _TLS_FAULT = re.compile(
     r"x509: |remote error: tls: (?:bad|unknown|expired)|tls: failed to verify|certificate (?:is|has|signed)"
 )
@@ -91,6 +93,9 @@ def _webhook(text: str) -> Cause | None:
             params,
             words=str(params["detail"]),
         )
+    if _UNSERVED.search(text):
+        params["failure"] = "unserved"
+        return Cause("LBD124", f"What answers the API server does not serve webhook {name}.", params)
     why = {
         "timeout": "no answer in time",
         "refused": "connection refused",
