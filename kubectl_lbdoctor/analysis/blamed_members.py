@@ -68,8 +68,8 @@ def blamed_member(traffic: TrafficPath, said: str, code: str) -> Blamed | None:
 
 
 def _refused(members: Sequence[Ingress], code: str) -> Blamed | None:
-    """The only member whose annotations are refused for what the code says. Its Services may say otherwise, and are
-    not looked at: they may stand in a namespace that was not read."""
+    """The only member whose annotations are refused for what the code says, whatever its Services say: those are not
+    looked at, since they may stand in a namespace that was not read."""
     found = {member.meta.key: problem for member in members for problem in _problems(member, code)}
     if len(found) != 1:
         return None
@@ -79,7 +79,7 @@ def _refused(members: Sequence[Ingress], code: str) -> Blamed | None:
 
 
 def _problems(member: Ingress, code: str) -> Iterator[AnnotationProblem]:
-    context = AnnotationContext(is_alb=True, in_group=True, counterpart={})
+    context = AnnotationContext(is_alb=True, in_group=True)
     for problem in lint("Ingress", member.meta.annotations, owner="controller", context=context):
         if problem.kind in ("conflict", "invalid-value") and code == _CODES.get(problem.rule, "LBD111"):
             yield problem

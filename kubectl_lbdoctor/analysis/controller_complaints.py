@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from kubectl_lbdoctor.analysis.controller_present import present_controller
 from kubectl_lbdoctor.analysis.frontends import frontend_of
+from kubectl_lbdoctor.analysis.responsibility import READ_VERBS
 from kubectl_lbdoctor.knowledge.controller_errors import STAGE_CODE, DecodedError, Stage, decode_event
 from kubectl_lbdoctor.knowledge.controller_logs import ControllerError, LogReading, normalise, read_log
 from kubectl_lbdoctor.knowledge.reconcile_steps import BindingStep, FrontStep, Reached, reached
@@ -384,7 +385,8 @@ def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
         over = error.superseded or _stale(error.last_seen, now)
         if error.decoded.code == _IDENTITY:
             over = over or _before(error.last_seen, accepted)
-        if error.decoded.code == _FORBIDDEN and any(workload.ready for workload in deployments):
+        reading = error.decoded.code == _FORBIDDEN and error.decoded.params.get("rbac_verb") in READ_VERBS
+        if reading and any(workload.ready for workload in deployments):
             over = over or _older(error.last_seen, now, _LISTED_AGAIN_SECONDS)
         if not over and not error.name and error.decoded.code:
             yield Complaint(

@@ -51,12 +51,13 @@ def kubernetes_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
 @record
 class _Denial:
     """What Kubernetes denies. kind: a resource with its group, as kubectl takes it ("endpointslices.discovery.k8s.io");
-    part: "status", or ""."""
+    part: "status", or ""; namespace: "" for the whole cluster."""
 
     user: str
     verb: str
     kind: str
     part: str
+    namespace: str
 
     @property
     def resource(self) -> str:
@@ -66,7 +67,13 @@ class _Denial:
 def _denial(entry: Complaint) -> _Denial:
     group, said = entry.param("rbac_group"), entry.param("rbac_resource")
     kind, _, part = (entry.param("rbac_asked") or said).partition("/")
-    return _Denial(entry.param("rbac_user"), entry.param("rbac_verb"), f"{kind}.{group}" if group else kind, part)
+    return _Denial(
+        entry.param("rbac_user"),
+        entry.param("rbac_verb"),
+        f"{kind}.{group}" if group else kind,
+        part,
+        entry.param("rbac_namespace"),
+    )
 
 
 def _denied(traffic: TrafficPath, heard: Sequence[Complaint]) -> Finding:
@@ -80,21 +87,20 @@ def _denied(traffic: TrafficPath, heard: Sequence[Complaint]) -> Finding:
         params={"what": tuple(f"{denial.verb} {denial.resource}" for denial in denials)},
         evidence=tuple(entry.evidence for entry in heard[:4]),
         confirm=tuple(
-            kubectl("auth", "can-i", denial.verb, denial.resource, "--as", denial.user) for denial in denials[:2]
+            kubectl("auth", "can-i", denial.verb, denial.resource, "--as", denial.user, namespace=denial.namespace)
+            for denial in denials[:2]
         ),
-        by_hand=_granted(denials[0], ref) if ref is not None and len(denials) == 1 else (),
+        by_hand=(_granted(denials[0], ref),) if ref is not None and account and len(denials) == 1 else (),
         advice="upgrade the chart with the controller, which brings its roles and their bindings, or give the "
         "ServiceAccount what it lacks",
         explains=tuple(dict.fromkeys(code for codes in undone for code in codes)),
     )
 
 
-def _granted(denial: _Denial, account: ObjectRef) -> tuple[str, ...]:
-    """The commands that give the ServiceAccount what it lacks; what it may not list it has to watch, too."""
+def _granted(denial: _Denial, account: ObjectRef) -> str:
+    """The command that gives the ServiceAccount what it lacks; what it may not list it has to watch, too."""
     verbs = ",".join(READ_VERBS) if denial.verb in READ_VERBS else denial.verb
     role = f"{account.name}-{denial.kind.partition('.')[0]}"
     bound = ("--clusterrole", role, "--serviceaccount", f"{account.namespace}:{account.name}")
-    return (
-        kubectl("create", "clusterrole", role, "--verb", verbs, "--resource", denial.resource),
-        kubectl("create", "clusterrolebinding", role, *bound),
-    )
+    made = kubectl("create", "clusterrole", role, "--verb", verbs, "--resource", denial.resource)
+    return f"{made} && {kubectl('create', 'clusterrolebinding', role, *bound)}"

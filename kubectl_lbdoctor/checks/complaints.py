@@ -108,7 +108,7 @@ def _with_permission(found: Finding, entry: Complaint) -> Finding:
     bound = ("rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}")
     return replace(
         found,
-        by_hand=tuple(kubectl("create", *words, namespace=namespace) for words in (made, bound)),
+        by_hand=(" && ".join(kubectl("create", *words, namespace=namespace) for words in (made, bound)),),
         advice=f"let the controller read {resource} {name}"
         + (", or all of them: chart value clusterSecretsPermissions.allowAllSecrets" if resource == "secrets" else ""),
     )

@@ -20,7 +20,6 @@ from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
 from kubectl_lbdoctor.analysis.blocked_paths import (
     Blocked,
     blocked,
-    sources,
     suspects,
     unchecked,
     world,
@@ -29,6 +28,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
+from kubectl_lbdoctor.analysis.policy_paths import policy_paths
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balancer, kubectl
 from kubectl_lbdoctor.checks import policy_traffic, wording
@@ -37,11 +37,11 @@ from kubectl_lbdoctor.checks.wording import part_of
 from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, NLB_PREFIX
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
+from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown, recording
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Param, Severity, Source
-from kubectl_lbdoctor.model.k8s import Pod, TargetGroupBinding
+from kubectl_lbdoctor.model.k8s import TargetGroupBinding
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -662,27 +662,3 @@ _CONFIDENCE = {
     Enforcement.UNKNOWN: Confidence.LIKELY,
     Enforcement.OFF: Confidence.POSSIBLE,
 }
-
-
-def policy_paths(
-    traffic: TrafficPath, balancer: LoadBalancer, target: TargetHealth
-) -> Iterator[tuple[Pod, str, int, str]]:
-    """(pod, source address, pod port, CIDR that names the source) of the packets that reach pods for this target."""
-    subnets = {s.id: s.cidrs for s in traffic.network.subnets.peek() or ()}
-    if traffic.target_type == "ip":
-        pod = traffic.pod_of(target)
-        port = target.asked_port
-        for front in sources(traffic, balancer) if pod is not None else ():
-            six = ":" in front.address
-            cidr = next((c for c in subnets.get(front.subnet_id or "", ()) if (":" in c) == six), "")
-            if pod is not None and six == (":" in target.id):
-                yield pod, front.address, port, cidr
-        return
-    node = traffic.node_of(target)
-    pods = {p.meta.name: p for p in traffic.matching_pods()}
-    for endpoint in traffic.ready_endpoints() if node is not None else ():
-        pod = pods.get(endpoint.pod)
-        if pod is None or node is None or endpoint.node == node.meta.name:
-            continue
-        if (":" in endpoint.address) == (":" in node.internal_ip):
-            yield pod, node.internal_ip, endpoint.port, ""

@@ -268,10 +268,12 @@ def ready_pods_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _is_due(traffic: TrafficPath, service: Service, pod: Pod) -> bool:
-    """Whether the pod has been ready for so long, with an address of a family of the Service, that it ought to be an
-    endpoint."""
+    """Whether the pod has been ready for so long, with an address of a family of the Service, and its Service has been
+    as it is, that it ought to be an endpoint."""
     ready = condition(pod.conditions, "Ready")
-    return ready is not None and traffic.age(ready.since) >= _SLICED_SECONDS and bool(_addresses(service, pod))
+    if ready is None or not _addresses(service, pod):
+        return False
+    return all(traffic.age(since) >= _SLICED_SECONDS for since in (ready.since, service.meta.written) if since)
 
 
 def _addresses(service: Service, pod: Pod) -> tuple[str, ...]:

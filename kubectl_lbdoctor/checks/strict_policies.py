@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
 from kubectl_lbdoctor.analysis.blocked_paths import blocked, suspects
 from kubectl_lbdoctor.analysis.policy_engine import policy_engine
+from kubectl_lbdoctor.analysis.policy_paths import policy_paths
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.checks.reachability import policy_paths
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
-from kubectl_lbdoctor.network.network_policies import isolates
+from kubectl_lbdoctor.network.network_policies import selects
 
 
 @check(
@@ -30,10 +30,12 @@ from kubectl_lbdoctor.network.network_policies import isolates
 def strict_mode(traffic: TrafficPath) -> Iterator[Finding]:
     """With `NETWORK_POLICY_ENFORCING_MODE` strict the VPC CNI gives every pod a policy that denies everything, until a
     NetworkPolicy selects it: only the pod's own node comes in, so that its probes succeed and every health check of a
-    load balancer, or of a node that hands a request on, runs into its timeout.
+    load balancer, or of a node that hands a request on, runs into its timeout. A policy for what goes out alone selects
+    a pod, too: everything comes in to it then.
 
     Sources: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html,
-    https://github.com/aws/amazon-vpc-cni-k8s/blob/master/README.md (NETWORK_POLICY_ENFORCING_MODE)
+    https://github.com/aws/amazon-vpc-cni-k8s/blob/master/README.md (NETWORK_POLICY_ENFORCING_MODE),
+    https://github.com/aws/amazon-network-policy-controller-k8s (a PolicyEndpoint admits all where no Ingress isolates)
 
     Confirm by hand: `kubectl get daemonset aws-node -n kube-system -o yaml`, `kubectl get networkpolicy -n NAMESPACE`.
     Repair: a NetworkPolicy that selects the pods and admits the load balancer's subnets, or mode standard.
@@ -49,7 +51,7 @@ def strict_mode(traffic: TrafficPath) -> Iterator[Finding]:
     for target in suspects(traffic):
         for pod, address, port, cidr in policy_paths(traffic, balancer, target):
             alone = not pod.host_network and address != pod.host_ip
-            if alone and not any(isolates(policy, pod) for policy in policies):
+            if alone and not any(selects(policy, pod) for policy in policies):
                 cut[target.key].add((cidr or address, port))
     if not cut:
         return

@@ -114,21 +114,30 @@ _UNSTEADY = ("LBD405", "LBD407")
 
 
 def _refused_by_a_restart(traffic: TrafficPath, pods: Sequence[Pod], container: str) -> tuple[str, ...]:
-    """The targets that are refused because the container of these pods was started again a moment ago: without a
-    readiness probe a pod is ready before it listens, and a target stays unhealthy until enough checks have passed.
-    () where targets or endpoints were not read."""
+    """The targets that are refused because the container of these pods that serves them was started again a moment ago:
+    without a readiness probe a pod is ready before it listens, and a target stays unhealthy until enough checks have
+    passed. () where targets or endpoints were not read."""
     group = traffic.target_group.peek()
-    if group is None:
+    if group is None or not traffic.target_health.is_known:
         return ()
+    asked = {target.asked_port for target in traffic.unhealthy(FAILED_HEALTH_CHECKS)}
     passed = group.health_check.interval * group.health_check.healthy_threshold
     young = {
         pod.meta.name
         for pod in pods
+        if all(_serves(pod, container, port) for port in asked)
         for status in pod.statuses
         if (status.name, status.state) == (container, "running")
         and traffic.age(status.since) < STARTING_SECONDS + passed
     }
     return _targets_behind(traffic, young, FAILED_HEALTH_CHECKS) if young else ()
+
+
+def _serves(pod: Pod, container: str, port: int) -> bool:
+    """Whether it is this container that listens on the port: it declares it, or it is the only one."""
+    running = [c for c in pod.containers if not c.init]
+    declaring = {c.name for c in running if any(p.port == port for p in c.ports)}
+    return container in declaring if declaring else [c.name for c in running] == [container]
 
 
 def _advice(code: str, told: PodProblem) -> str:

@@ -119,13 +119,14 @@ def blocks_of(policies: Sequence[NetworkPolicy], pod: Pod, port: int, protocol: 
     return AdmittedBlocks(tuple(p.meta.name for p in selecting), cidrs, selecting[0])
 
 
+def selects(policy: NetworkPolicy, pod: Pod) -> bool:
+    """Whether the policy is about this pod, for what comes in or for what goes out."""
+    return policy.meta.namespace == pod.meta.namespace and policy.pod_selector.selects(pod.meta.labels)
+
+
 def isolates(policy: NetworkPolicy, pod: Pod) -> bool:
     """Whether the policy restricts what comes in to this pod."""
-    return (
-        policy.isolates_ingress
-        and policy.meta.namespace == pod.meta.namespace
-        and policy.pod_selector.selects(pod.meta.labels)
-    )
+    return policy.isolates_ingress and selects(policy, pod)
 
 
 def _covers_port(ports: Iterable[PolicyPort], pod: Pod, port: int, protocol: str) -> bool:
