@@ -27,6 +27,8 @@ class KnownBalancers(ElbReader):
         self._all_balancers: Fact[Mapping[str, aws.LoadBalancer]] | None = None
         self._groups: dict[str, Fact[aws.TargetGroup | None]] = {}
         self._balancers: dict[str, Fact[aws.LoadBalancer | None]] = {}
+        self._by_balancer: Fact[Mapping[str, Mapping[str, aws.TargetGroup]]] | None = None
+        self._of_balancer: dict[str, Fact[Mapping[str, aws.TargetGroup]]] = {}
         self._health: dict[str, Fact[tuple[aws.TargetHealth, ...]]] = {}
         self._denied: Fact[tuple[aws.TargetHealth, ...]] | None = None
 
@@ -46,9 +48,13 @@ class KnownBalancers(ElbReader):
 
     def groups_of_balancer(self, arn: str) -> Fact[Mapping[str, aws.TargetGroup]]:
         whole = self._all_groups
-        if whole is None:
-            return super().groups_of_balancer(arn)
-        return whole.map(lambda table: {key: group for key, group in table.items() if arn in group.load_balancer_arns})
+        if whole is not None:
+            if self._by_balancer is None:
+                self._by_balancer = whole.map(_by_balancer)
+            return self._by_balancer.map(lambda table: table.get(arn, {}))
+        if arn not in self._of_balancer:
+            self._of_balancer[arn] = super().groups_of_balancer(arn)
+        return self._of_balancer[arn]
 
     def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
         whole = self._all_groups
@@ -90,6 +96,15 @@ class KnownBalancers(ElbReader):
         if found.is_known:
             self._health[arn] = found
         return found
+
+
+def _by_balancer(table: Mapping[str, aws.TargetGroup]) -> Mapping[str, Mapping[str, aws.TargetGroup]]:
+    """The target groups of each load balancer, by their ARNs."""
+    found: dict[str, dict[str, aws.TargetGroup]] = {}
+    for arn, group in table.items():
+        for balancer in group.load_balancer_arns:
+            found.setdefault(balancer, {})[arn] = group
+    return found
 
 
 def _picked(table: Fact[Mapping[str, T]], key: str, scope: str, *, name: str | None = "") -> Fact[T | None]:

@@ -50,7 +50,8 @@ def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[Obj
     """The frontends of a target group given by ARN or name: the Ingress or Service that it was made for, else the
     TargetGroupBinding itself.
 
-    Raises CouldNotRun when no binding of the cluster names it.
+    Raises CouldNotRun when no binding of the cluster names it, and ReadDenied where it may be before an Ingress that
+    may not be listed.
     """
     bindings: Fact[tuple[TargetGroupBinding, ...]] = inventory.everywhere(TARGET_GROUP_BINDING, namespace)
     name = target_group_name(wanted)
@@ -77,11 +78,10 @@ def _behind_frontend_nlb(inventory: Inventory, name: str, namespace: str) -> tup
     """The Ingresses before whose load balancer the controller may have put a Network Load Balancer with a target group
     of this name. Nothing in the cluster names that group, and its name says the beginning of the Ingress's or of the
     group's (buildFrontendNlbTargetGroupName in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go)."""
-    try:
-        ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
-    except ReadDenied:
-        return ()
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/ingress/model_build_frontend_nlb.go).
+
+    Raises ReadDenied where Ingresses may not be listed: one of them may be what is looked for."""
+    ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
     enabled = {_group_or_name(i) for i in ingresses if truth(i.meta.annotations.get(ENABLE))}
     return tuple(
         ObjectRef(INGRESS.name, ingress.meta.namespace, ingress.meta.name)
