@@ -127,3 +127,22 @@ def test_a_scan_asks_little_where_it_is_healthy(monkeypatch: pytest.MonkeyPatch)
     assert len(run.report.subjects[0].target_groups) == 2
     assert not {"DescribeListeners", "DescribeRules", "DescribeTargetGroupAttributes"} & {*asked}
     assert asked.count("DescribeTargetHealth") == 2
+
+
+def test_what_two_members_say_of_the_check_is_changed_on_both() -> None:
+    (diagnosis,) = cases.result("LBD323-two-members-set-the-path").report.diagnoses
+    assert diagnosis.finding.repairs == () and diagnosis.finding.repair_template is None
+    both = f"annotate ingress/admin and ingress/web alike with {KEY}path=/healthz"
+    assert diagnosis.finding.advice.startswith(both)
+
+
+def test_what_two_members_say_of_its_protocol_is_changed_on_both() -> None:
+    case = cases.load("LBD323-serves-by-https")
+    said = {"object": "Ingress/web", "merge": {"metadata": {"annotations": {f"{KEY}protocol": "HTTP"}}}}
+    group = cases.load("LBD323-two-members-set-the-path").patches[:2]
+    both = {"copy": "Ingress/web", "as": "admin", "merge": {}}
+    diagnosis = cases.run(replace(case, patches=[*group, said, *case.patches, both])).report.diagnoses[0]
+    assert (diagnosis.finding.code, diagnosis.finding.repairs) == ("LBD323", ())
+    assert diagnosis.finding.advice.startswith(
+        f"annotate ingress/admin and ingress/web alike with {KEY}protocol=HTTPS, and annotate ingress/"
+    )
