@@ -28,6 +28,9 @@ from kubectl_lbdoctor.record import record
 
 ENABLE = ALB_PREFIX + "enable-frontend-nlb"
 PREFIX = ALB_PREFIX + "frontend-nlb-"
+_MAPPING = PREFIX + "listener-port-mapping"
+_ASKING = (ENABLE, ALB_PREFIX + "listen-ports", _MAPPING)
+"""The annotations that decide which listeners the Network Load Balancer has."""
 
 _NLB_NAME = re.compile(r"\.elb\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$", re.IGNORECASE)
 """How the DNS names of Network Load Balancers end; those of Application Load Balancers have the region before "elb"."""
@@ -137,12 +140,22 @@ def frontend_nlb_ports(snapshot: Snapshot, ingress: Ingress) -> frozenset[int] |
     return None if None in asked else frozenset(port for ports in asked for port in ports or ())
 
 
+def asked_of_frontend_nlb(traffic: TrafficPath) -> dict[int, str]:
+    """The ports that the Ingress of such a path wants listeners for on the Network Load Balancer before its own, each
+    with what asks for it; {} where none certainly is."""
+    ingress = traffic.ingress.peek()
+    if ingress is None or not is_enabled(traffic.snapshot, ingress) or not traffic.cluster.class_params.is_known:
+        return {}
+    said = ", ".join(f"{key}: {ingress.meta.annotations[key]}" for key in _ASKING if key in ingress.meta.annotations)
+    return dict.fromkeys(sorted(_ports_of(traffic.snapshot, ingress) or ()), f"annotations {said}")
+
+
 def _ports_of(snapshot: Snapshot, member: Ingress) -> frozenset[int] | None:
     """The ports of the Network Load Balancer that one member asks for: those of its own listeners, or those that it
     maps to them (buildFrontendNlbListenerConfigByPortForIngress); None where that is not certain."""
     own = listeners_of(member.meta.annotations, parameters_of(member, snapshot))
     try:
-        mapped = parse_map(member.meta.annotations.get(f"{PREFIX}listener-port-mapping", ""))
+        mapped = parse_map(member.meta.annotations.get(_MAPPING, ""))
         ports = {int(nlb): int(alb) for nlb, alb in mapped.items()}
     except (ValueProblem, ValueError):
         return None  # The controller refuses it.
