@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from kubectl_lbdoctor.analysis.alb_answers import deciding_paths
 from kubectl_lbdoctor.analysis.chained_gateways import is_made, paths_that_decide
 from kubectl_lbdoctor.analysis.hypotheses import hypotheses, next_probe, probed
 from kubectl_lbdoctor.analysis.node_targets import without_any_endpoint
@@ -34,6 +35,7 @@ from kubectl_lbdoctor.model.finding import (
     Severity,
     Source,
 )
+from kubectl_lbdoctor.model.kinds import GATEWAY
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 UNEXPLAINED = "LBD005"
@@ -133,15 +135,16 @@ def _concerned(finding: Finding, paths: tuple[str, ...], by_key: Mapping[str, Tr
 
 
 def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> frozenset[str]:
-    """Errors of a Gateway that stands behind another one are those of the path to it, too, where they decide whether
-    it serves; where it is not made, they are why it cannot be a target. Gives the keys of the paths that have some."""
+    """Errors of a load balancer that stands behind another one are those of the path to it, too, where they decide
+    whether it serves; those of a Gateway that is not made are why it cannot be a target. Gives the keys of the paths
+    that have some."""
     reached = set()
     for key, traffic in paths.items():
-        deciding = set(paths_that_decide(traffic))
+        deciding = {*paths_that_decide(traffic), *deciding_paths(traffic)}
         if not deciding:
             continue
-        ref = traffic.backend.gateway if traffic.backend is not None else None
-        unmade = ref is not None and not is_made(traffic.snapshot, ref)
+        ref = traffic.backend.behind if traffic.backend is not None else None
+        unmade = ref is not None and ref.kind == GATEWAY.name and not is_made(traffic.snapshot, ref)
         for entry in merged:
             if entry.severity is Severity.ERROR and entry.paths & deciding and key not in entry.paths:
                 entry.paths.add(key)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import frontend
 from kubectl_lbdoctor.analysis.history import past
 from kubectl_lbdoctor.analysis.idle_backends import idle
@@ -255,7 +256,9 @@ def _subject(
     incomplete: bool,
 ) -> SubjectView:
     faulty = any(diagnosis.severity_for(ref) is Severity.ERROR for diagnosis in mine)
-    balancers = [lb for traffic in paths if (lb := traffic.load_balancer.peek()) is not None]
+    before = [traffic for traffic in paths if is_before_ingress(traffic)]
+    fronts = [lb for traffic in before if (lb := traffic.load_balancer.peek()) is not None]
+    balancers = [lb for t in paths if t not in before and (lb := t.load_balancer.peek()) is not None]
     groups: dict[str, TargetGroupView] = {}
     without: list[str] = []
     dead: list[str] = []
@@ -287,6 +290,7 @@ def _subject(
         class_name=frontend(snapshot, ref).class_name,
         load_balancer=balancers[0] if balancers else None,
         load_balancer_known=all(traffic.load_balancer.is_known for traffic in paths),
+        frontend=fronts[0] if fronts else None,
         target_groups=tuple(groups.values()),
         backends_without_group=tuple(dict.fromkeys(without)),
         dead_paths=tuple(dict.fromkeys(dead)),
@@ -340,7 +344,7 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
         service=backend.service if backend is not None else "",
         service_port=backend.port if backend is not None else "",
         service_target=port.target if port is not None else "",
-        gateway=backend.gateway.name if backend is not None and backend.gateway is not None else "",
+        behind=backend.behind if backend is not None else None,
         targets=tuple(_target(traffic, target) for target in targets),
         known=traffic.target_health.is_known,
         expected_unhealthy=by_design | expected,

@@ -1,4 +1,5 @@
-"""Which member of an IngressGroup a complaint is about that names none: whose annotation has the value that it quotes.
+"""Which member of an IngressGroup a complaint is about that names none: whose annotation has the value that it quotes,
+or the only one with annotations that are refused so.
 
 A group has one model, so an error of any member stands on all of them. The controller puts the member before the errors
 that it finds while it builds the model, and AWS's answers quote values. Pure.
@@ -7,10 +8,10 @@ that it finds while it builds the model, and AWS's answers quote values. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, AnnotationContext, AnnotationProblem, lint
 from kubectl_lbdoctor.model.finding import Confidence, Evidence
 from kubectl_lbdoctor.model.k8s import Ingress
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -44,8 +45,9 @@ _ADD_ONS = (
 """Services whose answers quote nothing, with the annotations that ask for them."""
 
 
-def blamed_member(traffic: TrafficPath, said: str) -> Blamed | None:
-    """The one member that a text is about; None where it may be about several, or where they are not known."""
+def blamed_member(traffic: TrafficPath, said: str, code: str) -> Blamed | None:
+    """The one member that a text is about; None where it may be about several, or where they are not known. code: of
+    what the text says ("LBD310": interval and timeout do not fit together)."""
     members = [m for m in traffic.cluster.group_ingresses.peek() or () if _is_member(traffic, m)]
     quoting = {member.meta.key: dict(_quoted(member, said)) for member in members}
     everywhere = {value for value in _all(quoting) if all(value in found for found in quoting.values())}
@@ -56,11 +58,35 @@ def blamed_member(traffic: TrafficPath, said: str) -> Blamed | None:
         return Blamed(guilty[0], _evidence(guilty[0], f"{quoting[guilty[0]][value]} has {value}"), Confidence.CERTAIN)
     keys = next((keys for text, keys in _ADD_ONS if text.search(said)), ())
     asking = [(m, key) for m in members for key in keys if ALB_PREFIX + key in m.meta.annotations]
+    if not guilty and not asking:
+        return _refused(members, code)
     if guilty or len({member.meta.key for member, _ in asking}) != 1:
         return None
     member, key = asking[0]
     shown = f"the only member with annotation {ALB_PREFIX}{key}"
     return Blamed(member.meta.key, _evidence(member.meta.key, shown), Confidence.LIKELY)
+
+
+def _refused(members: Sequence[Ingress], code: str) -> Blamed | None:
+    """The only member whose annotations are refused for what the code says. Its Services may say otherwise, and are
+    not looked at: they may stand in a namespace that was not read."""
+    found = {member.meta.key: problem for member in members for problem in _problems(member, code)}
+    if len(found) != 1:
+        return None
+    key, problem = next(iter(found.items()))
+    shown = f"annotation {problem.key} is {problem.value[:80]}: {problem.reason}"
+    return Blamed(key, _evidence(key, shown), Confidence.LIKELY)
+
+
+def _problems(member: Ingress, code: str) -> Iterator[AnnotationProblem]:
+    context = AnnotationContext(is_alb=True, in_group=True, counterpart={})
+    for problem in lint("Ingress", member.meta.annotations, owner="controller", context=context):
+        if problem.kind in ("conflict", "invalid-value") and code == _CODES.get(problem.rule, "LBD111"):
+            yield problem
+
+
+_CODES = {"interval-timeout": "LBD310"}
+"""The code of a refused annotation, by the rule that finds it; LBD111 for all others."""
 
 
 def _is_member(traffic: TrafficPath, ingress: Ingress) -> bool:

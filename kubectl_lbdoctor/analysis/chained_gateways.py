@@ -54,8 +54,8 @@ def is_made(snapshot: Snapshot, ref: ObjectRef) -> bool:
 def paths_that_decide(traffic: TrafficPath) -> tuple[str, ...]:
     """The keys of the paths of the Gateway behind that decide whether this path serves: all of them while it is not
     made, then those of the rule that answers the health check, where that fails; () for other paths."""
-    ref = traffic.backend.gateway if traffic.backend is not None else None
-    if ref is None or ref not in traffic.snapshot.subjects:
+    ref = traffic.backend.behind if traffic.backend is not None else None
+    if ref is None or ref.kind != kinds.GATEWAY.name or ref not in traffic.snapshot.subjects:
         return ()
     several = frontend(traffic.snapshot, ref).paths()
     if not is_made(traffic.snapshot, ref):
@@ -83,10 +83,11 @@ def fault_of_check(traffic: TrafficPath) -> str:
     """Why the health check of the first load balancer fails, whatever stands behind the second: "tls" where it asks an
     HTTPS listener by HTTP, "unanswered" where no rule takes it, so that the answer is 404; "" where neither is so.
     Raises `Unknown` where routes could not be read."""
-    ref = traffic.backend.gateway if traffic.backend is not None else None
-    gateway = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek() if ref is not None else None
-    group = traffic.target_group.peek()
-    if ref is None or gateway is None or group is None or not _failing(traffic):
+    ref = traffic.backend.behind if traffic.backend is not None else None
+    if ref is None or ref.kind != kinds.GATEWAY.name or not _failing(traffic):
+        return ""
+    gateway, group = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek(), traffic.target_group.peek()
+    if gateway is None or group is None:
         return ""
     protocols = {s.listener.protocol for s in sections(traffic.snapshot, gateway) if s.listener.port == _port(traffic)}
     if group.health_check.protocol == "HTTP" and protocols == {"HTTPS"}:

@@ -34,6 +34,10 @@ from kubectl_lbdoctor.record import record
 # The controller retries a failing object at least every 16m40s; a log that has not repeated an error since is past it.
 STALE_SECONDS = 25 * 60
 _IDENTITY = "LBD121"
+_FORBIDDEN = "LBD119"
+_LISTED_AGAIN_SECONDS = 180
+"""A controller that runs asks again for what it may not list, at the latest after a minute:
+https://github.com/kubernetes/client-go/blob/v0.34.0/tools/cache/reflector.go (its back-off)."""
 
 READS = (
     reads.INGRESSES,
@@ -314,7 +318,11 @@ def _logs(traffic: TrafficPath, present: bool) -> tuple[str, ...]:
 
 
 def _stale(last: datetime | None, now: datetime | None) -> bool:
-    return last is not None and now is not None and (now - last).total_seconds() > STALE_SECONDS
+    return _older(last, now, STALE_SECONDS)
+
+
+def _older(last: datetime | None, now: datetime | None, seconds: float) -> bool:
+    return last is not None and now is not None and (now - last).total_seconds() > seconds
 
 
 def _from_logs(traffic: TrafficPath) -> Iterator[_Heard]:
@@ -376,6 +384,8 @@ def unattached_errors(traffic: TrafficPath) -> Iterator[Complaint]:
         over = error.superseded or _stale(error.last_seen, now)
         if error.decoded.code == _IDENTITY:
             over = over or _before(error.last_seen, accepted)
+        if error.decoded.code == _FORBIDDEN and any(workload.ready for workload in deployments):
+            over = over or _older(error.last_seen, now, _LISTED_AGAIN_SECONDS)
         if not over and not error.name and error.decoded.code:
             yield Complaint(
                 ref, error.decoded, Evidence(Source.CONTROLLER_LOG, quotation(f"{error.msg}: {error.decoded.raw}"))

@@ -259,11 +259,11 @@ def properties_of(traffic: TrafficPath) -> tuple[Properties, ...]:
     Raises `Unknown` where TargetGroupConfigurations could not be read.
     """
     snapshot, backend = traffic.snapshot, traffic.backend
-    if backend is None or not (backend.service or backend.gateway):
+    if backend is None or not (backend.service or backend.behind):
         return ()
     route = route_of(snapshot, backend.route).peek() if backend.route is not None else None
-    if backend.gateway is not None:  # The default of its own Gateway does not hold for it.
-        mine = next(iter(_configurations_of(snapshot, backend.gateway).need()), None)
+    if backend.behind is not None:  # The default of its own Gateway does not hold for it.
+        mine = next(iter(_configurations_of(snapshot, backend.behind).need()), None)
         return blocks(snapshot, mine, route) if mine is not None else ()
     found = configuration_of_service(snapshot, traffic.namespace, backend.service).need()
     several = blocks(snapshot, found, route) if found is not None else ()

@@ -41,7 +41,7 @@ PREFERRED_LABELS = (
 
 
 def is_job(pod: Pod) -> bool:
-    """Whether the pod runs to its end: it never stands behind a load balancer, whatever it is labelled."""
+    """Whether the pod runs to its end: it is not meant to stand behind a load balancer, whatever it is labelled."""
     return workload_of(pod).kind == "Job"
 
 
@@ -88,7 +88,7 @@ def is_another_application(own: Sequence[Pod], others: Sequence[Pod]) -> bool:
 class Guests:
     """Pods that the selector takes in beside those of the workload that serves.
 
-    host: the workload that serves; guests: workloads of other applications with their pods, Jobs left out.
+    host: the workload that serves; guests: workloads of other applications, and Jobs of any, with their pods.
     """
 
     host: ObjectRef
@@ -103,11 +103,10 @@ def guests(traffic: TrafficPath) -> Guests | None:
     were not read."""
     by_workload: dict[ObjectRef, list[Pod]] = defaultdict(list)
     for pod in traffic.matching_pods():
-        if not is_job(pod):
-            by_workload[workload_of(pod)].append(pod)
+        by_workload[workload_of(pod)].append(pod)
     if len(by_workload) < 2:
         return None
-    serving = {ref: pods for ref, pods in by_workload.items() if _serves(traffic, pods)}
+    serving = {ref: pods for ref, pods in by_workload.items() if not is_job(pods[0]) and _serves(traffic, pods)}
     if not serving:
         return None
     host = max(serving, key=lambda ref: (ref.name == traffic.service_ref.name, len(serving[ref]), ref.name))
@@ -115,7 +114,7 @@ def guests(traffic: TrafficPath) -> Guests | None:
     others = {
         ref: tuple(pods)
         for ref, pods in by_workload.items()
-        if ref not in serving and is_another_application(mine, pods)
+        if ref not in serving and (is_job(pods[0]) or is_another_application(mine, pods))
     }
     return Guests(host, tuple(mine), others) if others else None
 

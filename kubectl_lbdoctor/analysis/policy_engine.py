@@ -7,6 +7,7 @@ nodes have Cilium or Calico.
 
 - https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
 - https://github.com/aws/aws-network-policy-agent/blob/main/README.md (`enable-network-policy`, default false)
+- https://github.com/aws/amazon-vpc-cni-k8s/blob/master/README.md (`NETWORK_POLICY_ENFORCING_MODE`, default standard)
 - https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
 - https://docs.tigera.io/calico/latest/getting-started/kubernetes/managed-public-cloud/eks
 - https://www.kube-router.io/docs/user-guide/ (`--run-firewall`)
@@ -17,7 +18,7 @@ from __future__ import annotations
 from enum import Enum
 
 from kubectl_lbdoctor.analysis.node_targets import COMPUTE_TYPE
-from kubectl_lbdoctor.knowledge.controller_identity import GO_FALSE, controller_flags
+from kubectl_lbdoctor.knowledge.controller_identity import ENFORCING_MODE, GO_FALSE, controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.k8s import Workload
@@ -37,10 +38,12 @@ class Enforcement(str, Enum):
 
 @record
 class PolicyEngine:
-    """Whether NetworkPolicies are enforced, and half a sentence that says by what, or how far that is known."""
+    """Whether NetworkPolicies are enforced, and half a sentence that says by what, or how far that is known. strict: a
+    pod that no policy selects admits nobody, either."""
 
     state: Enforcement
     why: str
+    strict: bool = False
 
 
 _VPC_CNI = "aws-node"
@@ -64,7 +67,8 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
     strange = sorted({name for node in nodes if (name := _OWN_ENGINE.get(node.meta.labels.get(COMPUTE_TYPE, "")))})
     if engine is not None:
         if engine.replicas >= len(nodes):
-            return PolicyEngine(Enforcement.ON, f"daemonset/{engine.meta.name} in kube-system, on every node")
+            why = f"daemonset/{engine.meta.name} in kube-system, on every node"
+            return PolicyEngine(Enforcement.ON, why, _is_strict(engine))
         why = f"daemonset/{engine.meta.name} in kube-system, on {engine.replicas} of {len(nodes)} nodes"
         return PolicyEngine(Enforcement.UNKNOWN, why)
     if strange:
@@ -78,6 +82,12 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
         return PolicyEngine(Enforcement.OFF, why)
     why = "not known: none is seen in kube-system, and other namespaces are not read"
     return PolicyEngine(Enforcement.UNKNOWN, why)
+
+
+def _is_strict(daemon: Workload) -> bool:
+    """Whether it is the VPC CNI in its strict mode, in which pods begin with a policy that denies everything."""
+    said = (container.env.get(ENFORCING_MODE, "") for container in daemon.containers)
+    return daemon.meta.name == _VPC_CNI and "strict" in said
 
 
 def _enforces(daemon: Workload) -> bool:

@@ -1,15 +1,19 @@
 """Where the values are set that an error of the controller or of AWS quotes: an annotation, IngressClassParams, the
-LoadBalancerConfiguration of a Gateway. Pure."""
+LoadBalancerConfiguration of a Gateway, the arguments of the controller. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
-from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway
+from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
+from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway, properties_of
 from kubectl_lbdoctor.analysis.gateways import gateway_of
 from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, is_of_class
+from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model import kinds
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.record import record
@@ -30,12 +34,24 @@ _SETTING_OF = (
         re.compile(r"allocation IDs? (?:is|are) not available for use|\bAllocationIdNotFound\b"),
         ("eip-allocations", "loadBalancerSubnets"),
     ),
-    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy")),
+    (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy", "default-ssl-policy")),
     (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
     # Of target groups for HTTP/2 and gRPC, only HTTPS listeners forward to them.
     (re.compile(r"\bthe protocol-version '(?:HTTP2|GRPC)'"), ("backend-protocol-version",)),
-    (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes",)),
-    (re.compile(r"\bModifyLoadBalancerAttributes\b"), ("load-balancer-attributes", "attributes")),
+    (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes", "targetGroupAttributes")),
+    (
+        re.compile(r"\bModifyLoadBalancerAttributes\b"),
+        ("load-balancer-attributes", "attributes", "loadBalancerAttributes"),
+    ),
+    (
+        re.compile(r"\b(?:AssociateWebACL|WAFNonexistentItemException)\b"),
+        ("wafv2-acl-arn", "wafv2-acl-name", "waf-acl-id", "wafv2AclArn", "wafv2AclName", "wafV2"),
+    ),
+    # By tags of one's own; what the controller looks for by itself is said to be discovered.
+    (
+        re.compile(r"(?<!discover subnets: )unable to resolve at least one subnet"),
+        ("subnets", "loadBalancerSubnetsSelector"),
+    ),
 )
 """Errors and calls of AWS that name no value, with the settings that alone lead to them: ends of annotations' keys, or
 fields of a spec. https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Operations.html"""
@@ -43,8 +59,8 @@ fields of a spec. https://docs.aws.amazon.com/elasticloadbalancing/latest/APIRef
 
 @record
 class QuotedSetting:
-    """The object that sets the values, and where in it: "annotation KEY", or a field of its spec. values: those that
-    are quoted, or all that is set there."""
+    """The object that sets the values, and where in it: "annotation KEY", a field of its spec, or "argument --FLAG".
+    values: those that are quoted, or all that is set there."""
 
     ref: ObjectRef
     place: str
@@ -60,10 +76,18 @@ def quoted_setting(traffic: TrafficPath, ref: ObjectRef, text: str) -> QuotedSet
     for owner, place, held in found:
         if mine := tuple(value for value in dict.fromkeys(values) if value in held):
             return QuotedSetting(owner, place, mine)
-    for owner, place, held in found:
-        if held and any(re.search(rf"(?:/|aws-load-balancer-|spec\.){re.escape(name)}$", place) for name in asking):
-            return QuotedSetting(owner, place, tuple(sorted(held)))
+    end = rf"(?:/|aws-load-balancer-|spec\.(?:\w+\.)?|--)(?:{'|'.join(map(re.escape, asking))})$"
+    places = [(owner, place, held) for owner, place, held in found if asking and held and re.search(end, place)]
+    # Attributes of several places are taken together: the one at fault is the one that the text speaks of.
+    places.sort(key=lambda place: not _is_spoken_of(place[2], text))
+    for owner, place, held in places:
+        return QuotedSetting(owner, place, tuple(sorted(held)))
     return None
+
+
+def _is_spoken_of(values: Iterable[str], text: str) -> bool:
+    """Whether a text has a value, or the key or value of a pair "key=value"."""
+    return any(len(part) > len("false") and part in text for value in values for part in value.split("="))
 
 
 def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, Iterable[tuple[str, frozenset[str]]]]]:
@@ -71,6 +95,9 @@ def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, 
         gateway = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek()
         for settings in configurations_of_gateway(traffic.snapshot, gateway) if gateway is not None else ():
             yield settings.ref, _fields(settings.spec)
+        with suppress(Unknown):
+            for block in properties_of(traffic):
+                yield block.settings.ref, _fields(block.values, f"{block.pointer.strip('/').replace('/', '.')}.")
     ingress, service = traffic.ingress.peek(), traffic.service.peek()
     if ref.kind == kinds.INGRESS.name and ingress is not None and ingress.meta.name == ref.name:
         own = [c for c in traffic.cluster.ingress_classes.peek() or () if is_class_of(c, ingress)]
@@ -80,10 +107,21 @@ def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, 
         yield ref, _annotations(ingress.meta.annotations)
     if ref.kind == kinds.SERVICE.name and service is not None and service.meta.name == ref.name:
         yield ref, _annotations(service.meta.annotations)
+    yield from _of_the_controller(traffic)
 
 
-def _fields(spec: Mapping[str, object]) -> Iterator[tuple[str, frozenset[str]]]:
-    return ((f"spec.{key}", frozenset(_texts(value))) for key, value in spec.items())
+def _of_the_controller(traffic: TrafficPath) -> Iterator[tuple[ObjectRef, Iterable[tuple[str, frozenset[str]]]]]:
+    """The arguments of the controller, which hold where nothing else is said:
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/configurations/"""
+    ref = controller_deployment(traffic.cluster)
+    for workload in traffic.cluster.controllers.peek() or ():
+        if ref is not None and (workload.meta.namespace, workload.meta.name) == (ref.namespace, ref.name):
+            flags = controller_flags(workload)
+            yield ref, ((f"argument --{flag}", frozenset(value.split(","))) for flag, value in flags.items() if value)
+
+
+def _fields(spec: Mapping[str, object], below: str = "spec.") -> Iterator[tuple[str, frozenset[str]]]:
+    return ((f"{below}{key}", frozenset(_texts(value))) for key, value in spec.items())
 
 
 def _annotations(annotations: Mapping[str, str]) -> Iterator[tuple[str, frozenset[str]]]:

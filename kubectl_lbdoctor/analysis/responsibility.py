@@ -87,11 +87,12 @@ STOPPED_AT: Mapping[str, Step] = {
     "LBD505": Step.RULES,
     "LBD506": Step.RULES,
     "LBD135": Step.RULES,
+    "LBD119": Step.REGISTER,
     "LBD120": Step.REGISTER,
     "LBD219": Step.REGISTER,
 }
-"""What keeps the controller from its work, and at which step. LBD120 stops where the denied action is called, which is
-told of each finding by `step_of_action`."""
+"""What keeps the controller from its work, and at which step. LBD119 and LBD120 stop where the denied request is made,
+which is told of each finding by `step_of_access` and `step_of_action`."""
 
 
 def undone_by(code: str) -> tuple[str, ...]:
@@ -115,6 +116,20 @@ def step_of_action(action: str) -> Step:
     if name == "DescribeTargetHealth":
         return Step.RULES  # A binding's targets are listed before its rules are written.
     return Step.DEPLOY
+
+
+READ_VERBS = ("get", "list", "watch")
+
+
+def step_of_access(verb: str, kind: str, part: str = "") -> Step:
+    """Where the controller is stopped whom Kubernetes denies a verb on a kind of objects, or on a part of them as
+    "status".
+
+    Without what it reads it cannot start; the status of pods (readiness gates) and of other objects comes last.
+    """
+    if part:
+        return Step.REGISTER
+    return Step.RULES if kind.startswith("targetgroupbindings") and verb not in READ_VERBS else Step.START
 
 
 def is_kept_from_work(code: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis import pod_evidence
 from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients
 from kubectl_lbdoctor.analysis.check_settings import traffic_pod_port
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import gateway_of_path
 from kubectl_lbdoctor.analysis.gateways import listener_owners
@@ -30,9 +31,11 @@ _ACTIVE, _TRAFFIC_PORT = "active", "traffic-port"
 
 def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
     """The subjects behind whose every path all wanted targets are healthy and no other is registered, whose health
-    checks vouch for their traffic, whose load balancer is active, and of which nobody complains."""
-    suspects = {traffic.subject for traffic in traffic_paths(snapshot) if not _is_sound(traffic)}
-    return frozenset(snapshot.subjects) - suspects
+    checks vouch for their traffic, whose load balancer is active, and of which nobody complains. Nor is one behind
+    another that is not: why that one fails may be told by its listeners."""
+    suspects = [traffic for traffic in traffic_paths(snapshot) if not _is_sound(traffic)]
+    behind = {traffic.backend.behind for traffic in suspects if traffic.backend is not None}
+    return frozenset(snapshot.subjects) - {traffic.subject for traffic in suspects} - behind
 
 
 def outlined(snapshot: Snapshot) -> frozenset[ObjectRef]:
@@ -159,8 +162,10 @@ def _may_speak_tls(traffic: TrafficPath, group: TargetGroup) -> bool:
 def _as_wanted(traffic: TrafficPath) -> bool:
     """Whether exactly the wanted targets are there, all healthy."""
     binding = traffic.binding.need()
-    wanted = wanted_targets(traffic, binding) if binding is not None else ()
     targets: tuple[TargetHealth, ...] = traffic.targets()
+    if is_before_ingress(traffic):
+        return len(targets) == 1 and targets[0].state == "healthy"
+    wanted = wanted_targets(traffic, binding) if binding is not None else ()
     return bool(wanted) and all(t.state == "healthy" for t in targets) and _keys(targets) == _keys(wanted)
 
 

@@ -4,15 +4,18 @@ from kubectl_lbdoctor.checks import address_families as address_families
 from kubectl_lbdoctor.checks import annotations as annotations
 from kubectl_lbdoctor.checks import aws_resources as aws_resources
 from kubectl_lbdoctor.checks import backend_references as backend_references
+from kubectl_lbdoctor.checks import balancer_states as balancer_states
 from kubectl_lbdoctor.checks import bindings as bindings
 from kubectl_lbdoctor.checks import client_access as client_access
 from kubectl_lbdoctor.checks import cloud_provider as cloud_provider
+from kubectl_lbdoctor.checks import cluster_access as cluster_access
 from kubectl_lbdoctor.checks import controller_connections as controller_connections
 from kubectl_lbdoctor.checks import controller_errors as controller_errors
 from kubectl_lbdoctor.checks import controller_running as controller_running
 from kubectl_lbdoctor.checks import culprits as culprits
 from kubectl_lbdoctor.checks import deletion as deletion
 from kubectl_lbdoctor.checks import excluded_nodes as excluded_nodes
+from kubectl_lbdoctor.checks import frontend_nlb as frontend_nlb
 from kubectl_lbdoctor.checks import gates as gates
 from kubectl_lbdoctor.checks import gateway_configurations as gateway_configurations
 from kubectl_lbdoctor.checks import gateway_gaps as gateway_gaps
@@ -37,6 +40,7 @@ from kubectl_lbdoctor.checks import rule_order as rule_order
 from kubectl_lbdoctor.checks import selection as selection
 from kubectl_lbdoctor.checks import self_diagnostics as self_diagnostics
 from kubectl_lbdoctor.checks import service_endpoints as service_endpoints
+from kubectl_lbdoctor.checks import strict_policies as strict_policies
 from kubectl_lbdoctor.checks import target_group_drift as target_group_drift
 from kubectl_lbdoctor.checks import traffic_policy as traffic_policy
 from kubectl_lbdoctor.checks import traffic_protocol as traffic_protocol

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.controller_complaints import READS as REPORT_READS
+from kubectl_lbdoctor.analysis.controller_complaints import known_complaints
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.gateways import route_of
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
@@ -46,18 +48,19 @@ def _ingress_backend(traffic: TrafficPath) -> tuple[Ingress, str]:
     '[ here, but in {elsewhere:=namespace|namespaces} {elsewhere:,2}][; did you mean "{nearest}"?]',
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.RULES),
-        *(reads.ALL_SERVICES, *GATEWAY_READS),
+        *(reads.ALL_SERVICES, *GATEWAY_READS, *REPORT_READS),
     ),
-    explains=("LBD109", "LBD201", "LBD217", "LBD209"),
+    explains=("LBD109", "LBD115", "LBD201", "LBD217", "LBD209"),
     distinct_by=("service",),
 )
 def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
     """A backend of an Ingress or of a Gateway's route names a Service that is not there.
 
     Of an Ingress the controller still reports "Successfully reconciled": it answers these paths with a fixed 503
-    ("Backend service does not exist") and makes no target group for them (default of
-    `--tolerate-non-existent-backend-service`). Of a route it says BackendNotFound (condition ResolvedRefs), answers
-    with a fixed error, and behind a Network Load Balancer makes no listener.
+    ("Backend service does not exist") and makes no target group for them; started with
+    `--tolerate-non-existent-backend-service=false` it refuses the whole Ingress (FailedBuildModel). Of a route it says
+    BackendNotFound (condition ResolvedRefs), answers with a fixed error, and behind a Network Load Balancer makes no
+    listener.
 
     Confirm by hand: `kubectl get service NAME`. Repair: create the Service, or correct the name in Ingress or route.
     """
@@ -82,6 +85,8 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
                         f"priority {rule.priority}: fixed {action.status_code} {action.message_body!r}",
                     )
                 )
+    said = [c for c in known_complaints(traffic) if (c.decoded.code, c.param("service")) == ("LBD106", service)]
+    evidence += (entry.evidence for entry in said[:1])
     forwarding = traffic.backend.action if traffic.backend is not None else ""
     renamed = _name_patch(ingress, service, close, forwarding) if close and ingress is not None else None
     yield Finding(
@@ -103,6 +108,7 @@ def backend_service_missing(traffic: TrafficPath) -> Iterator[Finding]:
         else _ELSEWHERE[owner.kind == "Ingress"].format(namespace=elsewhere[0])
         if elsewhere
         else f"create Service {service} in namespace {traffic.namespace}, or name another one there",
+        explains=("LBD103",) if said else (),
     )
 
 
@@ -130,7 +136,7 @@ def _namespaces_of(traffic: TrafficPath, service: str) -> tuple[str, ...]:
     message="{kind} {name} routes {paths} to port {port} of Service {service}, which has "
     "{ports:=port|ports} {ports:?no port}",
     reads=(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, *GATEWAY_READS),
-    explains=("LBD103", "LBD109", "LBD217", "LBD209"),
+    explains=("LBD103", "LBD109", "LBD115", "LBD217", "LBD209"),
     fix="backend-port",
     distinct_by=("service", "port"),
 )

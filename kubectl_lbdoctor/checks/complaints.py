@@ -12,6 +12,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_R
 from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_complaints, unattached_errors
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.responsibility import READ_VERBS
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.finding import Confidence, Finding
 from kubectl_lbdoctor.model.kinds import kubectl_name
@@ -27,6 +28,7 @@ OWN_CODES = frozenset(
         "LBD113",
         "LBD114",
         "LBD116",
+        "LBD119",
         "LBD120",
         "LBD121",
         "LBD122",
@@ -56,7 +58,7 @@ def member_at_fault(traffic: TrafficPath, entry: Complaint) -> Blamed | None:
     member = entry.param("ingress")
     blamed = Blamed(member, entry.evidence, Confidence.CERTAIN) if member else None
     if not member and entry.decoded.code not in OWN_CODES - _OF_OBJECTS:
-        blamed = blamed_member(traffic, entry.decoded.raw)
+        blamed = blamed_member(traffic, entry.decoded.raw, entry.decoded.code)
     own = f"{traffic.subject.namespace}/{traffic.subject.name}"
     return blamed if blamed is not None and blamed.member != own else None
 
@@ -80,8 +82,8 @@ def finding_of(code: str, entry: Complaint, **extra: str) -> Finding:
     return _with_permission(found, entry)
 
 
-_READ_VERBS = ("get", "list", "watch")
-_ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
+ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
+"""The user that a ServiceAccount is to Kubernetes: its namespace and name."""
 
 
 def _with_permission(found: Finding, entry: Complaint) -> Finding:
@@ -90,11 +92,11 @@ def _with_permission(found: Finding, entry: Complaint) -> Finding:
     It may read no Secret by default, and a login (auth-idp-oidc) needs one:
     https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/examples/secrets_access/
     """
-    account = _ACCOUNT.fullmatch(entry.param("rbac_user"))
+    account = ACCOUNT.fullmatch(entry.param("rbac_user"))
     resource, name, namespace = (entry.param(p) for p in ("rbac_resource", "object", "rbac_namespace"))
-    if account is None or entry.param("rbac_verb") not in _READ_VERBS or not (resource and name and namespace):
+    if account is None or entry.param("rbac_verb") not in READ_VERBS or not (resource and name and namespace):
         return found
-    role, may_read = f"{account[2]}-{resource}", ",".join(_READ_VERBS)
+    role, may_read = f"{account[2]}-{resource}", ",".join(READ_VERBS)
     made = ("role", role, "--verb", may_read, "--resource", resource, "--resource-name", name)
     bound = ("rolebinding", role, "--role", role, "--serviceaccount", f"{account[1]}:{account[2]}")
     return replace(

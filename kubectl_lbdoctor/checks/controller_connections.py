@@ -81,7 +81,7 @@ def _in_another_vpc(traffic: TrafficPath) -> Iterator[Finding]:
 def api_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     """A call of the controller to AWS times out, is refused or its host name is not found: a private cluster without
     an interface endpoint or without a way out, a wrong endpoint in its arguments, or an HTTP proxy that is not there
-    or does not let it through.
+    or does not let it through. Or the cluster's DNS does not answer: CoreDNS is down, or its port 53 is closed.
 
     Repair: let the controller reach the API: an interface endpoint or a NAT gateway for its subnets and TCP 443 in
     their security groups, or a right HTTPS_PROXY and NO_PROXY of its pods; or switch the feature off that needs it

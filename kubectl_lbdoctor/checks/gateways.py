@@ -485,9 +485,9 @@ def backend_unusable(frontend: Frontend) -> Iterator[Finding]:
 
 def _fails_its_check(traffic: TrafficPath, fault: str) -> Iterator[Finding]:
     """The finding about the route to a Gateway that cannot answer the check of the load balancer before it."""
-    assert traffic.backend is not None and traffic.backend.route is not None and traffic.backend.gateway is not None
+    assert traffic.backend is not None and traffic.backend.route is not None and traffic.backend.behind is not None
     route = route_of(traffic.snapshot, traffic.backend.route).need()
-    behind, group = traffic.backend.gateway, traffic.target_group.peek()
+    behind, group = traffic.backend.behind, traffic.target_group.peek()
     if route is None:
         return
     path = group.health_check.path or "/" if group is not None else "/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.meshes import application_ports
-from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, guests, telling_labels
+from kubectl_lbdoctor.analysis.other_workloads import PREFERRED_LABELS, Guests, guests, is_job, telling_labels
 from kubectl_lbdoctor.analysis.pod_evidence import ready
 from kubectl_lbdoctor.analysis.remediation import edit, kubectl, patch
 from kubectl_lbdoctor.checks.registry import check
@@ -56,7 +56,8 @@ def selector_takes_in_another_application(traffic: TrafficPath) -> Iterator[Find
     this port, or answers the check otherwise. Part of the requests goes to pods that cannot answer them.
 
     Colours, tracks and versions of one application are not meant: another application has other images, or a label of
-    its own that names its purpose. Pods of Jobs, and pods that are not ready, get no traffic and do not count.
+    its own that names its purpose. Pods of a Job, as of a migration with the labels of its chart, are endpoints while
+    they run, and are meant where they are the targets that fail. Pods that are not ready get no traffic.
 
     Confirm by hand: `kubectl get pods -l SELECTOR --show-labels`. Repair: add a label to the selector that only the
     intended pods carry, or give the other workload's pods other labels.
@@ -77,7 +78,7 @@ def selector_takes_in_another_application(traffic: TrafficPath) -> Iterator[Find
 def _harm(traffic: TrafficPath, port: ServicePort, own: Sequence[Pod], others: Sequence[Pod]) -> _Harm | None:
     """What comes of these ready pods behind the Service; None where nothing shows that they do not serve."""
     if not port.target.isdigit() and not any(pod.named_port(port.target, port.protocol) for pod in others):
-        return _Harm("nothing", Severity.INFO)
+        return None if is_job(others[0]) else _Harm("nothing", Severity.INFO)
     failing = traffic.unhealthy(FAILED_HEALTH_CHECKS, RESPONSE_CODE_MISMATCH)
     if traffic.target_type == "ip":
         names = {pod.meta.name for pod in others}

@@ -622,7 +622,7 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
         list
     )
     for target in suspects(traffic):
-        for pod, address, port, cidr in _policy_paths(traffic, balancer, target):
+        for pod, address, port, cidr in policy_paths(traffic, balancer, target):
             verdict = network_policies.admits(everything, pod, address, port, name_as=cidr)
             if verdict.answer is Answer.DENIED:
                 denied[verdict.selecting].append((target, verdict, cidr or address, port))
@@ -664,7 +664,7 @@ _CONFIDENCE = {
 }
 
 
-def _policy_paths(
+def policy_paths(
     traffic: TrafficPath, balancer: LoadBalancer, target: TargetHealth
 ) -> Iterator[tuple[Pod, str, int, str]]:
     """(pod, source address, pod port, CIDR that names the source) of the packets that reach pods for this target."""

@@ -116,7 +116,7 @@ def _is_nobodys(traffic: TrafficPath, rule: ListenerRule) -> bool:
 
 
 def _refuses(rule: ListenerRule) -> bool:
-    return any(action.status_code.startswith(("4", "5")) for action in rule.actions)
+    return any(a.type == "fixed-response" and a.status_code.startswith(("4", "5")) for a in rule.actions)
 
 
 def _is_served(traffic: TrafficPath, ingress: Ingress, service: str) -> bool:

@@ -1,4 +1,4 @@
-"""LBD212, LBD213 and LBD220: can the endpoints of the Service be targets?"""
+"""LBD212, LBD213, LBD220 and LBD233: has the Service the endpoints of its pods, and can they be targets?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kubectl_lbdoctor.checks.wording import counted
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice
+from kubectl_lbdoctor.model.k8s import SERVICE_LABEL, EndpointSlice, Pod, Service, condition
 from kubectl_lbdoctor.model.kinds import kubectl_name
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -206,3 +206,75 @@ def _described(piece: EndpointSlice) -> str:
     ports = ", ".join(f'"{port.name}" {port.port}' if port.name else f"unnamed {port.port}" for port in piece.ports)
     whose = f"of Service {piece.service}" if piece.service else f"without the label {SERVICE_LABEL}"
     return f"{whose}, {counted(len(piece.endpoints), 'endpoint')}, ports: {ports or 'none'}"
+
+
+_SLICED_SECONDS = 60
+"""The endpoint slice controller writes a pod that has become ready within seconds, also in a large cluster."""
+
+
+@check(
+    "LBD233",
+    title="ready pods are no endpoints of their Service",
+    passes="every ready pod that the selector matches is an endpoint",
+    severity=Severity.ERROR,
+    message="{missing} of {total:pod} of Service {service} {missing:=is|are} ready, and no endpoint of it",
+    reads=(reads.SERVICES, reads.PODS, reads.ENDPOINT_SLICES),
+    explains=("LBD202", "LBD205", "LBD206", "LBD217"),
+    by_absence=(reads.ENDPOINT_SLICES,),
+)
+def ready_pods_without_endpoint(traffic: TrafficPath) -> Iterator[Finding]:
+    """Pods carry the labels of the Service's selector and have been ready for a minute, and no EndpointSlice of the
+    Service has their addresses. Load balancers are told of endpoints, so these pods get no traffic, by whatever way.
+
+    EndpointSlices of a Service with a selector are written by the endpoint slice controller, a part of
+    kube-controller-manager: it does not run, does not get its writes through, or is far behind. On EKS the control
+    plane is run by AWS.
+
+    Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/#management
+
+    Confirm by hand: `kubectl get endpointslices -l kubernetes.io/service-name=NAME` against `kubectl get pods -l
+    SELECTOR -o wide`, and `kubectl get lease kube-controller-manager -n kube-system -o yaml` (renewTime). Repair:
+    bring kube-controller-manager back; a change of any label of the Service makes it write the slices again.
+    """
+    service, port = traffic.service.need(), traffic.service_port.need()
+    if service is None or not service.selector or port is None:
+        raise NotApplicable("no Service with a selector behind this path")
+    slices, pods = traffic.slices.need(), traffic.matching_pods()
+    addresses = {address for piece in slices for end in piece.endpoints for address in end.addresses}
+    ready = [pod for pod in pods if pod.is_ready and _is_due(traffic, service, pod)]
+    if not port.target.isdigit():
+        ready = [pod for pod in ready if pod.named_port(port.target, port.protocol) is not None]
+    missing = [pod for pod in ready if not addresses.intersection(_addresses(service, pod))]
+    if not missing:
+        return
+    name = service.meta.name
+    selector = ",".join(f"{k}={v}" for k, v in sorted(service.selector.items()))
+    yield Finding(
+        "LBD233",
+        ObjectRef("Service", traffic.namespace, name),
+        params={"missing": len(missing), "total": len(pods), "service": name},
+        evidence=(
+            *(Evidence(f"pod {pod.meta.name}", f"Ready, {', '.join(_addresses(service, pod))}") for pod in missing[:3]),
+            Evidence(Source.ENDPOINT_SLICES, f"{counted(len(slices), 'slice')} of Service {name}, none with them"),
+        ),
+        confirm=(
+            kubectl("get", "endpointslices", "-l", f"{SERVICE_LABEL}={name}", namespace=traffic.namespace),
+            kubectl("get", "pods", "-l", selector, "-o", "wide", namespace=traffic.namespace),
+            kubectl("get", "lease", "kube-controller-manager", "-o", "yaml", namespace="kube-system"),
+        ),
+        advice="see that kube-controller-manager works: its endpoint slice controller writes them",
+        severity=Severity.WARNING if traffic.ready_endpoints() else None,
+    )
+
+
+def _is_due(traffic: TrafficPath, service: Service, pod: Pod) -> bool:
+    """Whether the pod has been ready for so long, with an address of a family of the Service, that it ought to be an
+    endpoint."""
+    ready = condition(pod.conditions, "Ready")
+    return ready is not None and traffic.age(ready.since) >= _SLICED_SECONDS and bool(_addresses(service, pod))
+
+
+def _addresses(service: Service, pod: Pod) -> tuple[str, ...]:
+    """The pod's addresses of the Service's families."""
+    families = service.ip_families or ("IPv4", "IPv6")
+    return tuple(a for a in pod.ips or (pod.ip,) if a and ("IPv6" if ":" in a else "IPv4") in families)

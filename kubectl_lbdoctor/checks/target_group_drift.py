@@ -21,6 +21,7 @@ from kubectl_lbdoctor.analysis.desired_state import (
     desired_target_type,
 )
 from kubectl_lbdoctor.analysis.drift import drift_blame, restored
+from kubectl_lbdoctor.analysis.frontend_nlb import frontend_nlb_check, is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import frontend_of, ownership, setting_source
 from kubectl_lbdoctor.analysis.gateway_intent import health_check_of_gateway
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
@@ -132,7 +133,19 @@ def _is_refused(traffic: TrafficPath) -> bool:
     message="the check of {group} is not as {asker:gateway=configured|*=annotated}: {differences}",
     reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
     symptom=True,
-    explains=("LBD301", "LBD302", "LBD303", "LBD304", "LBD305", "LBD309", "LBD313", "LBD317", "LBD318", "LBD501"),
+    explains=(
+        "LBD301",
+        "LBD302",
+        "LBD303",
+        "LBD304",
+        "LBD305",
+        "LBD309",
+        "LBD313",
+        "LBD317",
+        "LBD318",
+        "LBD323",
+        "LBD501",
+    ),
     fix="drift",
 )
 def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
@@ -154,11 +167,18 @@ def check_differs_from_annotations(traffic: TrafficPath) -> Iterator[Finding]:
     if group is None:
         raise NotApplicable("no target group")
     of_gateway = traffic.backend is not None and traffic.backend.route is not None
-    front = None if of_gateway else _front(traffic)
+    before = is_before_ingress(traffic)
+    front = None if of_gateway or before else _front(traffic)
     item = frontend_of(traffic).manifest.need() if front is None else front.ingress or front.service
     if item is None or last_edit(traffic) < RECONCILE_SECONDS:
         return
-    wanted = health_check_of_gateway(traffic) if front is None else desired_health_check(traffic, front)
+    wanted = (
+        desired_health_check(traffic, front)
+        if front is not None
+        else frontend_nlb_check(traffic)
+        if before
+        else health_check_of_gateway(traffic)
+    )
     if wanted.errors:
         return  # The controller refuses the annotation: LBD111.
     real = group.health_check

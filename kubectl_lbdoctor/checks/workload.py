@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_present import lost_nodes
@@ -69,12 +69,15 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
         told = max((problem for _, problem in members), key=lambda p: (bool(_probe_of(p)), p.answer_known))
         params = told.params
         names = [pod.meta.name for pod, _ in members]
+        pods = [pod for pod, _ in members]
+        refused = _refused_by_a_restart(traffic, pods, params["container"]) if code in _UNSTEADY else ()
         yield Finding(
             code,
             owner,
             params={**params, "pods": len(members), "total": total},
             evidence=tuple(problem.evidence for _, problem in members[:3]),
-            targets=_targets_of(traffic, [pod for pod, _ in members]),
+            confidence=Confidence.LIKELY if refused else Confidence.CERTAIN,
+            targets=refused or _targets_of(traffic, pods),
             confirm=(
                 kubectl("describe", "pod", names[0], namespace=traffic.namespace),
                 *(
@@ -84,20 +87,48 @@ def _findings(traffic: TrafficPath, code: str) -> Iterator[Finding]:
                 ),
             ),
             advice=_advice(code, told),
-            severity=_severity(traffic, code, owner, [pod for pod, _ in members], [p for _, p in members]),
+            severity=Severity.ERROR
+            if refused
+            else _severity(traffic, code, owner, pods, [problem for _, problem in members]),
         )
 
 
 def _targets_of(traffic: TrafficPath, pods: Sequence[Pod]) -> tuple[str, ...]:
     """The targets that get no answer because they are these pods, none of which is ready. EndpointSlices and target
     group follow a pod some seconds later; () where targets or endpoints were not read."""
-    unready = {pod.meta.name for pod in pods if not pod.is_ready}
+    return _targets_behind(traffic, {pod.meta.name for pod in pods if not pod.is_ready}, FAILED_HEALTH_CHECKS, TIMEOUT)
+
+
+def _targets_behind(traffic: TrafficPath, pods: Collection[str], *reasons: str) -> tuple[str, ...]:
+    """The targets that fail for one of these reasons and are one of these pods."""
     try:
-        unanswered = traffic.unhealthy(FAILED_HEALTH_CHECKS, TIMEOUT) if traffic.target_type == "ip" else ()
+        unanswered = traffic.unhealthy(*reasons) if traffic.target_type == "ip" else ()
         found = [(target, traffic.pod_of(target)) for target in unanswered]
     except Unknown:
         return ()
-    return tuple(target.key for target, pod in found if pod is not None and pod.meta.name in unready)
+    return tuple(target.key for target, pod in found if pod is not None and pod.meta.name in pods)
+
+
+_UNSTEADY = ("LBD405", "LBD407")
+"""The codes of pods that are ready now and were not a while ago."""
+
+
+def _refused_by_a_restart(traffic: TrafficPath, pods: Sequence[Pod], container: str) -> tuple[str, ...]:
+    """The targets that are refused because the container of these pods was started again a moment ago: without a
+    readiness probe a pod is ready before it listens, and a target stays unhealthy until enough checks have passed.
+    () where targets or endpoints were not read."""
+    group = traffic.target_group.peek()
+    if group is None:
+        return ()
+    passed = group.health_check.interval * group.health_check.healthy_threshold
+    young = {
+        pod.meta.name
+        for pod in pods
+        for status in pod.statuses
+        if (status.name, status.state) == (container, "running")
+        and traffic.age(status.since) < STARTING_SECONDS + passed
+    }
+    return _targets_behind(traffic, young, FAILED_HEALTH_CHECKS) if young else ()
 
 
 def _advice(code: str, told: PodProblem) -> str:
@@ -315,7 +346,8 @@ def readiness_probe_fails(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def container_killed_for_memory(traffic: TrafficPath) -> Iterator[Finding]:
     """A container reached its memory limit and was killed. It runs again now, but while it was away its target failed
-    and its requests were lost, and it will happen again. A container that does not come back is LBD403.
+    and its requests were lost, and it will happen again. Where its target is refused right after, this is likely why,
+    and an error. A container that does not come back is LBD403.
 
     Confirm by hand: `kubectl describe pod NAME` shows the last state OOMKilled. Repair: raise the container's
     memory limit, or let it use less.

@@ -7,6 +7,7 @@ field of an answer required: what is missing becomes "", 0 or empty, unless a fu
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from kubectl_lbdoctor.collect.fields import Raw, flag, mapping, number, objects, text, texts
 from kubectl_lbdoctor.model import aws
@@ -27,12 +28,30 @@ def load_balancer(raw: Raw) -> aws.LoadBalancer:
         zones={text(z, "ZoneName"): text(z, "SubnetId") for z in objects(raw, "AvailabilityZones")},
         security_groups=texts(raw, "SecurityGroups"),
         ip_address_type=text(raw, "IpAddressType"),
+        created=_time(raw, "CreatedTime"),
     )
+
+
+def _time(raw: Raw, key: str) -> str:
+    """A time as botocore gives it, or as a bundle has kept it; "" where it is not told."""
+    value = raw.get(key)
+    return value.isoformat() if isinstance(value, datetime) else text(raw, key)
+
+
+def _login(raw: Raw) -> str:
+    """What an action that asks for a login answers who has none; "" where it lets everybody in, or asks for none."""
+    for kind in ("AuthenticateOidcConfig", "AuthenticateCognitoConfig"):
+        if raw.get(kind) is not None:
+            said = text(mapping(raw, kind), "OnUnauthenticatedRequest") or "authenticate"
+            return {"authenticate": "302", "deny": "401"}.get(said, "")
+    return "401" if raw.get("JwtValidationConfig") is not None else ""
 
 
 def _action(raw: Raw) -> aws.Action:
     """An action of a listener or rule (API_Action). One that forwards names its groups in ForwardConfig, with weights,
-    or a single one beside it; a group without a weight counts as 1, and one of weight 0 gets no traffic."""
+    or a single one beside it; a group without a weight counts as 1, and one of weight 0 gets no traffic. The code of a
+    redirect stands as "HTTP_301"; one who has not logged in is sent to do so unless it is said otherwise
+    (OnUnauthenticatedRequest)."""
     forward = mapping(raw, "ForwardConfig")
     groups = {
         text(g, "TargetGroupArn"): number(g, "Weight", 1)
@@ -41,11 +60,11 @@ def _action(raw: Raw) -> aws.Action:
     }
     if not groups and raw.get("TargetGroupArn"):
         groups = {text(raw, "TargetGroupArn"): 1}
-    fixed = mapping(raw, "FixedResponseConfig")
+    fixed, redirect = mapping(raw, "FixedResponseConfig"), mapping(raw, "RedirectConfig")
     return aws.Action(
         type=text(raw, "Type"),
         target_groups=groups,
-        status_code=text(fixed, "StatusCode"),
+        status_code=text(fixed, "StatusCode") or text(redirect, "StatusCode").removeprefix("HTTP_") or _login(raw),
         message_body=text(fixed, "MessageBody"),
     )
 

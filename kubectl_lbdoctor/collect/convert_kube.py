@@ -25,7 +25,7 @@ from kubectl_lbdoctor.collect.fields import (
     texts,
 )
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX
-from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
+from kubectl_lbdoctor.knowledge.controller_identity import PLAIN_VARIABLES
 from kubectl_lbdoctor.knowledge.managed_fields import held_fields
 from kubectl_lbdoctor.model import k8s
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
@@ -295,17 +295,17 @@ def _probe(raw: Raw) -> k8s.Probe | None:
     return None
 
 
-# Environment values may be secrets; of these names only the values are kept that say how a pod gets its identity.
+# Environment values may be secrets; only those are kept that say how a pod gets its identity, or how a CNI works.
 _KEPT_ENV_PREFIX = "AWS_"
 
 
 def _env(raw: Raw) -> dict[str, str]:
-    """Variables of a container whose names begin with AWS_, "(set)" for values of all but IDENTITY_VARIABLES."""
+    """PLAIN_VARIABLES of a container, and, with "(set)" for their values, others whose names begin with AWS_."""
     found = {}
     for entry in objects(raw, "env"):
         name = text(entry, "name")
-        if name.startswith(_KEPT_ENV_PREFIX):
-            kept = name in IDENTITY_VARIABLES and not mapping(entry, "valueFrom")
+        if name.startswith(_KEPT_ENV_PREFIX) or name in PLAIN_VARIABLES:
+            kept = name in PLAIN_VARIABLES and not mapping(entry, "valueFrom")
             found[name] = text(entry, "value") if kept else "(set)"
     return found
 

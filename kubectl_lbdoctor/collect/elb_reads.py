@@ -167,6 +167,16 @@ class ElbReader:
         here = [arn for arn in arns if arn not in elsewhere]
         return elsewhere | self._each(reads.TARGET_GROUPS, here, describe, "TargetGroupArn", convert, _GROUP_ABSENT)
 
+    def groups_of_balancer(self, arn: str) -> Fact[Mapping[str, aws.TargetGroup]]:
+        """The target groups that the listeners of one load balancer lead to, by ARN."""
+
+        def records() -> list[Mapping[str, Any]]:
+            return self._call("DescribeTargetGroups", "TargetGroups", LoadBalancerArn=arn)
+
+        convert = convert_aws.target_group
+        found = self._listed(reads.TARGET_GROUPS, arn, "TargetGroupArn", records, convert, "target groups")
+        return found.map(lambda groups: {group.arn: group for group in groups})
+
     def in_other_regions(self, source: str, arns: Iterable[str]) -> dict[str, Fact[Any]]:
         """Those of the ARNs that are not asked for because they are in another region, with the reason."""
         reasons = {arn: other_region(self._reader, arn, _called(arn)) for arn in arns}

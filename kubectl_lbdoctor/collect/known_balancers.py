@@ -44,6 +44,12 @@ class KnownBalancers(ElbReader):
             self._all_groups = super().all_target_groups()
         return self._all_groups
 
+    def groups_of_balancer(self, arn: str) -> Fact[Mapping[str, aws.TargetGroup]]:
+        whole = self._all_groups
+        if whole is None:
+            return super().groups_of_balancer(arn)
+        return whole.map(lambda table: {key: group for key, group in table.items() if arn in group.load_balancer_arns})
+
     def target_groups(self, arns: list[str]) -> dict[str, Fact[aws.TargetGroup | None]]:
         whole = self._all_groups
         if whole is not None:

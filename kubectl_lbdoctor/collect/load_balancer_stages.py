@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import frontend, listener_groups, traffic_paths
 from kubectl_lbdoctor.analysis.idle_backends import other_colours
 from kubectl_lbdoctor.collect.elb_reads import ElbReader, batches
@@ -46,7 +47,17 @@ class LoadBalancerStages:
         if any(not traffic.binding.is_known for traffic in paths):
             tagged = self._tagged_among_all(balancers)
             self._read_groups(list((tagged.peek() or {}).values()))
+        self._read_groups_before(snapshot, balancers)
         return AwsFacts(load_balancers=balancers, target_groups=dict(self._groups), tagged_groups=tagged)
+
+    def _read_groups_before(self, snapshot: Snapshot, balancers: Balancers) -> None:
+        """The target groups of Network Load Balancers that stand before those of Ingresses: no binding names them."""
+        known = replace(snapshot, aws=AwsFacts(load_balancers=balancers))
+        paths = [path for path in traffic_paths(known) if is_before_ingress(path)]
+        arns = {balancer.arn for path in paths if (balancer := path.load_balancer.peek()) is not None}
+        for found in self._pool.map(self._elb.groups_of_balancer, sorted(arns)):
+            for arn, group in (found.peek() or {}).items():
+                self._groups[arn] = Fact.known(reads.TARGET_GROUPS, group, arn)
 
     def _tagged_among_all(self, balancers: Balancers) -> Fact[Mapping[str, str]]:
         """Where bindings could not be read: which target groups of these load balancers the controller made for what.

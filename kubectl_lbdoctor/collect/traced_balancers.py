@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of
+from kubectl_lbdoctor.analysis.frontend_nlb import ENABLE
+from kubectl_lbdoctor.analysis.ingress_backends import GROUP_ANNOTATION, backends_of
 from kubectl_lbdoctor.analysis.led_by import gateway_of_binding
 from kubectl_lbdoctor.collect.inventory import Inventory
 from kubectl_lbdoctor.errors import CouldNotRun, ReadDenied
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
 from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.fact import Fact
@@ -58,6 +60,8 @@ def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[Obj
         if b.target_group_arn == wanted
         or (not wanted.startswith("arn:") and target_group_name(b.target_group_arn) == name)
     ]
+    if not found and (before := _behind_frontend_nlb(inventory, name, namespace)):
+        return before
     if not found:
         raise _none_found(
             f'no TargetGroupBinding of this cluster names target group "{wanted}"',
@@ -67,6 +71,35 @@ def target_group(inventory: Inventory, wanted: str, namespace: str) -> tuple[Obj
         )
     ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
     return tuple(dict.fromkeys(owner for binding in found for owner in _owners(binding, ingresses)))
+
+
+def _behind_frontend_nlb(inventory: Inventory, name: str, namespace: str) -> tuple[ObjectRef, ...]:
+    """The Ingresses before whose load balancer the controller may have put a Network Load Balancer with a target group
+    of this name. Nothing in the cluster names that group, and its name says the beginning of the Ingress's or of the
+    group's (buildFrontendNlbTargetGroupName in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go)."""
+    try:
+        ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()
+    except ReadDenied:
+        return ()
+    enabled = {_group_or_name(i) for i in ingresses if truth(i.meta.annotations.get(ENABLE))}
+    return tuple(
+        ObjectRef(INGRESS.name, ingress.meta.namespace, ingress.meta.name)
+        for ingress in ingresses
+        if _group_or_name(ingress) in enabled and re.fullmatch(rf"k8s-{_group_or_name(ingress)}-[0-9a-f]{{10}}", name)
+    )
+
+
+def _group_or_name(ingress: Ingress) -> str:
+    """How the names of what the controller makes for an Ingress, or for its group, begin behind "k8s-"."""
+    group = ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+    if group:
+        return _plain(group)[:17]
+    return f"{_plain(ingress.meta.namespace)[:8]}-{_plain(ingress.meta.name)[:8]}"
+
+
+def _plain(text: str) -> str:
+    return re.sub("[^0-9A-Za-z]", "", text)
 
 
 def _elsewhere(wanted: str, bindings: Iterable[TargetGroupBinding]) -> str:

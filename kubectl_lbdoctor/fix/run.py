@@ -149,14 +149,17 @@ class FixRun:
 
     def _write(self) -> bool:
         """The undo file first, then step by step; it is kept true all the way. False where a step failed."""
-        path = undo_file.place(self.undo_place, self.now)
         affects = self.result.affects
 
-        def journal(runs: tuple[StepRun, ...]) -> None:
-            undo_file.save(UndoFile(self.now, self.context, affects, runs), path, new=not self.result.undo_file)
-            self._update(undo_file=str(path))
+        def content(runs: tuple[StepRun, ...]) -> UndoFile:
+            return UndoFile(self.now, self.context, affects, runs)
 
-        journal(tuple(self._executor.runs))
+        path = undo_file.begin(content(tuple(self._executor.runs)), self.undo_place, self.now)
+        self._update(undo_file=str(path))
+
+        def journal(runs: tuple[StepRun, ...]) -> None:
+            undo_file.save(content(runs), path)
+
         self.observe(UndoFileWritten(str(path)))
         if self._executor.write(journal):
             return True

@@ -13,6 +13,7 @@ import hashlib
 import json
 import platform
 import re
+from contextlib import suppress
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,20 @@ def _place(path: Path, chosen: str, now: str) -> Path:
 _ELSEWHERE = "choose another place with --undo-file FILE"
 
 
+def begin(content: UndoFile, chosen: str, now: str) -> Path:
+    """Write a new file at the place for it, as `place` and `save` do, and give its path. Another fix may take the same
+    name in the same second: then the next one is taken."""
+    while True:
+        path = place(chosen, now)
+        with suppress(_NameTaken):
+            save(content, path, new=True)
+            return path
+
+
+class _NameTaken(CouldNotRun):
+    """A file has come to be there since its place was looked at."""
+
+
 def save(content: UndoFile, path: Path, new: bool = False) -> None:
     """Write it whole or not at all, readable by its owner only. new: refuse where something is there already.
 
@@ -183,7 +198,8 @@ def save(content: UndoFile, path: Path, new: bool = False) -> None:
     try:
         private_file.write(path, json.dumps(document, indent=2).encode() + b"\n", new)
     except OSError as error:
-        raise CouldNotRun(
+        refusal = _NameTaken if isinstance(error, FileExistsError) else CouldNotRun
+        raise refusal(
             f"cannot write the undo file {path}: {error.strerror or error}; nothing more is changed without it",
             "choose a place for it with --undo-file FILE",
         ) from error

@@ -179,8 +179,8 @@ class Denial:
 
 @record
 class ConnectionFailure:
-    """A request that got no answer: kind (dns, timeout, refused, reset, route, tls, proxy, closed, unknown), host and
-    URL ("" if unknown)."""
+    """A request that got no answer: kind (dns, resolver, timeout, refused, reset, route, tls, proxy, closed, unknown),
+    host and URL ("" if unknown). dns: there is no such name; resolver: who should tell does not answer."""
 
     kind: str
     host: str
@@ -297,11 +297,10 @@ _KINDS = (
     # The proxy's own trouble, whatever it is, comes first: it is the proxy's name or address that fails.
     (re.compile(r"proxyconnect|Proxy Authentication Required"), "proxy"),
     (
-        re.compile(
-            r"no such host|server misbehaving|Temporary failure in name resolution|lookup \S+.*(?:i/o timeout|refused)"
-        ),
-        "dns",
+        re.compile(r"lookup \S+.*(?:i/o timeout|refused)|server misbehaving|Temporary failure in name resolution"),
+        "resolver",
     ),
+    (re.compile(r"no such host"), "dns"),
     (re.compile(r"x509:|tls: (?!handshake timeout)"), "tls"),
     (
         re.compile(

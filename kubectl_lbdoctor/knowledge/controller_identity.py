@@ -26,6 +26,9 @@ IDENTITY_VARIABLES = (
 )
 """What EKS sets in pods that get an IAM role (https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html,
 …/pod-id-how-it-works.html): the environment variables whose values are read. None of them is a secret."""
+ENFORCING_MODE = "NETWORK_POLICY_ENFORCING_MODE"
+PLAIN_VARIABLES = (*IDENTITY_VARIABLES, ENFORCING_MODE)
+"""The environment variables whose values are kept."""
 RECONCILED = ("Ingress", "Service", "TargetGroupBinding", "Gateway")
 TROUBLE = ("LBD120", "LBD121")
 

@@ -95,6 +95,7 @@ def _webhook(text: str) -> Cause | None:
         "refused": "connection refused",
         "route": "its address is not reachable",
         "dns": "its name is not resolved",
+        "resolver": "the cluster's DNS does not answer",
     }
     kind = failure.kind if failure is not None else "unknown"
     params["failure"] = kind
@@ -298,6 +299,9 @@ def _api(text: str) -> Cause | None:
     said = error.message.rstrip(".") or error.code
     if error.code in _SAY_NOTHING and error.message:
         meaning = shortened(re.split(r"\.\s", " ".join(said.split()))[0], _MAX_QUOTED)
+    if certificate := _CERTIFICATE.search(error.message):
+        code = ""
+        meaning = f"A certificate of {certificate['region']} is not valid here."
     operation = iam_action(error.service, error.operation) or error.operation
     lead = meaning.rstrip(".") if meaning else f"AWS refuses {operation or 'a call'}"
     retryable = error.code in RETRYABLE_CODES or (error.status or 0) >= 500
@@ -310,6 +314,10 @@ def _api(text: str) -> Cause | None:
     )
 
 
+_CERTIFICATE = re.compile(r"Certificate ARN 'arn:aws[\w-]*:acm:(?P<region>[a-z0-9-]+):[^']*' is not valid")
+"""Said of a certificate of another region, and of an expired one:
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2552,
+https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2754"""
 _SAY_NOTHING = frozenset({"InvalidConfigurationRequest", "OperationNotPermitted", "ValidationError"})
 """Codes of which only the message tells what is wrong."""
 _MAX_QUOTED = 56
@@ -347,6 +355,7 @@ def _connection(text: str) -> Cause | None:
 
 _FAILURE_TEXT = {
     "dns": "its name is not resolved",
+    "resolver": "the cluster's DNS does not answer",
     "timeout": "no answer in time",
     "refused": "connection refused",
     "reset": "connection reset",

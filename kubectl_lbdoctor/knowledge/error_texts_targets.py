@@ -39,6 +39,14 @@ def _forbidden(params: Mapping[str, ParamValue]) -> str:
     return f"RBAC does not let it {_text(params, 'rbac_verb')} {which}."
 
 
+_FORBIDDEN = (
+    r"(?: \"(?P<object>[^\"]*)\")? is forbidden: User \"(?P<rbac_user>[^\"]+)\" cannot (?P<rbac_verb>\w+) resource"
+    r"(?: \"(?P<rbac_asked>[^\"]*)\" in API group \"(?P<rbac_group>[^\"]*)\")?"
+    r"(?:.* in the namespace \"(?P<rbac_namespace>[^\"]+)\")?"
+)
+"""https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go"""
+
+
 def _discovery(params: Mapping[str, ParamValue]) -> str:
     causes = [
         (params.get("other_clusters", 0), "are tagged for another cluster", "is tagged for another cluster"),
@@ -65,15 +73,19 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         "{resource_kind} {object} changed while the controller wrote it; it tries again by itself.",
         retryable=True,
     ),
-    rule("", r"^(?:.*: )?context canceled$", "The controller was stopped in the middle of this work.", retryable=True),
-    # apimachinery: the Kubernetes side refuses
+    # aws-sdk-go-v2, aws/ratelimit: attempts that failed have used up what may be tried again, as where AWS throttles
+    # (https://github.com/treeverse/lakeFS/issues/6621)
     rule(
         "",
-        r"\b(?P<rbac_resource>[a-z][\w.]{0,100})(?: \"(?P<object>[^\"]*)\")? is forbidden: "
-        r"User \"(?P<rbac_user>[^\"]+)\" cannot (?P<rbac_verb>\w+) resource"
-        r"(?:.* in the namespace \"(?P<rbac_namespace>[^\"]+)\")?",
-        _forbidden,
+        r"failed to get rate limit token, retry quota exceeded",
+        "AWS throttles the controller, or does not answer.",
+        retryable=True,
     ),
+    rule("", r"^(?:.*: )?context canceled$", "The controller was stopped in the middle of this work.", retryable=True),
+    # apimachinery: the Kubernetes side refuses. Secrets are not the controller's to read as it is installed, Leases are
+    # LBD136's, and without events nothing but words is lost.
+    rule("", r"\b(?P<rbac_resource>secrets|events|leases[\w.]{0,100})" + _FORBIDDEN, _forbidden),
+    rule("LBD119", r"\b(?P<rbac_resource>[a-z][\w.]{0,100})" + _FORBIDDEN, _forbidden),
     rule(
         "",
         r"no matches for kind \"(?P<resource_kind>[^\"]+)\"(?: in (?:version|group) \"(?P<resource_group>[\w.-]*))?",

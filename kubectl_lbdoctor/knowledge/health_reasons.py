@@ -58,7 +58,7 @@ _ALL = (
         "a closed port: it is refused at once",
         "the way first (security groups, network ACLs, NetworkPolicies), then how long the application takes",
         (
-            *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513"),
+            *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513", "LBD522"),
             *("LBD602", "LBD309", "LBD206", "LBD409", "LBD220", "LBD521"),
             *_NO_ENDPOINT,
         ),
@@ -73,9 +73,9 @@ _ALL = (
         "which port the process listens on, and which protocol it speaks there",
         (
             *("LBD307", "LBD321", "LBD313", "LBD305", "LBD308", "LBD306", "LBD516", "LBD517", "LBD518"),
-            *("LBD601", "LBD605", "LBD322", "LBD314", "LBD315", "LBD316", "LBD207", "LBD221", "LBD145", "LBD409"),
-            *("LBD220", "LBD521", "LBD301", "LBD303", "LBD309"),
-            *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513"),
+            *("LBD601", "LBD605", "LBD322", "LBD314", "LBD315", "LBD316", "LBD207", "LBD221", "LBD145", "LBD323"),
+            *("LBD405", "LBD407", "LBD409", "LBD220", "LBD521", "LBD301", "LBD303", "LBD309", "LBD311"),
+            *("LBD501", "LBD502", "LBD514", "LBD503", "LBD507", "LBD508", "LBD509", "LBD513", "LBD522"),
             *_MISSPELT,
             *_NO_ENDPOINT,
         ),
@@ -92,7 +92,7 @@ _ALL = (
         "initial",
         "The load balancer is still taking the target in.",
         next_step="wait; where it lasts for minutes, look whether the target's zone is one of the load balancer's",
-        causes=("LBD218",),
+        causes=("LBD218", "LBD234"),
     ),
     HealthReason(
         target_reasons.INITIAL_HEALTH_CHECKING,
@@ -116,7 +116,7 @@ _ALL = (
         "serve. No health check is sent.",
         "the application: nobody asks it",
         "the listeners and their rules, and the zones of the load balancer",
-        ("LBD209", "LBD229", "LBD208"),
+        ("LBD209", "LBD229", "LBD234", "LBD208"),
     ),
     HealthReason(
         target_reasons.INVALID_STATE,

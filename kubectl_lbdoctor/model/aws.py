@@ -10,7 +10,8 @@ from kubectl_lbdoctor.record import record
 
 @record
 class LoadBalancer:
-    """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway."""
+    """`zones` maps Availability Zone name to subnet id; `type` is application, network or gateway; `created` is a time
+    (RFC 3339)."""
 
     arn: str
     name: str = ""
@@ -23,11 +24,13 @@ class LoadBalancer:
     zones: Mapping[str, str] = field(default_factory=dict)
     security_groups: tuple[str, ...] = ()
     ip_address_type: str = ""
+    created: str = ""
 
 
 @record
 class Action:
-    """What a listener or a rule does. `target_groups` maps ARN to weight."""
+    """What a listener or a rule does. `target_groups` maps ARN to weight. status_code: of a fixed answer or a redirect,
+    or of what is answered to who has not logged in; "" for what hands requests on."""
 
     type: str
     target_groups: Mapping[str, int] = field(default_factory=dict)

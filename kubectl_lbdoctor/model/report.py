@@ -6,6 +6,7 @@ from dataclasses import field
 from enum import Enum
 
 from kubectl_lbdoctor.errors import ExitStatus
+from kubectl_lbdoctor.model.arn import parse as parse_arn
 from kubectl_lbdoctor.model.aws import HealthCheck, LoadBalancer
 from kubectl_lbdoctor.model.finding import Confidence, Coverage, Diagnosis, ObjectRef, Severity
 from kubectl_lbdoctor.model.snapshot import Context
@@ -68,13 +69,24 @@ class TargetView:
         """ "id:port", by which targets are named in findings."""
         return f"{self.id}:{self.port}"
 
+    @property
+    def is_load_balancer(self) -> bool:
+        """Whether the target is another load balancer, in place of a pod or a node."""
+        return self.id.startswith("arn:")
+
+    @property
+    def label(self) -> str:
+        """The same for people, who call a load balancer by its name."""
+        arn = parse_arn(self.id) if self.is_load_balancer else None
+        return f"{arn.load_balancer}:{self.port}" if arn is not None and arn.load_balancer else self.key
+
 
 @record
 class TargetGroupView:
-    """One target group with its targets; `known` is False where target health could not be read. `gateway`: the Gateway
-    whose load balancer is the target, in place of a Service's pods. `idle`: no traffic is meant for it, so that what it
-    lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design, or that are another
-    cluster's."""
+    """One target group with its targets; `known` is False where target health could not be read. `behind`: the Gateway
+    or Ingress whose load balancer is the target, in place of a Service's pods. `idle`: no traffic is meant for it, so
+    that what it lacks counts for nothing. `expected_unhealthy`: keys of targets that fail by design, or that are
+    another cluster's."""
 
     arn: str
     name: str
@@ -86,7 +98,7 @@ class TargetGroupView:
     service: str = ""
     service_port: str = ""
     service_target: str = ""
-    gateway: str = ""
+    behind: ObjectRef | None = None
     targets: tuple[TargetView, ...] = ()
     known: bool = True
     expected_unhealthy: frozenset[str] = frozenset()
@@ -96,7 +108,7 @@ class TargetGroupView:
     def backend(self) -> str:
         """What it leads to in the cluster, as people write it: "web:80", "gateway/web:80"; "" where that is not
         known."""
-        name = f"gateway/{self.gateway}" if self.gateway else self.service
+        name = f"{self.behind.kind.lower()}/{self.behind.name}" if self.behind is not None else self.service
         return f"{name}:{self.service_port}" if name else ""
 
     @property
@@ -112,7 +124,8 @@ class TargetGroupView:
 
 @record
 class SubjectView:
-    """One object that was asked about, with its load balancer and target groups. `dead_paths`: where the backends
+    """One object that was asked about, with its load balancer and target groups. `frontend`: the Network Load Balancer
+    that stands before its Application Load Balancer. `dead_paths`: where the backends
     without a target group are routed from, as people write it ("/api"). `unknown_backends`: how many backends there are
     of which it is not known whether they have a target group."""
 
@@ -125,6 +138,7 @@ class SubjectView:
     backends_without_group: tuple[str, ...] = ()
     dead_paths: tuple[str, ...] = ()
     unknown_backends: int = 0
+    frontend: LoadBalancer | None = None
 
 
 @record

@@ -36,8 +36,8 @@ class Backend:
     paths: "host path" texts of the Ingress paths that lead here. action: name of the `actions.<name>` annotation
     that names this backend ("" when the Ingress names the Service itself). target_group_arn: an action may name a
     target group instead of a Service; group_name: so may a route, by its name. route: the route of a Gateway that leads
-    here, and `at`: the Gateway whose load balancer takes it. gateway: it may lead to another Gateway, whose load
-    balancer is the target.
+    here, and `at`: the Gateway whose load balancer takes it. behind: the Gateway or Ingress whose Application Load
+    Balancer is the target of a Network Load Balancer.
     """
 
     service: str = ""
@@ -47,14 +47,14 @@ class Backend:
     target_group_arn: str = ""
     group_name: str = ""
     route: ObjectRef | None = None
-    gateway: ObjectRef | None = None
+    behind: ObjectRef | None = None
     at: ObjectRef | None = None
 
     @property
     def name(self) -> str:
         """The object in the cluster that it leads to, as people write it: a Service's name, "gateway/web"; "" for a
         target group that is named itself."""
-        return f"gateway/{self.gateway.name}" if self.gateway is not None else self.service
+        return f"{self.behind.kind.lower()}/{self.behind.name}" if self.behind is not None else self.service
 
 
 @record
@@ -139,8 +139,8 @@ class TrafficPath:
         if self.backend is None:
             return front
         to = self.backend.service or self.backend.target_group_arn or self.backend.group_name
-        if self.backend.gateway is not None:
-            to = str(self.backend.gateway)
+        if self.backend.behind is not None:
+            to = str(self.backend.behind)
         if self.backend.route is not None:
             route = self.backend.route
             way = f"{front}->{self.namespace}/{to}:{self.backend.port} by {route.kind}/{route.namespace}/{route.name}"

@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model.aws import LoadBalancer
 from kubectl_lbdoctor.model.controller_page import ControllerPage, ControllerView, Leader
 from kubectl_lbdoctor.model.failed import Failed
 from kubectl_lbdoctor.model.finding import Diagnosis, ObjectRef, plain
-from kubectl_lbdoctor.model.kinds import resource_name
+from kubectl_lbdoctor.model.kinds import GATEWAY, INGRESS, Kind, resource_name
 from kubectl_lbdoctor.model.report import Ignored, Report, Status, SubjectView, TargetGroupView
 from kubectl_lbdoctor.model.run import NOT_TOLD, Run
 from kubectl_lbdoctor.model.scan import ScanReport, ScanRow
@@ -297,6 +297,7 @@ def _subject(subject: SubjectView) -> dict[str, Any]:
         "status": subject.status.value,
         "class": subject.class_name,
         "loadBalancer": _balancer(subject.load_balancer),
+        "frontendLoadBalancer": _balancer(subject.frontend),
         "targetGroups": [_group(group) for group in subject.target_groups],
         "backendsWithoutTargetGroup": list(subject.backends_without_group),
     }
@@ -313,6 +314,11 @@ def _balancer(balancer: LoadBalancer | None) -> dict[str, str] | None:
         "scheme": balancer.scheme,
         "state": balancer.state,
     }
+
+
+def _named(ref: ObjectRef | None, kind: Kind) -> str:
+    """The name of an object, if it is of this kind; "" otherwise."""
+    return ref.name if ref is not None and ref.kind == kind.name else ""
 
 
 def _group(group: TargetGroupView) -> dict[str, Any]:
@@ -337,7 +343,8 @@ def _group(group: TargetGroupView) -> dict[str, Any]:
         "backend": {
             "namespace": group.namespace,
             "service": group.service,
-            "gateway": group.gateway,
+            "gateway": _named(group.behind, GATEWAY),
+            "ingress": _named(group.behind, INGRESS),
             "port": group.service_port,
         },
         "targets": [

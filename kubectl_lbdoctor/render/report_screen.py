@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import target_reasons
@@ -61,9 +61,6 @@ def _headline(errors: int, others: int, unexplained: bool) -> str:
 
 
 def _subject(subject: SubjectView, view: View) -> str:
-    balancer = subject.load_balancer
-    missing = "<none>" if subject.load_balancer_known else "<unknown>"
-    zones = ",".join(sorted(balancer.zones)) if balancer else ""
     columns = [
         Column(subject.ref.kind.upper()),
         Column("CLASS", 20),
@@ -74,17 +71,27 @@ def _subject(subject: SubjectView, view: View) -> str:
         Column("ZONES", 15),
         Column("DNS NAME", wide=True),
     ]
-    row = [
-        f"{subject.ref.namespace}/{subject.ref.name}",
-        subject.class_name or "<none>",
-        balancer.name if balancer else missing,
-        balancer.type if balancer else "",
-        balancer.scheme if balancer else "",
-        balancer.state if balancer else "",
-        zones if view.wide else _short_zones(zones),
-        balancer.dns_name if balancer else "",
+    missing = "<none>" if subject.load_balancer_known else "<unknown>"
+    several = [subject.frontend, subject.load_balancer] if subject.frontend is not None else [subject.load_balancer]
+    rows = [
+        [
+            f"{subject.ref.namespace}/{subject.ref.name}",
+            subject.class_name or "<none>",
+            balancer.name if balancer else missing,
+            balancer.type if balancer else "",
+            balancer.scheme if balancer else "",
+            balancer.state if balancer else "",
+            _zones(balancer.zones, view) if balancer else "",
+            balancer.dns_name if balancer else "",
+        ]
+        for balancer in several
     ]
-    return table_or_records(columns, [row], view.width, view.wide, view.headers)
+    return table_or_records(columns, rows, view.width, view.wide, view.headers)
+
+
+def _zones(zones: Iterable[str], view: View) -> str:
+    joined = ",".join(sorted(zones))
+    return joined if view.wide else _short_zones(joined)
 
 
 def _short_zones(zones: str) -> str:
@@ -147,10 +154,10 @@ def _targets(subject: SubjectView, view: View) -> str:
         for target in sorted(group.targets, key=_state_order):
             rows.append(
                 [
-                    target.key,
+                    target.label,
                     target.zone if view.wide else _short_zones(target.zone),
-                    target.pod or ("-" if target.id.startswith("i-") else "<unknown>"),
-                    target.node or "<unknown>",
+                    target.pod or ("-" if target.id.startswith("i-") or target.is_load_balancer else "<unknown>"),
+                    target.node or ("-" if target.is_load_balancer else "<unknown>"),
                     target.ready,
                     target.state,
                     target_reasons.with_codes(target.reason, target.description)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.lab import examples
@@ -48,15 +48,15 @@ def network(**route: object) -> list[Manifest]:
     return [examples.app(), examples.service(), own, made.route("TCPRoute", **route), made.configuration(path="")]  # type: ignore[arg-type]
 
 
-def chained(path: str = examples.HEALTH_PATH) -> list[Manifest]:
+def chained(path: str = examples.HEALTH_PATH, hostnames: Sequence[str] = ()) -> list[Manifest]:
     """A Network Load Balancer of Gateway "front", whose target is the Application Load Balancer of Gateway "web".
-    path: of the check behind. The application answers "/" for the check in front."""
+    path: of the check behind. hostnames: of the route behind. The application answers "/" for the check in front."""
     behind = {"group": made.API, "kind": "Gateway", "name": "web"}
     return [
         examples.app(args=[*examples.APP_ARGS, "--path", "/=200"]),
         examples.service(),
         made.gateway(),
-        made.route(),
+        made.route(hostnames=hostnames),
         made.configuration(path=path),
         made.gateway(made.NLB_CLASS, "front", protocol="TCP"),
         made.route("TCPRoute", name="front", parent={"name": "front"}, backend=behind),
@@ -221,13 +221,19 @@ FAULTS = [
         "Service/web",
         lambda: [examples.app(), examples.service(selector={"app": "wbe"}), *base()[2:]],
     ),
-    # A Gateway behind a Gateway. The lab's AWS does not check load balancers as targets: what only their health shows
-    # is in recorded cases.
+    # A Gateway behind a Gateway.
     Fault(
         "behind-with-a-wrong-check",
         "LBD301",
         "TargetGroupConfiguration/web",
         lambda: chained(path="/x"),
+        "gateway/front",
+    ),
+    Fault(
+        "behind-knows-hosts-alone",
+        "LBD145",
+        "TCPRoute/front",
+        lambda: chained(hostnames=("shop.example.com",)),
         "gateway/front",
     ),
     Fault(
@@ -249,6 +255,7 @@ FAULTS = [
 ]
 
 TWINS = [
+    Twin("behind-a-gateway", chained, "gateway/front"),
     Twin(
         "weight-zero",
         lambda: [

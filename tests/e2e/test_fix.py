@@ -17,7 +17,7 @@ import pytest
 
 from kubectl_lbdoctor.checks import CATALOGUE
 from kubectl_lbdoctor.fix.planner import fix_names
-from tests.e2e import scenarios_objects
+from tests.e2e import scenarios_frontend_nlb, scenarios_objects
 from tests.e2e.scenarios import SCENARIOS, Scenario, unhealthy
 from tests.e2e.test_lab import wait_healthy
 from tests.lab import build, examples
@@ -27,7 +27,10 @@ from tests.lab.api import CROWDED, Lab, Result
 pytestmark = pytest.mark.alone
 
 ALB = examples.ALB
-BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, *scenarios_objects.SCENARIOS)}
+BY_NAME = {
+    scenario.name: scenario
+    for scenario in (*SCENARIOS, *scenarios_objects.SCENARIOS, *scenarios_frontend_nlb.SCENARIOS)
+}
 
 REDIRECTED = Scenario(
     "redirect-without-another-path",
@@ -66,6 +69,7 @@ FIXES: list[tuple[str, Scenario, str]] = [
     ("lb-egress", BY_NAME["balancer-egress-revoked"], "LBD503"),
     ("network-acl", BY_NAME["acl-return-denied"], "LBD508"),
     ("network-acl", BY_NAME["acl-request-denied-in-one-zone"], "LBD507"),
+    ("frontend-nlb", BY_NAME["frontend-nlb-redirected-to-https"], "LBD323"),
     ("kube-proxy", BY_NAME["kube-proxy-rules-lost-on-a-node"], "LBD517"),
 ]
 IRREVERSIBLE = {"kube-proxy"}

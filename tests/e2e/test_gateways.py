@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,16 @@ def gateway_classes(lab: Lab) -> None:
     lab.kubectl("apply", "-f", "-", stdin="\n---\n".join(map(json.dumps, made.classes())))
 
 
-def wait_for(lab: Lab, space: str, subject: str, codes: list[str]) -> None:
-    """The first diagnosis, or health where no code is expected. What has just begun is no fault in the first minute."""
+def wait_for(lab: Lab, space: str, subject: str, codes: list[str]) -> list[dict[str, Any]]:
+    """The first diagnosis, or health where no code is expected. What has just begun is no fault in the first minute.
+    Gives the errors that were found."""
     end = time.monotonic() + PATIENCE
     while True:
         result = lab.lbdoctor(subject, "-n", space, "-o", "json")
-        found = [d["code"] for d in result.json["diagnoses"] if d["severity"] == "error"]
+        errors = [d for d in result.json["diagnoses"] if d["severity"] == "error"]
+        found = [d["code"] for d in errors]
         if (found[: len(codes)] == codes and bool(codes) is bool(found)) and (codes or result.status == 0):
-            return
+            return errors
         if time.monotonic() > end:
             raise AssertionError(f"{found} instead of {codes}\n{lab.lbdoctor(subject, '-n', space)}")
         time.sleep(2)
@@ -61,8 +64,7 @@ def test_a_healthy_gateway(lab: Lab, space: str, manifests: Callable[[], list[Ma
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_a_fault(lab: Lab, space: str, fault: Fault) -> None:
     lab.apply(fault.manifests(), space)
-    wait_for(lab, space, fault.subject, [fault.code])
-    first = lab.lbdoctor(fault.subject, "-n", space, "-o", "json").json["diagnoses"][0]
+    first = wait_for(lab, space, fault.subject, [fault.code])[0]
     assert f"{first['object']['kind']}/{first['object']['name']}" == fault.object
 
 

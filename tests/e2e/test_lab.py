@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.e2e import scenarios, scenarios_controller, scenarios_identity, scenarios_objects, scenarios_unsaid
+from tests.e2e import (
+    scenarios,
+    scenarios_controller,
+    scenarios_frontend_nlb,
+    scenarios_identity,
+    scenarios_objects,
+    scenarios_unsaid,
+)
 from tests.e2e.scenarios import Manifests, Scenario
 from tests.lab import examples
 from tests.lab.api import CROWDED, Lab
@@ -18,6 +25,7 @@ from tests.lab.api import CROWDED, Lab
 SCENARIOS = [
     *scenarios.SCENARIOS,
     *scenarios_objects.SCENARIOS,
+    *scenarios_frontend_nlb.SCENARIOS,
     *scenarios.alone(scenarios_controller.SCENARIOS),
     *scenarios.alone(scenarios_identity.SCENARIOS),
     *scenarios.alone(scenarios_unsaid.SCENARIOS),
@@ -37,6 +45,7 @@ def wait_healthy(lab: Lab, namespace: str, subject: str) -> None:
 HEALTHY: dict[str, tuple[Callable[[], Manifests], str]] = {
     "alb-ip": (examples.alb_ip, "ing/web"),
     "alb-instance": (examples.alb_instance, "ing/web"),
+    "frontend-nlb": (examples.behind_frontend_nlb, "ing/web"),
     "nlb-ip": (examples.nlb_ip, "svc/web"),
     "nlb-instance": (examples.nlb_instance, "svc/web"),
 }

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.e2e.gateway_scenarios import base
+from tests.e2e.platform_faults import two_tagged_groups
 from tests.lab import examples, faults, topology
 from tests.lab import gateway_examples as made
 from tests.lab.api import Lab, Result
@@ -209,3 +210,25 @@ def test_the_permissions_are_those_of_the_record() -> None:
     """A guard for the list of what is seldom asked: all of it is in the printed role."""
     printed = Role.of((EXAMPLES / "cronjob" / "role.yaml").read_text()).permissions
     assert {Permission(*seldom) for seldom in SELDOM} <= {permission._replace(name="") for permission in printed}
+
+
+def test_tags_of_security_groups_tell_what_log_and_events_would(lab: Lab, space: str, account: Run) -> None:
+    """Who may read neither the controller's log nor events is told by the groups of the nodes that the cluster's tag
+    stands on two of them."""
+    role = json.loads(lab.kubectl("get", "clusterrole", f"{space}-read", "-o", "json"))
+    del role["metadata"]["resourceVersion"]
+    whole = Role.of(yaml.safe_dump({"rules": role["rules"]}))
+    for permission in [p for p in whole.permissions if p.resource in ("events", "pods/log")]:
+        whole = whole.without(permission)
+    lab.kubectl("replace", "-f", "-", stdin=json.dumps(role | {"rules": rules(whole)}))
+    with two_tagged_groups(lab, space):
+        lab.apply(examples.alb_ip(), space)
+        lab.wait_targets(space, "unhealthy", "Target.Timeout", count=2)
+        result = until(
+            lambda: account("ing/web", "-o", "json"),
+            lambda r: [d["code"] for d in r.json["diagnoses"]][:1] == ["LBD505"],
+            seconds=75,
+        )
+    assert [d["code"] for d in result.json["diagnoses"]][:1] == ["LBD505"], str(result)
+    denied = {entry["permission"].split()[1] for entry in result.json["coverage"]["denied"]}
+    assert {"events", "pods/log"} <= denied | {e["permission"].split()[1] for e in result.json["coverage"]["optional"]}

@@ -172,6 +172,18 @@ def alb_ip(**changes: Any) -> list[Manifest]:
     return alb("ip", **changes)
 
 
+def behind_frontend_nlb(annotations: Annotations | None = None, **changes: Any) -> list[Manifest]:
+    """`alb_ip` with a Network Load Balancer before its load balancer, which is checked on the application's path.
+    annotations: more of the Ingress; `changes` are the keywords of `alb`."""
+    own = {
+        f"{ALB}enable-frontend-nlb": "true",
+        f"{ALB}frontend-nlb-scheme": "internet-facing",
+        f"{ALB}frontend-nlb-healthcheck-path": HEALTH_PATH,
+        f"{ALB}frontend-nlb-healthcheck-interval-seconds": "5",
+    }
+    return alb("ip", annotations=_merged(own, annotations), **changes)
+
+
 def alb_instance(**changes: Any) -> list[Manifest]:
     """Deployment, NodePort Service and Ingress with nodes as targets; `changes` are the keywords of `alb`."""
     return alb("instance", **changes)

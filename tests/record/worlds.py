@@ -200,6 +200,11 @@ WORLDS = {
         shared="cluster-3",
         whole=True,
     ),
+    "alb-frontend-nlb": WorldSpec(
+        "An Ingress with a Network Load Balancer before its load balancer.",
+        examples.behind_frontend_nlb,
+        shared="cluster-3",
+    ),
     "gateway-nlb": WorldSpec(
         "A Gateway with a TCPRoute whose targets are pods.",
         gateway_examples.nlb_ip,

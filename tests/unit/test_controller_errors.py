@@ -456,6 +456,15 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ),
     (
         post(
+            "elasticloadbalancing.eu-west-1.amazonaws.com",
+            "dial tcp: lookup elasticloadbalancing.eu-west-1.amazonaws.com on 172.20.0.10:53: read udp "
+            "10.0.1.4:41234->172.20.0.10:53: i/o timeout",
+        ),
+        "LBD123",
+        {"host": "elasticloadbalancing.eu-west-1.amazonaws.com", "failure": "resolver"},
+    ),
+    (
+        post(
             "ec2.eu-west-1.amazonaws.com",
             "tls: failed to verify certificate: x509: certificate signed by unknown authority",
         ),
@@ -883,7 +892,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         'Failed deploy model due to targetgroupbindings.elbv2.k8s.aws is forbidden: User "system:serviceaccount:'
         'kube-system:aws-load-balancer-controller" cannot create resource "targetgroupbindings" in API group '
         '"elbv2.k8s.aws" in the namespace "shop"',
-        "LBD104",
+        "LBD119",
         {
             "rbac_verb": "create",
             "rbac_resource": "targetgroupbindings.elbv2.k8s.aws",

@@ -209,3 +209,32 @@ def test_an_undo_file_holds_it_and_only_what_a_fix_makes(tmp_path: Path) -> None
         undo_files.edit(place, lambda fix: None)
         with pytest.raises(CouldNotRun, match=said):
             undo_file.load(place)
+
+
+def test_two_fixes_of_one_second_have_a_file_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another fix may write a file of the name that was free a moment ago: the next name is taken."""
+    run = StepRun(Step("healthcheck-path", "LBD301", path()), StepState.APPLIED)
+    context = Context("lab", "https://x", region="us-west-2", account="123456789012")
+    content = UndoFile("2026-11-24T20:00:00Z", context, (ObjectRef("Ingress", "shop", "web"),), (run,))
+    free, taken = undo_file.place, []
+
+    def beaten(chosen: str, now: str) -> Path:
+        found = free(chosen, now)
+        if not taken:
+            found.write_text("of another fix")
+            taken.append(found)
+        return found
+
+    monkeypatch.setattr(undo_file, "place", beaten)
+    begun = undo_file.begin(content, str(tmp_path), "2026-11-24T20:00:00Z")
+    assert (begun.name, undo_file.load(begun)) == ("lbdoctor-undo-20261124T200000Z-2.json", content)
+    assert taken[0].read_text() == "of another fix"
+
+
+def test_a_chosen_undo_file_that_came_to_be_there_is_not_overwritten(tmp_path: Path) -> None:
+    chosen = tmp_path / "mine.json"
+    chosen.write_text("of another fix")
+    content = UndoFile("2026-11-24T20:00:00Z", Context("lab", "https://x"), (), ())
+    with pytest.raises(CouldNotRun, match="exists already"):
+        undo_file.begin(content, str(chosen), "2026-11-24T20:00:00Z")
+    assert chosen.read_text() == "of another fix"

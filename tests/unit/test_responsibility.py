@@ -9,6 +9,7 @@ from kubectl_lbdoctor.analysis.responsibility import (
     Duty,
     Step,
     is_kept_from_work,
+    step_of_access,
     step_of_action,
     undone_by,
 )
@@ -50,3 +51,19 @@ def test_a_model_that_is_not_built_leaves_the_rules_of_bindings_alone() -> None:
 )
 def test_a_denied_action_stops_the_step_that_calls_it(action: str, step: Step) -> None:
     assert step_of_action(action) is step
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind", "part", "step"),
+    [
+        ("list", "endpointslices.discovery.k8s.io", "", Step.START),
+        ("watch", "targetgroupbindings.elbv2.k8s.aws", "", Step.START),
+        ("create", "targetgroupbindings.elbv2.k8s.aws", "", Step.RULES),
+        ("patch", "ingresses.networking.k8s.io", "", Step.START),
+        ("patch", "pods", "status", Step.REGISTER),
+    ],
+)
+def test_a_denied_request_to_kubernetes_stops_the_step_that_makes_it(
+    verb: str, kind: str, part: str, step: Step
+) -> None:
+    assert step_of_access(verb, kind, part) is step

@@ -120,12 +120,12 @@ class GatewayApiFrontend(Frontend):
     def listener_groups(self, traffic: TrafficPath) -> tuple[str, ...]:
         """The groups that a route names itself, or that lead to another Gateway: told by what leads to them."""
         backend = traffic.backend
-        if backend is None or (backend.group_name == "" and backend.gateway is None):
+        if backend is None or (backend.group_name == "" and backend.behind is None):
             return ()
         actions = [a for listener in traffic.listeners.peek() or () for a in listener.actions]
         actions += [a for rule in traffic.rules.peek() or () for a in rule.actions]
         arns = dict.fromkeys(arn for action in actions for arn in action.target_groups)
-        return tuple(arn for arn in arns if backend.gateway or target_group_name(arn) == backend.group_name)
+        return tuple(arn for arn in arns if backend.behind or target_group_name(arn) == backend.group_name)
 
     def _paths(self) -> Iterator[TrafficPath]:
         found = [path for gateway in self.gateways for path in self._paths_of(gateway)]
@@ -163,7 +163,7 @@ class GatewayApiFrontend(Frontend):
             return self._path(gateway, named, self._no_binding(), namespace)
         if ref.kind == kinds.GATEWAY.name:
             behind = ObjectRef(ref.kind, namespace, ref.name)
-            chained = Backend(port=str(ref.port or ""), paths=paths, route=route.ref, gateway=behind, at=gateway.ref)
+            chained = Backend(port=str(ref.port or ""), paths=paths, route=route.ref, behind=behind, at=gateway.ref)
             return self._path(gateway, chained, self._no_binding(), namespace)
         backend = Backend(ref.name, str(ref.port or ""), paths, route=route.ref, at=gateway.ref)
         bindings = self.snapshot.facts_of(namespace).bindings
@@ -197,8 +197,8 @@ class GatewayApiFrontend(Frontend):
         )
         if backend is not None and backend.group_name:
             group = self._named_group(front, backend)
-        elif backend is not None and backend.gateway is not None:
-            group = self._group_before(backend, backend.gateway)
+        elif backend is not None and backend.behind is not None:
+            group = self._group_before(backend, backend.behind)
         else:
             tag = self.resource_tag(backend, namespace) if backend is not None else ""
             group = group_of_binding(self.snapshot, binding, tag)

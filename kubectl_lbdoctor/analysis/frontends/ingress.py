@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting
+from kubectl_lbdoctor.analysis.frontend_nlb import frontend_nlb_setting, is_before_ingress, nlb_address
 from kubectl_lbdoctor.analysis.frontends.base import Frontend
-from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join, of_stack
+from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_binding, join, listeners, of_stack
 from kubectl_lbdoctor.analysis.ingress_backends import answered_by_balancer, backends_of, ingress_group
 from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
 from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.k8s import Ingress, TargetGroupBinding
@@ -62,7 +64,7 @@ class IngressFrontend(Frontend):
         return f"{namespace}/{self.ref.name}-{backend.service}:{backend.port}"
 
     def annotated(self, traffic: TrafficPath, name: str) -> SettingSource:
-        return alb_setting(traffic, name)
+        return frontend_nlb_setting(traffic, name) if is_before_ingress(traffic) else alb_setting(traffic, name)
 
     def _paths(self) -> Iterator[TrafficPath]:
         ingress = self.manifest.peek()
@@ -74,6 +76,48 @@ class IngressFrontend(Frontend):
             yield self._path(backend, self.facts.bindings.chosen(None, lambda b=backend: self._binding(b)))  # type: ignore[misc]
         if not backends:
             yield self._path(None, self._no_binding())
+        yield from self._from_frontend_nlb(ingress)
+
+    def _from_frontend_nlb(self, ingress: Ingress) -> Iterator[TrafficPath]:
+        """The paths from the listeners of the Network Load Balancer before it, where there is one."""
+        address = nlb_address(self.snapshot, ingress)
+        if not address:
+            return
+        balancer = lookup(self.snapshot.aws.load_balancers, address, reads.LOAD_BALANCERS)
+        found = balancer.then(lambda lb: listeners(self.snapshot, lb, self.snapshot.unread(self.ref)))
+        for listener in found.peek() or ():
+            arn = next((arn for action in listener.actions for arn in action.target_groups), "")
+            group: Fact[TargetGroup | None] = Fact.known(found.source, None)
+            if arn:
+                group = lookup(self.snapshot.aws.target_groups, arn, reads.TARGET_GROUPS)
+            yield self._before(address, str(listener.port), group)
+        if found.peek():
+            return
+        # A scan knows its target groups before its listeners, and asks no more where they are healthy.
+        groups = [] if found.is_known else self._groups_of(balancer.peek())
+        for known, fact in groups:
+            yield self._before(address, str(known.port), fact)
+        if not groups:
+            yield self._before(address, "", found.map(lambda _: None))
+
+    def _groups_of(self, balancer: LoadBalancer | None) -> list[tuple[TargetGroup, Fact[TargetGroup | None]]]:
+        """The target groups that are known to belong to a load balancer."""
+        known = ((fact.peek(), fact) for fact in self.snapshot.aws.target_groups.values())
+        arn = balancer.arn if balancer is not None else ""
+        return [(group, fact) for group, fact in known if group is not None and arn in group.load_balancer_arns]
+
+    def _before(self, address: str, port: str, group: Fact[TargetGroup | None]) -> TrafficPath:
+        front = FrontendFacts(
+            self.ref, self.manifest, group=self.group, addresses=(address,), published_in=reads.INGRESSES
+        )
+        return join(self.snapshot, front, Backend(port=port, behind=self.ref), self._no_binding(), group)
+
+    def listener_groups(self, traffic: TrafficPath) -> tuple[str, ...]:
+        """Those that the Network Load Balancer before it leads to: the controller makes no binding for them."""
+        if not is_before_ingress(traffic):
+            return ()
+        found = (listener for listener in traffic.listeners.peek() or ())
+        return tuple(dict.fromkeys(arn for entry in found for action in entry.actions for arn in action.target_groups))
 
     def _unread(self) -> Iterator[TrafficPath]:
         """The Ingress itself may be denied: its bindings carry its name and still lead to load balancer and targets."""
@@ -97,13 +141,16 @@ class IngressFrontend(Frontend):
         return False
 
     def _path(self, backend: Backend | None, binding: Fact[TargetGroupBinding | None]) -> TrafficPath:
-        read = self.manifest.peek() is not None
+        ingress = self.manifest.peek()
+        nlb = nlb_address(self.snapshot, ingress) if ingress is not None else ""
+        published = tuple(address for address in self.addresses if address != nlb)
         front = FrontendFacts(
             self.ref,
             self.manifest,
             is_alb=True,
             group=self.group,
-            addresses=self.addresses if read else None,
+            # Where the name of the Network Load Balancer alone is published, the target group still tells this one.
+            addresses=published if published or (ingress is not None and not nlb) else None,
             published_in=reads.INGRESSES,
         )
         if backend is not None and backend.target_group_arn and binding.is_known:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
 
 from kubectl_lbdoctor.analysis.blocked_paths import Blocked, blocked, target_end
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.pictures.causes import Causes, judged, missing_of
 from kubectl_lbdoctor.analysis.pictures.gates import Stopped, merged
 from kubectl_lbdoctor.analysis.pictures.stations import branch_hops
@@ -34,6 +35,8 @@ def branch(
     """The branch of a path. view: what the report says of its target group. front: the hops before it, with which
     traces begin. full: with zones and targets, else one line that still tells what is wrong."""
     hops = branch_hops(traffic, causes)
+    if is_before_ingress(traffic):  # Its branch begins with a load balancer of its own.
+        front = [hop for hop in front if hop.place is not Place.BALANCER]
     members = _members(traffic, view)
     left = causes.left(member.view for member in members)
     ends = tuple(judged(place, str(mine[0].finding.object), Verdict.NOT_REACHED, mine) for place, mine in left.items())
@@ -45,7 +48,7 @@ def branch(
     if not full and failing:
         ends = (*ends, Hop(Place.ANSWER, f"{len(failing)} of {len(counted)} targets", Verdict.BLOCKS))
     zones = _zones(traffic, members, (*front, *hops), causes) if full else []
-    named = (traffic.backend.gateway or traffic.backend.service) if traffic.backend is not None else ""
+    named = (traffic.backend.behind or traffic.backend.service) if traffic.backend is not None else ""
     return Branch(
         backend=f"{named}:{traffic.backend.port}" if traffic.backend is not None and named else "",
         hops=hops,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from kubectl_lbdoctor.analysis.alb_answers import deciding_paths
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import Frontend
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.pictures.causes import Causes, judged, missing_of
@@ -12,6 +14,7 @@ from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import Action, ListenerRule
 from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.finding import Diagnosis
+from kubectl_lbdoctor.model.kinds import INGRESS
 from kubectl_lbdoctor.model.picture import Hop, Place, Verdict
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
@@ -90,11 +93,14 @@ def balancer_hop(traffic: TrafficPath, causes: Causes, made: Sequence[Hop]) -> H
 
 
 def branch_hops(traffic: TrafficPath, causes: Causes) -> tuple[Hop, ...]:
-    """What a branch begins with: its rule, its target group, and the Service whose pods are registered there."""
+    """What a branch begins with: its rule, its target group, and the Service whose pods are registered there; before
+    them the Network Load Balancer that stands before that of an Ingress."""
     if traffic.backend is None:
         places = (Place.RULE, Place.GROUP, Place.REGISTRATION)
         return tuple(judged(p, "no backend", Verdict.NOT_REACHED, mine) for p in places if (mine := causes.at(p)))
-    return tuple(filter(None, (_rule(traffic, causes), _group(traffic, causes), _registration(traffic, causes))))
+    before = balancer_hop(traffic, Causes(()), ()) if is_before_ingress(traffic) else None
+    own = (before, _rule(traffic, causes), _group(traffic, causes), _registration(traffic, causes))
+    return tuple(filter(None, own))
 
 
 def _rule(traffic: TrafficPath, causes: Causes) -> Hop:
@@ -153,11 +159,14 @@ def _group(traffic: TrafficPath, causes: Causes) -> Hop:
 
 def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
-    behind = traffic.backend.gateway if traffic.backend is not None else None
+    behind = traffic.backend.behind if traffic.backend is not None else None
     if behind is not None:
-        # What keeps it from serving has its place in its own picture.
-        there = tuple(d for d in causes.diagnoses if behind in d.affects)
-        return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, "Application Load Balancer of a Gateway")
+        # What keeps it from serving has its place in its own picture, or in the other branches of this one.
+        deciding = {*deciding_paths(traffic)}
+        own = behind == traffic.subject
+        there = tuple(d for d in causes.diagnoses if (deciding & {*d.paths} if own else behind in d.affects))
+        kind = "an Ingress" if behind.kind == INGRESS.name else f"a {behind.kind}"
+        return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, f"Application Load Balancer of {kind}")
     mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
     if not traffic.service_ref.name:
         return None

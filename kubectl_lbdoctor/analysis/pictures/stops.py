@@ -54,7 +54,7 @@ def stop_of(traffic: TrafficPath, member: Member, before: Iterable[Hop], causes:
     way = [hop for hop in (*before, *gates, *own) if hop is not None]
     way.sort(key=lambda hop: hop.place.position)
     hops = (*way, _answer(traffic, member, way, causes))
-    return Stop(view.key, health.state, hops, member.reason, view.pod, view.node, alike)
+    return Stop(view.label, health.state, hops, member.reason, view.pod, view.node, alike)
 
 
 def _is_vouched_for(traffic: TrafficPath, member: Member) -> bool:

@@ -55,6 +55,10 @@ def target_port_not_served(traffic: TrafficPath) -> Iterator[Finding]:
     refused (a filter would give Target.Timeout), and the pods declare or successfully probe another port. A Network
     Load Balancer reports the same for filters; there this is likely.
 
+    A name that several containers declare for different ports means that of the first container which has it; the
+    others are led to by number only (https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/api/v1/pod/util.go,
+    FindPort).
+
     A probe that is refused on the pod's address and its loopback proves it, and finds the port that answers. It proves
     it, too, where the health check asks another port, a status port or kube-proxy's healthCheckNodePort: then the
     targets are healthy, and every request is answered with 502.
@@ -145,11 +149,10 @@ def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod], ap
             continue
         passing, others = passing - apart, set(application_ports(pod, port.protocol)) - {number} - apart
         told = pod_evidence.answers(traffic, (pod,), port=number)
+        meant = number in pod.declared_ports(port.protocol) and not passing.intersection(_namesakes(pod, port))
         if pod_evidence.nothing_listens(traffic, pod, number):
             silent.append(pod)
-        elif (
-            apart or pod_evidence.listens(told) or number in pod.declared_ports(port.protocol) or not (others | passing)
-        ):
+        elif apart or pod_evidence.listens(told) or meant or not (others | passing):
             continue
         suspects[pod.meta.name] = number
         declared |= others
@@ -157,6 +160,13 @@ def _at_target_port(traffic: TrafficPath, port: ServicePort, pods: list[Pod], ap
     found = pod_evidence.open_ports(traffic, silent, besides=next(iter(suspects.values()))) if suspects else ()
     found = tuple(number for number in found if number not in apart)
     return _TargetPort(suspects, tuple(silent), frozenset(declared), frozenset(probed), found)
+
+
+def _namesakes(pod: Pod, port: ServicePort) -> tuple[int, ...]:
+    """The ports that containers declare by the name of the targetPort, the one that counts first."""
+    declared = (p for container in pod.serving_containers() for p in container.ports)
+    found = (p.port for p in declared if p.name == port.target and p.protocol == port.protocol)
+    return tuple(dict.fromkeys(found))
 
 
 def _ports_to_choose(traffic: TrafficPath, group: TargetGroup, seen: _TargetPort) -> list[int]:
@@ -213,22 +223,26 @@ def _wrong_target_port(
         for name in pods[:1]
     ]
     ref, index = traffic.service_ref, service.ports.index(port)
+    named = next((found for pod in traffic.matching_pods() if len(found := _namesakes(pod, port)) > 1), ())
+    target = f"{port.target} ({named[0]})" if named else port.target
+    none = f"{port.target} is {' and '.join(map(str, named))}" if named else f"none declares {port.target}"
     dropped = "filters on the way: the connection was refused, not dropped"
     return Finding(
         "LBD307",
         ref,
-        params={"service": service.meta.name, "port": str(port.port), "target": port.target, **seen.params},
+        params={"service": service.meta.name, "port": str(port.port), "target": target, **seen.params},
         evidence=(
             _of_targets(traffic, targets),
             Evidence(f"service/{service.meta.name}", f"port {port.port} -> targetPort {port.target}"),
             *pod_evidence.evidence(asked),
-            *(() if seen.silent else (Evidence(Source.PODS, f"{said}, none declares {port.target}"),)),
+            *(() if seen.silent else (Evidence(Source.PODS, f"{said}, {none}"),)),
         ),
         confidence=Confidence.CERTAIN if _is_certain(traffic, seen) else Confidence.LIKELY,
         targets=tuple(t.key for t in targets),
         confirm=(describe_target_health(group.arn, traffic.context.region), *([] if choices else looks)),
         repairs=tuple(target_port_repair(ref, service, index, n).with_reason(said) for n in choices[:3]),
-        fix_automatic=len(choices) == 1 and not led_to,
+        # The container that comes first may be a proxy that is meant to stand before the application.
+        fix_automatic=len(choices) == 1 and not led_to and not named,
         advice=advice,
         rules_out=dropped if traffic.is_alb or seen.silent else "",
     )

@@ -17,7 +17,7 @@ from typing import Any
 from kubectl_lbdoctor.analysis.desired_targets import INJECT_LABELS
 from kubectl_lbdoctor.collect.bundles.redact import Redactor
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, CLASS_ANNOTATION, SERVICE_PREFIX, is_ours, same_name
-from kubectl_lbdoctor.knowledge.controller_identity import IDENTITY_VARIABLES
+from kubectl_lbdoctor.knowledge.controller_identity import PLAIN_VARIABLES
 from kubectl_lbdoctor.model import aws, gateway_api, identity, k8s, network, probe
 from kubectl_lbdoctor.model.codec import is_default, to_json
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -40,8 +40,10 @@ _PREFIXES = (ALB_PREFIX, SERVICE_PREFIX)
 FLAGS = (
     "aws-region",
     "aws-vpc-id",
+    "backend-security-group",
     "cluster-name",
     "default-load-balancer-scheme",
+    "default-ssl-policy",
     "default-target-type",
     "feature-gates",
     "hostname-override",
@@ -142,7 +144,7 @@ def _hidden(value: Any, redact: Redactor, place: str = "") -> Any:
 
 
 def _environment(value: dict[str, str], redact: Redactor) -> dict[str, str]:
-    return {redact(key): redact(text) if key in IDENTITY_VARIABLES else SET for key, text in value.items()}
+    return {redact(key): redact(text) if key in PLAIN_VARIABLES else SET for key, text in value.items()}
 
 
 def _command_line(value: list[str], redact: Redactor) -> list[str]:

@@ -10,6 +10,7 @@ from kubectl_lbdoctor.knowledge.annotation_rules.alb import (
     alb_target_type_dependent,
     authentication,
     frontend_nlb_disabled,
+    frontend_nlb_port_without_listener,
     unused_backend_annotations,
 )
 from kubectl_lbdoctor.knowledge.annotation_rules.health_checks import (
@@ -55,6 +56,7 @@ INGRESS_RULES: tuple[LintRule, ...] = (
     listener_attributes_of_a_listener,
     alb_security_groups,
     frontend_nlb_disabled,
+    frontend_nlb_port_without_listener,
     unused_backend_annotations,
 )
 

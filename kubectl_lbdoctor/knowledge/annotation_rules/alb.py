@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.knowledge.annotation_catalogue import ALB_PREFIX
 from kubectl_lbdoctor.knowledge.annotation_rules.linted import AnnotationProblem, Facts, truth
-from kubectl_lbdoctor.knowledge.annotation_values import parse_list
+from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_map
 
 
 def alb_target_type_dependent(facts: Facts) -> Iterator[AnnotationProblem]:
@@ -66,6 +66,32 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
                 suggested_value="true",
                 related=("enable-frontend-nlb",),
             )
+
+
+def frontend_nlb_port_without_listener(facts: Facts) -> Iterator[AnnotationProblem]:
+    """The port mapping leads to a port that no listener of the Ingress itself has: the controller says that in its log
+    only, and makes no listener on the Network Load Balancer (buildFrontendNlbListenerConfigByPortForIngress in
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go)."""
+    name = "frontend-nlb-listener-port-mapping"
+    said, listeners = facts.own(name), facts.own_listeners() if facts.kind == "Ingress" else None
+    if not said or not listeners or not truth(facts.own("enable-frontend-nlb")):
+        return
+    try:
+        mapped = {int(nlb): int(alb) for nlb, alb in parse_map(said).items()}
+    except ValueError:
+        return  # The value is refused.
+    lost = {nlb: alb for nlb, alb in mapped.items() if alb not in listeners}
+    if lost:
+        there = ", ".join(map(str, listeners))
+        yield facts.problem(
+            "conflict",
+            "no-alb-listener",
+            name,
+            f"no listener of {', '.join(map(str, lost.values()))}",
+            suggested_value=f"{next(iter(lost))}={next(iter(listeners))}" if len(mapped) == len(listeners) == 1 else "",
+            related=("listen-ports",),
+            advice=f"name a port of the Ingress's own listeners ({there}), or add one to listen-ports",
+        )
 
 
 def authentication(facts: Facts) -> Iterator[AnnotationProblem]:

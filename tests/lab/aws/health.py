@@ -18,7 +18,7 @@ from typing import Any
 from moto.elbv2.models import elbv2_backends
 
 from tests.lab import topology
-from tests.lab.aws import balancers, netns, probes, targets
+from tests.lab.aws import application, balancers, netns, probes, targets
 from tests.lab.aws.probes import Check, Outcome
 from tests.lab.aws.targets import Registration, Track
 
@@ -69,7 +69,7 @@ class Checker(threading.Thread):
                         self._check_from(balancer, listener, group, registration, now)
 
     def _check_from(self, balancer: Any, listener: Any, group: Any, registration: Registration, now: float) -> None:
-        sources = balancers.addresses(balancer, six=":" in registration.id)
+        sources = balancers.addresses(balancer, six=group.ip_address_type == "ipv6")
         for source in list(registration.tracks):
             if source not in sources:
                 registration.tracks.pop(source, None)
@@ -79,13 +79,16 @@ class Checker(threading.Thread):
                 continue
             track.running, track.due = True, now + INTERVAL_SECONDS
             check = build(balancer, listener, group, registration, source)
-            task = asyncio.get_running_loop().create_task(self._run(check, group, track))
+            task = asyncio.get_running_loop().create_task(self._run(check, balancer, group, track))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _run(self, check: Check, group: Any, track: Track) -> None:
+    async def _run(self, check: Check, balancer: Any, group: Any, track: Track) -> None:
         try:
-            outcome = await probes.send(check)
+            if group.target_type == "alb":
+                outcome: Outcome | None = await application.answer(check, balancer, group, build)
+            else:
+                outcome = await probes.send(check)
             if outcome is not None:
                 judge(track, outcome, int(group.healthy_threshold_count), int(group.unhealthy_threshold_count))
         except Exception:

@@ -80,6 +80,8 @@ def zone_of(group: Any, target_id: str, given: str | None) -> str | None:
     if target_id.startswith("i-"):
         instance = ec2.get_instance_by_id(target_id)
         return str(instance.availability_zone) if instance else None
+    if target_id.startswith("arn:"):
+        return None  # A load balancer is in several.
     if given:
         return given
     # AWS detects the zone of an address that lies in one of the VPC's subnets.

@@ -1,0 +1,271 @@
+"""LBD323: does an Application Load Balancer answer the check of the Network Load Balancer before it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kubectl_lbdoctor.analysis.alb_answers import (
+    READS,
+    Answer,
+    Answered,
+    answer_to,
+    answer_to_check,
+    checked,
+    https_ports,
+    paths_behind,
+    stopping_hop,
+)
+from kubectl_lbdoctor.analysis.chained_gateways import fault_of_check
+from kubectl_lbdoctor.analysis.check_settings import SettingSource
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
+from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.remediation import describe_listeners, describe_target_health
+from kubectl_lbdoctor.checks.registry import check
+from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.knowledge.success_codes import ranges
+from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.arn import target_group_name
+from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
+from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
+from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.network import path
+
+_PATH, _PORT, _PROTOCOL, _CODES = "healthcheck-path", "healthcheck-port", "healthcheck-protocol", "success-codes"
+_FILTER, _APPLICATION, _HTTPS = "filter", "application", "https"
+_FILTERS = {
+    path.Filter.SOURCE_GROUPS: "its own security group",
+    path.Filter.TARGET_GROUPS: "the ALB's security group",
+    path.Filter.REQUEST_ROUTE: "a route table",
+    path.Filter.RETURN_ROUTE: "a route table",
+}
+"""What stops the check, in words; the rest are network ACLs."""
+
+_INBOUND, _GROUPS = ALB_PREFIX + "inbound-cidrs", ALB_PREFIX + "security-groups"
+
+
+@check(
+    "LBD323",
+    title="a load balancer does not answer the check of the one before it",
+    passes="the load balancer answers the check of the one before it",
+    severity=Severity.ERROR,
+    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:listener=it has no such listener|"
+    "https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
+    'redirect=it redirects ({code})|login=it asks for a login ({code})|unmatched=no rule without a host takes "{path}" '
+    '({code})|fixed=a rule answers "{path}" with {code}|filter={filter} does not let it through|'
+    '*=the application does not answer "{path}" with {matcher}}',
+    reads=(*READS, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
+    fix="frontend-nlb",
+    distinct_by=("fault", "code"),
+)
+def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
+    """`enable-frontend-nlb` puts a Network Load Balancer before the Application Load Balancer of an Ingress, and a
+    route may lead from one Gateway to another one. The load balancer behind is the target, and healthy where it answers
+    the health check: by default GET / over HTTP on each port, and 200.
+
+    The request names no host, so rules with hosts do not take it, and the answer is 404. A port that redirects to HTTPS
+    answers 301, a port of HTTPS answers HTTP with 400. The check comes from the Network Load Balancer's own addresses,
+    which the security group of the other one has to admit: of one that the controller made, `inbound-cidrs` decides.
+    Where a rule hands the request to targets, what is wrong with these is the cause. Of Gateways LBD145 tells where no
+    route takes it, or a listener speaks HTTPS.
+
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go,
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/network/application-load-balancer-target.html,
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2392
+
+    Confirm by hand: `aws elbv2 describe-target-health` of its target group, and `curl -i http://ALB/` without the host
+    of a rule. Repair: let `frontend-nlb-healthcheck-…`, or the TargetGroupConfiguration for the Gateway behind, ask
+    what is answered.
+    """
+    if not paths_behind(traffic):
+        raise NotApplicable("no load balancer is the target")
+    target = checked(traffic)
+    group = traffic.target_group.need()
+    if group is None or target is None or not target.state.startswith(("unhealthy", "unused")):
+        traffic.targets()
+        return
+    for finding in _found(traffic, target, group):
+        yield finding if is_before_ingress(traffic) else _of_route(traffic, finding)
+
+
+def _found(traffic: TrafficPath, target: TargetHealth, group: TargetGroup) -> Iterator[Finding]:
+    found = answer_to_check(traffic)
+    hop = stopping_hop(traffic)
+    if hop is not None and (found is None or found.answer is not Answer.NO_LISTENER):
+        yield _stopped(traffic, target, hop)
+        return
+    if found is None or found.suits(group.health_check) or fault_of_check(traffic):
+        return
+    if found.answer is Answer.TARGETS:
+        yield from _refused_by_targets(traffic, target, found)
+    else:
+        yield _answered(traffic, target, found)
+
+
+def _of_route(traffic: TrafficPath, finding: Finding) -> Finding:
+    """The same of a Gateway behind: its check is set in a TargetGroupConfiguration of its own, which nobody needs to
+    have made yet."""
+    backend = traffic.backend
+    assert backend is not None and backend.route is not None and backend.behind is not None
+    there = f"a TargetGroupConfiguration whose targetReference is {backend.behind.kind} {backend.behind.name}"
+    advice = f"set healthCheckPath or matcher in {there} (namespace {backend.behind.namespace})"
+    return replace(
+        finding,
+        object=backend.route,
+        repairs=(),
+        repair_template=None,
+        fix_automatic=False,
+        advice=finding.advice if finding.params["fault"] == _FILTER else advice,
+    )
+
+
+def _finding(traffic: TrafficPath, target: TargetHealth, fault: str, seen: Evidence, code: str = "") -> Finding:
+    """What all faults have in common."""
+    group, balancer = traffic.target_group.need(), traffic.load_balancer.peek()
+    assert group is not None
+    region = traffic.context.region
+    behind = next((lb for other in paths_behind(traffic) if (lb := other.load_balancer.peek()) is not None), None)
+    asked = f"{describe_check(group.health_check, target.port)} of {balancer.name if balancer is not None else 'it'}"
+    return Finding(
+        "LBD323",
+        setting_source(traffic, _PATH).ref if is_before_ingress(traffic) else traffic.subject,
+        params={
+            "ports": (str(target.asked_port),),
+            "fault": fault,
+            "path": group.health_check.path or "/",
+            "matcher": group.health_check.matcher,
+            "code": code,
+            "filter": "",
+        },
+        evidence=(
+            Evidence(Source.TARGET_HEALTH, f"{target.state}: {target.reason} {target.description}".strip()),
+            Evidence(f"target group {group.name}", asked),
+            seen,
+        ),
+        targets=(target.key,),
+        confirm=(
+            describe_target_health(group.arn, region),
+            *((describe_listeners(behind.arn, region),) if behind is not None else ()),
+        ),
+    )
+
+
+def _answered(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Finding:
+    """The load balancer itself answers, and otherwise than the check wants."""
+    group = traffic.target_group.need()
+    assert group is not None
+    place = f"rule {found.rule}" if found.rule else "default action"
+    said = {
+        Answer.NO_LISTENER: f"no listener of port {found.port}",
+        Answer.SPEAKS_TLS: f"listener :{found.port} is HTTPS",
+        Answer.SPEAKS_PLAIN: f"listener :{found.port} is HTTP",
+    }.get(found.answer, f"listener :{found.port}, {place}: {found.code}")
+    # A port of HTTPS and one that redirects there are one fault, which one change repairs.
+    by_https = found.answer is Answer.SPEAKS_TLS or (found.answer is Answer.REDIRECT and bool(_secure(traffic)))
+    fault, code = (_HTTPS, "") if by_https else (found.answer.value, found.code)
+    finding = _finding(traffic, target, fault, Evidence(Source.LISTENER_RULE, said), code)
+    repairs = _repairs(traffic, group.health_check, found)
+    return replace(
+        finding,
+        repairs=repairs,
+        fix_automatic=bool(repairs),
+        advice="" if repairs else setting_source(traffic, _PATH).how("<a path that a rule without a host takes>"),
+    )
+
+
+def _secure(traffic: TrafficPath) -> tuple[int, ...]:
+    """The ports of HTTPS that may be checked in place of another one: of a Gateway each listener is on its own."""
+    return https_ports(traffic) if is_before_ingress(traffic) else ()
+
+
+def _repairs(traffic: TrafficPath, asked: HealthCheck, found: Answered) -> tuple[Repair, ...]:
+    """What the check may ask instead, the best first: a path that the application answers its own load balancer, a
+    port of HTTPS in place of one that redirects there, or the answer that comes, which at least shows that the load
+    balancer does."""
+    port, protocol, codes = (setting_source(traffic, name) for name in (_PORT, _PROTOCOL, _CODES))
+    secure = _secure(traffic)
+    if found.answer is Answer.NO_LISTENER:
+        return port.offer("traffic-port", "each listener of the ALB is checked on its own port")
+    if found.answer is Answer.SPEAKS_PLAIN and not secure:
+        return protocol.offer("HTTP", "no listener of the ALB speaks HTTPS")
+    if found.answer in (Answer.SPEAKS_TLS, Answer.SPEAKS_PLAIN) or (found.answer is Answer.REDIRECT and secure):
+        # One annotation holds for the groups of all ports: one that answers has to be asked for all of them.
+        change = protocol.change("HTTPS", (port, str(secure[0])))
+        why = f"the ALB speaks HTTPS on port {secure[0]}"
+        return (Repair("HTTPS", (change,)).with_reason(why),)
+    better = _as_behind(traffic, found.port)
+    if not found.code.isdigit() or found.code.startswith("5"):
+        return better  # A page that says that nothing serves is not taken for health.
+    wanted = ",".join([asked.matcher, found.code] if asked.matcher else [found.code])
+    return (*better, *codes.offer(wanted, "any answer shows that the ALB works; targets have checks of their own"))
+
+
+def _as_behind(traffic: TrafficPath, port: int) -> tuple[Repair, ...]:
+    """Asking what a target group behind is checked on with success, where that leads to it from this port, too."""
+    group = traffic.target_group.need()
+    assert group is not None
+    wanted, source = set(ranges(group.health_check.matcher)), setting_source(traffic, _PATH)
+    found: dict[str, Repair] = {}
+    for other in paths_behind(traffic):
+        own = other.target_group.peek()
+        healthy = any(target.state == "healthy" for target in other.target_health.peek() or ())
+        if own is None or not healthy or own.is_grpc or set(ranges(own.health_check.matcher)) - wanted:
+            continue
+        asked = own.health_check
+        if asked.path in ("", group.health_check.path) or asked.port != "traffic-port":
+            continue
+        there = answer_to(traffic, group.health_check.protocol, port, asked.path)
+        if there is not None and own.arn in there.groups:
+            found.setdefault(asked.path, source.repair(asked.path, f"targets of {own.name} pass their own check there"))
+    return tuple(found.values())
+
+
+def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Iterator[Finding]:
+    """Targets answer the check, and pass their own: they do not answer this one as it wants. Where they fail their own,
+    that is why (`correlate`). Those of another member of an IngressGroup are not looked at."""
+    serving = [other for other in paths_behind(traffic) if (g := other.target_group.peek()) and g.arn in found.groups]
+    states = {t.state for other in serving for t in other.targets()}
+    if serving and ("healthy" not in states or any(state.startswith("unhealthy") for state in states)):
+        return
+    group = serving[0].target_group.need() if serving else None
+    own = f"{f'rule {found.rule}' if found.rule else 'default action'} leads to "
+    if group is not None:
+        own += f"{group.name}, whose targets pass {describe_check(group.health_check, group.port)}"
+    else:
+        own += f"{', '.join(map(target_group_name, found.groups))}, of another member of the IngressGroup"
+    finding = _finding(traffic, target, _APPLICATION, Evidence(Source.LISTENER_RULE, own))
+    source = setting_source(traffic, _PATH)
+    repairs = _as_behind(traffic, found.port)
+    codes = setting_source(traffic, _CODES)
+    yield replace(
+        finding,
+        confidence=Confidence.LIKELY,
+        repairs=repairs,
+        fix_automatic=bool(repairs),
+        repair_template=None if repairs else source.template,
+        advice="" if repairs else f"{source.how('<a path that it answers>')}, or set {codes.label} to what it answers",
+    )
+
+
+def _stopped(traffic: TrafficPath, target: TargetHealth, hop: path.Hop) -> Finding:
+    """A filter of the VPC stops the check on its way from one load balancer to the other."""
+    balancer, ingress = traffic.load_balancer.need(), traffic.ingress.need()
+    assert balancer is not None
+    subnets = {subnet.id: subnet for subnet in traffic.network.subnets.peek() or ()}
+    blocks = sorted(cidr for zone in balancer.zones.values() if zone in subnets for cidr in subnets[zone].cidrs)
+    kind = _FILTERS.get(hop.filter, "a network ACL")
+    seen = Evidence(hop.owner or kind, f"nothing admits TCP {target.asked_port} from {', '.join(blocks) or 'it'}")
+    finding = _finding(traffic, target, _FILTER, seen)
+    finding = replace(finding, params={**finding.params, "filter": kind})
+    annotations = ingress.meta.annotations if ingress is not None else {}
+    if hop.filter is not path.Filter.TARGET_GROUPS or _INBOUND not in annotations or _GROUPS in annotations:
+        return replace(finding, advice=f"let {hop.owner or kind} admit TCP {target.asked_port} from {balancer.name}")
+    said = [part.strip() for part in annotations[_INBOUND].split(",")]
+    wider = SettingSource(traffic.subject, _INBOUND, annotations)
+    why = f"the subnets of {balancer.name}, from which the check comes"
+    repairs = wider.offer(
+        ",".join(dict.fromkeys([*said, *blocks])), why, "whatever is in these subnets may come in, too"
+    )
+    return replace(finding, repairs=repairs, fix_automatic=bool(blocks))
