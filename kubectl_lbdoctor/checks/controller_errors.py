@@ -15,12 +15,14 @@ from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
-from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.responsibility import ASKED_IN_VAIN, NOT_AT_WORK, undone_by
 from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
 from kubectl_lbdoctor.checks.complaint_places import at_its_class, keys_of, where_it_is_set, with_members
 from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, member_at_fault, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.knowledge.error_classifiers import CODES_THAT_SAY_NOTHING
+from kubectl_lbdoctor.knowledge.error_rules import API_CODES
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.arn import target_group_name
@@ -39,7 +41,25 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
             found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry)
-            yield entry, found
+            yield entry, replace(found, effect_of=_may_be_explained_by(entry, code))
+
+
+def _may_be_explained_by(entry: Complaint, code: str) -> tuple[str, ...] | None:
+    """The codes that account for what the controller says: what keeps it from any work since, and the code that its
+    words are about; of an answer of AWS that names no cause, all that an object may ask for in vain. None where the
+    words are not understood."""
+    decoded = entry.decoded
+    if not decoded.known:
+        return None
+    if decoded.code != code:
+        return (*NOT_AT_WORK, decoded.code)
+    error = decoded.params.get("error_code")
+    vague = decoded.words and (error not in API_CODES or error in CODES_THAT_SAY_NOTHING | _OF_PROTOCOLS)
+    return (*NOT_AT_WORK, *ASKED_IN_VAIN) if vague else NOT_AT_WORK
+
+
+_OF_PROTOCOLS = frozenset({"IncompatibleProtocols", "UnsupportedProtocol"})
+"""What AWS says of a protocol that any setting may have asked for."""
 
 
 def _particular(entry: Complaint) -> str:

@@ -89,7 +89,7 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
             confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
             advice=advice,
-            explains=step_of_action(action).undone,
+            explains=step_of_action(action).unmade,
         )
 
 

@@ -31,6 +31,7 @@ from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balancer, kubectl
+from kubectl_lbdoctor.analysis.responsibility import AT_A_BINDING
 from kubectl_lbdoctor.checks import policy_traffic, wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
@@ -131,7 +132,8 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         fix_automatic=bool(made) and len(made) == remedies,
         confirm=_confirm(found.ref, traffic.context.region),
         rules_out=_RULES_OUT,
-        of_user=not _managed(traffic),
+        # From node to node, and from nodes to pods, the controller writes no rules.
+        stopped_by=() if first.second or not _managed(traffic) else None,
         explains=("LBD508",) if code == "LBD507" and _meets_few_replies(traffic, entries) else (),
     )
 
@@ -313,7 +315,7 @@ def _managed_otherwise(
     balancer = traffic.load_balancer.peek()
     if not binding.is_generated:
         if _asks_for(missing, binding):
-            return finding
+            return replace(finding, stopped_by=AT_A_BINDING)
         said = Evidence(str(binding.ref), f"spec.networking admits {'; '.join(asked) or 'nobody'}")
         return replace(
             finding,
@@ -324,7 +326,7 @@ def _managed_otherwise(
         )
     groups = {group for entry in binding.networking or () for group in _sources(entry, "securityGroup", "groupID")}
     if balancer is None or not groups or groups & set(balancer.security_groups):
-        return finding
+        return replace(finding, stopped_by=AT_A_BINDING) if _asks_for(missing, binding) else finding
     lost = ", ".join(sorted(groups))
     return replace(
         finding,
