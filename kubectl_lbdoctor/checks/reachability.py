@@ -618,7 +618,7 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
         _needed(traffic)
     everything = traffic.namespace_facts.policies.need()
     balancer = traffic.load_balancer.need()
-    if not everything or balancer is None or blocked(traffic):
+    if not everything or balancer is None:
         return
     denied: dict[tuple[str, ...], list[tuple[TargetHealth, network_policies.PolicyVerdict, str, int]]] = defaultdict(
         list
@@ -628,12 +628,17 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
             verdict = network_policies.admits(everything, pod, address, port, name_as=cidr)
             if verdict.answer is Answer.DENIED:
                 denied[verdict.selecting].append((target, verdict, cidr or address, port))
-    for names, entries in denied.items():
+    engine = policy_engine(traffic.snapshot)
+    off = engine.state is Enforcement.OFF
+    # What an engine enforces drops packets whatever else does; what may be enforced is told where nothing else does.
+    elsewhere = () if engine.state is Enforcement.ON or not denied else {e.target.key for e in blocked(traffic)}
+    for names, every in denied.items():
+        entries = [entry for entry in every if entry[0].key not in elsewhere]
+        if not entries:
+            continue
         _, verdict, who, port = entries[0]
         ref = ObjectRef("NetworkPolicy", traffic.namespace, names[0])
         cut = tuple(dict.fromkeys(target.key for target, *_ in entries))
-        engine = policy_engine(traffic.snapshot)
-        off = engine.state is Enforcement.OFF
         yield Finding(
             "LBD513",
             ref,
