@@ -22,7 +22,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact, NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
-from kubectl_lbdoctor.model.network import AclEntry, NetworkAcl, Permission, SecurityGroup
+from kubectl_lbdoctor.model.network import AclEntry, IpPermission, NetworkAcl, SecurityGroup
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import acls, security_groups
@@ -397,7 +397,7 @@ def _is_cidr(text: str) -> bool:
     return True
 
 
-def _cidrs(traffic: TrafficPath, rule: Permission) -> tuple[str, ...]:
+def _cidrs(traffic: TrafficPath, rule: IpPermission) -> tuple[str, ...]:
     lists = {p.id: p for p in traffic.network.prefix_lists.need()} if rule.prefix_lists else {}
     return (*rule.cidrs, *(cidr for i in rule.prefix_lists if i in lists for cidr in lists[i].cidrs))
 

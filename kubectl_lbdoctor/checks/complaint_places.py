@@ -68,6 +68,47 @@ def where_it_is_set(traffic: TrafficPath, finding: Finding) -> Finding:
     return replace(finding, object=said.ref, evidence=(*finding.evidence, shown), advice=advice)
 
 
+def at_what_refuses(finding: Finding, entry: Complaint) -> Finding:
+    """The finding at the object that keeps Kubernetes from taking what the controller writes: a quota, an admission
+    policy, a namespace that goes, a custom resource definition.
+
+    https://kubernetes.io/docs/concepts/policy/resource-quotas/,
+    https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+    """
+    namespace = finding.object.namespace
+    if quota := entry.param("quota"):
+        ref = ObjectRef("ResourceQuota", namespace, quota)
+        limited = entry.param("quota_limited").partition("=")[0]
+        advice = f"raise {limited} of ResourceQuota {quota}, or remove what it counts"
+        return _moved(finding, ref, ("describe", "resourcequota", quota), advice)
+    if policy := entry.param("admission_policy"):
+        ref = ObjectRef("ValidatingAdmissionPolicy", "", policy)
+        advice = f"let {policy} (binding {entry.param('policy_binding')}) admit what the controller writes"
+        return _moved(finding, ref, ("get", "validatingadmissionpolicy", policy, "-o", "yaml"), advice)
+    if webhook := entry.param("refusing_webhook"):
+        listed = "custom-columns=NAME:.metadata.name,WEBHOOKS:.webhooks[*].name"
+        kinds_of_webhooks = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
+        shown = kubectl("get", kinds_of_webhooks, "-o", listed)
+        advice = (
+            f"let the component of webhook {webhook} admit what the controller writes, or give that what it asks for"
+        )
+        return replace(finding, confirm=(*finding.confirm, shown), advice=advice)
+    if ending := entry.param("ending_namespace"):
+        ref = ObjectRef("Namespace", "", ending)
+        advice = "make the objects in a namespace that stays; its conditions say what its deletion waits for"
+        return _moved(finding, ref, ("get", "namespace", ending, "-o", "yaml"), advice)
+    if kind := entry.param("refused_kind"):
+        ref = ObjectRef("CustomResourceDefinition", "", f"{kind.lower()}s.{entry.param('refused_group')}")
+        advice = "install the custom resource definitions of the controller's own release, which helm upgrade does not"
+        return _moved(finding, ref, ("explain", f"{kind.lower()}.{entry.param('refused_field')}"), advice)
+    return finding
+
+
+def _moved(finding: Finding, ref: ObjectRef, confirm: tuple[str, ...], advice: str) -> Finding:
+    shown = kubectl(*confirm, namespace=ref.namespace)
+    return replace(finding, object=ref, confirm=(*finding.confirm, shown), advice=advice)
+
+
 def at_its_class(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Finding:
     """The finding at the IngressClass or the IngressClassParams that the controller stumbles over: no Ingress can mend
     those.

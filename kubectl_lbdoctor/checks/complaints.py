@@ -65,9 +65,16 @@ def member_at_fault(traffic: TrafficPath, entry: Complaint) -> Blamed | None:
 
 def reported(traffic: TrafficPath, code: str, **extra: str) -> Iterator[Finding]:
     """The standing complaints of one code, as findings; raises `Unknown` like `standing_complaints`."""
+    for entry in complaints_of(traffic, code):
+        yield finding_of(code, entry, **extra)
+
+
+def complaints_of(traffic: TrafficPath, code: str) -> Iterator[Complaint]:
+    """The standing complaints of one code that blame no other member of an IngressGroup; raises `Unknown` like
+    `standing_complaints`."""
     for entry in standing_complaints(traffic):
         if entry.decoded.code == code and not member_at_fault(traffic, entry):
-            yield finding_of(code, entry, **extra)
+            yield entry
 
 
 def finding_of(code: str, entry: Complaint, **extra: str) -> Finding:

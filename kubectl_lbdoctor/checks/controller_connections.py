@@ -13,7 +13,7 @@ from kubectl_lbdoctor.analysis.controller_objects import webhook_service
 from kubectl_lbdoctor.analysis.node_targets import vpc_of_nodes
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.responsibility import undone_by
-from kubectl_lbdoctor.checks.complaints import READS, of_the_controller, reported
+from kubectl_lbdoctor.checks.complaints import READS, complaints_of, finding_of, of_the_controller
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.controller_identity import plain_flag
 from kubectl_lbdoctor.model import reads
@@ -106,9 +106,20 @@ def webhook_unreachable(traffic: TrafficPath) -> Iterator[Finding]:
     The control plane's own interfaces in the VPC ("Amazon EKS CLUSTER") call the controller's pods: their security
     groups, network ACLs and routes are followed to the webhook's endpoints, and what is closed is named.
 
+    Or something answers that does not serve the webhook: its configuration is of another release than the controller
+    that runs, or its Service leads to other pods.
+
     Confirm by hand: `aws ec2 describe-network-interfaces --filters "Name=description,Values=Amazon EKS CLUSTER"`.
     Repair: admit TCP 9443 from the cluster's security group (the control plane) to the nodes.
     """
-    for finding in reported(traffic, "LBD124"):
-        own = webhook_service(traffic.cluster) or finding.object
-        yield webhook_path.with_path(traffic, replace(finding, object=own))
+    for entry in complaints_of(traffic, "LBD124"):
+        finding = finding_of("LBD124", entry)
+        finding = replace(finding, object=webhook_service(traffic.cluster) or finding.object)
+        if entry.param("failure") == "unserved":
+            yield replace(
+                finding,
+                advice="upgrade the chart, so that controller and webhook configurations are of one release; or let "
+                "the Service's selector name the controller's pods alone",
+            )
+        else:
+            yield webhook_path.with_path(traffic, finding)

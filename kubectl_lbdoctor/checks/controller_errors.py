@@ -17,7 +17,13 @@ from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
 from kubectl_lbdoctor.analysis.responsibility import ASKED_IN_VAIN, NOT_AT_WORK, undone_by
 from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
-from kubectl_lbdoctor.checks.complaint_places import at_its_class, keys_of, where_it_is_set, with_members
+from kubectl_lbdoctor.checks.complaint_places import (
+    at_its_class,
+    at_what_refuses,
+    keys_of,
+    where_it_is_set,
+    with_members,
+)
 from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, member_at_fault, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -41,7 +47,7 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
             found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry)
-            yield entry, replace(found, effect_of=_may_be_explained_by(entry, code))
+            yield entry, replace(at_what_refuses(found, entry), effect_of=_may_be_explained_by(entry, code))
 
 
 def _may_be_explained_by(entry: Complaint, code: str) -> tuple[str, ...] | None:
@@ -122,6 +128,9 @@ def model_not_built(traffic: TrafficPath) -> Iterator[Finding]:
 )
 def model_not_deployed(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS refuses what the controller asks for: a certificate, subnet, security group, attribute or quota.
+
+    Or Kubernetes refuses what it writes: a ResourceQuota is used up, a policy or another component's webhook does not
+    admit it, the namespace is being deleted, the custom resource definitions are older than the controller.
 
     Confirm by hand: `kubectl describe ingress NAME` (event FailedDeployModel). Repair: correct what AWS refuses:
     the setting that names it, or the missing object in AWS; the controller tries again by itself. What is still in use

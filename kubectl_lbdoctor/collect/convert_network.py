@@ -39,7 +39,7 @@ def _port(raw: Raw, key: str) -> int | None:
     return value if value is not None and value >= 0 else None
 
 
-def permission(raw: Raw) -> network.Permission:
+def permission(raw: Raw) -> network.IpPermission:
     """One IpPermission of a security group: protocol ("-1" for all), range of ports, and sources or destinations.
 
     A reference over a peering connection that is gone matches nothing, so it is kept apart (UserIdGroupPair's
@@ -48,7 +48,7 @@ def permission(raw: Raw) -> network.Permission:
     v4, v6, lists, pairs = (
         objects(raw, key) for key in ("IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs")
     )
-    return network.Permission(
+    return network.IpPermission(
         protocol=text(raw, "IpProtocol", "-1"),
         from_port=_port(raw, "FromPort"),
         to_port=_port(raw, "ToPort"),

@@ -86,7 +86,7 @@ _RULES: Mapping[tuple[type, str], Rule] = {
     **_of(aws.ListenerRule, _anything, "hosts paths"),
     **_of(aws.HealthCheck, _anything, "path"),
     **_of(aws.TargetHealth, _anything, "description"),
-    **_of(network.Permission, _anything, "description"),
+    **_of(network.IpPermission, _anything, "description"),
     **_of(network.SecurityGroup, _anything, "name tags"),
     **_of(network.PrefixList, _anything, "name"),
     **_of(network.Subnet, _anything, "tags"),

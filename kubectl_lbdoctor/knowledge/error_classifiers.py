@@ -1,16 +1,16 @@
 """The classifiers that find the cause of an error text, in the order of causes.
 
-Why in this order: a request that never reached the controller's webhook, a controller that does not know its VPC, one
-that has no identity, one that is denied — each of these wraps or triggers the later ones, so it must be recognised
-first; then what the object has wrong (the texts), what AWS rejects (its error codes), and last a call that got no
-answer at all. Each classifier is a pure function from a text to a `Cause` or None; `controller_errors.decode` takes the
-first answer.
+Why in this order: a request that never reached the controller's webhook, one that Kubernetes refuses (for a reason that
+another component words), a controller that does not know its VPC, one that has no identity, one that is denied — each
+of these wraps or triggers the later ones, so it must be recognised first; then what the object has wrong (the texts),
+what AWS rejects (its error codes), and last a call that got no answer at all. Each classifier is a pure function from a
+text to a `Cause` or None; `controller_errors.decode` takes the first answer.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from kubectl_lbdoctor.knowledge.aws_errors import (
     IDENTITY_CODES,
@@ -23,7 +23,8 @@ from kubectl_lbdoctor.knowledge.aws_errors import (
     parse_connection_failure,
     parse_denial,
 )
-from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ParamValue, extract
+from kubectl_lbdoctor.knowledge.error_rules import API_CODES, ErrorPattern, ParamValue, extract
+from kubectl_lbdoctor.knowledge.error_texts_kubernetes import KUBERNETES_RULES
 from kubectl_lbdoctor.knowledge.error_texts_model import MODEL_RULES
 from kubectl_lbdoctor.knowledge.error_texts_targets import TARGET_RULES
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
@@ -55,6 +56,8 @@ _WEBHOOK_CALL = re.compile(r"failed calling webhook \\?\"([\w.-]+)\\?\"")
 # The same without the name: only what the error wraps (apiserver, `ErrCallingWebhook.Reason`) was handed on.
 _WEBHOOK_POST = re.compile(r"failed to call webhook: Post \\?\"https://([\w.-]+)(?::\d+)?(/[^\s?\"\\]*)?")
 _NO_ENDPOINTS = re.compile(r"no endpoints available for service \\?\"([^\"\\]+)|service \\?\"([^\"\\]+)\\?\" not found")
+# An answer 404, or one that is no review: https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/admission/plugin/webhook/request/admissionreview.go
+_UNSERVED = re.compile(r"the server could not find the requested resource|expected webhook response of")
 _TLS_FAULT = re.compile(
     r"x509: |remote error: tls: (?:bad|unknown|expired)|tls: failed to verify|certificate (?:is|has|signed)"
 )
@@ -90,6 +93,9 @@ def _webhook(text: str) -> Cause | None:
             params,
             words=str(params["detail"]),
         )
+    if _UNSERVED.search(text):
+        params["failure"] = "unserved"
+        return Cause("LBD124", f"What answers the API server does not serve webhook {name}.", params)
     why = {
         "timeout": "no answer in time",
         "refused": "connection refused",
@@ -249,19 +255,29 @@ def _denied(text: str) -> Cause | None:
     return Cause("LBD120", f"AWS denies {who} {what}{where}{deny}.", params, denial.action)
 
 
+def _kubernetes(text: str) -> Cause | None:
+    """What the Kubernetes API refuses. Its text is none of AWS's, which may quote any."""
+    return _of_table(KUBERNETES_RULES, text) if parse_aws_error(text) is None else None
+
+
 def _rule(text: str) -> Cause | None:
     """A text of the rule table, in what AWS says or in what the controller says."""
     error = parse_aws_error(text)
     if error is not None and API_CODES.get(error.code, ("", ""))[0] in _QUOTA_CODES:
         return None  # the code says which quota, the message only that it is one
-    body = error.message if error is not None else text
-    for rule in (*TARGET_RULES, *MODEL_RULES):
+    return _of_table((*TARGET_RULES, *MODEL_RULES), error.message if error is not None else text, error)
+
+
+def _of_table(rules: Iterable[ErrorPattern], body: str, error: AwsError | None = None) -> Cause | None:
+    """The cause of the first rule that the text fits. error: the answer of AWS that the text is from."""
+    for rule in rules:
         if (found := rule.search(body)) is None:
             continue
         own = _clip(extract(found))
         shown = _Shown(own | {"said": _clause(body, found.start())})
         summary = rule.summary(own) if callable(rule.summary) else rule.summary.format_map(shown)
-        return Cause(rule.code, summary, _api_params(error) | own, retryable=rule.retryable)
+        words = str(own.get("refusal", ""))
+        return Cause(rule.code, summary, _api_params(error) | own, retryable=rule.retryable, words=words)
     return None
 
 
@@ -408,6 +424,7 @@ class _Shown(dict[str, ParamValue]):
 
 ERROR_CLASSIFIERS: tuple[Callable[[str], Cause | None], ...] = (
     _webhook,
+    _kubernetes,
     _location,
     _identity,
     _denied,

@@ -1,5 +1,4 @@
-"""Error texts about the network and the targets: security groups, subnets, registration, backends, bindings, the
-Kubernetes API.
+"""Error texts about the network and the targets: security groups, subnets, registration, backends, bindings.
 
 Each block names the file of aws-load-balancer-controller v2.17.1 (or the other source) that the texts come from; see
 `error_rules`.
@@ -34,19 +33,6 @@ def _outside_address(params: Mapping[str, ParamValue]) -> str:
     return f"{which} is in no subnet of the target group's VPC, so it cannot be registered without a zone."
 
 
-def _forbidden(params: Mapping[str, ParamValue]) -> str:
-    which = f"{_text(params, 'rbac_resource')} {_text(params, 'object')}".strip()
-    return f"RBAC does not let it {_text(params, 'rbac_verb')} {which}."
-
-
-_FORBIDDEN = (
-    r"(?: \"(?P<object>[^\"]*)\")? is forbidden: User \"(?P<rbac_user>[^\"]+)\" cannot (?P<rbac_verb>\w+) resource"
-    r"(?: \"(?P<rbac_asked>[^\"]*)\" in API group \"(?P<rbac_group>[^\"]*)\")?"
-    r"(?:.* in the namespace \"(?P<rbac_namespace>[^\"]+)\")?"
-)
-"""https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go"""
-
-
 def _discovery(params: Mapping[str, ParamValue]) -> str:
     causes = [
         (params.get("other_clusters", 0), "are tagged for another cluster", "is tagged for another cluster"),
@@ -60,17 +46,11 @@ def _discovery(params: Mapping[str, ParamValue]) -> str:
 
 
 TARGET_RULES: tuple[ErrorPattern, ...] = (
-    # pkg/error/errors.go, apimachinery: not faults, the next attempt is already scheduled
+    # pkg/error/errors.go: no fault, the next attempt is already scheduled
     rule(
         "",
         r"requeue needed(?: after (?P<after>[\w.]+))?: (?P<waiting_for>.+)",
         "The controller is waiting and will try again: {waiting_for}.",
-        retryable=True,
-    ),
-    rule(
-        "",
-        r"Operation cannot be fulfilled on (?P<resource_kind>\S+) \"(?P<object>[^\"]+)\": the object has been modified",
-        "{resource_kind} {object} changed while the controller wrote it; it tries again by itself.",
         retryable=True,
     ),
     # aws-sdk-go-v2, aws/ratelimit: attempts that failed have used up what may be tried again, as where AWS throttles
@@ -82,15 +62,6 @@ TARGET_RULES: tuple[ErrorPattern, ...] = (
         retryable=True,
     ),
     rule("", r"^(?:.*: )?context canceled$", "The controller was stopped in the middle of this work.", retryable=True),
-    # apimachinery: the Kubernetes side refuses. Secrets are not the controller's to read as it is installed, Leases are
-    # LBD136's, and without events nothing but words is lost.
-    rule("", r"\b(?P<rbac_resource>secrets|events|leases[\w.]{0,100})" + _FORBIDDEN, _forbidden),
-    rule("LBD119", r"\b(?P<rbac_resource>[a-z][\w.]{0,100})" + _FORBIDDEN, _forbidden),
-    rule(
-        "",
-        r"no matches for kind \"(?P<resource_kind>[^\"]+)\"(?: in (?:version|group) \"(?P<resource_group>[\w.-]*))?",
-        "The custom resource definition of {resource_kind} is not installed.",
-    ),
     # pkg/networking/networking_manager.go resolveEndpointSGForENI; "expect" before 2.7; cloud-provider-aws
     # findSecurityGroupForInstance
     rule(

@@ -15,7 +15,7 @@ from kubectl_lbdoctor.record import record
 
 
 @record
-class Permission:
+class IpPermission:
     """One rule of a security group (EC2 IpPermission): every listed source, or destination, on these ports.
 
     protocol: "-1" (all), "tcp", "udp", "icmp", "icmpv6" or a number as text. from_port, to_port: None means all.
@@ -39,8 +39,8 @@ class SecurityGroup:
     name: str = ""
     vpc_id: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
-    ingress: tuple[Permission, ...] = ()
-    egress: tuple[Permission, ...] = ()
+    ingress: tuple[IpPermission, ...] = ()
+    egress: tuple[IpPermission, ...] = ()
 
 
 @record

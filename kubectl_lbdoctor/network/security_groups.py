@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 
-from kubectl_lbdoctor.model.network import Permission, PrefixList, SecurityGroup
+from kubectl_lbdoctor.model.network import IpPermission, PrefixList, SecurityGroup
 from kubectl_lbdoctor.model.shell import aws
 from kubectl_lbdoctor.network.matching import (
     Answer,
@@ -68,11 +68,11 @@ class GroupRemedy:
     choices: tuple[str, ...] = ()
 
     @property
-    def permission(self) -> Permission:
+    def permission(self) -> IpPermission:
         first, last, peer = self.ports.first, self.ports.last, (self.peer,)
         if _is_group(self.peer):
-            return Permission(self.protocol, first, last, groups=peer)
-        return Permission(self.protocol, first, last, cidrs=peer)
+            return IpPermission(self.protocol, first, last, groups=peer)
+        return IpPermission(self.protocol, first, last, cidrs=peer)
 
 
 @record
@@ -85,7 +85,7 @@ class GroupVerdict:
     answer: Answer
     direction: Direction
     group_id: str = ""
-    rule: Permission | None = None
+    rule: IpPermission | None = None
     source: str = ""
     missing: GroupRemedy | None = None
     unknown: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ def command(remedy: GroupRemedy, region: str = "", verb: str = "authorize") -> s
     return aws(*words, region=region)
 
 
-def ports_of(rule: Permission) -> str:
+def ports_of(rule: IpPermission) -> str:
     """What a rule admits: "all protocols", "tcp 8080", "tcp 1024-65535"."""
     if rule.protocol == "-1":
         return "all protocols"
@@ -176,7 +176,7 @@ def ports_of(rule: Permission) -> str:
     return f"{rule.protocol} {rule.from_port}" + (f"-{rule.to_port}" if rule.to_port != rule.from_port else "")
 
 
-def covers(rule: Permission, protocol: str, port: int) -> bool:
+def covers(rule: IpPermission, protocol: str, port: int) -> bool:
     """Whether a rule is about this port of this protocol, whoever its peers are."""
     if protocol_name(rule.protocol) == "-1":
         return True
@@ -196,11 +196,11 @@ def describe_rules(group: SecurityGroup, direction: Direction) -> str:
 _SHOWN = 4
 
 
-def _rules(group: SecurityGroup, direction: Direction) -> Sequence[Permission]:
+def _rules(group: SecurityGroup, direction: Direction) -> Sequence[IpPermission]:
     return group.ingress if direction is Direction.INGRESS else group.egress
 
 
-def _source(rule: Permission, peer: Peer, prefix_lists: Mapping[str, PrefixList]) -> str:
+def _source(rule: IpPermission, peer: Peer, prefix_lists: Mapping[str, PrefixList]) -> str:
     """The part of the rule that matches the peer, or ""."""
     for group_id in rule.groups:
         if group_id in (peer.group_ids or ()):
@@ -215,7 +215,7 @@ def _source(rule: Permission, peer: Peer, prefix_lists: Mapping[str, PrefixList]
     return ""
 
 
-def _undecided(rule: Permission, peer: Peer, prefix_lists: Mapping[str, PrefixList]) -> Iterator[str]:
+def _undecided(rule: IpPermission, peer: Peer, prefix_lists: Mapping[str, PrefixList]) -> Iterator[str]:
     """What this rule names and nothing was read about."""
     yield from (list_id for list_id in rule.prefix_lists if list_id not in prefix_lists)
     if peer.group_ids is None and rule.groups:

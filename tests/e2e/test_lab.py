@@ -16,6 +16,7 @@ from tests.e2e import (
     scenarios_frontend_nlb,
     scenarios_identity,
     scenarios_objects,
+    scenarios_refused,
     scenarios_unsaid,
 )
 from tests.e2e.scenarios import Manifests, Scenario
@@ -25,6 +26,7 @@ from tests.lab.api import CROWDED, Lab
 SCENARIOS = [
     *scenarios.SCENARIOS,
     *scenarios_objects.SCENARIOS,
+    *scenarios_refused.SCENARIOS,
     *scenarios_frontend_nlb.SCENARIOS,
     *scenarios.alone(scenarios_controller.SCENARIOS),
     *scenarios.alone(scenarios_identity.SCENARIOS),

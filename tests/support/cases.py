@@ -83,6 +83,8 @@ def _expected(entry: dict[str, Any], namespace: str) -> dict[str, Any]:
     if kind in (
         "Namespace",
         "Node",
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
         "GatewayClass",
         "IngressClass",
         "IngressClassParams",

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kubectl_lbdoctor.model.network import (
     AclEntry,
+    IpPermission,
     NetworkAcl,
-    Permission,
     PrefixList,
     RouteTable,
     SecurityGroup,
@@ -53,7 +53,7 @@ def same_protocol(rule: str, protocol: str) -> bool:
 
 
 def rule_passes(
-    rule: Permission, address: str, carried: Sequence[str], protocol: str, port: int, lists: Mapping[str, PrefixList]
+    rule: IpPermission, address: str, carried: Sequence[str], protocol: str, port: int, lists: Mapping[str, PrefixList]
 ) -> bool:
     if not same_protocol(rule.protocol, protocol):
         return False
@@ -109,9 +109,9 @@ def few(values: Sequence[str], most: int = 2) -> st.SearchStrategy[tuple[str, ..
 
 
 @st.composite
-def permissions(draw: st.DrawFn) -> Permission:
+def permissions(draw: st.DrawFn) -> IpPermission:
     low, high = draw(port_bounds)
-    return Permission(
+    return IpPermission(
         draw(st.sampled_from(["-1", "tcp", "tcp", "6", "udp", "icmp"])),
         low,
         high,

@@ -137,9 +137,9 @@ def instance_target(number: int, state: str = "healthy", reason: str = "", **val
     return target(number, state, reason, **{"id": f"i-{number:017x}", "port": 30080, "check_port": "30080", **values})
 
 
-ANYONE = network.Permission("-1", cidrs=("0.0.0.0/0",))
-FROM_LB = network.Permission("tcp", 0, 65535, groups=("sg-lb",))
-FROM_SELF = network.Permission("-1", groups=("sg-node",))
+ANYONE = network.IpPermission("-1", cidrs=("0.0.0.0/0",))
+FROM_LB = network.IpPermission("tcp", 0, 65535, groups=("sg-lb",))
+FROM_SELF = network.IpPermission("-1", groups=("sg-node",))
 CLUSTER_TAG = {"kubernetes.io/cluster/lab": "owned"}
 SUBNETS = {
     "subnet-n1": "10.0.1.0/24",

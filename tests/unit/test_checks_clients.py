@@ -41,11 +41,11 @@ LISTENERS = {
 }
 
 
-def rule(*cidrs: str, groups: tuple[str, ...] = (), ports: tuple[int, int] = NODE_PORTS) -> network.Permission:
-    return network.Permission("tcp", *ports, cidrs=cidrs, groups=groups)
+def rule(*cidrs: str, groups: tuple[str, ...] = (), ports: tuple[int, int] = NODE_PORTS) -> network.IpPermission:
+    return network.IpPermission("tcp", *ports, cidrs=cidrs, groups=groups)
 
 
-def nlb(*node_rules: network.Permission, clients: network.Permission = ANYONE, **changes: object) -> World:
+def nlb(*node_rules: network.IpPermission, clients: network.IpPermission = ANYONE, **changes: object) -> World:
     """A Network Load Balancer with nodes as targets, whose security group has these inbound rules."""
     groups = (
         network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(clients,), egress=(ANYONE,)),
@@ -136,7 +136,7 @@ def test_the_rule_to_add_names_the_load_balancers_group_and_the_one_port() -> No
 
 def test_a_prefix_list_admits_what_is_in_it() -> None:
     lists = Fact.known(reads.PREFIX_LISTS, (network.PrefixList("pl-1", ("0.0.0.0/1", "128.0.0.0/1")),))
-    by_list = network.Permission("tcp", *NODE_PORTS, prefix_lists=("pl-1",))
+    by_list = network.IpPermission("tcp", *NODE_PORTS, prefix_lists=("pl-1",))
     assert diagnosed(nlb(by_list, vpc={"prefix_lists": lists})) == []
     denied: Fact[object] = Fact.denied(
         reads.PREFIX_LISTS, "denied", Permission(action="ec2:GetManagedPrefixListEntries"), "pl-1"
@@ -313,7 +313,7 @@ def test_a_range_is_left_out_where_no_rule_holds_any_of_its_addresses(rules: lis
 # --- a check port of its own: nobody vouches for the traffic port ------------------------------------------------
 
 
-def checked_elsewhere(*ingress: network.Permission, **values: object) -> World:
+def checked_elsewhere(*ingress: network.IpPermission, **values: object) -> World:
     groups = (
         network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(ANYONE,)),
         network.SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, (*ingress, FROM_SELF), (ANYONE,)),
@@ -325,8 +325,8 @@ def checked_elsewhere(*ingress: network.Permission, **values: object) -> World:
     return replace(world.with_group(health_check=check), **values)  # type: ignore[arg-type]
 
 
-def from_lb(port: int) -> network.Permission:
-    return network.Permission("tcp", port, port, groups=("sg-lb",))
+def from_lb(port: int) -> network.IpPermission:
+    return network.IpPermission("tcp", port, port, groups=("sg-lb",))
 
 
 def test_healthy_targets_whose_traffic_port_is_closed() -> None:

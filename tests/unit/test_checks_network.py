@@ -35,7 +35,7 @@ LB_GROUP = network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egre
 TIMED_OUT = (timed_out(1), timed_out(2))
 
 
-def node_group(*ingress: network.Permission, name: str = "sg-node") -> network.SecurityGroup:
+def node_group(*ingress: network.IpPermission, name: str = "sg-node") -> network.SecurityGroup:
     return network.SecurityGroup(name, name, "vpc-1", CLUSTER_TAG, ingress, (ANYONE,))
 
 
@@ -133,8 +133,10 @@ def test_the_missing_rule_is_exact(code: str, command: str) -> None:
 
 
 ADMITTED = {
-    "by the subnets' CIDR": node_group(network.Permission("tcp", 8080, 8080, cidrs=("10.0.101.0/24", "10.0.102.0/24"))),
-    "by a range of all protocols": node_group(network.Permission("-1", cidrs=("10.0.0.0/16",))),
+    "by the subnets' CIDR": node_group(
+        network.IpPermission("tcp", 8080, 8080, cidrs=("10.0.101.0/24", "10.0.102.0/24"))
+    ),
+    "by a range of all protocols": node_group(network.IpPermission("-1", cidrs=("10.0.0.0/16",))),
 }
 
 
@@ -202,7 +204,7 @@ def test_custom_frontend_groups_without_backend_rules_name_the_annotation() -> N
 
 
 def test_closed_listener_port_is_a_warning() -> None:
-    narrow = replace(LB_GROUP, ingress=(network.Permission("tcp", 443, 443, cidrs=("0.0.0.0/0",)),))
+    narrow = replace(LB_GROUP, ingress=(network.IpPermission("tcp", 443, 443, cidrs=("0.0.0.0/0",)),))
     report = World(groups=(narrow, node_group(FROM_LB, FROM_SELF))).report()
     assert [d.finding.code for d in report.diagnoses] == ["LBD504"]
     assert report.diagnoses[0].severity.value == "warning" and report.exit_status() == 0

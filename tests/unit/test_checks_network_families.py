@@ -9,7 +9,7 @@ import pytest
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.k8s import Endpoint, EndpointPort, EndpointSlice
-from kubectl_lbdoctor.model.network import AclEntry, Permission
+from kubectl_lbdoctor.model.network import AclEntry, IpPermission
 from kubectl_lbdoctor.model.selectors import LabelSelector
 from tests.support.world import (
     ANYONE,
@@ -30,8 +30,10 @@ from tests.support.world import (
 SIX = {"subnet-n1": "fd00:0:0:1::/64", "subnet-n2": "fd00:0:0:2::/64"}
 SIX |= {"subnet-a": "fd00:0:0:101::/64", "subnet-c": "fd00:0:0:102::/64"}
 BOTH = tuple(network.Subnet(name, "vpc-1", (cidr, SIX[name])) for name, cidr in SUBNETS.items())
-LB_GROUP = network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(Permission("-1", cidrs=("::/0",)),))
-ONLY_FOUR = Permission("tcp", 0, 65535, cidrs=("0.0.0.0/0",))
+LB_GROUP = network.SecurityGroup(
+    "sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(IpPermission("-1", cidrs=("::/0",)),)
+)
+ONLY_FOUR = IpPermission("tcp", 0, 65535, cidrs=("0.0.0.0/0",))
 OPEN_SIX = replace(
     OPEN_ACL, entries=(*OPEN_ACL.entries, *(AclEntry(101, egress, True, "-1", "::/0") for egress in (False, True)))
 )
@@ -47,7 +49,7 @@ def vpc() -> dict[str, Fact[object]]:
     }
 
 
-def node_group(*ingress: Permission) -> network.SecurityGroup:
+def node_group(*ingress: IpPermission) -> network.SecurityGroup:
     return network.SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, ingress, (ANYONE,))
 
 
@@ -55,7 +57,7 @@ def six_pod(number: int) -> str:
     return f"fd00:0:0:{number}:ab::{number}"
 
 
-def six_world(*ingress: Permission) -> World:
+def six_world(*ingress: IpPermission) -> World:
     """A dual-stack load balancer whose ip targets have IPv6 addresses out of their node's delegated prefix."""
     fronts = tuple(
         replace(i, private_ips=(*i.private_ips, f"fd00:0:0:10{n}::5"))
@@ -93,10 +95,10 @@ def test_an_ipv4_rule_says_nothing_about_ipv6_targets() -> None:
 
 @pytest.mark.parametrize(
     "rule",
-    [FROM_LB, Permission("tcp", 8080, 8080, cidrs=("fd00:0:0:100::/56",)), Permission("-1", cidrs=("::/0",))],
+    [FROM_LB, IpPermission("tcp", 8080, 8080, cidrs=("fd00:0:0:100::/56",)), IpPermission("-1", cidrs=("::/0",))],
     ids=["group", "cidr", "anyone"],
 )
-def test_ipv6_targets_that_are_admitted_are_not_blamed_on_groups(rule: Permission) -> None:
+def test_ipv6_targets_that_are_admitted_are_not_blamed_on_groups(rule: IpPermission) -> None:
     assert "LBD501" not in six_world(rule, FROM_SELF).codes()
 
 

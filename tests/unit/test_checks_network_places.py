@@ -9,7 +9,7 @@ import pytest
 from kubectl_lbdoctor import permission
 from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
-from kubectl_lbdoctor.model.network import AclEntry, Permission
+from kubectl_lbdoctor.model.network import AclEntry, IpPermission
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -29,7 +29,7 @@ TIMED_OUT = (timed_out(1), timed_out(2))
 FRONTS = (lb_interface(1), lb_interface(2))
 
 
-def group(name: str, *ingress: Permission, **values: object) -> network.SecurityGroup:
+def group(name: str, *ingress: IpPermission, **values: object) -> network.SecurityGroup:
     return replace(
         network.SecurityGroup(name, name, "vpc-1", CLUSTER_TAG, ingress, (ANYONE,)),
         **values,  # type: ignore[arg-type]
@@ -50,19 +50,19 @@ def allow(number: int, egress: bool, cidr: str, first: int, last: int, protocol:
 @pytest.mark.parametrize(
     "rule",
     [
-        Permission("udp", 8080, 8080, groups=("sg-lb",)),
-        Permission("17", 0, 65535, groups=("sg-lb",)),
-        Permission("icmp", groups=("sg-lb",)),
-        Permission("50", groups=("sg-lb",)),
-        Permission("tcp", 8081, 65535, groups=("sg-lb",)),
-        Permission("tcp", 0, 8079, groups=("sg-lb",)),
-        Permission("tcp", 8080, 8080, stale_groups=("sg-lb",)),
-        Permission("tcp", 8080, 8080, cidrs=("10.0.100.0/24", "10.0.103.0/24")),
-        Permission("tcp", 8080, 8080, cidrs=("::/0",)),
+        IpPermission("udp", 8080, 8080, groups=("sg-lb",)),
+        IpPermission("17", 0, 65535, groups=("sg-lb",)),
+        IpPermission("icmp", groups=("sg-lb",)),
+        IpPermission("50", groups=("sg-lb",)),
+        IpPermission("tcp", 8081, 65535, groups=("sg-lb",)),
+        IpPermission("tcp", 0, 8079, groups=("sg-lb",)),
+        IpPermission("tcp", 8080, 8080, stale_groups=("sg-lb",)),
+        IpPermission("tcp", 8080, 8080, cidrs=("10.0.100.0/24", "10.0.103.0/24")),
+        IpPermission("tcp", 8080, 8080, cidrs=("::/0",)),
     ],
     ids=lambda rule: f"{rule.protocol}-{rule.from_port}-{rule.to_port}-{','.join(rule.cidrs + rule.stale_groups)}",
 )
-def test_a_rule_that_nearly_admits_does_not(rule: Permission) -> None:
+def test_a_rule_that_nearly_admits_does_not(rule: IpPermission) -> None:
     world = World(health=TIMED_OUT, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
     assert world.codes()[0] == "LBD501"
 
@@ -70,23 +70,23 @@ def test_a_rule_that_nearly_admits_does_not(rule: Permission) -> None:
 @pytest.mark.parametrize(
     "rule",
     [
-        Permission("6", 8080, 8080, groups=("sg-lb",)),
-        Permission("-1", 9, 9, groups=("sg-lb",)),
-        Permission("tcp", groups=("sg-lb",)),
-        Permission("tcp", 8080, 8080, cidrs=("10.0.101.0/24", "10.0.102.0/24")),
-        Permission("tcp", 8080, 8080, cidrs=("10.0.101.5/32", "10.0.102.5/32")),
-        Permission("tcp", 1, 65535, cidrs=("10.0.0.0/8",)),
+        IpPermission("6", 8080, 8080, groups=("sg-lb",)),
+        IpPermission("-1", 9, 9, groups=("sg-lb",)),
+        IpPermission("tcp", groups=("sg-lb",)),
+        IpPermission("tcp", 8080, 8080, cidrs=("10.0.101.0/24", "10.0.102.0/24")),
+        IpPermission("tcp", 8080, 8080, cidrs=("10.0.101.5/32", "10.0.102.5/32")),
+        IpPermission("tcp", 1, 65535, cidrs=("10.0.0.0/8",)),
     ],
     ids=lambda rule: f"{rule.protocol}-{rule.from_port}-{rule.to_port}-{','.join(rule.cidrs)}",
 )
-def test_every_way_to_write_the_rule_is_understood(rule: Permission) -> None:
+def test_every_way_to_write_the_rule_is_understood(rule: IpPermission) -> None:
     world = World(health=TIMED_OUT, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
     assert "LBD501" not in world.codes()
 
 
 def test_a_cidr_of_one_zone_leaves_the_other_zone_out() -> None:
     """Each of the load balancer's interfaces is asked about: the rule lacks the second subnet."""
-    rule = Permission("tcp", 8080, 8080, cidrs=("10.0.101.0/24",))
+    rule = IpPermission("tcp", 8080, 8080, cidrs=("10.0.101.0/24",))
     finding = (
         World(health=TIMED_OUT, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule))).report().diagnoses[0].finding
     )
@@ -94,7 +94,7 @@ def test_a_cidr_of_one_zone_leaves_the_other_zone_out() -> None:
 
 
 def test_only_the_check_port_is_closed() -> None:
-    rule = Permission("tcp", 8080, 8080, groups=("sg-lb",))
+    rule = IpPermission("tcp", 8080, 8080, groups=("sg-lb",))
     health = tuple(timed_out(n, check_port="9090") for n in (1, 2))
     world = World(health=health, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
     check = replace(world.group.health_check, port="9090")
@@ -111,7 +111,7 @@ def test_what_a_target_may_send_is_of_no_matter() -> None:
 
 
 def test_a_prefix_list_that_was_not_read_decides_nothing() -> None:
-    rule = Permission("tcp", 8080, 8080, prefix_lists=("pl-1",))
+    rule = IpPermission("tcp", 8080, 8080, prefix_lists=("pl-1",))
     world = World(health=TIMED_OUT, groups=(LB_GROUP, group("sg-node", FROM_SELF, rule)))
     denied = Fact.denied(reads.PREFIX_LISTS, "denied", permission.Permission(action="ec2:GetManagedPrefixListEntries"))
     assert "LBD501" not in replace(world, vpc={"prefix_lists": denied}).codes()
@@ -144,7 +144,7 @@ def test_an_entry_for_udp_lets_no_tcp_reply_out() -> None:
 # --- places ----------------------------------------------------------------------------------------------------------
 
 
-def custom_networking(*ingress: Permission) -> World:
+def custom_networking(*ingress: IpPermission) -> World:
     """Pods on a second interface of their node, in a subnet of a secondary CIDR with a group of its own."""
     pods = tuple(pod(n, ip=f"100.64.{n}.34", ips=(f"100.64.{n}.34",)) for n in (1, 2))
     seconds = tuple(

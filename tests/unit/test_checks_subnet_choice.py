@@ -12,7 +12,7 @@ from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding
 from kubectl_lbdoctor.model.k8s import Event, IngressClass, IngressClassParams, Meta
-from kubectl_lbdoctor.model.network import Permission, PrefixList, RouteTable, SecurityGroup, Subnet, VpcRoute
+from kubectl_lbdoctor.model.network import IpPermission, PrefixList, RouteTable, SecurityGroup, Subnet, VpcRoute
 from kubectl_lbdoctor.network.security_groups import Direction, rules_counted
 from tests.support.world import ANYONE, CLUSTER_TAG, FROM_LB, JUST_NOW, NS, World
 
@@ -160,7 +160,7 @@ def test_what_was_not_read_adds_nothing(part: str) -> None:
 def test_the_fullest_group_is_named_with_its_rules_as_the_quota_counts_them() -> None:
     """One entry of DescribeSecurityGroups may hold many sources: each is a rule."""
     sources = tuple(f"10.9.{n}.0/24" for n in range(57))
-    rules = (Permission("tcp", 80, 80, cidrs=sources), Permission("tcp", 81, 81, groups=("sg-a", "sg-b", "sg-lb")))
+    rules = (IpPermission("tcp", 80, 80, cidrs=sources), IpPermission("tcp", 81, 81, groups=("sg-a", "sg-b", "sg-lb")))
     full = SecurityGroup("sg-node", "node", "vpc-1", CLUSTER_TAG, (*rules, FROM_LB), (ANYONE,))
     message = (
         "Failed deploy model due to operation error EC2: AuthorizeSecurityGroupIngress, https response error "
@@ -175,7 +175,7 @@ def test_the_fullest_group_is_named_with_its_rules_as_the_quota_counts_them() ->
 
 
 def test_rules_are_counted_for_each_family() -> None:
-    rule = Permission(
+    rule = IpPermission(
         "tcp", 1, 1, cidrs=("10.0.0.0/8", "fd00::/8", "fd01::/16"), groups=("sg-a",), prefix_lists=("p", "q")
     )
     lists = {"p": PrefixList("p", ("10.0.0.0/8",), max_entries=20)}

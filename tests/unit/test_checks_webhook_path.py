@@ -11,7 +11,7 @@ from kubectl_lbdoctor.model import network, reads
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.finding import Finding
 from kubectl_lbdoctor.model.k8s import Endpoint, EndpointPort, EndpointSlice, Event, Meta
-from kubectl_lbdoctor.model.network import AclEntry, NetworkInterface, Permission
+from kubectl_lbdoctor.model.network import AclEntry, IpPermission, NetworkInterface
 from tests.support.world import (
     ANYONE,
     CLUSTER_TAG,
@@ -32,7 +32,7 @@ TIMED_OUT = (
     f'Post "https://{SERVICE}.kube-system.svc:443/x?timeout=10s": context deadline exceeded'
 )
 LB_GROUP = network.SecurityGroup("sg-lb", "lb", "vpc-1", ingress=(ANYONE,), egress=(ANYONE,))
-FROM_CONTROL_PLANE = Permission("tcp", 9443, 9443, groups=("sg-eks",))
+FROM_CONTROL_PLANE = IpPermission("tcp", 9443, 9443, groups=("sg-eks",))
 
 
 def control_plane(number: int, cluster: str = "lab") -> NetworkInterface:
@@ -47,7 +47,7 @@ def control_plane(number: int, cluster: str = "lab") -> NetworkInterface:
     )
 
 
-def webhook_world(*ingress: Permission, egress: tuple[Permission, ...] = (ANYONE,), **changes: object) -> World:
+def webhook_world(*ingress: IpPermission, egress: tuple[IpPermission, ...] = (ANYONE,), **changes: object) -> World:
     event = Event(
         kind="Ingress",
         name="web",
@@ -103,23 +103,27 @@ def test_the_missing_inbound_rule_is_named() -> None:
 
 
 def test_a_rule_for_another_port_does_not_admit_the_call() -> None:
-    other = Permission("tcp", 443, 443, groups=("sg-eks",))
+    other = IpPermission("tcp", 443, 443, groups=("sg-eks",))
     assert "sg-node lacks TCP 9443 from sg-eks" in texts(finding(webhook_world(other)))
 
 
 @pytest.mark.parametrize(
     "rule",
-    [FROM_CONTROL_PLANE, Permission("tcp", 1025, 65535, groups=("sg-eks",)), Permission("-1", cidrs=("10.0.0.0/16",))],
+    [
+        FROM_CONTROL_PLANE,
+        IpPermission("tcp", 1025, 65535, groups=("sg-eks",)),
+        IpPermission("-1", cidrs=("10.0.0.0/16",)),
+    ],
     ids=["port", "range", "cidr"],
 )
-def test_an_open_path_is_said_to_be_open(rule: Permission) -> None:
+def test_an_open_path_is_said_to_be_open(rule: IpPermission) -> None:
     found = finding(webhook_world(rule))
     assert found.by_hand == ()
     assert "let the control plane reach every webhook endpoint" in texts(found)
 
 
 def test_the_control_planes_own_egress_counts() -> None:
-    only_kubelet = (Permission("tcp", 10250, 10250, cidrs=("0.0.0.0/0",)),)
+    only_kubelet = (IpPermission("tcp", 10250, 10250, cidrs=("0.0.0.0/0",)),)
     found = finding(webhook_world(FROM_CONTROL_PLANE, egress=only_kubelet))
     assert "sg-eks lacks TCP 9443 to sg-node" in texts(found)
 

@@ -109,6 +109,21 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         "LBD109",
         {"node": "h1"},
     ),
+    # --- what the Kubernetes API refuses, or does not answer
+    ("etcdserver: request timed out", "LBD103", {}),
+    ("etcdserver: mvcc: database space exceeded", "LBD103", {}),
+    ("client rate limiter Wait returned an error: context deadline exceeded", "LBD103", {}),
+    (
+        'admission webhook "validation.gatekeeper.sh" denied the request: [owner] you must provide labels',
+        "LBD103",
+        {"refusing_webhook": "validation.gatekeeper.sh"},
+    ),
+    (
+        'pods "a" is forbidden: exceeded quota: small, requested: cpu=1,memory=1Gi, used: cpu=4,memory=1Gi, '
+        "limited: cpu=4,memory=8Gi",
+        "LBD103",
+        {"quota": "small", "quota_limited": "cpu", "quota_limit": "4"},
+    ),
     # --- 3.8 admission of TargetGroupBindings
     (
         f'admission webhook "vtargetgroupbinding.elbv2.k8s.aws" denied the request: TargetGroup {TG_ARN} is already '

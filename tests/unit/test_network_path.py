@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from kubectl_lbdoctor.model.codec import from_json, to_json
 from kubectl_lbdoctor.model.network import (
     AclEntry,
+    IpPermission,
     NetworkAcl,
     NetworkInterface,
-    Permission,
     PrefixList,
     RouteTable,
     SecurityGroup,
@@ -41,7 +41,7 @@ from kubectl_lbdoctor.network.routes import RouteRemedy, RouteVerdict
 from kubectl_lbdoctor.network.security_groups import Direction, GroupRemedy
 from tests.support import network as naive
 
-ANY = Permission(cidrs=("0.0.0.0/0", "::/0"))
+ANY = IpPermission(cidrs=("0.0.0.0/0", "::/0"))
 LB = Endpoint("10.0.1.5", "subnet-lb", ("sg-lb",))
 NODE = Endpoint("10.0.2.9", "subnet-node", ("sg-node",))
 
@@ -62,7 +62,7 @@ WORLD = NetworkWorld(
     groups={
         "sg-lb": SecurityGroup("sg-lb", vpc_id="vpc-1", egress=(ANY,)),
         "sg-node": SecurityGroup(
-            "sg-node", vpc_id="vpc-1", ingress=(Permission("tcp", 8080, 8080, groups=("sg-lb",)),)
+            "sg-node", vpc_id="vpc-1", ingress=(IpPermission("tcp", 8080, 8080, groups=("sg-lb",)),)
         ),
     },
     acls=(ACL_LB, ACL_NODE),
@@ -109,7 +109,7 @@ def test_a_closed_target_group() -> None:
 
 
 def test_no_egress() -> None:
-    verdict = ask(with_groups(lb=SecurityGroup("sg-lb", egress=(Permission("tcp", 443, 443, ("0.0.0.0/0",)),))))
+    verdict = ask(with_groups(lb=SecurityGroup("sg-lb", egress=(IpPermission("tcp", 443, 443, ("0.0.0.0/0",)),))))
     assert verdict.first and (verdict.first.filter, verdict.first.code) == (Filter.SOURCE_GROUPS, "LBD503")
     assert "authorize-security-group-egress --group-id sg-lb" in path.command(verdict.first.remedy)
     assert "GroupId=sg-node" in path.command(verdict.first.remedy)
@@ -194,7 +194,7 @@ def test_a_load_balancer_without_groups_is_admitted_by_cidr_only() -> None:
     verdict = ask(source=bare)
     assert [hop.filter for hop in verdict.blocking] == [Filter.TARGET_GROUPS]
     assert path.command(verdict.blocking[0].remedy).endswith("--cidr 10.0.1.0/24")
-    opened = SecurityGroup("sg-node", ingress=(Permission("tcp", 8080, 8080, ("10.0.1.0/24",)),))
+    opened = SecurityGroup("sg-node", ingress=(IpPermission("tcp", 8080, 8080, ("10.0.1.0/24",)),))
     assert ask(with_groups(node=opened), source=bare).answer is Answer.ALLOWED
 
 
@@ -256,7 +256,7 @@ def test_within_a_vpc_route_tables_need_not_be_read() -> None:
 
 
 FAR = Endpoint("10.9.0.4", "subnet-far", ("sg-far",))
-FAR_GROUP = SecurityGroup("sg-far", vpc_id="vpc-2", ingress=(Permission("tcp", 8080, 8080, groups=("sg-lb",)),))
+FAR_GROUP = SecurityGroup("sg-far", vpc_id="vpc-2", ingress=(IpPermission("tcp", 8080, 8080, groups=("sg-lb",)),))
 
 
 def far_world(there: str, back: str, *, state: str = "active") -> NetworkWorld:
@@ -286,7 +286,7 @@ def test_group_references_over_a_transit_gateway_are_not_certain() -> None:
     assert verdict.answer is Answer.UNKNOWN
     hop = verdict.hop(Filter.TARGET_GROUPS)
     assert hop and hop.unknown == ("security groups of 10.0.1.5",)
-    by_cidr = replace(FAR_GROUP, ingress=(Permission("tcp", 8080, 8080, ("10.0.0.0/16",)),))
+    by_cidr = replace(FAR_GROUP, ingress=(IpPermission("tcp", 8080, 8080, ("10.0.0.0/16",)),))
     world = far_world("tgw-1", "tgw-1")
     admitted = ask(replace(world, groups={**world.groups, "sg-far": by_cidr}), target=FAR)
     assert admitted.unknown == ("the routing of tgw-1",)
@@ -387,10 +387,10 @@ class Dice(random.Random):
             return None, None
         return tuple(sorted((self.choice(naive.PORTS), self.choice(naive.PORTS))))
 
-    def rules(self) -> tuple[Permission, ...]:
+    def rules(self) -> tuple[IpPermission, ...]:
         kinds = ("-1", "tcp", "tcp", "6", "udp", "icmp")
         return tuple(
-            Permission(
+            IpPermission(
                 self.choice(kinds),
                 *self.bounds(),
                 cidrs=self.some(naive.CIDRS, 2),

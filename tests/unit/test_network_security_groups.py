@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_lbdoctor.model.codec import from_json, to_json
-from kubectl_lbdoctor.model.network import Permission, PrefixList, SecurityGroup
+from kubectl_lbdoctor.model.network import IpPermission, PrefixList, SecurityGroup
 from kubectl_lbdoctor.network.matching import Answer, PortRange
 from kubectl_lbdoctor.network.security_groups import (
     Direction,
@@ -27,7 +27,7 @@ LB = Peer("10.0.1.5", ("sg-lb",))
 
 
 def ask(
-    *rules: Permission, peer: Peer = LB, protocol: str = "tcp", port: int = 8080, **lists: PrefixList
+    *rules: IpPermission, peer: Peer = LB, protocol: str = "tcp", port: int = 8080, **lists: PrefixList
 ) -> GroupVerdict:
     known = {item.id: item for item in lists.values()}
     return admits(IN, [SecurityGroup("sg-node", ingress=rules)], peer, protocol, port, known)
@@ -36,23 +36,23 @@ def ask(
 @pytest.mark.parametrize(
     ("rule", "allowed"),
     [
-        (Permission("tcp", 8080, 8080, cidrs=("10.0.1.0/24",)), True),
-        (Permission("tcp", 8080, 8080, cidrs=("10.0.2.0/24",)), False),
-        (Permission("tcp", 0, 65535, groups=("sg-lb",)), True),
-        (Permission("tcp", 0, 65535, groups=("sg-other",)), False),
-        (Permission("tcp", 0, 65535, stale_groups=("sg-lb",)), False),
-        (Permission("tcp", 80, 8079, groups=("sg-lb",)), False),
-        (Permission("tcp", None, None, groups=("sg-lb",)), True),
-        (Permission("tcp", -1, -1, groups=("sg-lb",)), True),
-        (Permission("-1", None, None, groups=("sg-lb",)), True),
-        (Permission("-1", 1, 2, groups=("sg-lb",)), True),
-        (Permission("6", 8080, 8080, groups=("sg-lb",)), True),
-        (Permission("udp", 8080, 8080, groups=("sg-lb",)), False),
-        (Permission("icmp", -1, -1, cidrs=("0.0.0.0/0",)), False),
-        (Permission("tcp", 8080, 8080, cidrs=("::/0",)), False),
+        (IpPermission("tcp", 8080, 8080, cidrs=("10.0.1.0/24",)), True),
+        (IpPermission("tcp", 8080, 8080, cidrs=("10.0.2.0/24",)), False),
+        (IpPermission("tcp", 0, 65535, groups=("sg-lb",)), True),
+        (IpPermission("tcp", 0, 65535, groups=("sg-other",)), False),
+        (IpPermission("tcp", 0, 65535, stale_groups=("sg-lb",)), False),
+        (IpPermission("tcp", 80, 8079, groups=("sg-lb",)), False),
+        (IpPermission("tcp", None, None, groups=("sg-lb",)), True),
+        (IpPermission("tcp", -1, -1, groups=("sg-lb",)), True),
+        (IpPermission("-1", None, None, groups=("sg-lb",)), True),
+        (IpPermission("-1", 1, 2, groups=("sg-lb",)), True),
+        (IpPermission("6", 8080, 8080, groups=("sg-lb",)), True),
+        (IpPermission("udp", 8080, 8080, groups=("sg-lb",)), False),
+        (IpPermission("icmp", -1, -1, cidrs=("0.0.0.0/0",)), False),
+        (IpPermission("tcp", 8080, 8080, cidrs=("::/0",)), False),
     ],
 )
-def test_one_rule(rule: Permission, allowed: bool) -> None:
+def test_one_rule(rule: IpPermission, allowed: bool) -> None:
     verdict = ask(rule)
     assert verdict.answer is (Answer.ALLOWED if allowed else Answer.DENIED)
     assert (verdict.rule is rule, verdict.group_id) == ((True, "sg-node") if allowed else (False, ""))
@@ -60,37 +60,37 @@ def test_one_rule(rule: Permission, allowed: bool) -> None:
 
 def test_ipv6_is_admitted_by_ipv6_rules_only() -> None:
     peer = Peer("2001:db8::5", ())
-    assert ask(Permission("tcp", 8080, 8080, cidrs=("0.0.0.0/0",)), peer=peer).answer is Answer.DENIED
-    assert ask(Permission("tcp", 8080, 8080, cidrs=("2001:db8::/64",)), peer=peer).source == "2001:db8::/64"
+    assert ask(IpPermission("tcp", 8080, 8080, cidrs=("0.0.0.0/0",)), peer=peer).answer is Answer.DENIED
+    assert ask(IpPermission("tcp", 8080, 8080, cidrs=("2001:db8::/64",)), peer=peer).source == "2001:db8::/64"
 
 
 def test_all_groups_count_and_an_empty_one_takes_nothing_away() -> None:
     """Union over the interface's groups; the one that admits need not be the one with the cluster's tag."""
     tagged = SecurityGroup("sg-node", tags={"kubernetes.io/cluster/x": "owned"})
-    opened = SecurityGroup("sg-extra", ingress=(Permission("tcp", 8080, 8080, groups=("sg-lb",)),))
+    opened = SecurityGroup("sg-extra", ingress=(IpPermission("tcp", 8080, 8080, groups=("sg-lb",)),))
     verdict = admits(IN, [tagged, opened], LB, "tcp", 8080, {})
     assert (verdict.answer, verdict.group_id, verdict.source) == (Answer.ALLOWED, "sg-extra", "sg-lb")
 
 
 def test_directions_are_separate() -> None:
-    group = SecurityGroup("sg-node", egress=(Permission(cidrs=("0.0.0.0/0",)),))
+    group = SecurityGroup("sg-node", egress=(IpPermission(cidrs=("0.0.0.0/0",)),))
     assert admits(OUT, [group], LB, "tcp", 8080, {}).answer is Answer.ALLOWED
     assert admits(IN, [group], LB, "tcp", 8080, {}).answer is Answer.DENIED
 
 
 def test_prefix_list() -> None:
-    rule = Permission("tcp", 8080, 8080, prefix_lists=("pl-1",))
+    rule = IpPermission("tcp", 8080, 8080, prefix_lists=("pl-1",))
     assert ask(rule, a=PrefixList("pl-1", ("10.0.0.0/16",))).source == "pl-1"
     assert ask(rule, a=PrefixList("pl-1", ("10.9.0.0/16",))).answer is Answer.DENIED
     unread = ask(rule)
     assert (unread.answer, unread.unknown, unread.missing) == (Answer.UNKNOWN, ("pl-1",), None)
-    assert ask(Permission("tcp", 9, 9, prefix_lists=("pl-1",))).answer is Answer.DENIED, "another port: no matter"
-    assert ask(rule, Permission(groups=("sg-lb",))).answer is Answer.ALLOWED, "another rule decides"
+    assert ask(IpPermission("tcp", 9, 9, prefix_lists=("pl-1",))).answer is Answer.DENIED, "another port: no matter"
+    assert ask(rule, IpPermission(groups=("sg-lb",))).answer is Answer.ALLOWED, "another rule decides"
 
 
 def test_a_client_behind_nat_carries_no_group() -> None:
     """A reference matches private addresses of interfaces that carry the group, nothing translated."""
-    rule = Permission("tcp", 8080, 8080, groups=("sg-lb",))
+    rule = IpPermission("tcp", 8080, 8080, groups=("sg-lb",))
     assert ask(rule, peer=Peer("203.0.113.9", ())).answer is Answer.DENIED
     assert ask(rule, peer=Peer("10.0.1.5", None)).answer is Answer.UNKNOWN
 
@@ -130,7 +130,7 @@ def test_commands() -> None:
 
 
 def test_records_survive_a_bundle() -> None:
-    group = SecurityGroup("sg-1", "n", "vpc-1", {"a": "b"}, (Permission("tcp", 1, 2, ("10.0.0.0/8",), ("pl-1",)),))
+    group = SecurityGroup("sg-1", "n", "vpc-1", {"a": "b"}, (IpPermission("tcp", 1, 2, ("10.0.0.0/8",), ("pl-1",)),))
     assert from_json(SecurityGroup, to_json(group)) == group
 
 
