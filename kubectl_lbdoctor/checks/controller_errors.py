@@ -27,8 +27,6 @@ from kubectl_lbdoctor.checks.complaint_places import (
 from kubectl_lbdoctor.checks.complaints import OWN_CODES, READS, finding_of, member_at_fault, reported
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.knowledge.error_classifiers import CODES_THAT_SAY_NOTHING
-from kubectl_lbdoctor.knowledge.error_rules import API_CODES
 from kubectl_lbdoctor.knowledge.spoken_errors import shortened
 from kubectl_lbdoctor.model import kinds, reads
 from kubectl_lbdoctor.model.arn import target_group_name
@@ -52,20 +50,34 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
 
 def _may_be_explained_by(entry: Complaint, code: str) -> tuple[str, ...] | None:
     """The codes that account for what the controller says: what keeps it from any work since, and the code that its
-    words are about; of an answer of AWS that names no cause, all that an object may ask for in vain. None where the
-    words are not understood."""
+    words are about; of an answer of AWS about no thing of its own, all that an object may ask for in vain. None where
+    the words are not understood."""
     decoded = entry.decoded
     if not decoded.known:
         return None
     if decoded.code != code:
         return (*NOT_AT_WORK, decoded.code)
-    error = decoded.params.get("error_code")
-    vague = decoded.words and (error not in API_CODES or error in CODES_THAT_SAY_NOTHING | _OF_PROTOCOLS)
+    vague = decoded.words and decoded.params.get("error_code") not in _OF_A_THING
     return (*NOT_AT_WORK, *ASKED_IN_VAIN) if vague else NOT_AT_WORK
 
 
-_OF_PROTOCOLS = frozenset({"IncompatibleProtocols", "UnsupportedProtocol"})
-"""What AWS says of a protocol that any setting may have asked for."""
+_OF_A_THING = frozenset(
+    {
+        "AllocationIdNotFound",
+        "CertificateNotFound",
+        "DependencyViolation",
+        "DuplicateLoadBalancerName",
+        "DuplicateTargetGroupName",
+        "InvalidGroup.Duplicate",
+        "InvalidGroup.NotFound",
+        "PriorityInUse",
+        "ResourceInUse",
+        "TargetGroupNotFound",
+        "WAFNonexistentItemException",
+    }
+)
+"""Codes of AWS about one thing in the account, which is missing, there already or in use: it is not about what else an
+object asks for."""
 
 
 def _particular(entry: Complaint) -> str:

@@ -313,7 +313,7 @@ def _api(text: str) -> Cause | None:
     if "Throttl" in error.code or error.code in ("RequestLimitExceeded", "TooManyRequestsException"):
         meaning = "AWS throttles the controller's calls."
     said = error.message.rstrip(".") or error.code
-    if error.code in CODES_THAT_SAY_NOTHING and error.message:
+    if error.code in _SAY_NOTHING and error.message:
         meaning = shortened(re.split(r"\.\s", " ".join(said.split()))[0], _MAX_QUOTED)
     if certificate := _CERTIFICATE.search(error.message):
         code = ""
@@ -334,7 +334,7 @@ _CERTIFICATE = re.compile(r"Certificate ARN 'arn:aws[\w-]*:acm:(?P<region>[a-z0-
 """Said of a certificate of another region, and of an expired one:
 https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2552,
 https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2754"""
-CODES_THAT_SAY_NOTHING = frozenset({"InvalidConfigurationRequest", "OperationNotPermitted", "ValidationError"})
+_SAY_NOTHING = frozenset({"InvalidConfigurationRequest", "OperationNotPermitted", "ValidationError"})
 """Codes of which only the message tells what is wrong."""
 _MAX_QUOTED = 56
 
