@@ -348,7 +348,7 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     """Whether one finding explains another that was made on a common path."""
     if cause is effect:
         return False
-    if effect.finding.of_user and is_kept_from_work(cause.spec.code):
+    if not _is_possible(cause, effect):
         return False
     if effect.spec.code in cause.spec.explains or cause.claimed(effect):
         return _is_no_milder(cause, effect)
@@ -361,6 +361,14 @@ def _explains(cause: _Merged, effect: _Merged) -> bool:
     if cause.spec.code == UNEXPLAINED and effect.severity is Severity.INFO:
         return False  # What is worth knowing only where no cause is proven.
     return generic
+
+
+def _is_possible(cause: _Merged, effect: _Merged) -> bool:
+    """Whether a cause of this code may explain a finding that says which may (`stopped_by`, `effect_of`)."""
+    code, finding = cause.spec.code, effect.finding
+    if finding.stopped_by is not None and is_kept_from_work(code) and code not in finding.stopped_by:
+        return False
+    return finding.effect_of is None or code in finding.effect_of or cause.claimed(effect)
 
 
 def _is_no_milder(cause: _Merged, effect: _Merged) -> bool:

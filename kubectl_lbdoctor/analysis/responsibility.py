@@ -53,6 +53,12 @@ class Step(Enum):
         """The codes that say "not done" of what this step and the later ones make."""
         return tuple(sorted(code for duty in self.value for code in duty.value))
 
+    @property
+    def unmade(self) -> tuple[str, ...]:
+        """The same without the controller's own words, which are about what they say; only where it does not start they
+        may be over."""
+        return self.undone if self is Step.START else tuple(c for c in self.undone if c not in Duty.SAID.value)
+
 
 STOPPED_AT: Mapping[str, Step] = {
     "LBD101": Step.START,
@@ -130,6 +136,21 @@ def step_of_access(verb: str, kind: str, part: str = "") -> Step:
     if part:
         return Step.REGISTER
     return Step.RULES if kind.startswith("targetgroupbindings") and verb not in READ_VERBS else Step.START
+
+
+def _stopped_at(*steps: Step) -> tuple[str, ...]:
+    return tuple(sorted(code for code, step in STOPPED_AT.items() if step in steps))
+
+
+NOT_AT_WORK = _stopped_at(Step.START)
+"""What keeps the controller from any work: whatever it has said before may be over."""
+
+AT_A_BINDING = (*_stopped_at(Step.START, Step.RULES), "LBD119", "LBD120")
+"""What may keep the controller from the rules that an existing binding asks for: it works on them whatever becomes of
+the model that the binding was made from. Of LBD119 and LBD120, their findings say whether they do."""
+
+ASKED_IN_VAIN = _stopped_at(Step.BUILD, Step.DEPLOY)
+"""What an object asks for, and the controller or AWS refuses."""
 
 
 def is_kept_from_work(code: str) -> bool:

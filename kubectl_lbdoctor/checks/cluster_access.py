@@ -80,7 +80,7 @@ def _denied(traffic: TrafficPath, heard: Sequence[Complaint]) -> Finding:
     denials = list(dict.fromkeys(_denial(entry) for entry in heard))
     account = ACCOUNT.fullmatch(denials[0].user)
     ref = ObjectRef("ServiceAccount", account[1], account[2]) if account else controller_account(traffic.cluster)
-    undone = (step_of_access(denial.verb, denial.kind, denial.part).undone for denial in denials)
+    undone = (step_of_access(denial.verb, denial.kind, denial.part).unmade for denial in denials)
     return Finding(
         "LBD119",
         ref or heard[0].ref,

@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import Complaint, standing_
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
-from kubectl_lbdoctor.analysis.responsibility import undone_by
+from kubectl_lbdoctor.analysis.responsibility import ASKED_IN_VAIN, NOT_AT_WORK, undone_by
 from kubectl_lbdoctor.checks.complaint_places import READS as SETTING_READS
 from kubectl_lbdoctor.checks.complaint_places import (
     at_its_class,
@@ -45,7 +45,39 @@ def _generic(traffic: TrafficPath, code: str) -> Iterator[tuple[Complaint, Findi
         known = entry.decoded.code in OWN_CODES
         if not known and entry.stage_code == code and not member_at_fault(traffic, entry):
             found = with_members(traffic, at_its_class(traffic, finding_of(code, entry), entry), entry)
-            yield entry, at_what_refuses(found, entry)
+            yield entry, replace(at_what_refuses(found, entry), effect_of=_may_be_explained_by(entry, code))
+
+
+def _may_be_explained_by(entry: Complaint, code: str) -> tuple[str, ...] | None:
+    """The codes that account for what the controller says: what keeps it from any work since, and the code that its
+    words are about; of an answer of AWS about no thing of its own, all that an object may ask for in vain. None where
+    the words are not understood."""
+    decoded = entry.decoded
+    if not decoded.known:
+        return None
+    if decoded.code != code:
+        return (*NOT_AT_WORK, decoded.code)
+    vague = decoded.words and decoded.params.get("error_code") not in _OF_A_THING
+    return (*NOT_AT_WORK, *ASKED_IN_VAIN) if vague else NOT_AT_WORK
+
+
+_OF_A_THING = frozenset(
+    {
+        "AllocationIdNotFound",
+        "CertificateNotFound",
+        "DependencyViolation",
+        "DuplicateLoadBalancerName",
+        "DuplicateTargetGroupName",
+        "InvalidGroup.Duplicate",
+        "InvalidGroup.NotFound",
+        "PriorityInUse",
+        "ResourceInUse",
+        "TargetGroupNotFound",
+        "WAFNonexistentItemException",
+    }
+)
+"""Codes of AWS about one thing in the account, which is missing, there already or in use: it is not about what else an
+object asks for."""
 
 
 def _particular(entry: Complaint) -> str:

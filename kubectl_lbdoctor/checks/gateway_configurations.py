@@ -146,7 +146,6 @@ def _missing(
     "redirect=has a redirect without its filter, so nothing of the Gateway is built|"
     "plain=asks for a login, which HTTP port {ports:,3} leaves out}",
     reads=(*READS, reads.LISTENER_RULE_CONFIGURATIONS, reads.CONTROLLER, reads.CONTROLLER_PODS, reads.CONTROLLER_LOGS),
-    explains=("LBD109", "LBD209", "LBD143", "LBD150"),
     distinct_by=("kind", "name", "target", "fault"),
     by_absence=(reads.LISTENER_RULE_CONFIGURATIONS,),
 )
@@ -204,8 +203,7 @@ def _refused_filters(snapshot: Snapshot, gateway: Gateway) -> Iterator[Finding]:
             if refused_type:
                 fault = "redirect" if refused_type == "ExtensionRef" else "filter"
                 named = configurations_named(rule)[0] if fault == "redirect" else Reference(refused_type)
-                finding = _extension(route, number, named, fault, f"type {refused_type}")
-                yield replace(finding, explains=("LBD103",))
+                yield _extension(route, number, named, fault, f"type {refused_type}")
 
 
 def _login_left_out(frontend: Frontend, gateways: tuple[Gateway, ...], route: Route, number: int) -> Iterator[Finding]:
@@ -262,6 +260,12 @@ def _last_error(snapshot: Snapshot, settings: GatewaySettings) -> str:
     return ""
 
 
+_RULE_WORKS = ("kind", "plain")
+_STOPS_ALL = ("filter", "redirect")
+_NOT_BUILT = ("LBD109", "LBD209", "LBD103", "LBD150")
+"""What is left undone: for a rule that is answered with a fixed 500 its target group and who leads to it."""
+
+
 def _extension(route: Route, number: int, reference: Reference, fault: str, seen: str) -> Finding:
     owner = ObjectRef(_LRC.name, route.meta.namespace, reference.name) if fault == "refused" else route.ref
     advice = {
@@ -284,7 +288,8 @@ def _extension(route: Route, number: int, reference: Reference, fault: str, seen
             "fault": fault,
             "ports": (),
         },
-        severity=Severity.WARNING if fault in ("kind", "plain") else None,
+        severity=Severity.WARNING if fault in _RULE_WORKS else None,
+        explains=() if fault in _RULE_WORKS else _NOT_BUILT if fault in _STOPS_ALL else _NOT_BUILT[:2],
         evidence=(*refused(route, "Accepted"), Evidence(f"filter of rule {number}", seen)),
         confirm=(kubectl("get", resource_name(route.ref), "-o", "yaml", namespace=route.meta.namespace),),
         by_hand=(kubectl("edit", resource_name(owner), namespace=route.meta.namespace),),

@@ -21,6 +21,7 @@ from kubectl_lbdoctor.analysis.gateways import (
 )
 from kubectl_lbdoctor.analysis.ingress_backends import spoken
 from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.rule_actions import configurations_named
 from kubectl_lbdoctor.checks.gateways import of_gateway_api
 from kubectl_lbdoctor.checks.registry import Scope, check
 from kubectl_lbdoctor.model import kinds, reads
@@ -40,7 +41,7 @@ from kubectl_lbdoctor.model.times import seconds_between
     severity=Severity.ERROR,
     message="Gateway {gateway} admits {allowed}, so the listeners of ListenerSet {set} do not exist",
     reads=READS,
-    explains=("LBD143", "LBD150"),
+    explains=("LBD150",),
     distinct_by=("set",),
 )
 def listener_set_not_admitted(frontend: Frontend) -> Iterator[Finding]:
@@ -144,8 +145,9 @@ def rule_without_backend(frontend: Frontend) -> Iterator[Finding]:
 
 
 def _answers(rule: RouteRule) -> bool:
-    """Whether something may answer in place of the backends: a redirect, or what an extension says."""
-    return bool(rule.extensions) or "RequestRedirect" in rule.filters
+    """Whether something may answer in place of the backends: a redirect, or what a configuration says. Extensions of
+    other kinds are passed over (LBD147)."""
+    return bool(configurations_named(rule)) or "RequestRedirect" in rule.filters
 
 
 def _nowhere(route: Route, number: int, fault: str, seen: str) -> Finding:

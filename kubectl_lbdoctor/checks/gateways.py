@@ -316,6 +316,7 @@ def _no_parent(frontend: Frontend, route: Route, parent: ObjectRef) -> Finding:
         advice=f"name {close} in parentRefs"
         if close
         else f"make the Gateway {parent.name}, or name another in parentRefs",
+        effect_of=(),
     )
 
 
@@ -363,6 +364,8 @@ def _not_attached(
         hosts = ", ".join(route.hostnames)
         params = _params(route, parent, "hostname", wanted, f"listener {where.hostname}, route {hosts}")
         advice = "give route and listener a host name in common"
+    # Of which kinds a listener takes none that exists, it is not valid (LBD142).
+    unknown_kinds = refusal is Refusal.KIND and where is not None and not route_kinds(where)
     return Finding(
         "LBD143",
         ref if edits_gateway else route.ref,
@@ -372,6 +375,7 @@ def _not_attached(
         repairs=_allow(gateway, where.name, route) if edits_gateway and where is not None else (),
         by_hand=() if edits_gateway else (kubectl("edit", _resource(route), namespace=route.meta.namespace),),
         advice=advice,
+        effect_of=("LBD142",) if unknown_kinds else (),
     )
 
 

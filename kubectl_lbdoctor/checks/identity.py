@@ -15,7 +15,7 @@ from kubectl_lbdoctor.analysis.controller_complaints import READS, Complaint, st
 from kubectl_lbdoctor.analysis.controller_objects import controller_account
 from kubectl_lbdoctor.analysis.frontends import ownership
 from kubectl_lbdoctor.analysis.remediation import kubectl
-from kubectl_lbdoctor.analysis.responsibility import step_of_action, undone_by
+from kubectl_lbdoctor.analysis.responsibility import Duty, Step, step_of_action, undone_by
 from kubectl_lbdoctor.analysis.running_version import READS as VERSION_READS
 from kubectl_lbdoctor.analysis.running_version import controller_version
 from kubectl_lbdoctor.checks.complaints import of_the_controller
@@ -89,8 +89,20 @@ def aws_denies_action(traffic: TrafficPath) -> Iterator[Finding]:
             evidence=(entry.evidence, *compared, *identity_evidence(traffic, whole=False)),
             confirm=(kubectl("describe", kubectl_name(entry.ref), namespace=entry.ref.namespace),),
             advice=advice,
-            explains=step_of_action(action).undone,
+            explains=_left_undone(traffic, action),
         )
+
+
+def _left_undone(traffic: TrafficPath, action: str) -> tuple[str, ...]:
+    """What the controller cannot do without the action. The rules that an existing binding asks for are kept whatever
+    becomes of its model; only what it looks up of EC2 it needs for both.
+
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/networking/networking_manager.go
+    """
+    step, binding = step_of_action(action), traffic.binding.peek()
+    asks = binding is not None and binding.networking is not None
+    kept = Duty.TARGET_RULES.value if asks and step is Step.DEPLOY and not action.startswith("ec2:Describe") else ()
+    return tuple(code for code in step.unmade if code not in kept)
 
 
 # For a target group of another account a TargetGroupBinding names a role there (iamRoleArnToAssume). Both sides decide:

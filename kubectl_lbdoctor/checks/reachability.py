@@ -31,6 +31,7 @@ from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
 from kubectl_lbdoctor.analysis.policy_paths import policy_paths
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balancer, kubectl
+from kubectl_lbdoctor.analysis.responsibility import AT_A_BINDING
 from kubectl_lbdoctor.checks import policy_traffic, wording
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import part_of
@@ -131,7 +132,8 @@ def _finding(traffic: TrafficPath, code: str, entries: list[Blocked]) -> Finding
         fix_automatic=bool(made) and len(made) == remedies,
         confirm=_confirm(found.ref, traffic.context.region),
         rules_out=_RULES_OUT,
-        of_user=not _managed(traffic),
+        # From node to node, and from nodes to pods, the controller writes no rules.
+        stopped_by=() if first.second or not _managed(traffic) else None,
         explains=("LBD508",) if code == "LBD507" and _meets_few_replies(traffic, entries) else (),
     )
 
@@ -313,7 +315,7 @@ def _managed_otherwise(
     balancer = traffic.load_balancer.peek()
     if not binding.is_generated:
         if _asks_for(missing, binding):
-            return finding
+            return replace(finding, stopped_by=AT_A_BINDING)
         said = Evidence(str(binding.ref), f"spec.networking admits {'; '.join(asked) or 'nobody'}")
         return replace(
             finding,
@@ -324,7 +326,7 @@ def _managed_otherwise(
         )
     groups = {group for entry in binding.networking or () for group in _sources(entry, "securityGroup", "groupID")}
     if balancer is None or not groups or groups & set(balancer.security_groups):
-        return finding
+        return replace(finding, stopped_by=AT_A_BINDING) if _asks_for(missing, binding) else finding
     lost = ", ".join(sorted(groups))
     return replace(
         finding,
@@ -616,7 +618,7 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
         _needed(traffic)
     everything = traffic.namespace_facts.policies.need()
     balancer = traffic.load_balancer.need()
-    if not everything or balancer is None or blocked(traffic):
+    if not everything or balancer is None:
         return
     denied: dict[tuple[str, ...], list[tuple[TargetHealth, network_policies.PolicyVerdict, str, int]]] = defaultdict(
         list
@@ -626,12 +628,17 @@ def policy_blocks(traffic: TrafficPath) -> Iterator[Finding]:
             verdict = network_policies.admits(everything, pod, address, port, name_as=cidr)
             if verdict.answer is Answer.DENIED:
                 denied[verdict.selecting].append((target, verdict, cidr or address, port))
-    for names, entries in denied.items():
+    engine = policy_engine(traffic.snapshot)
+    off = engine.state is Enforcement.OFF
+    # What an engine enforces drops packets whatever else does; what may be enforced is told where nothing else does.
+    elsewhere = () if engine.state is Enforcement.ON or not denied else {e.target.key for e in blocked(traffic)}
+    for names, every in denied.items():
+        entries = [entry for entry in every if entry[0].key not in elsewhere]
+        if not entries:
+            continue
         _, verdict, who, port = entries[0]
         ref = ObjectRef("NetworkPolicy", traffic.namespace, names[0])
         cut = tuple(dict.fromkeys(target.key for target, *_ in entries))
-        engine = policy_engine(traffic.snapshot)
-        off = engine.state is Enforcement.OFF
         yield Finding(
             "LBD513",
             ref,

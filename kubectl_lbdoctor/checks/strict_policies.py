@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.blocked_paths import READS as PATH_READS
-from kubectl_lbdoctor.analysis.blocked_paths import blocked, suspects
+from kubectl_lbdoctor.analysis.blocked_paths import suspects
 from kubectl_lbdoctor.analysis.policy_engine import policy_engine
 from kubectl_lbdoctor.analysis.policy_paths import policy_paths
 from kubectl_lbdoctor.analysis.remediation import kubectl
@@ -45,7 +45,7 @@ def strict_mode(traffic: TrafficPath) -> Iterator[Finding]:
     engine = policy_engine(traffic.snapshot)
     policies, balancer = traffic.namespace_facts.policies.need(), traffic.load_balancer.need()
     traffic.cluster.kube_proxy.need()
-    if not engine.strict or balancer is None or blocked(traffic):
+    if not engine.strict or balancer is None:
         return
     cut: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for target in suspects(traffic):

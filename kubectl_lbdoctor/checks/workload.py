@@ -252,7 +252,7 @@ def pods_pending(traffic: TrafficPath) -> Iterator[Finding]:
 
     Repair: make room for the pods, or correct what they wait for.
     """
-    yield from (replace(finding, of_user=True) for finding in _findings(traffic, "LBD401"))
+    yield from (replace(finding, stopped_by=()) for finding in _findings(traffic, "LBD401"))
     for found in unmade(traffic):
         if found.said is not None:
             yield _none_made(traffic, found.maker, found.why, found.said)
@@ -278,7 +278,7 @@ def _none_made(traffic: TrafficPath, maker: PodMaker, why: str, said: Evidence) 
         evidence=(said,),
         confirm=(kubectl("describe", str(maker.ref), namespace=traffic.namespace),),
         advice=_ADVICE["LBD401"],
-        of_user=_CONTROLLERS_WEBHOOK not in why,
+        stopped_by=None if _CONTROLLERS_WEBHOOK in why else (),
     )
 
 

@@ -138,8 +138,11 @@ class Finding:
     by_hand: shell commands that repair what `--fix` does not make.
     advice: the repair in words, where no single command does it. rules_out: what the evidence excludes.
     explains: codes of findings on the same path that this very one accounts for, where its code alone does not say so.
-    It is then as severe as the worst of them. of_user: what is missing is made by people here, so that nothing that
-    keeps the controller from its work explains it.
+    It is then as severe as the worst of them.
+    effect_of: the codes that may explain this one at all, besides a finding that claims it (`explains`): none, where it
+    says a fact of its own. None: whichever declares that it does.
+    stopped_by: of the codes that keep the controller from its work, those that may explain this one: none, where people
+    make what is missing. None: any of them.
     severity: only where this case is milder than its code, such as a controller that is down while all targets are
     healthy; None means the severity of the code.
     is_cause: this case accounts for failing targets by itself, though its code is a symptom otherwise.
@@ -164,7 +167,8 @@ class Finding:
     hypotheses: tuple[Hypothesis, ...] = ()
     severity: Severity | None = None
     explains: tuple[str, ...] = ()
-    of_user: bool = False
+    effect_of: tuple[str, ...] | None = None
+    stopped_by: tuple[str, ...] | None = None
     is_cause: bool = False
     subjects: tuple[ObjectRef, ...] = ()
 

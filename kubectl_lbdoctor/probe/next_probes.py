@@ -92,13 +92,15 @@ def is_failing(traffic: TrafficPath) -> bool:
 
 
 def _unsettled(targets: tuple[TargetHealth, ...], diagnoses: Iterable[Diagnosis]) -> tuple[TargetHealth, ...]:
-    """Failing targets whose cause, or the exact repair of it, is still open."""
+    """Failing targets whose cause, or the exact repair of it, is still open. Those that fail by design have theirs."""
     settled: set[str] = set()
     for diagnosis in diagnoses:
         finding = diagnosis.finding
-        certain = finding.confidence is Confidence.CERTAIN and diagnosis.severity is Severity.ERROR
+        spec = CATALOGUE[finding.code]
+        meant = diagnosis.severity is Severity.ERROR or spec.by_design
+        certain = finding.confidence is Confidence.CERTAIN and meant
         exact = (finding.fix_automatic and not _accepts_more(finding)) or finding.object.kind in _WORKLOADS
-        if certain and (exact or not CATALOGUE[finding.code].refined_by_probe):
+        if certain and (exact or not spec.refined_by_probe):
             settled |= set(finding.targets)
     return tuple(t for t in targets if t.key not in settled)
 

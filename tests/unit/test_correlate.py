@@ -380,7 +380,7 @@ def test_what_claims_nothing_that_is_found_stays_as_it_is() -> None:
 def test_nothing_that_stops_the_controller_explains_what_people_make() -> None:
     specs = [declared("LBD102", ERROR, "LBD501"), declared("LBD501")]
     assert codes(diagnose(specs, found("LBD102"), found("LBD501"))) == ["LBD102"]
-    assert sorted(codes(diagnose(specs, found("LBD102"), found("LBD501", of_user=True)))) == ["LBD102", "LBD501"]
+    assert sorted(codes(diagnose(specs, found("LBD102"), found("LBD501", stopped_by=())))) == ["LBD102", "LBD501"]
 
 
 def test_a_state_of_the_cluster_that_concerns_some_objects_affects_no_other() -> None:
