@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import known_members
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, AnnotationContext, AnnotationProblem, lint
 from kubectl_lbdoctor.model.finding import Confidence, Evidence
 from kubectl_lbdoctor.model.k8s import Ingress
@@ -48,7 +48,7 @@ _ADD_ONS = (
 def blamed_member(traffic: TrafficPath, said: str, code: str) -> Blamed | None:
     """The one member that a text is about; None where it may be about several, or where they are not known. code: of
     what the text says ("LBD310": interval and timeout do not fit together)."""
-    members = [m for m in traffic.cluster.group_ingresses.peek() or () if _is_member(traffic, m)]
+    members = known_members(traffic.snapshot, traffic.group)
     quoting = {member.meta.key: dict(_quoted(member, said)) for member in members}
     everywhere = {value for value in _all(quoting) if all(value in found for found in quoting.values())}
     telling = {key: sorted(found.keys() - everywhere) for key, found in quoting.items()}
@@ -87,10 +87,6 @@ def _problems(member: Ingress, code: str) -> Iterator[AnnotationProblem]:
 
 _CODES = {"interval-timeout": "LBD310"}
 """The code of a refused annotation, by the rule that finds it; LBD111 for all others."""
-
-
-def _is_member(traffic: TrafficPath, ingress: Ingress) -> bool:
-    return not ingress.meta.deleted and ingress_group(ingress, traffic.snapshot) == traffic.group
 
 
 def _all(quoting: dict[str, dict[str, str]]) -> set[str]:

@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 from kubectl_lbdoctor.analysis.desired_target_type import DesiredTargetType
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, is_class_of, is_of_class
+from kubectl_lbdoctor.analysis.ingress_backends import (
+    backends_of,
+    group_members,
+    ingress_group,
+    is_class_of,
+    is_of_class,
+)
 from kubectl_lbdoctor.analysis.ownership import (
     READS as OWNERSHIP_READS,
 )
@@ -188,8 +194,7 @@ def asked_address_type(traffic: TrafficPath, front: Declaration) -> AskedAddress
     group = ingress_group(owner, traffic.snapshot) if isinstance(owner, Ingress) else ""
     if not group:
         return silent
-    members = traffic.cluster.group_ingresses.need()
-    others = (m for m in members if m.meta.key != owner.meta.key and ingress_group(m, traffic.snapshot) == group)
+    others = (m for m in group_members(traffic.snapshot, group) if m.meta.key != owner.meta.key)
     found = [asked for member in others if (asked := _said_by_member(traffic, member, key)) is not None]
     return next((asked for asked in found if asked.is_dual_stack), next(iter(found), silent))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group, parameters_of
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group, known_members, parameters_of
 from kubectl_lbdoctor.analysis.site_rules import place_in_group
 from kubectl_lbdoctor.knowledge.annotation_rules.linted import listeners_of, truth
 from kubectl_lbdoctor.knowledge.annotation_values import ValueProblem, parse_map
@@ -40,9 +40,8 @@ def members(snapshot: Snapshot, ingress: Ingress) -> tuple[Ingress, ...]:
     """The Ingresses whose load balancer it is, in the order of their group, as far as they could be read. One that is
     being deleted is no member any more."""
     group = ingress_group(ingress, snapshot)
-    listed = snapshot.cluster.group_ingresses.peek() or () if group else ()
-    others = (m for m in listed if m.meta.key != ingress.meta.key and ingress_group(m, snapshot) == group)
-    return tuple(sorted((ingress, *(m for m in others if not m.meta.deleted)), key=place_in_group))
+    others = (m for m in known_members(snapshot, group) if m.meta.key != ingress.meta.key)
+    return tuple(sorted((ingress, *others), key=place_in_group))
 
 
 def is_enabled(snapshot: Snapshot, ingress: Ingress) -> bool:

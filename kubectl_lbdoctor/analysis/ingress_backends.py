@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS, DEFAULT_ANNOTATION
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
+from kubectl_lbdoctor.model.derived import derived
+from kubectl_lbdoctor.model.index import grouped
 from kubectl_lbdoctor.model.k8s import Ingress, IngressBackend, IngressClass, IngressClassParams
 from kubectl_lbdoctor.model.kinds import AUTO_MODE_GROUP
 from kubectl_lbdoctor.model.snapshot import Snapshot
@@ -29,6 +31,28 @@ def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
     if any(entry.controller == AUTO_MODE_CLASS for entry in _classes_of(ingress, snapshot)):
         return ""
     return ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+
+
+def group_members(snapshot: Snapshot, group: str) -> tuple[Ingress, ...]:
+    """The Ingresses of an IngressGroup, of all namespaces, in the order of their names; () for no group (""). One that
+    is being deleted is no member any more. Raises `Unknown` where the Ingresses of all namespaces were not read.
+
+    https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/guide/ingress/annotations/#ingressgroup
+    """
+    if group:
+        snapshot.cluster.group_ingresses.need()
+    return known_members(snapshot, group)
+
+
+def known_members(snapshot: Snapshot, group: str) -> tuple[Ingress, ...]:
+    """The same as far as they were read, for what nothing is concluded from their absence."""
+    return _ingresses_by_group(snapshot).get(group, ()) if group else ()
+
+
+@derived
+def _ingresses_by_group(snapshot: Snapshot) -> Mapping[str, tuple[Ingress, ...]]:
+    listed = (ingress for ingress in snapshot.cluster.group_ingresses.peek() or () if not ingress.meta.deleted)
+    return grouped(listed, lambda ingress: (ingress_group(ingress, snapshot),))
 
 
 def parameters_of(ingress: Ingress, snapshot: Snapshot) -> Mapping[str, object]:

@@ -5,10 +5,10 @@ On what is applied the controller's own events say it; here its rules are asked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.frontends import frontend_of
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import group_members, known_members
 from kubectl_lbdoctor.analysis.ownership import controller_flags
 from kubectl_lbdoctor.analysis.subnet_choice import judge, role_tag, wanted_scheme
 from kubectl_lbdoctor.knowledge.annotation_catalogue import AnnotationSpec, catalogue
@@ -35,17 +35,13 @@ def group_conflicts(traffic: TrafficPath) -> Iterator[Finding]:
     """
     if not traffic.group or not is_laid(traffic):
         return
-    members = [
-        member
-        for member in traffic.cluster.group_ingresses.need()
-        if ingress_group(member, traffic.snapshot) == traffic.group
-    ]
+    members = group_members(traffic.snapshot, traffic.group)
     for spec in catalogue().values():
         if spec.exclusive_in_group and spec.pattern is None:
             yield from _conflict(traffic, spec, members)
 
 
-def _conflict(traffic: TrafficPath, spec: AnnotationSpec, members: list[Ingress]) -> Iterator[Finding]:
+def _conflict(traffic: TrafficPath, spec: AnnotationSpec, members: Sequence[Ingress]) -> Iterator[Finding]:
     said = {m.meta.key: m.meta.annotations[spec.key] for m in members if spec.key in m.meta.annotations}
     own = said.get(f"{traffic.subject.namespace}/{traffic.subject.name}")
     others = {key: value for key, value in said.items() if own is not None and _parts(value) != _parts(own)}
@@ -119,8 +115,7 @@ def _has_balancer(traffic: TrafficPath) -> bool:
     """Whether the load balancer is there already: the object's own, or that of its group."""
     if frontend_of(traffic).addresses:
         return True
-    members = (traffic.cluster.group_ingresses.peek() or ()) if traffic.group else ()
-    return any(m.addresses and ingress_group(m, traffic.snapshot) == traffic.group for m in members)
+    return any(member.addresses for member in known_members(traffic.snapshot, traffic.group))
 
 
 def _named(traffic: TrafficPath) -> frozenset[str]:

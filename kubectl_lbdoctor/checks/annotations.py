@@ -15,7 +15,13 @@ from kubectl_lbdoctor.analysis.annotation_readings import OF_THE_CHECK, explaine
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
 from kubectl_lbdoctor.analysis.frontend_nlb import frontend_nlb_ports
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, sends_all_to_https, spoken
+from kubectl_lbdoctor.analysis.ingress_backends import (
+    backends_of,
+    ingress_group,
+    known_members,
+    sends_all_to_https,
+    spoken,
+)
 from kubectl_lbdoctor.analysis.ownership import (
     Ownership,
     owner_of_ingress,
@@ -589,13 +595,10 @@ def _text(value: object) -> str:
 
 def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> Mapping[int, str] | None:
     """The listeners of an IngressGroup's load balancer; None when that is not certain."""
-    members = traffic.cluster.group_ingresses.peek()
-    if not traffic.group or members is None or parameters:
+    if not traffic.group or not traffic.cluster.group_ingresses.is_known or parameters:
         return None
     listeners: dict[int, str] = {}
-    for member in members:
-        if ingress_group(member, traffic.snapshot) != traffic.group:
-            continue
+    for member in known_members(traffic.snapshot, traffic.group):
         own = listeners_of(member.meta.annotations, {})
         if own is None:
             return None

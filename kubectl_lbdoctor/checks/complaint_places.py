@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kubectl_lbdoctor.analysis.controller_complaints import Complaint
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group, is_class_of
+from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, known_members
 from kubectl_lbdoctor.analysis.quoted_settings import quoted_setting
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -40,11 +40,10 @@ def with_members(traffic: TrafficPath, finding: Finding, entry: Complaint) -> Fi
     agree on: the controller names the values, and not who has which."""
     key, shared = entry.param("key"), SHARED_SETTINGS.get(entry.param("setting"), "")
     wanted = key or shared
-    members = traffic.cluster.group_ingresses.peek() if wanted and traffic.group else ()
+    members = known_members(traffic.snapshot, traffic.group) if wanted else ()
     said = [
         Evidence(f"ingress/{member.meta.name} -n {member.meta.namespace}", f"{name}: {value[:300]}")
-        for member in members or ()
-        if not member.meta.deleted and ingress_group(member, traffic.snapshot) == traffic.group
+        for member in members
         for name, value in sorted(member.meta.annotations.items())
         if name == ALB_PREFIX + shared or (key and name.startswith(ALB_PREFIX) and key in keys_of(value))
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, known_members
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.rule_order import rules_to, takes_all_of
 from kubectl_lbdoctor.analysis.site_rules import place_in_group
@@ -127,14 +127,9 @@ def _is_served(traffic: TrafficPath, ingress: Ingress, service: str) -> bool:
 def _member_of(traffic: TrafficPath, rule: ListenerRule) -> Ingress | None:
     """The other member of the IngressGroup whose backend a rule leads to; None where that is not known."""
     services = set(_services(traffic, rule))
-    members = traffic.cluster.group_ingresses.peek() if traffic.group else None
-    for member in sorted(members or (), key=place_in_group):
+    for member in sorted(known_members(traffic.snapshot, traffic.group), key=place_in_group):
         own = (member.meta.namespace, member.meta.name) == (traffic.subject.namespace, traffic.subject.name)
-        if (
-            own
-            or member.meta.namespace != traffic.namespace
-            or ingress_group(member, traffic.snapshot) != traffic.group
-        ):
+        if own or member.meta.namespace != traffic.namespace:
             continue
         if any(backend.service in services for backend in backends_of(member)):
             return member

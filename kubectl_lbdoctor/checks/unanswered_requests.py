@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.desired_state import class_parameters
 from kubectl_lbdoctor.analysis.frontends import ownership
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, shares_of, spoken, weightless_actions
+from kubectl_lbdoctor.analysis.ingress_backends import (
+    backends_of,
+    group_members,
+    shares_of,
+    spoken,
+    weightless_actions,
+)
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
 from kubectl_lbdoctor.analysis.remediation import describe_listeners, edit, kubectl, patch
 from kubectl_lbdoctor.analysis.site_rules import matches_host, matches_path
@@ -74,12 +80,7 @@ def path_without_wildcard(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _other_members(traffic: TrafficPath, ingress: Ingress) -> tuple[Ingress, ...]:
-    listed = traffic.cluster.group_ingresses.need() if traffic.group else ()
-    return tuple(
-        member
-        for member in listed
-        if member.meta.key != ingress.meta.key and ingress_group(member, traffic.snapshot) == traffic.group
-    )
+    return tuple(m for m in group_members(traffic.snapshot, traffic.group) if m.meta.key != ingress.meta.key)
 
 
 def _is_bare(rule: IngressPath) -> bool:
