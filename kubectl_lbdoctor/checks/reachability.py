@@ -28,7 +28,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import (
 )
 from kubectl_lbdoctor.analysis.frontends import traffic_paths
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
-from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
+from kubectl_lbdoctor.analysis.policy_engine import Enforcement, may_be_filtered, policy_engine
 from kubectl_lbdoctor.analysis.reconciling_again import looked_at_again
 from kubectl_lbdoctor.analysis.remediation import annotate, describe_load_balancer, kubectl
 from kubectl_lbdoctor.checks import policy_traffic, wording
@@ -672,14 +672,16 @@ def policy_paths(
     if traffic.target_type == "ip":
         pod = traffic.pod_of(target)
         port = target.asked_port
-        for front in sources(traffic, balancer) if pod is not None else ():
+        if pod is None or not may_be_filtered(traffic.snapshot, pod):
+            return
+        for front in sources(traffic, balancer):
             six = ":" in front.address
             cidr = next((c for c in subnets.get(front.subnet_id or "", ()) if (":" in c) == six), "")
-            if pod is not None and six == (":" in target.id):
+            if six == (":" in target.id):
                 yield pod, front.address, port, cidr
         return
     node = traffic.node_of(target)
-    pods = {p.meta.name: p for p in traffic.matching_pods()}
+    pods = {p.meta.name: p for p in traffic.matching_pods() if may_be_filtered(traffic.snapshot, p)}
     for endpoint in traffic.ready_endpoints() if node is not None else ():
         pod = pods.get(endpoint.pod)
         if pod is None or node is None or endpoint.node == node.meta.name:
