@@ -3,12 +3,13 @@
 Only the DaemonSets of kube-system are read. An engine that is seen there enforces where it runs; one that is not seen
 may run elsewhere, as Calico does in calico-system when the Tigera operator installs it. The VPC CNI's own is switched
 on by an argument of its agent and off by default; the nodes of EKS Auto Mode have one that no object shows, and hybrid
-nodes have Cilium or Calico.
+nodes have Cilium or Calico. Fargate takes no DaemonSets.
 
 - https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy-configure.html
 - https://github.com/aws/aws-network-policy-agent/blob/main/README.md (`enable-network-policy`, default false)
 - https://github.com/aws/amazon-vpc-cni-k8s/blob/master/README.md (`NETWORK_POLICY_ENFORCING_MODE`, default standard)
 - https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
+- https://docs.aws.amazon.com/eks/latest/userguide/fargate.html
 - https://docs.tigera.io/calico/latest/getting-started/kubernetes/managed-public-cloud/eks
 - https://www.kube-router.io/docs/user-guide/ (`--run-firewall`)
 """
@@ -21,7 +22,7 @@ from kubectl_lbdoctor.analysis.node_targets import COMPUTE_TYPE
 from kubectl_lbdoctor.knowledge.controller_identity import ENFORCING_MODE, GO_FALSE, controller_flags
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.k8s import Workload
+from kubectl_lbdoctor.model.k8s import Node, Pod, Workload
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.record import record
 
@@ -66,10 +67,12 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
     engine = next((daemon for daemon in running if _enforces(daemon)), None)
     strange = sorted({name for node in nodes if (name := _OWN_ENGINE.get(node.meta.labels.get(COMPUTE_TYPE, "")))})
     if engine is not None:
-        if engine.replicas >= len(nodes):
-            why = f"daemonset/{engine.meta.name} in kube-system, on every node"
+        others = [node for node in nodes if not _is_of_fargate(node)]
+        if engine.replicas >= len(others):
+            but = " but those of Fargate" if len(others) < len(nodes) else ""
+            why = f"daemonset/{engine.meta.name} in kube-system, on every node{but}"
             return PolicyEngine(Enforcement.ON, why, _is_strict(engine))
-        why = f"daemonset/{engine.meta.name} in kube-system, on {engine.replicas} of {len(nodes)} nodes"
+        why = f"daemonset/{engine.meta.name} in kube-system, on {engine.replicas} of {len(others)} nodes"
         return PolicyEngine(Enforcement.UNKNOWN, why)
     if strange:
         why = f"not known: {' and '.join(strange)} nodes may have one that no DaemonSet of kube-system shows"
@@ -82,6 +85,16 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
         return PolicyEngine(Enforcement.OFF, why)
     why = "not known: none is seen in kube-system, and other namespaces are not read"
     return PolicyEngine(Enforcement.UNKNOWN, why)
+
+
+def may_be_filtered(snapshot: Snapshot, pod: Pod) -> bool:
+    """Whether an engine may filter what comes to a pod: on Fargate none does, where there are no DaemonSets."""
+    nodes = snapshot.cluster.nodes.peek() or ()
+    return not any(node.meta.name == pod.node and _is_of_fargate(node) for node in nodes)
+
+
+def _is_of_fargate(node: Node) -> bool:
+    return node.meta.labels.get(COMPUTE_TYPE) == "fargate"
 
 
 def _is_strict(daemon: Workload) -> bool:

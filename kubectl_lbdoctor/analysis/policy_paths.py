@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubectl_lbdoctor.analysis.blocked_paths import sources
+from kubectl_lbdoctor.analysis.policy_engine import may_be_filtered
 from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.k8s import Pod
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -18,14 +19,16 @@ def policy_paths(
     if traffic.target_type == "ip":
         pod = traffic.pod_of(target)
         port = target.asked_port
-        for front in sources(traffic, balancer) if pod is not None else ():
+        if pod is None or not may_be_filtered(traffic.snapshot, pod):
+            return
+        for front in sources(traffic, balancer):
             six = ":" in front.address
             cidr = next((c for c in subnets.get(front.subnet_id or "", ()) if (":" in c) == six), "")
-            if pod is not None and six == (":" in target.id):
+            if six == (":" in target.id):
                 yield pod, front.address, port, cidr
         return
     node = traffic.node_of(target)
-    pods = {p.meta.name: p for p in traffic.matching_pods()}
+    pods = {p.meta.name: p for p in traffic.matching_pods() if may_be_filtered(traffic.snapshot, p)}
     for endpoint in traffic.ready_endpoints() if node is not None else ():
         pod = pods.get(endpoint.pod)
         if pod is None or node is None or endpoint.node == node.meta.name:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from kubectl_lbdoctor.analysis.blocked_paths import preserves_clients, sources, unchecked
-from kubectl_lbdoctor.analysis.policy_engine import Enforcement, policy_engine
+from kubectl_lbdoctor.analysis.policy_engine import Enforcement, may_be_filtered, policy_engine
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.checks.client_access import (
     Admitted,
@@ -130,7 +130,7 @@ def _pods_seeing_sources(traffic: TrafficPath, target: TargetHealth) -> Iterator
     """(pod, its port, its address) of the pods that a target's packets reach with the address that they come from."""
     if traffic.target_type == "ip":
         pod = traffic.pod_of(target)
-        if pod is not None:
+        if pod is not None and may_be_filtered(traffic.snapshot, pod):
             yield pod, target.port, target.id
         return
     service, node = traffic.service.need(), traffic.node_of(target)

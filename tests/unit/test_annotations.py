@@ -1164,7 +1164,7 @@ HEALTHY_INGRESSES: dict[str, dict[str, str]] = {
         enable_frontend_nlb="true",
         frontend_nlb_scheme="internal",
         frontend_nlb_subnets="subnet-1,subnet-2",
-        frontend_nlb_listener_port_mapping="80=443",
+        frontend_nlb_listener_port_mapping="8443=80",
         frontend_nlb_healthcheck_port="traffic-port",
         frontend_nlb_healthcheck_path="/health",
         frontend_nlb_healthcheck_success_codes="200-599",

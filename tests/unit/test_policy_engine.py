@@ -64,7 +64,7 @@ def test_nodes_with_an_engine_of_their_own(kind: str) -> None:
 
 
 def test_an_engine_on_some_nodes_only() -> None:
-    nodes = (*NODES, Node(Meta("fargate-1", labels={"eks.amazonaws.com/compute-type": "fargate"})))
+    nodes = (*NODES, Node(Meta("node3")))
     assert found(daemon("aws-node", "--enable-network-policy=true"), nodes=nodes) is Enforcement.UNKNOWN
 
 
@@ -73,3 +73,9 @@ def test_what_could_not_be_understood_or_read_may_be_an_engine() -> None:
     denied: Fact[tuple[Workload, ...]] = Fact.denied(reads.KUBE_PROXY, "forbidden", Permission(("list",), "daemonsets"))
     unread = Snapshot(cluster=ClusterFacts(kube_proxy=denied, nodes=Fact.known(reads.NODES, NODES)))
     assert policy_engine(unread).state is Enforcement.UNKNOWN
+
+
+def test_a_fargate_node_takes_no_daemon_sets() -> None:
+    fargate = Node(Meta("node3", labels={"eks.amazonaws.com/compute-type": "fargate"}))
+    engine = daemon("aws-node", "--enable-network-policy=true")
+    assert found(engine, nodes=(*NODES, fargate)) is Enforcement.ON

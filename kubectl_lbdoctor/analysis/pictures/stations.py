@@ -159,6 +159,7 @@ def _group(traffic: TrafficPath, causes: Causes) -> Hop:
 
 def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
+    mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
     behind = traffic.backend.behind if traffic.backend is not None else None
     if behind is not None:
         # What keeps it from serving has its place in its own picture, or in the other branches of this one.
@@ -166,8 +167,8 @@ def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
         own = behind == traffic.subject
         there = tuple(d for d in causes.diagnoses if (deciding & {*d.paths} if own else behind in d.affects))
         kind = "an Ingress" if behind.kind == INGRESS.name else f"a {behind.kind}"
+        there = tuple({d.rank: d for d in (*mine, *there)}.values())
         return judged(Place.REGISTRATION, str(behind), Verdict.PASSES, there, f"Application Load Balancer of {kind}")
-    mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
     if not traffic.service_ref.name:
         return None
     name, facts = str(traffic.service_ref), (traffic.service, traffic.slices)
