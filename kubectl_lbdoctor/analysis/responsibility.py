@@ -149,6 +149,10 @@ AT_A_BINDING = (*_stopped_at(Step.START, Step.RULES), "LBD119", "LBD120")
 """What may keep the controller from the rules that an existing binding asks for: it works on them whatever becomes of
 the model that the binding was made from. Of LBD119 and LBD120, their findings say whether they do."""
 
+AT_ITS_TARGETS = (*_stopped_at(Step.START, Step.RULES, Step.REGISTER), "LBD216")
+"""What may keep the controller from the targets of an existing binding, likewise. AWS tells of its quota of targets
+(LBD216) when they are registered, too."""
+
 ASKED_IN_VAIN = _stopped_at(Step.BUILD, Step.DEPLOY)
 """What an object asks for, and the controller or AWS refuses."""
 

@@ -17,6 +17,7 @@ from kubectl_lbdoctor.analysis.remediation import (
     kubectl,
     register_targets,
 )
+from kubectl_lbdoctor.analysis.responsibility import AT_ITS_TARGETS
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import listed
 from kubectl_lbdoctor.model import reads
@@ -105,6 +106,7 @@ def endpoints_not_registered(traffic: TrafficPath) -> Iterator[Finding]:
         by_hand=(register_targets(group_arn(traffic), state.late, traffic.context.region),),
         advice="correct what keeps the controller from registering, which its log names; what somebody deregistered by "
         "hand it notices after hours: register it again",
+        stopped_by=AT_ITS_TARGETS if traffic.binding.peek() is not None else None,
     )
 
 
