@@ -87,7 +87,7 @@ class IngressFrontend(Frontend):
         found = balancer.then(lambda lb: listeners(self.snapshot, lb, self.snapshot.unread(self.ref)))
         for listener in found.peek() or ():
             arn = next((arn for action in listener.actions for arn in action.target_groups), "")
-            group: Fact[TargetGroup | None] = Fact.known(found.source, None)
+            group: Fact[TargetGroup | None] = Fact.known(reads.TARGET_GROUPS, None)
             if arn:
                 group = lookup(self.snapshot.aws.target_groups, arn, reads.TARGET_GROUPS)
             if (known := group.peek()) is not None and known.target_type != "alb":
@@ -100,7 +100,8 @@ class IngressFrontend(Frontend):
         for known, fact in groups:
             yield self._before(address, str(known.port), fact)
         if not groups:
-            yield self._before(address, "", found.map(lambda _: None))
+            none: Fact[TargetGroup | None] = Fact.known(reads.TARGET_GROUPS, None)
+            yield self._before(address, "", none if found.is_known else found.map(lambda _: None))
 
     def _groups_of(self, balancer: LoadBalancer | None) -> list[tuple[TargetGroup, Fact[TargetGroup | None]]]:
         """The target groups that are known to belong to a load balancer."""
