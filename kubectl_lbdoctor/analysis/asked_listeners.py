@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kubectl_lbdoctor.analysis.frontend_nlb import asked_of_frontend_nlb, is_before_ingress
 from kubectl_lbdoctor.analysis.gateways import attachments, gateways_of_route, route_of
 from kubectl_lbdoctor.knowledge.annotation_values import ValueProblem, parse_listen_ports
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -20,9 +21,12 @@ LISTEN_PORTS = ALB_PREFIX + "listen-ports"
 def asked_listeners(traffic: TrafficPath) -> Mapping[int, str]:
     """The ports that the path's load balancer must listen on, with what asks for each; {} where that is not certain.
 
-    Of an Ingress only what its annotation says: the default depends on certificates, which a class may give it. Of a
-    route the listeners of its Gateway that take it: others have no listener in AWS.
+    Of an Ingress only what its annotation says: the default depends on certificates, which a class may give it. The
+    Network Load Balancer before it has listeners of the same ports, or of those that are mapped to them. Of a route the
+    listeners of its Gateway that take it: others have no listener in AWS.
     """
+    if is_before_ingress(traffic):
+        return asked_of_frontend_nlb(traffic)
     if traffic.subject.kind == kinds.INGRESS.name:
         ingress = traffic.ingress.need()
         text = ingress.meta.annotations.get(LISTEN_PORTS, "") if ingress is not None else ""

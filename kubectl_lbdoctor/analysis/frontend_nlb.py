@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
-from kubectl_lbdoctor.analysis.ingress_backends import ingress_group
+from kubectl_lbdoctor.analysis.ingress_backends import ingress_group, parameters_of
 from kubectl_lbdoctor.analysis.site_rules import place_in_group
-from kubectl_lbdoctor.knowledge.annotation_rules.linted import truth
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import listeners_of, truth
+from kubectl_lbdoctor.knowledge.annotation_values import ValueProblem, parse_map
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX, HealthCheckIntent, effective_health_check
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.derived import derived
@@ -23,20 +24,25 @@ from kubectl_lbdoctor.model.k8s import Ingress
 from kubectl_lbdoctor.model.objects import ObjectRef
 from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
+from kubectl_lbdoctor.record import record
 
 ENABLE = ALB_PREFIX + "enable-frontend-nlb"
 PREFIX = ALB_PREFIX + "frontend-nlb-"
+_MAPPING = PREFIX + "listener-port-mapping"
+_ASKING = (ENABLE, ALB_PREFIX + "listen-ports", _MAPPING)
+"""The annotations that decide which listeners the Network Load Balancer has."""
 
 _NLB_NAME = re.compile(r"\.elb\.[a-z0-9-]+\.amazonaws\.com(\.cn)?$", re.IGNORECASE)
 """How the DNS names of Network Load Balancers end; those of Application Load Balancers have the region before "elb"."""
 
 
 def members(snapshot: Snapshot, ingress: Ingress) -> tuple[Ingress, ...]:
-    """The Ingresses whose load balancer it is, in the order of their group, as far as they could be read."""
+    """The Ingresses whose load balancer it is, in the order of their group, as far as they could be read. One that is
+    being deleted is no member any more."""
     group = ingress_group(ingress, snapshot)
     listed = snapshot.cluster.group_ingresses.peek() or () if group else ()
     others = (m for m in listed if m.meta.key != ingress.meta.key and ingress_group(m, snapshot) == group)
-    return tuple(sorted((ingress, *others), key=place_in_group))
+    return tuple(sorted((ingress, *(m for m in others if not m.meta.deleted)), key=place_in_group))
 
 
 def is_enabled(snapshot: Snapshot, ingress: Ingress) -> bool:
@@ -70,22 +76,89 @@ def frontend_nlb_check(traffic: TrafficPath) -> HealthCheckIntent:
     """The health check that is asked for such a path: of a setting that several members of a group annotate, the first
     one's counts, since the controller refuses two that differ."""
     found: dict[str, str] = {}
-    for member in _members_of(traffic):
+    for member in _askers(traffic):
         found = {key: value for key, value in member.meta.annotations.items() if key.startswith(PREFIX)} | found
     return effective_health_check("frontend-nlb", ingress_annotations=found)
 
 
+@record
+class AgreedSetting(SettingSource):
+    """A setting that several members of a group annotate, who have to say the same: the controller refuses the whole
+    group where two differ (mergeHealthCheckField), so that no fix changes one of them alone."""
+
+    holders: tuple[ObjectRef, ...] = ()
+
+    @property
+    def settable(self) -> bool:
+        return False
+
+    @property
+    def instruction(self) -> str:
+        return f"annotate {' and '.join(map(str, self.holders))} alike with {self.label}"
+
+    def how(self, value: str) -> str:
+        return f"{self.instruction}={value}"
+
+
 def frontend_nlb_setting(traffic: TrafficPath, name: str) -> SettingSource:
     """Where a setting of the health check ("healthcheck-path", "success-codes", "healthy-threshold-count"…) of such a
-    path is, or has to be, annotated: on the member of the group that has it, else on the path's own Ingress."""
+    path is, or has to be, annotated: on the members that have it, else on the path's own Ingress, if its annotations
+    count for the port, else on the first one whose do."""
     key = f"{PREFIX}healthcheck-{name.removeprefix('healthcheck-')}"
-    own = traffic.ingress.peek()
-    said = next((member for member in _members_of(traffic) if key in member.meta.annotations), own)
-    ref = ObjectRef(kinds.INGRESS.name, said.meta.namespace, said.meta.name) if said is not None else traffic.subject
-    return SettingSource(ref, key, said.meta.annotations if said is not None else {})
+    askers, own = _askers(traffic), traffic.ingress.peek()
+    if own is None:
+        return SettingSource(traffic.subject, key, {})
+    holders = [member for member in askers if key in member.meta.annotations]
+    first = next(iter(holders), own if own in askers else askers[0])
+    if len(holders) > 1:
+        return AgreedSetting(_ref(first), key, first.meta.annotations, tuple(map(_ref, holders)))
+    return SettingSource(_ref(first), key, first.meta.annotations)
+
+
+def _ref(ingress: Ingress) -> ObjectRef:
+    return ObjectRef(kinds.INGRESS.name, ingress.meta.namespace, ingress.meta.name)
 
 
 @derived
-def _members_of(traffic: TrafficPath) -> tuple[Ingress, ...]:
+def _askers(traffic: TrafficPath) -> tuple[Ingress, ...]:
+    """The members of the group whose annotations decide about the check of the path's port: those that ask for the
+    port, or all of them, where none certainly does."""
     ingress = traffic.ingress.peek()
-    return members(traffic.snapshot, ingress) if ingress is not None else ()
+    if ingress is None:
+        return ()
+    everybody, port = members(traffic.snapshot, ingress), traffic.backend.port if traffic.backend is not None else ""
+    asking = (m for m in everybody if port.isdigit() and int(port) in (_ports_of(traffic.snapshot, m) or ()))
+    return tuple(asking) or everybody
+
+
+def frontend_nlb_ports(snapshot: Snapshot, ingress: Ingress) -> frozenset[int] | None:
+    """The ports that the Network Load Balancer before an Ingress has listeners for, by what the members of its group
+    ask for; None where that is not certain."""
+    if ingress_group(ingress, snapshot) and not snapshot.cluster.group_ingresses.is_known:
+        return None
+    asked = [_ports_of(snapshot, member) for member in members(snapshot, ingress)]
+    return None if None in asked else frozenset(port for ports in asked for port in ports or ())
+
+
+def asked_of_frontend_nlb(traffic: TrafficPath) -> dict[int, str]:
+    """The ports that the Ingress of such a path wants listeners for on the Network Load Balancer before its own, each
+    with what asks for it; {} where none certainly is."""
+    ingress = traffic.ingress.peek()
+    if ingress is None or not is_enabled(traffic.snapshot, ingress) or not traffic.cluster.class_params.is_known:
+        return {}
+    said = ", ".join(f"{key}: {ingress.meta.annotations[key]}" for key in _ASKING if key in ingress.meta.annotations)
+    return dict.fromkeys(sorted(_ports_of(traffic.snapshot, ingress) or ()), f"annotations {said}")
+
+
+def _ports_of(snapshot: Snapshot, member: Ingress) -> frozenset[int] | None:
+    """The ports of the Network Load Balancer that one member asks for: those of its own listeners, or those that it
+    maps to them (buildFrontendNlbListenerConfigByPortForIngress); None where that is not certain."""
+    own = listeners_of(member.meta.annotations, parameters_of(member, snapshot))
+    try:
+        mapped = parse_map(member.meta.annotations.get(_MAPPING, ""))
+        ports = {int(nlb): int(alb) for nlb, alb in mapped.items()}
+    except (ValueProblem, ValueError):
+        return None  # The controller refuses it.
+    if own is None:
+        return None
+    return frozenset(nlb for nlb, alb in ports.items() if alb in own) if ports else frozenset(own)

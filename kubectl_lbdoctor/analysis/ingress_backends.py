@@ -7,7 +7,7 @@ pkg/ingress/{group_loader,enhanced_backend_builder}.go of the controller.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from kubectl_lbdoctor.analysis.ownership import AUTO_MODE_CLASS, DEFAULT_ANNOTATION
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
@@ -23,16 +23,22 @@ def ingress_group(ingress: Ingress, snapshot: Snapshot) -> str:
     """The explicit IngressGroup of an Ingress ("" when it is on its own); IngressClassParams win over annotations, and
     EKS Auto Mode reads no annotation for it (https://docs.aws.amazon.com/eks/latest/userguide/auto-configure-alb.html).
     """
-    classes, params = snapshot.cluster.ingress_classes.peek(), snapshot.cluster.class_params.peek()
-    own = [entry for entry in classes or () if is_class_of(entry, ingress)]
-    for ingress_class in own:
-        for entry in params or ():
-            group = entry.spec.get("group") if is_of_class(entry, ingress_class) else None
-            if isinstance(group, dict) and group.get("name"):
-                return str(group["name"])
-    if any(entry.controller == AUTO_MODE_CLASS for entry in own):
+    group = parameters_of(ingress, snapshot).get("group")
+    if isinstance(group, dict) and group.get("name"):
+        return str(group["name"])
+    if any(entry.controller == AUTO_MODE_CLASS for entry in _classes_of(ingress, snapshot)):
         return ""
     return ingress.meta.annotations.get(GROUP_ANNOTATION, "")
+
+
+def parameters_of(ingress: Ingress, snapshot: Snapshot) -> Mapping[str, object]:
+    """The spec of the IngressClassParams of an Ingress's class, as far as both were read; {} without any."""
+    params, classes = snapshot.cluster.class_params.peek() or (), _classes_of(ingress, snapshot)
+    return next((p.spec for entry in classes for p in params if is_of_class(p, entry)), {})
+
+
+def _classes_of(ingress: Ingress, snapshot: Snapshot) -> list[IngressClass]:
+    return [entry for entry in snapshot.cluster.ingress_classes.peek() or () if is_class_of(entry, ingress)]
 
 
 def is_class_of(ingress_class: IngressClass, ingress: Ingress) -> bool:

@@ -32,7 +32,7 @@ _SETTING_OF = (
     (re.compile(r"\b(?:CertificateNotFound|UnsupportedCertificate)\b"), _CERTIFICATES),
     (
         re.compile(r"allocation IDs? (?:is|are) not available for use|\bAllocationIdNotFound\b"),
-        ("eip-allocations", "loadBalancerSubnets"),
+        ("eip-allocations", "loadBalancerSubnets", "frontend-nlb-eip-allocations"),
     ),
     (re.compile(r"\bSSLPolicyNotFound\b"), ("ssl-policy", "ssl-negotiation-policy", "sslPolicy", "default-ssl-policy")),
     (re.compile(r"\bTrustStoreNotFound\b"), ("mutual-authentication", "listenerConfigurations")),
@@ -41,7 +41,7 @@ _SETTING_OF = (
     (re.compile(r"\bModifyTargetGroupAttributes\b"), ("target-group-attributes", "targetGroupAttributes")),
     (
         re.compile(r"\bModifyLoadBalancerAttributes\b"),
-        ("load-balancer-attributes", "attributes", "loadBalancerAttributes"),
+        ("load-balancer-attributes", "attributes", "loadBalancerAttributes", "frontend-nlb-attributes"),
     ),
     (
         re.compile(r"\b(?:AssociateWebACL|WAFNonexistentItemException)\b"),
@@ -50,7 +50,7 @@ _SETTING_OF = (
     # By tags of one's own; what the controller looks for by itself is said to be discovered.
     (
         re.compile(r"(?<!discover subnets: )unable to resolve at least one subnet"),
-        ("subnets", "loadBalancerSubnetsSelector"),
+        ("subnets", "loadBalancerSubnetsSelector", "frontend-nlb-subnets"),
     ),
 )
 """Errors and calls of AWS that name no value, with the settings that alone lead to them: ends of annotations' keys, or

@@ -13,6 +13,7 @@ from dataclasses import replace
 from kubectl_lbdoctor.analysis import misplaced_annotations
 from kubectl_lbdoctor.analysis.annotation_readings import OF_THE_CHECK, explained_if_read
 from kubectl_lbdoctor.analysis.desired_state import class_parameters, lint_owner
+from kubectl_lbdoctor.analysis.frontend_nlb import frontend_nlb_ports
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ingress_backends import backends_of, ingress_group, sends_all_to_https, spoken
 from kubectl_lbdoctor.analysis.ownership import (
@@ -27,7 +28,7 @@ from kubectl_lbdoctor.analysis.running_version import closed_gates, controller_v
 from kubectl_lbdoctor.checks import configured_values
 from kubectl_lbdoctor.checks.annotation_causes import Problem, effects, left_by_nginx, misplaced_finding, move
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.knowledge.annotation_values import parse_list, parse_listen_ports
+from kubectl_lbdoctor.knowledge.annotation_rules.linted import listeners_of
 from kubectl_lbdoctor.knowledge.annotations import (
     ALB_PREFIX,
     NLB_PREFIX,
@@ -561,6 +562,7 @@ def _ingress_contexts(traffic: TrafficPath, ingress: Ingress, owner: Ownership) 
                 class_parameters={key: _text(value) for key, value in parameters.items()},
                 in_group=bool(traffic.group),
                 group_listeners=_group_listeners(traffic, parameters),
+                frontend_nlb_ports=frontend_nlb_ports(traffic.snapshot, ingress),
                 redirects=_redirects(traffic),
                 has_target_groups=bool(names),
                 backends=frozenset(b.service for b in listed if b.service),
@@ -592,18 +594,12 @@ def _group_listeners(traffic: TrafficPath, parameters: Mapping[str, object]) -> 
         return None
     listeners: dict[int, str] = {}
     for member in members:
-        annotations = member.meta.annotations
         if ingress_group(member, traffic.snapshot) != traffic.group:
             continue
-        text = annotations.get(ALB_PREFIX + "listen-ports")
-        if text is None:
-            secure = parse_list(annotations.get(ALB_PREFIX + "certificate-arn", ""))
-            listeners.update({443: "HTTPS"} if secure else {80: "HTTP"})
-            continue
-        try:
-            listeners.update(parse_listen_ports(text))
-        except ValueProblem:
+        own = listeners_of(member.meta.annotations, {})
+        if own is None:
             return None
+        listeners.update(own)
     return listeners
 
 

@@ -29,7 +29,7 @@ from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
 from kubectl_lbdoctor.model.fact import NotApplicable
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
-from kubectl_lbdoctor.model.plan import Repair
+from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 
@@ -171,8 +171,16 @@ def _answered(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Fi
         finding,
         repairs=repairs,
         fix_automatic=bool(repairs),
-        advice="" if repairs else setting_source(traffic, _PATH).how("<a path that a rule without a host takes>"),
+        advice="" if repairs else _how(traffic, fault, found, "<a path that a rule without a host takes>"),
     )
+
+
+def _how(traffic: TrafficPath, fault: str, found: Answered, path_wanted: str) -> str:
+    """What a person does where no fix can: several members of a group say the setting, or nobody knows the value."""
+    if fault == _HTTPS and (secure := _secure(traffic)):
+        port = setting_source(traffic, _PORT).how(str(secure[0]))
+        return f"{setting_source(traffic, _PROTOCOL).how('HTTPS')}, and {port}"
+    return setting_source(traffic, _PATH).how(next(iter(_answering_paths(traffic, found.port)), path_wanted))
 
 
 def _secure(traffic: TrafficPath) -> tuple[int, ...]:
@@ -191,10 +199,7 @@ def _repairs(traffic: TrafficPath, asked: HealthCheck, found: Answered) -> tuple
     if found.answer is Answer.SPEAKS_PLAIN and not secure:
         return protocol.offer("HTTP", "no listener of the ALB speaks HTTPS")
     if found.answer in (Answer.SPEAKS_TLS, Answer.SPEAKS_PLAIN) or (found.answer is Answer.REDIRECT and secure):
-        # One annotation holds for the groups of all ports: one that answers has to be asked for all of them.
-        change = protocol.change("HTTPS", (port, str(secure[0])))
-        why = f"the ALB speaks HTTPS on port {secure[0]}"
-        return (Repair("HTTPS", (change,)).with_reason(why),)
+        return _by_https(protocol, port, secure[0])
     better = _as_behind(traffic, found.port)
     if not found.code.isdigit() or found.code.startswith("5"):
         return better  # A page that says that nothing serves is not taken for health.
@@ -202,12 +207,30 @@ def _repairs(traffic: TrafficPath, asked: HealthCheck, found: Answered) -> tuple
     return (*better, *codes.offer(wanted, "any answer shows that the ALB works; targets have checks of their own"))
 
 
+def _by_https(protocol: SettingSource, port: SettingSource, secure: int) -> tuple[Repair, ...]:
+    """One annotation holds for the groups of all ports: one that answers has to be asked for all of them."""
+    if not (protocol.settable and port.settable):
+        return ()
+    number = str(secure)
+    if protocol.ref == port.ref:
+        changes: tuple[Change, ...] = (protocol.change("HTTPS", (port, number)),)
+    else:
+        changes = (protocol.change("HTTPS"), port.change(number))
+    return (Repair("HTTPS", changes).with_reason(f"the ALB speaks HTTPS on port {secure}"),)
+
+
 def _as_behind(traffic: TrafficPath, port: int) -> tuple[Repair, ...]:
-    """Asking what a target group behind is checked on with success, where that leads to it from this port, too."""
+    """Asking a path that is known to be answered."""
+    source = setting_source(traffic, _PATH)
+    return tuple(repair for path, why in _answering_paths(traffic, port).items() for repair in source.offer(path, why))
+
+
+def _answering_paths(traffic: TrafficPath, port: int) -> dict[str, str]:
+    """The paths that a target group behind is checked on with success, where that leads to it from this port, too, each
+    with how that is known."""
     group = traffic.target_group.need()
     assert group is not None
-    wanted, source = set(ranges(group.health_check.matcher)), setting_source(traffic, _PATH)
-    found: dict[str, Repair] = {}
+    wanted, found = set(ranges(group.health_check.matcher)), dict[str, str]()
     for other in paths_behind(traffic):
         own = other.target_group.peek()
         healthy = any(target.state == "healthy" for target in other.target_health.peek() or ())
@@ -218,8 +241,8 @@ def _as_behind(traffic: TrafficPath, port: int) -> tuple[Repair, ...]:
             continue
         there = answer_to(traffic, group.health_check.protocol, port, asked.path)
         if there is not None and own.arn in there.groups:
-            found.setdefault(asked.path, source.repair(asked.path, f"targets of {own.name} pass their own check there"))
-    return tuple(found.values())
+            found.setdefault(asked.path, f"targets of {own.name} pass their own check there")
+    return found
 
 
 def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Iterator[Finding]:
@@ -238,14 +261,14 @@ def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answe
     finding = _finding(traffic, target, _APPLICATION, Evidence(Source.LISTENER_RULE, own))
     source = setting_source(traffic, _PATH)
     repairs = _as_behind(traffic, found.port)
-    codes = setting_source(traffic, _CODES)
+    codes, how = setting_source(traffic, _CODES), _how(traffic, _APPLICATION, found, "<a path that it answers>")
     yield replace(
         finding,
         confidence=Confidence.LIKELY,
         repairs=repairs,
         fix_automatic=bool(repairs),
         repair_template=None if repairs else source.template,
-        advice="" if repairs else f"{source.how('<a path that it answers>')}, or set {codes.label} to what it answers",
+        advice="" if repairs else f"{how}, or set {codes.label} to what it answers",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from kubectl_lbdoctor.analysis.asked_listeners import asked_listeners
 from kubectl_lbdoctor.analysis.controller_complaints import READS as COMPLAINT_READS
 from kubectl_lbdoctor.analysis.controller_complaints import standing_complaints
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress, is_enabled, nlb_address
 from kubectl_lbdoctor.analysis.frontends import frontend_of, ownership
 from kubectl_lbdoctor.analysis.gateway_settings import READS as GATEWAY_READS
 from kubectl_lbdoctor.analysis.ownership import READS as OWNERSHIP_READS
@@ -65,7 +66,8 @@ def listener_missing(traffic: TrafficPath) -> Iterator[Finding]:
     which may mean nothing, so that the controller makes the listener again.
     """
     balancer = traffic.load_balancer.need()
-    if balancer is None or traffic.target_group.need() is None or not _has_settled(traffic):
+    group, published = traffic.target_group.need(), is_before_ingress(traffic)
+    if balancer is None or (group is None and not published) or not _has_settled(traffic):
         return  # Without a target group the controller has never come as far as to the listener.
     live = {listener.port for listener in traffic.listeners.need()}
     missing = {port: said for port, said in asked_listeners(traffic).items() if port not in live}
@@ -110,9 +112,11 @@ def load_balancer_gone(traffic: TrafficPath) -> Iterator[Finding]:
     which records made by hand have to follow.
     """
     group = traffic.target_group.need()
-    if group is None or traffic.load_balancer.need() is not None or not _has_settled(traffic):
+    if (group is None and not is_before_ingress(traffic)) or traffic.load_balancer.need() is not None:
         return
-    hosts = [host for host in frontend_of(traffic).addresses if _is_of_region(host, traffic.context.region)]
+    if not _has_settled(traffic):
+        return
+    hosts = [host for host in _addresses(traffic) if _is_of_region(host, traffic.context.region)]
     if not hosts or _complained(traffic):
         return
     ref = traffic.subject
@@ -124,13 +128,22 @@ def load_balancer_gone(traffic: TrafficPath) -> Iterator[Finding]:
         evidence=(
             Evidence(str(ref), f"status names {hosts[0]}"),
             Evidence(reads.LOAD_BALANCERS, "no load balancer has this name"),
-            Evidence(reads.TARGET_GROUPS, f"{group.name} is there"),
+            *((Evidence(reads.TARGET_GROUPS, f"{group.name} is there"),) if group is not None else ()),
         ),
         targets=tuple(target.key for target in traffic.targets() if target.state == "unused"),
         confirm=(aws("elbv2", "describe-load-balancers", "--query", query, region=traffic.context.region),),
         by_hand=looked_at_again(traffic),
         advice="the new load balancer has another DNS name: let records that people made follow it",
     )
+
+
+def _addresses(traffic: TrafficPath) -> tuple[str, ...]:
+    """The published names of the path's own load balancer: an Ingress may publish that of the one before it, too."""
+    published, ingress = frontend_of(traffic).addresses, traffic.ingress.peek()
+    before = nlb_address(traffic.snapshot, ingress) if ingress is not None else ""
+    if is_before_ingress(traffic):
+        return (before,) if ingress is not None and is_enabled(traffic.snapshot, ingress) else ()
+    return tuple(address for address in published if address != before)
 
 
 def _is_of_region(host: str, region: str) -> bool:

@@ -7,19 +7,23 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from kubectl_lbdoctor.analysis.alb_answers import paths_behind
 from kubectl_lbdoctor.analysis.controller_objects import controller_log
 from kubectl_lbdoctor.analysis.desired_targets import GATE_PREFIXES, waits_for_gate
+from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.meshes import application_ports
 from kubectl_lbdoctor.analysis.node_targets import describe_exclusion, eligible_nodes
 from kubectl_lbdoctor.analysis.other_workloads import is_another_application, is_job
 from kubectl_lbdoctor.analysis.pod_makers import describe_end, finished_pods, left_to_themselves, pod_makers
 from kubectl_lbdoctor.analysis.pod_problems import problems
+from kubectl_lbdoctor.analysis.recent_edits import last_edit
 from kubectl_lbdoctor.analysis.registration import REGISTRATION_SECONDS, require_due
 from kubectl_lbdoctor.analysis.remediation import describe_target_health, edit, kubectl, patch, register_targets
 from kubectl_lbdoctor.analysis.workloads import workload_of
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.checks.wording import counted, listed
 from kubectl_lbdoctor.model import index, reads
+from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, ObjectRef, Severity, Source
 from kubectl_lbdoctor.model.k8s import Pod, Service, ServicePort, condition
@@ -441,8 +445,8 @@ def _freshest(traffic: TrafficPath) -> float:
     title="the target group is empty though endpoints are ready",
     passes="ready endpoints are registered as targets",
     severity=Severity.ERROR,
-    message="target group {group} is empty though {expected:{target_type:instance=node|*=ready endpoint}} should be "
-    "registered",
+    message="target group {group} is empty though {expected:{target_type:alb=load balancer|instance=node|"
+    "*=ready endpoint}} should be registered",
     reads=(
         reads.CONTROLLER,
         reads.SERVICES,
@@ -459,6 +463,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     """The Service has ready endpoints (or, with instance targets, the cluster has eligible nodes), but the target group
     holds no target at all.
 
+    Before the load balancer of an Ingress, the target that is missing is this load balancer itself: where AWS refuses
+    it as a target, the controller tries again every 15 seconds, and says so nowhere.
+
     The controller registers targets within seconds. An empty group with ready endpoints means that it does not run,
     that AWS denies it elasticloadbalancing:RegisterTargets, or that targets were deregistered by hand, which it notices
     after hours only (see LBD205).
@@ -469,6 +476,9 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
     """
     group = traffic.target_group.need()
     if group is None or traffic.targets():
+        return
+    if is_before_ingress(traffic):
+        yield from _load_balancer_not_registered(traffic, group)
         return
     if traffic.service.need() is None:
         raise NotApplicable("no Service behind this target group")
@@ -503,6 +513,26 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
         by_hand=(register_targets(group.arn, keys, traffic.context.region),) if keys else (),
         advice="correct what keeps the controller from registering, which its log names; what somebody deregistered by "
         "hand it notices after hours: register it again",
+    )
+
+
+def _load_balancer_not_registered(traffic: TrafficPath, group: TargetGroup) -> Iterator[Finding]:
+    """https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/elbv2/frontend_nlb_target_synthesizer.go"""
+    behind = next((lb for path in paths_behind(traffic) if (lb := path.load_balancer.need()) is not None), None)
+    if behind is None or last_edit(traffic) < REGISTRATION_SECONDS:
+        return
+    key = f"{behind.arn}:{group.port}"
+    yield Finding(
+        "LBD217",
+        ObjectRef("TargetGroup", "", group.name),
+        params={"group": group.name, "expected": 1, "target_type": group.target_type},
+        evidence=(
+            Evidence(reads.TARGET_HEALTH, "no target is registered"),
+            Evidence(Source.EXPECTED, f"{behind.name}, the load balancer of {traffic.subject}"),
+        ),
+        confirm=(describe_target_health(group.arn, traffic.context.region),),
+        by_hand=(register_targets(group.arn, [key], traffic.context.region),),
+        advice="register the load balancer again, on a port of one of its listeners; AWS says what it refuses of it",
     )
 
 

@@ -193,7 +193,7 @@ def instance_not_running(traffic: TrafficPath) -> Iterator[Finding]:
     the Node object that is left behind. Instances that are no node of the cluster any more are LBD206.
     """
     invalid = _unused(traffic, target_reasons.INVALID_STATE)
-    if not invalid:
+    if not invalid or traffic.target_type == "alb":
         return
     gone = {t.key for t in stale_targets(traffic) if traffic.node_of(t) is None} if _comparable(traffic) else set()
     for target in invalid:

@@ -30,8 +30,9 @@ def _addresses_for_subnets(params: Mapping[str, ParamValue]) -> str:
 
 
 def _members_disagree(params: Mapping[str, ParamValue]) -> str:
-    """Go prints a set as `map[a:{} b:{}]`, and a list as `[a b]`."""
-    values = re.sub(r"^(?:map)?\[(.*)\]$", r"\1", str(params.get("values", ""))).replace(":{}", "")
+    """Go prints a set as `map[a:{} b:{}]`, and a list as `[a b]`; of two of them each is printed so."""
+    values = re.sub(r"(?:map)?\[([^\[\]]*)\]", lambda m: m[1] or "nothing", str(params.get("values", "")))
+    values = values.replace(":{}", "")
     said = values if "|" in values else ", ".join(values.split())
     return f"Members disagree on {params.get('setting')}: {said}."
 

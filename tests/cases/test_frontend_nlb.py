@@ -127,3 +127,48 @@ def test_a_scan_asks_little_where_it_is_healthy(monkeypatch: pytest.MonkeyPatch)
     assert len(run.report.subjects[0].target_groups) == 2
     assert not {"DescribeListeners", "DescribeRules", "DescribeTargetGroupAttributes"} & {*asked}
     assert asked.count("DescribeTargetHealth") == 2
+
+
+def test_what_two_members_say_of_the_check_is_changed_on_both() -> None:
+    (diagnosis,) = cases.result("LBD323-two-members-set-the-path").report.diagnoses
+    assert diagnosis.finding.repairs == () and diagnosis.finding.repair_template is None
+    both = f"annotate ingress/admin and ingress/web alike with {KEY}path=/healthz"
+    assert diagnosis.finding.advice.startswith(both)
+
+
+def test_what_two_members_say_of_its_protocol_is_changed_on_both() -> None:
+    case = cases.load("LBD323-serves-by-https")
+    said = {"object": "Ingress/web", "merge": {"metadata": {"annotations": {f"{KEY}protocol": "HTTP"}}}}
+    group = cases.load("LBD323-two-members-set-the-path").patches[:2]
+    both = {"copy": "Ingress/web", "as": "admin", "merge": {}}
+    diagnosis = cases.run(replace(case, patches=[*group, said, *case.patches, both])).report.diagnoses[0]
+    assert (diagnosis.finding.code, diagnosis.finding.repairs) == ("LBD323", ())
+    assert diagnosis.finding.advice.startswith(
+        f"annotate ingress/admin and ingress/web alike with {KEY}protocol=HTTPS, and annotate ingress/"
+    )
+
+
+def test_the_attributes_of_the_network_load_balancer_are_annotated_apart() -> None:
+    (diagnosis,) = cases.result("LBD104-attribute-of-the-frontend-nlb").report.diagnoses
+    assert "annotation alb.ingress.kubernetes.io/frontend-nlb-attributes of ingress/web" in diagnosis.finding.advice
+
+
+def test_the_network_load_balancer_that_is_gone_is_named() -> None:
+    (diagnosis,) = cases.result("LBD229-frontend-nlb-deleted").report.diagnoses
+    assert "k8s-shop-web-0000000102-nlb-" in diagnosis.message
+
+
+def test_the_load_balancer_is_registered_by_hand() -> None:
+    (diagnosis,) = cases.result("LBD217-load-balancer-is-no-target-of-the-one-before-it").report.diagnoses
+    assert "1 load balancer should be registered" in diagnosis.message
+    (command,) = diagnosis.finding.by_hand
+    assert "loadbalancer/app/k8s-shop-web-0000000102/0000000000000105,Port=80" in command
+
+
+def test_a_load_balancer_that_is_not_up_is_no_stopped_instance() -> None:
+    case = cases.load(HEALTHY)
+    slow = {"aws": "LoadBalancers", "where": {"Type": "application"}, "merge": {"State": {"Code": "provisioning"}}}
+    unused = {"targets": "arn:*", "state": "unused", "reason": "Target.InvalidState", "description": "not active"}
+    report = cases.run(replace(case, clock="+30m", patches=[*case.patches, slow, unused])).report
+    assert report.diagnoses[0].finding.code == "LBD234"
+    assert "LBD210" not in {d.finding.code for d in report.diagnoses}

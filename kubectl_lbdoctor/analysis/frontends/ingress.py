@@ -90,6 +90,8 @@ class IngressFrontend(Frontend):
             group: Fact[TargetGroup | None] = Fact.known(found.source, None)
             if arn:
                 group = lookup(self.snapshot.aws.target_groups, arn, reads.TARGET_GROUPS)
+            if (known := group.peek()) is not None and known.target_type != "alb":
+                continue  # Somebody else's: the status still names the load balancer of a former controller.
             yield self._before(address, str(listener.port), group)
         if found.peek():
             return
@@ -104,7 +106,9 @@ class IngressFrontend(Frontend):
         """The target groups that are known to belong to a load balancer."""
         known = ((fact.peek(), fact) for fact in self.snapshot.aws.target_groups.values())
         arn = balancer.arn if balancer is not None else ""
-        return [(group, fact) for group, fact in known if group is not None and arn in group.load_balancer_arns]
+        return [
+            (g, fact) for g, fact in known if g is not None and g.target_type == "alb" and arn in g.load_balancer_arns
+        ]
 
     def _before(self, address: str, port: str, group: Fact[TargetGroup | None]) -> TrafficPath:
         front = FrontendFacts(

@@ -71,16 +71,19 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
 def frontend_nlb_port_without_listener(facts: Facts) -> Iterator[AnnotationProblem]:
     """The port mapping leads to a port that no listener of the Ingress itself has: the controller says that in its log
     only, and makes no listener on the Network Load Balancer (buildFrontendNlbListenerConfigByPortForIngress in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go)."""
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go).
+    Members of a group may all have one mapping, of which each makes what its own listeners allow: nothing is missing
+    where another member makes the port."""
     name = "frontend-nlb-listener-port-mapping"
     said, listeners = facts.own(name), facts.own_listeners() if facts.kind == "Ingress" else None
-    if not said or not listeners or not truth(facts.own("enable-frontend-nlb")):
+    made = facts.context.frontend_nlb_ports
+    if not said or not listeners or not truth(facts.own("enable-frontend-nlb")) or (facts.in_group and made is None):
         return
     try:
         mapped = {int(nlb): int(alb) for nlb, alb in parse_map(said).items()}
     except ValueError:
         return  # The value is refused.
-    lost = {nlb: alb for nlb, alb in mapped.items() if alb not in listeners}
+    lost = {nlb: alb for nlb, alb in mapped.items() if alb not in listeners and nlb not in (made or ())}
     if lost:
         there = ", ".join(map(str, listeners))
         yield facts.problem(

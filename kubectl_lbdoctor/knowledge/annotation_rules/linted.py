@@ -54,6 +54,8 @@ class AnnotationContext:
     """The Ingress shares its load balancer; else it is derived from `group.name` and the class parameters."""
     group_listeners: Mapping[int, str] | None = None
     """Port → HTTP or HTTPS over all members of the IngressGroup, this one included."""
+    frontend_nlb_ports: frozenset[int] | None = None
+    """The ports that the Network Load Balancer before the Ingress's own listens on, as all members ask for them."""
     redirects: bool | None = None
     """By a rule of this Ingress, or by `ssl-redirect` or a rule of a member of its IngressGroup, HTTP listeners
     redirect all that comes: none of them forwards anything then. Of an Ingress without a group None is no."""
@@ -192,18 +194,7 @@ class Facts:
     def own_listeners(self) -> Mapping[int, str] | None:
         """Port → protocol of the listeners that the Ingress's own rules are put on, in a group, too; of a Service those
         of its Ingress. None when that is not certain."""
-        ingress = self.of_ingress
-        if ingress is None or truth(ingress.get(self.key("create-acm-cert"))):
-            return None
-        text = ingress.get(self.key("listen-ports"))
-        if text is not None:
-            try:
-                return parse_listen_ports(text)
-            except ValueProblem:
-                return None
-        certificates = parse_list(ingress.get(self.key("certificate-arn")) or "")
-        has_certificate = certificates or "certificateArn" in self.context.class_parameters
-        return {443: "HTTPS"} if has_certificate else {80: "HTTP"}
+        return None if self.of_ingress is None else listeners_of(self.of_ingress, self.context.class_parameters)
 
     def plain_ports(self) -> tuple[int, ...]:
         """The HTTP listeners that certainly forward requests of the Ingress. With `ssl-redirect` on any member of a
@@ -259,6 +250,19 @@ class Facts:
 
 LintRule = Callable[[Facts], Iterator[AnnotationProblem]]
 """What a rule is: it looks at one object's annotations, and yields a problem for each that is wrong."""
+
+
+def listeners_of(ingress: Mapping[str, str], class_parameters: Mapping[str, object]) -> Mapping[int, str] | None:
+    """Port → protocol of the listeners that an Ingress asks for by its annotations; None when that is not certain."""
+    text = ingress.get(f"{ALB_PREFIX}listen-ports")
+    if text is not None:
+        try:
+            return parse_listen_ports(text)
+        except ValueProblem:
+            return None
+    if parse_list(ingress.get(f"{ALB_PREFIX}certificate-arn", "")) or class_parameters.get("certificateArn"):
+        return {443: "HTTPS"}
+    return None if truth(ingress.get(f"{ALB_PREFIX}create-acm-cert")) else {80: "HTTP"}
 
 
 def truth(text: str | None) -> bool | None:
