@@ -14,6 +14,8 @@ from kubectl_lbdoctor.analysis.alb_answers import (
     checked,
     https_ports,
     paths_behind,
+    paths_to,
+    require_open_way,
     stopping_hop,
 )
 from kubectl_lbdoctor.analysis.chained_gateways import fault_of_check
@@ -23,11 +25,11 @@ from kubectl_lbdoctor.analysis.frontends import setting_source
 from kubectl_lbdoctor.analysis.remediation import describe_listeners, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.knowledge.success_codes import ranges
+from kubectl_lbdoctor.knowledge.success_codes import accepts_all_of
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import target_group_name
 from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
 from kubectl_lbdoctor.model.plan import Change, Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
@@ -96,11 +98,13 @@ def _found(traffic: TrafficPath, target: TargetHealth, group: TargetGroup) -> It
     if hop is not None and (found is None or found.answer is not Answer.NO_LISTENER):
         yield _stopped(traffic, target, hop)
         return
-    if found is None or found.suits(group.health_check) or fault_of_check(traffic):
+    if found is None or fault_of_check(traffic):
         return
+    if found.suits(group.health_check) is not False:
+        require_open_way(traffic)  # Else a filter may be why, whatever is answered.
     if found.answer is Answer.TARGETS:
         yield from _refused_by_targets(traffic, target, found)
-    else:
+    elif not found.suits(group.health_check):
         yield _answered(traffic, target, found)
 
 
@@ -230,11 +234,11 @@ def _answering_paths(traffic: TrafficPath, port: int) -> dict[str, str]:
     with how that is known."""
     group = traffic.target_group.need()
     assert group is not None
-    wanted, found = set(ranges(group.health_check.matcher)), dict[str, str]()
+    wanted, found = group.health_check.matcher, dict[str, str]()
     for other in paths_behind(traffic):
         own = other.target_group.peek()
         healthy = any(target.state == "healthy" for target in other.target_health.peek() or ())
-        if own is None or not healthy or own.is_grpc or set(ranges(own.health_check.matcher)) - wanted:
+        if own is None or not healthy or own.is_grpc or not accepts_all_of(wanted, own.health_check.matcher):
             continue
         asked = own.health_check
         if asked.path in ("", group.health_check.path) or asked.port != "traffic-port":
@@ -246,18 +250,23 @@ def _answering_paths(traffic: TrafficPath, port: int) -> dict[str, str]:
 
 
 def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Iterator[Finding]:
-    """Targets answer the check, and pass their own: they do not answer this one as it wants. Where they fail their own,
-    that is why (`correlate`). Those of another member of an IngressGroup are not looked at."""
-    serving = [other for other in paths_behind(traffic) if (g := other.target_group.peek()) and g.arn in found.groups]
-    states = {t.state for other in serving for t in other.targets()}
-    if serving and ("healthy" not in states or any(state.startswith("unhealthy") for state in states)):
+    """Targets answer the check, and pass their own: they do not answer this one as it wants. Where none of a group
+    passes its own, that is why (`correlate`)."""
+    serving = {arn: paths_to(traffic.snapshot, (arn,)) for arn in found.groups}
+    for arn, paths in serving.items():
+        if not paths:
+            why = f"targets of {target_group_name(arn)}, of another member of the IngressGroup, were not read"
+            raise Unknown(Fact.not_asked(reads.TARGET_HEALTH, why))
+        paths[0].targets()
+    deciding = [paths[0] for paths in serving.values()]
+    if not deciding or not all(other.is_served for other in deciding):
         return
-    group = serving[0].target_group.need() if serving else None
-    own = f"{f'rule {found.rule}' if found.rule else 'default action'} leads to "
-    if group is not None:
-        own += f"{group.name}, whose targets pass {describe_check(group.health_check, group.port)}"
-    else:
-        own += f"{', '.join(map(target_group_name, found.groups))}, of another member of the IngressGroup"
+    group, states = deciding[0].target_group.need(), [target.state for target in deciding[0].targets()]
+    assert group is not None
+    place, passing = f"rule {found.rule}" if found.rule else "default action", states.count("healthy")
+    some = "whose targets" if passing == len(states) else f"{passing} of whose {len(states)} targets"
+    verb = "passes" if passing == 1 < len(states) else "pass"
+    own = f"{place} leads to {group.name}, {some} {verb} {describe_check(group.health_check, group.port)}"
     finding = _finding(traffic, target, _APPLICATION, Evidence(Source.LISTENER_RULE, own))
     source = setting_source(traffic, _PATH)
     repairs = _as_behind(traffic, found.port)
