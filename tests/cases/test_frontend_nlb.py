@@ -22,6 +22,11 @@ KEY = "alb.ingress.kubernetes.io/frontend-nlb-healthcheck-"
     [
         ("LBD323-rules-have-hosts", 'no rule without a host takes "/healthz" (404)', {"success-codes": "200,404"}),
         ("LBD323-serves-by-https", "(ports 80, 443)", {"protocol": "HTTPS", "port": "443"}),
+        (
+            "LBD323-redirects-to-rules-with-hosts",
+            "it serves by HTTPS",
+            {"protocol": "HTTPS", "port": "443", "success-codes": "200,404"},
+        ),
         ("LBD323-application-answers-otherwise", 'does not answer "/" with 200', {"path": "/healthz"}),
         ("LBD323-no-listener-of-its-check-port", "no such listener", {"port": "traffic-port"}),
         ("LBD323-a-login-before-it", "asks for a login (302)", {"success-codes": "200,302"}),
@@ -40,6 +45,12 @@ def test_the_group_admits_the_subnets_from_which_the_check_comes() -> None:
     assert "the ALB's security group does not let it through" in diagnosis.message
     (edit,) = diagnosis.finding.repairs[0].changes[0].edits
     assert edit.then == "203.0.113.0/24,10.0.101.0/24,10.0.102.0/24"
+
+
+def test_what_the_class_admits_is_changed_for_the_class() -> None:
+    (diagnosis,) = cases.result("LBD323-inbound-cidrs-of-the-class").report.diagnoses
+    assert diagnosis.finding.repairs == ()
+    assert diagnosis.finding.advice.endswith("to 203.0.113.0/24,10.0.101.0/24,10.0.102.0/24")
 
 
 def test_a_page_that_says_that_nothing_serves_is_not_taken_for_health() -> None:
