@@ -40,7 +40,7 @@ _FIELDS = {_HTTPS: "healthCheckProtocol to HTTPS", Answer.SPEAKS_PLAIN.value: "h
 """What of a TargetGroupConfiguration is to be changed, where it is not what is asked for."""
 
 _FILTERS = {
-    path.Filter.SOURCE_GROUPS: "its own security group",
+    path.Filter.SOURCE_GROUPS: "the NLB's own security group",
     path.Filter.TARGET_GROUPS: "the ALB's security group",
     path.Filter.REQUEST_ROUTE: "a route table",
     path.Filter.RETURN_ROUTE: "a route table",
@@ -50,13 +50,15 @@ _FILTERS = {
 
 @check(
     "LBD323",
-    title="a load balancer does not answer the check of the one before it",
-    passes="the load balancer answers the check of the one before it",
+    title="an ALB does not answer the check of the NLB before it",
+    passes="the ALB answers the check of the NLB before it",
     severity=Severity.ERROR,
-    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:listener=it has no such listener|"
-    "https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
-    'redirect=it redirects ({code})|login=it asks for a login ({code})|unmatched=no rule without a host takes "{path}" '
-    '({code})|fixed=a rule answers "{path}" with {code}|filter={filter} does not let it through|'
+    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:"
+    "listener=the ALB has no such listener|"
+    "https=the ALB serves by HTTPS, the check asks by HTTP|plain=the ALB speaks HTTP, the check HTTPS|"
+    "redirect=the ALB redirects ({code})|login=the ALB asks for a login ({code})|"
+    'unmatched=no rule without a host takes "{path}" ({code})|fixed=a rule answers "{path}" with {code}|'
+    "filter={filter} does not let it through|"
     '*=the application does not answer "{path}" with {matcher}}',
     reads=(*READS, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     fix="frontend-nlb",
@@ -73,7 +75,7 @@ def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
     Where a rule hands the request to targets, what is wrong with these is the cause. Of Gateways LBD145 tells where no
     route takes it, or a listener speaks HTTPS.
 
-    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go,
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_frontend_nlb.go,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/application-load-balancer-target.html,
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2392
 

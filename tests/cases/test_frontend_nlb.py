@@ -24,7 +24,7 @@ KEY = "alb.ingress.kubernetes.io/frontend-nlb-healthcheck-"
         ("LBD323-serves-by-https", "(ports 80, 443)", {"protocol": "HTTPS", "port": "443"}),
         (
             "LBD323-redirects-to-rules-with-hosts",
-            "it serves by HTTPS",
+            "the ALB serves by HTTPS",
             {"protocol": "HTTPS", "port": "443", "success-codes": "200,404"},
         ),
         ("LBD323-application-answers-otherwise", 'does not answer "/" with 200', {"path": "/healthz"}),
@@ -45,6 +45,26 @@ def test_the_group_admits_the_subnets_from_which_the_check_comes() -> None:
     assert "the ALB's security group does not let it through" in diagnosis.message
     (edit,) = diagnosis.finding.repairs[0].changes[0].edits
     assert edit.then == "203.0.113.0/24,10.0.101.0/24,10.0.102.0/24"
+
+
+@pytest.mark.parametrize(
+    ("name", "filters"),
+    [
+        ("LBD005-security-groups-before-a-load-balancer-not-read", {"LBD501", "LBD503", "LBD507"}),
+        ("LBD005-frontend-nlb-asks-a-member-not-looked-at", set()),
+    ],
+)
+def test_what_may_be_wrong_with_a_load_balancer_as_a_target_is_asked_of_it(name: str, filters: set[str]) -> None:
+    """By its DNS name, and nothing of pods; filters only where they may stop the check."""
+    (diagnosis,) = cases.result(name).report.diagnoses
+    finding = diagnosis.finding
+    assert {hypothesis.code for hypothesis in finding.hypotheses} == {"LBD323"} | filters
+    settle = [command for hypothesis in finding.hypotheses for command in hypothesis.settle]
+    assert any(
+        " curl " in c and "://k8s-shop-web-0000000102-0000000101.us-west-2.elb.amazonaws.com:80/" in c for c in settle
+    )
+    assert not any("describe-network-interfaces" in c or "://[arn" in c for c in settle)
+    assert finding.confirm == ()
 
 
 def test_what_the_class_admits_is_changed_for_the_class() -> None:
