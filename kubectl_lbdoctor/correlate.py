@@ -83,8 +83,8 @@ def correlate(
     """The root causes, worst and most certain first."""
     by_key = {traffic.key: traffic for traffic in paths}
     merged = _merge(catalogue, by_key, results)
-    behind = _reach_forward(by_key, merged)
-    merged += _unexplained(catalogue, {key: path for key, path in by_key.items() if key not in behind}, merged)
+    _reach_forward(by_key, merged)
+    merged += _unexplained(catalogue, by_key, merged)
     _take_severity(merged)
     _fold(merged)
     _reach_the_cluster(merged)
@@ -134,24 +134,25 @@ def _concerned(finding: Finding, paths: tuple[str, ...], by_key: Mapping[str, Tr
     return tuple(path for path in paths if path in by_key and by_key[path].subject in finding.subjects)
 
 
-def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> frozenset[str]:
+def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> None:
     """Errors of a load balancer that stands behind another one are those of the path to it, too, where they decide
-    whether it serves; those of a Gateway that is not made are why it cannot be a target. Gives the keys of the paths
-    that have some."""
-    reached = set()
+    whether it serves, and account for it as a target; those of a Gateway that is not made are why it cannot be one."""
     for key, traffic in paths.items():
         deciding = {*paths_that_decide(traffic), *deciding_paths(traffic)}
         if not deciding:
             continue
         ref = traffic.backend.behind if traffic.backend is not None else None
+        try:
+            failing = tuple(target.key for target in traffic.failing())
+        except Unknown:
+            failing = ()
         unmade = ref is not None and ref.kind == GATEWAY.name and not is_made(traffic.snapshot, ref)
         for entry in merged:
             if entry.severity is Severity.ERROR and entry.paths & deciding and key not in entry.paths:
                 entry.paths.add(key)
-                reached.add(key)
+                entry.finding = replace(entry.finding, targets=_union(entry.finding.targets, failing))
                 if unmade:
                     entry.claims.add((key, "LBD145"))
-    return frozenset(reached)
 
 
 def _reach_the_cluster(merged: list[_Merged]) -> None:

@@ -10,17 +10,20 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rul
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from enum import Enum
 
 from kubectl_lbdoctor.analysis.blocked_paths import READS as NETWORK_READS
 from kubectl_lbdoctor.analysis.blocked_paths import sources, world
 from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
-from kubectl_lbdoctor.analysis.frontends import frontend, paths_of
+from kubectl_lbdoctor.analysis.frontends import frontend, paths_of, traffic_paths
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
-from kubectl_lbdoctor.model.aws import Action, HealthCheck, Listener, ListenerRule, TargetHealth
+from kubectl_lbdoctor.model.aws import Action, HealthCheck, Listener, ListenerRule, LoadBalancer, TargetHealth
 from kubectl_lbdoctor.model.derived import derived
-from kubectl_lbdoctor.model.fact import Unknown
+from kubectl_lbdoctor.model.fact import Fact, Unknown
+from kubectl_lbdoctor.model.index import grouped
+from kubectl_lbdoctor.model.snapshot import Snapshot
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 from kubectl_lbdoctor.network.matching import family
@@ -71,6 +74,17 @@ def paths_behind(traffic: TrafficPath) -> tuple[TrafficPath, ...]:
     return tuple(other for other in paths_of(frontend(traffic.snapshot, ref)) if not is_before_ingress(other))
 
 
+def paths_to(snapshot: Snapshot, groups: Iterable[str]) -> tuple[TrafficPath, ...]:
+    """The paths to target groups with these ARNs, of whichever members of an IngressGroup were looked at."""
+    found = _by_group(snapshot)
+    return tuple(path for arn in dict.fromkeys(groups) for path in found.get(arn, ()))
+
+
+@derived
+def _by_group(snapshot: Snapshot) -> Mapping[str, tuple[TrafficPath, ...]]:
+    return grouped(traffic_paths(snapshot), lambda path: (g.arn for g in (path.target_group.peek(),) if g is not None))
+
+
 def checked(traffic: TrafficPath) -> TargetHealth | None:
     """The load balancer as a target; None where it is not registered, or nobody could tell."""
     return next(iter(traffic.target_health.peek() or ()), None)
@@ -93,7 +107,10 @@ def answer_to_check(traffic: TrafficPath) -> Answered | None:
 
 
 def answer_to(traffic: TrafficPath, protocol: str, port: int, asked: str) -> Answered | None:
-    """What a GET of a path, on a port of the load balancer behind, finds. Raises `Unknown`."""
+    """What a GET of a path, on a port of the load balancer behind, finds; None where there is no telling, or no load
+    balancer. Raises `Unknown`."""
+    if _balanced(traffic) is None:
+        return None
     listener = next((found for found in _listeners(traffic) if found.port == port), None)
     if listener is None:
         return Answered(Answer.NO_LISTENER, port)
@@ -140,18 +157,31 @@ def _matches(pattern: str, asked: str) -> bool:
 
 
 def _listeners(traffic: TrafficPath) -> tuple[Listener, ...]:
-    several = paths_behind(traffic)
-    return several[0].listeners.need() if several else ()
+    found = _balanced(traffic)
+    return found.listeners.need() if found is not None else ()
 
 
 def _rules(traffic: TrafficPath) -> tuple[ListenerRule, ...]:
+    found = _balanced(traffic)
+    return found.rules.need() if found is not None else ()
+
+
+@derived
+def _balanced(traffic: TrafficPath) -> TrafficPath | None:
+    """A path whose load balancer is the one behind: backends without a target group, as of a Service that is missing,
+    may be known to none. None where there is none at all. Raises `Unknown`."""
     several = paths_behind(traffic)
-    return several[0].rules.need() if several else ()
+    found = next((other for other in several if other.load_balancer.peek() is not None), None)
+    if found is None:
+        for other in several:
+            other.load_balancer.need()
+    return found
 
 
 @derived
 def deciding_paths(traffic: TrafficPath) -> tuple[str, ...]:
-    """The keys of the paths behind whose targets answer the check, where it fails: what is wrong with these is why."""
+    """The keys of the paths behind to targets that have to answer the check, where it fails and none of them passes its
+    own: what is wrong with these is why."""
     target = checked(traffic)
     if target is None or not target.state.startswith("unhealthy"):
         return ()
@@ -160,26 +190,43 @@ def deciding_paths(traffic: TrafficPath) -> tuple[str, ...]:
     except Unknown:
         return ()
     groups = found.groups if found is not None else ()
-    return tuple(
-        other.key
-        for other in paths_behind(traffic)
-        if (group := other.target_group.peek()) is not None and group.arn in groups
-    )
+    return tuple(other.key for other in paths_to(traffic.snapshot, groups) if not other.is_served)
+
+
+def balancer_behind(traffic: TrafficPath) -> LoadBalancer | None:
+    """The load balancer that is the target of this path; None where there is none. Raises `Unknown`."""
+    found = _balanced(traffic)
+    return found.load_balancer.need() if found is not None else None
+
+
+def stopping_hop(traffic: TrafficPath) -> path.Hop | None:
+    """The first filter that stops the check on its way to the load balancer behind; None where none does, as far as
+    filters were read (`require_open_way`). Raises `Unknown` where it is not known which load balancers these are."""
+    return next((verdict.first for verdict in _verdicts(traffic) if verdict.first is not None), None)
+
+
+def require_open_way(traffic: TrafficPath) -> None:
+    """Raise `Unknown` where a filter that was not read may stop the check on its way to the load balancer behind."""
+    found, vpc = _verdicts(traffic), traffic.network
+    missing = [text for verdict in found for text in verdict.unknown]
+    if found and not missing:
+        return
+    filters = (vpc.security_groups, vpc.acls, vpc.route_tables, vpc.prefix_lists) if found else ()
+    for fact in (*filters, vpc.subnets, vpc.interfaces):
+        fact.need()
+    said = f"{missing[0]} was not found" if missing else "the subnets of the load balancers were not found"
+    raise Unknown(Fact.not_asked(reads.SECURITY_GROUPS if missing else reads.SUBNETS, said))
 
 
 @derived
-def stopping_hop(traffic: TrafficPath) -> path.Hop | None:
-    """The first filter that stops the check on its way to the load balancer behind; None where none does, as far as
-    filters were read. Raises `Unknown` where it is not known which load balancers these are."""
-    front, target = traffic.load_balancer.need(), checked(traffic)
-    behind = next((lb for other in paths_behind(traffic) if (lb := other.load_balancer.need()) is not None), None)
+def _verdicts(traffic: TrafficPath) -> tuple[path.PathVerdict, ...]:
+    """What the filters do with the check, from each interface of the one load balancer to each of the other."""
+    front, behind, target = traffic.load_balancer.need(), balancer_behind(traffic), checked(traffic)
     if front is None or behind is None or target is None:
-        return None
-    for end in sources(traffic, behind):
-        for start in sources(traffic, front):
-            if family(start.address) == family(end.address):
-                codes = path.FROM_LOAD_BALANCER
-                verdict = path.evaluate(start, end, "tcp", target.asked_port, world(traffic), codes)
-                if verdict.blocking:
-                    return verdict.blocking[0]
-    return None
+        return ()
+    return tuple(
+        path.evaluate(start, end, "tcp", target.asked_port, world(traffic), path.FROM_LOAD_BALANCER)
+        for end in sources(traffic, behind)
+        for start in sources(traffic, front)
+        if family(start.address) == family(end.address)
+    )

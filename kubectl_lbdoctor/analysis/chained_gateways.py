@@ -53,7 +53,8 @@ def is_made(snapshot: Snapshot, ref: ObjectRef) -> bool:
 @derived
 def paths_that_decide(traffic: TrafficPath) -> tuple[str, ...]:
     """The keys of the paths of the Gateway behind that decide whether this path serves: all of them while it is not
-    made, then those of the rule that answers the health check, where that fails; () for other paths."""
+    made, then those of the rule that answers the health check, where that fails and no target of theirs passes its own;
+    () for other paths."""
     ref = traffic.backend.behind if traffic.backend is not None else None
     if ref is None or ref.kind != kinds.GATEWAY.name or ref not in traffic.snapshot.subjects:
         return ()
@@ -76,6 +77,7 @@ def paths_that_decide(traffic: TrafficPath) -> tuple[str, ...]:
         if path.backend is not None
         and path.backend.route == claim.route.ref
         and (path.namespace, path.backend.service, path.backend.port) in services
+        and not path.is_served
     )
 
 

@@ -9,15 +9,16 @@ Target.FailedHealthChecks for all of these.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kubectl_lbdoctor.analysis import pod_evidence, settling
+from kubectl_lbdoctor.analysis.alb_answers import require_open_way
 from kubectl_lbdoctor.analysis.blocked_paths import is_admitted
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port, readiness_of
 from kubectl_lbdoctor.analysis.meshes import proxy_of
 from kubectl_lbdoctor.analysis.pod_problems import describe_probe
-from kubectl_lbdoctor.analysis.remediation import kubectl
+from kubectl_lbdoctor.analysis.remediation import describe_listeners, kubectl
 from kubectl_lbdoctor.model import target_reasons
 from kubectl_lbdoctor.model.aws import TargetHealth
 from kubectl_lbdoctor.model.fact import NotApplicable, Unknown
@@ -53,6 +54,19 @@ _PACKET_FILTER = Hypothesis(
 )
 
 
+_ANSWER = Hypothesis("LBD323", "the application answers the check's path with another code, or after its timeout")
+_RULES = Hypothesis(
+    "LBD323",
+    "the ALB itself answers the check: by a redirect, a login or a fixed response, or its web ACL blocks it",
+)
+_BETWEEN = (
+    Hypothesis("LBD501", "no security group of the ALB admits the NLB on the checked port"),
+    Hypothesis("LBD507", "a network ACL between the load balancers denies the check, or its reply to ports 1024-65535"),
+    Hypothesis("LBD503", "the NLB's own security groups let nothing out to the ALB"),
+)
+"""Where an Application Load Balancer is the target of a Network Load Balancer."""
+
+
 def _side_car(proxy: str) -> Hypothesis:
     return Hypothesis(
         "LBD319",
@@ -64,6 +78,8 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     """Hypotheses for targets that fail for reasons which no check has explained."""
     failing = tuple(failing)
     reasons = {target.reason for target in failing}
+    if is_balancer(traffic) and reasons & {target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS}:
+        return tuple(_of_balancer(traffic, failing))
     instance = traffic.target_type == "instance"
     group = traffic.target_group.peek()
     http = group is None or group.health_check.protocol in ("HTTP", "HTTPS")
@@ -108,6 +124,21 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
     left = left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
     return tuple(_with_commands(h, traffic, failing) for h in left)
+
+
+def is_balancer(traffic: TrafficPath) -> bool:
+    """Whether the path's target is a load balancer, and no pod or node."""
+    return traffic.backend is not None and traffic.backend.behind is not None
+
+
+def _of_balancer(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> Iterator[Hypothesis]:
+    """Filters come last, and not at all where none stops the check."""
+    yield _with_commands(_ANSWER, traffic, failing)
+    yield replace(_RULES, settle=(describe_listeners(failing[0].id, traffic.context.region),))
+    try:
+        require_open_way(traffic)
+    except Unknown:
+        yield from (_with_commands(between, traffic, failing) for between in _BETWEEN)
 
 
 def _with_commands(hypothesis: Hypothesis, traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> Hypothesis:
@@ -237,6 +268,8 @@ def _ready_elsewhere(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) ->
 
 def next_probe(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[str, ...]:
     """The command that asks from a debug pod, where that would settle more than the API server's ways can."""
+    if is_balancer(traffic):
+        return ()  # Probes ask pods and nodes.
     told = _told(traffic, tuple(failing))
     seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]
     if traffic.subject.kind not in ("Ingress", "Service") or (seen and traffic.target_type == "ip"):

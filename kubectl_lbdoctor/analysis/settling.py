@@ -7,11 +7,14 @@ read, it is the command that finds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 
 from kubectl_lbdoctor.analysis import pod_evidence
+from kubectl_lbdoctor.analysis.alb_answers import balancer_behind
 from kubectl_lbdoctor.analysis.check_settings import checked_pod_port
 from kubectl_lbdoctor.analysis.remediation import describe_target_group, kubectl
-from kubectl_lbdoctor.model.aws import TargetHealth
+from kubectl_lbdoctor.model.aws import LoadBalancer, TargetHealth
+from kubectl_lbdoctor.model.fact import Unknown
 from kubectl_lbdoctor.model.network import NetworkInterface
 from kubectl_lbdoctor.model.probe import DEFAULT_IMAGE
 from kubectl_lbdoctor.model.shell import aws
@@ -70,11 +73,21 @@ def _url(traffic: TrafficPath, target: TargetHealth) -> str:
 
 
 def _address(traffic: TrafficPath, target: TargetHealth) -> str:
-    """The address that a check of this target is sent to; "" where it was not read."""
+    """The address that a check of this target is sent to, of a load balancer its name; "" where it was not read."""
+    if traffic.backend is not None and traffic.backend.behind is not None:
+        balancer = _behind(traffic)
+        return balancer.dns_name if balancer is not None else ""
     if not target.id.startswith("i-"):
         return target.id
     node = traffic.node_of(target) if traffic.cluster.nodes.is_known else None
     return node.internal_ip if node is not None else ""
+
+
+def _behind(traffic: TrafficPath) -> LoadBalancer | None:
+    """The load balancer that is the target; None for other targets, and where it was not read."""
+    with suppress(Unknown):
+        return balancer_behind(traffic)
+    return None
 
 
 def _listening(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
@@ -102,6 +115,9 @@ def _peer_authentication(traffic: TrafficPath, failing: Failing) -> tuple[str, .
 def _target_groups(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
     """The security groups of a failing target's interface."""
     target = failing[0]
+    if traffic.backend is not None and traffic.backend.behind is not None:
+        words = ("elbv2", "describe-load-balancers", "--load-balancer-arns", target.id)
+        return (aws(*words, "--query", "LoadBalancers[].SecurityGroups", region=traffic.context.region),)
     if target.id.startswith("i-"):
         return (_aws(traffic, "describe-instances", "--instance-ids", target.id, query=_GROUPS_OF_INSTANCE),)
     where = ("--filters", f"Name=addresses.private-ip-address,Values={target.id}")
@@ -128,7 +144,7 @@ def _outbound_rules(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
 
 def _acls(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
     balancer = traffic.load_balancer.peek()
-    subnets = [*balancer.zones.values()] if balancer is not None else []
+    subnets = [zone for lb in (balancer, _behind(traffic)) if lb is not None for zone in lb.zones.values()]
     subnets += [i.subnet_id for i in _interfaces(traffic, failing)]
     if subnets:
         where = f"Name=association.subnet-id,Values={','.join(dict.fromkeys(filter(None, subnets)))}"
@@ -137,6 +153,9 @@ def _acls(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
 
 
 def _group_ids(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
+    behind = _behind(traffic)
+    if behind is not None:
+        return behind.security_groups
     return tuple(dict.fromkeys(g for i in _interfaces(traffic, failing) for g in i.security_groups))
 
 
@@ -211,6 +230,7 @@ _BY_CODE: Mapping[str, Callable[[TrafficPath, Failing], Iterable[str]]] = {
     "LBD309": _request,
     "LBD315": _listening,
     "LBD319": _peer_authentication,
+    "LBD323": _request,
     "LBD501": _inbound_rules,
     "LBD502": _inbound_rules,
     "LBD503": _outbound_rules,

@@ -13,7 +13,7 @@ from kubectl_lbdoctor.model.traffic_path import TrafficPath
 
 _FAILED, _PROVISIONING = "failed", "provisioning"
 PATIENCE = 15 * 60
-"""Seconds that a load balancer may take to come up; most do in two to five minutes."""
+"""Our own patience: the seconds after which a load balancer that is not up is spoken of. AWS names no limit."""
 
 
 @check(
@@ -21,15 +21,15 @@ PATIENCE = 15 * 60
     title="AWS does not bring the load balancer up",
     passes="AWS has brought the load balancer up",
     severity=Severity.ERROR,
-    message="load balancer {balancer} {state:failed=could not be set up|*=is provisioning for {minutes} minutes}"
+    message="load balancer {balancer} {state:failed=could not be set up|*=has been provisioning for {minutes} minutes}"
     "[: {reason}]",
     reads=(reads.LOAD_BALANCERS, reads.TARGET_HEALTH),
     explains=("LBD209", "LBD218"),
 )
 def load_balancer_not_up(traffic: TrafficPath) -> Iterator[Finding]:
     """AWS has taken the order for the load balancer and could not carry it out (state `failed`), or has been at it for
-    more than 15 minutes (`provisioning`): it takes no requests, and its targets are not checked. Nothing in the cluster
-    shows it: the controller sees a load balancer that is as it was ordered.
+    more than 15 minutes (`provisioning`; that limit is our own, AWS names none): it takes no requests, and its targets
+    are not checked. Nothing in the cluster shows it: the controller sees a load balancer that is as it was ordered.
 
     Source: https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_LoadBalancerState.html
 

@@ -9,52 +9,56 @@ from kubectl_lbdoctor.analysis.alb_answers import (
     READS,
     Answer,
     Answered,
-    answer_to,
     answer_to_check,
     checked,
-    https_ports,
     paths_behind,
+    paths_to,
+    require_open_way,
     stopping_hop,
 )
+from kubectl_lbdoctor.analysis.answered_checks import CODES, PATH, how, speaks_https_instead, ways
 from kubectl_lbdoctor.analysis.chained_gateways import fault_of_check
-from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import setting_source
+from kubectl_lbdoctor.analysis.inbound_cidrs import inbound_cidrs
 from kubectl_lbdoctor.analysis.remediation import describe_listeners, describe_target_health
 from kubectl_lbdoctor.checks.registry import check
-from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
-from kubectl_lbdoctor.knowledge.success_codes import ranges
+from kubectl_lbdoctor.knowledge.annotation_values import parse_list
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.arn import target_group_name
-from kubectl_lbdoctor.model.aws import HealthCheck, TargetGroup, TargetHealth, describe_check
-from kubectl_lbdoctor.model.fact import NotApplicable
+from kubectl_lbdoctor.model.aws import TargetGroup, TargetHealth, describe_check
+from kubectl_lbdoctor.model.fact import Fact, NotApplicable, Unknown
 from kubectl_lbdoctor.model.finding import Confidence, Evidence, Finding, Severity, Source
-from kubectl_lbdoctor.model.plan import Change, Repair
+from kubectl_lbdoctor.model.plan import Repair
 from kubectl_lbdoctor.model.traffic_path import TrafficPath
 from kubectl_lbdoctor.network import path
 
-_PATH, _PORT, _PROTOCOL, _CODES = "healthcheck-path", "healthcheck-port", "healthcheck-protocol", "success-codes"
+_UNUSED = "unused"
+_FAILING = ("unhealthy", _UNUSED)
 _FILTER, _APPLICATION, _HTTPS = "filter", "application", "https"
+_FIELDS = {_HTTPS: "healthCheckProtocol to HTTPS", Answer.SPEAKS_PLAIN.value: "healthCheckProtocol to HTTP"}
+"""What of a TargetGroupConfiguration is to be changed, where it is not what is asked for."""
+
 _FILTERS = {
-    path.Filter.SOURCE_GROUPS: "its own security group",
+    path.Filter.SOURCE_GROUPS: "the NLB's own security group",
     path.Filter.TARGET_GROUPS: "the ALB's security group",
     path.Filter.REQUEST_ROUTE: "a route table",
     path.Filter.RETURN_ROUTE: "a route table",
 }
 """What stops the check, in words; the rest are network ACLs."""
 
-_INBOUND, _GROUPS = ALB_PREFIX + "inbound-cidrs", ALB_PREFIX + "security-groups"
-
 
 @check(
     "LBD323",
-    title="a load balancer does not answer the check of the one before it",
-    passes="the load balancer answers the check of the one before it",
+    title="an ALB does not answer the check of the NLB before it",
+    passes="the ALB answers the check of the NLB before it",
     severity=Severity.ERROR,
-    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:listener=it has no such listener|"
-    "https=it serves by HTTPS, the check asks by HTTP|plain=it speaks HTTP, the check HTTPS|"
-    'redirect=it redirects ({code})|login=it asks for a login ({code})|unmatched=no rule without a host takes "{path}" '
-    '({code})|fixed=a rule answers "{path}" with {code}|filter={filter} does not let it through|'
+    message="the NLB's check of the ALB fails ({ports:=port|ports} {ports}): {fault:"
+    "listener=the ALB has no such listener|"
+    "https=the ALB serves by HTTPS, the check asks by HTTP|plain=the ALB speaks HTTP, the check HTTPS|"
+    "redirect=the ALB redirects ({code})|login=the ALB asks for a login ({code})|"
+    'unmatched=no rule without a host takes "{path}" ({code})|fixed=a rule answers "{path}" with {code}|'
+    "filter={filter} does not let it through|"
     '*=the application does not answer "{path}" with {matcher}}',
     reads=(*READS, reads.ALL_INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS),
     fix="frontend-nlb",
@@ -71,7 +75,7 @@ def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
     Where a rule hands the request to targets, what is wrong with these is the cause. Of Gateways LBD145 tells where no
     route takes it, or a listener speaks HTTPS.
 
-    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go,
+    Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_frontend_nlb.go,
     https://docs.aws.amazon.com/elasticloadbalancing/latest/network/application-load-balancer-target.html,
     https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/2392
 
@@ -83,7 +87,7 @@ def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
         raise NotApplicable("no load balancer is the target")
     target = checked(traffic)
     group = traffic.target_group.need()
-    if group is None or target is None or not target.state.startswith(("unhealthy", "unused")):
+    if group is None or target is None or not target.state.startswith(_FAILING):
         traffic.targets()
         return
     for finding in _found(traffic, target, group):
@@ -92,15 +96,19 @@ def frontend_nlb_is_not_answered(traffic: TrafficPath) -> Iterator[Finding]:
 
 def _found(traffic: TrafficPath, target: TargetHealth, group: TargetGroup) -> Iterator[Finding]:
     found = answer_to_check(traffic)
+    if target.state == _UNUSED and (found is None or found.answer is not Answer.NO_LISTENER):
+        return  # No check is sent: what keeps AWS from it has codes of its own.
     hop = stopping_hop(traffic)
     if hop is not None and (found is None or found.answer is not Answer.NO_LISTENER):
         yield _stopped(traffic, target, hop)
         return
-    if found is None or found.suits(group.health_check) or fault_of_check(traffic):
+    if found is None or fault_of_check(traffic):
         return
+    if found.suits(group.health_check) is not False:
+        require_open_way(traffic)  # Else a filter may be why, whatever is answered.
     if found.answer is Answer.TARGETS:
         yield from _refused_by_targets(traffic, target, found)
-    else:
+    elif not found.suits(group.health_check):
         yield _answered(traffic, target, found)
 
 
@@ -110,7 +118,8 @@ def _of_route(traffic: TrafficPath, finding: Finding) -> Finding:
     backend = traffic.backend
     assert backend is not None and backend.route is not None and backend.behind is not None
     there = f"a TargetGroupConfiguration whose targetReference is {backend.behind.kind} {backend.behind.name}"
-    advice = f"set healthCheckPath or matcher in {there} (namespace {backend.behind.namespace})"
+    fields = _FIELDS.get(str(finding.params["fault"]), "healthCheckPath or matcher")
+    advice = f"set {fields} in {there} (namespace {backend.behind.namespace})"
     return replace(
         finding,
         object=backend.route,
@@ -130,7 +139,7 @@ def _finding(traffic: TrafficPath, target: TargetHealth, fault: str, seen: Evide
     asked = f"{describe_check(group.health_check, target.port)} of {balancer.name if balancer is not None else 'it'}"
     return Finding(
         "LBD323",
-        setting_source(traffic, _PATH).ref if is_before_ingress(traffic) else traffic.subject,
+        setting_source(traffic, PATH).ref if is_before_ingress(traffic) else traffic.subject,
         params={
             "ports": (str(target.asked_port),),
             "fault": fault,
@@ -162,119 +171,55 @@ def _answered(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Fi
         Answer.SPEAKS_TLS: f"listener :{found.port} is HTTPS",
         Answer.SPEAKS_PLAIN: f"listener :{found.port} is HTTP",
     }.get(found.answer, f"listener :{found.port}, {place}: {found.code}")
-    # A port of HTTPS and one that redirects there are one fault, which one change repairs.
-    by_https = found.answer is Answer.SPEAKS_TLS or (found.answer is Answer.REDIRECT and bool(_secure(traffic)))
-    fault, code = (_HTTPS, "") if by_https else (found.answer.value, found.code)
+    fault, code = (_HTTPS, "") if speaks_https_instead(traffic, found) else (found.answer.value, found.code)
     finding = _finding(traffic, target, fault, Evidence(Source.LISTENER_RULE, said), code)
-    repairs = _repairs(traffic, group.health_check, found)
-    return replace(
-        finding,
-        repairs=repairs,
-        fix_automatic=bool(repairs),
-        advice="" if repairs else _how(traffic, fault, found, "<a path that a rule without a host takes>"),
-    )
+    repairs, placeholder = _repairs(traffic, group, found), "<a path that a rule without a host takes>"
+    advice = "" if repairs else how(traffic, group.health_check, found, placeholder)
+    return replace(finding, repairs=repairs, fix_automatic=bool(repairs), advice=advice)
 
 
-def _how(traffic: TrafficPath, fault: str, found: Answered, path_wanted: str) -> str:
-    """What a person does where no fix can: several members of a group say the setting, or nobody knows the value."""
-    if fault == _HTTPS and (secure := _secure(traffic)):
-        port = setting_source(traffic, _PORT).how(str(secure[0]))
-        return f"{setting_source(traffic, _PROTOCOL).how('HTTPS')}, and {port}"
-    return setting_source(traffic, _PATH).how(next(iter(_answering_paths(traffic, found.port)), path_wanted))
-
-
-def _secure(traffic: TrafficPath) -> tuple[int, ...]:
-    """The ports of HTTPS that may be checked in place of another one: of a Gateway each listener is on its own."""
-    return https_ports(traffic) if is_before_ingress(traffic) else ()
-
-
-def _repairs(traffic: TrafficPath, asked: HealthCheck, found: Answered) -> tuple[Repair, ...]:
-    """What the check may ask instead, the best first: a path that the application answers its own load balancer, a
-    port of HTTPS in place of one that redirects there, or the answer that comes, which at least shows that the load
-    balancer does."""
-    port, protocol, codes = (setting_source(traffic, name) for name in (_PORT, _PROTOCOL, _CODES))
-    secure = _secure(traffic)
-    if found.answer is Answer.NO_LISTENER:
-        return port.offer("traffic-port", "each listener of the ALB is checked on its own port")
-    if found.answer is Answer.SPEAKS_PLAIN and not secure:
-        return protocol.offer("HTTP", "no listener of the ALB speaks HTTPS")
-    if found.answer in (Answer.SPEAKS_TLS, Answer.SPEAKS_PLAIN) or (found.answer is Answer.REDIRECT and secure):
-        return _by_https(protocol, port, secure[0])
-    better = _as_behind(traffic, found.port)
-    if not found.code.isdigit() or found.code.startswith("5"):
-        return better  # A page that says that nothing serves is not taken for health.
-    wanted = ",".join([asked.matcher, found.code] if asked.matcher else [found.code])
-    return (*better, *codes.offer(wanted, "any answer shows that the ALB works; targets have checks of their own"))
-
-
-def _by_https(protocol: SettingSource, port: SettingSource, secure: int) -> tuple[Repair, ...]:
-    """One annotation holds for the groups of all ports: one that answers has to be asked for all of them."""
-    if not (protocol.settable and port.settable):
-        return ()
-    number = str(secure)
-    if protocol.ref == port.ref:
-        changes: tuple[Change, ...] = (protocol.change("HTTPS", (port, number)),)
-    else:
-        changes = (protocol.change("HTTPS"), port.change(number))
-    return (Repair("HTTPS", changes).with_reason(f"the ALB speaks HTTPS on port {secure}"),)
-
-
-def _as_behind(traffic: TrafficPath, port: int) -> tuple[Repair, ...]:
-    """Asking a path that is known to be answered."""
-    source = setting_source(traffic, _PATH)
-    return tuple(repair for path, why in _answering_paths(traffic, port).items() for repair in source.offer(path, why))
-
-
-def _answering_paths(traffic: TrafficPath, port: int) -> dict[str, str]:
-    """The paths that a target group behind is checked on with success, where that leads to it from this port, too, each
-    with how that is known."""
-    group = traffic.target_group.need()
-    assert group is not None
-    wanted, found = set(ranges(group.health_check.matcher)), dict[str, str]()
-    for other in paths_behind(traffic):
-        own = other.target_group.peek()
-        healthy = any(target.state == "healthy" for target in other.target_health.peek() or ())
-        if own is None or not healthy or own.is_grpc or set(ranges(own.health_check.matcher)) - wanted:
-            continue
-        asked = own.health_check
-        if asked.path in ("", group.health_check.path) or asked.port != "traffic-port":
-            continue
-        there = answer_to(traffic, group.health_check.protocol, port, asked.path)
-        if there is not None and own.arn in there.groups:
-            found.setdefault(asked.path, f"targets of {own.name} pass their own check there")
-    return found
+def _repairs(traffic: TrafficPath, group: TargetGroup, found: Answered) -> tuple[Repair, ...]:
+    offered = (way.repair for way in ways(traffic, group.health_check, found))
+    return tuple(repair for repair in offered if repair is not None)
 
 
 def _refused_by_targets(traffic: TrafficPath, target: TargetHealth, found: Answered) -> Iterator[Finding]:
-    """Targets answer the check, and pass their own: they do not answer this one as it wants. Where they fail their own,
-    that is why (`correlate`). Those of another member of an IngressGroup are not looked at."""
-    serving = [other for other in paths_behind(traffic) if (g := other.target_group.peek()) and g.arn in found.groups]
-    states = {t.state for other in serving for t in other.targets()}
-    if serving and ("healthy" not in states or any(state.startswith("unhealthy") for state in states)):
+    """Targets answer the check, and pass their own: they do not answer this one as it wants. Where none of a group
+    passes its own, that is why (`correlate`)."""
+    serving = {arn: paths_to(traffic.snapshot, (arn,)) for arn in found.groups}
+    for arn, paths in serving.items():
+        if not paths:
+            why = f"targets of {target_group_name(arn)}, of another member of the IngressGroup, were not read"
+            raise Unknown(Fact.not_asked(reads.TARGET_HEALTH, why))
+        paths[0].targets()
+    deciding = [paths[0] for paths in serving.values()]
+    if not deciding or not all(other.is_served for other in deciding):
         return
-    group = serving[0].target_group.need() if serving else None
-    own = f"{f'rule {found.rule}' if found.rule else 'default action'} leads to "
-    if group is not None:
-        own += f"{group.name}, whose targets pass {describe_check(group.health_check, group.port)}"
-    else:
-        own += f"{', '.join(map(target_group_name, found.groups))}, of another member of the IngressGroup"
+    group, states = deciding[0].target_group.need(), [target.state for target in deciding[0].targets()]
+    assert group is not None
+    place, passing = f"rule {found.rule}" if found.rule else "default action", states.count("healthy")
+    some = "whose targets" if passing == len(states) else f"{passing} of whose {len(states)} targets"
+    verb = "passes" if passing == 1 < len(states) else "pass"
+    own = f"{place} leads to {group.name}, {some} {verb} {describe_check(group.health_check, group.port)}"
     finding = _finding(traffic, target, _APPLICATION, Evidence(Source.LISTENER_RULE, own))
-    source = setting_source(traffic, _PATH)
-    repairs = _as_behind(traffic, found.port)
-    codes, how = setting_source(traffic, _CODES), _how(traffic, _APPLICATION, found, "<a path that it answers>")
+    asked = traffic.target_group.need()
+    assert asked is not None
+    source, codes = setting_source(traffic, PATH), setting_source(traffic, CODES)
+    repairs = _repairs(traffic, asked, found)
+    by_hand = how(traffic, asked.health_check, found, "<a path that it answers>")
     yield replace(
         finding,
         confidence=Confidence.LIKELY,
         repairs=repairs,
         fix_automatic=bool(repairs),
         repair_template=None if repairs else source.template,
-        advice="" if repairs else f"{how}, or set {codes.label} to what it answers",
+        advice="" if repairs else f"{by_hand}, or set {codes.label} to what it answers",
     )
 
 
 def _stopped(traffic: TrafficPath, target: TargetHealth, hop: path.Hop) -> Finding:
     """A filter of the VPC stops the check on its way from one load balancer to the other."""
-    balancer, ingress = traffic.load_balancer.need(), traffic.ingress.need()
+    balancer = traffic.load_balancer.need()
     assert balancer is not None
     subnets = {subnet.id: subnet for subnet in traffic.network.subnets.peek() or ()}
     blocks = sorted(cidr for zone in balancer.zones.values() if zone in subnets for cidr in subnets[zone].cidrs)
@@ -282,13 +227,11 @@ def _stopped(traffic: TrafficPath, target: TargetHealth, hop: path.Hop) -> Findi
     seen = Evidence(hop.owner or kind, f"nothing admits TCP {target.asked_port} from {', '.join(blocks) or 'it'}")
     finding = _finding(traffic, target, _FILTER, seen)
     finding = replace(finding, params={**finding.params, "filter": kind})
-    annotations = ingress.meta.annotations if ingress is not None else {}
-    if hop.filter is not path.Filter.TARGET_GROUPS or _INBOUND not in annotations or _GROUPS in annotations:
+    source = inbound_cidrs(traffic, target.asked_port) if hop.filter is path.Filter.TARGET_GROUPS else None
+    if source is None or not blocks:
         return replace(finding, advice=f"let {hop.owner or kind} admit TCP {target.asked_port} from {balancer.name}")
-    said = [part.strip() for part in annotations[_INBOUND].split(",")]
-    wider = SettingSource(traffic.subject, _INBOUND, annotations)
+    wider = ",".join(dict.fromkeys([*parse_list(source.value), *blocks]))
     why = f"the subnets of {balancer.name}, from which the check comes"
-    repairs = wider.offer(
-        ",".join(dict.fromkeys([*said, *blocks])), why, "whatever is in these subnets may come in, too"
-    )
-    return replace(finding, repairs=repairs, fix_automatic=bool(blocks))
+    repairs = source.offer(wider, why, "whatever is in these subnets may come in, too")
+    advice = "" if repairs else source.how(wider)
+    return replace(finding, object=source.ref, repairs=repairs, fix_automatic=bool(repairs), advice=advice)

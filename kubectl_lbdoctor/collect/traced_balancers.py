@@ -78,7 +78,7 @@ def _behind_frontend_nlb(inventory: Inventory, name: str, namespace: str) -> tup
     """The Ingresses before whose load balancer the controller may have put a Network Load Balancer with a target group
     of this name. Nothing in the cluster names that group, and its name says the beginning of the Ingress's or of the
     group's (buildFrontendNlbTargetGroupName in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v2.17.1/pkg/ingress/model_build_frontend_nlb.go).
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_frontend_nlb.go).
 
     Raises ReadDenied where Ingresses may not be listed: one of them may be what is looked for."""
     ingresses: tuple[Ingress, ...] = inventory.everywhere(INGRESS, namespace).need()

@@ -25,6 +25,20 @@ def accepts(matcher: str, code: int) -> bool:
     return any(low <= code <= high for low, high in ranges(matcher))
 
 
+def accepts_all_of(matcher: str, other: str) -> bool:
+    """Whether a target group with the success codes `matcher` is content with whatever one with `other` is."""
+    ends = sorted(ranges(matcher))
+    return all(_covers(ends, low, high) for low, high in ranges(other))
+
+
+def _covers(ends: list[tuple[int, int]], low: int, high: int) -> bool:
+    """Whether ranges, in their order, hold all codes from low to high; several that touch hold them together."""
+    for first, last in ends:
+        if first <= low <= last:
+            low = last + 1
+    return low > high
+
+
 class AnswerKind(Enum):
     """What an answer that is no success says."""
 

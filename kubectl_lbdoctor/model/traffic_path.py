@@ -249,6 +249,13 @@ class TrafficPath:
             and (t.state.startswith("unhealthy") or (t.state == "unused" and t.reason != target_reasons.NOT_REGISTERED))
         )
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a target is known to pass its check: then requests go to such targets alone, and the others change
+        nothing of what is answered
+        (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/target-group-health-checks.html)."""
+        return any(target.state == "healthy" for target in self.target_health.peek() or ())
+
     def node_of(self, target: TargetHealth) -> Node | None:
         """The node that an instance target is."""
         return index.nodes_by_instance(self.snapshot).get(target.id)

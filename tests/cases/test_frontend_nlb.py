@@ -22,6 +22,11 @@ KEY = "alb.ingress.kubernetes.io/frontend-nlb-healthcheck-"
     [
         ("LBD323-rules-have-hosts", 'no rule without a host takes "/healthz" (404)', {"success-codes": "200,404"}),
         ("LBD323-serves-by-https", "(ports 80, 443)", {"protocol": "HTTPS", "port": "443"}),
+        (
+            "LBD323-redirects-to-rules-with-hosts",
+            "the ALB serves by HTTPS",
+            {"protocol": "HTTPS", "port": "443", "success-codes": "200,404"},
+        ),
         ("LBD323-application-answers-otherwise", 'does not answer "/" with 200', {"path": "/healthz"}),
         ("LBD323-no-listener-of-its-check-port", "no such listener", {"port": "traffic-port"}),
         ("LBD323-a-login-before-it", "asks for a login (302)", {"success-codes": "200,302"}),
@@ -40,6 +45,32 @@ def test_the_group_admits_the_subnets_from_which_the_check_comes() -> None:
     assert "the ALB's security group does not let it through" in diagnosis.message
     (edit,) = diagnosis.finding.repairs[0].changes[0].edits
     assert edit.then == "203.0.113.0/24,10.0.101.0/24,10.0.102.0/24"
+
+
+@pytest.mark.parametrize(
+    ("name", "filters"),
+    [
+        ("LBD005-security-groups-before-a-load-balancer-not-read", {"LBD501", "LBD503", "LBD507"}),
+        ("LBD005-frontend-nlb-asks-a-member-not-looked-at", set()),
+    ],
+)
+def test_what_may_be_wrong_with_a_load_balancer_as_a_target_is_asked_of_it(name: str, filters: set[str]) -> None:
+    """By its DNS name, and nothing of pods; filters only where they may stop the check."""
+    (diagnosis,) = cases.result(name).report.diagnoses
+    finding = diagnosis.finding
+    assert {hypothesis.code for hypothesis in finding.hypotheses} == {"LBD323"} | filters
+    settle = [command for hypothesis in finding.hypotheses for command in hypothesis.settle]
+    assert any(
+        " curl " in c and "://k8s-shop-web-0000000102-0000000101.us-west-2.elb.amazonaws.com:80/" in c for c in settle
+    )
+    assert not any("describe-network-interfaces" in c or "://[arn" in c for c in settle)
+    assert finding.confirm == ()
+
+
+def test_what_the_class_admits_is_changed_for_the_class() -> None:
+    (diagnosis,) = cases.result("LBD323-inbound-cidrs-of-the-class").report.diagnoses
+    assert diagnosis.finding.repairs == ()
+    assert diagnosis.finding.advice.endswith("to 203.0.113.0/24,10.0.101.0/24,10.0.102.0/24")
 
 
 def test_a_page_that_says_that_nothing_serves_is_not_taken_for_health() -> None:
@@ -97,7 +128,7 @@ def test_rules_that_were_not_read_prove_nothing() -> None:
 
 
 def test_another_member_of_the_group_may_answer_the_check() -> None:
-    """A rule of another member takes the check's path: its targets are not looked at."""
+    """A rule of another member takes the check's path: its targets were not read, and so are not blamed."""
     case = cases.load("LBD323-application-answers-otherwise")
     arn = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/k8s-shop-other-0000000777/0000000000000777"
     theirs = {
@@ -107,9 +138,10 @@ def test_another_member_of_the_group_may_answer_the_check() -> None:
         "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": arn, "Weight": 1}]}}],
     }
     patch = {"aws": "Rules", "like": {"Priority": "1"}, "merge": theirs}
-    (diagnosis,) = cases.run(replace(case, patches=[*case.patches, patch])).report.diagnoses
-    assert diagnosis.finding.code == "LBD323"
-    assert any("k8s-shop-other-0000000777" in evidence.text for evidence in diagnosis.finding.evidence)
+    report = cases.run(replace(case, patches=[*case.patches, patch])).report
+    assert [diagnosis.finding.code for diagnosis in report.diagnoses] == ["LBD005"]
+    (unknown,) = report.unknown
+    assert unknown.code == "LBD323" and "k8s-shop-other-0000000777" in str(unknown)
 
 
 def test_a_scan_asks_little_where_it_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:

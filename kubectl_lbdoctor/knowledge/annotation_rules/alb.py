@@ -71,7 +71,7 @@ def frontend_nlb_disabled(facts: Facts) -> Iterator[AnnotationProblem]:
 def frontend_nlb_port_without_listener(facts: Facts) -> Iterator[AnnotationProblem]:
     """The port mapping leads to a port that no listener of the Ingress itself has: the controller says that in its log
     only, and makes no listener on the Network Load Balancer (buildFrontendNlbListenerConfigByPortForIngress in
-    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go).
+    https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_frontend_nlb.go).
     Members of a group may all have one mapping, of which each makes what its own listeners allow: nothing is missing
     where another member makes the port."""
     name = "frontend-nlb-listener-port-mapping"
