@@ -23,7 +23,10 @@ PATIENCE = 15 * 60
     severity=Severity.ERROR,
     message="load balancer {balancer} {state:failed=could not be set up|*=has been provisioning for {minutes} minutes}"
     "[: {reason}]",
-    reads=(reads.LOAD_BALANCERS, reads.TARGET_HEALTH),
+    reads=(
+        *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS),
+        *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
+    ),
     explains=("LBD209", "LBD218"),
 )
 def load_balancer_not_up(traffic: TrafficPath) -> Iterator[Finding]:

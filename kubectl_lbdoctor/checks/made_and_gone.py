@@ -47,7 +47,7 @@ def _complained(traffic: TrafficPath) -> bool:
     passes="the load balancer has the listeners that are asked for",
     severity=Severity.ERROR,
     message="load balancer {balancer} does not listen on port {port}, which {object} asks for",
-    reads=(*_READS, reads.LISTENERS),
+    reads=(*_READS, reads.LISTENERS, reads.ALL_INGRESSES, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD209",),
     distinct_by=("port",),
     by_absence=(reads.LISTENERS, reads.EVENTS),
@@ -94,7 +94,7 @@ def listener_missing(traffic: TrafficPath) -> Iterator[Finding]:
     passes="the load balancer that the object publishes exists",
     severity=Severity.ERROR,
     message="the load balancer of {object} was deleted in AWS: its status still names {host}",
-    reads=(*_READS, reads.TARGET_HEALTH),
+    reads=(*_READS, reads.TARGET_HEALTH, reads.INGRESS_CLASS_PARAMS),
     explains=("LBD209",),
     by_absence=(reads.LOAD_BALANCERS, reads.EVENTS),
 )

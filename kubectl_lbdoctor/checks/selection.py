@@ -448,6 +448,7 @@ def _freshest(traffic: TrafficPath) -> float:
     message="target group {group} is empty though {expected:{target_type:alb=load balancer|instance=node|"
     "*=ready endpoint}} should be registered",
     reads=(
+        *(reads.INGRESSES, reads.INGRESS_CLASSES, reads.INGRESS_CLASS_PARAMS, reads.LISTENERS, reads.RULES),
         reads.CONTROLLER,
         reads.SERVICES,
         reads.PODS,

@@ -131,7 +131,10 @@ def _is_refused(traffic: TrafficPath) -> bool:
     passes="the target group's check is the one that is asked for",
     severity=Severity.ERROR,
     message="the check of {group} is not as {asker:gateway=configured|*=annotated}: {differences}",
-    reads=(*INTENT_READS, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS, *_ANSWER_READS, *GATEWAY_READS),
+    reads=(
+        *(*INTENT_READS, reads.ALL_INGRESSES, reads.LOAD_BALANCERS, reads.LISTENERS, reads.TARGET_GROUPS),
+        *(*_ANSWER_READS, *GATEWAY_READS),
+    ),
     symptom=True,
     explains=(
         "LBD301",
