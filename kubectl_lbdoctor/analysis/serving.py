@@ -28,7 +28,8 @@ def all_targets_healthy(traffic: TrafficPath) -> Evidence | None:
     healthy = sum(1 for target in counted if target.state == "healthy")
     if failing or not healthy or any(target.state == "initial" for target in counted):
         return None
-    return Evidence(Source.TARGET_HEALTH, f"{healthy} of {len(counted)} targets healthy")
+    noun = "target" if len(counted) == 1 else "targets"
+    return Evidence(Source.TARGET_HEALTH, f"{healthy} of {len(counted)} {noun} healthy")
 
 
 @derived

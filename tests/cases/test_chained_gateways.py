@@ -22,5 +22,6 @@ def test_the_gateway_behind_is_named_as_the_backend() -> None:
 def test_the_document_names_it_apart_from_services() -> None:
     subjects = json.loads(render(cases.result(CASE).report, "json"))["subjects"]
     backends = {group["name"]: group["backend"] for subject in subjects for group in subject["targetGroups"]}
-    assert backends["k8s-shop-front-0000000402"] == {"namespace": "shop", "service": "", "gateway": "web", "port": "80"}
-    assert backends["k8s-shop-web-0000000101"] == {"namespace": "shop", "service": "web", "gateway": "", "port": "80"}
+    apart = {"namespace": "shop", "service": "", "gateway": "", "ingress": "", "port": "80"}
+    assert backends["k8s-shop-front-0000000402"] == {**apart, "gateway": "web"}
+    assert backends["k8s-shop-web-0000000101"] == {**apart, "service": "web"}
