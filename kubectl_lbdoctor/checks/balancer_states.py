@@ -21,8 +21,7 @@ PATIENCE = 15 * 60
     title="AWS does not bring the load balancer up",
     passes="AWS has brought the load balancer up",
     severity=Severity.ERROR,
-    message="load balancer {balancer} {state:failed=could not be set up|*=has been provisioning for {minutes} minutes}"
-    "[: {reason}]",
+    message="load balancer {balancer} {state:failed=could not be set up|*=has been provisioning for {minutes} minutes}",
     reads=(
         *(reads.INGRESSES, reads.SERVICES, reads.BINDINGS, reads.LOAD_BALANCERS),
         *(reads.TARGET_GROUPS, reads.TARGET_HEALTH),
@@ -53,7 +52,6 @@ def load_balancer_not_up(traffic: TrafficPath) -> Iterator[Finding]:
             "balancer": balancer.name,
             "state": balancer.state,
             "minutes": int(age // 60),
-            "reason": balancer.state_reason,
         },
         evidence=(Evidence(reads.LOAD_BALANCERS, f"{balancer.name}: state {balancer.state}{said}"),),
         targets=tuple(t.key for t in traffic.target_health.peek() or () if t.state in ("unused", "initial")),

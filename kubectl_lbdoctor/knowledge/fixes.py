@@ -20,6 +20,8 @@ FIXES: dict[str, str] = {
     "backend-port": "Names a port of the Service as the backend's port in the Ingress.",
     "drift": "Gives the target group in AWS what the annotations say (elbv2 ModifyTargetGroup), which is what the "
     "controller would do when it next looks.",
+    "frontend-nlb": "Lets the health check of the Network Load Balancer before an Ingress's own ask what that one "
+    "answers (annotations frontend-nlb-healthcheck-…), or lets it come in (inbound-cidrs).",
     "healthcheck-path": f"Sets the path of the health check. {_ANNOTATION}",
     "healthcheck-port": f"Sets the port of the health check. {_ANNOTATION}",
     "healthcheck-protocol": f"Sets the protocol of the health check: HTTP, HTTPS or TCP. {_ANNOTATION}",

@@ -31,7 +31,7 @@ def test_a_forbidden_secret_is_granted_by_a_role_of_its_namespace() -> None:
     account = "kube-system:aws-load-balancer-controller"
     assert finding.by_hand == (
         "kubectl create role aws-load-balancer-controller-secrets --verb get,list,watch --resource secrets "
-        "--resource-name oidc-secret -n shop",
+        "--resource-name oidc-secret -n shop && "
         "kubectl create rolebinding aws-load-balancer-controller-secrets --role aws-load-balancer-controller-secrets "
         f"--serviceaccount {account} -n shop",
     )

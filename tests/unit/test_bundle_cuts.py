@@ -24,7 +24,10 @@ from tests.support import cases, product
 HEALTHY = [name for name in cases.names() if cases.load(name).status == "healthy"]
 
 
-OF_OTHERS = {"healthy-idle-colour-asked-for-alone": ".aws.(?!target_groups).*own-00000101"}
+OF_OTHERS = {
+    "healthy-idle-colour-asked-for-alone": ".aws.(?!target_groups).*own-00000101",
+    "healthy-network-address-of-a-former-controller": ".aws.(?!target_groups).*web-0000000103",
+}
 """What was read of load balancers that the subject is not behind: of the colour that gets the traffic, the health and
 the listeners are not this colour's. That its target group is on a load balancer is what makes this colour idle."""
 

@@ -114,7 +114,7 @@ MAY_COME_OUT = {
     "NetworkPolicy": f"""{META} spec.( podSelector.( {SELECTOR} ) policyTypes[] ingress[].( from[].( {PEER} ) {PORTS} )
         egress[].( to[].( {PEER} ) {PORTS} ) )""",
     "LoadBalancer": """LoadBalancerArn LoadBalancerName DNSName Type Scheme State.Code State.Reason VpcId IpAddressType
-        SecurityGroups[] AvailabilityZones[].( ZoneName SubnetId )""",
+        CreatedTime         SecurityGroups[] AvailabilityZones[].( ZoneName SubnetId )""",
     "Listener": f"ListenerArn LoadBalancerArn Protocol DefaultActions[].{ACTION}",
     "Rule": f"RuleArn Priority Actions[].{ACTION}",
     "TargetGroup": """TargetGroupArn TargetGroupName TargetType Protocol ProtocolVersion VpcId IpAddressType

@@ -12,12 +12,24 @@ from typing import Any
 import pytest
 
 from kubectl_lbdoctor.model import reads
+from kubectl_lbdoctor.model.aws import Action, Listener, TargetHealth
 from kubectl_lbdoctor.model.fact import Fact
 from kubectl_lbdoctor.model.report import Status
 from tests.support.world import HOST, NLB_ARN, World
 
 SECOND = "front-1234567890.elb.us-west-2.amazonaws.com"
 NLB = replace(World().balancer, arn=NLB_ARN, type="network", dns_name=SECOND)
+GROUP = replace(
+    World().group,
+    arn=World().group.arn.replace("0123456789abcdef", "fedcba9876543210"),
+    name="k8s-shop-front",
+    target_type="alb",
+    protocol="TCP",
+    port=80,
+    load_balancer_arns=(NLB_ARN,),
+)
+LISTENER = Listener(f"{NLB_ARN}/80", NLB_ARN, "TCP", 80, (Action("forward", {GROUP.arn: 1}),))
+ALB_TARGET = TargetHealth(World().balancer.arn, 80, state="healthy", check_port="80")
 KNOWN = Fact.known(reads.LOAD_BALANCERS, NLB, SECOND)
 
 
@@ -26,7 +38,10 @@ def world(**second: Any) -> World:
     snapshot = world.build()
     tables = {
         "load_balancers": {SECOND: KNOWN},
-        "listeners": {NLB_ARN: Fact.known(reads.LISTENERS, ())},
+        "listeners": {NLB_ARN: Fact.known(reads.LISTENERS, (LISTENER,))},
+        "target_groups": {GROUP.arn: Fact.known(reads.TARGET_GROUPS, GROUP)},
+        "target_health": {GROUP.arn: Fact.known(reads.TARGET_HEALTH, (ALB_TARGET,))},
+        "group_attributes": {GROUP.arn: Fact.known(reads.TARGET_GROUP_ATTRIBUTES, {})},
         "balancer_attributes": {NLB_ARN: Fact.known(reads.LOAD_BALANCER_ATTRIBUTES, {}, NLB_ARN)},
         **second,
     }
