@@ -27,6 +27,7 @@ GROUP = replace(
     protocol="TCP",
     port=80,
     load_balancer_arns=(NLB_ARN,),
+    health_check=replace(World().group.health_check, path="/"),
 )
 LISTENER = Listener(f"{NLB_ARN}/80", NLB_ARN, "TCP", 80, (Action("forward", {GROUP.arn: 1}),))
 ALB_TARGET = TargetHealth(World().balancer.arn, 80, state="healthy", check_port="80")
@@ -39,6 +40,7 @@ def world(**second: Any) -> World:
     tables = {
         "load_balancers": {SECOND: KNOWN},
         "listeners": {NLB_ARN: Fact.known(reads.LISTENERS, (LISTENER,))},
+        "rules": {LISTENER.arn: Fact.known(reads.RULES, ())},
         "target_groups": {GROUP.arn: Fact.known(reads.TARGET_GROUPS, GROUP)},
         "target_health": {GROUP.arn: Fact.known(reads.TARGET_HEALTH, (ALB_TARGET,))},
         "group_attributes": {GROUP.arn: Fact.known(reads.TARGET_GROUP_ATTRIBUTES, {})},
