@@ -141,7 +141,7 @@ def _reach_forward(paths: Mapping[str, TrafficPath], merged: list[_Merged]) -> N
         deciding = {*paths_that_decide(traffic), *deciding_paths(traffic)}
         if not deciding:
             continue
-        ref = traffic.backend.behind if traffic.backend is not None else None
+        ref = traffic.behind
         try:
             failing = tuple(target.key for target in traffic.failing())
         except Unknown:

@@ -344,7 +344,7 @@ def _group(traffic: TrafficPath, by_design: frozenset[str]) -> TargetGroupView |
         service=backend.service if backend is not None else "",
         service_port=backend.port if backend is not None else "",
         service_target=port.target if port is not None else "",
-        behind=backend.behind if backend is not None else None,
+        behind=traffic.behind,
         targets=tuple(_target(traffic, target) for target in targets),
         known=traffic.target_health.is_known,
         expected_unhealthy=by_design | expected,

@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rul
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
@@ -17,6 +16,7 @@ from kubectl_lbdoctor.analysis.blocked_paths import READS as NETWORK_READS
 from kubectl_lbdoctor.analysis.blocked_paths import sources, world
 from kubectl_lbdoctor.analysis.frontend_nlb import is_before_ingress
 from kubectl_lbdoctor.analysis.frontends import frontend, paths_of, traffic_paths
+from kubectl_lbdoctor.analysis.site_rules import matches_path_pattern
 from kubectl_lbdoctor.knowledge.success_codes import accepts
 from kubectl_lbdoctor.model import reads
 from kubectl_lbdoctor.model.aws import Action, HealthCheck, Listener, ListenerRule, LoadBalancer, TargetHealth
@@ -68,7 +68,7 @@ class Answered:
 def paths_behind(traffic: TrafficPath) -> tuple[TrafficPath, ...]:
     """The paths from the Application Load Balancer that is the target of this one to the backends of its Ingress or
     Gateway."""
-    ref = traffic.backend.behind if traffic.backend is not None else None
+    ref = traffic.behind
     if ref is None or ref not in traffic.snapshot.subjects:
         return ()
     return tuple(other for other in paths_of(frontend(traffic.snapshot, ref)) if not is_before_ingress(other))
@@ -148,12 +148,7 @@ def _takes_any_host(rule: ListenerRule) -> bool:
 
 
 def _takes_path(rule: ListenerRule, asked: str) -> bool:
-    return not rule.paths or any(_matches(pattern, asked) for pattern in rule.paths)
-
-
-def _matches(pattern: str, asked: str) -> bool:
-    parts = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in re.split(r"([*?])", pattern))
-    return re.fullmatch("".join(parts), asked) is not None
+    return not rule.paths or any(matches_path_pattern(pattern, asked) for pattern in rule.paths)
 
 
 def _listeners(traffic: TrafficPath) -> tuple[Listener, ...]:

@@ -55,7 +55,7 @@ def paths_that_decide(traffic: TrafficPath) -> tuple[str, ...]:
     """The keys of the paths of the Gateway behind that decide whether this path serves: all of them while it is not
     made, then those of the rule that answers the health check, where that fails and no target of theirs passes its own;
     () for other paths."""
-    ref = traffic.backend.behind if traffic.backend is not None else None
+    ref = traffic.behind
     if ref is None or ref.kind != kinds.GATEWAY.name or ref not in traffic.snapshot.subjects:
         return ()
     several = frontend(traffic.snapshot, ref).paths()
@@ -85,7 +85,7 @@ def fault_of_check(traffic: TrafficPath) -> str:
     """Why the health check of the first load balancer fails, whatever stands behind the second: "tls" where it asks an
     HTTPS listener by HTTP, "unanswered" where no rule takes it, so that the answer is 404; "" where neither is so.
     Raises `Unknown` where routes could not be read."""
-    ref = traffic.backend.behind if traffic.backend is not None else None
+    ref = traffic.behind
     if ref is None or ref.kind != kinds.GATEWAY.name or not _failing(traffic):
         return ""
     gateway, group = gateway_of(traffic.snapshot, ref.namespace, ref.name).peek(), traffic.target_group.peek()

@@ -80,7 +80,7 @@ def declaration_of(traffic: TrafficPath) -> Declaration | None:
         return None  # An action names a group that people made: it has settings of its own.
     if traffic.backend is not None and traffic.backend.route is not None:
         return None  # A Gateway's load balancer is made of configurations, whatever annotations its Service has.
-    if traffic.backend is not None and traffic.backend.behind is not None:
+    if traffic.behind is not None:
         return None  # Its target is another load balancer: it has annotations of its own (`analysis.frontend_nlb`).
     if traffic.subject.kind == "Ingress":
         ingress = traffic.ingress.need()

@@ -4,7 +4,7 @@
 group of type `alb`, whose only target is the Application Load Balancer, at the port of one of its listeners. That
 target is healthy where the load balancer answers the health check, an HTTP request without the host name of any rule.
 
-Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/ingress/model_build_frontend_nlb.go
+Sources: https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/ingress/model_build_frontend_nlb.go
 and https://docs.aws.amazon.com/elasticloadbalancing/latest/network/application-load-balancer-target.html
 """
 
@@ -68,7 +68,7 @@ def _is_network(snapshot: Snapshot, address: str) -> bool:
 
 def is_before_ingress(traffic: TrafficPath) -> bool:
     """Whether the path leads from such a Network Load Balancer to the Application Load Balancer of its Ingress."""
-    return traffic.backend is not None and traffic.backend.behind == traffic.subject
+    return traffic.behind == traffic.subject
 
 
 def frontend_nlb_check(traffic: TrafficPath) -> HealthCheckIntent:

@@ -80,7 +80,7 @@ def _port(traffic: TrafficPath, service: Service | None, instances: bool, local:
         str(service.health_check_node_port) if local and service and service.health_check_node_port else TRAFFIC_PORT
     )
     asked = _text(traffic, "healthcheck-port", default)
-    if traffic.backend is not None and traffic.backend.behind is not None:
+    if traffic.backend is not None and traffic.behind is not None:
         # Whatever is asked for, another port than that of the listener is never used.
         return asked if asked.value == TRAFFIC_PORT else replace(asked, value=traffic.backend.port)
     if asked.source == "default" or asked.value is None or asked.value == TRAFFIC_PORT or asked.value.isdigit():

@@ -78,7 +78,7 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     """Hypotheses for targets that fail for reasons which no check has explained."""
     failing = tuple(failing)
     reasons = {target.reason for target in failing}
-    if is_balancer(traffic) and reasons & {target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS}:
+    if traffic.behind is not None and reasons & {target_reasons.TIMEOUT, target_reasons.FAILED_HEALTH_CHECKS}:
         return tuple(_of_balancer(traffic, failing))
     instance = traffic.target_type == "instance"
     group = traffic.target_group.peek()
@@ -124,11 +124,6 @@ def hypotheses(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[H
     left = tuple(h for h in dict.fromkeys(found) if h.code not in out)
     left = left or ((_POLICY,) if found else ())  # Some network plugins reset what a policy denies.
     return tuple(_with_commands(h, traffic, failing) for h in left)
-
-
-def is_balancer(traffic: TrafficPath) -> bool:
-    """Whether the path's target is a load balancer, and no pod or node."""
-    return traffic.backend is not None and traffic.backend.behind is not None
 
 
 def _of_balancer(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) -> Iterator[Hypothesis]:
@@ -268,7 +263,7 @@ def _ready_elsewhere(traffic: TrafficPath, failing: tuple[TargetHealth, ...]) ->
 
 def next_probe(traffic: TrafficPath, failing: Iterable[TargetHealth]) -> tuple[str, ...]:
     """The command that asks from a debug pod, where that would settle more than the API server's ways can."""
-    if is_balancer(traffic):
+    if traffic.behind is not None:
         return ()  # Probes ask pods and nodes.
     told = _told(traffic, tuple(failing))
     seen = [a for a in told if a.via in pod_evidence.ADDRESS and a.outcome is not Outcome.TIMEOUT]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource
 from kubectl_lbdoctor.analysis.frontend_nlb import AgreedSetting, members
-from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, is_of_class, parameters_of
+from kubectl_lbdoctor.analysis.ingress_backends import class_params_of, parameters_of
 from kubectl_lbdoctor.knowledge.annotation_rules.linted import listeners_of
 from kubectl_lbdoctor.knowledge.annotations import ALB_PREFIX
 from kubectl_lbdoctor.model import kinds
@@ -62,12 +62,11 @@ def inbound_cidrs(traffic: TrafficPath, port: int) -> SettingSource | None:
 
 
 def _of_member(snapshot: Snapshot, member: Ingress) -> SettingSource | None:
-    for entry in snapshot.cluster.ingress_classes.peek() or ():
-        for params in snapshot.cluster.class_params.peek() or () if is_class_of(entry, member) else ():
-            said = params.spec.get(_FIELD) if is_of_class(params, entry) else None
-            if isinstance(said, list) and said:
-                ref = ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", params.meta.name)
-                return ClassSetting(ref, _FIELD, {_FIELD: ",".join(map(str, said))})
+    params = class_params_of(member, snapshot)
+    said = params.spec.get(_FIELD) if params is not None else None
+    if params is not None and isinstance(said, list) and said:
+        ref = ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", params.meta.name)
+        return ClassSetting(ref, _FIELD, {_FIELD: ",".join(map(str, said))})
     if not member.meta.annotations.get(_KEY):
         return None
     ref = ObjectRef(kinds.INGRESS.name, member.meta.namespace, member.meta.name)

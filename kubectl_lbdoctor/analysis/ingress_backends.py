@@ -57,8 +57,14 @@ def _ingresses_by_group(snapshot: Snapshot) -> Mapping[str, tuple[Ingress, ...]]
 
 def parameters_of(ingress: Ingress, snapshot: Snapshot) -> Mapping[str, object]:
     """The spec of the IngressClassParams of an Ingress's class, as far as both were read; {} without any."""
+    found = class_params_of(ingress, snapshot)
+    return found.spec if found is not None else {}
+
+
+def class_params_of(ingress: Ingress, snapshot: Snapshot) -> IngressClassParams | None:
+    """The IngressClassParams of an Ingress's class, as far as both were read; None without any."""
     params, classes = snapshot.cluster.class_params.peek() or (), _classes_of(ingress, snapshot)
-    return next((p.spec for entry in classes for p in params if is_of_class(p, entry)), {})
+    return next((p for entry in classes for p in params if is_of_class(p, entry)), None)
 
 
 def _classes_of(ingress: Ingress, snapshot: Snapshot) -> list[IngressClass]:

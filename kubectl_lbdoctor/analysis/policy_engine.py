@@ -89,8 +89,12 @@ def policy_engine(snapshot: Snapshot) -> PolicyEngine:
 
 def may_be_filtered(snapshot: Snapshot, pod: Pod) -> bool:
     """Whether an engine may filter what comes to a pod: on Fargate none does, where there are no DaemonSets."""
-    nodes = snapshot.cluster.nodes.peek() or ()
-    return not any(node.meta.name == pod.node and _is_of_fargate(node) for node in nodes)
+    return pod.node not in _fargate_nodes(snapshot)
+
+
+@derived
+def _fargate_nodes(snapshot: Snapshot) -> frozenset[str]:
+    return frozenset(node.meta.name for node in snapshot.cluster.nodes.peek() or () if _is_of_fargate(node))
 
 
 def _is_of_fargate(node: Node) -> bool:

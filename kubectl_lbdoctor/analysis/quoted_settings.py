@@ -10,7 +10,7 @@ from contextlib import suppress
 from kubectl_lbdoctor.analysis.controller_objects import controller_deployment
 from kubectl_lbdoctor.analysis.gateway_settings import configurations_of_gateway, properties_of
 from kubectl_lbdoctor.analysis.gateways import gateway_of
-from kubectl_lbdoctor.analysis.ingress_backends import is_class_of, is_of_class
+from kubectl_lbdoctor.analysis.ingress_backends import class_params_of
 from kubectl_lbdoctor.knowledge.controller_identity import controller_flags
 from kubectl_lbdoctor.model import kinds
 from kubectl_lbdoctor.model.fact import Unknown
@@ -100,10 +100,8 @@ def _sources(traffic: TrafficPath, ref: ObjectRef) -> Iterator[tuple[ObjectRef, 
                 yield block.settings.ref, _fields(block.values, f"{block.pointer.strip('/').replace('/', '.')}.")
     ingress, service = traffic.ingress.peek(), traffic.service.peek()
     if ref.kind == kinds.INGRESS.name and ingress is not None and ingress.meta.name == ref.name:
-        own = [c for c in traffic.cluster.ingress_classes.peek() or () if is_class_of(c, ingress)]
-        for params in traffic.cluster.class_params.peek() or ():
-            if any(is_of_class(params, entry) for entry in own):
-                yield ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", params.meta.name), _fields(params.spec)
+        if (params := class_params_of(ingress, traffic.snapshot)) is not None:
+            yield ObjectRef(kinds.INGRESS_CLASS_PARAMS.name, "", params.meta.name), _fields(params.spec)
         yield ref, _annotations(ingress.meta.annotations)
     if ref.kind == kinds.SERVICE.name and service is not None and service.meta.name == ref.name:
         yield ref, _annotations(service.meta.annotations)

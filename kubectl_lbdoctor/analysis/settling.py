@@ -74,7 +74,7 @@ def _url(traffic: TrafficPath, target: TargetHealth) -> str:
 
 def _address(traffic: TrafficPath, target: TargetHealth) -> str:
     """The address that a check of this target is sent to, of a load balancer its name; "" where it was not read."""
-    if traffic.backend is not None and traffic.backend.behind is not None:
+    if traffic.behind is not None:
         balancer = _behind(traffic)
         return balancer.dns_name if balancer is not None else ""
     if not target.id.startswith("i-"):
@@ -115,7 +115,7 @@ def _peer_authentication(traffic: TrafficPath, failing: Failing) -> tuple[str, .
 def _target_groups(traffic: TrafficPath, failing: Failing) -> tuple[str, ...]:
     """The security groups of a failing target's interface."""
     target = failing[0]
-    if traffic.backend is not None and traffic.backend.behind is not None:
+    if traffic.behind is not None:
         words = ("elbv2", "describe-load-balancers", "--load-balancer-arns", target.id)
         return (aws(*words, "--query", "LoadBalancers[].SecurityGroups", region=traffic.context.region),)
     if target.id.startswith("i-"):

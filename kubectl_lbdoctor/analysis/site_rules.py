@@ -54,7 +54,12 @@ def matches_path(rule: IngressPath, path: str) -> bool:
         stem = wanted.rstrip("/")
         return path == stem or path.startswith(f"{stem}/")
     # ImplementationSpecific: the path pattern goes to the load balancer as it is.
-    parts = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in re.split(r"([*?])", wanted))
+    return matches_path_pattern(wanted, path)
+
+
+def matches_path_pattern(pattern: str, path: str) -> bool:
+    """Whether a path pattern of a listener rule takes this path: `*` is any text, `?` one sign."""
+    parts = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in re.split(r"([*?])", pattern))
     return re.fullmatch("".join(parts), path) is not None
 
 

@@ -34,7 +34,7 @@ def spared(snapshot: Snapshot) -> frozenset[ObjectRef]:
     checks vouch for their traffic, whose load balancer is active, and of which nobody complains. Nor is one behind
     another that is not: why that one fails may be told by its listeners."""
     suspects = [traffic for traffic in traffic_paths(snapshot) if not _is_sound(traffic)]
-    behind = {traffic.backend.behind for traffic in suspects if traffic.backend is not None}
+    behind = {traffic.behind for traffic in suspects}
     return frozenset(snapshot.subjects) - {traffic.subject for traffic in suspects} - behind
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubectl_lbdoctor.analysis.ingress_backends import backends_of, known_members
+from kubectl_lbdoctor.analysis.ingress_backends import backends_of, group_members, known_members
 from kubectl_lbdoctor.analysis.remediation import kubectl
 from kubectl_lbdoctor.analysis.rule_order import rules_to, takes_all_of
 from kubectl_lbdoctor.analysis.site_rules import place_in_group
@@ -103,7 +103,7 @@ def _is_nobodys(traffic: TrafficPath, rule: ListenerRule) -> bool:
     if not kinds or not kinds <= {"fixed-response", "redirect"}:
         return False
     own = traffic.ingress.need()
-    members = traffic.cluster.group_ingresses.need() if traffic.group else ()
+    members = group_members(traffic.snapshot, traffic.group)
     for ingress in (*([own] if own is not None else []), *members):
         for key, value in ingress.meta.annotations.items():
             if key == f"{ALB_PREFIX}ssl-redirect" or (

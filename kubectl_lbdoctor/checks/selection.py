@@ -518,7 +518,7 @@ def target_group_empty(traffic: TrafficPath) -> Iterator[Finding]:
 
 
 def _load_balancer_not_registered(traffic: TrafficPath, group: TargetGroup) -> Iterator[Finding]:
-    """https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/deploy/elbv2/frontend_nlb_target_synthesizer.go"""
+    """https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/v3.5.0/pkg/deploy/elbv2/frontend_nlb_target_synthesizer.go"""
     behind = next((lb for path in paths_behind(traffic) if (lb := path.load_balancer.need()) is not None), None)
     if behind is None or last_edit(traffic) < REGISTRATION_SECONDS:
         return

@@ -250,6 +250,11 @@ class TrafficPath:
         )
 
     @property
+    def behind(self) -> ObjectRef | None:
+        """The Gateway or Ingress whose load balancer is the target, in place of pods or nodes; None for other paths."""
+        return self.backend.behind if self.backend is not None else None
+
+    @property
     def is_served(self) -> bool:
         """Whether a target is known to pass its check: then requests go to such targets alone, and the others change
         nothing of what is answered

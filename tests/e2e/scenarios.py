@@ -111,22 +111,29 @@ def until(condition: Callable[[], bool], what: str, timeout: float = 90) -> None
         time.sleep(0.5)
 
 
+@contextmanager
+def certified(lab: Lab, ns: str, host: str) -> Iterator[str]:
+    """The ARN of a certificate for the host, which goes after what uses it in the namespace."""
+    acm = lab.aws("acm")
+    certificate = acm.request_certificate(DomainName=host, ValidationMethod="DNS")["CertificateArn"]
+    try:
+        yield certificate
+    finally:
+        lab.clean(ns)
+        acm.delete_certificate(CertificateArn=certificate)
+
+
 def behind_tls(**annotations: str) -> Callable[[Lab, str], AbstractContextManager[None]]:
     """The Ingress, with a certificate: AWS wants an HTTPS listener for HTTP/2 and gRPC target groups."""
 
     @contextmanager
     def make(lab: Lab, ns: str) -> Iterator[None]:
-        acm = lab.aws("acm")
-        certificate = acm.request_certificate(DomainName="grpc.example.com", ValidationMethod="DNS")["CertificateArn"]
-        asked = {f"{ALB}{name.replace('_', '-')}": value for name, value in annotations.items()}
-        tls = {f"{ALB}listen-ports": '[{"HTTPS": 443}]', f"{ALB}certificate-arn": certificate}
-        manifests = examples.alb_ip(annotations={f"{ALB}healthcheck-path": None, **asked, **tls})
-        lab.apply(examples.find(manifests, "Ingress"), ns)
-        try:
+        with certified(lab, ns, "grpc.example.com") as certificate:
+            asked = {f"{ALB}{name.replace('_', '-')}": value for name, value in annotations.items()}
+            tls = {f"{ALB}listen-ports": '[{"HTTPS": 443}]', f"{ALB}certificate-arn": certificate}
+            manifests = examples.alb_ip(annotations={f"{ALB}healthcheck-path": None, **asked, **tls})
+            lab.apply(examples.find(manifests, "Ingress"), ns)
             yield
-        finally:
-            lab.clean(ns)
-            acm.delete_certificate(CertificateArn=certificate)
 
     return make
 

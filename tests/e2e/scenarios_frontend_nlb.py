@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from tests.e2e.scenarios import ALB, Manifests, Scenario, Seen, healthy, until
+from tests.e2e.scenarios import ALB, Manifests, Scenario, Seen, certified, healthy, until
 from tests.lab import examples
 from tests.lab.api import Lab
 
@@ -48,19 +48,14 @@ def _with_hosts() -> Manifests:
 def _redirecting() -> Callable[[Lab, str], AbstractContextManager[None]]:
     @contextmanager
     def make(lab: Lab, ns: str) -> Iterator[None]:
-        acm = lab.aws("acm")
-        certificate = acm.request_certificate(DomainName="shop.example.com", ValidationMethod="DNS")["CertificateArn"]
-        tls = {
-            f"{ALB}listen-ports": '[{"HTTP": 80}, {"HTTPS": 443}]',
-            f"{ALB}ssl-redirect": "443",
-            f"{ALB}certificate-arn": certificate,
-        }
-        lab.apply(examples.find(examples.behind_frontend_nlb(tls), "Ingress"), ns)
-        try:
+        with certified(lab, ns, "shop.example.com") as certificate:
+            tls = {
+                f"{ALB}listen-ports": '[{"HTTP": 80}, {"HTTPS": 443}]',
+                f"{ALB}ssl-redirect": "443",
+                f"{ALB}certificate-arn": certificate,
+            }
+            lab.apply(examples.find(examples.behind_frontend_nlb(tls), "Ingress"), ns)
             yield
-        finally:
-            lab.clean(ns)
-            acm.delete_certificate(CertificateArn=certificate)
 
     return make
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from kubectl_lbdoctor.analysis.check_settings import SettingSource, alb_setting
@@ -12,11 +12,11 @@ from kubectl_lbdoctor.analysis.frontends.joining import FrontendFacts, group_of_
 from kubectl_lbdoctor.analysis.ingress_backends import answered_by_balancer, backends_of, ingress_group
 from kubectl_lbdoctor.analysis.ownership import Ownership, reconciler_of_ingress
 from kubectl_lbdoctor.model import index, reads
-from kubectl_lbdoctor.model.aws import LoadBalancer, TargetGroup
+from kubectl_lbdoctor.model.aws import TargetGroup
 from kubectl_lbdoctor.model.derived import derived
 from kubectl_lbdoctor.model.fact import Fact, Unknown
 from kubectl_lbdoctor.model.k8s import Ingress, TargetGroupBinding
-from kubectl_lbdoctor.model.snapshot import lookup
+from kubectl_lbdoctor.model.snapshot import Snapshot, lookup
 from kubectl_lbdoctor.model.traffic_path import Backend, TrafficPath
 
 STACK = "ingress"
@@ -96,20 +96,13 @@ class IngressFrontend(Frontend):
         if found.peek():
             return
         # A scan knows its target groups before its listeners, and asks no more where they are healthy.
-        groups = [] if found.is_known else self._groups_of(balancer.peek())
+        lb = balancer.peek()
+        groups = _alb_groups(self.snapshot).get(lb.arn, ()) if lb is not None and not found.is_known else ()
         for known, fact in groups:
             yield self._before(address, str(known.port), fact)
         if not groups:
             none: Fact[TargetGroup | None] = Fact.known(reads.TARGET_GROUPS, None)
             yield self._before(address, "", none if found.is_known else found.map(lambda _: None))
-
-    def _groups_of(self, balancer: LoadBalancer | None) -> list[tuple[TargetGroup, Fact[TargetGroup | None]]]:
-        """The target groups that are known to belong to a load balancer."""
-        known = ((fact.peek(), fact) for fact in self.snapshot.aws.target_groups.values())
-        arn = balancer.arn if balancer is not None else ""
-        return [
-            (g, fact) for g, fact in known if g is not None and g.target_type == "alb" and arn in g.load_balancer_arns
-        ]
 
     def _before(self, address: str, port: str, group: Fact[TargetGroup | None]) -> TrafficPath:
         front = FrontendFacts(
@@ -164,3 +157,10 @@ class IngressFrontend(Frontend):
             tag = self.resource_tag(backend, self.ref.namespace) if backend is not None else ""
             group = group_of_binding(self.snapshot, binding, tag)
         return join(self.snapshot, front, backend, binding, group)
+
+
+@derived
+def _alb_groups(snapshot: Snapshot) -> Mapping[str, tuple[tuple[TargetGroup, Fact[TargetGroup | None]], ...]]:
+    """The known target groups whose target is a load balancer, by the ARN of each load balancer that leads to them."""
+    known = ((group, fact) for fact in snapshot.aws.target_groups.values() if (group := fact.peek()) is not None)
+    return index.grouped((found for found in known if found[0].target_type == "alb"), lambda f: f[0].load_balancer_arns)

@@ -160,7 +160,7 @@ def _group(traffic: TrafficPath, causes: Causes) -> Hop:
 def _registration(traffic: TrafficPath, causes: Causes) -> Hop | None:
     """None where the backend names a target group, and so no Service."""
     mine: tuple[Diagnosis, ...] = causes.at(Place.REGISTRATION)
-    behind = traffic.backend.behind if traffic.backend is not None else None
+    behind = traffic.behind
     if behind is not None:
         # What keeps it from serving has its place in its own picture, or in the other branches of this one.
         deciding = {*deciding_paths(traffic)}
