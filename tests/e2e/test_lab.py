@@ -31,6 +31,7 @@ SCENARIOS = [
     *scenarios.alone(scenarios_controller.SCENARIOS),
     *scenarios.alone(scenarios_identity.SCENARIOS),
     *scenarios.alone(scenarios_unsaid.SCENARIOS),
+    *scenarios.alone(scenarios_refused.OF_ALL),
 ]
 
 
